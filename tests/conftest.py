@@ -1,0 +1,115 @@
+"""What every test has: a clean environment, and real servers and processes on demand."""
+
+from __future__ import annotations
+
+import os
+import sys
+from collections.abc import Generator, Iterator
+from pathlib import Path
+
+import pytest
+from hypothesis import HealthCheck, settings
+
+from support.ports import free_port as find_free_port
+from support.postgres import PostgresServer, PostgresUnavailable, running_postgres
+from support.processes import Processes
+
+LANES = ("e2e", "peers")
+"""Folders of `tests/` whose tests carry the marker of the same name without writing it."""
+
+_processes_key = pytest.StashKey[Processes]()
+
+# One example takes as long as the shared machine lets it, so a time limit for an example would only be noise.
+settings.register_profile("dev", deadline=None)
+# The examples of a submission are the same at each run: a failure belongs to the change that shows it.
+settings.register_profile("ci", deadline=None, derandomize=True, print_blob=True)
+settings.register_profile(
+    "soak",
+    deadline=None,
+    max_examples=2000,
+    stateful_step_count=200,
+    suppress_health_check=[HealthCheck.too_slow, HealthCheck.data_too_large],
+)
+settings.load_profile(os.environ.get("HYPOTHESIS_PROFILE") or ("ci" if os.environ.get("CI") else "dev"))
+
+
+@pytest.hookimpl(tryfirst=True)
+def pytest_collection_modifyitems(config: pytest.Config, items: list[pytest.Item]) -> None:
+    """Mark the tests of a lane by their folder, before `-m` chooses among them."""
+    folder = Path(__file__).parent
+    for item in items:
+        lane = item.path.relative_to(folder).parts[0] if item.path.is_relative_to(folder) else ""
+        if lane in LANES:
+            item.add_marker(lane)
+        if "postgres_server" in getattr(item, "fixturenames", ()):
+            item.add_marker("postgres")
+
+
+@pytest.hookimpl(wrapper=True)
+def pytest_runtest_makereport(item: pytest.Item) -> Generator[None, pytest.TestReport, pytest.TestReport]:
+    """Show the output of a failed test's processes with the failure."""
+    report = yield
+    if report.failed and _processes_key in item.stash:
+        for child in item.stash[_processes_key].started:
+            report.sections.append((f"output of process `{child.name}`", child.output()))
+    return report
+
+
+@pytest.fixture(autouse=True)
+def clean_environment(tmp_path_factory: pytest.TempPathFactory, monkeypatch: pytest.MonkeyPatch) -> Path:
+    """Hide the user's own settings: no `NORIA_*` variable, and an empty home folder, which is returned."""
+    for name in [name for name in os.environ if name.startswith("NORIA_")]:
+        monkeypatch.delenv(name)
+    home = tmp_path_factory.mktemp("home")
+    monkeypatch.setenv("HOME", str(home))
+    monkeypatch.setenv("NORIA_HOME", str(home / ".noria"))
+    return home
+
+
+@pytest.fixture
+def free_port() -> int:
+    """Give a free port on 127.0.0.1; tests that need several call `support.ports.free_port`."""
+    return find_free_port()
+
+
+@pytest.fixture
+def processes(
+    request: pytest.FixtureRequest, tmp_path_factory: pytest.TempPathFactory
+) -> Iterator[Processes]:
+    """Start real child processes; their output is shown if the test fails, and none outlives it."""
+    running = Processes(tmp_path_factory.mktemp("processes"))
+    request.node.stash[_processes_key] = running
+    yield running
+    running.end_all()
+
+
+@pytest.fixture(scope="session")
+def noria_command() -> tuple[str, ...]:
+    """Give the installed `noria` command of the environment that runs the tests."""
+    return (str(Path(sys.executable).parent / "noria"),)
+
+
+@pytest.fixture(scope="session")
+def postgres_server() -> Iterator[PostgresServer]:
+    """Start PostgreSQL once for this test process, or skip with the reason."""
+    try:
+        with running_postgres() as server:
+            yield server
+    except PostgresUnavailable as reason:
+        pytest.skip(f"PostgreSQL: {reason}")
+
+
+@pytest.fixture
+def postgres_url(postgres_server: PostgresServer) -> Iterator[str]:
+    """Give the URL of a fresh PostgreSQL database, dropped afterwards."""
+    with postgres_server.fresh_database() as url:
+        yield url
+
+
+@pytest.fixture(params=["sqlite", pytest.param("postgres", marks=pytest.mark.postgres)])
+def database_url(request: pytest.FixtureRequest, tmp_path: Path) -> str:
+    """Give the URL of a fresh, empty database, once on SQLite and once on PostgreSQL."""
+    if request.param == "sqlite":
+        return f"sqlite:///{tmp_path / 'noria.db'}"
+    url: str = request.getfixturevalue("postgres_url")
+    return url
