@@ -1,0 +1,1 @@
+"""The ground floor: what every capability stands on. Imports no capability."""

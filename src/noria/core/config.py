@@ -1,0 +1,257 @@
+"""Settings: one typed object, built once at the surface and passed in.
+
+Precedence, strongest first: command-line option, environment variable, `noria.toml`, default. An empty `noria.toml`
+is valid; a key that nobody declared is an error that names the closest one.
+"""
+
+from __future__ import annotations
+
+import importlib
+import os
+import tomllib
+from collections.abc import Mapping
+from dataclasses import dataclass, field
+from pathlib import Path
+from typing import Any, TypeVar
+
+import msgspec
+
+from noria.core.errors import ConfigInvalid, near
+
+CONFIG_FILE = "noria.toml"
+WORKSPACE_FOLDER = ".noria"
+DEFAULT_PROJECT = "default"
+
+ENVIRONMENT = {
+    "NORIA_WORKSPACE": "folder or `http(s)://` address of the workspace",
+    "NORIA_DATABASE": "server side: `sqlite:///…` or `postgresql://…`",
+    "NORIA_OBJECTS": "server side: the folder of the object store",
+    "NORIA_PROJECT": "project that commands and the SDK work in",
+    "NORIA_TOKEN": "API token for a server workspace",
+}
+
+
+class Section(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fields=True):
+    """Base of a table in `noria.toml`. Every key has a default."""
+
+
+class ProjectSection(Section):
+    """`[project]`: which project this folder belongs to.
+
+    Attributes
+    ----------
+    name
+        Project that commands and the SDK work in.
+    """
+
+    name: str = DEFAULT_PROJECT
+
+
+class WorkspaceSection(Section):
+    """`[workspace]`: where things are kept.
+
+    Attributes
+    ----------
+    url
+        Folder (relative to this file) or `http(s)://` address.
+    database, objects
+        Server side: database URL and folder of the object store.
+    """
+
+    url: str | None = None
+    database: str | None = None
+    objects: str | None = None
+
+
+SECTIONS: dict[str, str] = {
+    "project": "noria.core.config:ProjectSection",
+    "workspace": "noria.core.config:WorkspaceSection",
+    "server": "noria.server.entities:ServerSection",
+    "rollouts": "noria.serving.entities:RolloutSection",
+    "monitors": "noria.monitoring.entities:MonitorSection",
+    "decisions": "noria.decisions.entities:DecisionSection",
+}
+"""Table in `noria.toml` → the class that types it, as a dotted name: nothing is imported before it is used."""
+
+X = TypeVar("X", bound=Section)
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Settings:
+    """Everything that was configured, resolved.
+
+    Attributes
+    ----------
+    workspace
+        Absolute folder path, or `http(s)://host`.
+    database_url
+        `sqlite:///…` inside the folder unless told otherwise. Unused when the workspace is a server.
+    objects_url
+        Folder of the object store.
+    project
+        Name of the project worked in.
+    project_root
+        Folder of the `noria.toml` that was read, else the working folder.
+    token
+        API token for a server workspace.
+    """
+
+    workspace: str
+    database_url: str
+    objects_url: str
+    project: str = DEFAULT_PROJECT
+    project_root: Path = Path()
+    token: str | None = field(default=None, repr=False)
+    sections: Mapping[str, Section] = field(default_factory=dict)
+
+    @property
+    def is_remote(self) -> bool:
+        """Tell whether the workspace is a server rather than a folder."""
+        return self.workspace.startswith(("http://", "https://"))
+
+    @property
+    def folder(self) -> Path:
+        """Folder of the workspace.
+
+        Raises
+        ------
+        ConfigInvalid
+            If the workspace is a server.
+        """
+        if self.is_remote:
+            raise ConfigInvalid(
+                f"This needs a workspace folder, but the workspace is the server `{self.workspace}`",
+                hint="Set `NORIA_WORKSPACE` to a folder",
+            )
+        return Path(self.workspace)
+
+    def section(self, name: str, type_: type[X]) -> X:
+        """Give a table of `noria.toml`, or its defaults when the file does not have it."""
+        found = self.sections.get(name)
+        return found if isinstance(found, type_) else type_()
+
+
+def load_settings(
+    *,
+    workspace: str | None = None,
+    project: str | None = None,
+    environ: Mapping[str, str] | None = None,
+    folder: Path | None = None,
+) -> Settings:
+    """Read options, environment and `noria.toml` into one settings object.
+
+    Parameters
+    ----------
+    workspace, project
+        Command-line options; they win over everything.
+    environ
+        Environment to read; the process's own by default.
+    folder
+        Where to look for `noria.toml` and `.noria/`, upwards; the working folder by default.
+
+    Raises
+    ------
+    ConfigInvalid
+        If a key or variable is unknown or has a wrong type; the message names it.
+    """
+    env = os.environ if environ is None else environ
+    start = (folder or Path.cwd()).resolve()
+    _refuse_misspelt_variables(env)
+    config_path = _find_upwards(start, CONFIG_FILE)
+    sections = _read_config(config_path) if config_path else {}
+    root = config_path.parent if config_path else start
+    place = sections.get("workspace")
+    declared = place if isinstance(place, WorkspaceSection) else WorkspaceSection()
+    chosen = workspace or env.get("NORIA_WORKSPACE")
+    location = _resolve_workspace(chosen, declared.url, root, start)
+    named = sections.get("project")
+    remote = location.startswith(("http://", "https://"))
+    inside = "" if remote else location
+    return Settings(
+        workspace=location,
+        database_url=env.get("NORIA_DATABASE") or declared.database or f"sqlite:///{inside}/noria.db",
+        objects_url=env.get("NORIA_OBJECTS") or declared.objects or f"{inside}/objects",
+        project=project
+        or env.get("NORIA_PROJECT")
+        or (named.name if isinstance(named, ProjectSection) else DEFAULT_PROJECT),
+        project_root=root,
+        token=env.get("NORIA_TOKEN") or None,
+        sections=sections,
+    )
+
+
+def _refuse_misspelt_variables(env: Mapping[str, str]) -> None:
+    for name in env:
+        if name.startswith("NORIA_") and name not in ENVIRONMENT:
+            close = near(name, ENVIRONMENT)
+            if close:
+                raise ConfigInvalid(
+                    f"The environment variable `{name}` is not one that Noria reads",
+                    hint=f"Did you mean `{close}`?",
+                )
+
+
+def _find_upwards(start: Path, name: str) -> Path | None:
+    for folder in (start, *start.parents):
+        if (folder / name).exists():
+            return folder / name
+    return None
+
+
+def _resolve_workspace(chosen: str | None, declared: str | None, root: Path, start: Path) -> str:
+    if chosen:
+        return _absolute(chosen, start)
+    if declared:
+        return _absolute(declared, root)
+    found = _find_upwards(start, WORKSPACE_FOLDER)
+    return str(found) if found and found.is_dir() else str(Path.home() / WORKSPACE_FOLDER)
+
+
+def _absolute(location: str, base: Path) -> str:
+    if location.startswith(("http://", "https://")):
+        return location.rstrip("/")
+    if "://" in location:
+        raise ConfigInvalid(
+            f"The workspace `{location}` is neither a folder nor an `http(s)://` address",
+            hint="The database is named by `NORIA_DATABASE`, the object store by `NORIA_OBJECTS`",
+        )
+    return str((base / Path(location).expanduser()).resolve())
+
+
+def _read_config(path: Path) -> dict[str, Section]:
+    try:
+        raw = tomllib.loads(path.read_text(encoding="utf-8"))
+    except (tomllib.TOMLDecodeError, UnicodeDecodeError) as error:
+        raise ConfigInvalid(f"`{path.name}` is not valid TOML: {error}", hint=f"Mend `{path}`") from error
+    except OSError as error:
+        raise ConfigInvalid(f"`{path}` cannot be read: {error.strerror}") from error
+    return {name: _read_section(path, name, value) for name, value in raw.items()}
+
+
+def _read_section(path: Path, name: str, value: Any) -> Section:
+    if name not in SECTIONS:
+        raise _unknown_key(path, name, list(SECTIONS))
+    module, _, attribute = SECTIONS[name].partition(":")
+    type_: type[Section] = getattr(importlib.import_module(module), attribute)
+    if not isinstance(value, dict):
+        raise ConfigInvalid(
+            f"`{name}` in `{path.name}` must be a table", hint=f"Write `[{name}]` above its keys"
+        )
+    fields = [f.encode_name for f in msgspec.structs.fields(type_)]
+    for key in value:
+        if key not in fields:
+            raise _unknown_key(path, f"{name}.{key}", [f"{name}.{known}" for known in fields])
+    try:
+        return msgspec.convert(value, type_)
+    except msgspec.ValidationError as error:
+        raise ConfigInvalid(
+            f"`[{name}]` in `{path.name}` is wrong: {error}", hint=f"Mend `{path}`"
+        ) from error
+
+
+def _unknown_key(path: Path, key: str, known: list[str]) -> ConfigInvalid:
+    close = near(key, known)
+    hint = f"Did you mean `{close}`?" if close else "Known: " + ", ".join(f"`{name}`" for name in known)
+    return ConfigInvalid(
+        f"`{path.name}` has the unknown key `{key}`", hint=hint, details={"key": key, "file": str(path)}
+    )

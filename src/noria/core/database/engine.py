@@ -1,0 +1,189 @@
+"""Connections: many readers, one writer, the same rules on SQLite and PostgreSQL.
+
+SQLite runs in WAL mode. Readers open with `query_only`; there is one writer connection in a process, every write
+begins with `BEGIN IMMEDIATE` (so that two processes queue instead of failing halfway), and a busy timeout bounds the
+wait. A write is safe against the death of the process; with `durable=True` also against loss of power.
+"""
+
+from __future__ import annotations
+
+import errno
+import sqlite3
+from collections.abc import Iterator
+from contextlib import contextmanager
+from pathlib import Path
+from typing import Any
+
+import sqlalchemy as sa
+from sqlalchemy.dialects import postgresql, sqlite
+from sqlalchemy.pool import ConnectionPoolEntry
+
+from noria.core.errors import ConfigInvalid, StorageFull, Unavailable
+
+BUSY_TIMEOUT_S = 30.0
+_READERS = 8
+
+
+class Database:
+    """A workspace's database.
+
+    Thread-safe. Every connection handed out is for the `with` block only.
+
+    Parameters
+    ----------
+    url
+        `sqlite:///path` or `postgresql://…` (the psycopg driver is chosen).
+    """
+
+    def __init__(self, url: str) -> None:
+        self.url = _normalise(url)
+        self.is_sqlite = self.url.get_backend_name() == "sqlite"
+        if self.is_sqlite:
+            self._writer = _sqlite_engine(self.url, readers=False)
+            self._reader = _sqlite_engine(self.url, readers=True)
+        else:
+            self._writer = self._reader = _postgres_engine(self.url)
+
+    @property
+    def path(self) -> Path | None:
+        """File of a SQLite database; None on PostgreSQL."""
+        return Path(self.url.database) if self.is_sqlite and self.url.database else None
+
+    @property
+    def engine(self) -> sa.Engine:
+        """The engine that may write, for migrations."""
+        return self._writer
+
+    @contextmanager
+    def read(self) -> Iterator[sa.Connection]:
+        """Give a connection for reading, in one consistent view."""
+        with _translated(), self._reader.connect() as connection:
+            if not self.is_sqlite:
+                connection = connection.execution_options(
+                    postgresql_readonly=True, isolation_level="REPEATABLE READ"
+                )
+            yield connection
+
+    @contextmanager
+    def write(self, *, durable: bool = False) -> Iterator[sa.Connection]:
+        """Give a connection in a transaction that commits when the block ends and rolls back when it raises.
+
+        Parameters
+        ----------
+        durable
+            True for labels, decisions, registry and access: the commit also survives loss of power.
+
+        Raises
+        ------
+        StorageFull
+            If the disk is full; nothing of the block was kept.
+        Unavailable
+            If the writer's place could not be had in time, or the server is gone.
+        """
+        with _translated(), self._writer.connect() as connection:
+            if self.is_sqlite:
+                _set_durability(connection, full=durable)
+            with connection.begin():
+                yield connection
+
+    def insert(self, table: sa.Table) -> sqlite.Insert | postgresql.Insert:
+        """Give the dialect's insert, which knows `on_conflict_do_nothing` and `on_conflict_do_update`."""
+        return sqlite.insert(table) if self.is_sqlite else postgresql.insert(table)
+
+    def dispose(self) -> None:
+        """Close every connection."""
+        self._writer.dispose()
+        self._reader.dispose()
+
+
+def _normalise(url: str) -> sa.URL:
+    try:
+        parsed = sa.make_url(url)
+    except sa.exc.ArgumentError as error:
+        raise ConfigInvalid(
+            f"The database URL `{url}` cannot be read",
+            hint="Use `sqlite:///path/to/file.db` or `postgresql://user:password@host/database`",
+        ) from error
+    backend = parsed.get_backend_name()
+    if backend == "postgres":
+        parsed = parsed.set(drivername="postgresql+psycopg")
+    elif backend == "postgresql":
+        _require_psycopg()
+        parsed = parsed.set(drivername="postgresql+psycopg")
+    elif backend != "sqlite":
+        raise ConfigInvalid(
+            f"Noria does not run on `{backend}`",
+            hint="Use `sqlite:///…` or `postgresql://…` in `NORIA_DATABASE`",
+        )
+    return parsed
+
+
+def _require_psycopg() -> None:
+    try:
+        import psycopg  # noqa: F401
+    except ImportError as error:
+        raise ConfigInvalid(
+            "PostgreSQL needs the `psycopg` driver", hint="pip install 'noria[postgres]'"
+        ) from error
+
+
+def _sqlite_engine(url: sa.URL, *, readers: bool) -> sa.Engine:
+    engine = sa.create_engine(
+        url,
+        connect_args={"timeout": BUSY_TIMEOUT_S, "check_same_thread": False},
+        poolclass=sa.pool.QueuePool,
+        pool_size=_READERS if readers else 1,
+        max_overflow=_READERS if readers else 0,
+        pool_timeout=BUSY_TIMEOUT_S * 2,
+    )
+
+    @sa.event.listens_for(engine, "connect")
+    def _configure(connection: sqlite3.Connection, _entry: ConnectionPoolEntry) -> None:
+        # The driver's own transaction handling is off: it would begin late and deferred.
+        connection.isolation_level = None
+        cursor = connection.cursor()
+        if readers:
+            cursor.execute("PRAGMA query_only=ON")
+        else:
+            cursor.execute("PRAGMA journal_mode=WAL")
+        cursor.execute("PRAGMA foreign_keys=ON")
+        cursor.execute("PRAGMA synchronous=NORMAL")
+        cursor.close()
+
+    @sa.event.listens_for(engine, "begin")
+    def _begin(connection: sa.Connection) -> None:
+        connection.exec_driver_sql("BEGIN" if readers else "BEGIN IMMEDIATE")
+
+    return engine
+
+
+def _postgres_engine(url: sa.URL) -> sa.Engine:
+    return sa.create_engine(url, pool_size=_READERS, max_overflow=_READERS, pool_pre_ping=True)
+
+
+def _set_durability(connection: sa.Connection, *, full: bool) -> None:
+    # Outside a transaction, or SQLite ignores it; the raw cursor keeps SQLAlchemy from beginning one.
+    raw: Any = connection.connection.dbapi_connection
+    raw.execute(f"PRAGMA synchronous={'FULL' if full else 'NORMAL'}")
+
+
+@contextmanager
+def _translated() -> Iterator[None]:
+    try:
+        yield
+    except sa.exc.TimeoutError as error:
+        raise Unavailable(
+            "The database is busy", hint="Try again; another process may be writing for long"
+        ) from error
+    except (sa.exc.OperationalError, sa.exc.InterfaceError) as error:
+        text = str(error.orig)
+        if (
+            "disk is full" in text
+            or "disk I/O error" in text
+            or getattr(error.orig, "sqlstate", "") == "53100"
+        ):
+            raise StorageFull(
+                "The disk of the database is full",
+                hint=f"Free space ({errno.errorcode[errno.ENOSPC]}) and repeat",
+            ) from error
+        raise Unavailable(f"The database does not answer: {text.splitlines()[0]}") from error

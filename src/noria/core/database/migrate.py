@@ -1,0 +1,160 @@
+"""Bring a database to the schema of this code.
+
+Each capability keeps its migrations in its own folder, `noria/<capability>/migrations/NNNN_name.py`, as an Alembic
+branch of its own with revision ids `<capability>_NNNN`; what stands lower in the order of imports is migrated first.
+Opening a workspace compares revision names only and costs one query; Alembic is loaded when there is work to do.
+"""
+
+from __future__ import annotations
+
+import re
+import shutil
+from collections.abc import Callable
+from contextlib import AbstractContextManager, nullcontext
+from datetime import datetime
+from functools import cache
+from pathlib import Path
+
+import sqlalchemy as sa
+
+from noria.core.database.engine import Database
+from noria.core.errors import Conflict, StorageFull
+
+_PACKAGE = Path(__file__).parents[2]
+_FILE = re.compile(r"(\d{4})_[a-z0-9_]+\.py")
+_KEPT_COPIES = 3
+
+
+class DatabaseFromTheFuture(Conflict):
+    """The database was written by a newer Noria than this one."""
+
+    code = "database_from_the_future"
+
+
+@cache
+def known_revisions() -> dict[str, list[str]]:
+    """List revision ids by capability, oldest first, read from the names of the files."""
+    found = {}
+    for folder in sorted(_PACKAGE.glob("*/migrations")):
+        numbers = sorted(m.group(1) for f in folder.iterdir() if (m := _FILE.fullmatch(f.name)))
+        if numbers:
+            found[folder.parent.name] = [f"{folder.parent.name}_{number}" for number in numbers]
+    return found
+
+
+def heads() -> set[str]:
+    """Give the newest revision of each capability."""
+    return {revisions[-1] for revisions in known_revisions().values()}
+
+
+def applied_revisions(database: Database) -> set[str]:
+    """Read which revisions the database stands at; empty for a new one."""
+    with database.read() as connection:
+        if not sa.inspect(connection).has_table("alembic_version"):
+            return set()
+        return set(connection.execute(sa.text("select version_num from alembic_version")).scalars())
+
+
+def is_current(database: Database) -> bool:
+    """Tell whether the database stands at this code's schema.
+
+    Raises
+    ------
+    DatabaseFromTheFuture
+        If it holds a revision that this code does not know.
+    """
+    applied = applied_revisions(database)
+    known = {revision for revisions in known_revisions().values() for revision in revisions}
+    unknown = sorted(applied - known)
+    if unknown:
+        raise DatabaseFromTheFuture(
+            f"The database was written by a newer Noria: it is at `{unknown[0]}`, which this version does not know",
+            hint="pip install --upgrade noria",
+            details={"unknown": unknown},
+        )
+    return applied == heads()
+
+
+def migrate(
+    database: Database,
+    *,
+    now: datetime,
+    exclusive: Callable[[], AbstractContextManager[object]] = nullcontext,
+) -> Path | None:
+    """Upgrade to this code's schema if there is need.
+
+    Parameters
+    ----------
+    now
+        Used in the name of the copy.
+    exclusive
+        Entered before anything changes: the workspace lock. Checked again inside, since another process may have
+        migrated while this one waited.
+
+    Returns
+    -------
+    Path or None
+        The copy made of a SQLite database that held data.
+
+    Raises
+    ------
+    DatabaseFromTheFuture
+        If the database is newer than this code.
+    StorageFull
+        If there is no room for the copy. Nothing was changed.
+    """
+    if is_current(database):
+        return None
+    with exclusive():
+        if is_current(database):
+            return None
+        copy = _copy_sqlite(database, now) if applied_revisions(database) else None
+        upgrade(database, "heads")
+        return copy
+
+
+def upgrade(database: Database, target: str) -> None:
+    """Run migrations up to `target` (a revision id or `heads`) in one transaction."""
+    from alembic.config import Config
+    from alembic.runtime.environment import EnvironmentContext
+    from alembic.script import ScriptDirectory
+
+    config = Config()
+    config.set_main_option("script_location", str(_PACKAGE / "core" / "migrations"))
+    locations = [str(_PACKAGE / capability / "migrations") for capability in known_revisions()]
+    config.set_main_option("version_locations", ";".join(locations))
+    config.set_main_option("path_separator", ";")
+    script = ScriptDirectory(
+        str(_PACKAGE / "core" / "migrations"), version_locations=locations, file_template="%%(slug)s"
+    )
+
+    def revisions(current: object, _context: object) -> object:
+        return script._upgrade_revs(target, current)  # type: ignore[arg-type]
+
+    with (
+        database.write(durable=True) as connection,
+        EnvironmentContext(config, script, fn=revisions) as environment,
+    ):
+        environment.configure(connection=connection, target_metadata=None)
+        environment.run_migrations()
+
+
+def _copy_sqlite(database: Database, now: datetime) -> Path | None:
+    path = database.path
+    if path is None or not path.exists():
+        return None
+    size = path.stat().st_size
+    free = shutil.disk_usage(path.parent).free
+    if free < 2 * size + (1 << 20):
+        raise StorageFull(
+            f"Migrating `{path.name}` needs {2 * size} bytes for a copy and its growth; {free} are free",
+            hint="Free space on that disk and start again; nothing was changed",
+        )
+    copy = path.with_name(f"{path.name}.before-{now:%Y%m%dT%H%M%S%f}")
+    with database.engine.connect() as connection:
+        raw = connection.connection.dbapi_connection
+        assert raw is not None  # noqa: S101 - a connected engine has one
+        raw.execute("VACUUM INTO ?", (str(copy),))  # type: ignore[attr-defined]
+    for old in sorted(path.parent.glob(f"{path.name}.before-*"))[:-_KEPT_COPIES]:
+        old.unlink()
+    return copy

@@ -1,0 +1,81 @@
+"""The metadata that all `tables.py` share, and the column types that read the same on both databases."""
+
+from __future__ import annotations
+
+from datetime import UTC, datetime, timedelta
+from typing import Any
+
+import msgspec
+import sqlalchemy as sa
+
+metadata = sa.MetaData()
+
+_EPOCH = datetime(1970, 1, 1, tzinfo=UTC)
+_MICROSECOND = timedelta(microseconds=1)
+
+
+class UtcMicros(sa.types.TypeDecorator[datetime]):
+    """An instant in UTC, kept as whole microseconds since 1970: orders and compares alike on both databases."""
+
+    impl = sa.BigInteger
+    cache_ok = True
+
+    def process_bind_param(self, value: datetime | None, dialect: sa.Dialect) -> int | None:
+        """Turn an aware datetime into microseconds."""
+        return None if value is None else to_micros(value)
+
+    def process_result_value(self, value: Any | None, dialect: sa.Dialect) -> datetime | None:
+        """Turn microseconds into a datetime in UTC."""
+        return None if value is None else from_micros(value)
+
+
+def to_micros(at: datetime) -> int:
+    """Give whole microseconds since 1970.
+
+    Raises
+    ------
+    ValueError
+        If `at` has no time zone.
+    """
+    if at.tzinfo is None:
+        raise ValueError(f"`{at.isoformat()}` has no time zone")
+    return (at - _EPOCH) // _MICROSECOND
+
+
+def from_micros(micros: int) -> datetime:
+    """Give the instant, in UTC."""
+    return _EPOCH + timedelta(microseconds=micros)
+
+
+class JsonText(sa.types.TypeDecorator[Any]):
+    """A JSON value as text, read back as a given type.
+
+    Parameters
+    ----------
+    type_
+        What to decode to; anything that msgspec knows.
+    """
+
+    impl = sa.Text
+    cache_ok = True
+
+    def __init__(self, type_: Any = Any) -> None:
+        super().__init__()
+        self.type_ = type_
+        self._encoder = msgspec.json.Encoder()
+        self._decoder = msgspec.json.Decoder(type_)
+
+    def process_bind_param(self, value: Any, dialect: sa.Dialect) -> str | None:
+        """Encode; None stays null."""
+        return None if value is None else self._encoder.encode(value).decode()
+
+    def process_result_value(self, value: str | None, dialect: sa.Dialect) -> Any:
+        """Decode; null stays None."""
+        return None if value is None else self._decoder.decode(value)
+
+
+def pk() -> sa.Column[int]:
+    """Give an integer primary key that never reuses a value, on both databases."""
+    return sa.Column(
+        "pk", sa.BigInteger().with_variant(sa.Integer(), "sqlite"), primary_key=True, autoincrement=True
+    )

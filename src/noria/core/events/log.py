@@ -1,0 +1,156 @@
+"""Append to the event log and read from it.
+
+An event is appended in the transaction of the change it tells of, so one exists exactly when the other does.
+Readers keep a cursor on `position`, the order of commit.
+"""
+
+from __future__ import annotations
+
+from datetime import datetime
+from typing import Any
+
+import msgspec
+import sqlalchemy as sa
+
+from noria.core.clock import Clock
+from noria.core.database.engine import Database
+from noria.core.events.tables import event_cursors, events
+
+
+class EventType(str):
+    """A type of event, with the sentence that documents it.
+
+    A capability lists its types in its `events.py`::
+
+        RUN_FINISHED = EventType("run.finished", "A run ended; the payload has its status")
+    """
+
+    doc: str
+
+    def __new__(cls, name: str, doc: str) -> EventType:
+        """Make the name itself carry its documentation."""
+        made = super().__new__(cls, name)
+        made.doc = doc
+        return made
+
+
+class Event(msgspec.Struct, frozen=True, kw_only=True):
+    """Something that changed.
+
+    Attributes
+    ----------
+    position
+        Place in the order of commit, from 1.
+    subject
+        What it happened to: `run:<id>`, `model:digits@3`.
+    payload
+        References and figures; never personal data, secrets or rows.
+    """
+
+    position: int
+    at: datetime
+    actor: str
+    project: str | None
+    type: str
+    subject: str
+    payload: dict[str, Any]
+    hash: str | None = None
+
+
+def append(
+    connection: sa.Connection,
+    clock: Clock,
+    *,
+    actor: str,
+    type: EventType,  # noqa: A002 - the field's name
+    subject: str,
+    project: str | None = None,
+    payload: dict[str, Any] | None = None,
+) -> None:
+    """Append an event in the transaction of `connection`."""
+    values: dict[str, Any] = {
+        "at": clock.now(),
+        "actor": actor,
+        "project": project,
+        "type": str(type),
+        "subject": subject,
+        "payload": payload or {},
+    }
+    if connection.dialect.name == "sqlite":
+        last = sa.select(sa.func.coalesce(sa.func.max(events.c.position), 0)).scalar_subquery()
+        values["position"] = last + 1
+    else:
+        values["transaction_id"] = sa.text("pg_current_xact_id()::text::bigint")
+    connection.execute(sa.insert(events).values(**values))
+
+
+class EventLog:
+    """Reads the log in order of commit and keeps readers' cursors."""
+
+    def __init__(self, database: Database) -> None:
+        self._database = database
+
+    def read(
+        self,
+        after: int,
+        *,
+        limit: int = 100,
+        types: list[str] | None = None,
+        subject: str | None = None,
+        project: str | None = None,
+    ) -> list[Event]:
+        """List events with a position greater than `after`, oldest first.
+
+        Parameters
+        ----------
+        limit
+            At most this many, 1 to 1000.
+        """
+        query = (
+            sa.select(
+                events.c.position,
+                events.c.at,
+                events.c.actor,
+                events.c.project,
+                events.c.type,
+                events.c.subject,
+                events.c.payload,
+                events.c.hash,
+            )
+            .where(events.c.position > after)
+            .order_by(events.c.position)
+            .limit(max(1, min(limit, 1000)))
+        )
+        if types is not None:
+            query = query.where(events.c.type.in_(types))
+        if subject is not None:
+            query = query.where(events.c.subject == subject)
+        if project is not None:
+            query = query.where(events.c.project == project)
+        with self._database.read() as connection:
+            return [Event(**row) for row in connection.execute(query).mappings()]
+
+    def last_position(self) -> int:
+        """Give the position of the newest event, 0 when there is none."""
+        with self._database.read() as connection:
+            return connection.execute(
+                sa.select(sa.func.coalesce(sa.func.max(events.c.position), 0))
+            ).scalar_one()
+
+    def cursor(self, reader: str) -> int:
+        """Give the position up to which `reader` has read, 0 at first."""
+        query = sa.select(event_cursors.c.position).where(event_cursors.c.reader == reader)
+        with self._database.read() as connection:
+            return connection.execute(query).scalar_one_or_none() or 0
+
+    def advance(self, reader: str, position: int) -> None:
+        """Move a reader's cursor forward; never backward."""
+        insert = self._database.insert(event_cursors).values(reader=reader, position=position)
+        with self._database.write() as connection:
+            connection.execute(
+                insert.on_conflict_do_update(
+                    index_elements=["reader"],
+                    set_={"position": position},
+                    where=event_cursors.c.position < position,
+                )
+            )

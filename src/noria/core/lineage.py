@@ -1,0 +1,39 @@
+"""What the code at hand reads and makes, told to whoever records it.
+
+`noria.dataset()` and `noria.register()` stand below and above tracking; they meet here. Without a recorder the calls
+do nothing.
+"""
+
+from __future__ import annotations
+
+from contextvars import ContextVar
+from typing import Protocol
+
+
+class Recorder(Protocol):
+    """Keeps the inputs and outputs of a run."""
+
+    def record_input(self, ref: str, digest: str) -> None:
+        """Note that the run read `ref` (`dataset:digits@2`), whose bytes are `digest`."""
+        ...
+
+    def record_output(self, ref: str, digest: str) -> None:
+        """Note that the run made `ref`."""
+        ...
+
+
+recorder: ContextVar[Recorder | None] = ContextVar("noria_lineage_recorder", default=None)
+
+
+def record_input(ref: str, digest: str) -> None:
+    """Tell the active recorder, if there is one, what was read."""
+    active = recorder.get()
+    if active is not None:
+        active.record_input(ref, digest)
+
+
+def record_output(ref: str, digest: str) -> None:
+    """Tell the active recorder, if there is one, what was made."""
+    active = recorder.get()
+    if active is not None:
+        active.record_output(ref, digest)
