@@ -1,1 +1,82 @@
-"""Placeholder."""
+"""Noria: the closed MLOps loop in one package.
+
+Names are imported when they are first used, so that `import noria` takes milliseconds::
+
+    import noria
+
+    data = noria.dataset("digits@1").arrays()
+    with noria.run(experiment="digits") as run:
+        run.log({"accuracy": 0.97})
+"""
+
+from __future__ import annotations
+
+import importlib
+from typing import TYPE_CHECKING, Any
+
+from noria._version import __version__
+
+if TYPE_CHECKING:
+    from noria.catalog.client import choose
+    from noria.core.config import Settings, load_settings
+    from noria.core.errors import NoriaError
+    from noria.core.workspace import Workspace, current_workspace, open_workspace, use_workspace
+    from noria.data.client import dataset
+    from noria.pipelines.authoring import pipeline, step
+    from noria.registry.client import register
+    from noria.serving.client import deploy, endpoint
+    from noria.tracking.client import active_run, log, run
+
+_HOMES = {
+    "NoriaError": "noria.core.errors",
+    "Settings": "noria.core.config",
+    "Workspace": "noria.core.workspace",
+    "active_run": "noria.tracking.client",
+    "choose": "noria.catalog.client",
+    "current_workspace": "noria.core.workspace",
+    "dataset": "noria.data.client",
+    "deploy": "noria.serving.client",
+    "endpoint": "noria.serving.client",
+    "load_settings": "noria.core.config",
+    "log": "noria.tracking.client",
+    "open_workspace": "noria.core.workspace",
+    "pipeline": "noria.pipelines.authoring",
+    "register": "noria.registry.client",
+    "run": "noria.tracking.client",
+    "step": "noria.pipelines.authoring",
+    "use_workspace": "noria.core.workspace",
+}
+
+__all__ = [
+    "NoriaError",
+    "Settings",
+    "Workspace",
+    "__version__",
+    "active_run",
+    "choose",
+    "current_workspace",
+    "dataset",
+    "deploy",
+    "endpoint",
+    "load_settings",
+    "log",
+    "open_workspace",
+    "pipeline",
+    "register",
+    "run",
+    "step",
+    "use_workspace",
+]
+
+
+def __getattr__(name: str) -> Any:
+    home = _HOMES.get(name)
+    if home is None:
+        raise AttributeError(f"module `noria` has no attribute `{name}`")
+    value = getattr(importlib.import_module(home), name)
+    globals()[name] = value
+    return value
+
+
+def __dir__() -> list[str]:
+    return __all__

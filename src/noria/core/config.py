@@ -32,10 +32,13 @@ ENVIRONMENT = {
 
 
 class Section(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fields=True):
-    """Base of a table in `noria.toml`. Every key has a default."""
+    """Base of a table in `noria.toml`; every key has a default.
+
+    Subclasses repeat the class options, since the type checker does not inherit them.
+    """
 
 
-class ProjectSection(Section):
+class ProjectSection(Section, frozen=True, kw_only=True, forbid_unknown_fields=True):
     """`[project]`: which project this folder belongs to.
 
     Attributes
@@ -47,7 +50,7 @@ class ProjectSection(Section):
     name: str = DEFAULT_PROJECT
 
 
-class WorkspaceSection(Section):
+class WorkspaceSection(Section, frozen=True, kw_only=True, forbid_unknown_fields=True):
     """`[workspace]`: where things are kept.
 
     Attributes

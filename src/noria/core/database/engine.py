@@ -58,11 +58,10 @@ class Database:
     def read(self) -> Iterator[sa.Connection]:
         """Give a connection for reading, in one consistent view."""
         with _translated(), self._reader.connect() as connection:
-            if not self.is_sqlite:
-                connection = connection.execution_options(
-                    postgresql_readonly=True, isolation_level="REPEATABLE READ"
-                )
-            yield connection
+            if self.is_sqlite:
+                yield connection
+            else:
+                yield connection.execution_options(postgresql_readonly=True, isolation_level="REPEATABLE READ")
 
     @contextmanager
     def write(self, *, durable: bool = False) -> Iterator[sa.Connection]:

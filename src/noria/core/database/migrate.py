@@ -14,6 +14,7 @@ from contextlib import AbstractContextManager, nullcontext
 from datetime import datetime
 from functools import cache
 from pathlib import Path
+from typing import Any
 
 import sqlalchemy as sa
 
@@ -128,8 +129,8 @@ def upgrade(database: Database, target: str) -> None:
         str(_PACKAGE / "core" / "migrations"), version_locations=locations, file_template="%%(slug)s"
     )
 
-    def revisions(current: object, _context: object) -> object:
-        return script._upgrade_revs(target, current)  # type: ignore[arg-type]
+    def revisions(current: Any, _context: object) -> Any:
+        return script._upgrade_revs(target, current)
 
     with (
         database.write(durable=True) as connection,
@@ -152,9 +153,8 @@ def _copy_sqlite(database: Database, now: datetime) -> Path | None:
         )
     copy = path.with_name(f"{path.name}.before-{now:%Y%m%dT%H%M%S%f}")
     with database.engine.connect() as connection:
-        raw = connection.connection.dbapi_connection
-        assert raw is not None  # noqa: S101 - a connected engine has one
-        raw.execute("VACUUM INTO ?", (str(copy),))  # type: ignore[attr-defined]
+        raw: Any = connection.connection.dbapi_connection
+        raw.execute("VACUUM INTO ?", (str(copy),))
     for old in sorted(path.parent.glob(f"{path.name}.before-*"))[:-_KEPT_COPIES]:
         old.unlink()
     return copy

@@ -20,11 +20,11 @@ class UtcMicros(sa.types.TypeDecorator[datetime]):
     impl = sa.BigInteger
     cache_ok = True
 
-    def process_bind_param(self, value: datetime | None, dialect: sa.Dialect) -> int | None:
+    def process_bind_param(self, value: datetime | None, dialect: sa.Dialect) -> int | None:  # noqa: ARG002 - the base's signature
         """Turn an aware datetime into microseconds."""
         return None if value is None else to_micros(value)
 
-    def process_result_value(self, value: Any | None, dialect: sa.Dialect) -> datetime | None:
+    def process_result_value(self, value: Any | None, dialect: sa.Dialect) -> datetime | None:  # noqa: ARG002 - the base's signature
         """Turn microseconds into a datetime in UTC."""
         return None if value is None else from_micros(value)
 
@@ -65,11 +65,11 @@ class JsonText(sa.types.TypeDecorator[Any]):
         self._encoder = msgspec.json.Encoder()
         self._decoder = msgspec.json.Decoder(type_)
 
-    def process_bind_param(self, value: Any, dialect: sa.Dialect) -> str | None:
+    def process_bind_param(self, value: Any, dialect: sa.Dialect) -> str | None:  # noqa: ARG002 - the base's signature
         """Encode; None stays null."""
         return None if value is None else self._encoder.encode(value).decode()
 
-    def process_result_value(self, value: str | None, dialect: sa.Dialect) -> Any:
+    def process_result_value(self, value: str | None, dialect: sa.Dialect) -> Any:  # noqa: ARG002 - the base's signature
         """Decode; null stays None."""
         return None if value is None else self._decoder.decode(value)
 

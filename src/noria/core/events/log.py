@@ -133,15 +133,14 @@ class EventLog:
     def last_position(self) -> int:
         """Give the position of the newest event, 0 when there is none."""
         with self._database.read() as connection:
-            return connection.execute(
-                sa.select(sa.func.coalesce(sa.func.max(events.c.position), 0))
-            ).scalar_one()
+            newest = sa.select(sa.func.coalesce(sa.func.max(events.c.position), 0))
+            return int(connection.execute(newest).scalar_one())
 
     def cursor(self, reader: str) -> int:
         """Give the position up to which `reader` has read, 0 at first."""
         query = sa.select(event_cursors.c.position).where(event_cursors.c.reader == reader)
         with self._database.read() as connection:
-            return connection.execute(query).scalar_one_or_none() or 0
+            return int(connection.execute(query).scalar_one_or_none() or 0)
 
     def advance(self, reader: str, position: int) -> None:
         """Move a reader's cursor forward; never backward."""

@@ -1,0 +1,1 @@
+"""The command line: a static table of commands, each imported when it is named."""

@@ -1,0 +1,51 @@
+"""Every command of the root: its name, where its Typer app lives, and one line of help.
+
+The lines are here as text so that `noria --help` imports nothing else; a test compares them with the commands' own.
+"""
+
+from __future__ import annotations
+
+from typing import NamedTuple
+
+
+class Command(NamedTuple):
+    """A line of the root's help."""
+
+    name: str
+    target: str
+    help: str
+
+
+COMMANDS: tuple[Command, ...] = (
+    Command("init", "noria.cli.init:app", "Make a workspace and a project file in this folder"),
+    Command("up", "noria.serving.commands:up", "Start server, worker and model server on this machine"),
+    Command("server", "noria.server.commands:app", "Start the server and its control loop"),
+    Command("worker", "noria.pipelines.commands:worker", "Start a worker that runs jobs"),
+    Command(
+        "demo", "noria.examples.digits.commands:app", "Watch a model go wrong in production and be put right"
+    ),
+    Command("run", "noria.pipelines.commands:run", "Run a pipeline"),
+    Command("deploy", "noria.serving.commands:deploy", "Put a model version behind an endpoint"),
+    Command("serve", "noria.serving.commands:serve", "Start a model server"),
+)
+
+NOUNS: tuple[Command, ...] = (
+    Command("projects", "noria.access.commands:projects", "Projects of the workspace"),
+    Command("users", "noria.access.commands:users", "People who may sign in, and their roles"),
+    Command("tokens", "noria.access.commands:tokens", "API tokens"),
+    Command("audit", "noria.access.commands:audit", "The event log and its hash chain"),
+    Command("objects", "noria.data.objects_commands:app", "The object store: verify and collect garbage"),
+    Command("data", "noria.data.commands:data", "Versions of data sets"),
+    Command("experiments", "noria.tracking.commands:experiments", "Experiments"),
+    Command("runs", "noria.tracking.commands:runs", "Runs, their params and metrics"),
+    Command("pipelines", "noria.pipelines.commands:pipelines", "Pipelines and their runs"),
+    Command("jobs", "noria.pipelines.commands:jobs", "Jobs that workers run"),
+    Command("models", "noria.registry.commands:models", "Registered models, versions and aliases"),
+    Command("catalog", "noria.catalog.commands:catalog", "Decision records: what was chosen, and why"),
+    Command("endpoints", "noria.serving.commands:endpoints", "Endpoints and what they serve"),
+    Command("rollouts", "noria.serving.commands:rollouts", "Rollouts and their gates"),
+    Command("monitors", "noria.monitoring.commands:monitors", "Monitors, windows and alerts"),
+    Command("decisions", "noria.decisions.commands:decisions", "Incidents, diagnoses and remedies"),
+)
+
+ALIASES = {"datasets": "data"}
