@@ -7,7 +7,34 @@ do nothing.
 from __future__ import annotations
 
 from contextvars import ContextVar
-from typing import Protocol
+from typing import Any, Protocol
+
+import msgspec
+
+
+class CodeOrigin(msgspec.Struct, frozen=True, kw_only=True):
+    """The pipeline run that is active: what a model registered now can be made again from.
+
+    Attributes
+    ----------
+    run_id
+        The tracking run.
+    pipeline
+        `module:name`.
+    params
+        Parameters of the pipeline, as JSON values.
+    snapshot
+        Digest of the project's code, if one was taken.
+    """
+
+    run_id: str
+    pipeline: str
+    params: dict[str, Any]
+    snapshot: str | None = None
+
+
+origin: ContextVar[CodeOrigin | None] = ContextVar("noria_code_origin", default=None)
+"""Set by the pipeline runner, read at registration."""
 
 
 class Recorder(Protocol):
