@@ -57,7 +57,7 @@ class Database:
     @contextmanager
     def read(self) -> Iterator[sa.Connection]:
         """Give a connection for reading, in one consistent view."""
-        with _translated(), self._reader.connect() as connection:
+        with translated(), self._reader.connect() as connection:
             if self.is_sqlite:
                 yield connection
             else:
@@ -79,7 +79,7 @@ class Database:
         Unavailable
             If the writer's place could not be had in time, or the server is gone.
         """
-        with _translated(), self._writer.connect() as connection:
+        with translated(), self._writer.connect() as connection:
             if self.is_sqlite:
                 _set_durability(connection, full=durable)
             with connection.begin():
@@ -167,7 +167,8 @@ def _set_durability(connection: sa.Connection, *, full: bool) -> None:
 
 
 @contextmanager
-def _translated() -> Iterator[None]:
+def translated() -> Iterator[None]:
+    """Turn what SQLAlchemy raises in the block into Noria's errors."""
     try:
         yield
     except sa.exc.TimeoutError as error:
