@@ -1,0 +1,73 @@
+"""Operations on the objects that a project holds."""
+
+from __future__ import annotations
+
+import msgspec
+
+from noria.core.objects.digests import parse_digest
+from noria.core.objects.references import ObjectNotInProject, held_digests, record_upload, size_in_project
+from noria.core.objects.store import ObjectInfo
+from noria.core.operations import Download, Service, Upload, operation
+from noria.core.permissions import Permission, Role
+
+READ_OBJECTS = Permission(name="objects.read")
+WRITE_OBJECTS = Permission(name="objects.write", role=Role.SCIENTIST)
+
+
+class DigestList(msgspec.Struct, frozen=True, kw_only=True):
+    """Digests asked for, or answered.
+
+    Attributes
+    ----------
+    digests
+        At most 10,000.
+    """
+
+    digests: list[str]
+
+
+class Objects(Service):
+    """The objects that entered a project by upload. Knowing a digest gives no access to another project's object."""
+
+    @operation("POST", "/projects/{project}/objects", needs=WRITE_OBJECTS)
+    def put(self, project: str, body: Upload, digest: str = "") -> ObjectInfo:
+        """Upload an object; with `digest`, only if the bytes have it."""
+        # Any bytes may enter the store before the project is known to exist; nothing refers to them then.
+        stored = self.context.objects.put(body, expected=digest or None)
+        with self.context.database.write() as connection:
+            record_upload(
+                connection,
+                self.context.clock,
+                project=project,
+                digest=stored.digest,
+                size_bytes=stored.size_bytes,
+            )
+        return stored
+
+    @operation("GET", "/projects/{project}/objects/{digest}", needs=READ_OBJECTS)
+    def get(self, project: str, digest: str, start: int = 0, length: int | None = None) -> Download:
+        """Download an object, or `length` bytes of it from `start`."""
+        size = self._size(project, digest)
+        chunks = self.context.objects.open(digest, start=start, length=length)
+        rest = max(0, size - start)
+        return Download(chunks=chunks, size_bytes=rest if length is None else min(length, rest))
+
+    @operation("GET", "/projects/{project}/objects/{digest}/info", needs=READ_OBJECTS)
+    def info(self, project: str, digest: str) -> ObjectInfo:
+        """Get the size of an object."""
+        return ObjectInfo(digest=parse_digest(digest), size_bytes=self._size(project, digest))
+
+    @operation("POST", "/projects/{project}/objects/missing", needs=READ_OBJECTS, status=200)
+    def missing(self, project: str, wanted: DigestList) -> DigestList:
+        """Tell which digests the project does not hold, so that only those need an upload."""
+        asked = dict.fromkeys(parse_digest(digest) for digest in wanted.digests[:10_000])
+        with self.context.database.read() as connection:
+            held = held_digests(connection, project=project, digests=list(asked))
+        return DigestList(digests=[digest for digest in asked if digest not in held])
+
+    def _size(self, project: str, digest: str) -> int:
+        with self.context.database.read() as connection:
+            size = size_in_project(connection, project=project, digest=parse_digest(digest))
+        if size is None:
+            raise ObjectNotInProject(project, digest)
+        return size

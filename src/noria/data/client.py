@@ -1,0 +1,187 @@
+"""Add and read datasets from Python; the same on a folder and on a server."""
+
+from __future__ import annotations
+
+import getpass
+import io
+from collections.abc import Iterator
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
+
+from noria.core import lineage
+from noria.core.errors import Invalid
+from noria.core.objects.trees import TreeInfo, checkout, put_files, put_tree, read_manifest
+from noria.core.workspace import Workspace, current_workspace
+from noria.data.content import TABLE_FILE, Content, load_arrays, read_source
+from noria.data.entities import DatasetKind, DatasetVersion, NewDatasetVersion, parse_dataset_ref
+from noria.data.service import Datasets
+
+if TYPE_CHECKING:
+    import numpy as np
+    import polars as pl
+
+_MAX_IN_MEMORY_BYTES = 8 << 30
+
+
+class DatasetHandle:
+    """A dataset, or one version of it, to add to and to read from.
+
+    Made by `noria.dataset()`.
+    """
+
+    def __init__(self, workspace: Workspace, name: str, version: int | None) -> None:
+        self._workspace = workspace
+        self._service = workspace.service(Datasets)
+        self.name = name
+        self._number = version
+        self._resolved: DatasetVersion | None = None
+
+    @property
+    def current(self) -> DatasetVersion:
+        """The version that this handle reads: the pinned one, else the newest when first asked."""
+        if self._resolved is None:
+            ref = self.name if self._number is None else f"{self.name}@{self._number}"
+            self._resolved = self._service.resolve(self._workspace.project, ref)
+        return self._resolved
+
+    @property
+    def ref(self) -> str:
+        """`name@version` of the version that this handle reads."""
+        return self.current.ref
+
+    def add(self, source: Any, *, message: str = "") -> DatasetVersion:
+        """Store `source` as the next version.
+
+        Parameters
+        ----------
+        source
+            A path, an array, a mapping of names to arrays, or a Polars frame.
+        message
+            What changed, for the log.
+
+        Returns
+        -------
+        DatasetVersion
+            The new version; the newest one when the content is equal to it.
+        """
+        content = read_source(source)
+        tree = self._store(content)
+        new = NewDatasetVersion(
+            digest=tree.digest,
+            kind=content.kind,
+            message=message,
+            n_files=tree.n_files,
+            size_bytes=tree.size_bytes,
+            n_rows=content.n_rows,
+            profile=content.profile,
+            author=getpass.getuser(),
+        )
+        added = self._service.add(self._workspace.project, self.name, new)
+        lineage.record_output(f"dataset:{added.ref}", added.digest)
+        return added
+
+    def log(self, *, limit: int = 50) -> list[DatasetVersion]:
+        """List versions, newest first."""
+        return self._service.log(self._workspace.project, self.name, limit=limit).items
+
+    def checkout(self, target: Path, *, overwrite: bool = False) -> Path:
+        """Write the version's files below `target`, verified.
+
+        Raises
+        ------
+        Conflict
+            If a file is in the way and `overwrite` is not set.
+        """
+        version = self._opened()
+        checkout(self._workspace.objects(), version.digest, target, overwrite=overwrite)
+        return target
+
+    def arrays(self) -> dict[str, np.ndarray[Any, Any]]:
+        """Read a version that was made of arrays.
+
+        Returns
+        -------
+        dict of ndarray
+            By the names they were added under.
+        """
+        version = self._opened()
+        if version.kind is not DatasetKind.ARRAYS:
+            raise Invalid(
+                f"`{version.ref}` holds {version.kind}, not arrays",
+                hint="Read it with `.polars()` or `.checkout()`",
+            )
+        return load_arrays(self._files(version))
+
+    def numpy(self) -> np.ndarray[Any, Any]:
+        """Read a version that is one array.
+
+        Raises
+        ------
+        Invalid
+            If it holds more than one; the message names them.
+        """
+        found = self.arrays()
+        if len(found) != 1:
+            raise Invalid(
+                f"`{self.ref}` holds the arrays {', '.join(f'`{name}`' for name in found)}",
+                hint="Use `.arrays()`",
+            )
+        return next(iter(found.values()))
+
+    def polars(self) -> pl.DataFrame:
+        """Read a version that is one table, CSV or Parquet file."""
+        import polars as pl
+
+        version = self._opened()
+        files = list(self._files(version)) if version.kind is not DatasetKind.ARRAYS else []
+        if len(files) == 1:
+            path, content = files[0]
+            if path == TABLE_FILE or path.endswith(".parquet"):
+                return pl.read_parquet(io.BytesIO(content))
+            if path.endswith(".csv"):
+                return pl.read_csv(io.BytesIO(content), infer_schema_length=None)
+        raise Invalid(
+            f"`{version.ref}` is not one table", hint="Read it with `.arrays()`, or `.checkout()` its files"
+        )
+
+    def _opened(self) -> DatasetVersion:
+        version = self.current
+        lineage.record_input(f"dataset:{version.ref}", version.digest)
+        return version
+
+    def _store(self, content: Content) -> TreeInfo:
+        store = self._workspace.objects()
+        if content.folder is not None:
+            return put_tree(store, content.folder)
+        return put_files(store, content.files or {})
+
+    def _files(self, version: DatasetVersion) -> Iterator[tuple[str, bytes]]:
+        store = self._workspace.objects()
+        for entry in read_manifest(store, version.digest).entries:
+            yield entry.path, store.get(entry.digest, limit_bytes=_MAX_IN_MEMORY_BYTES)
+
+
+def dataset(ref: str, *, workspace: Workspace | None = None) -> DatasetHandle:
+    """Name a dataset, to add to it or to read it.
+
+    Parameters
+    ----------
+    ref
+        `digits` (its newest version), `digits@latest` or `digits@3`.
+    workspace
+        The current one when left out.
+
+    Examples
+    --------
+    >>> import noria, numpy as np, tempfile
+    >>> folder = tempfile.TemporaryDirectory()
+    >>> ws = noria.open_workspace(noria.load_settings(workspace=folder.name))
+    >>> added = noria.dataset("points", workspace=ws).add({"x": np.arange(3)}, message="three points")
+    >>> added.ref, added.n_rows
+    ('points@1', 3)
+    >>> noria.dataset("points@1", workspace=ws).arrays()["x"].tolist()
+    [0, 1, 2]
+    >>> ws.close(); folder.cleanup()
+    """
+    name, version = parse_dataset_ref(ref)
+    return DatasetHandle(workspace or current_workspace(), name, version)

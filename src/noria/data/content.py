@@ -1,0 +1,172 @@
+"""What a source becomes: files to store, and what can be said about its rows.
+
+Arrays are kept as one `.npy` file per name, tables as Parquet, files and folders as they are. Nothing here is ever
+unpickled.
+"""
+
+from __future__ import annotations
+
+import io
+from collections.abc import Iterator, Mapping
+from dataclasses import dataclass
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
+
+import msgspec
+
+from noria.core.errors import Invalid
+from noria.core.names import check_name
+from noria.data.entities import DatasetKind
+
+if TYPE_CHECKING:
+    import numpy as np
+    import polars as pl
+
+TABLE_FILE = "table.parquet"
+_TABULAR = (".csv", ".parquet")
+_MAX_PROFILED_COLUMNS = 5_000  # beyond it a profile is larger than most data and nobody reads it
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Content:
+    """A source, laid out as files.
+
+    Attributes
+    ----------
+    folder
+        A file or folder to store as it is, when there is one; otherwise `files` holds bytes by path.
+    """
+
+    kind: DatasetKind
+    folder: Path | None = None
+    files: Mapping[str, bytes] | None = None
+    n_rows: int | None = None
+    profile: dict[str, Any] | None = None
+
+
+def read_source(source: Any) -> Content:
+    """Lay out a path, an array, a mapping of arrays or a Polars frame.
+
+    Raises
+    ------
+    Invalid
+        If the source is of another kind, is missing, or holds Python objects; the message names it.
+    """
+    if isinstance(source, (str, Path)):
+        return _read_path(Path(source))
+    if isinstance(source, Mapping):
+        return _read_arrays(source)
+    kind = f"{type(source).__module__}.{type(source).__name__}"
+    if kind == "numpy.ndarray":
+        return _read_arrays({"data": source})
+    if kind.startswith("polars.") and hasattr(source, "write_parquet"):
+        return _read_frame(source)
+    raise Invalid(
+        f"A dataset cannot be made of `{kind}`",
+        hint="Give a path, a NumPy array, a mapping of names to arrays, or a Polars frame",
+    )
+
+
+def load_arrays(files: Iterator[tuple[str, bytes]]) -> dict[str, np.ndarray[Any, Any]]:
+    """Read `.npy` files into arrays by name."""
+    import numpy as np
+
+    return {
+        path.removesuffix(".npy"): np.load(io.BytesIO(content), allow_pickle=False) for path, content in files
+    }
+
+
+def _read_path(path: Path) -> Content:
+    if not path.exists():
+        raise Invalid(
+            f"There is no file or folder `{path}`", hint="Check the path", details={"path": str(path)}
+        )
+    if path.suffix == ".npz":
+        return _read_arrays(_load_numpy(path))
+    if path.suffix == ".npy":
+        return _read_arrays({"data": _load_numpy(path)})
+    if path.suffix in _TABULAR and path.is_file():
+        frame = _load_table(path)
+        return Content(
+            kind=DatasetKind.FILES, folder=path, n_rows=frame.height, profile=_frame_profile(frame)
+        )
+    return Content(kind=DatasetKind.FILES, folder=path)
+
+
+def _load_numpy(path: Path) -> Any:
+    import zipfile
+
+    import numpy as np
+
+    try:
+        loaded = np.load(path, allow_pickle=False)
+        return dict(loaded) if path.suffix == ".npz" else loaded
+    except (ValueError, OSError, zipfile.BadZipFile) as error:
+        raise Invalid(
+            f"`{path}` cannot be read as NumPy arrays: {error}",
+            hint="Arrays of Python objects are refused, since reading them would run code; give numbers or text",
+        ) from error
+
+
+def _load_table(path: Path) -> pl.DataFrame:
+    import polars as pl
+
+    try:
+        return pl.read_csv(path, infer_schema_length=None) if path.suffix == ".csv" else pl.read_parquet(path)
+    except (pl.exceptions.PolarsError, OSError) as error:
+        raise Invalid(f"`{path}` cannot be read as a table: {error}") from error
+
+
+def _read_arrays(arrays: Mapping[str, Any]) -> Content:
+    import numpy as np
+
+    if not arrays:
+        raise Invalid("The mapping of arrays is empty", hint='Give at least one, such as `{"x": x, "y": y}`')
+    prepared = {check_name("array", name): np.asarray(value) for name, value in arrays.items()}
+    files = {}
+    for name, array in prepared.items():
+        if array.dtype.hasobject:
+            raise Invalid(
+                f"The array `{name}` holds Python objects",
+                hint="Convert it to numbers or to text (`astype(str)`)",
+            )
+        buffer = io.BytesIO()
+        np.save(buffer, array, allow_pickle=False)
+        files[f"{name}.npy"] = buffer.getvalue()
+    lengths = {array.shape[0] for array in prepared.values() if array.ndim}
+    n_rows = lengths.pop() if len(lengths) == 1 else None
+    return Content(
+        kind=DatasetKind.ARRAYS, files=files, n_rows=n_rows, profile=_array_profile(prepared, n_rows)
+    )
+
+
+def _read_frame(frame: pl.DataFrame) -> Content:
+    buffer = io.BytesIO()
+    frame.write_parquet(buffer)
+    files = {TABLE_FILE: buffer.getvalue()}
+    return Content(kind=DatasetKind.TABLE, files=files, n_rows=frame.height, profile=_frame_profile(frame))
+
+
+def _array_profile(arrays: Mapping[str, Any], n_rows: int | None) -> dict[str, Any] | None:
+    from noria.core.stats.columns import flatten_columns
+
+    if not n_rows:
+        return None
+    return _profile(
+        flatten_columns({name: array for name, array in arrays.items() if array.dtype.kind in "biufUS"})
+    )
+
+
+def _frame_profile(frame: pl.DataFrame) -> dict[str, Any] | None:
+    if frame.height == 0:
+        return None
+    return _profile({name: frame[name].to_numpy() for name in frame.columns})
+
+
+def _profile(columns: Mapping[str, Any]) -> dict[str, Any] | None:
+    from noria.core.stats.profiles import profile_table
+
+    if not columns or len(columns) > _MAX_PROFILED_COLUMNS:
+        return None
+    found: dict[str, Any] = msgspec.to_builtins(profile_table(columns))
+    return found

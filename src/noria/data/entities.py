@@ -1,0 +1,125 @@
+"""Datasets and their versions."""
+
+from __future__ import annotations
+
+import enum
+from datetime import datetime
+from typing import Any
+
+import msgspec
+
+from noria.core.errors import Invalid
+from noria.core.names import split_ref
+
+
+class DatasetKind(enum.StrEnum):
+    """How the content of a version is laid out in its files."""
+
+    FILES = "files"
+    ARRAYS = "arrays"
+    TABLE = "table"
+
+
+class Dataset(msgspec.Struct, frozen=True, kw_only=True):
+    """A named line of versions.
+
+    Attributes
+    ----------
+    latest
+        Number of the newest version; 0 while there is none.
+    """
+
+    id: str
+    project: str
+    name: str
+    latest: int
+    created_at: datetime
+
+
+class NewDatasetVersion(msgspec.Struct, frozen=True, kw_only=True):
+    """Content to add as the next version. Its objects were uploaded to the project before.
+
+    Attributes
+    ----------
+    digest
+        Digest of the manifest.
+    n_rows
+        Rows of a table, or length of the arrays' first axis; None for plain files.
+    profile
+        Statistics per column, as `noria.core.stats.profiles` makes them.
+    author
+        Used when the caller is the local owner; a signed-in caller is the author whatever is said here.
+    """
+
+    digest: str
+    kind: DatasetKind
+    n_files: int
+    size_bytes: int
+    message: str = ""
+    n_rows: int | None = None
+    profile: dict[str, Any] | None = None
+    author: str | None = None
+
+
+class DatasetVersion(msgspec.Struct, frozen=True, kw_only=True):
+    """A version of a dataset. It never changes.
+
+    Attributes
+    ----------
+    version
+        Counts from 1 within the dataset.
+    parent
+        The version that was newest when this one was added; None for the first.
+    """
+
+    id: str
+    project: str
+    name: str
+    version: int
+    digest: str
+    kind: DatasetKind
+    author: str
+    message: str
+    parent: int | None
+    n_files: int
+    size_bytes: int
+    n_rows: int | None
+    profile: dict[str, Any] | None
+    created_at: datetime
+
+    @property
+    def ref(self) -> str:
+        """`name@version`."""
+        return f"{self.name}@{self.version}"
+
+
+class DatasetPage(msgspec.Struct, frozen=True, kw_only=True):
+    """Datasets in the order of their names; `next` continues."""
+
+    items: list[Dataset]
+    next: str | None
+
+
+class DatasetVersionPage(msgspec.Struct, frozen=True, kw_only=True):
+    """Versions, newest first, without their profiles; `next` continues."""
+
+    items: list[DatasetVersion]
+    next: int | None
+
+
+def parse_dataset_ref(ref: str) -> tuple[str, int | None]:
+    """Split `name`, `name@latest` or `name@3` into name and version (None: the newest).
+
+    Raises
+    ------
+    Invalid
+        If what follows `@` is no version.
+    """
+    name, selector = split_ref(ref)
+    if selector is None or selector == "latest":
+        return name, None
+    if not selector.isdecimal() or int(selector) < 1:
+        raise Invalid(
+            f"`{selector}` in `{ref}` is not a version", hint=f"Write `{name}@1` or `{name}@latest`"
+        )
+    return name, int(selector)

@@ -1,0 +1,231 @@
+"""Operations on datasets."""
+
+from __future__ import annotations
+
+from typing import Any
+
+import sqlalchemy as sa
+
+from noria.access.projects import project_pk
+from noria.core.errors import NotFound, unknown_name
+from noria.core.events.log import append
+from noria.core.ids import new_id
+from noria.core.names import check_name
+from noria.core.objects.references import add_reference
+from noria.core.operations import Service, operation
+from noria.data.entities import (
+    Dataset,
+    DatasetPage,
+    DatasetVersion,
+    DatasetVersionPage,
+    NewDatasetVersion,
+    parse_dataset_ref,
+)
+from noria.data.events import DATASET_VERSION_ADDED
+from noria.data.permissions import READ_DATA, WRITE_DATA
+from noria.data.tables import dataset_versions, datasets
+
+
+class DatasetVersionNotFound(NotFound):
+    """The dataset exists, but not in this version."""
+
+    code = "dataset_version_not_found"
+
+    def __init__(self, name: str, version: int, *, latest: int) -> None:
+        known = "Its only version is 1" if latest == 1 else f"It has the versions 1 to {latest}"
+        super().__init__(
+            f"The dataset `{name}` has no version {version}",
+            hint=f"{known} (see `noria data log {name}`)",
+            details={"name": name, "version": version, "latest": latest},
+        )
+
+
+class Datasets(Service):
+    """Named lines of immutable versions."""
+
+    @operation("GET", "/projects/{project}/datasets", needs=READ_DATA)
+    def list(self, project: str, limit: int = 100, after: str = "") -> DatasetPage:
+        """List datasets in the order of their names, from the one that follows `after`."""
+        bound = max(1, min(limit, 1000))
+        with self.context.database.read() as connection:
+            query = (
+                sa.select(datasets.c.id, datasets.c.name, datasets.c.latest, datasets.c.created_at)
+                .where(datasets.c.project_pk == project_pk(connection, project))
+                .where(datasets.c.name > after)
+                .order_by(datasets.c.name)
+                .limit(bound + 1)
+            )
+            rows = connection.execute(query).mappings().all()
+        items = [Dataset(project=project, **row) for row in rows[:bound]]
+        return DatasetPage(items=items, next=items[-1].name if len(rows) > bound else None)
+
+    @operation("GET", "/projects/{project}/datasets/{name}", needs=READ_DATA)
+    def get(self, project: str, name: str) -> Dataset:
+        """Get one dataset."""
+        with self.context.database.read() as connection:
+            row = _find(connection, project, name)
+            if row is None:
+                raise _unknown(connection, project, name)
+        return Dataset(
+            id=row["id"], project=project, name=name, latest=row["latest"], created_at=row["created_at"]
+        )
+
+    @operation("POST", "/projects/{project}/datasets/{name}/versions", needs=WRITE_DATA)
+    def add(self, project: str, name: str, new: NewDatasetVersion) -> DatasetVersion:
+        """Add a version whose objects were uploaded before.
+
+        Content equal to the newest version's makes no new version: the newest one is returned.
+        """
+        check_name("dataset", name)
+        with self.context.database.write() as connection:
+            dataset = _find_or_create(self, connection, project, name)
+            newest = _newest(connection, dataset)
+            if newest is not None and newest["digest"] == new.digest:
+                return _version(project, name, newest)
+            values = self._next_version(dataset, new)
+            add_reference(
+                connection,
+                self.context.clock,
+                project=project,
+                digest=new.digest,
+                owner=f"dataset:{values['id']}",
+            )
+            connection.execute(sa.insert(dataset_versions).values(dataset_pk=dataset["pk"], **values))
+            connection.execute(
+                sa.update(datasets).where(datasets.c.pk == dataset["pk"]).values(latest=values["version"])
+            )
+            append(
+                connection,
+                self.context.clock,
+                actor=self.context.principal.name,
+                type=DATASET_VERSION_ADDED,
+                subject=f"dataset:{name}@{values['version']}",
+                project=project,
+                payload={"digest": new.digest, "version": values["version"], "n_rows": new.n_rows},
+            )
+        return _version(project, name, values)
+
+    @operation("GET", "/projects/{project}/datasets/{name}/versions", needs=READ_DATA)
+    def log(self, project: str, name: str, limit: int = 50, before: int | None = None) -> DatasetVersionPage:
+        """List versions, newest first, without profiles."""
+        bound = max(1, min(limit, 1000))
+        columns = [column for column in _VERSION_COLUMNS if column is not dataset_versions.c.profile]
+        with self.context.database.read() as connection:
+            dataset = _find(connection, project, name)
+            if dataset is None:
+                raise _unknown(connection, project, name)
+            query = (
+                sa.select(*columns)
+                .where(dataset_versions.c.dataset_pk == dataset["pk"])
+                .order_by(dataset_versions.c.version.desc())
+                .limit(bound + 1)
+            )
+            if before is not None:
+                query = query.where(dataset_versions.c.version < before)
+            rows = connection.execute(query).mappings().all()
+        items = [_version(project, name, {**row, "profile": None}) for row in rows[:bound]]
+        return DatasetVersionPage(items=items, next=items[-1].version if len(rows) > bound else None)
+
+    @operation("GET", "/projects/{project}/datasets/{name}/versions/{version}", needs=READ_DATA)
+    def version(self, project: str, name: str, version: int) -> DatasetVersion:
+        """Get one version with its profile."""
+        with self.context.database.read() as connection:
+            dataset = _find(connection, project, name)
+            if dataset is None:
+                raise _unknown(connection, project, name)
+            query = (
+                sa.select(*_VERSION_COLUMNS)
+                .where(dataset_versions.c.dataset_pk == dataset["pk"])
+                .where(dataset_versions.c.version == version)
+            )
+            row = connection.execute(query).mappings().one_or_none()
+        if row is None:
+            raise DatasetVersionNotFound(name, version, latest=dataset["latest"])
+        return _version(project, name, row)
+
+    @operation("GET", "/projects/{project}/dataset-refs/{ref}", needs=READ_DATA)
+    def resolve(self, project: str, ref: str) -> DatasetVersion:
+        """Get the version that `name`, `name@latest` or `name@3` means."""
+        name, version = parse_dataset_ref(ref)
+        return self.version(project, name, version or self.get(project, name).latest)
+
+    def _next_version(self, dataset: Any, new: NewDatasetVersion) -> dict[str, Any]:
+        caller = self.context.principal.name
+        return {
+            "id": new_id(),
+            "version": dataset["latest"] + 1,
+            "digest": new.digest,
+            "kind": new.kind,
+            "author": new.author if caller == "local" and new.author else caller,
+            "message": new.message,
+            "parent": dataset["latest"] or None,
+            "n_files": new.n_files,
+            "size_bytes": new.size_bytes,
+            "n_rows": new.n_rows,
+            "profile": new.profile,
+            "created_at": self.context.clock.now(),
+        }
+
+
+_VERSION_COLUMNS = [
+    dataset_versions.c[name]
+    for name in (
+        "id",
+        "version",
+        "digest",
+        "kind",
+        "author",
+        "message",
+        "parent",
+        "n_files",
+        "size_bytes",
+        "n_rows",
+        "profile",
+        "created_at",
+    )
+]
+
+
+def _find(connection: sa.Connection, project: str, name: str) -> Any | None:
+    query = (
+        sa.select(datasets.c.pk, datasets.c.id, datasets.c.latest, datasets.c.created_at)
+        .where(datasets.c.project_pk == project_pk(connection, project))
+        .where(datasets.c.name == name)
+    )
+    return connection.execute(query).mappings().one_or_none()
+
+
+def _find_or_create(service: Service, connection: sa.Connection, project: str, name: str) -> Any:
+    new = {
+        "id": new_id(),
+        "project_pk": project_pk(connection, project),
+        "name": name,
+        "latest": 0,
+        "created_at": service.context.clock.now(),
+    }
+    # Two first versions at once must meet on one row; on PostgreSQL the update locks it until the commit.
+    insert = service.context.database.insert(datasets).values(**new)
+    connection.execute(
+        insert.on_conflict_do_update(index_elements=["project_pk", "name"], set_={"name": name})
+    )
+    return _find(connection, project, name)
+
+
+def _newest(connection: sa.Connection, dataset: Any) -> Any | None:
+    query = (
+        sa.select(*_VERSION_COLUMNS)
+        .where(dataset_versions.c.dataset_pk == dataset["pk"])
+        .where(dataset_versions.c.version == dataset["latest"])
+    )
+    return connection.execute(query).mappings().one_or_none()
+
+
+def _version(project: str, name: str, row: Any) -> DatasetVersion:
+    return DatasetVersion(project=project, name=name, **row)
+
+
+def _unknown(connection: sa.Connection, project: str, name: str) -> NotFound:
+    query = (
+        sa.select(datasets.c.name).where(datasets.c.project_pk == project_pk(connection, project)).limit(1000)
+    )
+    return unknown_name("dataset", name, connection.execute(query).scalars(), see="noria data list")
