@@ -14,7 +14,7 @@ from support.ports import free_port as find_free_port
 from support.postgres import PostgresServer, PostgresUnavailable, running_postgres
 from support.processes import Processes
 
-LANES = ("e2e", "peers")
+LANES = ("e2e", "peers", "property")
 """Folders of `tests/` whose tests carry the marker of the same name without writing it."""
 
 _processes_key = pytest.StashKey[Processes]()
@@ -26,8 +26,8 @@ settings.register_profile("ci", deadline=None, derandomize=True, print_blob=True
 settings.register_profile(
     "soak",
     deadline=None,
-    max_examples=2000,
-    stateful_step_count=200,
+    max_examples=1000,
+    stateful_step_count=100,
     suppress_health_check=[HealthCheck.too_slow, HealthCheck.data_too_large],
 )
 settings.load_profile(os.environ.get("HYPOTHESIS_PROFILE") or ("ci" if os.environ.get("CI") else "dev"))
@@ -62,7 +62,6 @@ def clean_environment(tmp_path_factory: pytest.TempPathFactory, monkeypatch: pyt
         monkeypatch.delenv(name)
     home = tmp_path_factory.mktemp("home")
     monkeypatch.setenv("HOME", str(home))
-    monkeypatch.setenv("NORIA_HOME", str(home / ".noria"))
     return home
 
 
@@ -91,11 +90,13 @@ def noria_command() -> tuple[str, ...]:
 
 @pytest.fixture(scope="session")
 def postgres_server() -> Iterator[PostgresServer]:
-    """Start PostgreSQL once for this test process, or skip with the reason."""
+    """Start PostgreSQL once for this test process, or skip with the reason (fail if `TEST_SERVICES=required`)."""
     try:
         with running_postgres() as server:
             yield server
     except PostgresUnavailable as reason:
+        if os.environ.get("TEST_SERVICES") == "required":
+            raise
         pytest.skip(f"PostgreSQL: {reason}")
 
 

@@ -109,7 +109,7 @@ def test_the_users_own_settings_are_out_of_reach(clean_environment: Path, proces
     child = processes.start([sys.executable, "-c", show], name="show")
 
     assert child.wait() == 0
-    assert child.output() == f"{clean_environment} ['NORIA_HOME']\n"
+    assert child.output() == f"{clean_environment} []\n"
     assert MARK not in os.environ
     assert list(clean_environment.iterdir()) == []
 
