@@ -1,0 +1,87 @@
+# Everything a person does with a clone of Noria. `make help` lists it.
+
+SHELL := /bin/bash
+.SHELLFLAGS := -eu -o pipefail -c
+.DEFAULT_GOAL := help
+
+PYTHON ?= python3
+VENV ?= .venv
+PEERS_VENV ?= .venv-peers
+PEERS ?= mlflow dvc airflow kfp
+JOBS ?= 2
+# Options for the command that a target runs: make demo ARGS='--seed 7', make test ARGS='-k registry'
+ARGS ?=
+PIP_QUIET ?= -q
+
+PIP_INSTALL = $(VENV)/bin/python -m pip install --disable-pip-version-check --no-input $(PIP_QUIET)
+PYTEST = $(VENV)/bin/python -m pytest -n $(JOBS) --dist worksteal
+
+.PHONY: help
+help: ## List what can be made
+	@awk 'BEGIN { FS = ":.*## " } /^[a-z0-9-]+:.*## / { printf "make %-8s %s\n", $$1, $$2 }' $(MAKEFILE_LIST)
+
+.PHONY: demo
+demo: $(VENV)/.runtime ## Watch the loop close on real data: a model goes wrong and is put right
+	$(VENV)/bin/noria demo $(ARGS)
+
+.PHONY: test
+test: $(VENV)/.dev $(PEERS_VENV)/kfp/.ready services ## Run unit, property and integration tests and one smoke of each other lane
+	$(PYTEST) $(ARGS)
+
+.PHONY: check
+check: $(VENV)/.dev ## Check style, types and the order of imports
+	$(VENV)/bin/ruff check
+	$(VENV)/bin/ruff format --check
+	$(VENV)/bin/mypy
+	$(VENV)/bin/lint-imports
+
+.PHONY: bench
+bench: $(VENV)/.dev ## Measure; figures in the docs come from here
+	@$(VENV)/bin/python tools/show_versions.py
+	@for program in benchmarks/bench_*.py; do echo; echo "$$program"; $(VENV)/bin/python $$program $(ARGS); done
+
+.PHONY: e2e
+e2e: $(VENV)/.dev services ## Drive the real command line, servers and browser
+	$(PYTEST) -m e2e --timeout 600 $(ARGS)
+
+.PHONY: peers
+peers: $(VENV)/.dev $(PEERS:%=$(PEERS_VENV)/%/.ready) ## Run MLflow, DVC, Airflow and kfp beside Noria
+	$(VENV)/bin/python -m pytest -m peers --timeout 600 -rA $(PEERS:%=tests/peers/test_%.py) $(ARGS)
+
+.PHONY: soak
+soak: $(VENV)/.dev services ## Kill processes again and again, and run properties for long
+	HYPOTHESIS_PROFILE=soak $(PYTEST) -m 'soak or property' --timeout 3600 $(ARGS)
+
+.PHONY: docs
+docs: $(VENV)/.runtime ## Check that every link between the documents leads somewhere
+	$(VENV)/bin/python tools/check_links.py
+
+.PHONY: services
+services:
+	@tools/install_test_services.sh
+
+.PHONY: clean
+clean: ## Remove the environments, caches and build results (never a workspace)
+	rm -rf $(VENV) $(PEERS_VENV) build dist .mypy_cache .ruff_cache .pytest_cache .hypothesis .import_linter_cache
+	find . -name __pycache__ -type d -not -path './.git/*' -prune -exec rm -rf {} +
+
+# --- environments: each is rebuilt only when the file that lists its packages changes ---
+
+$(VENV)/.runtime: pyproject.toml
+	@tools/make_venv.sh "$(PYTHON)" "$(VENV)"
+	@echo "Installing Noria and what it runs on into $(VENV) (a minute or two, once)"
+	@$(PIP_INSTALL) -e '.[postgres]'
+	@touch $@
+
+# Dependency groups need pip 25.1, and Python 3.11 brings an older one.
+$(VENV)/.dev: $(VENV)/.runtime
+	@echo "Installing the tools for tests and checks into $(VENV) (a minute, once)"
+	@$(PIP_INSTALL) --upgrade 'pip>=25.1'
+	@$(PIP_INSTALL) --group dev
+	@touch $@
+
+$(PEERS_VENV)/%/.ready: tests/peers/requirements/%.txt
+	@tools/make_venv.sh "$(PYTHON)" "$(@D)"
+	@echo "Installing $* into $(@D) (a minute or two, once)"
+	@$(@D)/bin/python -m pip install --disable-pip-version-check --no-input $(PIP_QUIET) -r $<
+	@touch $@
