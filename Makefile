@@ -11,9 +11,9 @@ PEERS ?= mlflow dvc airflow kfp
 JOBS ?= 2
 # Options for the command that a target runs: make demo ARGS='--seed 7', make test ARGS='-k registry'
 ARGS ?=
-PIP_QUIET ?= -q
+INSTALL_FLAGS ?= -q
 
-PIP_INSTALL = $(VENV)/bin/python -m pip install --disable-pip-version-check --no-input $(PIP_QUIET)
+PIP_INSTALL = $(VENV)/bin/python -m pip install --disable-pip-version-check --no-input $(INSTALL_FLAGS)
 PYTEST = $(VENV)/bin/python -m pytest -n $(JOBS) --dist worksteal
 
 .PHONY: help
@@ -83,5 +83,5 @@ $(VENV)/.dev: $(VENV)/.runtime
 $(PEERS_VENV)/%/.ready: tests/peers/requirements/%.txt
 	@tools/make_venv.sh "$(PYTHON)" "$(@D)"
 	@echo "Installing $* into $(@D) (a minute or two, once)"
-	@$(@D)/bin/python -m pip install --disable-pip-version-check --no-input $(PIP_QUIET) -r $<
+	@$(@D)/bin/python -m pip install --disable-pip-version-check --no-input $(INSTALL_FLAGS) -r $<
 	@touch $@
