@@ -1,0 +1,1 @@
+"""Projects, users, roles, tokens, and the audit of the event log."""

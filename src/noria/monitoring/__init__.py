@@ -1,0 +1,1 @@
+"""Windows over captured traffic: drift, labelled quality, alerts."""

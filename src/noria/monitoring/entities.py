@@ -1,0 +1,240 @@
+"""Monitors, windows and alerts."""
+
+from __future__ import annotations
+
+import enum
+from datetime import datetime
+
+import msgspec
+
+from noria.core.config import Section
+from noria.monitoring.detector import DropDetector
+
+
+class MonitorSection(Section, frozen=True, kw_only=True, forbid_unknown_fields=True):
+    """`[monitors]`: how endpoints are watched.
+
+    Attributes
+    ----------
+    every_s
+        Seconds between two looks.
+    window_rows
+        Captured rows in a drift window.
+    drift_level
+        Expected share of false discoveries among the columns that a window calls drifted (Benjamini-Hochberg).
+    drift_windows
+        Consecutive windows with drift that make an alert.
+    drift_psi
+        Least population stability index, in nats, of a column that counts: a difference can be certain and small.
+    quality_margin
+        Drop of the mean score below the reference that is tolerated.
+    labels_per_false_alarm
+        At least this many labels pass, on average, between two false alarms about quality.
+    """
+
+    every_s: float = 1.0
+    window_rows: int = 200
+    drift_level: float = 0.01
+    drift_windows: int = 2
+    drift_psi: float = 0.2
+    quality_margin: float = 0.02
+    labels_per_false_alarm: int = 10_000
+
+
+class AlertKind(enum.StrEnum):
+    """What an alert is about."""
+
+    QUALITY = "quality"
+    DRIFT = "drift"
+    ERRORS = "errors"
+
+
+class ColumnDrift(msgspec.Struct, frozen=True, kw_only=True):
+    """How far one column of a window is from the reference.
+
+    Attributes
+    ----------
+    test
+        `ks` or `chi_squared`.
+    p_value, adjusted_p_value
+        Before and after the Benjamini-Hochberg adjustment over the window's columns.
+    psi
+        Population stability index, in nats.
+    """
+
+    name: str
+    test: str
+    statistic: float
+    p_value: float
+    adjusted_p_value: float
+    psi: float
+    drifted: bool
+
+
+class DriftReport(msgspec.Struct, frozen=True, kw_only=True):
+    """The columns of a window against the reference; `columns` holds the ten that moved most."""
+
+    n_columns: int
+    n_drifted: int
+    columns: list[ColumnDrift]
+
+    @property
+    def drifted(self) -> bool:
+        """Tell whether any column drifted."""
+        return self.n_drifted > 0
+
+
+class QualityReport(msgspec.Struct, frozen=True, kw_only=True):
+    """Labelled answers of a version so far.
+
+    Attributes
+    ----------
+    n
+        Labels of the newest look.
+    mean, low, high
+        Mean score of these labels with its 95 % Wilson interval (classification) or t interval.
+    reference, reference_n
+        Mean score on held-out rows at registration, and on how many.
+    evidence
+        Natural logarithm of the evidence for a drop.
+    threshold
+        Evidence that makes an alert.
+    """
+
+    n: int
+    mean: float
+    low: float
+    high: float
+    reference: float
+    reference_n: int
+    evidence: float
+    threshold: float
+
+
+class Window(msgspec.Struct, frozen=True, kw_only=True):
+    """Consecutive captured rows of an endpoint.
+
+    Attributes
+    ----------
+    index
+        Counts from 1 per endpoint.
+    first_position, last_position
+        Positions of the first and last captured row.
+    version
+        The model version that answered most rows.
+    lacks
+        What could not be looked at, and why.
+    """
+
+    index: int
+    version: int
+    first_position: int
+    last_position: int
+    first_at: datetime
+    last_at: datetime
+    n_rows: int
+    n_errors: int
+    drift: DriftReport | None
+    lacks: list[str] = []
+
+
+class WindowPage(msgspec.Struct, frozen=True, kw_only=True):
+    """Windows, newest first; `next` continues."""
+
+    items: list[Window]
+    next: int | None
+
+
+class Monitor(msgspec.Struct, frozen=True, kw_only=True):
+    """What watches an endpoint, and how far it has got.
+
+    Attributes
+    ----------
+    position, label_position
+        Last captured row and last label that were taken in.
+    version
+        The version whose quality `detector` follows; 0 before the first look.
+    quality
+        As of the newest label.
+    """
+
+    id: str
+    project: str
+    endpoint: str
+    position: int
+    label_position: int
+    version: int
+    n_windows: int
+    detector: DropDetector | None
+    quality: QualityReport | None
+    created_at: datetime
+    looked_at: datetime | None
+
+
+class MonitorList(msgspec.Struct, frozen=True, kw_only=True):
+    """Monitors of a project, by endpoint."""
+
+    items: list[Monitor]
+
+
+class NewAlert(msgspec.Struct, frozen=True, kw_only=True):
+    """Something to be raised.
+
+    Attributes
+    ----------
+    onset_position
+        Captured row at which the trouble is estimated to begin.
+    sentence
+        What, since when, how much, how sure.
+    """
+
+    kind: AlertKind
+    version: int
+    figures: dict[str, float]
+    sentence: str
+    onset_position: int
+    last_position: int
+
+
+class Alert(NewAlert, frozen=True, kw_only=True):
+    """Something that was raised. One of a kind is open per endpoint at a time."""
+
+    id: str
+    project: str
+    endpoint: str
+    opened_at: datetime
+    closed_at: datetime | None
+    closed_why: str | None
+
+
+class AlertPage(msgspec.Struct, frozen=True, kw_only=True):
+    """Alerts, newest first; `next` continues."""
+
+    items: list[Alert]
+    next: str | None
+
+
+class Look(msgspec.Struct, frozen=True, kw_only=True):
+    """What one look of a monitor found. It is taken in once: only if the monitor still stands where it began.
+
+    Attributes
+    ----------
+    from_position, from_label_position
+        Where the monitor stood when the look began.
+    """
+
+    from_position: int
+    from_label_position: int
+    position: int
+    label_position: int
+    version: int
+    windows: list[Window]
+    detector: DropDetector | None
+    quality: QualityReport | None
+    alerts: list[NewAlert]
+
+
+class CloseAlert(msgspec.Struct, frozen=True, kw_only=True):
+    """Why an alert is over."""
+
+    why: str

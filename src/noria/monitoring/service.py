@@ -1,0 +1,263 @@
+"""Operations on monitors."""
+
+from __future__ import annotations
+
+from typing import Any
+
+import msgspec
+import sqlalchemy as sa
+
+from noria.access.projects import project_pk
+from noria.core.errors import Conflict, NotFound, unknown_name
+from noria.core.events.log import append
+from noria.core.ids import new_id
+from noria.core.operations import Service, operation
+from noria.monitoring.entities import (
+    Alert,
+    AlertPage,
+    CloseAlert,
+    Look,
+    Monitor,
+    MonitorList,
+    NewAlert,
+    Window,
+    WindowPage,
+)
+from noria.monitoring.events import ALERT_CLOSED, ALERT_OPENED, MONITOR_CREATED
+from noria.monitoring.permissions import READ_MONITORS, WRITE_MONITORS
+from noria.monitoring.tables import alerts, monitor_windows, monitors
+
+
+class LookOutdated(Conflict):
+    """Another look was taken in since this one began; nothing of this one was kept."""
+
+    code = "look_outdated"
+
+
+class Monitors(Service):
+    """What watches endpoints."""
+
+    @operation("GET", "/projects/{project}/monitors", needs=READ_MONITORS)
+    def list(self, project: str) -> MonitorList:
+        """List the project's monitors."""
+        with self.context.database.read() as connection:
+            query = (
+                sa.select(monitors)
+                .where(monitors.c.project_pk == project_pk(connection, project))
+                .order_by(monitors.c.endpoint)
+            )
+            rows = connection.execute(query).mappings().all()
+        return MonitorList(items=[_monitor(project, row) for row in rows])
+
+    @operation("GET", "/projects/{project}/monitors/{endpoint}", needs=READ_MONITORS)
+    def get(self, project: str, endpoint: str) -> Monitor:
+        """Get what watches an endpoint."""
+        with self.context.database.read() as connection:
+            return _monitor(project, _find(connection, project, endpoint))
+
+    @operation("PUT", "/projects/{project}/monitors/{endpoint}", needs=WRITE_MONITORS)
+    def watch(self, project: str, endpoint: str) -> Monitor:
+        """Watch an endpoint; does nothing when it is watched already."""
+        row = {
+            "id": new_id(),
+            "endpoint": endpoint,
+            "position": 0,
+            "label_position": 0,
+            "version": 0,
+            "n_windows": 0,
+            "created_at": self.context.clock.now(),
+        }
+        with self.context.database.write() as connection:
+            row["project_pk"] = project_pk(connection, project)
+            insert = self.context.database.insert(monitors).values(**row)
+            made = connection.execute(
+                insert.on_conflict_do_nothing(index_elements=["project_pk", "endpoint"]).returning(
+                    monitors.c.pk
+                )
+            ).first()
+            if made is not None:
+                self._emit(connection, project, MONITOR_CREATED, f"endpoint:{endpoint}", {})
+            return _monitor(project, _find(connection, project, endpoint))
+
+    @operation("GET", "/projects/{project}/monitors/{endpoint}/windows", needs=READ_MONITORS)
+    def windows(self, project: str, endpoint: str, limit: int = 50, before: int | None = None) -> WindowPage:
+        """List an endpoint's windows, newest first."""
+        bound = max(1, min(limit, 1000))
+        with self.context.database.read() as connection:
+            monitor = _find(connection, project, endpoint)
+            query = (
+                sa.select(monitor_windows.c.body)
+                .where(monitor_windows.c.monitor_pk == monitor["pk"])
+                .order_by(monitor_windows.c.index.desc())
+                .limit(bound + 1)
+            )
+            if before is not None:
+                query = query.where(monitor_windows.c.index < before)
+            found: list[Window] = list(connection.execute(query).scalars())
+        items = found[:bound]
+        return WindowPage(items=items, next=items[-1].index if len(found) > bound else None)
+
+    @operation("POST", "/projects/{project}/monitors/{endpoint}/looks", needs=WRITE_MONITORS)
+    def record(self, project: str, endpoint: str, look: Look) -> Monitor:
+        """Take in what a look found: windows, state, and alerts unless one of the same kind is open.
+
+        Raises
+        ------
+        LookOutdated
+            If the monitor no longer stands where the look began.
+        """
+        with self.context.database.write() as connection:
+            monitor = _find(connection, project, endpoint)
+            self._move(connection, monitor, look)
+            if look.windows:
+                rows = [{"monitor_pk": monitor["pk"], "index": w.index, "body": w} for w in look.windows]
+                connection.execute(sa.insert(monitor_windows), rows)
+            for new in look.alerts:
+                self._raise(connection, project, endpoint, new)
+            return _monitor(project, _find(connection, project, endpoint))
+
+    @operation("GET", "/projects/{project}/alerts", needs=READ_MONITORS)
+    def alerts(
+        self,
+        project: str,
+        endpoint: str = "",
+        open_only: bool = False,
+        limit: int = 50,
+        before: str | None = None,
+    ) -> AlertPage:
+        """List alerts, newest first."""
+        bound = max(1, min(limit, 1000))
+        with self.context.database.read() as connection:
+            query = (
+                sa.select(*_ALERT_COLUMNS)
+                .where(alerts.c.project_pk == project_pk(connection, project))
+                .order_by(alerts.c.id.desc())
+                .limit(bound + 1)
+            )
+            if endpoint:
+                query = query.where(alerts.c.endpoint == endpoint)
+            if open_only:
+                query = query.where(alerts.c.closed_at.is_(None))
+            if before is not None:
+                query = query.where(alerts.c.id < before)
+            rows = connection.execute(query).mappings().all()
+        items = [Alert(project=project, **row) for row in rows[:bound]]
+        return AlertPage(items=items, next=items[-1].id if len(rows) > bound else None)
+
+    @operation("GET", "/projects/{project}/alerts/{alert_id}", needs=READ_MONITORS)
+    def alert(self, project: str, alert_id: str) -> Alert:
+        """Get one alert."""
+        with self.context.database.read() as connection:
+            return _alert(connection, project, alert_id)
+
+    @operation("POST", "/projects/{project}/alerts/{alert_id}/close", needs=WRITE_MONITORS, status=200)
+    def close_alert(self, project: str, alert_id: str, close: CloseAlert) -> Alert:
+        """Say that an alert is over; closing it again changes nothing."""
+        with self.context.database.write() as connection:
+            found = _alert(connection, project, alert_id)
+            if found.closed_at is None:
+                connection.execute(
+                    sa.update(alerts)
+                    .where(alerts.c.id == alert_id)
+                    .values(closed_at=self.context.clock.now(), closed_why=close.why)
+                )
+                self._emit(
+                    connection,
+                    project,
+                    ALERT_CLOSED,
+                    f"endpoint:{found.endpoint}",
+                    {"alert": alert_id, "why": close.why},
+                )
+            return _alert(connection, project, alert_id)
+
+    def _move(self, connection: sa.Connection, monitor: Any, look: Look) -> None:
+        moved = connection.execute(
+            sa.update(monitors)
+            .where(monitors.c.pk == monitor["pk"])
+            .where(monitors.c.position == look.from_position)
+            .where(monitors.c.label_position == look.from_label_position)
+            .values(
+                position=look.position,
+                label_position=look.label_position,
+                version=look.version,
+                n_windows=monitor["n_windows"] + len(look.windows),
+                detector=look.detector,
+                quality=look.quality,
+                looked_at=self.context.clock.now(),
+            )
+        )
+        if moved.rowcount != 1:
+            raise LookOutdated(
+                f"The monitor of `{monitor['endpoint']}` has moved on to row {monitor['position']}",
+                hint="Look again from there",
+            )
+
+    def _raise(self, connection: sa.Connection, project: str, endpoint: str, new: NewAlert) -> None:
+        project_key = project_pk(connection, project)
+        already = (
+            sa.select(alerts.c.id)
+            .where(alerts.c.project_pk == project_key)
+            .where(alerts.c.endpoint == endpoint)
+            .where(alerts.c.kind == new.kind)
+            .where(alerts.c.closed_at.is_(None))
+        )
+        if connection.execute(already).first() is not None:
+            return
+        alert_id = new_id()
+        values = msgspec.structs.asdict(new)
+        connection.execute(
+            sa.insert(alerts).values(
+                id=alert_id,
+                project_pk=project_key,
+                endpoint=endpoint,
+                opened_at=self.context.clock.now(),
+                **values,
+            )
+        )
+        payload = {"alert": alert_id, "endpoint": endpoint, **values}
+        self._emit(connection, project, ALERT_OPENED, f"endpoint:{endpoint}", payload)
+
+    def _emit(
+        self, connection: sa.Connection, project: str, kind: Any, subject: str, payload: dict[str, Any]
+    ) -> None:
+        append(
+            connection,
+            self.context.clock,
+            actor=self.context.principal.name,
+            type=kind,
+            subject=subject,
+            project=project,
+            payload=payload,
+        )
+
+
+_ALERT_COLUMNS = [column for column in alerts.c if column.name not in ("pk", "project_pk")]
+
+
+def _find(connection: sa.Connection, project: str, endpoint: str) -> Any:
+    in_project = monitors.c.project_pk == project_pk(connection, project)
+    query = sa.select(monitors).where(in_project).where(monitors.c.endpoint == endpoint)
+    row = connection.execute(query).mappings().one_or_none()
+    if row is None:
+        known = sa.select(monitors.c.endpoint).where(in_project).limit(1000)
+        raise unknown_name(
+            "monitor", endpoint, connection.execute(known).scalars(), see="noria monitors list"
+        )
+    return row
+
+
+def _monitor(project: str, row: Any) -> Monitor:
+    fields = {key: value for key, value in row.items() if key not in ("pk", "project_pk")}
+    return Monitor(project=project, **fields)
+
+
+def _alert(connection: sa.Connection, project: str, alert_id: str) -> Alert:
+    query = (
+        sa.select(*_ALERT_COLUMNS)
+        .where(alerts.c.id == alert_id)
+        .where(alerts.c.project_pk == project_pk(connection, project))
+    )
+    row = connection.execute(query).mappings().one_or_none()
+    if row is None:
+        raise NotFound(f"There is no alert `{alert_id}`", hint="See `noria monitors alerts`")
+    return Alert(project=project, **row)
