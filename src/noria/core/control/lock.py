@@ -30,7 +30,7 @@ LOCK_FILE = "lock"
 INFO_FILE = "server.json"
 
 _RETRY_S = 0.02
-_PATIENCE_S = 0.1
+_PATIENCE_S = 0.25
 """A look at the lock by `read_server_info` holds it for an instant; a server that starts then must not be refused."""
 
 _ADVISORY_KEY = 0x4E4F5249415F4354

@@ -29,11 +29,14 @@ print("held", flush=True)
 time.sleep(600)
 """
 LOOKER = """
-import pathlib, sys
-from noria.core.control.lock import read_server_info
+import fcntl, sys
 print("looking", flush=True)
 while True:
-    read_server_info(pathlib.Path(sys.argv[1]))
+    with open(sys.argv[1]) as lock:
+        try:
+            fcntl.flock(lock, fcntl.LOCK_SH | fcntl.LOCK_NB)
+        except BlockingIOError:
+            pass
 """
 FORK = "child = os.fork()\nif child == 0:\n    time.sleep(600)\nprint('child', child, flush=True)"
 SPAWN = "child = subprocess.Popen(['sleep', '600'])\nprint('child', child.pid, flush=True)"
@@ -133,18 +136,16 @@ def test_waiting_takes_the_lock_over(tmp_path: Path) -> None:
 
 def test_a_look_does_not_get_in_the_way_of_a_start(tmp_path: Path) -> None:
     """Clients that keep looking for a server never make a starting one believe that another holds the folder."""
-    note = '{"pid": 1, "host": "h", "url": "http://127.0.0.1:1", "version": "0"}'
-    (tmp_path / "lock").touch()
-    (tmp_path / "server.json").write_text(note, encoding="utf-8")
-    looker = subprocess.Popen([sys.executable, "-c", LOOKER, str(tmp_path)], stdout=subprocess.PIPE)
+    path = tmp_path / "lock"
+    path.touch()
+    looker = subprocess.Popen([sys.executable, "-c", LOOKER, str(path)], stdout=subprocess.PIPE)
     try:
         assert looker.stdout is not None
         assert looker.stdout.readline() == b"looking\n"
-        for _ in range(200):
+        for _ in range(1000):
             lock = WorkspaceLock(tmp_path)
             lock.acquire()
             lock.release()
-            (tmp_path / "server.json").write_text(note, encoding="utf-8")
     finally:
         looker.kill()
         looker.communicate()
