@@ -16,7 +16,6 @@ if TYPE_CHECKING:
 
 EXIT_FAILED = 1
 EXIT_MISUSED = 2
-EXIT_INTERRUPTED = 130
 
 
 def main(arguments: list[str] | None = None) -> int:
@@ -72,29 +71,22 @@ def _unknown(name: str) -> int:
 def _run(command: Command, arguments: list[str]) -> int:
     import importlib
 
-    import click
     import typer
 
     from noria.core.errors import NoriaError
 
     module, _, attribute = command.target.partition(":")
     app = getattr(importlib.import_module(module), attribute)
-    group = typer.main.get_command(app)
+    program = typer.main.get_command(app)
     try:
-        result = group.main(args=arguments, prog_name=f"noria {command.name}", standalone_mode=False)
-    except click.UsageError as error:
-        error.show()
-        return EXIT_MISUSED
-    except click.ClickException as error:
-        error.show()
-        return EXIT_FAILED
-    except (click.Abort, KeyboardInterrupt):
-        return EXIT_INTERRUPTED
+        program.main(args=arguments, prog_name=f"noria {command.name}")
+    except SystemExit as end:
+        return end.code if isinstance(end.code, int) else int(end.code is not None)
     except NoriaError as error:
         return _failed(error, as_json="--json" in arguments)
     except BrokenPipeError:
         return _reader_left()
-    return result if isinstance(result, int) else 0
+    return 0
 
 
 def _failed(error: NoriaError, *, as_json: bool) -> int:

@@ -28,6 +28,8 @@ if TYPE_CHECKING:
 
 S = TypeVar("S", bound=Service)
 
+_MIGRATION_PATIENCE_S = 30.0  # another process may be migrating; a running server keeps the lock for good
+
 
 class Backend(Protocol):
     """Where a workspace's services come from."""
@@ -147,10 +149,10 @@ def open_workspace(settings: Settings | None = None, *, clock: Clock | None = No
     ticking = clock or SystemClock()
     if chosen.is_remote:
         return Workspace(chosen, _over_http(chosen.workspace, chosen.token), ticking)
-    from noria.core.control.lock import running_server
+    from noria.core.control.lock import read_server_info
 
     folder = chosen.folder
-    server = running_server(folder)
+    server = read_server_info(folder)
     if server is not None:
         return Workspace(chosen, _over_http(server.url, chosen.token or read_key(folder)), ticking)
     return Workspace(chosen, InProcess(open_context(chosen, ticking)), ticking)
@@ -165,7 +167,6 @@ def open_context(settings: Settings, clock: Clock, *, locked: bool = False) -> C
         True when the caller holds the workspace lock already (the server).
     """
     from noria.core.context import Context
-    from noria.core.control.lock import WorkspaceLock
     from noria.core.database.engine import Database
     from noria.core.database.migrate import migrate
     from noria.core.objects.local import LocalObjectStore
@@ -177,8 +178,7 @@ def open_context(settings: Settings, clock: Clock, *, locked: bool = False) -> C
     if locked:
         migrate(database, now=clock.now())
     else:
-        lock = functools.partial(WorkspaceLock(folder).held, timeout_s=30.0)
-        migrate(database, now=clock.now(), exclusive=lock)
+        migrate(database, now=clock.now(), exclusive=functools.partial(_holding_lock, folder))
     return Context(
         settings=settings,
         database=database,
@@ -186,6 +186,18 @@ def open_context(settings: Settings, clock: Clock, *, locked: bool = False) -> C
         clock=clock,
         principal=LOCAL_OWNER,
     )
+
+
+@contextmanager
+def _holding_lock(folder: Path) -> Iterator[None]:
+    from noria.core.control.lock import WorkspaceLock
+
+    lock = WorkspaceLock(folder)
+    lock.acquire(timeout_s=_MIGRATION_PATIENCE_S)
+    try:
+        yield
+    finally:
+        lock.release()
 
 
 def _make_folder(folder: Path) -> None:

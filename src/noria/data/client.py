@@ -10,7 +10,15 @@ from typing import TYPE_CHECKING, Any
 
 from noria.core import lineage
 from noria.core.errors import Invalid
-from noria.core.objects.trees import TreeInfo, checkout, put_files, put_tree, read_manifest
+from noria.core.objects.trees import (
+    Entry,
+    TreeInfo,
+    checkout,
+    make_manifest,
+    put_manifest,
+    put_tree,
+    read_manifest,
+)
 from noria.core.workspace import Workspace, current_workspace
 from noria.data.content import TABLE_FILE, Content, load_arrays, read_source
 from noria.data.entities import DatasetKind, DatasetVersion, NewDatasetVersion, parse_dataset_ref
@@ -153,7 +161,11 @@ class DatasetHandle:
         store = self._workspace.objects()
         if content.folder is not None:
             return put_tree(store, content.folder)
-        return put_files(store, content.files or {})
+        entries = []
+        for path, data in (content.files or {}).items():
+            stored = store.put_bytes(data)
+            entries.append(Entry(path=path, digest=stored.digest, size_bytes=stored.size_bytes))
+        return put_manifest(store, make_manifest(entries))
 
     def _files(self, version: DatasetVersion) -> Iterator[tuple[str, bytes]]:
         store = self._workspace.objects()

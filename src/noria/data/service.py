@@ -11,7 +11,7 @@ from noria.core.errors import NotFound, unknown_name
 from noria.core.events.log import append
 from noria.core.ids import new_id
 from noria.core.names import check_name
-from noria.core.objects.references import add_reference
+from noria.core.objects.tree_references import add_tree_reference
 from noria.core.operations import Service, operation
 from noria.data.entities import (
     Dataset,
@@ -83,9 +83,10 @@ class Datasets(Service):
             if newest is not None and newest["digest"] == new.digest:
                 return _version(project, name, newest)
             values = self._next_version(dataset, new)
-            add_reference(
+            add_tree_reference(
                 connection,
                 self.context.clock,
+                self.context.objects,
                 project=project,
                 digest=new.digest,
                 owner=f"dataset:{values['id']}",
