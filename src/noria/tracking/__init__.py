@@ -1,0 +1,1 @@
+"""Experiments and runs: params, metrics with steps, tags, artifacts, lineage."""

@@ -1,0 +1,235 @@
+"""Write what a run logs: everything of a batch in one transaction, and nothing twice.
+
+A batch that is sent again (after an answer was lost on the way) changes nothing: points are one row each by their
+whole content, params and links are there already, tags and artifacts are set to the same value.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Collection, Iterable
+from datetime import datetime
+from typing import Any
+
+import sqlalchemy as sa
+from sqlalchemy.dialects import postgresql, sqlite
+
+from noria.core.clock import Clock
+from noria.core.database.schema import to_micros
+from noria.core.errors import Conflict
+from noria.core.objects.references import ObjectNotInProject, add_reference, size_in_project
+from noria.tracking.entities import Link, LogBatch, MetricPoint
+from noria.tracking.limits import shorten
+from noria.tracking.tables import (
+    metric_latest,
+    metric_points,
+    run_artifacts,
+    run_links,
+    run_params,
+    run_tags,
+    tracking_keys,
+)
+
+_IN_CHUNK = 500
+_LATEST = ("step", "at", "is_nan", "value")
+
+PointRow = dict[str, Any]
+
+
+class ParamChanged(Conflict):
+    """A param has another value already; params never change."""
+
+    code = "param_changed"
+
+    def __init__(self, run_id: str, key: str, *, old: str, new: str) -> None:
+        super().__init__(
+            f"The param `{key}` of run `{run_id}` is `{shorten(old)}` and cannot become `{shorten(new)}`",
+            hint="Params never change: start another run, or log it as a tag",
+            details={"run_id": run_id, "key": key, "old": old, "new": new},
+        )
+
+
+def write_batch(
+    connection: sa.Connection, clock: Clock, *, project: str, run: int, run_id: str, batch: LogBatch
+) -> None:
+    """Write a checked batch in the transaction of `connection`.
+
+    Parameters
+    ----------
+    run, run_id
+        Integer key and id of the run.
+
+    Raises
+    ------
+    ParamChanged
+        If a param has another value already.
+    ObjectNotInProject
+        If an artifact's bytes did not enter this project.
+    """
+    keys = intern_keys(
+        connection, {point.key for point in batch.metrics} | set(batch.params) | set(batch.tags)
+    )
+    _write_params(connection, run, run_id, batch.params, keys)
+    _write_tags(connection, run, batch.tags, keys)
+    _write_points(connection, run, batch.metrics, keys)
+    now = clock.now()
+    _write_links(connection, run, "input", batch.inputs, now)
+    _write_links(connection, run, "output", batch.outputs, now)
+    _write_artifacts(connection, clock, project=project, run=run, run_id=run_id, artifacts=batch.artifacts)
+
+
+def intern_keys(connection: sa.Connection, keys: Collection[str]) -> dict[str, int]:
+    """Give the integer of each key, made at first use."""
+    known = _known_keys(connection, keys)
+    # In one order for all writers, or two of them could wait for each other.
+    new = sorted(set(keys) - set(known))
+    if new:
+        insert = _insert(connection, tracking_keys).on_conflict_do_nothing()
+        connection.execute(insert, [{"key": key} for key in new])
+        known |= _known_keys(connection, new)
+    return known
+
+
+def _known_keys(connection: sa.Connection, keys: Collection[str]) -> dict[str, int]:
+    found: dict[str, int] = {}
+    for chunk in _chunks(list(keys)):
+        query = sa.select(tracking_keys.c.key, tracking_keys.c.pk).where(tracking_keys.c.key.in_(chunk))
+        found.update(row._tuple() for row in connection.execute(query))
+    return found
+
+
+def _write_params(
+    connection: sa.Connection, run: int, run_id: str, params: dict[str, str], keys: dict[str, int]
+) -> None:
+    if not params:
+        return
+    names = {keys[key]: key for key in params}
+    rows = [{"run_pk": run, "key_pk": keys[key], "value": value} for key, value in params.items()]
+    connection.execute(_insert(connection, run_params).on_conflict_do_nothing(), rows)
+    for chunk in _chunks(list(names)):
+        stored = (
+            sa.select(run_params.c.key_pk, run_params.c.value)
+            .where(run_params.c.run_pk == run)
+            .where(run_params.c.key_pk.in_(chunk))
+        )
+        for key_pk, old in connection.execute(stored):
+            key = names[key_pk]
+            if old != params[key]:
+                raise ParamChanged(run_id, key, old=old, new=params[key])
+
+
+def _write_tags(
+    connection: sa.Connection, run: int, tags: dict[str, str | None], keys: dict[str, int]
+) -> None:
+    rows = [
+        {"run_pk": run, "key_pk": keys[key], "value": value}
+        for key, value in tags.items()
+        if value is not None
+    ]
+    if rows:
+        insert = _insert(connection, run_tags)
+        connection.execute(
+            insert.on_conflict_do_update(
+                index_elements=["run_pk", "key_pk"], set_={"value": insert.excluded.value}
+            ),
+            rows,
+        )
+    removed = [keys[key] for key, value in tags.items() if value is None]
+    for chunk in _chunks(removed):
+        connection.execute(
+            sa.delete(run_tags).where(run_tags.c.run_pk == run).where(run_tags.c.key_pk.in_(chunk))
+        )
+
+
+def _write_points(
+    connection: sa.Connection, run: int, points: list[MetricPoint], keys: dict[str, int]
+) -> None:
+    if not points:
+        return
+    rows = [_point_row(run, keys[point.key], point) for point in points]
+    connection.execute(_insert(connection, metric_points).on_conflict_do_nothing(), rows)
+    _write_latest(connection, rows)
+
+
+def _point_row(run: int, key: int, point: MetricPoint) -> PointRow:
+    value = point.value
+    is_nan = value != value  # noqa: PLR0124 - NaN is what differs from itself
+    return {
+        "run_pk": run,
+        "key_pk": key,
+        "step": point.step,
+        "at": to_micros(point.at),
+        "is_nan": int(is_nan),
+        "value": 0.0 if is_nan else value,
+    }
+
+
+def _write_latest(connection: sa.Connection, rows: list[PointRow]) -> None:
+    newest: dict[int, PointRow] = {}
+    for row in rows:
+        held = newest.get(row["key_pk"])
+        if held is None or _order(row) > _order(held):
+            newest[row["key_pk"]] = row
+    insert = _insert(connection, metric_latest)
+    connection.execute(
+        insert.on_conflict_do_update(
+            index_elements=["run_pk", "key_pk"],
+            set_={name: insert.excluded[name] for name in _LATEST},
+            where=_order_columns(insert.excluded) > _order_columns(metric_latest.c),
+        ),
+        [newest[key] for key in sorted(newest)],
+    )
+
+
+def _order(row: PointRow) -> tuple[int, int, int, float]:
+    """Give what the latest point is greatest in: step, time, a number before NaN, value.
+
+    It does not depend on the order in which points arrive, so a retried batch cannot turn time back.
+    """
+    return (row["step"], row["at"], -row["is_nan"], row["value"])
+
+
+def _order_columns(columns: Any) -> sa.Tuple:
+    return sa.tuple_(columns.step, columns.at, -columns.is_nan, columns.value)
+
+
+def _write_links(
+    connection: sa.Connection, run: int, direction: str, links: list[Link], now: datetime
+) -> None:
+    if not links:
+        return
+    rows = [
+        {"run_pk": run, "direction": direction, "ref": link.ref, "digest": link.digest, "at": now}
+        for link in links
+    ]
+    connection.execute(_insert(connection, run_links).on_conflict_do_nothing(), rows)
+
+
+def _write_artifacts(
+    connection: sa.Connection,
+    clock: Clock,
+    *,
+    project: str,
+    run: int,
+    run_id: str,
+    artifacts: dict[str, str],
+) -> None:
+    now = clock.now()
+    for path, digest in artifacts.items():
+        size = size_in_project(connection, project=project, digest=digest)
+        if size is None:
+            raise ObjectNotInProject(project, digest)
+        add_reference(connection, clock, project=project, digest=digest, owner=f"run:{run_id}")
+        content = {"digest": digest, "size_bytes": size, "at": now}
+        connection.execute(
+            _insert(connection, run_artifacts)
+            .values(run_pk=run, path=path, **content)
+            .on_conflict_do_update(index_elements=["run_pk", "path"], set_=content)
+        )
+
+
+def _insert(connection: sa.Connection, table: sa.Table) -> sqlite.Insert | postgresql.Insert:
+    return sqlite.insert(table) if connection.dialect.name == "sqlite" else postgresql.insert(table)
+
+
+def _chunks(items: list[Any]) -> Iterable[list[Any]]:
+    return (items[start : start + _IN_CHUNK] for start in range(0, len(items), _IN_CHUNK))

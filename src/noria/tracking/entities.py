@@ -1,0 +1,327 @@
+"""Experiments, runs and what runs hold, with the rules on them."""
+
+from __future__ import annotations
+
+import enum
+import math
+from datetime import datetime
+
+import msgspec
+from msgspec.structs import force_setattr
+
+from noria.core.objects.digests import Digest
+from noria.tracking.floats import Float, NotFinite, mark_of, restored
+
+DEFAULT_EXPERIMENT = "Default"
+
+
+class RunStatus(enum.StrEnum):
+    """Where a run stands."""
+
+    RUNNING = "running"
+    FINISHED = "finished"
+    FAILED = "failed"
+    KILLED = "killed"
+
+    @property
+    def ended(self) -> bool:
+        """Whether the run has an end."""
+        return self is not RunStatus.RUNNING
+
+
+ALLOWED_MOVES: dict[RunStatus, frozenset[RunStatus]] = {
+    RunStatus.RUNNING: frozenset({RunStatus.FINISHED, RunStatus.FAILED, RunStatus.KILLED}),
+    RunStatus.FINISHED: frozenset({RunStatus.RUNNING}),
+    RunStatus.FAILED: frozenset({RunStatus.RUNNING}),
+    RunStatus.KILLED: frozenset({RunStatus.RUNNING}),
+}
+"""Status → what it may become. A run ends once; one that has ended can be resumed, and then ends anew."""
+
+
+class Experiment(msgspec.Struct, frozen=True, kw_only=True):
+    """A named group of runs.
+
+    Attributes
+    ----------
+    number
+        Counts up from 0 (`Default`) in a workspace.
+    """
+
+    id: str
+    project: str
+    name: str
+    number: int
+    created_at: datetime
+
+
+class NewExperiment(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fields=True):
+    """An experiment to make."""
+
+    name: str
+
+
+class ExperimentPage(msgspec.Struct, frozen=True, kw_only=True):
+    """Experiments, newest first; `next` continues after them, or is None at the end."""
+
+    items: list[Experiment]
+    next: int | None
+
+
+class Link(msgspec.Struct, frozen=True, kw_only=True):
+    """Something that a run read or made.
+
+    Attributes
+    ----------
+    ref
+        `kind:rest`: `dataset:digits@2`, `model:digits@3`, `object:<digest>`.
+    digest
+        Digest of its bytes; empty when there is none.
+    """
+
+    ref: str
+    digest: str = ""
+
+
+class RunSource(msgspec.Struct, frozen=True, kw_only=True):
+    """What was run, and where.
+
+    Attributes
+    ----------
+    git_commit, git_dirty
+        Commit of the working folder, and whether tracked files differ from it; None outside a repository.
+    command
+        Command line; values that look like secrets are replaced.
+    python
+        Version of Python.
+    host
+        Name of the machine.
+    """
+
+    git_commit: str | None = None
+    git_dirty: bool | None = None
+    command: str | None = None
+    python: str | None = None
+    host: str | None = None
+
+
+class Run(msgspec.Struct, frozen=True, kw_only=True):
+    """One execution whose params, metrics and products are kept.
+
+    Attributes
+    ----------
+    metrics
+        Latest value by key: that of the greatest step, then time. May be NaN or infinite.
+    not_finite
+        On the wire only: which of the metrics are NaN or infinite, as JSON writes those as null.
+    parent
+        The run inside which this one was started.
+    author
+        Who started it.
+    """
+
+    id: str
+    project: str
+    experiment: str
+    name: str
+    status: RunStatus
+    started_at: datetime
+    ended_at: datetime | None = None
+    params: dict[str, str] = {}
+    metrics: dict[str, Float] = {}
+    not_finite: dict[str, NotFinite] | msgspec.UnsetType = msgspec.UNSET
+    tags: dict[str, str] = {}
+    inputs: list[Link] = []
+    outputs: list[Link] = []
+    source: RunSource | None = None
+    parent: str | None = None
+    author: str = ""
+
+    def __post_init__(self) -> None:
+        """Mark floats that are not finite, or restore them."""
+        marks = {} if self.not_finite is msgspec.UNSET else self.not_finite
+        values = {key: restored(value, marks.get(key)) for key, value in self.metrics.items()}
+        found = {key: mark_of(value) for key, value in values.items() if not math.isfinite(value)}
+        force_setattr(self, "metrics", values)
+        force_setattr(self, "not_finite", found or msgspec.UNSET)
+
+
+class RunPage(msgspec.Struct, frozen=True, kw_only=True):
+    """Runs, newest first; `next` continues after them, or is None at the end."""
+
+    items: list[Run]
+    next: str | None
+
+
+class NewRun(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fields=True):
+    """A run to start.
+
+    Attributes
+    ----------
+    experiment
+        Made if there is none of this name.
+    id
+        Made by the caller, so that a repeated request makes one run; otherwise the service makes one.
+    started_at
+        Now, when left out.
+    """
+
+    experiment: str = DEFAULT_EXPERIMENT
+    name: str | None = None
+    id: str | None = None
+    parent: str | None = None
+    params: dict[str, str] = {}
+    tags: dict[str, str] = {}
+    source: RunSource | None = None
+    started_at: datetime | None = None
+    author: str | None = None
+
+
+class RunEnd(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fields=True):
+    """How and when a run ended (now, when left out)."""
+
+    status: RunStatus = RunStatus.FINISHED
+    ended_at: datetime | None = None
+
+
+class MetricPoint(msgspec.Struct, frozen=True, kw_only=True):
+    """One value of a metric.
+
+    Attributes
+    ----------
+    value
+        May be NaN or infinite.
+    not_finite
+        On the wire only: which float a null `value` stands for.
+    step
+        Position in the run's own counting: batch, epoch.
+    """
+
+    key: str
+    value: Float
+    not_finite: NotFinite | msgspec.UnsetType = msgspec.UNSET
+    step: int = 0
+    at: datetime
+
+    def __post_init__(self) -> None:
+        """Mark a float that is not finite, or restore it."""
+        mark = None if self.not_finite is msgspec.UNSET else self.not_finite
+        value = restored(self.value, mark)
+        if not math.isfinite(value):
+            force_setattr(self, "value", value)
+            force_setattr(self, "not_finite", mark_of(value))
+
+
+class MetricPage(msgspec.Struct, frozen=True, kw_only=True):
+    """Points of one metric in the order of step, then time; `next` continues, or is None at the end."""
+
+    items: list[MetricPoint]
+    next: str | None
+
+
+class MetricList(msgspec.Struct, frozen=True, kw_only=True):
+    """The latest point of each metric of a run, in the order of keys."""
+
+    items: list[MetricPoint]
+
+
+class Artifact(msgspec.Struct, frozen=True, kw_only=True):
+    """A file that a run keeps."""
+
+    path: str
+    digest: str
+    size_bytes: int
+    at: datetime
+
+
+class ArtifactPage(msgspec.Struct, frozen=True, kw_only=True):
+    """Artifacts in the order of paths; `next` continues after them, or is None at the end."""
+
+    items: list[Artifact]
+    next: str | None
+
+
+class LogBatch(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fields=True):
+    """What a run logs at once; all of it is kept, or nothing. Sending it twice changes nothing.
+
+    Attributes
+    ----------
+    params
+        Written once; the same value again is fine.
+    tags
+        Set anew each time; null removes one.
+    artifacts
+        Path → digest of an object that this project holds.
+    """
+
+    metrics: list[MetricPoint] = []
+    params: dict[str, str] = {}
+    tags: dict[str, str | None] = {}
+    inputs: list[Link] = []
+    outputs: list[Link] = []
+    artifacts: dict[str, Digest] = {}
+
+
+class RunComparison(msgspec.Struct, frozen=True, kw_only=True):
+    """Runs side by side, differences only.
+
+    Attributes
+    ----------
+    runs
+        As asked; each holds only the params and metrics that differ.
+    params, metrics
+        The keys that differ: not all runs have the same value (or any).
+    """
+
+    runs: list[Run]
+    params: list[str]
+    metrics: list[str]
+
+
+class LineageEdge(msgspec.Struct, frozen=True, kw_only=True):
+    """A step from cause to effect.
+
+    Attributes
+    ----------
+    source, target
+        References; a run is `run:<id>`.
+    kind
+        `read` (thing → run), `made` (run → thing) or `started` (run → run inside it).
+    """
+
+    source: str
+    target: str
+    kind: str
+
+
+class LineageNode(msgspec.Struct, frozen=True, kw_only=True):
+    """A thing or a run.
+
+    Attributes
+    ----------
+    ref
+        `dataset:digits@2`, `run:<id>`.
+    label
+        What people call it: the run's name, or the reference itself.
+    distance
+        Number of edges from where the walk began.
+    """
+
+    ref: str
+    label: str
+    distance: int
+    digest: str = ""
+
+
+class LineageGraph(msgspec.Struct, frozen=True, kw_only=True):
+    """What a thing came from, or what came of it.
+
+    Attributes
+    ----------
+    truncated
+        True when there is more than the walk was allowed to gather.
+    """
+
+    root: str
+    nodes: list[LineageNode]
+    edges: list[LineageEdge]
+    truncated: bool = False

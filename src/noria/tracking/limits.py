@@ -1,0 +1,189 @@
+"""Limits on what a run may hold, with errors that name the value and the limit."""
+
+from __future__ import annotations
+
+import re
+from collections.abc import Iterable, Sized
+from typing import Final
+
+from noria.core.errors import Invalid, TooLarge
+from noria.core.objects.digests import is_digest
+from noria.tracking.entities import Link, LogBatch
+
+MAX_KEY_CHARS: Final = 250
+MAX_PARAM_CHARS: Final = 6_000
+MAX_TAG_CHARS: Final = 8_000
+MAX_NAME_CHARS: Final = 500
+MAX_REF_CHARS: Final = 500
+MAX_PATH_CHARS: Final = 500
+MAX_POINTS: Final = 10_000
+MAX_ENTRIES: Final = 1_000
+MAX_STEP: Final = 2**63 - 1
+
+_KEY = re.compile(r"[\w\-.:/ ]+")
+_REF = re.compile(r"[a-z][a-z0-9-]*:\S+")
+_LONE_SURROGATE = re.compile(r"[\ud800-\udfff]")
+_CONTROL = re.compile(r"[\x00-\x1f\x7f]")
+_SHOWN_CHARS = 60
+
+
+def check_batch(batch: LogBatch) -> None:
+    """Refuse a batch of which anything passes a limit.
+
+    Raises
+    ------
+    TooLarge
+        If there are too many entries, or one is too long.
+    Invalid
+        If a key, reference or path does not have the right form.
+    """
+    _check_count("metric points", batch.metrics, MAX_POINTS)
+    for kind, entries in (
+        ("params", batch.params),
+        ("tags", batch.tags),
+        ("inputs", batch.inputs),
+        ("outputs", batch.outputs),
+        ("artifacts", batch.artifacts),
+    ):
+        _check_count(kind, entries, MAX_ENTRIES)
+    check_keys("metric", {point.key for point in batch.metrics})
+    _check_steps(batch)
+    check_params(batch.params)
+    check_tags(batch.tags)
+    for link in (*batch.inputs, *batch.outputs):
+        check_link(link)
+    for path in batch.artifacts:
+        check_artifact_path(path)
+
+
+def check_keys(kind: str, keys: Iterable[str]) -> None:
+    """Refuse keys that are too long, or hold what cannot stand in an address or a filter."""
+    for key in keys:
+        check_key(kind, key)
+
+
+def check_key(kind: str, key: str) -> str:
+    """Give `key` back if it can be the key of a metric, param or tag.
+
+    Examples
+    --------
+    >>> check_key("metric", "val/accuracy")
+    'val/accuracy'
+    """
+    check_length(f"{kind} key", key, MAX_KEY_CHARS)
+    if not _KEY.fullmatch(key) or not _is_tidy_path(key):
+        raise Invalid(
+            f"`{shorten(key)}` cannot be the key of a {kind}",
+            hint="Use letters, digits, spaces and `_ - . : /`, without `..`, `//` or a `/` at either end",
+        )
+    return key
+
+
+def check_params(params: dict[str, str]) -> None:
+    """Refuse params whose key or value passes a limit."""
+    check_keys("param", params)
+    for key, value in params.items():
+        check_length(f"value of the param `{key}`", value, MAX_PARAM_CHARS)
+
+
+def check_tags(tags: dict[str, str] | dict[str, str | None]) -> None:
+    """Refuse tags whose key or value passes a limit."""
+    check_keys("tag", tags)
+    for key, value in tags.items():
+        check_length(f"value of the tag `{key}`", value or "", MAX_TAG_CHARS)
+
+
+def check_length(kind: str, text: str, limit: int) -> None:
+    """Refuse a text of more than `limit` characters, or one that no database can hold."""
+    if len(text) > limit:
+        raise _too_long(kind, text, limit)
+    if "\x00" in text or _LONE_SURROGATE.search(text):
+        raise Invalid(
+            f"The {kind} holds a character that cannot be stored: {shorten(text)!a}",
+            hint="Remove null characters and halves of surrogate pairs",
+        )
+
+
+def check_title(kind: str, name: str) -> str:
+    """Give back a name for people: not empty, one line, at most 500 characters."""
+    check_length(f"{kind} name", name, MAX_NAME_CHARS)
+    if not name.strip() or _CONTROL.search(name):
+        raise Invalid(f"`{shorten(name)}` cannot be the name of a {kind}", hint="Use one line of text")
+    return name
+
+
+def check_link(link: Link) -> None:
+    """Refuse a reference that is not `kind:rest`, and a digest that is none."""
+    check_ref(link.ref)
+    if link.digest and not is_digest(link.digest):
+        raise Invalid(
+            f"`{shorten(link.digest)}` is not a digest",
+            hint="A digest is `blake3:` and 64 digits out of 0-9 and a-f; leave it empty when there is none",
+        )
+
+
+def check_ref(ref: str) -> str:
+    """Give `ref` back if it has the form `kind:rest`.
+
+    Examples
+    --------
+    >>> check_ref("dataset:digits@2")
+    'dataset:digits@2'
+    """
+    check_length("reference", ref, MAX_REF_CHARS)
+    if not _REF.fullmatch(ref):
+        raise Invalid(
+            f"`{shorten(ref)}` is not a reference", hint="Write `dataset:digits@2` or `model:digits@3`"
+        )
+    return ref
+
+
+def check_artifact_path(path: str) -> str:
+    """Give `path` back if it is relative, tidy and cannot leave the folder it is unpacked in.
+
+    Examples
+    --------
+    >>> check_artifact_path("plots/roc.png")
+    'plots/roc.png'
+    """
+    check_length("artifact path", path, MAX_PATH_CHARS)
+    parts = path.split("/")
+    if "\\" in path or _CONTROL.search(path) or any(part in ("", ".", "..") for part in parts):
+        raise Invalid(
+            f"`{shorten(path)}` cannot be the path of an artifact",
+            hint="Use a relative path with `/` between its parts, such as `plots/roc.png`",
+        )
+    return path
+
+
+def shorten(text: str) -> str:
+    """Give the text, cut for a message."""
+    return text if len(text) <= _SHOWN_CHARS else text[:_SHOWN_CHARS] + "…"
+
+
+def _check_steps(batch: LogBatch) -> None:
+    for point in batch.metrics:
+        if not -MAX_STEP <= point.step <= MAX_STEP:
+            raise Invalid(
+                f"The step {point.step} of the metric `{point.key}` does not fit in 64 bits",
+                hint=f"Use steps between {-MAX_STEP} and {MAX_STEP}",
+            )
+
+
+def _is_tidy_path(key: str) -> bool:
+    return not (key.startswith("/") or key.endswith("/") or "//" in key or ".." in key or not key.strip())
+
+
+def _check_count(kind: str, entries: Sized, limit: int) -> None:
+    if len(entries) > limit:
+        raise TooLarge(
+            f"The batch has {len(entries)} {kind}; at most {limit} are taken at once",
+            hint="Send it in several batches",
+        )
+
+
+def _too_long(kind: str, text: str, limit: int) -> TooLarge:
+    return TooLarge(
+        f"The {kind} `{shorten(text)}` has {len(text)} characters; at most {limit} are kept",
+        hint="Shorten it, or keep long text as an artifact",
+    )
