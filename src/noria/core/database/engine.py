@@ -61,7 +61,9 @@ class Database:
             if self.is_sqlite:
                 yield connection
             else:
-                yield connection.execution_options(postgresql_readonly=True, isolation_level="REPEATABLE READ")
+                yield connection.execution_options(
+                    postgresql_readonly=True, isolation_level="REPEATABLE READ"
+                )
 
     @contextmanager
     def write(self, *, durable: bool = False) -> Iterator[sa.Connection]:

@@ -23,6 +23,7 @@ from noria.core.errors import Conflict, StorageFull
 
 _PACKAGE = Path(__file__).parents[2]
 _FILE = re.compile(r"(\d{4})_[a-z0-9_]+\.py")
+_QUOTED = re.compile(r'"([a-z]+_\d{4})"')
 _KEPT_COPIES = 3
 
 
@@ -43,9 +44,20 @@ def known_revisions() -> dict[str, list[str]]:
     return found
 
 
+@cache
 def heads() -> set[str]:
-    """Give the newest revision of each capability."""
-    return {revisions[-1] for revisions in known_revisions().values()}
+    """Give the revisions that a database at this code's schema stands at.
+
+    Alembic keeps those that no other revision follows or depends on. They are read from the text of the files, since
+    importing Alembic would cost every command more than the rest of opening a workspace.
+    """
+    followed = set()
+    for capability in known_revisions():
+        for path in (_PACKAGE / capability / "migrations").glob("[0-9]*.py"):
+            for line in path.read_text(encoding="utf-8").splitlines():
+                if line.startswith(("down_revision = ", "depends_on = ")):
+                    followed.update(_QUOTED.findall(line))
+    return {revision for revisions in known_revisions().values() for revision in revisions} - followed
 
 
 def applied_revisions(database: Database) -> set[str]:
