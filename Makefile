@@ -11,7 +11,8 @@ PEERS ?= mlflow dvc airflow kfp
 JOBS ?= 2
 # Options for the command that a target runs: make demo ARGS='--seed 7', make test ARGS='-k registry'
 ARGS ?=
-INSTALL_FLAGS ?= -q
+# What pip says besides errors is of no use to who only wants to run Noria: make INSTALL_FLAGS=-v shows it.
+INSTALL_FLAGS ?= -qq
 
 PIP_INSTALL = $(VENV)/bin/python -m pip install --disable-pip-version-check --no-input $(INSTALL_FLAGS)
 PYTEST = $(VENV)/bin/python -m pytest -n $(JOBS) --dist worksteal
@@ -67,17 +68,20 @@ clean: ## Remove the environments, caches and build results (never a workspace)
 
 # --- environments: each is rebuilt only when the file that lists its packages changes ---
 
+# Without byte code the installation takes half the time, and the demo imports a small part of what is installed.
 $(VENV)/.runtime: pyproject.toml
 	@tools/make_venv.sh "$(PYTHON)" "$(VENV)"
 	@echo "Installing Noria and what it runs on into $(VENV) (a minute or two, once)"
-	@$(PIP_INSTALL) -e '.[postgres]'
+	@$(PIP_INSTALL) --no-compile -e '.[postgres]'
 	@touch $@
 
-# Dependency groups need pip 25.1, and Python 3.11 brings an older one.
+# Dependency groups need pip 25.1, and Python 3.11 brings an older one. Tests turn warnings into errors, so what the
+# compiler has to say about other people's modules must be said before.
 $(VENV)/.dev: $(VENV)/.runtime
 	@echo "Installing the tools for tests and checks into $(VENV) (a minute, once)"
 	@$(PIP_INSTALL) --upgrade 'pip>=25.1'
-	@$(PIP_INSTALL) --group dev
+	@$(PIP_INSTALL) --no-compile --group dev
+	@$(VENV)/bin/python -W ignore -m compileall -qq -j $(JOBS) $(VENV)/lib || true
 	@touch $@
 
 $(PEERS_VENV)/%/.ready: tests/peers/requirements/%.txt
