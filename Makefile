@@ -31,10 +31,11 @@ test: $(VENV)/.dev $(PEERS_VENV)/kfp/.ready services ## Run unit, property and i
 
 .PHONY: check
 check: $(VENV)/.dev ## Check style, types and the order of imports
-	$(VENV)/bin/ruff check
-	$(VENV)/bin/ruff format --check
-	$(VENV)/bin/mypy
-	$(VENV)/bin/lint-imports
+	@failed=0; \
+	for tool in 'ruff check' 'ruff format --check' mypy 'lint-imports --no-logo'; do \
+	    echo "$$tool"; $(VENV)/bin/$$tool || failed=1; \
+	done; \
+	exit $$failed
 
 .PHONY: bench
 bench: $(VENV)/.dev ## Measure; figures in the docs come from here
