@@ -1,0 +1,92 @@
+"""The few file-system moves that the store and the writers of trees share, and how their failures are named."""
+
+from __future__ import annotations
+
+import contextlib
+import errno
+import fcntl
+import os
+from collections.abc import Iterator
+from pathlib import Path
+
+from noria.core.errors import NoriaError, StorageFull, Unavailable
+
+# EFBIG is what a limit on the size of files answers (`ulimit -f`, or a file system with small files).
+_FULL = frozenset({errno.ENOSPC, errno.EDQUOT, errno.EFBIG})
+
+
+@contextlib.contextmanager
+def storage_errors(place: Path) -> Iterator[None]:
+    """Turn what the operating system refuses at `place` into errors of this house.
+
+    Raises
+    ------
+    StorageFull
+        When there is no room, or a quota or limit is reached.
+    Unavailable
+        For every other refusal.
+    """
+    try:
+        yield
+    except OSError as error:
+        raise _named(error, place) from error
+
+
+def _named(error: OSError, place: Path) -> NoriaError:
+    reason = error.strerror or str(error)
+    details = {"place": str(place), "reason": reason}
+    if error.errno in _FULL:
+        hint = f"Make room on the disk that holds `{place}` and try again; the unfinished file was removed"
+        return StorageFull(f"No room is left at `{place}`: {reason}", hint=hint, details=details)
+    culprit = f" (`{error.filename}`)" if error.filename else ""
+    hint = f"See that `{place}` is mounted, and readable and writable for this user"
+    return Unavailable(f"The disk at `{place}` refused: {reason}{culprit}", hint=hint, details=details)
+
+
+def write_all(fd: int, data: bytes) -> None:
+    """Write every byte: one `write` may take fewer than it was given, as it does just before a disk is full."""
+    rest = memoryview(data)
+    while rest:
+        rest = rest[os.write(fd, rest) :]
+
+
+def fsync_folder(folder: Path) -> None:
+    """Make the names in `folder` survive the loss of power; `fsync` on a file does not do that for its name."""
+    fd = os.open(folder, os.O_RDONLY | os.O_DIRECTORY | os.O_CLOEXEC)
+    try:
+        os.fsync(fd)
+    finally:
+        os.close(fd)
+
+
+class FileLock:
+    """A lock between threads and processes on a file that is never removed; it dies with its holder."""
+
+    def __init__(self, path: Path) -> None:
+        self._path = path
+
+    @contextlib.contextmanager
+    def shared(self) -> Iterator[None]:
+        """Hold the lock together with other sharers."""
+        with self._held(fcntl.LOCK_SH):
+            yield
+
+    @contextlib.contextmanager
+    def exclusive(self) -> Iterator[None]:
+        """Hold the lock alone."""
+        with self._held(fcntl.LOCK_EX):
+            yield
+
+    @contextlib.contextmanager
+    def _held(self, operation: int) -> Iterator[None]:
+        # A lock belongs to one opening of the file, so each holder opens anew: threads then exclude each other too.
+        fd = os.open(self._path, os.O_RDWR | os.O_CREAT | os.O_CLOEXEC, 0o666)
+        try:
+            fcntl.flock(fd, operation)
+            try:
+                yield
+            finally:
+                # Closing is not enough: a child forked meanwhile shares this opening and would keep the lock.
+                fcntl.flock(fd, fcntl.LOCK_UN)
+        finally:
+            os.close(fd)

@@ -1,0 +1,87 @@
+"""The rules for paths inside a tree: relative, with `/`, and unable to name anything outside of it."""
+
+from __future__ import annotations
+
+import unicodedata
+from collections import defaultdict
+from collections.abc import Iterable
+
+from noria.core.errors import Invalid
+
+MAX_PATH_BYTES = 4095  # PATH_MAX of Linux without its closing NUL
+
+
+class PathRefused(Invalid):
+    """A path that could lead out of its tree, or that no file can have."""
+
+    code = "path_refused"
+
+    def __init__(self, path: str, why: str) -> None:
+        shown = repr(path[:200])[1:-1]  # with line ends and stray bytes made visible
+        super().__init__(
+            f"The path `{shown}` is not allowed in a tree: {why}",
+            hint="Paths are relative, use `/`, and have no `.`, `..` or empty parts",
+            details={"path": shown},
+        )
+
+
+def check_path(path: str) -> None:
+    """Refuse a path that is not plainly relative.
+
+    Raises
+    ------
+    PathRefused
+        If it is empty, absolute, too long, not UTF-8, or has a NUL or a part that is empty, `.` or `..`.
+    """
+    if why := _fault(path):
+        raise PathRefused(path, why)
+
+
+def _fault(path: str) -> str | None:
+    if path.startswith("/"):
+        return "it is absolute"
+    if "\0" in path:
+        return "it has a NUL"
+    parts = path.split("/")
+    if "" in parts:
+        return "a part is empty"
+    if "." in parts or ".." in parts:
+        return "it has a part `.` or `..`"
+    return _encoding_fault(path)
+
+
+def _encoding_fault(path: str) -> str | None:
+    try:
+        n_bytes = len(path.encode())
+    except UnicodeEncodeError:
+        return "it is not UTF-8"
+    return f"it is longer than {MAX_PATH_BYTES} bytes" if n_bytes > MAX_PATH_BYTES else None
+
+
+def folders_of(path: str) -> list[str]:
+    """List the folders above a path, outermost first.
+
+    Examples
+    --------
+    >>> folders_of("a/b/c.txt")
+    ['a', 'a/b']
+    """
+    parts = path.split("/")[:-1]
+    return ["/".join(parts[: n + 1]) for n in range(len(parts))]
+
+
+def case_collisions(paths: Iterable[str]) -> tuple[tuple[str, ...], ...]:
+    """Group the paths that a file system without capitals, or without their spelling of accents, takes for one.
+
+    Folders count as well: `A/x` and `a/y` share a folder there.
+
+    Examples
+    --------
+    >>> case_collisions(["README", "readme", "src/a"])
+    (('README', 'readme'),)
+    """
+    spellings: defaultdict[str, set[str]] = defaultdict(set)
+    for path in paths:
+        for name in [*folders_of(path), path]:
+            spellings[unicodedata.normalize("NFC", name).casefold()].add(name)
+    return tuple(sorted(tuple(sorted(group)) for group in spellings.values() if len(group) > 1))

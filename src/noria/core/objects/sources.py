@@ -1,0 +1,229 @@
+"""Reading what lies on a user's disk: files that may change under our hands, and folders of them."""
+
+from __future__ import annotations
+
+import contextlib
+import errno
+import fnmatch
+import os
+import stat
+from collections.abc import Callable, Iterator
+from dataclasses import dataclass
+from pathlib import Path
+from typing import TypeAlias
+
+from noria.core.errors import NotFound, TooLarge
+from noria.core.objects.digests import CHUNK_BYTES
+from noria.core.objects.store import SourceChanged, SourceUnusable
+
+Ignore: TypeAlias = Callable[[str], bool]
+"""Told the path of a file or folder, relative and with `/`; true leaves it out with all that is below it."""
+
+MAX_FILES = 1_000_000
+"""Most files of one tree: the manifest of a larger one would not fit in memory comfortably."""
+
+TEMPORARY_PREFIX = ".noria-"
+"""How the names of files begin that are being written into a user's folder."""
+
+
+def ignore_names(*patterns: str) -> Ignore:
+    """Leave out what has a name that matches one of `patterns` (as `fnmatch`, capitals count), at any depth.
+
+    Examples
+    --------
+    >>> ignore = ignore_names("*.pyc", ".git")
+    >>> ignore("src/a.pyc"), ignore("src/.git"), ignore("src/a.py")
+    (True, True, False)
+    """
+
+    def ignore(path: str) -> bool:
+        name = path.rpartition("/")[2]
+        return any(fnmatch.fnmatchcase(name, pattern) for pattern in patterns)
+
+    return ignore
+
+
+IGNORE_OWN = ignore_names(".noria", f"{TEMPORARY_PREFIX}*.tmp")
+"""Leaves out workspaces (a store must not swallow itself) and leftovers of a checkout that was killed."""
+
+
+class SourceFile:
+    """An open regular file that tells whether it changed while it was read.
+
+    Notes
+    -----
+    A change is seen by size, modification time and change time. The system keeps these times in ticks of a few
+    milliseconds, so a write in the same tick as the opening may pass unseen if it leaves the size as it was.
+    """
+
+    def __init__(self, path: Path, fd: int, before: os.stat_result) -> None:
+        self.path = path
+        self.size_bytes = before.st_size
+        self._fd = fd
+        self._before = _fingerprint(before)
+
+    def chunks(self) -> Iterator[bytes]:
+        """Give the bytes from the beginning; may be called again for a second reading.
+
+        Raises
+        ------
+        SourceChanged
+            At the end at the latest, if the file is no longer what it was when it was opened.
+        """
+        n_bytes = 0
+        while chunk := self._read(n_bytes):
+            n_bytes += len(chunk)
+            if n_bytes > self.size_bytes:  # it may grow faster than we read, for ever
+                raise SourceChanged(self.path)
+            yield chunk
+        if n_bytes != self.size_bytes or _fingerprint(os.fstat(self._fd)) != self._before:
+            raise SourceChanged(self.path)
+
+    def _read(self, offset: int) -> bytes:
+        with _source_errors(self.path):
+            return os.pread(self._fd, CHUNK_BYTES, offset)
+
+
+def _fingerprint(status: os.stat_result) -> tuple[int, int, int]:
+    return status.st_size, status.st_mtime_ns, status.st_ctime_ns
+
+
+@contextlib.contextmanager
+def open_source(path: Path) -> Iterator[SourceFile]:
+    """Open a regular file for reading; a symbolic link is not followed, a pipe is not waited for.
+
+    Raises
+    ------
+    SourceUnusable
+        If it cannot be read, or is something else than a regular file.
+    """
+    with _source_errors(path):
+        fd = os.open(path, os.O_RDONLY | os.O_NOFOLLOW | os.O_NONBLOCK | os.O_CLOEXEC)
+    try:
+        status = os.fstat(fd)
+        if not stat.S_ISREG(status.st_mode):
+            raise SourceUnusable(path, f"it is {_kind(status.st_mode)}")
+        yield SourceFile(path, fd, status)
+    finally:
+        os.close(fd)
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class FoundFile:
+    """A file of a scanned tree: its path in the tree, and where it lies."""
+
+    path: str
+    location: Path
+    executable: bool
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Scan:
+    """All files of a tree, and the folders that hold nothing at all; both in the order of their paths."""
+
+    files: tuple[FoundFile, ...]
+    empty_folders: tuple[str, ...]
+
+
+def scan(root: Path, *, ignore: Ignore = IGNORE_OWN) -> Scan:
+    """List the files below a folder; a single file is a tree of one.
+
+    `root` itself may be a symbolic link. A link, socket, pipe or device below it is refused, not followed and not
+    skipped: what it stands for would be missing without a word where the tree is restored. `ignore` leaves it out.
+
+    Raises
+    ------
+    NotFound
+        If there is nothing at `root`.
+    SourceUnusable
+        For a link or special file, a name that is not UTF-8, or a folder that cannot be read.
+    TooLarge
+        For more than `MAX_FILES` files.
+    """
+    real = _resolve(root)
+    if not real.is_dir():
+        return Scan(
+            files=(_found_file(_checked_name(root.name, root), real, real.lstat()),), empty_folders=()
+        )
+    files: list[FoundFile] = []
+    empty: list[str] = []
+    for path, entry in _walk(real, ignore):
+        if entry is None:
+            empty.append(path)
+            continue
+        files.append(_found_file(path, Path(entry.path), entry.stat(follow_symlinks=False)))
+        if len(files) > MAX_FILES:
+            hint = "Pack small files together, or add the folders below it one by one"
+            raise TooLarge(f"`{root}` holds more than {MAX_FILES} files", hint=hint)
+    files.sort(key=lambda file: file.path)
+    return Scan(files=tuple(files), empty_folders=tuple(sorted(empty)))
+
+
+def _walk(root: Path, ignore: Ignore) -> Iterator[tuple[str, os.DirEntry[str] | None]]:
+    """Give everything below `root` that is not a folder, and with None the folders that are empty on disk."""
+    pending = [("", root)]
+    while pending:
+        prefix, folder = pending.pop()
+        entries = _entries(folder)
+        if prefix and not entries:
+            yield prefix.removesuffix("/"), None
+        for entry in entries:
+            path = prefix + _checked_name(entry.name, Path(entry.path))
+            if ignore(path):
+                continue
+            if entry.is_dir(follow_symlinks=False):
+                pending.append((f"{path}/", Path(entry.path)))
+            else:
+                yield path, entry
+
+
+def _resolve(root: Path) -> Path:
+    try:
+        return Path(os.path.realpath(root, strict=True))
+    except FileNotFoundError as error:
+        raise NotFound(f"There is no file or folder `{root}`", details={"path": str(root)}) from error
+    except OSError as error:
+        raise SourceUnusable(root, error.strerror or str(error)) from error
+
+
+def _entries(folder: Path) -> list[os.DirEntry[str]]:
+    with _source_errors(folder), os.scandir(folder) as listing:
+        return list(listing)
+
+
+def _checked_name(name: str, location: Path) -> str:
+    try:
+        name.encode()
+    except UnicodeEncodeError as error:
+        hint = "Rename it; the bytes in the way are shown as `\\x..`"
+        raise SourceUnusable(location, "its name is not UTF-8", hint=hint) from error
+    return name
+
+
+def _found_file(path: str, location: Path, status: os.stat_result) -> FoundFile:
+    if stat.S_ISLNK(status.st_mode):
+        hint = "Put a copy of what it points to in its place, or leave it out"
+        raise SourceUnusable(location, f"it is a symbolic link to `{location.readlink()}`", hint=hint)
+    if not stat.S_ISREG(status.st_mode):
+        raise SourceUnusable(location, f"it is {_kind(status.st_mode)}", hint="Leave it out")
+    return FoundFile(path=path, location=location, executable=bool(status.st_mode & stat.S_IXUSR))
+
+
+def _kind(mode: int) -> str:
+    names = {
+        stat.S_IFDIR: "a folder",
+        stat.S_IFIFO: "a pipe",
+        stat.S_IFSOCK: "a socket",
+        stat.S_IFLNK: "a symbolic link",
+    }
+    return names.get(stat.S_IFMT(mode), "a device")
+
+
+@contextlib.contextmanager
+def _source_errors(path: Path) -> Iterator[None]:
+    try:
+        yield
+    except OSError as error:
+        if error.errno == errno.ELOOP:
+            raise SourceUnusable(path, "it is a symbolic link") from error
+        raise SourceUnusable(path, error.strerror or str(error)) from error
