@@ -1,0 +1,215 @@
+"""Writing files below one folder and nowhere else, whatever links lie in it or appear meanwhile."""
+
+from __future__ import annotations
+
+import contextlib
+import errno
+import os
+import secrets
+import stat
+from collections.abc import Iterable, Iterator
+from pathlib import Path
+from types import TracebackType
+from typing import Self
+
+from noria.core.errors import Conflict
+from noria.core.objects.digests import Digest, hash_stream
+from noria.core.objects.disk import storage_errors, write_all
+from noria.core.objects.paths import check_path
+from noria.core.objects.sources import TEMPORARY_PREFIX
+
+_NOT_A_FOLDER = frozenset(
+    {errno.ENOTDIR, errno.ELOOP}
+)  # a link gives the first on Linux, the second on macOS
+_OPEN_FOLDER = os.O_RDONLY | os.O_DIRECTORY | os.O_NOFOLLOW | os.O_CLOEXEC
+
+
+class TargetBlocked(Conflict):
+    """Something in the target folder stands where a tree needs a file or folder."""
+
+    code = "target_blocked"
+
+    def __init__(self, target: Path, path: str, why: str, *, hint: str | None = None) -> None:
+        super().__init__(
+            f"`{path}` cannot be written in `{target}`: {why}",
+            hint=hint or "Move it away, or choose another folder",
+            details={"target": str(target), "path": path},
+        )
+
+
+class TargetFolder:
+    """A folder that files are written into.
+
+    Every part of a path is opened relative to the part before it and never through a symbolic link, so no link,
+    also none that another process makes meanwhile, leads a write out of the folder. The folder itself may be
+    reached by a link. A file appears under its name whole or not at all, and its content and name are on disk when
+    the context ends. Not for several threads at once.
+
+    Parameters
+    ----------
+    root
+        Made if it is not there.
+    """
+
+    def __init__(self, root: Path) -> None:
+        self._root = root
+        self._current = ""  # files come in the order of their paths, so one open folder serves many
+        with storage_errors(root):
+            try:
+                root.mkdir(parents=True, exist_ok=True)
+            except (FileExistsError, NotADirectoryError) as error:
+                raise TargetBlocked(root, ".", "it is not a folder, or lies below a file") from error
+            self._root_fd = os.open(root, os.O_RDONLY | os.O_DIRECTORY | os.O_CLOEXEC)
+            self._current_fd = os.dup(self._root_fd)
+
+    def __enter__(self) -> Self:
+        return self
+
+    def __exit__(
+        self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None
+    ) -> None:
+        try:
+            with storage_errors(self._root):
+                os.fsync(self._current_fd)
+                os.fsync(self._root_fd)
+        finally:
+            os.close(self._current_fd)
+            os.close(self._root_fd)
+
+    def exists(self, path: str) -> bool:
+        """Tell whether something stands at `path`, be it a link that leads nowhere.
+
+        Raises
+        ------
+        TargetBlocked
+            If it is a folder, or if something else than a folder stands in its way.
+        """
+        status = self._status(path)
+        if status is not None and stat.S_ISDIR(status.st_mode):
+            raise TargetBlocked(self._root, path, "there is a folder of this name")
+        return status is not None
+
+    def holds(self, path: str, *, digest: Digest, size_bytes: int, executable: bool) -> bool:
+        """Tell whether a regular file with these bytes and this right to be run stands at `path`."""
+        status = self._status(path)
+        if status is None or not stat.S_ISREG(status.st_mode) or status.st_size != size_bytes:
+            return False
+        if bool(status.st_mode & stat.S_IXUSR) != executable:
+            return False
+        folder, _, name = path.rpartition("/")
+        with storage_errors(self._root):
+            fd = os.open(name, os.O_RDONLY | os.O_NOFOLLOW | os.O_CLOEXEC, dir_fd=self._enter(folder))
+            with os.fdopen(fd, "rb", buffering=0) as stream:
+                return hash_stream(stream) == (digest, size_bytes)
+
+    def write(
+        self, path: str, chunks: Iterable[bytes], *, executable: bool = False, overwrite: bool = False
+    ) -> None:
+        """Write one file, readable and writable as the user's umask says.
+
+        What reading `chunks` raises passes through, and `path` stays as it was.
+
+        Raises
+        ------
+        PathRefused
+            If `path` could lead out of the folder.
+        TargetBlocked
+            If a folder stands there, something else than a folder stands in the way, or a file stands there and
+            `overwrite` is false.
+        StorageFull
+            If there is no room; nothing of the file is left behind.
+        """
+        check_path(path)
+        folder, _, name = path.rpartition("/")
+        with storage_errors(self._root):
+            folder_fd = self._enter(folder, make=True)
+        with self._temporary(folder_fd, executable=executable) as (temporary, fd):
+            for chunk in chunks:
+                with storage_errors(self._root):
+                    write_all(fd, chunk)
+            with storage_errors(self._root):
+                os.fsync(fd)
+            # Looked at here again: on a file system without capitals, the name may be taken by now.
+            if self.exists(path) and not overwrite:
+                raise TargetBlocked(self._root, path, "there is a file of this name")
+            with storage_errors(self._root):
+                os.rename(temporary, name, src_dir_fd=folder_fd, dst_dir_fd=folder_fd)
+
+    def check_folder(self, path: str) -> None:
+        """Raise what `make_folder` would raise, and make nothing."""
+        check_path(path)
+        with storage_errors(self._root), contextlib.suppress(FileNotFoundError):
+            self._enter(path)
+
+    def make_folder(self, path: str) -> None:
+        """Make a folder, if it is not there, and those above it.
+
+        Raises
+        ------
+        PathRefused, TargetBlocked
+            As `write` does.
+        """
+        check_path(path)
+        with storage_errors(self._root):
+            self._enter(path, make=True)
+
+    @contextlib.contextmanager
+    def _temporary(self, folder_fd: int, *, executable: bool) -> Iterator[tuple[str, int]]:
+        name = f"{TEMPORARY_PREFIX}{secrets.token_hex(8)}.tmp"
+        flags = os.O_WRONLY | os.O_CREAT | os.O_EXCL | os.O_NOFOLLOW | os.O_CLOEXEC
+        with storage_errors(self._root):
+            fd = os.open(name, flags, 0o777 if executable else 0o666, dir_fd=folder_fd)
+        try:
+            yield name, fd
+        finally:
+            os.close(fd)
+            with contextlib.suppress(FileNotFoundError):  # renamed
+                os.unlink(name, dir_fd=folder_fd)
+
+    def _status(self, path: str) -> os.stat_result | None:
+        check_path(path)
+        folder, _, name = path.rpartition("/")
+        with storage_errors(self._root):
+            try:
+                return os.stat(name, dir_fd=self._enter(folder), follow_symlinks=False)
+            except FileNotFoundError:
+                return None
+
+    def _enter(self, folder: str, *, make: bool = False) -> int:
+        """Give an open descriptor of a folder, which stays ours."""
+        if folder == self._current:
+            return self._current_fd
+        fd = self._walk(folder, make=make)
+        self._current, previous, self._current_fd = folder, self._current_fd, fd
+        try:
+            os.fsync(previous)
+        finally:
+            os.close(previous)
+        return fd
+
+    def _walk(self, folder: str, *, make: bool) -> int:
+        fd = os.dup(self._root_fd)
+        walked = ""
+        for part in folder.split("/") if folder else []:
+            walked = f"{walked}/{part}".lstrip("/")
+            try:
+                deeper = self._step(fd, part, walked, make=make)
+            finally:
+                os.close(fd)
+            fd = deeper
+        return fd
+
+    def _step(self, fd: int, part: str, walked: str, *, make: bool) -> int:
+        if make:
+            try:
+                os.mkdir(part, dir_fd=fd)
+            except FileExistsError:
+                pass
+            else:
+                os.fsync(fd)
+        try:
+            return os.open(part, _OPEN_FOLDER, dir_fd=fd)
+        except OSError as error:
+            if error.errno in _NOT_A_FOLDER:
+                raise TargetBlocked(self._root, walked, "it is a link or a file, not a folder") from error
+            raise

@@ -1,0 +1,289 @@
+"""Trees of files: a manifest lists them, and is itself an object, so one digest names a whole tree.
+
+A tree is its files with their paths, bytes and right to be run, and its empty folders. Owners, times and other
+rights are not part of it: the same files give the same digest for every user and on every day. Symbolic links and
+special files are refused (see `sources.scan`).
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Iterable
+from pathlib import Path
+
+import msgspec
+
+from noria.core.errors import Invalid, TooLarge
+from noria.core.objects.digests import Digest
+from noria.core.objects.paths import case_collisions, check_path, folders_of
+from noria.core.objects.sources import IGNORE_OWN, FoundFile, Ignore, scan
+from noria.core.objects.store import ObjectInfo, ObjectNotFound, ObjectReader, ObjectWriter, SourceChanged
+from noria.core.objects.targets import TargetBlocked, TargetFolder
+from noria.core.serialisation import to_canonical_json
+
+FILE_MODE = 0o644
+EXECUTABLE_MODE = 0o755
+
+MANIFEST_LIMIT_BYTES = 256 * 1024 * 1024
+"""Largest manifest that is read or written; about a million files with paths of usual length."""
+
+READ_ATTEMPTS = 3
+"""How often a file is read that changes meanwhile, before it is refused."""
+
+
+class ManifestInvalid(Invalid):
+    """The bytes are not the manifest of a tree, or list files that cannot stand together."""
+
+    code = "manifest_invalid"
+
+
+class Entry(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fields=True):
+    """A file of a tree.
+
+    Attributes
+    ----------
+    path
+        Relative, with `/`.
+    mode
+        0o755 if its owner may run it, else 0o644.
+    """
+
+    path: str
+    digest: Digest
+    size_bytes: int
+    mode: int = FILE_MODE
+
+    @property
+    def executable(self) -> bool:
+        """Whether the file may be run."""
+        return self.mode == EXECUTABLE_MODE
+
+
+class Manifest(
+    msgspec.Struct,
+    frozen=True,
+    kw_only=True,
+    forbid_unknown_fields=True,
+    tag_field="kind",
+    tag="noria.tree/1",
+):
+    """The list of a tree's files. Equal trees have equal manifests, and these equal bytes.
+
+    Attributes
+    ----------
+    entries
+        In the order of their paths, each once.
+    empty_folders
+        Folders that hold nothing at all, in order.
+
+    Raises
+    ------
+    ManifestInvalid
+        When made with entries that are out of order, twice there, below one another, or not in their one form.
+    PathRefused
+        When made with a path that could lead out of the tree.
+    """
+
+    entries: tuple[Entry, ...]
+    empty_folders: tuple[str, ...] = ()
+
+    def __post_init__(self) -> None:
+        files = [entry.path for entry in self.entries]
+        _check_order(files)
+        _check_order(self.empty_folders)
+        for path in (*files, *self.empty_folders):
+            check_path(path)
+        _check_places(files, self.empty_folders)
+        for entry in self.entries:
+            if entry.mode not in {FILE_MODE, EXECUTABLE_MODE} or entry.size_bytes < 0:
+                raise ManifestInvalid(f"The entry `{entry.path}` has a mode or size that no file here has")
+
+    @property
+    def size_bytes(self) -> int:
+        """Size of all files together, equal ones counted each time."""
+        return sum(entry.size_bytes for entry in self.entries)
+
+    def digests(self) -> set[Digest]:
+        """Give the digests of all files, each once: what must stay as long as this tree does."""
+        return {entry.digest for entry in self.entries}
+
+
+class TreeInfo(msgspec.Struct, frozen=True, kw_only=True):
+    """What is said about a stored tree.
+
+    Attributes
+    ----------
+    digest
+        Of the manifest.
+    case_collisions
+        Paths that are one on a file system without capitals; the tree cannot be checked out there.
+    """
+
+    digest: Digest
+    n_files: int
+    size_bytes: int
+    case_collisions: tuple[tuple[str, ...], ...] = ()
+
+
+def make_manifest(entries: Iterable[Entry], empty_folders: Iterable[str] = ()) -> Manifest:
+    """Make a manifest of entries in any order; raises as `Manifest` does."""
+    return Manifest(
+        entries=tuple(sorted(entries, key=lambda entry: entry.path)),
+        empty_folders=tuple(sorted(empty_folders)),
+    )
+
+
+def put_tree(store: ObjectWriter, path: Path, *, ignore: Ignore = IGNORE_OWN) -> TreeInfo:
+    """Store a folder with all files below it, or a single file as a tree of one.
+
+    A file that changes while it is read is read again, `READ_ATTEMPTS` times in all.
+
+    Parameters
+    ----------
+    ignore
+        Leaves out files and folders, see `sources.ignore_names`.
+
+    Raises
+    ------
+    NotFound, SourceUnusable, TooLarge
+        As `sources.scan`, before anything is stored.
+    SourceChanged, StorageFull
+        As the store's `put_file`; files stored until then are garbage that nothing refers to.
+    """
+    found = scan(path, ignore=ignore)
+    return put_manifest(
+        store, make_manifest((_put(store, file) for file in found.files), found.empty_folders)
+    )
+
+
+def put_manifest(store: ObjectWriter, manifest: Manifest) -> TreeInfo:
+    """Store the manifest of a tree whose files are stored.
+
+    Raises
+    ------
+    TooLarge
+        If it has more than `MANIFEST_LIMIT_BYTES` bytes.
+    """
+    data = to_canonical_json(manifest)
+    if len(data) > MANIFEST_LIMIT_BYTES:
+        raise TooLarge(
+            f"The manifest of {len(manifest.entries)} files has {len(data)} bytes; "
+            f"the limit is {MANIFEST_LIMIT_BYTES}",
+            hint="Split the tree",
+        )
+    return _info(store.put_bytes(data).digest, manifest)
+
+
+def read_manifest(store: ObjectReader, digest: str) -> Manifest:
+    """Read the manifest of a tree, checked.
+
+    Raises
+    ------
+    ObjectNotFound, ObjectCorrupt, TooLarge
+        As the store's `get`.
+    ManifestInvalid, PathRefused
+        If the object is something else, or lists what a tree cannot have.
+    """
+    data = store.get(digest, limit_bytes=MANIFEST_LIMIT_BYTES)
+    try:
+        return msgspec.json.decode(data, type=Manifest)
+    except msgspec.DecodeError as error:
+        raise ManifestInvalid(f"The object `{digest}` is not the manifest of a tree: {error}") from error
+
+
+def checkout(store: ObjectReader, digest: str, target: Path, *, overwrite: bool = False) -> TreeInfo:
+    """Write the files of a tree below `target`.
+
+    Each file appears whole or not at all. Files that are already there as the tree has them stay untouched, so a
+    checkout that was interrupted is resumed by the same call. Files that the tree does not have are left alone.
+
+    Parameters
+    ----------
+    overwrite
+        Replace files that differ; a link is replaced by a file, never followed.
+
+    Raises
+    ------
+    ObjectNotFound
+        If the manifest or a file is not in the store; nothing is written then.
+    TargetBlocked
+        If a differing file is there and `overwrite` is false, or a folder, or a link in the place of a folder;
+        nothing is written then.
+    ManifestInvalid, PathRefused
+        As `read_manifest`; nothing is written then.
+    ObjectCorrupt, StorageFull
+        Files written until then stay, each of them whole.
+    """
+    manifest = read_manifest(store, digest)
+    for absent in sorted(store.missing(manifest.digests())):
+        path = next(entry.path for entry in manifest.entries if entry.digest == absent)
+        raise ObjectNotFound(absent, where=f"the store, which the tree needs for `{path}`")
+    with TargetFolder(target) as folder:
+        differing = _differing(folder, manifest, target, overwrite=overwrite)
+        for entry in differing:
+            chunks = store.open(entry.digest)
+            folder.write(entry.path, chunks, executable=entry.executable, overwrite=overwrite)
+        for path in manifest.empty_folders:
+            folder.make_folder(path)
+    return _info(digest, manifest)
+
+
+def _put(store: ObjectWriter, file: FoundFile) -> Entry:
+    info = _again_if_changed(lambda: store.put_file(file.location))
+    mode = EXECUTABLE_MODE if file.executable else FILE_MODE
+    return Entry(path=file.path, digest=info.digest, size_bytes=info.size_bytes, mode=mode)
+
+
+def _again_if_changed(put: Callable[[], ObjectInfo]) -> ObjectInfo:
+    for _ in range(READ_ATTEMPTS - 1):
+        try:
+            return put()
+        except SourceChanged:
+            continue
+    return put()
+
+
+def _differing(folder: TargetFolder, manifest: Manifest, target: Path, *, overwrite: bool) -> list[Entry]:
+    """List the files that must be written; refuse, before any is, what must not be replaced."""
+    differing = [entry for entry in manifest.entries if not _holds(folder, entry)]
+    taken = [entry.path for entry in differing if folder.exists(entry.path)]
+    for path in manifest.empty_folders:
+        folder.check_folder(path)
+    if taken and not overwrite:
+        why = "there is another file of this name" + (f", as for {len(taken) - 1} more" if taken[1:] else "")
+        hint = "Give `overwrite` to replace such files, or choose another folder"
+        raise TargetBlocked(target, taken[0], why, hint=hint)
+    return differing
+
+
+def _holds(folder: TargetFolder, entry: Entry) -> bool:
+    return folder.holds(
+        entry.path, digest=entry.digest, size_bytes=entry.size_bytes, executable=entry.executable
+    )
+
+
+def _info(digest: Digest, manifest: Manifest) -> TreeInfo:
+    return TreeInfo(
+        digest=digest,
+        n_files=len(manifest.entries),
+        size_bytes=manifest.size_bytes,
+        case_collisions=case_collisions(entry.path for entry in manifest.entries),
+    )
+
+
+def _check_order(paths: Iterable[str]) -> None:
+    previous = ""
+    for path in paths:
+        if path <= previous:
+            raise ManifestInvalid(f"`{path}` stands after `{previous}`; paths come in order, each once")
+        previous = path
+
+
+def _check_places(files: Iterable[str], empty_folders: Iterable[str]) -> None:
+    leaves = [*files, *empty_folders]
+    folders = {folder for path in leaves for folder in folders_of(path)}
+    taken = set(leaves)
+    if len(taken) < len(leaves) or not folders.isdisjoint(taken):
+        culprit = min(folders & taken, default="") or min(set(files) & set(empty_folders))
+        raise ManifestInvalid(
+            f"`{culprit}` is a folder with something in it, and listed as something else too"
+        )
