@@ -7,10 +7,11 @@ from pathlib import Path
 from typing import TYPE_CHECKING
 
 from noria.core.errors import TooLarge
-from noria.core.objects.digests import Source, check_expected, chunks_of, hash_bytes, hash_file
+from noria.core.objects.digests import Source, check_expected, chunks_of, hash_bytes
 from noria.core.objects.references import ObjectNotInProject
 from noria.core.objects.service import DigestList, Objects
-from noria.core.objects.store import ObjectCorrupt, ObjectInfo, ObjectReader, ObjectWriter, SourceChanged
+from noria.core.objects.sources import open_source
+from noria.core.objects.store import ObjectInfo, ObjectReader, ObjectWriter, checked_chunks
 
 _ASKED_AT_ONCE = 5_000
 
@@ -32,18 +33,17 @@ class ProjectStore:
 
     def open(self, digest: str, *, start: int = 0, length: int | None = None) -> Iterator[bytes]:
         """Give the bytes in chunks, as the port says."""
-        return iter(self._service.get(self.project, digest, start=start, length=length).chunks)
+        chunks = iter(self._service.get(self.project, digest, start=start, length=length).chunks)
+        if start or length is not None:
+            return chunks
+        return checked_chunks(chunks, digest, where=self.project)
 
     def get(self, digest: str, *, limit_bytes: int) -> bytes:
         """Give all bytes, checked on this side of the wire."""
         size = self.size(digest)
         if size > limit_bytes:
             raise TooLarge(f"The object `{digest}` has {size} bytes, more than the {limit_bytes} asked for")
-        data = b"".join(self.open(digest))
-        actual = hash_bytes(data)
-        if actual != digest:
-            raise ObjectCorrupt(digest, where=self.project, actual=actual)
-        return data
+        return b"".join(self.open(digest))
 
     def size(self, digest: str) -> int:
         """Give the size in bytes."""
@@ -80,12 +80,8 @@ class ProjectStore:
 
     def put_file(self, path: Path) -> ObjectInfo:
         """Upload a file; what the project holds already is uploaded all the same, which keeps it fresh."""
-        digest, _ = hash_file(path)
-        with path.open("rb") as stream:
-            stored = self._service.put(self.project, chunks_of(stream))
-        if stored.digest != digest:
-            raise SourceChanged(path)
-        return stored
+        with open_source(path) as source:
+            return self.put(source.chunks())
 
 
 def _bounded(chunks: Iterator[bytes], limit_bytes: int | None) -> Iterator[bytes]:
