@@ -7,11 +7,12 @@ from contextlib import contextmanager
 from pathlib import Path
 from typing import Protocol, TypeVar
 
-from noria.core.clock import Clock
+from noria.core.clock import Clock, SystemClock
 from noria.core.config import Settings
 from noria.core.context import Context
 from noria.core.operations import Service
 from noria.core.workspace import open_context
+from support.postgres import PostgresServer
 
 S = TypeVar("S", bound=Service)
 
@@ -32,6 +33,22 @@ def workspace_settings(folder: Path, database_url: str | None = None) -> Setting
         objects_url=str(folder / "objects"),
         project_root=folder,
     )
+
+
+def migrated_file(folder: Path) -> Path:
+    """Make a migrated SQLite database for tests to copy, since migrating takes longer than most tests."""
+    with open_test_context(workspace_settings(folder), SystemClock()):
+        pass
+    return folder / "noria.db"
+
+
+@contextmanager
+def migrated_postgres(server: PostgresServer, folder: Path) -> Iterator[str]:
+    """Make a migrated PostgreSQL database for tests to copy, and give its name."""
+    with server.fresh_database() as url:
+        with open_test_context(workspace_settings(folder, url), SystemClock()):
+            pass
+        yield url.rpartition("/")[2]
 
 
 @contextmanager

@@ -48,10 +48,16 @@ class PostgresServer:
         return f"postgresql+psycopg://{USER}:{self.password}@127.0.0.1:{self.port}/{database}"
 
     @contextmanager
-    def fresh_database(self) -> Iterator[str]:
-        """Create an empty database, give its URL, and drop it afterwards with whoever is still connected."""
+    def fresh_database(self, template: str = "template1") -> Iterator[str]:
+        """Create a database, give its URL, and drop it afterwards with whoever is still connected.
+
+        Parameters
+        ----------
+        template
+            Name of the database to copy, to which nobody is connected; an empty one unless given.
+        """
         name = f"test_{secrets.token_hex(8)}"
-        self._execute("create database {}", name)
+        self._execute("create database {} template {}", name, template)
         try:
             yield self.url(name)
         finally:
@@ -67,11 +73,11 @@ class PostgresServer:
             return False
         return True
 
-    def _execute(self, statement: LiteralString, name: str) -> None:
+    def _execute(self, statement: LiteralString, *names: str) -> None:
         from psycopg import sql
 
         with self._connect() as connection:
-            connection.execute(sql.SQL(statement).format(sql.Identifier(name)))
+            connection.execute(sql.SQL(statement).format(*map(sql.Identifier, names)))
 
     def _connect(self) -> Any:
         import psycopg

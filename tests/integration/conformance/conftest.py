@@ -12,6 +12,7 @@ operation does; a module that moves time replaces the fixture `clock`.
 
 from __future__ import annotations
 
+import shutil
 from collections.abc import Iterator
 from pathlib import Path
 
@@ -20,10 +21,26 @@ import pytest
 from noria.core.clock import Clock, SystemClock
 from noria.core.context import Context
 from noria.core.workspace import InProcess, Workspace
-from support.conformance import Services, open_test_context, workspace_settings
+from support.conformance import (
+    Services,
+    migrated_file,
+    migrated_postgres,
+    open_test_context,
+    workspace_settings,
+)
+from support.live_server import LiveBackend, LiveServer
+from support.postgres import PostgresServer
 
 
-@pytest.fixture(params=["in_process"])
+@pytest.fixture(scope="session")
+def live_server() -> Iterator[LiveServer]:
+    """Start a real server once for this test process."""
+    server = LiveServer()
+    yield server
+    server.close()
+
+
+@pytest.fixture(params=["in_process", "http"])
 def transport(request: pytest.FixtureRequest) -> str:
     """Name the way by which services are called."""
     return str(request.param)
@@ -41,20 +58,50 @@ def clock() -> Clock:
     return SystemClock()
 
 
+@pytest.fixture(scope="session")
+def sqlite_template(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    """Give a migrated SQLite database to copy."""
+    return migrated_file(tmp_path_factory.mktemp("template"))
+
+
+@pytest.fixture(scope="session")
+def postgres_template(
+    postgres_server: PostgresServer, tmp_path_factory: pytest.TempPathFactory
+) -> Iterator[str]:
+    """Give the name of a migrated PostgreSQL database to copy."""
+    with migrated_postgres(postgres_server, tmp_path_factory.mktemp("template")) as name:
+        yield name
+
+
 @pytest.fixture
-def context(
-    request: pytest.FixtureRequest, tmp_path: Path, database_kind: str, clock: Clock
-) -> Iterator[Context]:
+def database_url(request: pytest.FixtureRequest, tmp_path: Path, database_kind: str) -> Iterator[str]:
+    """Give the URL of a fresh, migrated database."""
+    if database_kind == "sqlite":
+        path = tmp_path / "noria.db"
+        shutil.copyfile(request.getfixturevalue("sqlite_template"), path)
+        yield f"sqlite:///{path}"
+        return
+    server: PostgresServer = request.getfixturevalue("postgres_server")
+    with server.fresh_database(request.getfixturevalue("postgres_template")) as url:
+        yield url
+
+
+@pytest.fixture
+def context(tmp_path: Path, database_url: str, clock: Clock) -> Iterator[Context]:
     """Give the backends of a fresh workspace, on behalf of its owner."""
-    url = request.getfixturevalue("postgres_url") if database_kind == "postgres" else None
-    with open_test_context(workspace_settings(tmp_path / "workspace", url), clock) as opened:
+    with open_test_context(workspace_settings(tmp_path / "workspace", database_url), clock) as opened:
         yield opened
 
 
 @pytest.fixture
-def workspace(context: Context, transport: str) -> Workspace:
+def workspace(request: pytest.FixtureRequest, context: Context, transport: str) -> Iterator[Workspace]:
     """Give the fresh workspace as clients and the SDK see it."""
-    return Workspace(context.settings, InProcess(context), context.clock)
+    if transport == "in_process":
+        yield Workspace(context.settings, InProcess(context), context.clock)
+        return
+    server: LiveServer = request.getfixturevalue("live_server")
+    with server.serving(context) as connections:
+        yield Workspace(context.settings, LiveBackend(server, connections), context.clock)
 
 
 @pytest.fixture

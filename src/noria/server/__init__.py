@@ -1,0 +1,1 @@
+"""The HTTP server: every capability's operations behind one gate."""

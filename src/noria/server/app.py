@@ -1,0 +1,154 @@
+"""Put the application together: the routes, the gate before them, and one form for every error."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Sequence
+from dataclasses import dataclass
+from typing import TYPE_CHECKING, Any
+
+from litestar import Litestar, Request, Response
+from litestar.exceptions import HTTPException
+from litestar.handlers import BaseRouteHandler
+from litestar.middleware import DefineMiddleware
+from litestar.plugins.core import MsgspecDIPlugin
+
+from noria.core.context import Context
+from noria.core.errors import Invalid, NoriaError, TooLarge, Unauthenticated
+from noria.core.gate import AllowedHosts
+from noria.core.http_errors import MethodNotAllowed, RouteNotFound, error_answer, known_error
+from noria.core.operations import Service
+from noria.core.permissions import Permission
+from noria.server.entities import ServerSection
+from noria.server.gate import PRINCIPAL, Authenticate, Gate, Gatekeeper, Guard
+from noria.server.requests import Limits
+from noria.server.routes import PERMISSION, operation_routes
+from noria.server.threads import Threads
+
+if TYPE_CHECKING:
+    from litestar.plugins import PluginProtocol
+    from litestar.types import ASGIApp
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Door:
+    """Who is let in, and under which names.
+
+    Attributes
+    ----------
+    key
+        The workspace key.
+    authenticate
+        Finds the principal of a token.
+    is_open
+        Tells whether somebody without a credential is a visitor rather than nobody.
+    hosts
+        What `Host` may say.
+    """
+
+    key: str
+    authenticate: Authenticate
+    is_open: Callable[[Context], bool]
+    hosts: AllowedHosts
+
+
+class _Application(Litestar):
+    """Litestar with the plugins that we use, not with those for libraries that happen to be installed."""
+
+    @staticmethod
+    def _get_default_plugins(plugins: list[PluginProtocol]) -> list[PluginProtocol]:
+        # Loading pydantic and attrs would cost half a second and 15 MB at each start, for types we do not have.
+        return [*plugins, MsgspecDIPlugin()]
+
+
+def create_app(
+    context: Callable[[], Context],
+    *,
+    services: Sequence[type[Service]],
+    door: Door,
+    section: ServerSection,
+    threads: Threads,
+    pages: Sequence[BaseRouteHandler] = (),
+) -> ASGIApp:
+    """Make the ASGI application of a workspace.
+
+    Parameters
+    ----------
+    context
+        Gives the backends at each request; the principal in it is replaced by the caller.
+    services
+        Classes whose operations become routes.
+    threads
+        Where services run; whoever made them closes them.
+    pages
+        Further routes, each with its `Permission` in `opt["permission"]`.
+
+    Raises
+    ------
+    TypeError
+        If a route declares no permission.
+    """
+    limits = Limits(
+        body_bytes=section.body_limit_bytes,
+        upload_bytes=section.upload_limit_bytes,
+        idle_s=section.idle_upload_s,
+    )
+    routes = [*operation_routes(services, threads=threads, limits=limits), *pages]
+    require_permissions(routes)
+    router = _Application(
+        route_handlers=routes,
+        openapi_config=None,
+        logging_config=None,
+        middleware=[DefineMiddleware(Guard, context=context)],
+        exception_handlers={Exception: _answer_error},
+    )
+    gatekeeper = Gatekeeper(
+        context=context,
+        key=door.key,
+        authenticate=door.authenticate,
+        is_open=door.is_open,
+        threads=threads,
+    )
+    return Gate(router, gatekeeper, door.hosts)
+
+
+def require_permissions(routes: Sequence[BaseRouteHandler]) -> None:
+    """Refuse routes that do not say what their caller must hold.
+
+    Raises
+    ------
+    TypeError
+        If there is one; the message names it.
+    """
+    for route in routes:
+        if not isinstance(route.opt.get(PERMISSION), Permission):
+            raise TypeError(
+                f"The route {sorted(route.paths)} declares no permission in `opt['{PERMISSION}']`"
+            )
+
+
+def _answer_error(request: Request[Any, Any, Any], error: Exception) -> Response[bytes]:
+    shown = _from_router(request, error) if isinstance(error, HTTPException) else known_error(error)
+    if request.scope.get(PRINCIPAL) is None and isinstance(shown, RouteNotFound | MethodNotAllowed):
+        # Whoever is not signed in does not learn which routes exist.
+        shown = Unauthenticated(
+            "This server asks everyone to sign in", hint="Send `Authorization: Bearer <token>`"
+        )
+    status, headers, body = error_answer(shown)
+    return Response(
+        body,
+        status_code=status,
+        headers={name.decode(): value.decode() for name, value in headers},
+        media_type="application/json",
+    )
+
+
+def _from_router(request: Request[Any, Any, Any], error: HTTPException) -> NoriaError:
+    if error.status_code == 404:
+        return RouteNotFound(
+            f"There is nothing at `{request.scope['path'][:200]}`", hint="See `/api/v1/openapi.json`"
+        )
+    if error.status_code == 405:
+        return MethodNotAllowed(f"`{request.scope['path'][:200]}` does not take `{request.scope['method']}`")
+    if error.status_code == 413:
+        return TooLarge(error.detail)
+    return Invalid(error.detail) if error.status_code < 500 else known_error(error)

@@ -1,0 +1,235 @@
+"""The one gate before every route: operations, pages, health, descriptions, and whatever has no route.
+
+`Gate` stands outside the router. It applies the rules of `noria.core.gate`, establishes who calls, and puts the
+security headers on every answer. `Guard` stands between the router and each route, where the route's permission and
+the project of the path are known; a route without a permission lets nobody in.
+"""
+
+from __future__ import annotations
+
+import hmac
+import re
+from collections.abc import Callable, Iterable
+from typing import TYPE_CHECKING, Any
+from urllib.parse import unquote
+
+from noria.core.context import Context
+from noria.core.errors import Forbidden, Invalid, Unauthenticated
+from noria.core.gate import SECURITY_HEADERS, AllowedHosts, check_host, check_origin
+from noria.core.http_errors import MethodNotAllowed, error_answer, header, known_error
+from noria.core.permissions import LOCAL_OWNER, LOCAL_VISITOR, Permission, Principal
+from noria.server.answers import Answer
+from noria.server.requests import HIDDEN_SLASH
+from noria.server.routes import CONTEXT, PERMISSION
+from noria.server.threads import Threads
+
+if TYPE_CHECKING:
+    from litestar.types import ASGIApp, Message, Receive, Send
+
+Authenticate = Callable[[Context, str], Principal | None]
+"""Finds the principal of a token; None when there is none."""
+
+METHODS = frozenset({"GET", "HEAD", "POST", "PUT", "PATCH", "DELETE"})
+PRINCIPAL = "noria.principal"
+
+_CONTROL = re.compile(r"[\x00-\x1f\x7f]")
+_SIGN_IN = (
+    "Set `NORIA_TOKEN` to an API token (`noria tokens create`), or run as the owner of the workspace folder"
+)
+
+
+class KeyRequired(Forbidden):
+    """The caller reached an open server, but did not show that the workspace is theirs."""
+
+    code = "key_required"
+
+
+class Gatekeeper:
+    """Establishes who calls.
+
+    Parameters
+    ----------
+    context
+        Gives the backends at each request.
+    key
+        The workspace key.
+    authenticate
+        Finds the principal of any other secret.
+    is_open
+        Tells whether somebody without a credential is let in as a visitor: on loopback, until a user exists.
+    """
+
+    def __init__(
+        self,
+        *,
+        context: Callable[[], Context],
+        key: str,
+        authenticate: Authenticate,
+        is_open: Callable[[Context], bool],
+        threads: Threads,
+    ) -> None:
+        self.context = context
+        self._key = key.encode()
+        self._authenticate = authenticate
+        self._is_open = is_open
+        self._threads = threads
+
+    async def identify(self, authorization: str | None) -> Principal | None:
+        """Give the caller, or None for somebody unknown.
+
+        Raises
+        ------
+        Unauthenticated
+            If there is a credential and it is not valid.
+        """
+        if authorization is None:
+            open_to_all = await self._threads.run(self._is_open, self.context())
+            return LOCAL_VISITOR if open_to_all else None
+        scheme, _, secret = authorization.partition(" ")
+        if scheme.lower() != "bearer" or not secret.strip():
+            raise Unauthenticated("The `Authorization` header is not of the form `Bearer <token>`")
+        secret = secret.strip()
+        if hmac.compare_digest(secret.encode(), self._key):
+            return LOCAL_OWNER
+        principal = await self._threads.run(self._authenticate, self.context(), secret)
+        if principal is None:
+            raise Unauthenticated("The token is unknown, expired or revoked", hint=_SIGN_IN)
+        return principal
+
+
+class Gate:
+    """The outermost application."""
+
+    def __init__(self, app: ASGIApp, gatekeeper: Gatekeeper, hosts: AllowedHosts) -> None:
+        self._app = app
+        self._gatekeeper = gatekeeper
+        self._hosts = hosts
+
+    async def __call__(self, scope: Any, receive: Receive, send: Send) -> None:
+        """Let a request in, or answer it with the reason."""
+        if scope["type"] == "lifespan":
+            await self._app(scope, receive, send)
+        elif scope["type"] == "http":
+            answer = _Hardened(send, without_body=scope["method"] == "HEAD")
+            try:
+                await self._admit(scope)
+                await self._app(scope, receive, answer)
+            except Exception as error:
+                if answer.started:
+                    raise
+                status, headers, body = error_answer(known_error(error))
+                await Answer(status, body, headers)(scope, receive, answer)
+
+    async def _admit(self, scope: Any) -> None:
+        headers = scope["headers"]
+        method = scope["method"]
+        if method not in METHODS:
+            raise MethodNotAllowed(f"This server does not know the method `{method[:20]}`")
+        host = header(headers, b"host")
+        check_host(host, self._hosts)
+        length = header(headers, b"content-length")
+        check_origin(
+            method,
+            header(headers, b"origin"),
+            host,
+            header(headers, b"content-type"),
+            fetch_site=header(headers, b"sec-fetch-site"),
+            has_body=length not in (None, "0") or header(headers, b"transfer-encoding") is not None,
+        )
+        scope["path"] = routed_path(scope["raw_path"])
+        scope[PRINCIPAL] = await self._gatekeeper.identify(header(headers, b"authorization"))
+        if method == "HEAD":
+            scope["method"] = "GET"
+
+
+class Guard:
+    """Stands before each route and asks for its permission."""
+
+    def __init__(self, app: ASGIApp, context: Callable[[], Context]) -> None:
+        self.app = app
+        self._context = context
+
+    async def __call__(self, scope: Any, receive: Receive, send: Send) -> None:
+        """Let the caller in with a context of their own, or refuse."""
+        permission = scope["route_handler"].opt.get(PERMISSION)
+        project = scope["path_params"].get("project")
+        scope[CONTEXT] = self._context().acting_as(admit(scope.get(PRINCIPAL), permission, project))
+        await self.app(scope, receive, send)
+
+
+ANYONE = Principal(name="anyone")
+"""Who calls a public route without a credential."""
+
+
+def admit(principal: Principal | None, permission: Permission | None, project: str | None) -> Principal:
+    """Decide whether a caller may use a route.
+
+    Raises
+    ------
+    Unauthenticated
+        If nobody knows the caller.
+    KeyRequired
+        If the caller would need the workspace key as well.
+    Forbidden
+        If the caller may not, or the route declares no permission.
+    """
+    if permission is None:
+        raise Forbidden("This route lets nobody in, since it declares no permission")
+    caller = principal or ANYONE
+    if caller.may(permission, project):
+        return caller
+    if principal is None:
+        raise Unauthenticated("This server asks everyone to sign in", hint=_SIGN_IN)
+    if permission.key and not caller.holds_key:
+        raise KeyRequired(
+            f"`{permission.name}` needs the workspace key, even on this computer",
+            hint="Use the `noria` command or the SDK as the owner of the workspace folder: they read its key",
+        )
+    where = f" in the project `{project}`" if project is not None else ""
+    raise Forbidden(
+        f"`{caller.name}` may not do this{where}: it needs `{permission.name}`",
+        hint=f"Ask an admin for the role `{permission.role}`",
+        details={"permission": permission.name, "role": str(permission.role)},
+    )
+
+
+def routed_path(raw_path: bytes) -> str:
+    """Decode a path so that a `/` inside a parameter does not split it.
+
+    Raises
+    ------
+    Invalid
+        If the path is not UTF-8 or holds a control character.
+    """
+    try:
+        segments = [unquote(part, errors="strict") for part in raw_path.decode("ascii").split("/")]
+    except UnicodeDecodeError as error:
+        raise Invalid("The address is not UTF-8") from error
+    if any(_CONTROL.search(segment) for segment in segments):
+        raise Invalid("The address holds a control character")
+    return "/".join(segment.replace("/", HIDDEN_SLASH) for segment in segments)
+
+
+class _Hardened:
+    """Sends an answer with the security headers that it does not set itself."""
+
+    def __init__(self, send: Send, *, without_body: bool) -> None:
+        self._send = send
+        self._without_body = without_body
+        self.started = False
+
+    async def __call__(self, message: Message) -> None:
+        if message["type"] == "http.response.start":
+            self.started = True
+            message["headers"] = with_security_headers(message["headers"])
+        elif message["type"] == "http.response.body" and self._without_body:
+            message["body"] = b""
+        await self._send(message)
+
+
+def with_security_headers(headers: Iterable[tuple[bytes, bytes]]) -> list[tuple[bytes, bytes]]:
+    """Add the headers that every answer has, except those that are there already."""
+    given = list(headers)
+    names = {name.lower() for name, _ in given}
+    added = [(name.encode(), value.encode()) for name, value in SECURITY_HEADERS.items()]
+    return [*given, *(pair for pair in added if pair[0] not in names)]

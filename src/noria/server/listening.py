@@ -1,0 +1,129 @@
+"""Listen on a port and serve an ASGI application from this process's own event loop."""
+
+from __future__ import annotations
+
+import asyncio
+import contextlib
+import errno
+import socket
+from typing import TYPE_CHECKING, Any
+
+from granian._granian import SocketHolder
+from granian.constants import Interfaces
+from granian.server.embed import Server
+
+from noria.core.errors import ConfigInvalid, Conflict
+
+if TYPE_CHECKING:
+    from litestar.types import ASGIApp
+
+BACKLOG = 512
+
+
+class PortInUse(Conflict):
+    """Another program listens on the port."""
+
+    code = "port_in_use"
+
+
+def bind(host: str, port: int) -> socket.socket:
+    """Take a port.
+
+    Parameters
+    ----------
+    port
+        0 takes any free one; see `address_of`.
+
+    Raises
+    ------
+    PortInUse
+        If another program has it; the hint names the option that chooses another.
+    ConfigInvalid
+        If this machine does not have the address, or the port may not be used.
+    """
+    try:
+        infos = socket.getaddrinfo(host.strip("[]"), port, type=socket.SOCK_STREAM, flags=socket.AI_PASSIVE)
+    except (OSError, OverflowError) as error:
+        raise ConfigInvalid(
+            f"`{host}` is not an address of this machine: {error}", hint="Choose another with `--host`"
+        ) from error
+    family, kind, protocol, _, address = infos[0]
+    listening = socket.socket(family, kind, protocol)
+    # Lets a restarted server have the port while old connections linger; it does not let two servers share it.
+    listening.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEADDR, 1)
+    try:
+        listening.bind(address)
+        listening.listen(BACKLOG)
+    except OSError as error:
+        listening.close()
+        raise _refusal(host, port, error) from error
+    listening.setblocking(False)
+    return listening
+
+
+def address_of(listening: socket.socket) -> str:
+    """Give the URL under which a listening socket is reached.
+
+    Examples
+    --------
+    >>> with bind("127.0.0.1", 0) as listening:
+    ...     address_of(listening).startswith("http://127.0.0.1:")
+    True
+    """
+    host, port = listening.getsockname()[:2]
+    reached = {"0.0.0.0": "127.0.0.1", "::": "::1"}.get(host, host)  # noqa: S104 - compared, not bound
+    return f"http://[{reached}]:{port}" if ":" in reached else f"http://{reached}:{port}"
+
+
+def _refusal(host: str, port: int, error: OSError) -> Exception:
+    if error.errno == errno.EADDRINUSE:
+        return PortInUse(
+            f"Another program listens on port {port} of `{host}`",
+            hint="End it, or choose another port with `--port`",
+            details={"host": host, "port": port},
+        )
+    return ConfigInvalid(
+        f"Port {port} of `{host}` cannot be used: {error.strerror}",
+        hint="Choose others with `--host` and `--port`",
+    )
+
+
+class Listener(Server):
+    """Granian inside this process: one event loop, Rust threads for the network.
+
+    Parameters
+    ----------
+    app
+        What answers.
+    listening
+        A bound socket, which `run` closes. Granian's own binding shares a port with whoever else asks
+        (`SO_REUSEPORT`), so that a second server would go unnoticed.
+    """
+
+    def __init__(self, app: ASGIApp, listening: socket.socket) -> None:
+        super().__init__(
+            app,
+            interface=Interfaces.ASGINL,
+            websockets=False,
+            log_enabled=False,
+            backlog=BACKLOG,
+        )
+        self._listening = listening
+
+    def _init_shared_socket(self) -> None:
+        # The holder owns the descriptor from here on. Its stub does not know the constructor, which is public to
+        # Granian's own pickling: (descriptor, whether it is a Unix socket, backlog).
+        holder: Any = SocketHolder
+        self._shd = holder(self._listening.detach(), False, BACKLOG)
+
+    async def run(self, stopping: asyncio.Event, *, grace_s: float) -> None:
+        """Serve until `stopping` is set, then finish the requests at hand within `grace_s`."""
+        serving = asyncio.ensure_future(self.serve())
+        waiting = asyncio.ensure_future(stopping.wait())
+        await asyncio.wait({serving, waiting}, return_when=asyncio.FIRST_COMPLETED)
+        self.signal_handler_interrupt()  # type: ignore[no-untyped-call]
+        await asyncio.wait({serving}, timeout=grace_s)
+        for task in (waiting, serving):
+            task.cancel()
+            with contextlib.suppress(asyncio.CancelledError):
+                await task

@@ -1,0 +1,109 @@
+"""A real server on a free port, in a thread of the test process, whose workspace and services a test chooses."""
+
+from __future__ import annotations
+
+import asyncio
+import threading
+from collections.abc import Iterator
+from contextlib import contextmanager
+from typing import Any, TypeVar
+
+from noria.core.context import Context
+from noria.core.gate import hosts_for
+from noria.core.operations import Service
+from noria.core.permissions import Principal
+from noria.core.remote import HttpTransport, remote_service
+from noria.server.app import Door, create_app
+from noria.server.entities import ServerSection
+from noria.server.listening import Listener, address_of, bind
+from noria.server.threads import Threads
+
+S = TypeVar("S", bound=Service)
+
+KEY = "the-key-of-the-live-test-server-0123456789a"
+
+
+class LiveServer:
+    """Serves the context of the test that runs, and the services that were asked for so far.
+
+    It is started once for a test process: a test takes it with `serving`.
+    """
+
+    def __init__(self) -> None:
+        self._socket = bind("127.0.0.1", 0)
+        self.url = address_of(self._socket)
+        self.tokens: dict[str, Principal] = {}
+        self._threads = Threads(n_requests=4, n_transfers=2)
+        self._services: list[type[Service]] = []
+        self._app = self._build()
+        self._context: Context | None = None
+        self._loop = asyncio.new_event_loop()
+        self._stopping = asyncio.Event()
+        self._thread = threading.Thread(target=self._run, name="live-server", daemon=True)
+        self._thread.start()
+
+    @contextmanager
+    def serving(self, context: Context) -> Iterator[HttpTransport]:
+        """Serve a test's workspace for the length of the block; gives connections that hold the key."""
+        self._context = context
+        transport = HttpTransport(self.url, secret=KEY)
+        try:
+            yield transport
+        finally:
+            transport.close()
+            self._context = None
+            self.tokens.clear()
+
+    def offer(self, cls: type[Service]) -> None:
+        """Have routes for a service."""
+        if cls not in self._services:
+            self._services.append(cls)
+            self._app = self._build()
+
+    def close(self) -> None:
+        """Stop, and free the port."""
+        self._loop.call_soon_threadsafe(self._stopping.set)
+        self._thread.join(10)
+        self._threads.close()
+
+    def _build(self) -> Any:
+        door = Door(
+            key=KEY,
+            authenticate=lambda _context, secret: self.tokens.get(secret),
+            is_open=lambda _context: True,
+            hosts=hosts_for("127.0.0.1"),
+        )
+        return create_app(
+            self._current_context,
+            services=self._services,
+            door=door,
+            section=ServerSection(),
+            threads=self._threads,
+        )
+
+    def _current_context(self) -> Context:
+        assert self._context is not None, "a request came when no test was using the live server"
+        return self._context
+
+    def _run(self) -> None:
+        async def delegate(scope: Any, receive: Any, send: Any) -> None:
+            await self._app(scope, receive, send)
+
+        with asyncio.Runner(loop_factory=lambda: self._loop) as runner:
+            runner.run(Listener(delegate, self._socket).run(self._stopping, grace_s=2.0))
+
+
+class LiveBackend:
+    """Gives a workspace services that go through the live server, which learns each class when it is asked for."""
+
+    def __init__(self, server: LiveServer, transport: HttpTransport) -> None:
+        self._server = server
+        self._transport = transport
+
+    def service(self, cls: type[S]) -> S:
+        """Make a client."""
+        self._server.offer(cls)
+        return remote_service(cls, self._transport)
+
+    def close(self) -> None:
+        """Leave the transport to whoever opened it."""
