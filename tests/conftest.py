@@ -10,6 +10,7 @@ from pathlib import Path
 import pytest
 from hypothesis import HealthCheck, settings
 
+from support.browser import Browser, BrowserUnavailable, find_browser, open_browser
 from support.ports import free_port as find_free_port
 from support.postgres import PostgresServer, PostgresUnavailable, running_postgres
 from support.processes import Processes
@@ -114,3 +115,15 @@ def database_url(request: pytest.FixtureRequest, tmp_path: Path) -> str:
         return f"sqlite:///{tmp_path / 'noria.db'}"
     url: str = request.getfixturevalue("postgres_url")
     return url
+
+
+@pytest.fixture
+def browser() -> Iterator[Browser]:
+    """Give a page in a real browser, or skip with the reason; the test fails if the page complained of anything."""
+    try:
+        find_browser()
+    except BrowserUnavailable as reason:
+        pytest.skip(f"browser: {reason}")
+    with open_browser() as opened:
+        yield opened
+        assert opened.complaints == []

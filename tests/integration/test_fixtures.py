@@ -10,6 +10,7 @@ import psutil
 import pytest
 from sqlalchemy import create_engine, inspect, text
 
+from support.browser import Browser
 from support.ports import free_port, is_listening
 from support.processes import MARK, Processes
 from support.waiting import wait_until
@@ -112,6 +113,21 @@ def test_the_users_own_settings_are_out_of_reach(clean_environment: Path, proces
     assert child.output() == f"{clean_environment} []\n"
     assert MARK not in os.environ
     assert list(clean_environment.iterdir()) == []
+
+
+def test_the_browser_shows_a_page_and_hears_its_complaints(browser: Browser, tmp_path: Path) -> None:
+    """A real browser runs the page's script, takes a picture, and keeps each error that the page gives rise to."""
+    broken = tmp_path / "page.html"
+    broken.write_text("<h1 id=a>one</h1><script>a.textContent = 'two'; throw new Error('lost')</script>")
+    browser.page.goto(broken.as_uri())
+    heading = browser.page.text_content("h1")
+    picture = browser.page.screenshot()
+    complaints = list(browser.complaints)
+    browser.complaints.clear()
+
+    assert heading == "two"
+    assert picture.startswith(b"\x89PNG")
+    assert complaints == ["script: lost"]
 
 
 def _alive(process: psutil.Process) -> bool:
