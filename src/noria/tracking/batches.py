@@ -6,9 +6,11 @@ whole content, params and links are there already, tags and artifacts are set to
 
 from __future__ import annotations
 
+import functools
 from collections.abc import Collection, Iterable
+from dataclasses import dataclass
 from datetime import datetime
-from typing import Any
+from typing import Any, TypeVar
 
 import sqlalchemy as sa
 from sqlalchemy.dialects import postgresql, sqlite
@@ -30,9 +32,9 @@ from noria.tracking.tables import (
 )
 
 _IN_CHUNK = 500
-_LATEST = ("step", "at", "is_nan", "value")
 
 PointRow = dict[str, Any]
+T = TypeVar("T")
 
 
 class ParamChanged(Conflict):
@@ -83,8 +85,7 @@ def intern_keys(connection: sa.Connection, keys: Collection[str]) -> dict[str, i
     # In one order for all writers, or two of them could wait for each other.
     new = sorted(set(keys) - set(known))
     if new:
-        insert = _insert(connection, tracking_keys).on_conflict_do_nothing()
-        connection.execute(insert, [{"key": key} for key in new])
+        connection.execute(_statements(connection).add_keys, [{"key": key} for key in new])
         known |= _known_keys(connection, new)
     return known
 
@@ -92,26 +93,19 @@ def intern_keys(connection: sa.Connection, keys: Collection[str]) -> dict[str, i
 def _known_keys(connection: sa.Connection, keys: Collection[str]) -> dict[str, int]:
     found: dict[str, int] = {}
     for chunk in _chunks(list(keys)):
-        query = sa.select(tracking_keys.c.key, tracking_keys.c.pk).where(tracking_keys.c.key.in_(chunk))
-        found.update(row._tuple() for row in connection.execute(query))
+        found.update(row._tuple() for row in connection.execute(_KEYS, {"keys": chunk}))
     return found
 
 
 def _write_params(
     connection: sa.Connection, run: int, run_id: str, params: dict[str, str], keys: dict[str, int]
 ) -> None:
-    if not params:
-        return
     names = {keys[key]: key for key in params}
     rows = [{"run_pk": run, "key_pk": keys[key], "value": value} for key, value in params.items()]
-    connection.execute(_insert(connection, run_params).on_conflict_do_nothing(), rows)
+    if rows:
+        connection.execute(_statements(connection).add_params, rows)
     for chunk in _chunks(list(names)):
-        stored = (
-            sa.select(run_params.c.key_pk, run_params.c.value)
-            .where(run_params.c.run_pk == run)
-            .where(run_params.c.key_pk.in_(chunk))
-        )
-        for key_pk, old in connection.execute(stored):
+        for key_pk, old in connection.execute(_PARAMS, {"run": run, "keys": chunk}):
             key = names[key_pk]
             if old != params[key]:
                 raise ParamChanged(run_id, key, old=old, new=params[key])
@@ -126,18 +120,10 @@ def _write_tags(
         if value is not None
     ]
     if rows:
-        insert = _insert(connection, run_tags)
-        connection.execute(
-            insert.on_conflict_do_update(
-                index_elements=["run_pk", "key_pk"], set_={"value": insert.excluded.value}
-            ),
-            rows,
-        )
-    removed = [keys[key] for key, value in tags.items() if value is None]
-    for chunk in _chunks(removed):
-        connection.execute(
-            sa.delete(run_tags).where(run_tags.c.run_pk == run).where(run_tags.c.key_pk.in_(chunk))
-        )
+        connection.execute(_statements(connection).set_tags, rows)
+    removed = [{"run": run, "key": keys[key]} for key, value in tags.items() if value is None]
+    if removed:
+        connection.execute(_REMOVE_TAG, removed)
 
 
 def _write_points(
@@ -146,8 +132,13 @@ def _write_points(
     if not points:
         return
     rows = [_point_row(run, keys[point.key], point) for point in points]
-    connection.execute(_insert(connection, metric_points).on_conflict_do_nothing(), rows)
-    _write_latest(connection, rows)
+    connection.execute(_statements(connection).add_points, rows)
+    newest: dict[int, PointRow] = {}
+    for row in rows:
+        held = newest.get(row["key_pk"])
+        if held is None or _order(row) > _order(held):
+            newest[row["key_pk"]] = row
+    connection.execute(_statements(connection).set_latest, [newest[key] for key in sorted(newest)])
 
 
 def _point_row(run: int, key: int, point: MetricPoint) -> PointRow:
@@ -161,23 +152,6 @@ def _point_row(run: int, key: int, point: MetricPoint) -> PointRow:
         "is_nan": int(is_nan),
         "value": 0.0 if is_nan else value,
     }
-
-
-def _write_latest(connection: sa.Connection, rows: list[PointRow]) -> None:
-    newest: dict[int, PointRow] = {}
-    for row in rows:
-        held = newest.get(row["key_pk"])
-        if held is None or _order(row) > _order(held):
-            newest[row["key_pk"]] = row
-    insert = _insert(connection, metric_latest)
-    connection.execute(
-        insert.on_conflict_do_update(
-            index_elements=["run_pk", "key_pk"],
-            set_={name: insert.excluded[name] for name in _LATEST},
-            where=_order_columns(insert.excluded) > _order_columns(metric_latest.c),
-        ),
-        [newest[key] for key in sorted(newest)],
-    )
 
 
 def _order(row: PointRow) -> tuple[int, int, int, float]:
@@ -195,13 +169,12 @@ def _order_columns(columns: Any) -> sa.Tuple:
 def _write_links(
     connection: sa.Connection, run: int, direction: str, links: list[Link], now: datetime
 ) -> None:
-    if not links:
-        return
     rows = [
         {"run_pk": run, "direction": direction, "ref": link.ref, "digest": link.digest, "at": now}
         for link in links
     ]
-    connection.execute(_insert(connection, run_links).on_conflict_do_nothing(), rows)
+    if rows:
+        connection.execute(_statements(connection).add_links, rows)
 
 
 def _write_artifacts(
@@ -219,17 +192,65 @@ def _write_artifacts(
         if size is None:
             raise ObjectNotInProject(project, digest)
         add_reference(connection, clock, project=project, digest=digest, owner=f"run:{run_id}")
-        content = {"digest": digest, "size_bytes": size, "at": now}
-        connection.execute(
-            _insert(connection, run_artifacts)
-            .values(run_pk=run, path=path, **content)
-            .on_conflict_do_update(index_elements=["run_pk", "path"], set_=content)
-        )
+        row = {"run_pk": run, "path": path, "digest": digest, "size_bytes": size, "at": now}
+        connection.execute(_statements(connection).set_artifact, row)
 
 
-def _insert(connection: sa.Connection, table: sa.Table) -> sqlite.Insert | postgresql.Insert:
-    return sqlite.insert(table) if connection.dialect.name == "sqlite" else postgresql.insert(table)
+@dataclass(frozen=True, slots=True, kw_only=True)
+class _Statements:
+    """Inserts in the words of one database, built once: making a statement costs more than running it."""
+
+    add_keys: sa.Insert
+    add_params: sa.Insert
+    set_tags: sa.Insert
+    add_points: sa.Insert
+    set_latest: sa.Insert
+    add_links: sa.Insert
+    set_artifact: sa.Insert
 
 
-def _chunks(items: list[Any]) -> Iterable[list[Any]]:
+def _statements(connection: sa.Connection) -> _Statements:
+    return _statements_for(connection.dialect.name)
+
+
+@functools.cache
+def _statements_for(dialect: str) -> _Statements:
+    insert = sqlite.insert if dialect == "sqlite" else postgresql.insert
+    tags, latest, artifacts = insert(run_tags), insert(metric_latest), insert(run_artifacts)
+    return _Statements(
+        add_keys=insert(tracking_keys).on_conflict_do_nothing(),
+        add_params=insert(run_params).on_conflict_do_nothing(),
+        set_tags=tags.on_conflict_do_update(
+            index_elements=["run_pk", "key_pk"], set_={"value": tags.excluded.value}
+        ),
+        add_points=insert(metric_points).on_conflict_do_nothing(),
+        set_latest=latest.on_conflict_do_update(
+            index_elements=["run_pk", "key_pk"],
+            set_={name: latest.excluded[name] for name in ("step", "at", "is_nan", "value")},
+            where=_order_columns(latest.excluded) > _order_columns(metric_latest.c),
+        ),
+        add_links=insert(run_links).on_conflict_do_nothing(),
+        set_artifact=artifacts.on_conflict_do_update(
+            index_elements=["run_pk", "path"],
+            set_={name: artifacts.excluded[name] for name in ("digest", "size_bytes", "at")},
+        ),
+    )
+
+
+_KEYS = sa.select(tracking_keys.c.key, tracking_keys.c.pk).where(
+    tracking_keys.c.key.in_(sa.bindparam("keys", expanding=True))
+)
+_PARAMS = (
+    sa.select(run_params.c.key_pk, run_params.c.value)
+    .where(run_params.c.run_pk == sa.bindparam("run"))
+    .where(run_params.c.key_pk.in_(sa.bindparam("keys", expanding=True)))
+)
+_REMOVE_TAG = (
+    sa.delete(run_tags)
+    .where(run_tags.c.run_pk == sa.bindparam("run"))
+    .where(run_tags.c.key_pk == sa.bindparam("key"))
+)
+
+
+def _chunks(items: list[T]) -> Iterable[list[T]]:
     return (items[start : start + _IN_CHUNK] for start in range(0, len(items), _IN_CHUNK))

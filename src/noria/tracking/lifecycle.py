@@ -2,17 +2,19 @@
 
 from __future__ import annotations
 
+import functools
 from datetime import datetime
 from typing import Any
 
 import sqlalchemy as sa
+from sqlalchemy.dialects import postgresql, sqlite
 
 from noria.access.projects import project_pk
 from noria.core.context import Context
 from noria.core.errors import Conflict, Invalid
 from noria.core.events.log import EventType, append
 from noria.core.ids import is_id, new_id
-from noria.tracking.entities import ALLOWED_MOVES, NewRun, RunStatus
+from noria.tracking.entities import ALLOWED_MOVES, NewRun, Run, RunStatus
 from noria.tracking.events import EXPERIMENT_CREATED
 from noria.tracking.limits import check_length, check_params, check_tags, check_title, shorten
 from noria.tracking.rows import Row, find_experiment, run_pk
@@ -55,22 +57,45 @@ def check_new_run(new: NewRun) -> None:
             check_length("run's source", text or "", MAX_SOURCE_CHARS)
 
 
-def insert_run(connection: sa.Connection, context: Context, project: str, run_id: str, new: NewRun) -> bool:
-    """Insert a run and tell whether it is new; one of the same id may be there from an earlier request."""
+def insert_run(
+    connection: sa.Connection, context: Context, project: str, new: NewRun
+) -> tuple[int, Run] | None:
+    """Insert a run, without params and tags, and give its integer key and itself.
+
+    None when there is a run of the same id already, from an earlier request.
+    """
     experiment, _ = find_or_create_experiment(connection, context, project, new.experiment)
+    run_id = new.id or new_id()
+    made = Run(
+        id=run_id,
+        project=project,
+        experiment=new.experiment,
+        name=new.name or f"run-{run_id[-8:]}",
+        status=RunStatus.RUNNING,
+        started_at=new.started_at or context.clock.now(),
+        source=new.source,
+        parent=new.parent,
+        author=_author(context.principal.name, new.author),
+    )
     values = {
         "id": run_id,
         "project_pk": experiment["project_pk"],
         "experiment_pk": experiment["pk"],
         "parent_pk": run_pk(connection, project, new.parent) if new.parent else None,
-        "name": new.name or f"run-{run_id[-8:]}",
-        "status": RunStatus.RUNNING,
-        "started_at": new.started_at or context.clock.now(),
-        "author": _author(context.principal.name, new.author),
-        "source": new.source,
+        "name": made.name,
+        "status": made.status,
+        "started_at": made.started_at,
+        "author": made.author,
+        "source": made.source,
     }
-    insert = context.database.insert(runs).values(**values)
-    return connection.execute(insert.on_conflict_do_nothing(index_elements=["id"])).rowcount == 1
+    key = connection.execute(_insert_run(connection.dialect.name), values).scalar_one_or_none()
+    return None if key is None else (key, made)
+
+
+@functools.cache
+def _insert_run(dialect: str) -> sa.sql.dml.ReturningInsert[int]:
+    insert = sqlite.insert if dialect == "sqlite" else postgresql.insert
+    return insert(runs).on_conflict_do_nothing(index_elements=["id"]).returning(runs.c.pk)
 
 
 def _author(caller: str, claimed: str | None) -> str:
@@ -136,14 +161,18 @@ def move(connection: sa.Connection, row: Row, status: RunStatus, ended_at: datet
             f" it started at {row['started_at'].isoformat()}",
             hint="Leave `ended_at` out for now",
         )
-    changed = connection.execute(
-        sa.update(runs)
-        .where(runs.c.pk == row["pk"])
-        .where(runs.c.status == old)
-        .values(status=status, ended_at=ended_at)
-    )
+    values = {"run": row["pk"], "old": old, "new": status, "end": ended_at}
+    changed = connection.execute(_MOVE, values)
     if changed.rowcount != 1:  # another writer moved it since it was read
         raise RunStatusConflict(row["id"], old=_status_now(connection, row["pk"]), new=status)
+
+
+_MOVE = (
+    sa.update(runs)
+    .where(runs.c.pk == sa.bindparam("run"))
+    .where(runs.c.status == sa.bindparam("old"))
+    .values(status=sa.bindparam("new"), ended_at=sa.bindparam("end"))
+)
 
 
 def _status_now(connection: sa.Connection, run: int) -> RunStatus:

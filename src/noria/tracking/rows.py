@@ -8,6 +8,7 @@ from typing import Any
 import sqlalchemy as sa
 
 from noria.access.projects import project_pk
+from noria.access.tables import projects
 from noria.core.database.schema import from_micros
 from noria.core.errors import NotFound, unknown_name
 from noria.core.ids import is_id
@@ -71,18 +72,8 @@ def select_runs() -> sa.Select[Any]:
 
 def find_experiment(connection: sa.Connection, project: int, name: str) -> Row | None:
     """Find an experiment of the project with this key by its name."""
-    query = (
-        sa.select(
-            experiments.c.pk,
-            experiments.c.id,
-            experiments.c.name,
-            experiments.c.number,
-            experiments.c.created_at,
-        )
-        .where(experiments.c.project_pk == project)
-        .where(experiments.c.name == name)
-    )
-    return connection.execute(query).mappings().one_or_none()
+    place = {"project": project, "name": name}
+    return connection.execute(_EXPERIMENT_BY_NAME, place).mappings().one_or_none()
 
 
 def get_experiment(connection: sa.Connection, project: int, name: str) -> Row:
@@ -110,12 +101,10 @@ def get_run(connection: sa.Connection, project: str, run_id: str) -> Row:
     RunNotFound
         If the project has none of this id.
     """
-    query = (
-        select_runs().where(runs.c.id == run_id).where(runs.c.project_pk == project_pk(connection, project))
-    )
-    row = connection.execute(query).mappings().one_or_none() if is_id(run_id) else None
+    place = {"run_id": run_id, "project": project}
+    row = connection.execute(_RUN_BY_ID, place).mappings().one_or_none() if is_id(run_id) else None
     if row is None:
-        raise RunNotFound(project, run_id)
+        raise _no_run(connection, project, run_id)
     return row
 
 
@@ -127,15 +116,16 @@ def run_pk(connection: sa.Connection, project: str, run_id: str) -> int:
     RunNotFound
         If the project has none of this id.
     """
-    query = (
-        sa.select(runs.c.pk)
-        .where(runs.c.id == run_id)
-        .where(runs.c.project_pk == project_pk(connection, project))
-    )
-    found: int | None = connection.execute(query).scalar_one_or_none() if is_id(run_id) else None
+    place = {"run_id": run_id, "project": project}
+    found: int | None = connection.execute(_RUN_PK, place).scalar_one_or_none() if is_id(run_id) else None
     if found is None:
-        raise RunNotFound(project, run_id)
+        raise _no_run(connection, project, run_id)
     return found
+
+
+def _no_run(connection: sa.Connection, project: str, run_id: str) -> RunNotFound:
+    project_pk(connection, project)  # if it is the project that does not exist, that is the error
+    return RunNotFound(project, run_id)
 
 
 def load_run(connection: sa.Connection, project: str, run_id: str) -> Run:
@@ -146,8 +136,8 @@ def load_run(connection: sa.Connection, project: str, run_id: str) -> Run:
 def load_runs(connection: sa.Connection, project: str, rows: Sequence[Row]) -> list[Run]:
     """Make runs of their rows, with params, latest metrics, tags and links, in the order of the rows."""
     keys = [row["pk"] for row in rows]
-    params = _values(connection, run_params, keys)
-    tags = _values(connection, run_tags, keys)
+    params = _values(connection, _PARAMS_OF, keys)
+    tags = _values(connection, _TAGS_OF, keys)
     metrics = _latest(connection, keys)
     links = _links(connection, keys)
     return [
@@ -182,35 +172,18 @@ def point_value(row: Row) -> float:
     return float("nan") if row["is_nan"] else float(row["value"])
 
 
-def _values(connection: sa.Connection, table: sa.Table, keys: list[int]) -> dict[int, dict[str, str]]:
-    query = (
-        sa.select(table.c.run_pk, tracking_keys.c.key, table.c.value)
-        .join(tracking_keys, tracking_keys.c.pk == table.c.key_pk)
-        .where(table.c.run_pk.in_(keys))
-        .order_by(tracking_keys.c.key)
-    )
+def _values(
+    connection: sa.Connection, query: sa.Select[int, str, str], keys: list[int]
+) -> dict[int, dict[str, str]]:
     found: dict[int, dict[str, str]] = {key: {} for key in keys}
-    for run, key, value in connection.execute(query):
+    for run, key, value in connection.execute(query, {"keys": keys}):
         found[run][key] = value
     return found
 
 
 def _latest(connection: sa.Connection, keys: list[int]) -> dict[int, list[MetricPoint]]:
-    query = (
-        sa.select(
-            metric_latest.c.run_pk,
-            tracking_keys.c.key,
-            metric_latest.c.step,
-            metric_latest.c.at,
-            metric_latest.c.is_nan,
-            metric_latest.c.value,
-        )
-        .join(tracking_keys, tracking_keys.c.pk == metric_latest.c.key_pk)
-        .where(metric_latest.c.run_pk.in_(keys))
-        .order_by(tracking_keys.c.key)
-    )
     found: dict[int, list[MetricPoint]] = {key: [] for key in keys}
-    for row in connection.execute(query).mappings():
+    for row in connection.execute(_LATEST_OF, {"keys": keys}).mappings():
         point = MetricPoint(
             key=row["key"], value=point_value(row), step=row["step"], at=from_micros(row["at"])
         )
@@ -219,15 +192,65 @@ def _latest(connection: sa.Connection, keys: list[int]) -> dict[int, list[Metric
 
 
 def _links(connection: sa.Connection, keys: list[int]) -> dict[str, dict[int, list[Link]]]:
-    query = (
-        sa.select(run_links.c.run_pk, run_links.c.direction, run_links.c.ref, run_links.c.digest)
-        .where(run_links.c.run_pk.in_(keys))
-        .order_by(run_links.c.at, run_links.c.ref)
-    )
     found: dict[str, dict[int, list[Link]]] = {
         "input": {key: [] for key in keys},
         "output": {key: [] for key in keys},
     }
-    for run, direction, ref, digest in connection.execute(query):
+    for run, direction, ref, digest in connection.execute(_LINKS_OF, {"keys": keys}):
         found[direction][run].append(Link(ref=ref, digest=digest))
     return found
+
+
+def _values_of(table: sa.Table) -> sa.Select[int, str, str]:
+    return (
+        sa.select(table.c.run_pk, tracking_keys.c.key, table.c.value)
+        .join(tracking_keys, tracking_keys.c.pk == table.c.key_pk)
+        .where(table.c.run_pk.in_(sa.bindparam("keys", expanding=True)))
+        .order_by(tracking_keys.c.key)
+    )
+
+
+# Built once: making a statement costs more than running it.
+_EXPERIMENT_BY_NAME = (
+    sa.select(
+        experiments.c.pk,
+        experiments.c.id,
+        experiments.c.name,
+        experiments.c.number,
+        experiments.c.created_at,
+    )
+    .where(experiments.c.project_pk == sa.bindparam("project"))
+    .where(experiments.c.name == sa.bindparam("name"))
+)
+_RUN_BY_ID = (
+    select_runs()
+    .join(projects, projects.c.pk == runs.c.project_pk)
+    .where(runs.c.id == sa.bindparam("run_id"))
+    .where(projects.c.name == sa.bindparam("project"))
+)
+_RUN_PK = (
+    sa.select(runs.c.pk)
+    .join(projects, projects.c.pk == runs.c.project_pk)
+    .where(runs.c.id == sa.bindparam("run_id"))
+    .where(projects.c.name == sa.bindparam("project"))
+)
+_PARAMS_OF = _values_of(run_params)
+_TAGS_OF = _values_of(run_tags)
+_LATEST_OF = (
+    sa.select(
+        metric_latest.c.run_pk,
+        tracking_keys.c.key,
+        metric_latest.c.step,
+        metric_latest.c.at,
+        metric_latest.c.is_nan,
+        metric_latest.c.value,
+    )
+    .join(tracking_keys, tracking_keys.c.pk == metric_latest.c.key_pk)
+    .where(metric_latest.c.run_pk.in_(sa.bindparam("keys", expanding=True)))
+    .order_by(tracking_keys.c.key)
+)
+_LINKS_OF = (
+    sa.select(run_links.c.run_pk, run_links.c.direction, run_links.c.ref, run_links.c.digest)
+    .where(run_links.c.run_pk.in_(sa.bindparam("keys", expanding=True)))
+    .order_by(run_links.c.at, run_links.c.ref)
+)

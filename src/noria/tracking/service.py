@@ -5,12 +5,12 @@ from __future__ import annotations
 from collections.abc import Iterable
 from typing import Any
 
+import msgspec
 import sqlalchemy as sa
 
 from noria.access.projects import project_pk
 from noria.core.errors import Conflict, Invalid, NotFound
 from noria.core.events.log import EventType
-from noria.core.ids import new_id
 from noria.core.operations import Download, Service, operation
 from noria.tracking.batches import write_batch
 from noria.tracking.comparison import differences
@@ -114,22 +114,18 @@ class Runs(Service):
         A second request with the same id gives the run that the first one made.
         """
         check_new_run(new)
-        run_id = new.id or new_id()
         with self.context.database.write() as connection:
-            if not insert_run(connection, self.context, project, run_id, new):
-                return load_run(connection, project, run_id)
-            row = get_run(connection, project, run_id)
+            inserted = insert_run(connection, self.context, project, new)
+            if inserted is None:
+                return load_run(connection, project, new.id or "")
+            key, made = inserted
+            written = LogBatch(params=new.params, tags=dict(new.tags))
             write_batch(
-                connection,
-                self.context.clock,
-                project=project,
-                run=row["pk"],
-                run_id=run_id,
-                batch=LogBatch(params=new.params, tags=dict(new.tags)),
+                connection, self.context.clock, project=project, run=key, run_id=made.id, batch=written
             )
-            payload = {"experiment": row["experiment"], "name": row["name"], "parent": row["parent"]}
-            self._append(connection, RUN_CREATED, project, run_id, payload)
-            return load_runs(connection, project, [row])[0]
+            payload = {"experiment": made.experiment, "name": made.name, "parent": made.parent}
+            self._append(connection, RUN_CREATED, project, made.id, payload)
+        return msgspec.structs.replace(made, params=new.params, tags=new.tags)
 
     @operation("GET", "/projects/{project}/runs/{run_id}", needs=READ_RUNS)
     def get(self, project: str, run_id: str) -> Run:
