@@ -26,7 +26,7 @@ from noria.core.objects.store import Collected
 TEMPORARY_LIFE_S = 86_400.0
 """Age at which a temporary file that no living process writes is a leftover."""
 
-_BATCH = 500  # objects per question to `is_live`, which makes a list of SQL parameters of it
+_BATCH = 100  # objects per question to `is_live`, and removed at most while puts wait
 
 
 class Collector:

@@ -64,7 +64,7 @@ class LocalObjectStore:
         self._root = root.absolute()
         self._clock = clock
         self._layout = Layout(self._root)
-        self._durable: set[Path] = set()  # folders whose own name this process has flushed
+        self._prepared = False
 
     def put(
         self, chunks: Source, *, expected: str | None = None, limit_bytes: int | None = None
@@ -163,7 +163,7 @@ class LocalObjectStore:
     @contextlib.contextmanager
     def _unpublished(self) -> Iterator[_Unpublished]:
         with storage_errors(self._root):
-            self._make_folder(self._layout.temporary)
+            self._prepare()
             fd, name = tempfile.mkstemp(prefix="put-", dir=self._layout.temporary)
         unpublished = _Unpublished(fd, Path(name))
         try:
@@ -178,7 +178,6 @@ class LocalObjectStore:
     def _publish(self, unpublished: _Unpublished, digest: Digest) -> None:
         path = self._layout.path(digest)
         with storage_errors(self._root):
-            self._make_folder(path.parent)
             os.fchmod(unpublished.fd, 0o444)
             os.fsync(unpublished.fd)
             with self._layout.lock.shared():
@@ -199,24 +198,22 @@ class LocalObjectStore:
                 return False
         return self._layout.check(digest) is None
 
-    def _make_folder(self, folder: Path) -> None:
-        """Make a folder of the store, with its name on disk before anything is acknowledged in it."""
-        if folder in self._durable:
-            return
-        if folder == self._root:
-            self._make_root()
-        else:
-            self._make_folder(folder.parent)
-            folder.mkdir(exist_ok=True)
-            # Also when another process made it, which may not have come to flush it yet.
-            fsync_folder(folder.parent)
-        self._durable.add(folder)
+    def _prepare(self) -> None:
+        """Make all folders of the store, with their names on disk before anything is acknowledged in one.
 
-    def _make_root(self) -> None:
+        Done once by each instance, also when they are there: who made them may not have come to flush them yet.
+        """
+        if self._prepared:
+            return
         lineage = [self._root, *self._root.parents]
         for folder in reversed([folder for folder in lineage if not folder.exists()]):
             folder.mkdir(mode=0o700 if folder == self._root else 0o777, exist_ok=True)
             fsync_folder(folder.parent)
+        for folder in self._layout.folders():
+            folder.mkdir(exist_ok=True)
+        fsync_folder(self._layout.objects)
+        fsync_folder(self._root)
+        self._prepared = True
 
     @contextlib.contextmanager
     def _reading(self, digest: str) -> Iterator[int]:
