@@ -88,5 +88,5 @@ $(VENV)/.dev: $(VENV)/.runtime
 $(PEERS_VENV)/%/.ready: tests/peers/requirements/%.txt
 	@tools/make_venv.sh "$(PYTHON)" "$(@D)"
 	@echo "Installing $* into $(@D) (a minute or two, once)"
-	@$(@D)/bin/python -m pip install --disable-pip-version-check --no-input $(INSTALL_FLAGS) -r $<
+	@$(@D)/bin/python -m pip install --disable-pip-version-check --no-input $(INSTALL_FLAGS) --no-compile -r $<
 	@touch $@
