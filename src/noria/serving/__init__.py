@@ -1,0 +1,1 @@
+"""Endpoints, the model server, captured predictions, labels and rollouts."""

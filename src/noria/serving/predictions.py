@@ -1,0 +1,269 @@
+"""Predictions that a model server captured, their labels, and figures over them."""
+
+from __future__ import annotations
+
+import enum
+import math
+from datetime import datetime
+from typing import Annotated, Any
+
+import msgspec
+
+
+class Prediction(msgspec.Struct, frozen=True, kw_only=True):
+    """One row that a version answered, or failed to.
+
+    Attributes
+    ----------
+    id
+        Of the request when it has one row, else `<request id>-<row>`.
+    row
+        Index in the request. Requests are counted by their row 0.
+    inputs, outputs
+        Values by name; a value is a number, text, truth value, or nested lists of them.
+    latency_us
+        Of the whole request in the model.
+    revision
+        Of the endpoint when it was answered.
+    """
+
+    id: str
+    version: int
+    at: datetime
+    inputs: dict[str, Any]
+    outputs: dict[str, Any] = {}
+    latency_us: int = 0
+    error: str | None = None
+    row: int = 0
+    revision: int = 0
+
+
+class CaptureBatch(msgspec.Struct, frozen=True, kw_only=True):
+    """Predictions to be kept; those whose id is known already are left as they are."""
+
+    predictions: list[Prediction]
+
+
+class CaptureReport(msgspec.Struct, frozen=True, kw_only=True):
+    """How many of a batch were new."""
+
+    accepted: int
+    duplicate: int
+
+
+class NewLabel(msgspec.Struct, frozen=True, kw_only=True):
+    """What a prediction should have been.
+
+    Attributes
+    ----------
+    value
+        Of the kind that the model predicts: a number or a text.
+    at
+        When the truth was known; when it is received if left out.
+    """
+
+    prediction_id: Annotated[str, msgspec.Meta(min_length=1, max_length=200)]
+    value: int | float | str | bool
+    at: datetime | None = None
+    source: Annotated[str, msgspec.Meta(max_length=200)] | None = None
+
+
+class LabelBatch(msgspec.Struct, frozen=True, kw_only=True):
+    """Labels to be kept; the first one for a prediction stands."""
+
+    labels: list[NewLabel]
+
+
+class LabelReport(msgspec.Struct, frozen=True, kw_only=True):
+    """What became of a batch of labels.
+
+    Attributes
+    ----------
+    accepted
+        How many are new.
+    unknown
+        Ids that no prediction of the endpoint has.
+    duplicate
+        Ids that have the same label already.
+    conflicting
+        Ids that have another label, which stands; the contradiction is counted on it.
+    mistyped
+        Ids whose prediction is of another kind than the label (a text for a number).
+    """
+
+    accepted: int = 0
+    unknown: list[str] = []
+    duplicate: list[str] = []
+    conflicting: list[str] = []
+    mistyped: list[str] = []
+
+
+class Label(msgspec.Struct, frozen=True, kw_only=True):
+    """What a prediction should have been.
+
+    Attributes
+    ----------
+    at
+        When the truth was known.
+    position
+        Place in the order of arrival of the endpoint's labels.
+    n_contradictions
+        How often another value was sent for the same prediction.
+    """
+
+    prediction_id: str
+    value: int | float | str | bool
+    at: datetime
+    source: str | None
+    position: int
+    n_contradictions: int = 0
+
+
+class CapturedRow(msgspec.Struct, frozen=True, kw_only=True):
+    """A captured prediction with its place and, once it has one, its label."""
+
+    position: int
+    prediction: Prediction
+    label: Label | None = None
+
+
+class CaptureOrder(enum.StrEnum):
+    """By what captured rows are read: in the order of their capture, or of the arrival of their labels."""
+
+    CAPTURED = "captured"
+    LABELLED = "labelled"
+
+
+class CapturePage(msgspec.Struct, frozen=True, kw_only=True):
+    """Captured rows.
+
+    Attributes
+    ----------
+    next
+        Cursor for the rows that follow (`after`), also when there are none yet; equal to the `after` that was asked
+        with when the page is empty.
+    more
+        Whether rows follow already.
+    """
+
+    items: list[CapturedRow]
+    next: int
+    more: bool
+
+
+class VersionStats(msgspec.Struct, frozen=True, kw_only=True):
+    """Counts and sums over what one version answered.
+
+    Attributes
+    ----------
+    n_requests, n_errors
+        Requests, and those that raised.
+    n_rows
+        Rows of all requests.
+    latency_sum_us, latency_sum_squares
+        Over requests without error; microseconds and their squares.
+    latency_buckets
+        Bucket (see `latency_bucket`) → number of requests.
+    n_labelled
+        Rows with a label.
+    n_judged, n_correct
+        Labelled rows of a classifier, and those it was right about.
+    n_measured, abs_error_sum, abs_error_sum_squares
+        Labelled rows of a regressor, and their absolute errors.
+    """
+
+    version: int
+    n_requests: int = 0
+    n_rows: int = 0
+    n_errors: int = 0
+    latency_sum_us: float = 0.0
+    latency_sum_squares: float = 0.0
+    latency_buckets: dict[int, int] = {}
+    n_labelled: int = 0
+    n_judged: int = 0
+    n_correct: int = 0
+    n_measured: int = 0
+    abs_error_sum: float = 0.0
+    abs_error_sum_squares: float = 0.0
+
+    @property
+    def accuracy(self) -> float | None:
+        """Share of judged rows that were right."""
+        return self.n_correct / self.n_judged if self.n_judged else None
+
+    @property
+    def mean_latency_ms(self) -> float | None:
+        """Mean latency of requests without error."""
+        answered = self.n_requests - self.n_errors
+        return self.latency_sum_us / answered / 1000 if answered > 0 else None
+
+    def latency_quantile_ms(self, q: float) -> float | None:
+        """Approximate a quantile of the latency, within a fifth of its value."""
+        total = sum(self.latency_buckets.values())
+        seen = 0
+        for bucket in sorted(self.latency_buckets):
+            seen += self.latency_buckets[bucket]
+            if seen >= q * total:
+                return bucket_upper_us(bucket) / 1000
+        return None
+
+
+class StatsTable(msgspec.Struct, frozen=True, kw_only=True):
+    """Figures by version."""
+
+    items: list[VersionStats]
+
+    def of(self, version: int) -> VersionStats:
+        """Give the figures of one version; zeros when it answered nothing."""
+        return next((item for item in self.items if item.version == version), VersionStats(version=version))
+
+
+class PredictionIds(msgspec.Struct, frozen=True, kw_only=True):
+    """Ids to look for."""
+
+    ids: list[str]
+
+
+class LocatedPrediction(msgspec.Struct, frozen=True, kw_only=True):
+    """Where a prediction was captured."""
+
+    prediction_id: str
+    project: str
+    endpoint: str
+
+
+class LocatedPredictions(msgspec.Struct, frozen=True, kw_only=True):
+    """Those of the ids that were found."""
+
+    items: list[LocatedPrediction]
+
+
+_BUCKETS_PER_DOUBLING = 4
+
+
+def latency_bucket(latency_us: int) -> int:
+    """Give the bucket of a latency: four buckets for each doubling, so a bound is at most 19 % off."""
+    return int(_BUCKETS_PER_DOUBLING * math.log2(max(1, latency_us)))
+
+
+def bucket_upper_us(bucket: int) -> float:
+    """Give the upper end of a bucket in microseconds."""
+    return float(2 ** ((bucket + 1) / _BUCKETS_PER_DOUBLING))
+
+
+def prediction_ids(request_id: str, n_rows: int) -> list[str]:
+    """Give the ids of the rows of a request.
+
+    Examples
+    --------
+    >>> prediction_ids("a", 1), prediction_ids("a", 2)
+    (['a'], ['a-0', 'a-1'])
+    """
+    return [request_id] if n_rows == 1 else [f"{request_id}-{row}" for row in range(n_rows)]
+
+
+class CaptureHead(msgspec.Struct, frozen=True, kw_only=True):
+    """Where the captured rows and the labels of an endpoint end; 0 when there are none."""
+
+    position: int
+    label_position: int

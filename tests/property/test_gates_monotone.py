@@ -1,0 +1,124 @@
+"""More harm never makes a gate kinder."""
+
+from __future__ import annotations
+
+from hypothesis import given
+from hypothesis import strategies as st
+
+from noria.serving.entities import ErrorGate, Gates, LatencyGate, QualityGate, Verdict
+from noria.serving.gates import judge_errors, judge_latency, judge_quality, share_difference
+from noria.serving.predictions import VersionStats
+
+ORDER = [Verdict.FAIL, Verdict.WAIT, Verdict.PASS]
+counts = st.integers(1, 5000)
+limits = st.floats(0.0, 0.5)
+
+
+def _kindness(verdict: Verdict) -> int:
+    return ORDER.index(verdict)
+
+
+def _gates(confidence: float) -> Gates:
+    return Gates(confidence=confidence, abort_confidence=min(0.9999, confidence + 0.01))
+
+
+@given(st.data(), counts, counts, limits, st.floats(0.6, 0.99))
+def test_one_more_error_never_helps(
+    data: st.DataObject, n_new: int, n_old: int, limit: float, confidence: float
+) -> None:
+    """One request more that fails, out of as many, never moves the verdict towards passing."""
+    errors = data.draw(st.integers(0, n_new - 1))
+    old = VersionStats(version=1, n_requests=n_old, n_errors=data.draw(st.integers(0, n_old)))
+    gate = ErrorGate(max_increase=limit)
+
+    fewer, more = (
+        judge_errors(
+            _gates(confidence), gate, new=VersionStats(version=2, n_requests=n_new, n_errors=n), old=old
+        ).verdict
+        for n in (errors, errors + 1)
+    )
+
+    assert _kindness(more) <= _kindness(fewer)
+
+
+@given(st.data(), counts, counts, limits, st.floats(0.6, 0.99))
+def test_one_more_error_of_the_old_version_never_hurts(
+    data: st.DataObject, n_new: int, n_old: int, limit: float, confidence: float
+) -> None:
+    """The worse the old version, the kinder the gate."""
+    errors = data.draw(st.integers(0, n_old - 1))
+    new = VersionStats(version=2, n_requests=n_new, n_errors=data.draw(st.integers(0, n_new)))
+    gate = ErrorGate(max_increase=limit)
+
+    fewer, more = (
+        judge_errors(
+            _gates(confidence), gate, new=new, old=VersionStats(version=1, n_requests=n_old, n_errors=n)
+        ).verdict
+        for n in (errors, errors + 1)
+    )
+
+    assert _kindness(more) >= _kindness(fewer)
+
+
+@given(st.data(), st.integers(30, 5000), st.integers(30, 5000), limits)
+def test_one_more_right_answer_never_hurts(data: st.DataObject, n_new: int, n_old: int, limit: float) -> None:
+    """Quality is monotone in what the new version got right."""
+    right = data.draw(st.integers(0, n_new - 1))
+    n_right_old = data.draw(st.integers(0, n_old))
+    old = VersionStats(version=1, n_labelled=n_old, n_judged=n_old, n_correct=n_right_old)
+    gate = QualityGate(max_loss=limit)
+
+    fewer, more = (
+        judge_quality(
+            Gates(),
+            gate,
+            new=VersionStats(version=2, n_labelled=n_new, n_judged=n_new, n_correct=n),
+            old=old,
+        ).verdict
+        for n in (right, right + 1)
+    )
+
+    assert _kindness(more) >= _kindness(fewer)
+
+
+def _timed(n: int, mean_us: float, spread: float) -> VersionStats:
+    return VersionStats(
+        version=2,
+        n_requests=n,
+        latency_sum_us=n * mean_us,
+        latency_sum_squares=n * mean_us**2 * (1 + spread**2),
+    )
+
+
+@given(
+    st.integers(2, 5000),
+    st.integers(2, 5000),
+    st.floats(1.0, 1e7),
+    st.floats(1.0, 1e7),
+    st.floats(1.0, 10.0),
+    st.floats(0.0, 3.0),
+    st.floats(1.0, 5.0),
+)
+def test_slower_never_helps(
+    n_new: int, n_old: int, new_us: float, old_us: float, factor: float, spread: float, ratio: float
+) -> None:
+    """The same latencies, all longer by a factor, never move the verdict towards passing."""
+    gate = LatencyGate(max_ratio=ratio)
+    old = _timed(n_old, old_us, spread)
+
+    fast, slow = (
+        judge_latency(Gates(), gate, new=_timed(n_new, mean_us, spread), old=old).verdict
+        for mean_us in (new_us, new_us * factor)
+    )
+
+    assert _kindness(slow) <= _kindness(fast)
+
+
+@given(st.data(), counts, counts, st.floats(0.55, 0.9999))
+def test_bounds_hold_the_estimate(data: st.DataObject, n: int, m: int, confidence: float) -> None:
+    """Bounds lie on both sides of the difference and within what a difference can be."""
+    x, y = data.draw(st.integers(0, n)), data.draw(st.integers(0, m))
+    bounds = share_difference(x, n, y, m, confidence=confidence)
+
+    assert -1 - 1e-9 <= bounds.lower <= x / n - y / m + 1e-9
+    assert x / n - y / m - 1e-9 <= bounds.upper <= 1 + 1e-9
