@@ -1,0 +1,132 @@
+"""Read rollouts, and what their next move depends on."""
+
+from __future__ import annotations
+
+from datetime import datetime, timedelta
+from typing import Any, NamedTuple
+
+import sqlalchemy as sa
+
+from noria.access.tables import projects
+from noria.core.errors import NotFound
+from noria.serving.counts import read_counts
+from noria.serving.entities import Rollout, RolloutStatus, Strategy
+from noria.serving.plans import AppliedPlan, ModelServer
+from noria.serving.predictions import StatsTable
+from noria.serving.progress import Followers, Sight
+from noria.serving.tables import endpoints, model_servers, rollouts
+
+SERVER_ALIVE_S = 15.0
+"""A model server that did not report for so long is taken for gone; it reports every few seconds."""
+
+
+class StoredRollout(NamedTuple):
+    """A rollout and what is stored beside it."""
+
+    rollout: Rollout
+    pk: int
+    endpoint_pk: int
+    endpoint_revision: int
+    endpoint_deleted: bool
+    first_endpoint_revision: int
+    step_endpoint_revision: int
+
+
+def select_rollouts() -> sa.Select[Any]:
+    """Give the query that `stored_rollout` reads rows of."""
+    return (
+        sa.select(
+            rollouts,
+            projects.c.name.label("project"),
+            endpoints.c.name.label("endpoint"),
+            endpoints.c.model,
+            endpoints.c.revision.label("endpoint_revision"),
+            endpoints.c.deleted_at,
+        )
+        .join(endpoints, endpoints.c.pk == rollouts.c.endpoint_pk)
+        .join(projects, projects.c.pk == endpoints.c.project_pk)
+    )
+
+
+def stored_rollout(row: sa.RowMapping) -> StoredRollout:
+    """Read a row of `select_rollouts`."""
+    values = {name: row[name] for name in Rollout.__struct_fields__}
+    values["status"] = RolloutStatus(row["status"])
+    values["strategy"] = Strategy(row["strategy"])
+    return StoredRollout(
+        rollout=Rollout(**values),
+        pk=row["pk"],
+        endpoint_pk=row["endpoint_pk"],
+        endpoint_revision=row["endpoint_revision"],
+        endpoint_deleted=row["deleted_at"] is not None,
+        first_endpoint_revision=row["first_endpoint_revision"],
+        step_endpoint_revision=row["step_endpoint_revision"],
+    )
+
+
+def load_rollout(connection: sa.Connection, rollout_id: str, project: str | None = None) -> StoredRollout:
+    """Find a rollout by its id.
+
+    Raises
+    ------
+    NotFound
+        If there is none, or it belongs to another project.
+    """
+    query = select_rollouts().where(rollouts.c.id == rollout_id)
+    if project is not None:
+        query = query.where(projects.c.name == project)
+    row = connection.execute(query).mappings().one_or_none()
+    if row is None:
+        raise NotFound(f"There is no rollout `{rollout_id}`", hint="See `noria rollouts list`")
+    return stored_rollout(row)
+
+
+def see(connection: sa.Connection, stored: StoredRollout, now: datetime) -> Sight:
+    """Gather what the next move of a rollout depends on."""
+    rollout = stored.rollout
+    since_start = StatsTable(
+        items=read_counts(connection, stored.endpoint_pk, stored.first_endpoint_revision)
+    )
+    in_step = StatsTable(items=read_counts(connection, stored.endpoint_pk, stored.step_endpoint_revision))
+    return Sight(
+        rollout=rollout,
+        now=now,
+        step=in_step.of(rollout.to_version),
+        new=since_start.of(rollout.to_version),
+        old=None if rollout.from_version is None else since_start.of(rollout.from_version),
+        followers=_followers(alive_servers(connection, now), stored),
+    )
+
+
+def alive_servers(connection: sa.Connection, now: datetime) -> list[ModelServer]:
+    """List the model servers that reported lately."""
+    query = (
+        sa.select(
+            model_servers.c.server,
+            model_servers.c.url,
+            model_servers.c.seen_at,
+            model_servers.c.endpoints,
+            model_servers.c.n_dropped,
+        )
+        .where(model_servers.c.seen_at > now - timedelta(seconds=SERVER_ALIVE_S))
+        .order_by(model_servers.c.seen_at.desc(), model_servers.c.server)
+    )
+    return [ModelServer(**row) for row in connection.execute(query).mappings()]
+
+
+def _followers(servers: list[ModelServer], stored: StoredRollout) -> Followers:
+    rollout = stored.rollout
+    applied: list[AppliedPlan] = [
+        plan
+        for server in servers
+        for plan in server.endpoints
+        if (plan.project, plan.endpoint) == (rollout.project, rollout.endpoint)
+    ]
+    failures = [
+        plan.failed[str(rollout.to_version)] for plan in applied if str(rollout.to_version) in plan.failed
+    ]
+    return Followers(
+        n_alive=len(applied),
+        following=all(plan.revision >= stored.step_endpoint_revision for plan in applied),
+        failure=failures[0] if failures else None,
+    )

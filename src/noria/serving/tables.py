@@ -1,0 +1,139 @@
+"""Tables of endpoints, rollouts, captured predictions and labels."""
+
+from __future__ import annotations
+
+import sqlalchemy as sa
+
+from noria.core.database.schema import JsonText, UtcMicros, metadata, pk
+from noria.serving.entities import Gates, RolloutStep, Share, StepResult
+from noria.serving.plans import AppliedPlan
+
+endpoints = sa.Table(
+    "endpoints",
+    metadata,
+    pk(),
+    sa.Column("id", sa.Text, nullable=False, unique=True),
+    sa.Column("project_pk", sa.BigInteger, sa.ForeignKey("projects.pk"), nullable=False),
+    sa.Column("name", sa.Text, nullable=False),
+    sa.Column("model", sa.Text, nullable=False),
+    sa.Column("task", sa.Text, nullable=False),
+    sa.Column("shares", JsonText(list[Share]), nullable=False),
+    # Version → digest of its tree, for the versions in `shares` and those before.
+    sa.Column("digests", JsonText(dict[int, str]), nullable=False),
+    sa.Column("revision", sa.BigInteger, nullable=False),
+    sa.Column("created_at", UtcMicros, nullable=False),
+    sa.Column("deleted_at", UtcMicros),
+    # A deleted endpoint keeps what it captured and gives its name free.
+    sa.Index(
+        "endpoints_by_name",
+        "project_pk",
+        "name",
+        unique=True,
+        sqlite_where=sa.text("deleted_at is null"),
+        postgresql_where=sa.text("deleted_at is null"),
+    ),
+)
+
+rollouts = sa.Table(
+    "rollouts",
+    metadata,
+    pk(),
+    sa.Column("id", sa.Text, nullable=False, unique=True),
+    sa.Column("endpoint_pk", sa.BigInteger, sa.ForeignKey("endpoints.pk"), nullable=False),
+    sa.Column("strategy", sa.Text, nullable=False),
+    sa.Column("from_version", sa.BigInteger),
+    sa.Column("to_version", sa.BigInteger, nullable=False),
+    sa.Column("steps", JsonText(list[RolloutStep]), nullable=False),
+    sa.Column("step", sa.BigInteger, nullable=False),
+    sa.Column("status", sa.Text, nullable=False),
+    sa.Column("gates", JsonText(Gates), nullable=False),
+    sa.Column("patience_s", sa.Float),
+    sa.Column("history", JsonText(list[StepResult]), nullable=False),
+    sa.Column("reason", sa.Text),
+    sa.Column("decision_id", sa.Text),
+    sa.Column("alias", sa.Text),
+    sa.Column("started_by", sa.Text, nullable=False),
+    sa.Column("created_at", UtcMicros, nullable=False),
+    sa.Column("step_started_at", UtcMicros),
+    sa.Column("ended_at", UtcMicros),
+    # Revisions of the endpoint under which the rollout and its present step began: predictions are counted by them.
+    sa.Column("first_endpoint_revision", sa.BigInteger, nullable=False),
+    sa.Column("step_endpoint_revision", sa.BigInteger, nullable=False),
+    sa.Column("revision", sa.BigInteger, nullable=False),
+    sa.Index("rollouts_by_endpoint", "endpoint_pk", "pk"),
+    sa.Index("rollouts_by_decision", "decision_id"),
+    # Two rollouts on one endpoint cannot be, whoever writes at once.
+    sa.Index(
+        "rollouts_under_way",
+        "endpoint_pk",
+        unique=True,
+        sqlite_where=sa.text("ended_at is null"),
+        postgresql_where=sa.text("ended_at is null"),
+    ),
+)
+
+model_servers = sa.Table(
+    "model_servers",
+    metadata,
+    sa.Column("server", sa.Text, primary_key=True),
+    sa.Column("url", sa.Text),
+    sa.Column("seen_at", UtcMicros, nullable=False),
+    sa.Column("endpoints", JsonText(list[AppliedPlan]), nullable=False),
+    sa.Column("n_dropped", sa.BigInteger, nullable=False),
+    sa.Index("model_servers_by_seen", "seen_at"),
+)
+
+captures = sa.Table(
+    "captures",
+    metadata,
+    # The key is the position: appends to one endpoint queue, so it is also the order of commit.
+    pk(),
+    sa.Column("endpoint_pk", sa.BigInteger, sa.ForeignKey("endpoints.pk"), nullable=False),
+    sa.Column("prediction_id", sa.Text, nullable=False),
+    sa.Column("version", sa.BigInteger, nullable=False),
+    sa.Column("revision", sa.BigInteger, nullable=False),
+    sa.Column("row", sa.BigInteger, nullable=False),
+    sa.Column("at", UtcMicros, nullable=False),
+    sa.Column("inputs", JsonText(dict), nullable=False),
+    sa.Column("outputs", JsonText(dict), nullable=False),
+    sa.Column("latency_us", sa.BigInteger, nullable=False),
+    sa.Column("error", sa.Text),
+    sa.UniqueConstraint("prediction_id", "endpoint_pk", name="captures_by_prediction"),
+    sa.Index("captures_by_position", "endpoint_pk", "pk"),
+    sa.Index("captures_by_version", "endpoint_pk", "version", "pk"),
+)
+
+labels = sa.Table(
+    "labels",
+    metadata,
+    # The key is the order of arrival, for the same reason.
+    pk(),
+    sa.Column("capture_pk", sa.BigInteger, sa.ForeignKey("captures.pk"), nullable=False, unique=True),
+    sa.Column("endpoint_pk", sa.BigInteger, sa.ForeignKey("endpoints.pk"), nullable=False),
+    sa.Column("value", JsonText(), nullable=False),
+    sa.Column("at", UtcMicros, nullable=False),
+    sa.Column("source", sa.Text),
+    sa.Column("n_contradictions", sa.BigInteger, nullable=False),
+    sa.Index("labels_by_position", "endpoint_pk", "pk"),
+)
+
+capture_counts = sa.Table(
+    "capture_counts",
+    metadata,
+    # Kept up to date with every append and label, so that gates cost the same however much was captured.
+    sa.Column("endpoint_pk", sa.BigInteger, sa.ForeignKey("endpoints.pk"), primary_key=True),
+    sa.Column("version", sa.BigInteger, primary_key=True),
+    sa.Column("revision", sa.BigInteger, primary_key=True),
+    sa.Column("n_requests", sa.BigInteger, nullable=False),
+    sa.Column("n_rows", sa.BigInteger, nullable=False),
+    sa.Column("n_errors", sa.BigInteger, nullable=False),
+    sa.Column("latency_sum_us", sa.Float, nullable=False),
+    sa.Column("latency_sum_squares", sa.Float, nullable=False),
+    sa.Column("latency_buckets", JsonText(dict[int, int]), nullable=False),
+    sa.Column("n_labelled", sa.BigInteger, nullable=False),
+    sa.Column("n_judged", sa.BigInteger, nullable=False),
+    sa.Column("n_correct", sa.BigInteger, nullable=False),
+    sa.Column("n_measured", sa.BigInteger, nullable=False),
+    sa.Column("abs_error_sum", sa.Float, nullable=False),
+    sa.Column("abs_error_sum_squares", sa.Float, nullable=False),
+)
