@@ -1,0 +1,1 @@
+"""Decision records about models: what was chosen, from what, and why."""
