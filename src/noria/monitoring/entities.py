@@ -84,27 +84,35 @@ class DriftReport(msgspec.Struct, frozen=True, kw_only=True):
         return self.n_drifted > 0
 
 
+class ScoredRow(msgspec.Struct, frozen=True, array_like=True):
+    """A labelled answer: where it was captured, and its score from 0 (wrong) to 1 (right)."""
+
+    position: int
+    score: float
+
+
 class QualityReport(msgspec.Struct, frozen=True, kw_only=True):
-    """Labelled answers of a version so far.
+    """Labelled answers of the version that answers most requests, as of the newest label.
 
     Attributes
     ----------
     n
-        Labels of the newest look.
+        Labels seen since the version was first watched.
     mean, low, high
-        Mean score of these labels with its 95 % Wilson interval (classification) or t interval.
+        Mean score of the recent labels with its 95 % interval: Wilson's for a classifier, Student's otherwise.
+    recent
+        The newest 200 of them, oldest first.
     reference, reference_n
         Mean score on held-out rows at registration, and on how many.
-    evidence
-        Natural logarithm of the evidence for a drop.
-    threshold
-        Evidence that makes an alert.
+    evidence, threshold
+        Natural logarithm of the evidence for a drop, and where it makes an alert.
     """
 
     n: int
     mean: float
     low: float
     high: float
+    recent: list[ScoredRow]
     reference: float
     reference_n: int
     evidence: float
