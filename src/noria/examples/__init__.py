@@ -1,0 +1,1 @@
+"""Real systems that users run and copy."""

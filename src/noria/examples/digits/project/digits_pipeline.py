@@ -1,0 +1,71 @@
+"""Train several classifiers of handwritten digits, register the best, and say why it was chosen.
+
+noria run digits_pipeline:train -p dataset=digits-train@1
+"""
+
+from __future__ import annotations
+
+import numpy as np
+from sklearn.base import ClassifierMixin
+from sklearn.ensemble import ExtraTreesClassifier
+from sklearn.linear_model import LogisticRegression
+from sklearn.model_selection import train_test_split
+from sklearn.pipeline import make_pipeline
+from sklearn.preprocessing import StandardScaler
+from sklearn.svm import SVC
+
+import noria
+
+CANDIDATES = ("logistic regression", "extra trees", "support vectors")
+
+
+@noria.step
+def split(
+    x: np.ndarray, y: np.ndarray, seed: int, share: float
+) -> tuple[np.ndarray, np.ndarray, np.ndarray, np.ndarray]:
+    """Keep `share` of the images apart, the same share of each digit."""
+    return tuple(train_test_split(x, y, test_size=share, random_state=seed, stratify=y))
+
+
+@noria.step
+def fit(candidate: str, x: np.ndarray, y: np.ndarray, seed: int) -> ClassifierMixin:
+    """Fit one candidate."""
+    estimators = {
+        "logistic regression": make_pipeline(StandardScaler(), LogisticRegression(C=0.1, max_iter=1000)),
+        "extra trees": ExtraTreesClassifier(100, random_state=seed),
+        "support vectors": make_pipeline(StandardScaler(with_std=False), SVC(C=10.0, gamma=0.001)),
+    }
+    return estimators[candidate].fit(x, y)
+
+
+@noria.step
+def accuracy(model: ClassifierMixin, x: np.ndarray, y: np.ndarray) -> float:
+    """Give the share of images that the model names rightly."""
+    return float(model.score(x, y))
+
+
+@noria.pipeline
+def train(dataset: str, model: str = "digits", seed: int = 0, holdout: float = 0.25) -> str:
+    """Fit every candidate, register the one that is best on the held-out images, and give its reference."""
+    images = noria.dataset(dataset).arrays()
+    x, x_held, y, y_held = split(images["x"], images["y"], seed, holdout)
+    fitted = {name: fit(name, x, y, seed) for name in CANDIDATES}
+    scores = {name: float(accuracy(fitted[name], x_held, y_held)) for name in CANDIDATES}
+    best = max(scores, key=scores.__getitem__)
+    noria.log({f"accuracy {name}": score for name, score in scores.items()})
+    version = noria.register(
+        fitted[best].value,
+        model,
+        x={"x": x.value},
+        y=y.value,
+        holdout=({"x": x_held.value}, y_held.value),
+        metrics={"accuracy": scores[best]},
+        message=f"{best}: accuracy {scores[best]:.3f} on {len(y_held.value)} held-out images",
+    )
+    noria.choose(
+        version.ref,
+        candidates={name: {"accuracy": score} for name, score in scores.items()},
+        choice=best,
+        reason=f"highest accuracy on {len(y_held.value)} held-out images",
+    )
+    return version.ref

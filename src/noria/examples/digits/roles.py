@@ -1,0 +1,106 @@
+"""Give each of scikit-learn's 1,797 scanned digits one role for the whole run.
+
+The images that a model is measured on at the end were never trained on, tried on or labelled before.
+"""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from typing import Any
+
+import numpy as np
+from numpy.typing import NDArray
+from sklearn.datasets import load_digits
+
+N_TRAINING = 450
+N_QUIET = 180
+N_LABELLED_ZEROS = 45
+N_UNLABELLED_ZEROS = 9
+NONZERO_PER_ZERO = 9  # the ten digits are about equally frequent
+N_FINAL_ZEROS = 124
+
+Images = NDArray[np.float64]
+Digits = NDArray[np.int64]
+
+
+@dataclass(frozen=True, slots=True)
+class Part:
+    """Images of one role, shape (n, 64) with values 0 to 16, and their digits, shape (n,)."""
+
+    x: Images
+    y: Digits
+
+    def __len__(self) -> int:
+        return len(self.y)
+
+    @property
+    def n_zeros(self) -> int:
+        """Images of the digit 0."""
+        return int((self.y == 0).sum())
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Roles:
+    """Who is used for what.
+
+    Attributes
+    ----------
+    training
+        What the first model is trained on: the digits 1 to 9.
+    quiet
+        Traffic before the onset: the digits 1 to 9, labels arrive for all.
+    labelled, unlabelled
+        Traffic after the onset, with and without true labels: all ten digits, a tenth of them zeros.
+    final
+        Measured on at the end, in the natural mix of digits.
+    final_zeros
+        All zeros of the final part; `final` holds as many of them as the natural mix has.
+    """
+
+    training: Part
+    quiet: Part
+    labelled: Part
+    unlabelled: Part
+    final: Part
+    final_zeros: Part
+
+
+def assign(seed: int, *, zeros: bool = True) -> Roles:
+    """Deal the images out.
+
+    Parameters
+    ----------
+    zeros
+        False leaves the digit 0 out of the traffic: nothing happens, and nothing should.
+    """
+    x, y = load_digits(return_X_y=True)
+    order = np.random.default_rng(seed).permutation(len(y))
+    zero, other = order[y[order] == 0], order[y[order] != 0]
+    deal = _Dealer(x, y, seed)
+    n_labelled = N_LABELLED_ZEROS * NONZERO_PER_ZERO
+    n_unlabelled = N_UNLABELLED_ZEROS * NONZERO_PER_ZERO
+    cuts = np.cumsum([N_TRAINING, N_QUIET, n_labelled, n_unlabelled])
+    training, quiet, labelled, unlabelled, final = np.split(other, cuts)
+    with_label, without_label, final_zero = np.split(zero, np.cumsum([N_LABELLED_ZEROS, N_UNLABELLED_ZEROS]))
+    final_zero = final_zero[:N_FINAL_ZEROS]
+    if zeros:
+        labelled, unlabelled = np.r_[labelled, with_label], np.r_[unlabelled, without_label]
+    natural = final_zero[: len(final) // NONZERO_PER_ZERO]
+    return Roles(
+        training=deal(training),
+        quiet=deal(quiet),
+        labelled=deal(labelled),
+        unlabelled=deal(unlabelled),
+        final=deal(np.r_[final, natural] if zeros else final),
+        final_zeros=deal(final_zero),
+    )
+
+
+class _Dealer:
+    def __init__(self, x: Any, y: Any, seed: int) -> None:
+        self._x, self._y = np.asarray(x, dtype=np.float64), np.asarray(y, dtype=np.int64)
+        self._rng = np.random.default_rng([seed, 1])
+
+    def __call__(self, rows: Any) -> Part:
+        mixed = self._rng.permutation(rows)
+        return Part(self._x[mixed], self._y[mixed])
