@@ -1,0 +1,78 @@
+"""Records in a file that may end anywhere: length, checksum, payload.
+
+A reader gives every whole record before the place where a file was cut off, whichever byte that is.
+"""
+
+from __future__ import annotations
+
+import struct
+import zlib
+from typing import NamedTuple
+
+from noria.core.errors import TooLarge
+
+MAX_RECORD_BYTES = 64 << 20
+"""A longer length cannot be true; it is taken for the end of what can be read."""
+
+_HEADER = struct.Struct("<II")
+
+
+class Parsed(NamedTuple):
+    """What was read from a piece of a file.
+
+    Attributes
+    ----------
+    records
+        Payloads of the whole records, in order.
+    end
+        Offset behind the last of them, relative to the piece.
+    n_damaged
+        Records that were skipped because their checksum does not fit.
+    broken
+        True when a length cannot be true: nothing behind `end` can be read.
+    """
+
+    records: list[bytes]
+    end: int
+    n_damaged: int
+    broken: bool
+
+
+def frame(payload: bytes) -> bytes:
+    """Give the bytes of one record.
+
+    Raises
+    ------
+    TooLarge
+        If the payload is empty or longer than `MAX_RECORD_BYTES`.
+    """
+    if not 0 < len(payload) <= MAX_RECORD_BYTES:
+        raise TooLarge(f"A record of {len(payload)} bytes cannot be kept", hint="Send fewer rows at a time")
+    return _HEADER.pack(len(payload), zlib.crc32(payload)) + payload
+
+
+def parse(data: bytes | memoryview, *, max_records: int | None = None) -> Parsed:
+    """Read whole records from the start of `data`.
+
+    Examples
+    --------
+    >>> parse(frame(b"one") + frame(b"two")[:-1]).records
+    [b'one']
+    """
+    view = memoryview(data)
+    records: list[bytes] = []
+    start = n_damaged = 0
+    while len(view) - start >= _HEADER.size and len(records) != max_records:
+        length, checksum = _HEADER.unpack_from(view, start)
+        if not 0 < length <= MAX_RECORD_BYTES:
+            return Parsed(records, start, n_damaged, broken=True)
+        end = start + _HEADER.size + length
+        if end > len(view):
+            break
+        payload = bytes(view[start + _HEADER.size : end])
+        if zlib.crc32(payload) == checksum:
+            records.append(payload)
+        else:
+            n_damaged += 1
+        start = end
+    return Parsed(records, start, n_damaged, broken=False)
