@@ -1,0 +1,185 @@
+"""Give events their position in the order of commit, and seal them into the chain.
+
+On SQLite an event has its position from the start, since there is one writer at a time. On PostgreSQL transactions
+overlap: a position may be given only once no transaction that began earlier can still bring an event, or a reader
+whose cursor has passed would never see it.
+"""
+
+from __future__ import annotations
+
+from datetime import timedelta
+from pathlib import Path
+
+import sqlalchemy as sa
+
+from noria.core.clock import Clock
+from noria.core.database.engine import Database
+from noria.core.events.chain import GENESIS, seal
+from noria.core.events.checkpoints import Checkpoint, Checkpoints
+from noria.core.events.log import Event, EventLog
+from noria.core.events.tables import events
+
+CHECKPOINT_EVERY = timedelta(minutes=1)
+CHECKPOINT_AFTER_N = 1000
+_BATCH = 500
+_BATCHES_A_TICK = 10
+"""Other work of the control loop waits for a tick, so a long backlog is sealed over several."""
+
+_ADVISORY_KEY = 0x4E4F5249415F4556
+"""The sealer's among the advisory locks of a database: `NORIA_EV` in ASCII."""
+
+_ASSIGN = sa.text(
+    """
+    update events
+    set position = numbered.position
+    from (
+        select
+            seq,
+            (select coalesce(max(position), 0) from events)
+                + row_number() over (order by transaction_id, seq) as position
+        from events
+        where position is null
+          and transaction_id < pg_snapshot_xmin(pg_current_snapshot())::text::bigint
+    ) as numbered
+    where events.seq = numbered.seq
+    """
+)
+"""Events whose transaction began before every transaction that is open now; those are all committed."""
+
+
+def assign_positions(database: Database) -> int:
+    """On PostgreSQL, give a position to the events that cannot be overtaken any more.
+
+    Safe to call from any process at any time; of two at once, one does the work.
+
+    Returns
+    -------
+    int
+        How many events got their position; always 0 on SQLite, where they have it.
+    """
+    if database.is_sqlite or not _any_without_position(database):
+        return 0
+    with database.write() as connection:
+        _take_turns(connection)
+        # The statement's own snapshot is taken after the turn is ours, so it sees the positions given before.
+        return int(connection.execute(_ASSIGN).rowcount)
+
+
+_SEAL = (
+    sa.update(events)
+    .where(events.c.position == sa.bindparam("at_position"))
+    .values(hash=sa.bindparam("link"))
+)
+
+
+class Sealer:
+    """Seals a workspace's log; one at a time works, others wait.
+
+    Parameters
+    ----------
+    folder
+        Of the workspace, where the checkpoints are kept.
+    """
+
+    def __init__(self, database: Database, clock: Clock, folder: Path) -> None:
+        self._database = database
+        self._clock = clock
+        self._checkpoints = Checkpoints(folder)
+
+    def tick(self) -> int:
+        """Give positions, seal what is unsealed, and note the head from time to time.
+
+        Returns
+        -------
+        int
+            How many events were sealed.
+        """
+        assign_positions(self._database)
+        n_sealed = 0
+        for _ in range(_BATCHES_A_TICK):
+            n = self._seal_batch()
+            n_sealed += n
+            if n < _BATCH:
+                break
+        self.checkpoint()
+        return n_sealed
+
+    def checkpoint(self, *, at_once: bool = False) -> Checkpoint | None:
+        """Note the chain's head if it moved far enough or long enough ago since the last note.
+
+        Parameters
+        ----------
+        at_once
+            Do not wait for that: the server is about to stop.
+        """
+        position, head = _head(self._database)
+        last = self._checkpoints.last()
+        if position == 0 or (last is not None and position <= last.position):
+            return None
+        now = self._clock.now()
+        due = last is None or now - last.at >= CHECKPOINT_EVERY
+        if not (due or at_once or (last and position - last.position >= CHECKPOINT_AFTER_N)):
+            return None
+        made = Checkpoint(position=position, hash=head, at=now)
+        self._checkpoints.append(made)
+        return made
+
+    def _seal_batch(self) -> int:
+        position, _ = _head(self._database)
+        if not EventLog(self._database).read(position, limit=1):
+            return 0
+        with self._database.write() as connection:
+            _take_turns(connection)
+            position, head = _head_of(connection)
+            batch = _read_after(connection, position)
+            if batch:
+                rows = zip(batch, seal(head, batch), strict=True)
+                connection.execute(
+                    _SEAL, [{"at_position": event.position, "link": hash_} for event, hash_ in rows]
+                )
+            return len(batch)
+
+
+def _any_without_position(database: Database) -> bool:
+    with database.read() as connection:
+        return bool(
+            connection.execute(sa.select(sa.exists().where(events.c.position.is_(None)))).scalar_one()
+        )
+
+
+def _take_turns(connection: sa.Connection) -> None:
+    if connection.dialect.name != "sqlite":
+        connection.execute(sa.text("select pg_advisory_xact_lock(:key)"), {"key": _ADVISORY_KEY})
+
+
+def _head(database: Database) -> tuple[int, str]:
+    with database.read() as connection:
+        return _head_of(connection)
+
+
+def _head_of(connection: sa.Connection) -> tuple[int, str]:
+    row = connection.execute(
+        sa.select(events.c.position, events.c.hash)
+        .where(events.c.hash.is_not(None))
+        .order_by(events.c.position.desc())
+        .limit(1)
+    ).first()
+    return (row.position, row.hash) if row else (0, GENESIS)
+
+
+def _read_after(connection: sa.Connection, position: int) -> list[Event]:
+    query = (
+        sa.select(
+            events.c.position,
+            events.c.at,
+            events.c.actor,
+            events.c.project,
+            events.c.type,
+            events.c.subject,
+            events.c.payload,
+        )
+        .where(events.c.position > position)
+        .order_by(events.c.position)
+        .limit(_BATCH)
+    )
+    return [Event(**row) for row in connection.execute(query).mappings()]
