@@ -50,6 +50,8 @@ class DatasetHandle:
         if self._resolved is None:
             ref = self.name if self._number is None else f"{self.name}@{self._number}"
             self._resolved = self._service.resolve(self._workspace.project, ref)
+        if self._number is None:
+            lineage.record_followed(f"dataset:{self.name}", f"dataset:{self._resolved.ref}")
         return self._resolved
 
     @property

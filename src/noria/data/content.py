@@ -12,10 +12,9 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
-import msgspec
-
 from noria.core.errors import Invalid
 from noria.core.names import check_name
+from noria.core.serialisation import from_json, to_json
 from noria.data.entities import DatasetKind
 
 if TYPE_CHECKING:
@@ -168,5 +167,5 @@ def _profile(columns: Mapping[str, Any]) -> dict[str, Any] | None:
 
     if not columns or len(columns) > _MAX_PROFILED_COLUMNS:
         return None
-    found: dict[str, Any] = msgspec.to_builtins(profile_table(columns))
-    return found
+    # Through JSON, so that what is returned here equals what is read back later.
+    return from_json(to_json(profile_table(columns)), dict[str, Any])

@@ -15,6 +15,7 @@ from noria.core.objects.tree_references import add_tree_reference
 from noria.core.operations import Service, operation
 from noria.data.entities import (
     Dataset,
+    DatasetKind,
     DatasetPage,
     DatasetVersion,
     DatasetVersionPage,
@@ -222,7 +223,7 @@ def _newest(connection: sa.Connection, dataset: Any) -> Any | None:
 
 
 def _version(project: str, name: str, row: Any) -> DatasetVersion:
-    return DatasetVersion(project=project, name=name, **row)
+    return DatasetVersion(project=project, name=name, **{**row, "kind": DatasetKind(row["kind"])})
 
 
 def _unknown(connection: sa.Connection, project: str, name: str) -> NotFound:

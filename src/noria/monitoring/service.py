@@ -14,6 +14,7 @@ from noria.core.ids import new_id
 from noria.core.operations import Service, operation
 from noria.monitoring.entities import (
     Alert,
+    AlertKind,
     AlertPage,
     CloseAlert,
     Look,
@@ -141,7 +142,7 @@ class Monitors(Service):
             if before is not None:
                 query = query.where(alerts.c.id < before)
             rows = connection.execute(query).mappings().all()
-        items = [Alert(project=project, **row) for row in rows[:bound]]
+        items = [_read_alert(project, row) for row in rows[:bound]]
         return AlertPage(items=items, next=items[-1].id if len(rows) > bound else None)
 
     @operation("GET", "/projects/{project}/alerts/{alert_id}", needs=READ_MONITORS)
@@ -260,4 +261,8 @@ def _alert(connection: sa.Connection, project: str, alert_id: str) -> Alert:
     row = connection.execute(query).mappings().one_or_none()
     if row is None:
         raise NotFound(f"There is no alert `{alert_id}`", hint="See `noria monitors alerts`")
-    return Alert(project=project, **row)
+    return _read_alert(project, row)
+
+
+def _read_alert(project: str, row: Any) -> Alert:
+    return Alert(project=project, **{**row, "kind": AlertKind(row["kind"])})

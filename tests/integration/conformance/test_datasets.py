@@ -1,0 +1,167 @@
+"""The suite of `Datasets` and of the client over it."""
+
+from __future__ import annotations
+
+import threading
+from pathlib import Path
+
+import numpy as np
+import polars as pl
+import pytest
+
+from noria.core.errors import Invalid, NotFound
+from noria.core.objects.references import ObjectNotInProject
+from noria.core.objects.service import Objects
+from noria.core.workspace import Workspace
+from noria.data.client import dataset
+from noria.data.entities import DatasetKind, DatasetVersion, NewDatasetVersion
+from noria.data.service import Datasets, DatasetVersionNotFound
+from support.conformance import Services
+
+
+def add_points(workspace: Workspace, n: int, message: str = "") -> DatasetVersion:
+    return dataset("points", workspace=workspace).add({"x": np.arange(float(n))}, message=message)
+
+
+def test_versions_count_up_and_know_their_parent(workspace: Workspace) -> None:
+    """Each new content is the next version; it names the one before it."""
+    first, second = add_points(workspace, 3, "three"), add_points(workspace, 4, "four")
+
+    assert (first.version, first.parent) == (1, None)
+    assert (second.version, second.parent, second.message) == (2, 1, "four")
+    assert first.n_rows == 3
+    assert first.kind is DatasetKind.ARRAYS
+
+
+def test_equal_content_is_no_new_version(workspace: Workspace) -> None:
+    """Adding what the newest version holds already gives that version."""
+    first, again = add_points(workspace, 3), add_points(workspace, 3, "again")
+
+    assert again == first
+
+
+def test_the_log_lists_newest_first_page_by_page(workspace: Workspace, services: Services) -> None:
+    """Pages of the log join without gap or repetition."""
+    for n in range(1, 6):
+        add_points(workspace, n)
+    datasets = services(Datasets)
+    first = datasets.log("default", "points", limit=2)
+    second = datasets.log("default", "points", limit=2, before=first.next)
+    third = datasets.log("default", "points", limit=2, before=second.next)
+
+    listed = [v.version for page in (first, second, third) for v in page.items]
+    assert listed == [5, 4, 3, 2, 1]
+    assert third.next is None
+
+
+def test_arrays_come_back_equal(workspace: Workspace) -> None:
+    """What was added is what is read, with type and shape."""
+    x = np.random.default_rng(0).normal(size=(7, 2, 3))
+    names = np.array(["a", "bc", "ñ"])
+    handle = dataset("mixed", workspace=workspace)
+    handle.add({"x": x, "names": names})
+    back = dataset("mixed@1", workspace=workspace).arrays()
+
+    np.testing.assert_array_equal(back["x"], x)
+    assert back["names"].tolist() == ["a", "bc", "ñ"]
+
+
+def test_a_frame_comes_back_equal(workspace: Workspace) -> None:
+    """A Polars frame is kept as Parquet and read as a frame."""
+    frame = pl.DataFrame({"n": [1, 2, None], "text": ["a", None, "c"]})
+    dataset("frame", workspace=workspace).add(frame)
+
+    assert dataset("frame", workspace=workspace).polars().equals(frame)
+
+
+def test_a_folder_is_written_back_byte_for_byte(workspace: Workspace, tmp_path: Path) -> None:
+    """Files and folders come back with bytes and right to run."""
+    source = tmp_path / "source"
+    (source / "deep").mkdir(parents=True)
+    (source / "deep" / "a.bin").write_bytes(bytes(range(256)))
+    (source / "run.sh").write_text("#!/bin/sh\n")
+    (source / "run.sh").chmod(0o755)
+    added = dataset("files", workspace=workspace).add(source)
+    target = dataset("files", workspace=workspace).checkout(tmp_path / "target")
+
+    assert added.n_files == 2
+    assert (target / "deep" / "a.bin").read_bytes() == bytes(range(256))
+    assert (target / "run.sh").stat().st_mode & 0o111
+
+
+def test_a_csv_file_has_a_profile_of_its_columns(workspace: Workspace, tmp_path: Path) -> None:
+    """Rows and columns of a table in a file are described at `add`."""
+    path = tmp_path / "t.csv"
+    path.write_text("a,b\n1,x\n2,y\n3,\n")
+    added = dataset("table", workspace=workspace).add(path)
+
+    assert added.n_rows == 3
+    assert added.profile is not None
+    assert added.profile["columns"]["a"]["mean"] == 2.0
+    assert added.profile["columns"]["b"]["n_missing"] == 1
+
+
+def test_an_unknown_name_suggests_the_near_one(workspace: Workspace, services: Services) -> None:
+    """A misspelt dataset is answered with the one that was meant."""
+    add_points(workspace, 1)
+    with pytest.raises(NotFound, match="`pionts`") as raised:
+        services(Datasets).get("default", "pionts")
+
+    assert "`points`" in (raised.value.hint or "")
+
+
+def test_an_unknown_version_says_which_there_are(workspace: Workspace, services: Services) -> None:
+    """Asking for a version that is not there names those that are."""
+    add_points(workspace, 1)
+    with pytest.raises(DatasetVersionNotFound) as raised:
+        services(Datasets).resolve("default", "points@9")
+
+    assert "only version is 1" in (raised.value.hint or "")
+    assert raised.value.code == "dataset_version_not_found"
+
+
+@pytest.mark.parametrize("name", ["", "a b", "../x", "a/b", ".hidden", "x" * 200])
+def test_a_name_that_cannot_stand_in_a_path_is_refused(workspace: Workspace, name: str) -> None:
+    """Names hold letters, digits, `.`, `_` and `-` only, and nothing is stored for others."""
+    with pytest.raises((Invalid, NotFound)):
+        dataset(name, workspace=workspace).add({"x": np.zeros(1)})
+
+    assert workspace.service(Datasets).list("default").items == []
+
+
+def test_python_objects_are_refused(workspace: Workspace) -> None:
+    """An array of objects would need a pickle, so it is refused with the mend."""
+    with pytest.raises(Invalid, match="Python objects") as raised:
+        dataset("o", workspace=workspace).add({"x": np.array([{}, []], dtype=object)})
+
+    assert "astype" in (raised.value.hint or "")
+
+
+def test_a_digest_enters_a_project_only_by_upload(workspace: Workspace, services: Services) -> None:
+    """Naming another project's digest gives no access to it."""
+    from noria.access.projects import NewProject, Projects
+
+    services(Projects).create(NewProject(name="other"))
+    added = add_points(workspace, 3)
+    new = NewDatasetVersion(digest=added.digest, kind=DatasetKind.ARRAYS, n_files=1, size_bytes=1)
+    with pytest.raises(ObjectNotInProject):
+        services(Datasets).add("other", "stolen", new)
+    with pytest.raises(ObjectNotInProject):
+        services(Objects).get("other", added.digest)
+    with pytest.raises(NotFound):
+        services(Datasets).get("other", "stolen")
+
+
+def test_concurrent_adds_get_different_versions(workspace: Workspace) -> None:
+    """Writers at the same moment queue; every version is kept once."""
+    found: list[int] = []
+    threads = [
+        threading.Thread(target=lambda n=n: found.append(add_points(workspace, n).version))
+        for n in range(1, 7)
+    ]
+    for thread in threads:
+        thread.start()
+    for thread in threads:
+        thread.join()
+
+    assert sorted(found) == [1, 2, 3, 4, 5, 6]
