@@ -29,7 +29,7 @@ from noria.core.control.codec import as_noria_error, decode, encode, require_jso
 from noria.core.control.steps import Abandoned, Executions, RecordedSteps
 from noria.core.control.workflows import JSON, Steps
 from noria.core.database.engine import translated
-from noria.core.errors import Conflict, Corrupt, ErrorBody, NotFound, Unavailable
+from noria.core.errors import Conflict, Corrupt, ErrorBody, Invalid, NotFound, Unavailable
 
 APPLICATION_VERSION = "1"
 """A workflow is resumed only by the version that started it. Raised only together with a patch that carries the
@@ -163,18 +163,23 @@ class Engine:
 
         Raises
         ------
+        Invalid
+            If the id is empty or an argument is not JSON.
         Conflict
             If the id belongs to a workflow of another name.
         """
+        if not workflow_id.strip():
+            raise Invalid("A workflow needs an id that is not empty", hint="Such as `rollout:<id>`")
         for index, argument in enumerate(arguments):
             require_json(argument, f"Argument {index + 1} of workflow `{name}`")
         try:
             _from_outside(lambda: self._start(name, workflow_id, arguments))
-        except dbos.error.DBOSConflictingWorkflowError as error:
-            raise Conflict(
-                f"The id `{workflow_id}` belongs to another workflow than `{name}`",
-                hint="Give each kind of workflow ids of its own, such as `rollout:<id>`",
-            ) from error
+        except dbos.error.DBOSWorkflowIDInUseError as error:
+            if error.workflow_name != name:
+                raise Conflict(
+                    f"The id `{workflow_id}` belongs to the workflow `{error.workflow_name}`, not to `{name}`",
+                    hint="Give each kind of workflow ids of its own, such as `rollout:<id>`",
+                ) from error
 
     def cancel(self, workflow_id: str) -> None:
         """Let a workflow go no further than the step it is in."""
@@ -281,7 +286,7 @@ class Engine:
         )
 
     def _start(self, name: str, workflow_id: str, arguments: tuple[JSON, ...]) -> None:
-        with SetWorkflowID(workflow_id):
+        with SetWorkflowID(workflow_id, workflow_id_reuse_policy="reject"):
             DBOS.start_workflow(self._started[name], *arguments)
 
     def _destroy(self) -> None:
@@ -361,6 +366,7 @@ class _LogBridge(logging.Handler):
 
     def remove(self) -> None:
         _dbos_log.removeHandler(self)
+        _dbos_log.propagate = True
 
     def emit(self, record: logging.LogRecord) -> None:
         if _log.isEnabledFor(record.levelno) and not _is_told(record):

@@ -8,13 +8,13 @@ from __future__ import annotations
 
 import fcntl
 import json
+import logging
 import os
 import secrets
 import socket
 import threading
 import time
 import weakref
-from collections.abc import Callable
 from pathlib import Path
 from typing import TYPE_CHECKING
 
@@ -28,6 +28,8 @@ if TYPE_CHECKING:
 
 LOCK_FILE = "lock"
 INFO_FILE = "server.json"
+
+_log = logging.getLogger("noria.control")
 
 _RETRY_S = 0.02
 _PATIENCE_S = 0.25
@@ -158,6 +160,7 @@ class PostgresLeaderLock:
         scheme, _, rest = url.partition("://")
         self._conninfo = f"{scheme.partition('+')[0]}://{rest}"
         self._connection: psycopg.Connection | None = None
+        self._holds = False
 
     def try_acquire(self) -> bool:
         """Take the lock if it is free; True also if this object already holds it.
@@ -171,16 +174,14 @@ class PostgresLeaderLock:
 
         if self.is_held():
             return True
-        self.release()
         try:
-            connection = self._connect()
-            if self._ask(connection, f"select pg_try_advisory_lock({_ADVISORY_KEY})"):
-                self._connection = connection
-                return True
-            connection.close()
+            if self._connection is None:
+                self._connection = self._connect()
+            self._holds = self._ask(self._connection, f"select pg_try_advisory_lock({_ADVISORY_KEY})")
         except psycopg.Error as error:
+            self.release()
             raise Unavailable(f"The database of the control loop does not answer: {error}") from error
-        return False
+        return self._holds
 
     def wait(self, stopping: threading.Event, poll_s: float = 0.5) -> bool:
         """Stand by until the lock is this server's.
@@ -198,8 +199,11 @@ class PostgresLeaderLock:
             False if `stopping` ended the wait.
         """
         while not stopping.is_set():
-            if _answers_yes(self.try_acquire):
-                return True
+            try:
+                if self.try_acquire():
+                    return True
+            except Unavailable as error:
+                _log.warning("control.leader_unknown", extra={"reason": error.message})
             stopping.wait(poll_s)
         return False
 
@@ -207,16 +211,17 @@ class PostgresLeaderLock:
         """Ask the database; False once the connection, and with it the lock, is lost. Then stop the loop at once."""
         import psycopg
 
-        if self._connection is None:
+        if self._connection is None or not self._holds:
             return False
         try:
             return self._ask(self._connection, "select true")
         except psycopg.Error:
+            self.release()
             return False
 
     def release(self) -> None:
         """Give the lock back by ending the connection."""
-        connection, self._connection = self._connection, None
+        connection, self._connection, self._holds = self._connection, None, False
         if connection is not None:
             connection.close()
 
@@ -237,13 +242,6 @@ class PostgresLeaderLock:
     def _ask(connection: psycopg.Connection, question: str) -> bool:
         row = connection.execute(question.encode()).fetchone()
         return bool(row and row[0])
-
-
-def _answers_yes(question: Callable[[], bool]) -> bool:
-    try:
-        return question()
-    except Unavailable:
-        return False
 
 
 def _flock(descriptor: int, timeout_s: float) -> bool:

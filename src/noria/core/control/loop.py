@@ -29,7 +29,6 @@ from noria.core.errors import Invalid, Unavailable, unknown_name
 DATABASE_FILE = "control.db"
 
 _BATCH = 100
-_FORGET_EVERY_S = 60.0
 _FORGET_BATCH = 500
 
 _log = logging.getLogger("noria.control")
@@ -53,6 +52,8 @@ class ControlSettings:
         How long the record of a finished workflow is kept; a workflow of its id cannot be started again so long.
     keep_ticks_s
         The same for ticks, which are many, and of which none is ever started for a past interval.
+    forget_every_s
+        How often records that are old enough are deleted.
     """
 
     url: str
@@ -61,6 +62,7 @@ class ControlSettings:
     revive_s: float = 30.0
     keep_s: float = 7 * 86_400.0
     keep_ticks_s: float = 3_600.0
+    forget_every_s: float = 60.0
 
 
 def control_url(folder: Path, database_url: str) -> str:
@@ -160,7 +162,7 @@ class ControlLoop:
         NotFound
             If no workflow of this name was declared.
         Invalid
-            If an argument is not JSON.
+            If the id is empty or an argument is not JSON.
         Conflict
             If the id belongs to a workflow of another name.
         Unavailable
@@ -241,7 +243,7 @@ class ControlLoop:
             *(Source(r.name, poll_s, partial(self._react, r)) for r in self._reactions),
             *(Source(c.name, c.every_s, partial(c.fn, self._app)) for c in self._chores),
             Source("revive workflows", self._settings.revive_s, self._revive),
-            Source("forget finished workflows", _FORGET_EVERY_S, self._forget),
+            Source("forget finished workflows", self._settings.forget_every_s, self._forget),
         ]
 
     def _begin_interval(self, tick: Tick) -> None:
