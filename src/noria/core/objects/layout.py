@@ -31,10 +31,6 @@ class Layout:
         self.temporary = root / "tmp"
         self.lock = FileLock(root / "lock")
 
-    def folders(self) -> list[Path]:
-        """List the folders of a store in the order in which they can be made."""
-        return [self.temporary, self.objects, *(self.objects / f"{first:02x}" for first in range(256))]
-
     def path(self, digest: str) -> Path:
         """Give the place of an object; no digest that passes the check leads out of the store."""
         name = parse_digest(digest).removeprefix(f"{ALGORITHM}:")

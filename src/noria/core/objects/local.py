@@ -65,6 +65,7 @@ class LocalObjectStore:
         self._clock = clock
         self._layout = Layout(self._root)
         self._prepared = False
+        self._flushed: set[Path] = set()  # folders of objects whose own name this instance has flushed
 
     def put(
         self, chunks: Source, *, expected: str | None = None, limit_bytes: int | None = None
@@ -178,12 +179,13 @@ class LocalObjectStore:
     def _publish(self, unpublished: _Unpublished, digest: Digest) -> None:
         path = self._layout.path(digest)
         with storage_errors(self._root):
+            path.parent.mkdir(exist_ok=True)
             os.fchmod(unpublished.fd, 0o444)
             os.fsync(unpublished.fd)
             with self._layout.lock.shared():
                 os.utime(unpublished.fd, ns=(self._now_ns(),) * 2)
                 unpublished.path.replace(path)
-            fsync_folder(path.parent)
+            self._flush_name(path)
 
     def _renew(self, digest: Digest) -> bool:
         """Make an object young if it is there, and tell whether its bytes are right."""
@@ -193,26 +195,30 @@ class LocalObjectStore:
                 with self._layout.lock.shared():
                     os.utime(path, ns=(self._now_ns(),) * 2, follow_symlinks=False)
                 # Whoever renamed it into place may not have come to flush its name yet.
-                fsync_folder(path.parent)
+                self._flush_name(path)
             except FileNotFoundError:
                 return False
         return self._layout.check(digest) is None
 
-    def _prepare(self) -> None:
-        """Make all folders of the store, with their names on disk before anything is acknowledged in one.
+    def _flush_name(self, path: Path) -> None:
+        """Have the name of an object on disk, with those of the folders above it when they may be new."""
+        fsync_folder(path.parent)
+        if path.parent not in self._flushed:
+            # After the object's own flushes, which mostly took these names along, this costs next to nothing.
+            fsync_folder(self._layout.objects)
+            fsync_folder(self._root)
+            self._flushed.add(path.parent)
 
-        Done once by each instance, also when they are there: who made them may not have come to flush them yet.
-        """
+    def _prepare(self) -> None:
+        """Make the store's folders, once by each instance."""
         if self._prepared:
             return
         lineage = [self._root, *self._root.parents]
         for folder in reversed([folder for folder in lineage if not folder.exists()]):
             folder.mkdir(mode=0o700 if folder == self._root else 0o777, exist_ok=True)
             fsync_folder(folder.parent)
-        for folder in self._layout.folders():
-            folder.mkdir(exist_ok=True)
-        fsync_folder(self._layout.objects)
-        fsync_folder(self._root)
+        self._layout.temporary.mkdir(exist_ok=True)
+        self._layout.objects.mkdir(exist_ok=True)
         self._prepared = True
 
     @contextlib.contextmanager

@@ -185,9 +185,12 @@ def read_manifest(store: ObjectReader, digest: str) -> Manifest:
     """
     data = store.get(digest, limit_bytes=MANIFEST_LIMIT_BYTES)
     try:
-        return msgspec.json.decode(data, type=Manifest)
+        manifest = msgspec.json.decode(data, type=Manifest)
     except msgspec.DecodeError as error:
         raise ManifestInvalid(f"The object `{digest}` is not the manifest of a tree: {error}") from error
+    if to_canonical_json(manifest) != data:
+        raise ManifestInvalid(f"The object `{digest}` lists a tree, but not in its one form")
+    return manifest
 
 
 def checkout(store: ObjectReader, digest: str, target: Path, *, overwrite: bool = False) -> TreeInfo:
