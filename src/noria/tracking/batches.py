@@ -93,7 +93,7 @@ def intern_keys(connection: sa.Connection, keys: Collection[str]) -> dict[str, i
 def _known_keys(connection: sa.Connection, keys: Collection[str]) -> dict[str, int]:
     found: dict[str, int] = {}
     for chunk in _chunks(list(keys)):
-        found.update(row._tuple() for row in connection.execute(_KEYS, {"keys": chunk}))
+        found.update((key, pk) for key, pk in connection.execute(_KEYS, {"keys": chunk}))
     return found
 
 

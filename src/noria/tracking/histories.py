@@ -62,6 +62,8 @@ def _place(token: str) -> sa.Tuple:
     try:
         step, at, is_nan, value = token.split("_")
         place: tuple[Any, ...] = (int(step), int(at), int(is_nan), float.fromhex(value))
+        for number in place[:3]:
+            number.to_bytes(8, signed=True)  # OverflowError for what no database holds
     except (ValueError, OverflowError) as error:
         raise Invalid(
             f"`{shorten(token)}` does not continue a history", hint="Pass `next` of the page before"

@@ -78,8 +78,8 @@ class Experiments(Service):
                 )
         return _experiment(project, row)
 
-    @operation("GET", "/projects/{project}/experiments/by-name", needs=READ_RUNS)
-    def get(self, project: str, name: str = "") -> Experiment:
+    @operation("GET", "/projects/{project}/experiments/{name}", needs=READ_RUNS)
+    def get(self, project: str, name: str) -> Experiment:
         """Get an experiment by its name."""
         with self.context.database.read() as connection:
             return _experiment(project, get_experiment(connection, project_pk(connection, project), name))
@@ -156,7 +156,7 @@ class Runs(Service):
             items = load_runs(connection, project, rows[:bound])
         return RunPage(items=items, next=items[-1].id if len(rows) > bound else None)
 
-    @operation("POST", "/projects/{project}/runs/{run_id}/log", needs=WRITE_RUNS, status=204)
+    @operation("POST", "/projects/{project}/runs/{run_id}/log", needs=WRITE_RUNS)
     def log(self, project: str, run_id: str, batch: LogBatch) -> None:
         """Keep metric points, params, tags, links and artifacts of a run, all or nothing."""
         check_batch(batch)
