@@ -10,13 +10,13 @@ from noria.core.stats import novelty as module
 from noria.core.stats.novelty import novelty
 
 
-def test_distances_are_scikit_learns(rng: np.random.Generator, monkeypatch: pytest.MonkeyPatch) -> None:
+@pytest.mark.parametrize(("n", "m"), [(50, 23), (2100, 2000)], ids=["one block", "two blocks"])
+def test_distances_are_scikit_learns(rng: np.random.Generator, n: int, m: int) -> None:
     """Mean distance to the nearest rows in scaled features, also when computed in blocks."""
-    reference, current = rng.normal(size=(50, 4)) * [1, 2, 3, 50], rng.normal(size=(23, 4))
+    reference, current = rng.normal(size=(n, 4)) * [1, 2, 3, 50], rng.normal(size=(m, 4))
     spread = reference.std(axis=0)
     scale = np.maximum(spread, np.median(spread))
     expected, _ = NearestNeighbors(n_neighbors=3).fit(reference / scale).kneighbors(current / scale)
-    monkeypatch.setattr(module, "_CELLS_PER_BLOCK", 500)
     found = novelty(reference, reference[:5], current)
 
     assert found.scores == pytest.approx(expected.mean(axis=1))
