@@ -39,7 +39,7 @@ def test_kills_at_random_instants_lose_and_repeat_nothing(
             time.sleep(instants.uniform(0.0, 0.2))
         else:
             supervisor.wait_for_output(f"submitted {round_}")
-            time.sleep(instants.uniform(0.0, 1.4))
+            time.sleep(instants.uniform(0.0, 2.0))
         os.kill(pid, signal.SIGKILL)
     pid = _started(supervisor, N_KILLS + 1)
     wait_until((tmp_path / f"finished {N_KILLS + 1}").exists, 60, supervisor.output)
