@@ -6,6 +6,7 @@ do nothing.
 
 from __future__ import annotations
 
+from collections.abc import Callable
 from contextvars import ContextVar
 from typing import Any, Protocol
 
@@ -50,6 +51,7 @@ class Recorder(Protocol):
 
 
 recorder: ContextVar[Recorder | None] = ContextVar("noria_lineage_recorder", default=None)
+follower: ContextVar[Callable[[str, str], None] | None] = ContextVar("noria_lineage_follower", default=None)
 
 
 def record_input(ref: str, digest: str) -> None:
@@ -64,3 +66,13 @@ def record_output(ref: str, digest: str) -> None:
     active = recorder.get()
     if active is not None:
         active.record_output(ref, digest)
+
+
+def record_followed(name: str, ref: str) -> None:
+    """Tell that a name whose target moves (`dataset:digits`, its newest version) led to `ref` this time.
+
+    What was computed from it holds only as long as the name leads there.
+    """
+    follow = follower.get()
+    if follow is not None:
+        follow(name, ref)

@@ -1,0 +1,296 @@
+"""Write pipelines as plain functions: `@step` and `@pipeline`.
+
+::
+
+    @step
+    def load(path: Path) -> tuple[np.ndarray, np.ndarray]: ...
+
+    @step(retries=2)
+    def fit(x: np.ndarray, y: np.ndarray, c: float) -> LogisticRegression: ...
+
+    @pipeline
+    def train(path: Path, c: float = 1.0) -> LogisticRegression:
+        x, y = load(path)
+        return fit(x, y, c)
+
+Outside a running pipeline, and inside the body of another step, a step is just its function: calling it runs it and
+nothing is recorded. Inside the body of a running pipeline a call runs the step, or finds its result in the cache, and
+gives a handle (`noria.pipelines.outputs.Output`) to what it made. The graph is whatever the body did: conditions and
+loops are Python's own.
+
+Calling a pipeline runs its body as a plain function. `train.run(c=10.0)` runs it recorded in the current workspace.
+A pipeline called in the body of another is part of the same run.
+"""
+
+from __future__ import annotations
+
+import functools
+import inspect
+import typing
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager
+from contextvars import ContextVar
+from types import FunctionType
+from typing import TYPE_CHECKING, Any, Generic, ParamSpec, Protocol, TypeVar, cast, overload
+
+from noria.core.errors import Invalid
+from noria.pipelines.annotations import plain
+from noria.pipelines.parameters import Parameter, declared_parameters
+
+if TYPE_CHECKING:
+    from noria.pipelines.runner import PipelineResult
+
+P = ParamSpec("P")
+R = TypeVar("R")
+
+MOST_RETRIES = 100
+
+
+class NotAStep(Invalid):
+    """The decorated thing cannot be a step or a pipeline."""
+
+    code = "not_a_step"
+
+
+class PipelineCycle(Invalid):
+    """A pipeline calls itself, directly or through others."""
+
+    code = "pipeline_cycle"
+
+    def __init__(self, names: list[str]) -> None:
+        self.names = tuple(names)
+        path = " → ".join(f"`{name}`" for name in names)
+        super().__init__(
+            f"The pipeline `{names[-1]}` calls itself: {path}",
+            hint="A pipeline may call other pipelines, but no circle of them; use a loop in its body instead",
+            details={"cycle": names},
+        )
+
+
+class Executor(Protocol):
+    """What runs the steps that the body of a pipeline calls."""
+
+    def call(self, step: Step[..., Any], args: tuple[Any, ...], kwargs: dict[str, Any]) -> Any:
+        """Run a step, or find its result, and give handles to its outputs."""
+        ...
+
+
+_executor: ContextVar[Executor | None] = ContextVar("noria_executor", default=None)
+_open_pipelines: ContextVar[tuple[Pipeline[..., Any], ...]] = ContextVar("noria_open_pipelines", default=())
+
+
+@contextmanager
+def executing_with(executor: Executor | None) -> Iterator[None]:
+    """Send the step calls inside the block to `executor`; with None they are plain calls."""
+    token = _executor.set(executor)
+    try:
+        yield
+    finally:
+        _executor.reset(token)
+
+
+class Step(Generic[P, R]):
+    """A function whose result is stored, and found again while nothing it depends on changed.
+
+    Attributes
+    ----------
+    function
+        What it runs.
+    cache
+        False for a step that must run each time.
+    retries
+        How many more times a step that raised is tried.
+    """
+
+    def __init__(self, function: Callable[P, R], *, cache: bool = True, retries: int = 0) -> None:
+        self.function = _plain_function(function, "step")
+        self.cache = cache
+        self.retries = _checked_retries(self.name, retries)
+        functools.update_wrapper(self, function)
+
+    @property
+    def name(self) -> str:
+        """Name of the function."""
+        return self.function.__name__
+
+    @functools.cached_property
+    def signature(self) -> inspect.Signature:
+        """Parameters of the function."""
+        return inspect.signature(self.function)
+
+    @functools.cached_property
+    def returns(self) -> Any:
+        """What the function declares to return; `Any` when it says nothing or what cannot be resolved."""
+        try:
+            return plain(typing.get_type_hints(self.function).get("return", Any))
+        except (NameError, TypeError):
+            return Any  # names that only a type checker sees
+
+    @property
+    def output_names(self) -> tuple[str, ...] | None:
+        """Names of the outputs of a step that returns `tuple[A, B]` or a named tuple; None for a single output."""
+        declared = self.returns
+        if isinstance(declared, type) and issubclass(declared, tuple) and hasattr(declared, "_fields"):
+            return tuple(declared._fields)
+        items = typing.get_args(declared)
+        if typing.get_origin(declared) is not tuple or not items or Ellipsis in items:
+            return None
+        return tuple(str(index) for index in range(len(items)))
+
+    def __call__(self, *args: P.args, **kwargs: P.kwargs) -> R:
+        """Run the function, or inside a running pipeline give a handle to what it makes or made."""
+        executor = _executor.get()
+        made: Any = self.function(*args, **kwargs) if executor is None else executor.call(self, args, kwargs)
+        return cast("R", made)
+
+    def __repr__(self) -> str:
+        return f"<step {self.name}>"
+
+
+class Pipeline(Generic[P, R]):
+    """A function that calls steps, with typed parameters.
+
+    Attributes
+    ----------
+    function
+        Its body.
+    """
+
+    def __init__(self, function: Callable[P, R]) -> None:
+        self.function = _plain_function(function, "pipeline")
+        functools.update_wrapper(self, function)
+
+    @property
+    def name(self) -> str:
+        """Name of the function."""
+        return self.function.__name__
+
+    @property
+    def target(self) -> str:
+        """Name by which `noria run` finds it: `module:name`."""
+        return f"{self.function.__module__}:{self.function.__qualname__}"
+
+    @functools.cached_property
+    def parameters(self) -> dict[str, Parameter]:
+        """The parameters that it declares, by name."""
+        return declared_parameters(self.function)
+
+    def __call__(self, *args: P.args, **kwargs: P.kwargs) -> R:
+        """Run the body.
+
+        Raises
+        ------
+        PipelineCycle
+            If it is running already, further up.
+        """
+        around = _open_pipelines.get()
+        if self in around:
+            names = [pipeline.name for pipeline in around[around.index(self) :]]
+            raise PipelineCycle([*names, self.name])
+        token = _open_pipelines.set((*around, self))
+        try:
+            return cast("R", self.function(*args, **kwargs))
+        finally:
+            _open_pipelines.reset(token)
+
+    def run(self, **parameters: Any) -> PipelineResult:
+        """Run it recorded, in the current workspace.
+
+        Raises
+        ------
+        ParameterInvalid
+            If a parameter is unknown, missing or of a wrong type.
+        Failed
+            If a step or the body raised; the message names it and the line.
+        """
+        from noria.core.workspace import current_workspace
+        from noria.pipelines.runner import run_pipeline
+
+        return run_pipeline(current_workspace(), self, parameters)
+
+    def __repr__(self) -> str:
+        return f"<pipeline {self.name}>"
+
+
+@overload
+def step(function: Callable[P, R], /) -> Step[P, R]: ...
+
+
+@overload
+def step(*, cache: bool = True, retries: int = 0) -> Callable[[Callable[P, R]], Step[P, R]]: ...
+
+
+def step(
+    function: Callable[P, R] | None = None, /, *, cache: bool = True, retries: int = 0
+) -> Step[P, R] | Callable[[Callable[P, R]], Step[P, R]]:
+    """Make a function a step of pipelines.
+
+    Parameters
+    ----------
+    cache
+        False for a step that must run each time, since it acts on the outside world or draws its own randomness.
+    retries
+        How many more times a step that raised is tried, 0 to 100, with a pause that doubles from 0.5 s to 30 s.
+
+    Raises
+    ------
+    NotAStep
+        If it is not a named function that returns its result: a lambda, a generator, a coroutine, a class.
+
+    Examples
+    --------
+    >>> @step
+    ... def double(n: int) -> int:
+    ...     return 2 * n
+    >>> double(21)
+    42
+    """
+    if function is not None:
+        return Step(function, cache=cache, retries=retries)
+    return lambda decorated: Step(decorated, cache=cache, retries=retries)
+
+
+def pipeline(function: Callable[P, R]) -> Pipeline[P, R]:
+    """Make a function a pipeline.
+
+    Its parameters become options of `noria run` by their names, types and defaults.
+
+    Raises
+    ------
+    NotAStep
+        If it is not a named function that returns its result.
+    """
+    return Pipeline(function)
+
+
+def _plain_function(function: Callable[..., Any], role: str) -> FunctionType:
+    name = getattr(function, "__name__", repr(function))
+    if isinstance(function, (Step, Pipeline)):
+        raise NotAStep(f"`{function.name}` is a step or a pipeline already", hint=f"Remove one `@{role}`")
+    if not isinstance(function, FunctionType):
+        raise NotAStep(
+            f"`{name}` is {_kind_of(function)}, and only a function can be a {role}",
+            hint=f"Write a function that calls it, under `@{role}`",
+        )
+    if function.__name__ == "<lambda>":
+        raise NotAStep(f"A lambda cannot be a {role}, since it has no name", hint="Write it with `def`")
+    if function.__code__.co_flags & (inspect.CO_GENERATOR | inspect.CO_ASYNC_GENERATOR):
+        raise NotAStep(
+            f"`{name}` is a generator, and a {role} gives its result at once", hint="Return a list instead"
+        )
+    if function.__code__.co_flags & inspect.CO_COROUTINE:
+        raise NotAStep(f"`{name}` is a coroutine, and a {role} is called plainly", hint="Write it with `def`")
+    return function
+
+
+def _kind_of(thing: object) -> str:
+    return "a class" if isinstance(thing, type) else f"a `{type(thing).__name__}`"
+
+
+def _checked_retries(name: str, retries: int) -> int:
+    if type(retries) is not int or not 0 <= retries <= MOST_RETRIES:
+        raise Invalid(
+            f"`retries` of the step `{name}` is `{retries}`",
+            hint=f"Give a whole number from 0 to {MOST_RETRIES}",
+        )
+    return retries

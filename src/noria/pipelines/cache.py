@@ -1,0 +1,153 @@
+"""Find and keep results of steps.
+
+An entry belongs to who computed it, as the server established: nobody replaces another's. Entries whose outputs are
+plain data are reused by everybody in the project; one that runs code when it is read back, only by its writer.
+"""
+
+from __future__ import annotations
+
+from typing import Any
+
+import sqlalchemy as sa
+
+from noria.access.projects import project_pk
+from noria.core.context import Context
+from noria.core.errors import NoriaError, NotFound
+from noria.core.objects.references import add_reference, drop_owner
+from noria.core.objects.tree_references import add_tree_reference
+from noria.core.objects.trees import read_manifest
+from noria.data.service import Datasets
+from noria.pipelines.entities import CacheAnswer, CacheEntry, Followed, NewCacheEntry, StoredValue
+from noria.pipelines.tables import jobs, step_cache
+
+_WORKER = "worker:"
+
+_ENTRY = (
+    sa.select(
+        step_cache.c.key,
+        step_cache.c.writer,
+        step_cache.c.step,
+        step_cache.c.run_id,
+        step_cache.c.outputs,
+        step_cache.c.followed,
+        step_cache.c.files,
+        step_cache.c.inputs,
+        step_cache.c.made,
+        step_cache.c.logged,
+        step_cache.c.created_at,
+    )
+    .where(step_cache.c.project_pk == sa.bindparam("project_pk"))
+    .where(step_cache.c.key == sa.bindparam("key"))
+    .order_by((step_cache.c.writer == sa.bindparam("writer")).desc(), step_cache.c.pk)
+    .limit(20)
+)
+
+
+def find_entry(context: Context, project: str, key: str) -> CacheAnswer:
+    """Give the caller's own entry of a key, else another's that is plain data; checked."""
+    with context.database.read() as connection:
+        writer = writer_of(connection, context)
+        values = {"project_pk": project_pk(connection, project), "key": key, "writer": writer}
+        rows = connection.execute(_ENTRY, values).mappings().all()
+    reason = None
+    for entry in (CacheEntry(**row) for row in rows):
+        fault = _fault(context, project, entry, writer)
+        if fault is None:
+            return CacheAnswer(entry=entry)
+        reason = reason or fault
+    return CacheAnswer(reason=reason)
+
+
+def keep_entry(
+    connection: sa.Connection, context: Context, *, project: str, owner: int, run_id: str, new: NewCacheEntry
+) -> None:
+    """Keep a result for the caller, with references to its outputs. The caller's own older entry is replaced.
+
+    Raises
+    ------
+    ObjectNotInProject
+        If an output was not uploaded to this project.
+    """
+    writer = writer_of(connection, context)
+    values: dict[str, Any] = {
+        "step": new.step,
+        "run_id": run_id,
+        "outputs": new.outputs,
+        "followed": new.followed,
+        "files": new.files,
+        "inputs": new.inputs,
+        "made": new.made,
+        "logged": new.logged,
+        "created_at": context.clock.now(),
+    }
+    insert = context.database.insert(step_cache).values(
+        project_pk=owner, key=new.key, writer=writer, **values
+    )
+    connection.execute(
+        insert.on_conflict_do_update(index_elements=["project_pk", "key", "writer"], set_=values)
+    )
+    holder = f"step:{project}:{writer}:{new.key}"
+    drop_owner(connection, holder)
+    for output in new.outputs:
+        refer_to(connection, context, project, output, holder)
+
+
+def refer_to(
+    connection: sa.Connection, context: Context, project: str, stored: StoredValue, owner: str
+) -> None:
+    """Keep a stored value for an owner, with all files of a tree.
+
+    Raises
+    ------
+    ObjectNotInProject
+        If it was not uploaded to this project.
+    """
+    clock = context.clock
+    if stored.is_tree:
+        add_tree_reference(
+            connection, clock, context.objects, project=project, digest=stored.digest, owner=owner
+        )
+    else:
+        add_reference(connection, clock, project=project, digest=stored.digest, owner=owner)
+
+
+def writer_of(connection: sa.Connection, context: Context) -> str:
+    """Give the name that results belong to: the caller's, or for a job's process that of who submitted the job."""
+    name = context.principal.name
+    if not name.startswith(_WORKER):
+        return name
+    query = sa.select(jobs.c.submitted_by).where(jobs.c.id == name.removeprefix(_WORKER))
+    return str(connection.execute(query).scalar_one_or_none() or name)
+
+
+def _fault(context: Context, project: str, entry: CacheEntry, writer: str) -> str | None:
+    if entry.writer != writer and not all(output.portable for output in entry.outputs):
+        return f"only `{entry.writer}`, who computed it, may read it back, since that runs code"
+    for output in entry.outputs:
+        if not _is_sound(context, output):
+            return f"its output of run {entry.run_id} is gone or damaged"
+    for followed in entry.followed:
+        now = _target(context, project, followed)
+        if now != followed.ref:
+            return f"`{followed.name}` was `{followed.ref}`, is `{now}`"
+    return None
+
+
+def _is_sound(context: Context, output: StoredValue) -> bool:
+    digests = [output.digest]
+    if output.is_tree:
+        try:
+            digests += read_manifest(context.objects, output.digest).digests()
+        except NoriaError:
+            return False
+    return next(iter(context.objects.verify(digests)), None) is None
+
+
+def _target(context: Context, project: str, followed: Followed) -> str | None:
+    kind, _, name = followed.name.partition(":")
+    if kind != "dataset":
+        return None  # no other kind of name can be followed from here; its steps run each time
+    try:
+        return f"dataset:{context.service(Datasets).resolve(project, name).ref}"
+    except NotFound:
+        return None

@@ -1,0 +1,148 @@
+"""Where code comes from: this project, an installed distribution, or Python itself."""
+
+from __future__ import annotations
+
+import functools
+import importlib.metadata
+import os
+import sys
+import sysconfig
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Literal
+
+INSTALLED = ("site-packages", "dist-packages")
+
+Kind = Literal["project", "distribution", "python"]
+
+
+@dataclass(frozen=True, slots=True)
+class Origin:
+    """Where a module comes from.
+
+    Attributes
+    ----------
+    name
+        Path of a project's file relative to the root (or the module's name when it lies elsewhere), name of a
+        distribution, or "python".
+    """
+
+    kind: Kind
+    name: str
+
+
+@dataclass(frozen=True, slots=True)
+class Home:
+    """The project that a step belongs to.
+
+    Attributes
+    ----------
+    tree
+        Folder whose code is the project's.
+    packaged
+        True for a step that a package brings along: the project is the folder of its module.
+    """
+
+    tree: Path
+    packaged: bool = False
+
+    def origin(self, module: str, filename: str | None) -> Origin:
+        """Tell where a module's code comes from.
+
+        Code outside of the project, of Python's library and of installed packages (an editable installation, a folder
+        on `PYTHONPATH`) has no version to go by and counts as the project's.
+        """
+        return _origin(self, module, filename)
+
+
+def home_of(module: str, filename: str, root: Path) -> Home:
+    """Find the project of a step.
+
+    Parameters
+    ----------
+    module, filename
+        Where the step is defined.
+    root
+        Root of the project that is worked in. A step of an installed package does not lie in it: its project is the
+        folder of its module.
+    """
+    own, root = Path(os.path.realpath(filename)).parent, Path(os.path.realpath(root))
+    packaged = _top(module) == "noria" or not own.is_relative_to(root) or _is_installed(own)
+    return Home(own if packaged else root, packaged)
+
+
+@functools.lru_cache(maxsize=4096)
+def _origin(home: Home, module: str, filename: str | None) -> Origin:
+    if filename is None or filename.startswith("<frozen"):
+        return Origin("python", "python") if _is_python(_top(module)) else Origin("project", module)
+    path = Path(os.path.realpath(filename))
+    inside = path.is_relative_to(home.tree) and _is_installed(path) == _is_installed(home.tree)
+    if inside and (home.packaged or _top(module) != "noria"):
+        return Origin("project", path.relative_to(home.tree).as_posix())
+    if _is_installed(path) or _top(module) == "noria":
+        return Origin("distribution", _top(module))
+    if any(path.is_relative_to(folder) for folder in _library()):
+        return Origin("python", "python")
+    return Origin("project", module)
+
+
+def _is_installed(path: Path) -> bool:
+    return not set(path.parts).isdisjoint(INSTALLED)
+
+
+def _top(module: str) -> str:
+    return module.partition(".")[0]
+
+
+@functools.cache
+def _library() -> tuple[Path, ...]:
+    return tuple({Path(os.path.realpath(sysconfig.get_path(name))) for name in ("stdlib", "platstdlib")})
+
+
+def _is_python(top: str) -> bool:
+    return top in sys.stdlib_module_names or top in sys.builtin_module_names
+
+
+@functools.cache
+def version_of(top: str) -> str:
+    """Give `name version` of the distribution that a top-level package comes with.
+
+    The distribution of the same name is looked up first, since listing what every distribution contains takes a
+    tenth of a second.
+    """
+    try:
+        return f"{top} {importlib.metadata.version(top)}"
+    except importlib.metadata.PackageNotFoundError:
+        pass
+    named = sorted(set(_packages().get(top, ())))
+    found = [f"{name} {importlib.metadata.version(name)}" for name in named]
+    return ", ".join(found) or f"{top} of unknown version"
+
+
+@functools.cache
+def _packages() -> dict[str, list[str]]:
+    return dict(importlib.metadata.packages_distributions())
+
+
+def installed_distributions() -> dict[str, str]:
+    """List the names and versions of everything that can be imported, read from the names of metadata folders."""
+    found: dict[str, str] = {}
+    for entry in sys.path:
+        for name in _names_in(entry or "."):
+            stem, _, suffix = name.rpartition(".")
+            if suffix in ("dist-info", "egg-info") and "-" in stem:
+                distribution, version = stem.split("-", 2)[:2]
+                found.setdefault(distribution, version)
+    return dict(sorted(found.items()))
+
+
+def _names_in(folder: str) -> list[str]:
+    try:
+        return os.listdir(folder)  # noqa: PTH208 - names are enough, and there are hundreds
+    except OSError:
+        return []
+
+
+def python_version() -> str:
+    """Give the minor version of Python that runs: `3.11`."""
+    return f"{sys.version_info.major}.{sys.version_info.minor}"

@@ -1,0 +1,345 @@
+"""What pipelines keep: stored values, cache keys with their parts, steps of a run, runs."""
+
+from __future__ import annotations
+
+import enum
+from datetime import datetime
+
+import msgspec
+
+from noria.core.errors import ErrorBody
+from noria.tracking.entities import Link, Run, RunSource, RunStatus
+
+TREE_CODECS = frozenset({"tree", "file", "folder"})
+"""Codecs whose stored form is a tree of files, named by the digest of its manifest."""
+
+
+class StoredValue(msgspec.Struct, frozen=True, kw_only=True):
+    """A step's output in the object store.
+
+    Attributes
+    ----------
+    codec
+        What turns its bytes back into the value.
+    digest
+        Of the object, or of the manifest when the value is a tree of files.
+    size_bytes
+        Of all its bytes.
+    portable
+        False when reading it back can run code: it is then reused only by the principal who wrote it.
+    code
+        `module:name` of the functions and classes outside of distributions that it refers to: their code belongs to
+        the value.
+    """
+
+    codec: str
+    digest: str
+    size_bytes: int
+    portable: bool = True
+    code: list[str] = []
+
+    @property
+    def is_tree(self) -> bool:
+        """Whether the digest is that of a manifest."""
+        return self.codec in TREE_CODECS
+
+
+class KeyPart(msgspec.Struct, frozen=True, kw_only=True):
+    """A value that a key depends on.
+
+    Attributes
+    ----------
+    digest
+        Of its content.
+    text
+        Short form for messages.
+    """
+
+    digest: str
+    text: str
+
+
+class KeyParts(msgspec.Struct, frozen=True, kw_only=True):
+    """What a call of a step depends on.
+
+    Attributes
+    ----------
+    step
+        `pipeline.py:fit`.
+    python
+        Minor version.
+    code
+        Function or class of the project → digest of its syntax tree.
+    constants
+        Module variables, defaults and closed-over variables.
+    parameters
+        Arguments that are plain values.
+    inputs
+        Arguments that are outputs of other steps, or paths.
+    distributions
+        Top-level package → name and version.
+    tree
+        Digest of the whole project, for a step that hides what it reaches.
+    dynamic
+        What hides it.
+    refused
+        What has no fingerprint, in words; there is no key then.
+    """
+
+    step: str
+    python: str
+    code: dict[str, str] = {}
+    constants: dict[str, KeyPart] = {}
+    parameters: dict[str, KeyPart] = {}
+    inputs: dict[str, KeyPart] = {}
+    distributions: dict[str, str] = {}
+    tree: str | None = None
+    dynamic: list[str] = []
+    refused: list[str] = []
+
+
+class Followed(msgspec.Struct, frozen=True, kw_only=True):
+    """A name whose target moves, and where it led: `dataset:digits` → `dataset:digits@2`."""
+
+    name: str
+    ref: str
+
+
+class ReadFile(msgspec.Struct, frozen=True, kw_only=True):
+    """A file that a step opened though it is not among its arguments.
+
+    Attributes
+    ----------
+    path
+        Relative to the project's root where it lies in it, else absolute.
+    digest
+        Of its content, 64 hex digits.
+    """
+
+    path: str
+    digest: str
+
+
+class Logged(msgspec.Struct, frozen=True, kw_only=True):
+    """What a step logged to its run; a reused step logs it again.
+
+    Attributes
+    ----------
+    metrics
+        Key, value (as text, since JSON has no NaN) and step of each point, in their order.
+    """
+
+    metrics: list[tuple[str, str, int]] = []
+    params: dict[str, str] = {}
+    tags: dict[str, str | None] = {}
+
+
+class NewCacheEntry(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fields=True):
+    """What a finished step leaves to be reused.
+
+    Attributes
+    ----------
+    followed, files
+        What it read beside its arguments; it is reused only while these are as they were.
+    inputs, made
+        Lineage that it recorded: references and digests.
+    """
+
+    key: str
+    step: str
+    outputs: list[StoredValue]
+    followed: list[Followed] = []
+    files: list[ReadFile] = []
+    inputs: list[Link] = []
+    made: list[Link] = []
+    logged: Logged = Logged()
+
+
+class CacheEntry(msgspec.Struct, frozen=True, kw_only=True):
+    """A result that can be reused.
+
+    Attributes
+    ----------
+    writer
+        Who computed it, as the server established.
+    run_id
+        The run in which it was computed.
+    """
+
+    key: str
+    writer: str
+    step: str
+    run_id: str
+    outputs: list[StoredValue]
+    followed: list[Followed] = []
+    files: list[ReadFile] = []
+    inputs: list[Link] = []
+    made: list[Link] = []
+    logged: Logged = Logged()
+    created_at: datetime
+
+
+class CacheAnswer(msgspec.Struct, frozen=True, kw_only=True):
+    """An entry, or why there is none to reuse.
+
+    Attributes
+    ----------
+    reason
+        None when nothing was ever stored under the key.
+    """
+
+    entry: CacheEntry | None = None
+    reason: str | None = None
+
+
+class StepStatus(enum.StrEnum):
+    """How a step of a run ended."""
+
+    FINISHED = "finished"
+    FAILED = "failed"
+    REUSED = "reused"
+
+
+class StepReport(msgspec.Struct, frozen=True, kw_only=True):
+    """A step of a run.
+
+    Attributes
+    ----------
+    position
+        Place in the run, from 0.
+    occurrence
+        How many calls of the same step came before it in the run.
+    reason
+        Why it ran, or why it did not need to.
+    key
+        None when it depends on something that has no fingerprint.
+    error
+        What it raised, with the place in the user's code.
+    """
+
+    step: str
+    name: str
+    position: int
+    occurrence: int = 0
+    status: StepStatus
+    reason: str
+    key: str | None = None
+    attempts: int = 1
+    started_at: datetime
+    duration_s: float
+    outputs: list[StoredValue] = []
+    error: ErrorBody | None = None
+
+
+class NewStep(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fields=True):
+    """A step that ended.
+
+    Attributes
+    ----------
+    parts
+        What its key was made of, for telling the next run what differs.
+    entry
+        What it leaves to be reused.
+    """
+
+    report: StepReport
+    parts: KeyParts | None = None
+    entry: NewCacheEntry | None = None
+
+
+class EarlierStep(msgspec.Struct, frozen=True, kw_only=True):
+    """What a step's key was made of when it last ran in the same pipeline."""
+
+    step: str
+    occurrence: int
+    run_id: str
+    parts: KeyParts
+
+
+class NewPipelineRun(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fields=True):
+    """A run of a pipeline to start.
+
+    Attributes
+    ----------
+    run_id
+        Made by the caller.
+    pipeline
+        `module:name`.
+    snapshot
+        Digest of the project's code.
+    environment
+        Digest of the list of Python and distributions.
+    """
+
+    run_id: str
+    name: str
+    pipeline: str
+    params: dict[str, str] = {}
+    tags: dict[str, str] = {}
+    source: RunSource | None = None
+    author: str | None = None
+    parent: str | None = None
+    snapshot: str | None = None
+    environment: str | None = None
+
+
+class StartedRun(msgspec.Struct, frozen=True, kw_only=True):
+    """A run of a pipeline that begins, and what its steps were made of last time."""
+
+    run: Run
+    earlier: list[EarlierStep]
+
+
+class PipelineEnd(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fields=True):
+    """How a run of a pipeline ended.
+
+    Attributes
+    ----------
+    outputs
+        What the pipeline returned, by name.
+    error
+        What it raised.
+    """
+
+    status: RunStatus
+    outputs: dict[str, StoredValue] = {}
+    error: ErrorBody | None = None
+
+
+class PipelineRun(msgspec.Struct, frozen=True, kw_only=True):
+    """A run of a pipeline.
+
+    Attributes
+    ----------
+    run_id
+        Of the tracked run, which has its params, metrics and lineage.
+    n_steps, n_reused, n_failed
+        Steps so far.
+    """
+
+    run_id: str
+    pipeline: str
+    status: RunStatus
+    started_at: datetime
+    ended_at: datetime | None = None
+    n_steps: int
+    n_reused: int
+    n_failed: int
+    snapshot: str | None = None
+    environment: str | None = None
+    outputs: dict[str, StoredValue] = {}
+    error: ErrorBody | None = None
+
+
+class PipelineRunPage(msgspec.Struct, frozen=True, kw_only=True):
+    """Runs of pipelines, newest first; `next` continues after them, or is None at the end."""
+
+    items: list[PipelineRun]
+    next: str | None
+
+
+class StepPage(msgspec.Struct, frozen=True, kw_only=True):
+    """Steps of a run in their order; `next` continues after them, or is None at the end."""
+
+    items: list[StepReport]
+    next: int | None

@@ -1,0 +1,188 @@
+"""The handle that stands for what a step made, inside the body of a running pipeline.
+
+A handle is passed on to other steps by digest and loads its value only when the body itself looks at it: in a
+condition, an operator, a loop, an index or an attribute. Plain Python control flow therefore works on handles as it
+does on values::
+
+    accuracy = evaluate(model, x, y)
+    if accuracy > 0.9:          # loaded here
+        publish(model)          # passed on by digest, never loaded
+"""
+
+from __future__ import annotations
+
+import operator
+from collections.abc import Callable, Iterator
+from typing import TYPE_CHECKING, Any, SupportsIndex
+
+if TYPE_CHECKING:
+    from noria.pipelines.entities import StoredValue
+
+_UNARY = ("__neg__", "__pos__", "__abs__", "__invert__")
+_BINARY = (
+    "add",
+    "sub",
+    "mul",
+    "matmul",
+    "truediv",
+    "floordiv",
+    "mod",
+    "pow",
+    "and",
+    "or",
+    "xor",
+    "lshift",
+    "rshift",
+)
+_COMPARISONS = ("__lt__", "__le__", "__gt__", "__ge__")
+
+
+class Output:
+    """A step's output: stored, and loaded when looked at.
+
+    Parameters
+    ----------
+    stored
+        Where its bytes are.
+    load
+        Makes the value of these bytes.
+    """
+
+    __slots__ = ("_load", "_loaded", "_stored", "_value")
+
+    def __init__(self, stored: StoredValue, load: Callable[[StoredValue], Any]) -> None:
+        self._stored = stored
+        self._load = load
+        self._loaded = False
+        self._value: Any = None
+
+    @property
+    def digest(self) -> str:
+        """Digest of its stored form."""
+        return self._stored.digest
+
+    @property
+    def stored(self) -> StoredValue:
+        """Where its bytes are."""
+        return self._stored
+
+    @property
+    def value(self) -> Any:
+        """The value itself, loaded at the first look."""
+        if not self._loaded:
+            self._value = self._load(self._stored)
+            self._loaded = True
+        return self._value
+
+    def __repr__(self) -> str:
+        return (
+            f"Output({self._value!r})"
+            if self._loaded
+            else f"Output({self._stored.codec}, {self.digest[:19]}…)"
+        )
+
+    def __getattr__(self, name: str) -> Any:
+        # The machinery of Python looks for optional protocols by private names; a handle has none of them.
+        if name.startswith("__") and name.endswith("__"):
+            raise AttributeError(name)
+        return getattr(self.value, name)
+
+    def __str__(self) -> str:
+        return f"{self.value}"
+
+    def __format__(self, spec: str) -> str:
+        return format(self.value, spec)
+
+    def __bool__(self) -> bool:
+        return bool(self.value)
+
+    def __eq__(self, other: object) -> bool:
+        return bool(self.value == settle(other))
+
+    def __hash__(self) -> int:
+        return hash(self.value)
+
+    def __len__(self) -> int:
+        return len(self.value)
+
+    def __iter__(self) -> Iterator[Any]:
+        return iter(self.value)
+
+    def __contains__(self, item: object) -> bool:
+        return item in self.value
+
+    def __getitem__(self, key: Any) -> Any:
+        return self.value[settle(key)]
+
+    def __call__(self, *args: Any, **kwargs: Any) -> Any:
+        """Call the value."""
+        return self.value(*args, **kwargs)
+
+    def __int__(self) -> int:
+        return int(self.value)
+
+    def __float__(self) -> float:
+        return float(self.value)
+
+    def __index__(self) -> int:
+        return operator.index(self.value)
+
+    def __round__(self, n_digits: SupportsIndex | None = None) -> Any:
+        return round(self.value) if n_digits is None else round(self.value, n_digits)
+
+    def __array__(self, dtype: Any = None, copy: bool | None = None) -> Any:
+        import numpy as np
+
+        return np.array(self.value, dtype=dtype) if copy else np.asarray(self.value, dtype=dtype)
+
+
+def settle(value: Any) -> Any:
+    """Give the value behind a handle, or what was given when it is none."""
+    return value.value if type(value) is Output else value
+
+
+def holds_output(value: Any) -> bool:
+    """Tell whether a value is a handle, or a list, tuple or dict with one inside."""
+    kind = type(value)
+    if kind is Output:
+        return True
+    if kind is dict:
+        return any(map(holds_output, value.values()))
+    return (kind is list or isinstance(value, tuple)) and any(map(holds_output, value))
+
+
+def map_outputs(value: Any, change: Callable[[Output], Any]) -> Any:
+    """Rebuild a value with every handle in it changed; lists, tuples and dicts are looked into."""
+    kind = type(value)
+    if kind is Output:
+        return change(value)
+    if not holds_output(value):
+        return value
+    if kind is dict:
+        return {key: map_outputs(item, change) for key, item in value.items()}
+    items = [map_outputs(item, change) for item in value]
+    if kind is list:
+        return items
+    return kind(*items) if hasattr(kind, "_fields") else kind(items)
+
+
+def _forwarded(apply: Callable[..., Any]) -> Callable[..., Any]:
+    def forward(self: Output, *others: Any) -> Any:
+        return apply(self.value, *map(settle, others))
+
+    return forward
+
+
+def _reflected(apply: Callable[[Any, Any], Any]) -> Callable[..., Any]:
+    def forward(self: Output, other: Any) -> Any:
+        return apply(settle(other), self.value)
+
+    return forward
+
+
+for _name in (*_UNARY, *_COMPARISONS):
+    setattr(Output, _name, _forwarded(getattr(operator, _name)))
+for _name in _BINARY:
+    _apply = getattr(operator, f"{_name}_" if _name in ("and", "or") else _name)
+    setattr(Output, f"__{_name}__", _forwarded(_apply))
+    setattr(Output, f"__r{_name}__", _reflected(_apply))

@@ -1,0 +1,258 @@
+"""Runs of pipelines and their steps, as rows; and how a run whose process died is noticed.
+
+A running pipeline holds a lease of `LEASE_S` seconds that its process renews every `BEAT_S`. A run whose lease is over
+was killed: the next run, the next listing and the control loop mark it so.
+"""
+
+from __future__ import annotations
+
+from datetime import datetime, timedelta
+from typing import Any
+
+import sqlalchemy as sa
+
+from noria.core.context import Context
+from noria.core.errors import ErrorBody, NotFound
+from noria.core.events.log import EventType, append
+from noria.core.permissions import Principal, Role
+from noria.pipelines.entities import (
+    EarlierStep,
+    KeyParts,
+    PipelineRun,
+    StepReport,
+    StepStatus,
+)
+from noria.pipelines.events import PIPELINE_FINISHED
+from noria.pipelines.tables import latest_steps, pipeline_runs, step_runs
+from noria.tracking.entities import RunEnd, RunStatus
+from noria.tracking.lifecycle import RunStatusConflict
+from noria.tracking.service import Runs
+from noria.tracking.tables import runs
+
+LEASE_S = 15.0
+BEAT_S = 4.0
+MOST_EARLIER_STEPS = 10_000
+
+SYSTEM = Principal(name="noria", role=Role.ADMIN, holds_key=True)
+_REAPED_AT_ONCE = 100
+
+_SELECT_RUN = sa.select(
+    pipeline_runs.c.run_id,
+    pipeline_runs.c.pipeline,
+    pipeline_runs.c.snapshot,
+    pipeline_runs.c.environment,
+    pipeline_runs.c.outputs,
+    pipeline_runs.c.error,
+    pipeline_runs.c.n_steps,
+    pipeline_runs.c.n_reused,
+    pipeline_runs.c.n_failed,
+    runs.c.status,
+    runs.c.started_at,
+    runs.c.ended_at,
+).join(runs, runs.c.id == pipeline_runs.c.run_id)
+
+
+class PipelineRunNotFound(NotFound):
+    """No run of a pipeline has this id."""
+
+    code = "pipeline_run_not_found"
+
+    def __init__(self, project: str, run_id: str) -> None:
+        super().__init__(
+            f"The project `{project}` has no run `{run_id}` of a pipeline",
+            hint="See `noria pipelines list`",
+            details={"project": project, "run_id": run_id},
+        )
+
+
+def select_runs(owner: int) -> sa.Select[Any]:
+    """Give the query of a project's runs."""
+    return _SELECT_RUN.where(pipeline_runs.c.project_pk == owner)
+
+
+def load_run(connection: sa.Connection, owner: int, project: str, run_id: str) -> PipelineRun:
+    """Read one run.
+
+    Raises
+    ------
+    PipelineRunNotFound
+        If there is none of this id in the project.
+    """
+    query = select_runs(owner).where(pipeline_runs.c.run_id == run_id)
+    row = connection.execute(query).mappings().one_or_none()
+    if row is None:
+        raise PipelineRunNotFound(project, run_id)
+    return to_run(row)
+
+
+def to_run(row: Any) -> PipelineRun:
+    """Make a run of its row."""
+    return PipelineRun(**{**row, "status": RunStatus(row["status"])})
+
+
+def run_key(connection: sa.Connection, owner: int, project: str, run_id: str) -> tuple[int, str]:
+    """Give the integer key of a run and the pipeline that it runs."""
+    query = (
+        sa.select(pipeline_runs.c.pk, pipeline_runs.c.pipeline)
+        .where(pipeline_runs.c.run_id == run_id)
+        .where(pipeline_runs.c.project_pk == owner)
+    )
+    row = connection.execute(query).one_or_none()
+    if row is None:
+        raise PipelineRunNotFound(project, run_id)
+    return int(row[0]), str(row[1])
+
+
+def insert_step(connection: sa.Connection, context: Context, run: int, report: StepReport) -> bool:
+    """Keep a step's report; False when it was kept before (a repeated request)."""
+    values: dict[str, Any] = {
+        "run_pk": run,
+        "position": report.position,
+        "step": report.step,
+        "name": report.name,
+        "occurrence": report.occurrence,
+        "status": str(report.status),
+        "reason": report.reason,
+        "key": report.key,
+        "attempts": report.attempts,
+        "started_at": report.started_at,
+        "duration_us": round(report.duration_s * 1e6),
+        "outputs": report.outputs,
+        "error": report.error,
+    }
+    insert = context.database.insert(step_runs).values(**values).on_conflict_do_nothing()
+    if connection.execute(insert).rowcount != 1:
+        return False
+    connection.execute(
+        sa.update(pipeline_runs)
+        .where(pipeline_runs.c.pk == run)
+        .values(
+            n_steps=pipeline_runs.c.n_steps + 1,
+            n_reused=pipeline_runs.c.n_reused + (report.status is StepStatus.REUSED),
+            n_failed=pipeline_runs.c.n_failed + (report.status is StepStatus.FAILED),
+        )
+    )
+    return True
+
+
+def to_report(row: Any) -> StepReport:
+    """Make a step's report of its row."""
+    values = {**row, "status": StepStatus(row["status"]), "duration_s": row["duration_us"] / 1e6}
+    del values["duration_us"]
+    return StepReport(**values)
+
+
+def keep_parts(
+    connection: sa.Connection,
+    context: Context,
+    *,
+    owner: int,
+    pipeline: str,
+    run_id: str,
+    report: StepReport,
+    parts: KeyParts,
+) -> None:
+    """Remember what a step's key was made of, in place of what it was made of before."""
+    values = {"run_id": run_id, "parts": parts}
+    place = {
+        "project_pk": owner,
+        "pipeline": pipeline,
+        "step": report.step,
+        "occurrence": report.occurrence,
+    }
+    insert = context.database.insert(latest_steps).values(**place, **values)
+    connection.execute(insert.on_conflict_do_update(index_elements=list(place), set_=values))
+
+
+def earlier_steps(connection: sa.Connection, owner: int, pipeline: str) -> list[EarlierStep]:
+    """Give what the steps of a pipeline were made of when they last ran."""
+    query = (
+        sa.select(latest_steps.c.step, latest_steps.c.occurrence, latest_steps.c.run_id, latest_steps.c.parts)
+        .where(latest_steps.c.project_pk == owner)
+        .where(latest_steps.c.pipeline == pipeline)
+        .limit(MOST_EARLIER_STEPS)
+    )
+    return [EarlierStep(**row) for row in connection.execute(query).mappings()]
+
+
+def lease_from(now: datetime) -> datetime:
+    """Give the end of a lease that begins now."""
+    return now + timedelta(seconds=LEASE_S)
+
+
+def mark_killed(context: Context) -> int:
+    """Mark the runs whose lease is over as killed, and count them. Safe to call from anywhere, twice."""
+    acting = context.acting_as(SYSTEM)
+    now = context.clock.now()
+    with context.database.read() as connection:
+        over = connection.execute(
+            sa.select(pipeline_runs.c.run_id, pipeline_runs.c.pipeline, pipeline_runs.c.lease_until)
+            .where(pipeline_runs.c.lease_until < now)
+            .limit(_REAPED_AT_ONCE)
+        ).all()
+    return sum(_mark_killed(acting, run_id, pipeline, lease) for run_id, pipeline, lease in over)
+
+
+def _mark_killed(context: Context, run_id: str, pipeline: str, lease: datetime) -> bool:
+    with context.database.write() as connection:
+        # The process may have renewed its lease since we looked.
+        freed = connection.execute(
+            sa.update(pipeline_runs)
+            .where(pipeline_runs.c.run_id == run_id)
+            .where(pipeline_runs.c.lease_until == lease)
+            .values(lease_until=None, error=_KILLED)
+        )
+        project = _project_of(connection, run_id)
+    if freed.rowcount != 1 or project is None:
+        return False
+    try:
+        context.service(Runs).finish(project, run_id, RunEnd(status=RunStatus.KILLED))
+    except RunStatusConflict:
+        return False  # it had ended, and only its last word was missing
+    with context.database.write() as connection:
+        append_event(
+            connection,
+            context,
+            PIPELINE_FINISHED,
+            project=project,
+            run_id=run_id,
+            payload={"pipeline": pipeline, "status": str(RunStatus.KILLED)},
+        )
+    return True
+
+
+_KILLED = ErrorBody(
+    code="killed",
+    message="The process of this run ended without a word",
+    hint="Run the pipeline again: the steps that had finished are reused",
+)
+
+
+def _project_of(connection: sa.Connection, run_id: str) -> str | None:
+    from noria.access.tables import projects
+
+    query = (
+        sa.select(projects.c.name).join(runs, runs.c.project_pk == projects.c.pk).where(runs.c.id == run_id)
+    )
+    return connection.execute(query).scalar_one_or_none()
+
+
+def append_event(
+    connection: sa.Connection,
+    context: Context,
+    kind: EventType,
+    *,
+    project: str,
+    run_id: str,
+    payload: dict[str, Any],
+) -> None:
+    """Append an event of a run."""
+    append(
+        connection,
+        context.clock,
+        actor=context.principal.name,
+        type=kind,
+        subject=f"run:{run_id}",
+        project=project,
+        payload=payload,
+    )

@@ -1,0 +1,241 @@
+"""Operations on the step cache, on runs of pipelines, and on jobs."""
+
+from __future__ import annotations
+
+from typing import Any
+
+import sqlalchemy as sa
+
+from noria.access.projects import project_pk
+from noria.core.errors import Invalid
+from noria.core.objects.references import add_reference
+from noria.core.operations import Service, operation
+from noria.pipelines.cache import find_entry, keep_entry, refer_to
+from noria.pipelines.entities import (
+    CacheAnswer,
+    NewPipelineRun,
+    NewStep,
+    PipelineEnd,
+    PipelineRun,
+    PipelineRunPage,
+    StartedRun,
+    StepPage,
+)
+from noria.pipelines.events import PIPELINE_FINISHED, PIPELINE_STARTED, STEP_FINISHED
+from noria.pipelines.jobs import Jobs
+from noria.pipelines.permissions import READ_PIPELINES, WRITE_PIPELINES
+from noria.pipelines.run_records import (
+    append_event,
+    earlier_steps,
+    insert_step,
+    keep_parts,
+    lease_from,
+    load_run,
+    mark_killed,
+    run_key,
+    select_runs,
+    to_report,
+    to_run,
+)
+from noria.pipelines.tables import pipeline_runs, step_runs
+from noria.tracking.entities import NewRun, RunStatus
+from noria.tracking.service import Runs
+
+__all__ = ["Jobs", "PipelineRuns", "StepCache"]
+
+MAX_PAGE = 1000
+
+
+class StepCache(Service):
+    """Results of steps, by what they depend on."""
+
+    @operation("GET", "/projects/{project}/step-cache/{key}", needs=READ_PIPELINES)
+    def lookup(self, project: str, key: str) -> CacheAnswer:
+        """Find a result to reuse: it exists, its outputs verify, and what it followed leads where it led."""
+        return find_entry(self.context, project, key)
+
+
+class PipelineRuns(Service):
+    """Runs of pipelines and their steps."""
+
+    @operation("POST", "/projects/{project}/pipeline-runs", needs=WRITE_PIPELINES)
+    def start(self, project: str, new: NewPipelineRun) -> StartedRun:
+        """Start a run, tracked in the experiment of the pipeline's name."""
+        mark_killed(self.context)
+        with self.context.database.write() as connection:
+            owner = project_pk(connection, project)
+            self._insert(connection, project, owner, new)
+            earlier = earlier_steps(connection, owner, new.pipeline)
+        run = NewRun(
+            id=new.run_id,
+            experiment=new.name,
+            parent=new.parent,
+            params=new.params,
+            tags={"noria.pipeline": new.pipeline, **new.tags},
+            source=new.source,
+            author=new.author,
+        )
+        return StartedRun(run=self.sibling(Runs).create(project, run), earlier=earlier)
+
+    @operation("POST", "/projects/{project}/pipeline-runs/{run_id}/beat", needs=WRITE_PIPELINES, status=204)
+    def beat(self, project: str, run_id: str) -> None:
+        """Renew the lease of a run; one that was taken for dead meanwhile goes on."""
+        with self.context.database.write() as connection:
+            owner = project_pk(connection, project)
+            found = load_run(connection, owner, project, run_id)
+            if found.status not in (RunStatus.RUNNING, RunStatus.KILLED):
+                return
+            connection.execute(
+                sa.update(pipeline_runs)
+                .where(pipeline_runs.c.run_id == run_id)
+                .values(lease_until=lease_from(self.context.clock.now()), error=None)
+            )
+        if found.status is RunStatus.KILLED:
+            self.sibling(Runs).resume(project, run_id)
+
+    @operation("POST", "/projects/{project}/pipeline-runs/{run_id}/steps", needs=WRITE_PIPELINES, status=204)
+    def step(self, project: str, run_id: str, new: NewStep) -> None:
+        """Record a step that ended, and keep its result to be reused."""
+        report = new.report
+        if new.entry is not None and new.entry.key != report.key:
+            raise Invalid(f"The entry has the key `{new.entry.key}`, the step `{report.key}`")
+        with self.context.database.write() as connection:
+            owner = project_pk(connection, project)
+            key, pipeline = run_key(connection, owner, project, run_id)
+            if not insert_step(connection, self.context, key, report):
+                return
+            if new.parts is not None:
+                keep_parts(
+                    connection,
+                    self.context,
+                    owner=owner,
+                    pipeline=pipeline,
+                    run_id=run_id,
+                    report=report,
+                    parts=new.parts,
+                )
+            if new.entry is not None:
+                keep_entry(
+                    connection, self.context, project=project, owner=owner, run_id=run_id, new=new.entry
+                )
+            payload = {"step": report.step, "status": str(report.status), "key": report.key}
+            append_event(
+                connection, self.context, STEP_FINISHED, project=project, run_id=run_id, payload=payload
+            )
+
+    @operation("POST", "/projects/{project}/pipeline-runs/{run_id}/finish", needs=WRITE_PIPELINES, status=200)
+    def finish(self, project: str, run_id: str, end: PipelineEnd) -> PipelineRun:
+        """Record what a run returned or raised. The tracked run has ended before."""
+        with self.context.database.write() as connection:
+            owner = project_pk(connection, project)
+            key, pipeline = run_key(connection, owner, project, run_id)
+            connection.execute(
+                sa.update(pipeline_runs)
+                .where(pipeline_runs.c.pk == key)
+                .values(lease_until=None, outputs=end.outputs, error=end.error)
+            )
+            for stored in end.outputs.values():
+                refer_to(connection, self.context, project, stored, f"run:{run_id}")
+            found = load_run(connection, owner, project, run_id)
+            payload = {
+                "pipeline": pipeline,
+                "status": str(end.status),
+                "n_steps": found.n_steps,
+                "n_reused": found.n_reused,
+            }
+            append_event(
+                connection, self.context, PIPELINE_FINISHED, project=project, run_id=run_id, payload=payload
+            )
+        return found
+
+    @operation("GET", "/projects/{project}/pipeline-runs", needs=READ_PIPELINES)
+    def list(
+        self, project: str, pipeline: str | None = None, limit: int = 50, before: str | None = None
+    ) -> PipelineRunPage:
+        """List runs, newest first, from the one that follows the run `before`."""
+        mark_killed(self.context)
+        bound = max(1, min(limit, MAX_PAGE))
+        with self.context.database.read() as connection:
+            owner = project_pk(connection, project)
+            query = select_runs(owner).order_by(pipeline_runs.c.pk.desc()).limit(bound + 1)
+            if pipeline is not None:
+                query = query.where(pipeline_runs.c.pipeline == pipeline)
+            if before is not None:
+                query = query.where(pipeline_runs.c.pk < run_key(connection, owner, project, before)[0])
+            rows = connection.execute(query).mappings().all()
+        items = [to_run(row) for row in rows[:bound]]
+        return PipelineRunPage(items=items, next=items[-1].run_id if len(rows) > bound else None)
+
+    @operation("GET", "/projects/{project}/pipeline-runs/{run_id}", needs=READ_PIPELINES)
+    def get(self, project: str, run_id: str) -> PipelineRun:
+        """Get one run."""
+        mark_killed(self.context)
+        with self.context.database.read() as connection:
+            return load_run(connection, project_pk(connection, project), project, run_id)
+
+    @operation("GET", "/projects/{project}/pipeline-runs/{run_id}/steps", needs=READ_PIPELINES)
+    def steps(self, project: str, run_id: str, limit: int = 100, after: int = -1) -> StepPage:
+        """List the steps of a run in their order, from the one that follows position `after`."""
+        bound = max(1, min(limit, MAX_PAGE))
+        with self.context.database.read() as connection:
+            key, _ = run_key(connection, project_pk(connection, project), project, run_id)
+            query = (
+                _select_steps()
+                .where(step_runs.c.run_pk == key)
+                .where(step_runs.c.position > after)
+                .order_by(step_runs.c.position)
+                .limit(bound + 1)
+            )
+            rows = connection.execute(query).mappings().all()
+        items = [to_report(row) for row in rows[:bound]]
+        return StepPage(items=items, next=items[-1].position if len(rows) > bound else None)
+
+    def _insert(self, connection: sa.Connection, project: str, owner: int, new: NewPipelineRun) -> None:
+        insert = self.context.database.insert(pipeline_runs).values(
+            run_id=new.run_id,
+            project_pk=owner,
+            pipeline=new.pipeline,
+            snapshot=new.snapshot,
+            environment=new.environment,
+            lease_until=lease_from(self.context.clock.now()),
+            outputs={},
+            n_steps=0,
+            n_reused=0,
+            n_failed=0,
+        )
+        if connection.execute(insert.on_conflict_do_nothing(index_elements=["run_id"])).rowcount != 1:
+            return  # a repeated request
+        for digest in (new.snapshot, new.environment):
+            if digest is not None:
+                add_reference(
+                    connection,
+                    self.context.clock,
+                    project=project,
+                    digest=digest,
+                    owner=f"run:{new.run_id}",
+                )
+        append_event(
+            connection,
+            self.context,
+            PIPELINE_STARTED,
+            project=project,
+            run_id=new.run_id,
+            payload={"pipeline": new.pipeline},
+        )
+
+
+def _select_steps() -> sa.Select[Any]:
+    return sa.select(
+        step_runs.c.position,
+        step_runs.c.step,
+        step_runs.c.name,
+        step_runs.c.occurrence,
+        step_runs.c.status,
+        step_runs.c.reason,
+        step_runs.c.key,
+        step_runs.c.attempts,
+        step_runs.c.started_at,
+        step_runs.c.duration_us,
+        step_runs.c.outputs,
+        step_runs.c.error,
+    )
