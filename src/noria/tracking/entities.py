@@ -5,6 +5,7 @@ from __future__ import annotations
 import enum
 import math
 from datetime import datetime
+from typing import Annotated
 
 import msgspec
 from msgspec.structs import force_setattr
@@ -13,6 +14,9 @@ from noria.core.objects.digests import Digest
 from noria.tracking.floats import Float, NotFinite, mark_of, restored
 
 DEFAULT_EXPERIMENT = "Default"
+
+Instant = Annotated[datetime, msgspec.Meta(tz=True)]
+"""A moment in a request: one without a time zone is refused when it is decoded."""
 
 
 class RunStatus(enum.StrEnum):
@@ -67,7 +71,7 @@ class ExperimentPage(msgspec.Struct, frozen=True, kw_only=True):
     next: int | None
 
 
-class Link(msgspec.Struct, frozen=True, kw_only=True):
+class Link(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fields=True):
     """Something that a run read or made.
 
     Attributes
@@ -82,7 +86,7 @@ class Link(msgspec.Struct, frozen=True, kw_only=True):
     digest: str = ""
 
 
-class RunSource(msgspec.Struct, frozen=True, kw_only=True):
+class RunSource(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fields=True):
     """What was run, and where.
 
     Attributes
@@ -172,7 +176,7 @@ class NewRun(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fields=Tr
     params: dict[str, str] = {}
     tags: dict[str, str] = {}
     source: RunSource | None = None
-    started_at: datetime | None = None
+    started_at: Instant | None = None
     author: str | None = None
 
 
@@ -180,10 +184,10 @@ class RunEnd(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fields=Tr
     """How and when a run ended (now, when left out)."""
 
     status: RunStatus = RunStatus.FINISHED
-    ended_at: datetime | None = None
+    ended_at: Instant | None = None
 
 
-class MetricPoint(msgspec.Struct, frozen=True, kw_only=True):
+class MetricPoint(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fields=True):
     """One value of a metric.
 
     Attributes
@@ -200,7 +204,7 @@ class MetricPoint(msgspec.Struct, frozen=True, kw_only=True):
     value: Float
     not_finite: NotFinite | msgspec.UnsetType = msgspec.UNSET
     step: int = 0
-    at: datetime
+    at: Instant
 
     def __post_init__(self) -> None:
         """Mark a float that is not finite, or restore it."""

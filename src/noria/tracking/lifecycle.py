@@ -16,7 +16,7 @@ from noria.core.events.log import EventType, append
 from noria.core.ids import is_id, new_id
 from noria.tracking.entities import ALLOWED_MOVES, NewRun, Run, RunStatus
 from noria.tracking.events import EXPERIMENT_CREATED
-from noria.tracking.limits import check_length, check_params, check_tags, check_title, shorten
+from noria.tracking.limits import check_instant, check_length, check_params, check_tags, check_title, shorten
 from noria.tracking.rows import Row, find_experiment, run_pk
 from noria.tracking.tables import experiments, runs
 
@@ -51,6 +51,7 @@ def check_new_run(new: NewRun) -> None:
         )
     check_params(new.params)
     check_tags(new.tags)
+    check_instant("start", new.started_at)
     check_length("author", new.author or "", MAX_AUTHOR_CHARS)
     if new.source is not None:
         for text in (new.source.git_commit, new.source.command, new.source.python, new.source.host):

@@ -4,11 +4,12 @@ from __future__ import annotations
 
 import re
 from collections.abc import Iterable, Sized
+from datetime import datetime
 from typing import Final
 
 from noria.core.errors import Invalid, TooLarge
 from noria.core.objects.digests import is_digest
-from noria.tracking.entities import Link, LogBatch
+from noria.tracking.entities import Link, LogBatch, MetricPoint
 
 MAX_KEY_CHARS: Final = 250
 MAX_PARAM_CHARS: Final = 6_000
@@ -47,7 +48,8 @@ def check_batch(batch: LogBatch) -> None:
     ):
         _check_count(kind, entries, MAX_ENTRIES)
     check_keys("metric", {point.key for point in batch.metrics})
-    _check_steps(batch)
+    for point in batch.metrics:
+        _check_point(point)
     check_params(batch.params)
     check_tags(batch.tags)
     for link in (*batch.inputs, *batch.outputs):
@@ -161,13 +163,22 @@ def shorten(text: str) -> str:
     return text if len(text) <= _SHOWN_CHARS else text[:_SHOWN_CHARS] + "…"
 
 
-def _check_steps(batch: LogBatch) -> None:
-    for point in batch.metrics:
-        if not -MAX_STEP <= point.step <= MAX_STEP:
-            raise Invalid(
-                f"The step {point.step} of the metric `{point.key}` does not fit in 64 bits",
-                hint=f"Use steps between {-MAX_STEP} and {MAX_STEP}",
-            )
+def check_instant(what: str, at: datetime | None) -> None:
+    """Refuse a moment without a time zone: nobody can say when it was."""
+    if at is not None and at.tzinfo is None:
+        raise Invalid(
+            f"The {what} `{at.isoformat()}` has no time zone",
+            hint="Use `datetime.now(UTC)` or `.astimezone()`",
+        )
+
+
+def _check_point(point: MetricPoint) -> None:
+    if not -MAX_STEP <= point.step <= MAX_STEP:
+        raise Invalid(
+            f"The step {point.step} of the metric `{point.key}` does not fit in 64 bits",
+            hint=f"Use steps between {-MAX_STEP} and {MAX_STEP}",
+        )
+    check_instant(f"time of the metric `{point.key}`", point.at)
 
 
 def _is_tidy_path(key: str) -> bool:

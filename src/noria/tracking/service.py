@@ -40,7 +40,7 @@ from noria.tracking.lifecycle import (
     insert_run,
     move,
 )
-from noria.tracking.limits import check_artifact_path, check_batch, check_ref, check_title
+from noria.tracking.limits import check_artifact_path, check_batch, check_instant, check_ref, check_title
 from noria.tracking.lineage import walk
 from noria.tracking.permissions import READ_RUNS, WRITE_RUNS
 from noria.tracking.rows import (
@@ -172,6 +172,7 @@ class Runs(Service):
         """End a run."""
         if not end.status.ended:
             raise Invalid(f"A run cannot end as `{end.status}`", hint="Use `finished`, `failed` or `killed`")
+        check_instant("end", end.ended_at)
         with self.context.database.write() as connection:
             row = get_run(connection, project, run_id)
             ended_at = end.ended_at or self.context.clock.now()

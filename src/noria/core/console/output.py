@@ -60,7 +60,10 @@ def table(
     laid = Table(title=title, title_justify="left", box=box.SIMPLE_HEAD, pad_edge=False)
     for index, column in enumerate(columns):
         numeric = bool(listed) and all(isinstance(row[index], (int, float)) for row in listed)
-        laid.add_column(column, justify="right" if numeric else "left", overflow="fold")
+        # An id is there to be copied: it stays on one line.
+        laid.add_column(
+            column, justify="right" if numeric else "left", overflow="fold", no_wrap=column == "id"
+        )
     for row in listed:
         laid.add_row(*(Text(cell(value)) for value in row))
     return laid
