@@ -1,8 +1,14 @@
-"""What callers may do with projects, users and tokens."""
+"""What callers may do with projects, users, tokens and the event log."""
 
 from __future__ import annotations
 
 from noria.core.permissions import Permission, Role
 
+LIST_PROJECTS = Permission(name="projects.list", roleless=True)
 READ_PROJECTS = Permission(name="projects.read")
 CREATE_PROJECTS = Permission(name="projects.create", role=Role.ADMIN)
+MANAGE_USERS = Permission(name="users.manage", role=Role.ADMIN, key=True)
+SET_PASSWORD = Permission(name="users.set-password", key=True, roleless=True)
+MANAGE_TOKENS = Permission(name="tokens.manage", key=True, roleless=True)
+SIGN_IN = Permission(name="session.create", public=True)
+READ_AUDIT = Permission(name="audit.read", role=Role.ADMIN)

@@ -8,7 +8,7 @@ import msgspec
 import sqlalchemy as sa
 
 from noria.access.events import PROJECT_CREATED
-from noria.access.permissions import CREATE_PROJECTS, READ_PROJECTS
+from noria.access.permissions import CREATE_PROJECTS, LIST_PROJECTS, READ_PROJECTS
 from noria.access.tables import projects
 from noria.core.errors import Conflict, unknown_name
 from noria.core.events.log import append
@@ -58,7 +58,7 @@ def project_pk(connection: sa.Connection, project: str) -> int:
 class Projects(Service):
     """The workspace's projects."""
 
-    @operation("GET", "/projects", needs=READ_PROJECTS)
+    @operation("GET", "/projects", needs=LIST_PROJECTS)
     def list(self, limit: int = 100, after: str = "") -> ProjectPage:
         """List the projects that the caller has a role in, in the order of their names."""
         bound = max(1, min(limit, 1000))

@@ -46,12 +46,15 @@ class Permission:
         computer can reach loopback.
     public
         True for the few things that answer before anyone signs in: health, the sign-in itself.
+    roleless
+        True for what every known caller may do, whatever their roles: their own tokens, the list of their projects.
     """
 
     name: str
     role: Role = Role.VIEWER
     key: bool = False
     public: bool = False
+    roleless: bool = False
 
 
 class Principal(msgspec.Struct, frozen=True, kw_only=True):
@@ -92,7 +95,7 @@ class Principal(msgspec.Struct, frozen=True, kw_only=True):
         if permission.key and not self.holds_key:
             return False
         role = self.role_in(project)
-        return role is not None and role.contains(permission.role)
+        return permission.roleless or (role is not None and role.contains(permission.role))
 
 
 LOCAL_OWNER = Principal(name="local", role=Role.ADMIN, holds_key=True)

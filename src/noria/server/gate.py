@@ -175,19 +175,20 @@ def admit(principal: Principal | None, permission: Permission | None, project: s
     """
     if permission is None:
         raise Forbidden("This route lets nobody in, since it declares no permission")
-    caller = principal or ANYONE
-    if caller.may(permission, project):
-        return caller
     if principal is None:
+        if permission.public:
+            return ANYONE
         raise Unauthenticated("This server asks everyone to sign in", hint=_SIGN_IN)
-    if permission.key and not caller.holds_key:
+    if principal.may(permission, project):
+        return principal
+    if permission.key and not principal.holds_key:
         raise KeyRequired(
             f"`{permission.name}` needs the workspace key, even on this computer",
             hint="Use the `noria` command or the SDK as the owner of the workspace folder: they read its key",
         )
     where = f" in the project `{project}`" if project is not None else ""
     raise Forbidden(
-        f"`{caller.name}` may not do this{where}: it needs `{permission.name}`",
+        f"`{principal.name}` may not do this{where}: it needs `{permission.name}`",
         hint=f"Ask an admin for the role `{permission.role}`",
         details={"permission": permission.name, "role": str(permission.role)},
     )
