@@ -240,6 +240,25 @@ def test_what_cannot_be_started_is_refused(settings: ControlSettings) -> None:
     assert unknown.value.hint == "Did you mean `rollout`?"
 
 
+def test_a_call_that_meets_the_stop_can_be_repeated(settings: ControlSettings) -> None:
+    """A thread that is about to submit while the loop ends is told so, and submits again once it runs."""
+    calls: list[int] = []
+
+    def work(steps: Steps, app: object) -> JSON:
+        calls.append(1)
+        return None
+
+    with running(settings, {"work": work}) as loop:
+        engine = loop._engine
+    with pytest.raises(Unavailable, match="The control loop is stopping"):
+        engine.start("work", "w", ())
+    with running(settings, {"work": work}) as loop:
+        loop.submit("work", "w")
+        finished(loop, "w")
+
+    assert calls == [1]
+
+
 def test_one_loop_in_a_process(settings: ControlSettings) -> None:
     """A second loop in the same process is refused and leaves the first one alone."""
 

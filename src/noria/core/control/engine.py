@@ -27,7 +27,7 @@ from dbos._serialization import DefaultSerializer, Serializer
 from noria.core.clock import Clock
 from noria.core.control.codec import as_noria_error, decode, encode, require_json
 from noria.core.control.steps import Abandoned, Executions, RecordedSteps
-from noria.core.control.workflows import JSON, Steps
+from noria.core.control.workflows import JSON
 from noria.core.database.engine import translated
 from noria.core.errors import Conflict, Corrupt, ErrorBody, Invalid, NotFound, Unavailable
 
@@ -42,6 +42,9 @@ SCHEMA = "noria_control"
 
 Function = Callable[..., JSON]
 R = TypeVar("R")
+
+_LETTING_GO_S = 0.5
+"""An abandoned workflow unwinds at once; only a function that computes between its steps does not."""
 
 _log = logging.getLogger("noria.control")
 _dbos_log = logging.getLogger("dbos")
@@ -155,7 +158,7 @@ class Engine:
         """Wait up to `grace_s` for running steps, leave the rest to the next launch, and close the database."""
         if not self._executions.stop(grace_s):
             self._executions.abandon()
-            self._executions.stop(grace_s)
+            self._executions.stop(_LETTING_GO_S)
         self._destroy()
 
     def start(self, name: str, workflow_id: str, arguments: tuple[JSON, ...]) -> None:
@@ -173,7 +176,7 @@ class Engine:
         for index, argument in enumerate(arguments):
             require_json(argument, f"Argument {index + 1} of workflow `{name}`")
         try:
-            _from_outside(lambda: self._start(name, workflow_id, arguments))
+            self._call(lambda: self._start(name, workflow_id, arguments))
         except dbos.error.DBOSWorkflowIDInUseError as error:
             if error.workflow_name != name:
                 raise Conflict(
@@ -185,7 +188,7 @@ class Engine:
         """Let a workflow go no further than the step it is in."""
         self.state(workflow_id)
         with self._changing:
-            _from_outside(lambda: DBOS.cancel_workflow(workflow_id))
+            self._call(lambda: DBOS.cancel_workflow(workflow_id))
         self._executions.cancel(workflow_id)
 
     def state(self, workflow_id: str) -> WorkflowState:
@@ -196,7 +199,7 @@ class Engine:
         NotFound
             If none of this id was started, or it finished so long ago that its record is gone.
         """
-        found = _from_outside(lambda: DBOS.list_workflows(workflow_ids=[workflow_id], load_input=False))
+        found = self._call(lambda: DBOS.list_workflows(workflow_ids=[workflow_id], load_input=False))
         if not found:
             raise NotFound(
                 f"There is no workflow `{workflow_id}`",
@@ -240,7 +243,7 @@ class Engine:
         found: list[dbos.WorkflowStatus] = DBOS.list_workflows(
             status=list(_STATUS),
             completed_before=before.isoformat(),
-            name=cast("list[str]", names),
+            name=names,
             limit=limit,
             load_input=False,
             load_output=False,
@@ -268,26 +271,39 @@ class Engine:
         }
 
     def _register(self, name: str, function: Function) -> Callable[..., Any]:
+        executions = self._executions
+
         def run(*arguments: JSON) -> JSON:
             workflow_id = cast("str", DBOS.workflow_id)
-            with self._executions.running(name, workflow_id), _told(name, workflow_id):
-                answer = function(self._steps(workflow_id), *arguments)
+            steps = RecordedSteps(
+                workflow_id=workflow_id, record=_record, executions=executions, clock=self._clock
+            )
+            with executions.running(name, workflow_id), _told(name, workflow_id):
+                answer = function(steps, *arguments)
                 # Once more, for a function that took the end of the loop for an error and went on.
-                self._executions.check()
+                executions.check()
                 return require_json(answer, f"The answer of workflow `{name}`")
 
         # None: no limit. DBOS gives a workflow up after 100 recoveries, but each restart of the server counts as
         # one, and a rollout that lives for a week must outlive any number of them.
         return DBOS.workflow(name=name, max_recovery_attempts=None)(run)
 
-    def _steps(self, workflow_id: str) -> Steps:
-        return RecordedSteps(
-            workflow_id=workflow_id, record=_record, executions=self._executions, clock=self._clock
-        )
-
     def _start(self, name: str, workflow_id: str, arguments: tuple[JSON, ...]) -> None:
         with SetWorkflowID(workflow_id, workflow_id_reuse_policy="reject"):
             DBOS.start_workflow(self._started[name], *arguments)
+
+    def _call(self, call: Callable[[], R]) -> R:
+        try:
+            with translated():
+                # In the context of a running workflow DBOS would count the call as one of its steps.
+                return contextvars.Context().run(call)
+        except (RuntimeError, dbos.error.DBOSException) as error:
+            if not self._executions.is_stopping or isinstance(error, dbos.error.DBOSWorkflowIDInUseError):
+                raise
+            raise Unavailable(
+                "The control loop is stopping",
+                hint="Try again once it runs; the id keeps a workflow from being started twice",
+            ) from error
 
     def _destroy(self) -> None:
         DBOS.destroy(destroy_registry=True)
@@ -317,12 +333,6 @@ def _told(name: str, workflow_id: str) -> Iterator[None]:
         told = {"workflow": name, "workflow_id": workflow_id}
         _log.error("control.workflow_failed", extra=told, exc_info=cause)
         raise
-
-
-def _from_outside(call: Callable[[], R]) -> R:
-    # In the context of a running workflow DBOS would count the call as one of its steps.
-    with translated():
-        return contextvars.Context().run(call)
 
 
 def _state(row: dbos.WorkflowStatus) -> WorkflowState:

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import logging
+import time
 from collections.abc import Sequence
 from dataclasses import dataclass
 from datetime import datetime, timedelta
@@ -145,8 +146,9 @@ class ControlLoop:
         pacer, self._pacer = self._pacer, None
         if pacer is None:
             return
+        deadline = time.monotonic() + self._settings.stop_grace_s
         pacer.stop(self._settings.stop_grace_s)
-        self._engine.shut_down(self._settings.stop_grace_s)
+        self._engine.shut_down(max(0.0, deadline - time.monotonic()))
         _log.info("control.stopped")
 
     @property

@@ -68,9 +68,14 @@ class Executions:
         with self._changed:
             return any(workflow_id == running for _, running in self._running)
 
+    @property
+    def is_stopping(self) -> bool:
+        """Tell whether `stop` was called."""
+        return self._stopping.is_set()
+
     def check(self) -> None:
         """Raise `Abandoned` if the loop stops."""
-        if self._stopping.is_set():
+        if self.is_stopping:
             raise Abandoned
 
     def nap(self, seconds: float) -> None:

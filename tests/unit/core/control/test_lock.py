@@ -142,7 +142,7 @@ def test_a_look_does_not_get_in_the_way_of_a_start(tmp_path: Path) -> None:
     try:
         assert looker.stdout is not None
         assert looker.stdout.readline() == b"looking\n"
-        for _ in range(1000):
+        for _ in range(500):
             lock = WorkspaceLock(tmp_path)
             lock.acquire()
             lock.release()
