@@ -17,13 +17,13 @@ from typing import TYPE_CHECKING, Any
 from noria._version import __version__
 
 if TYPE_CHECKING:
-    from noria.catalog.client import choose
+    from noria.catalog.client import choose, record
     from noria.core.config import Settings, load_settings
     from noria.core.errors import NoriaError
     from noria.core.workspace import Workspace, current_workspace, open_workspace, use_workspace
     from noria.data.client import dataset
     from noria.pipelines.authoring import pipeline, step
-    from noria.registry.client import register
+    from noria.registry.client import model, register
     from noria.serving.client import deploy, endpoint
     from noria.tracking.client import active_run, log, run
 
@@ -39,8 +39,10 @@ _HOMES = {
     "endpoint": "noria.serving.client",
     "load_settings": "noria.core.config",
     "log": "noria.tracking.client",
+    "model": "noria.registry.client",
     "open_workspace": "noria.core.workspace",
     "pipeline": "noria.pipelines.authoring",
+    "record": "noria.catalog.client",
     "register": "noria.registry.client",
     "run": "noria.tracking.client",
     "step": "noria.pipelines.authoring",
@@ -60,8 +62,10 @@ __all__ = [
     "endpoint",
     "load_settings",
     "log",
+    "model",
     "open_workspace",
     "pipeline",
+    "record",
     "register",
     "run",
     "step",

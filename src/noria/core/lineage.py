@@ -6,7 +6,7 @@ do nothing.
 
 from __future__ import annotations
 
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from contextvars import ContextVar
 from typing import Any, Protocol
 
@@ -40,6 +40,11 @@ origin: ContextVar[CodeOrigin | None] = ContextVar("noria_code_origin", default=
 
 class Recorder(Protocol):
     """Keeps the inputs and outputs of a run."""
+
+    @property
+    def inputs_read(self) -> Sequence[str]:
+        """References of what was read so far, in the order of the first reading."""
+        ...
 
     def record_input(self, ref: str, digest: str) -> None:
         """Note that the run read `ref` (`dataset:digits@2`), whose bytes are `digest`."""
@@ -76,3 +81,10 @@ def record_followed(name: str, ref: str) -> None:
     follow = follower.get()
     if follow is not None:
         follow(name, ref)
+
+
+def last_dataset() -> str | None:
+    """Give the data set that the active run read last, `name@version`; None without one."""
+    active = recorder.get()
+    read = [ref for ref in active.inputs_read if ref.startswith("dataset:")] if active else []
+    return read[-1].removeprefix("dataset:") if read else None

@@ -76,6 +76,7 @@ class ActiveRun:
         self._outbox = Outbox(self._send, workspace.clock)
         self._tokens: tuple[Token[ActiveRun | None], Token[lineage.Recorder | None]] | None = None
         self._ended = False
+        self._inputs_read = dict.fromkeys(link.ref for link in run.inputs)
         atexit.register(self._at_exit)
 
     def log(self, metrics: Mapping[str, Any], *, step: int | None = None) -> None:
@@ -179,7 +180,13 @@ class ActiveRun:
 
     def record_input(self, ref: str, digest: str) -> None:
         """Note that this run read `ref`, as `dataset:digits@2`."""
+        self._inputs_read[ref] = None
         self._link("inputs", ref, digest)
+
+    @property
+    def inputs_read(self) -> list[str]:
+        """References of what this run read so far, in the order of the first reading."""
+        return list(self._inputs_read)
 
     def record_output(self, ref: str, digest: str) -> None:
         """Note that this run made `ref`."""

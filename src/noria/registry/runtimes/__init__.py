@@ -1,0 +1,1 @@
+"""Load and predict, by format."""

@@ -1,0 +1,69 @@
+"""The port of a runtime: save an estimator's files, load them, predict."""
+
+from __future__ import annotations
+
+import importlib
+from collections.abc import Mapping
+from pathlib import Path
+from typing import Any, Protocol
+
+from numpy.typing import NDArray
+
+from noria.core.errors import Invalid, near
+from noria.registry.entities import ModelVersion
+
+Arrays = Mapping[str, NDArray[Any]]
+
+RUNTIMES = {"sklearn-skops": "noria.registry.runtimes.sklearn:SklearnModel"}
+"""Format → the class that loads it, imported when used."""
+
+
+class LoadedModel(Protocol):
+    """A model in memory. `predict` and `features` may be called from any thread."""
+
+    def predict(self, inputs: Arrays) -> dict[str, NDArray[Any]]:
+        """Predict rows.
+
+        Parameters
+        ----------
+        inputs
+            Arrays as `check_inputs` gives them.
+
+        Returns
+        -------
+        dict of ndarray
+            `predictions`, shape (n_rows,), and `probabilities`, shape (n_rows, n_classes), where the model has them.
+        """
+        ...
+
+    def features(self, inputs: Arrays) -> NDArray[Any]:
+        """Give what the last step of the model sees, shape (n_rows, n_features)."""
+        ...
+
+
+class Runtime(Protocol):
+    """Makes loaded models of a folder."""
+
+    @classmethod
+    def load(cls, folder: Path, version: ModelVersion) -> LoadedModel:
+        """Load the files of a version, which were verified.
+
+        Raises
+        ------
+        Invalid
+            If they hold what would run code of others when loaded.
+        """
+        ...
+
+
+def load_model(folder: Path, version: ModelVersion) -> LoadedModel:
+    """Load a version from its files by the runtime of its format."""
+    if version.format not in RUNTIMES:
+        close = near(version.format, RUNTIMES)
+        raise Invalid(
+            f"`{version.ref}` has the format `{version.format}`, which this Noria cannot load",
+            hint=f"Did you mean `{close}`?" if close else "Known: " + ", ".join(f"`{f}`" for f in RUNTIMES),
+        )
+    module, _, name = RUNTIMES[version.format].partition(":")
+    runtime: Runtime = getattr(importlib.import_module(module), name)
+    return runtime.load(folder, version)
