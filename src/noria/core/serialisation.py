@@ -50,3 +50,8 @@ def convert(value: Any, type_: type[T], *, what: str = "value", strict: bool = T
         return msgspec.convert(value, type_, strict=strict)
     except msgspec.ValidationError as error:
         raise Invalid(f"The {what} does not have the right form: {error}") from error
+
+
+def to_builtins(value: Any) -> dict[str, Any]:
+    """Give a Struct as plain JSON values, as it would be read back."""
+    return from_json(to_json(value), dict[str, Any])

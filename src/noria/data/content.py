@@ -14,7 +14,7 @@ from typing import TYPE_CHECKING, Any
 
 from noria.core.errors import Invalid
 from noria.core.names import check_name
-from noria.core.serialisation import from_json, to_json
+from noria.core.serialisation import to_builtins
 from noria.data.entities import DatasetKind
 
 if TYPE_CHECKING:
@@ -168,4 +168,4 @@ def _profile(columns: Mapping[str, Any]) -> dict[str, Any] | None:
     if not columns or len(columns) > _MAX_PROFILED_COLUMNS:
         return None
     # Through JSON, so that what is returned here equals what is read back later.
-    return from_json(to_json(profile_table(columns)), dict[str, Any])
+    return to_builtins(profile_table(columns))

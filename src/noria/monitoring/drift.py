@@ -20,7 +20,9 @@ _FEWEST_ROWS = 20
 _FEW_VALUES = 10  # an integer column with at most so many values is counted, not ordered
 
 
-def drift_report(reference: Columns, current: Columns, *, level: float, least_psi: float) -> DriftReport | None:
+def drift_report(
+    reference: Columns, current: Columns, *, level: float, least_psi: float
+) -> DriftReport | None:
     """Test every column that both sides have.
 
     A column has drifted when its adjusted p-value is at most `level` and its PSI at least `least_psi`: the first says

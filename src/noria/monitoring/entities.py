@@ -16,8 +16,6 @@ class MonitorSection(Section, frozen=True, kw_only=True, forbid_unknown_fields=T
 
     Attributes
     ----------
-    every_s
-        Seconds between two looks.
     window_rows
         Captured rows in a drift window.
     drift_level
@@ -32,13 +30,12 @@ class MonitorSection(Section, frozen=True, kw_only=True, forbid_unknown_fields=T
         At least this many labels pass, on average, between two false alarms about quality.
     """
 
-    every_s: float = 1.0
     window_rows: int = 200
     drift_level: float = 0.01
     drift_windows: int = 2
     drift_psi: float = 0.2
     quality_margin: float = 0.02
-    labels_per_false_alarm: int = 10_000
+    labels_per_false_alarm: int = 5_000
 
 
 class AlertKind(enum.StrEnum):

@@ -207,4 +207,3 @@ class _Look:
             onset_position=series[0].first_position,
             last_position=newest.last_position,
         )
-

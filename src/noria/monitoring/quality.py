@@ -117,4 +117,4 @@ def mean_with_interval(scores: Sequence[float]) -> tuple[float, float, float]:
         interval = mean_interval(scores)
     else:
         return mean, 0.0, 1.0
-    return mean, max(0.0, interval.low), min(1.0, interval.high)
+    return mean, max(0.0, interval.lower), min(1.0, interval.upper)

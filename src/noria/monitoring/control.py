@@ -1,0 +1,60 @@
+"""Have endpoints looked at whenever there is something new to see."""
+
+from __future__ import annotations
+
+from noria.access.projects import Projects
+from noria.core.context import Context
+from noria.core.control.workflows import Chore, Reaction, Tick, Workflow
+from noria.core.serialisation import to_builtins
+from noria.monitoring.entities import Monitor, MonitorSection
+from noria.monitoring.service import Monitors
+from noria.pipelines.job_entities import NewJob
+from noria.pipelines.jobs import Jobs
+from noria.serving.captures import Captures
+from noria.serving.endpoints import Endpoints
+from noria.serving.entities import Endpoint
+
+LOOK_EVERY_S = 0.5
+"""A look costs two counts of an endpoint unless there is something new."""
+
+_RETRY_AFTER_S = 10
+
+
+def ask_for_looks(context: Context) -> None:
+    """Submit a job for each endpoint that has a full window or new labels."""
+    settings = context.settings.section("monitors", MonitorSection)
+    for project in context.service(Projects).list(limit=1000).items:
+        for endpoint in context.service(Endpoints).list(project.name, limit=1000).items:
+            monitor = context.service(Monitors).watch(project.name, endpoint.name)
+            if _has_news(context, endpoint, monitor, settings):
+                _submit(context, endpoint, monitor, settings)
+
+
+def _has_news(context: Context, endpoint: Endpoint, monitor: Monitor, settings: MonitorSection) -> bool:
+    head = context.service(Captures).head(endpoint.project, endpoint.name)
+    return (
+        head.position - monitor.position >= settings.window_rows
+        or head.label_position > monitor.label_position
+    )
+
+
+def _submit(context: Context, endpoint: Endpoint, monitor: Monitor, settings: MonitorSection) -> None:
+    # The same key while the monitor stands where it stands, so that looks do not pile up behind a slow worker; a new
+    # one after a while, so that a look that failed for good is not the last one.
+    period = int(context.clock.now().timestamp()) // _RETRY_AFTER_S
+    key = f"look:{monitor.id}:{monitor.position}:{monitor.label_position}:{period}"
+    args = {"project": endpoint.project, "endpoint": endpoint.name, "settings": to_builtins(settings)}
+    job = NewJob(
+        entry="noria.monitoring.evaluate:look",
+        args=args,
+        key=key,
+        max_attempts=1,
+        permissions=["monitors.write"],
+    )
+    context.service(Jobs).submit(endpoint.project, job)
+
+
+WORKFLOWS: list[Workflow] = []
+TICKS: list[Tick] = []
+REACTIONS: list[Reaction] = []
+CHORES: list[Chore] = [Chore("monitoring.looks", LOOK_EVERY_S, ask_for_looks)]

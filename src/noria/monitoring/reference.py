@@ -1,0 +1,84 @@
+"""What a version's live traffic is compared with, read from the registry once per process."""
+
+from __future__ import annotations
+
+import functools
+from collections.abc import Sequence
+from dataclasses import dataclass
+from typing import Any
+
+import numpy as np
+
+from noria.core.stats.columns import flatten_columns
+from noria.core.workspace import Workspace
+from noria.monitoring.quality import Baseline
+from noria.registry.client import fetch_version
+from noria.registry.entities import ModelVersion, Task
+from noria.registry.golden import load_reference_sample
+from noria.registry.service import Models
+from noria.registry.signatures import stack_rows
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Reference:
+    """A version's reference.
+
+    Attributes
+    ----------
+    columns
+        The sample of training rows, flattened to columns; None when there is none.
+    baseline
+        Its score on held-out rows; None when it was registered without.
+    """
+
+    version: ModelVersion
+    columns: dict[str, Any] | None
+    baseline: Baseline | None
+
+    @property
+    def task(self) -> Task:
+        """What the model answers with."""
+        return self.version.task
+
+    def arrays_of(self, rows: Sequence[dict[str, Any]]) -> dict[str, Any]:
+        """Stack captured rows into arrays of the signature's types, shape (n_rows, ...) each."""
+        return stack_rows(self.version.signature, rows)
+
+
+def load_reference(workspace: Workspace, project: str, model: str, version: int) -> Reference:
+    """Read the reference of a version.
+
+    Raises
+    ------
+    NotFound
+        If the version or its files are gone.
+    """
+    found = workspace.service(Models).version(project, model, version)
+    return Reference(
+        version=found,
+        columns=_columns(_Source(workspace, found)),
+        baseline=Baseline(score=found.holdout.score, n=found.holdout.n, error_bound=found.holdout.error_bound)
+        if found.holdout
+        else None,
+    )
+
+
+class _Source:
+    """A version to read files of; equal for equal digests, so that a sample is read once."""
+
+    def __init__(self, workspace: Workspace, version: ModelVersion) -> None:
+        self.workspace, self.version = workspace, version
+
+    def __eq__(self, other: object) -> bool:
+        return isinstance(other, _Source) and other.version.digest == self.version.digest
+
+    def __hash__(self) -> int:
+        return hash(self.version.digest)
+
+
+@functools.lru_cache(maxsize=16)
+def _columns(source: _Source) -> dict[str, Any] | None:
+    sample = load_reference_sample(fetch_version(source.workspace, source.version))
+    if sample is None:
+        return None
+    return flatten_columns({name: np.asarray(array) for name, array in sample.inputs.items()})
