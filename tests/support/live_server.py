@@ -15,7 +15,7 @@ from noria.core.permissions import Principal
 from noria.core.remote import HttpTransport, remote_service
 from noria.server.app import Door, create_app
 from noria.server.entities import ServerSection
-from noria.server.listening import Listener, address_of, bind
+from noria.core.listening import Listener, address_of, bind
 from noria.server.threads import Threads
 
 S = TypeVar("S", bound=Service)
