@@ -137,7 +137,7 @@ def test_writing_a_tree_to_a_full_disk_leaves_whole_files_only(
     store = LocalObjectStore(tmp_path / "store", SystemClock())
     digest = put_tree(store, source).digest
 
-    deeds = {
+    deeds: dict[str, Callable[[], object]] = {
         "checkout": lambda: checkout(store, digest, disk / "target"),
         "unpack": lambda: unpack(pack_folder(source), disk / "target"),
     }

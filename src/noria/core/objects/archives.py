@@ -216,7 +216,8 @@ def _next_member(reader: _Reader) -> tarfile.TarInfo | None:
     info = _parse(block)
     if info.type == tarfile.GNUTYPE_LONGNAME:
         name = _long_name(reader, info)
-        info = _parse(reader.read(_BLOCK))
+        # The member's own header repeats 100 bytes of the path, which may end in the middle of a character.
+        info = _parse(reader.read(_BLOCK), encoding="latin-1")
         info.name = name
     if info.type not in {tarfile.REGTYPE, tarfile.DIRTYPE} or info.size < 0 or (info.isdir() and info.size):
         raise ArchiveInvalid(
@@ -239,9 +240,9 @@ def _long_name(reader: _Reader, info: tarfile.TarInfo) -> str:
         raise ArchiveInvalid("The archive holds a path that is not UTF-8") from error
 
 
-def _parse(block: bytes) -> tarfile.TarInfo:
+def _parse(block: bytes, *, encoding: str = "utf-8") -> tarfile.TarInfo:
     try:
-        return tarfile.TarInfo.frombuf(block, encoding="utf-8", errors="strict")
+        return tarfile.TarInfo.frombuf(block, encoding=encoding, errors="strict")
     except (tarfile.HeaderError, UnicodeDecodeError, ValueError) as error:
         raise ArchiveInvalid(f"The bytes are not a tar archive, or a damaged one: {error}") from error
 

@@ -73,6 +73,20 @@ def test_a_folder_comes_out_as_it_went_in(source: Path, tmp_path: Path) -> None:
     assert [path.name for path in (tmp_path / "deep").iterdir()] == ["out"]
 
 
+@pytest.mark.parametrize("n_before", [97, 98, 99, 100])
+@pytest.mark.parametrize("empty_folder", [False, True])
+def test_long_paths_may_be_cut_within_a_character(tmp_path: Path, n_before: int, empty_folder: bool) -> None:
+    """A path whose character lies across the 100 bytes of the short form comes out as it went in."""
+    place = tmp_path / "source" / ("x" * (n_before - 50)) / ("y" * 49 + "\U00010000")
+    place.mkdir(parents=True)
+    if not empty_folder:
+        (place / "file").write_bytes(b"x")
+
+    unpack(pack_folder(tmp_path / "source"), tmp_path / "out")
+
+    assert snapshot(tmp_path / "out") == snapshot(tmp_path / "source")
+
+
 @pytest.mark.parametrize("size_bytes", [1, 511, 512, 513, 10**9])
 def test_chunks_may_have_any_size(source: Path, tmp_path: Path, size_bytes: int) -> None:
     """An archive is read from chunks as they come, and from an open file."""
