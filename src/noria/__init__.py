@@ -19,7 +19,7 @@ from noria._version import __version__
 if TYPE_CHECKING:
     from noria.catalog.client import choose, record
     from noria.core.config import Settings, load_settings
-    from noria.core.errors import NoriaError
+    from noria.core.errors import Invalid, NoriaError
     from noria.core.workspace import Workspace, current_workspace, open_workspace, use_workspace
     from noria.data.client import dataset
     from noria.pipelines.authoring import pipeline, step
@@ -28,6 +28,7 @@ if TYPE_CHECKING:
     from noria.tracking.client import active_run, log, run
 
 _HOMES = {
+    "Invalid": "noria.core.errors",
     "NoriaError": "noria.core.errors",
     "Settings": "noria.core.config",
     "Workspace": "noria.core.workspace",
@@ -50,6 +51,7 @@ _HOMES = {
 }
 
 __all__ = [
+    "Invalid",
     "NoriaError",
     "Settings",
     "Workspace",

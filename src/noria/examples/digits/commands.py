@@ -1,0 +1,58 @@
+"""`noria demo`."""
+
+from __future__ import annotations
+
+import enum
+from pathlib import Path
+from typing import Annotated
+
+import typer
+
+app = typer.Typer(help="Watch a model go wrong in production and be put right")
+
+
+class Incident(enum.StrEnum):
+    """What happens to the traffic."""
+
+    NEW_DIGIT = "new-digit"
+    NONE = "none"
+
+
+@app.command()
+def demo(
+    seed: Annotated[int, typer.Option("--seed", help="Deals out the images; any whole number.", min=0)] = 0,
+    incident: Annotated[Incident, typer.Option("--incident", help="What goes wrong.")] = Incident.NEW_DIGIT,
+    json: Annotated[
+        str | None, typer.Option("--json", metavar="FILE", help="Write the figures to FILE (`-`: stdout).")
+    ] = None,
+    folder: Annotated[
+        Path | None,
+        typer.Option(
+            "--folder", metavar="DIR", help="Where it takes place; made here. Default: `noria-demo`."
+        ),
+    ] = None,
+) -> None:
+    """Train a model on the digits 1 to 9, send it zeros too, and watch the wheel turn by itself."""
+    import msgspec
+    from rich.console import Console
+
+    import noria
+    from noria.examples.digits.house import House, new_folder
+    from noria.examples.digits.screen import Screen
+    from noria.examples.digits.story import Story
+
+    if folder is not None and folder.exists():
+        raise noria.Invalid(
+            f"The folder `{folder}` exists already", hint="Name one that does not, or delete it"
+        )
+    house = House((folder or new_folder(Path.cwd())).resolve())
+    screen = Screen(Console(stderr=json == "-", highlight=False))
+    figures = Story(house, screen, seed=seed, incident=incident is Incident.NEW_DIGIT).tell()
+    text = msgspec.json.format(msgspec.json.encode(figures), indent=2).decode() + "\n"
+    if json == "-":
+        typer.echo(text, nl=False)
+    elif json is not None:
+        Path(json).write_text(text, encoding="utf-8")
+    good = figures.closed if incident is Incident.NEW_DIGIT else figures.decision_id is None
+    if not good:
+        raise typer.Exit(1)
