@@ -172,7 +172,7 @@ def open_context(settings: Settings, clock: Clock, *, locked: bool = False) -> C
     from noria.core.objects.local import LocalObjectStore
 
     folder = settings.folder
-    _make_folder(folder)
+    make_folder(folder)
     ensure_key(folder)
     database = Database(settings.database_url)
     if locked:
@@ -200,7 +200,14 @@ def _holding_lock(folder: Path) -> Iterator[None]:
         lock.release()
 
 
-def _make_folder(folder: Path) -> None:
+def make_folder(folder: Path) -> None:
+    """Make the folder of a workspace, for its owner alone.
+
+    Raises
+    ------
+    ConfigInvalid
+        If that is not possible.
+    """
     try:
         folder.mkdir(mode=0o700, parents=True, exist_ok=True)
     except OSError as error:

@@ -65,7 +65,7 @@ def _route(cls: type[Service], operation: Operation, threads: Threads, limits: L
         http_method=declared.method,
         name=operation.id,
         opt={PERMISSION: declared.needs},
-        status_code=declared.status,
+        status_code=200,  # the answer brings its own; Litestar only checks this one against the handler's type
     )(handle)
 
 

@@ -1,0 +1,81 @@
+"""What the server is made of: one table of dotted names, each imported when the server starts.
+
+A name that cannot be imported is an error at start, never a part that is silently missing.
+"""
+
+from __future__ import annotations
+
+import importlib
+from collections.abc import Iterable
+from dataclasses import dataclass, field
+from typing import TYPE_CHECKING, Any
+
+from noria.core.operations import Service
+
+if TYPE_CHECKING:
+    from litestar.handlers import BaseRouteHandler
+
+    from noria.core.control.workflows import Chore, Reaction, Tick, Workflow
+
+SERVICES = (
+    "noria.core.objects.service:Objects",
+    "noria.access.projects:Projects",
+    "noria.access.users:Users",
+    "noria.access.tokens:Tokens",
+    "noria.access.tokens:Sessions",
+    "noria.access.audit:Audit",
+    "noria.data.service:Datasets",
+    "noria.tracking.service:Experiments",
+    "noria.tracking.service:Runs",
+    "noria.tracking.service:Lineage",
+    "noria.pipelines.service:StepCache",
+    "noria.pipelines.service:PipelineRuns",
+    "noria.pipelines.jobs:Jobs",
+    "noria.registry.service:Models",
+    "noria.catalog.service:Catalog",
+    "noria.monitoring.service:Monitors",
+)
+"""Classes whose operations are routes."""
+
+CONTROL = ("noria.core.events.control",)
+"""Modules with any of `WORKFLOWS`, `TICKS`, `REACTIONS` and `CHORES`."""
+
+PAGES: tuple[str, ...] = ()
+"""Lists of Litestar route handlers, each with its `Permission` in `opt["permission"]`."""
+
+
+@dataclass(slots=True, kw_only=True)
+class Control:
+    """All that the control loop runs."""
+
+    workflows: list[Workflow] = field(default_factory=list)
+    ticks: list[Tick] = field(default_factory=list)
+    reactions: list[Reaction] = field(default_factory=list)
+    chores: list[Chore] = field(default_factory=list)
+
+
+def load_services(names: Iterable[str] = SERVICES) -> list[type[Service]]:
+    """Import the service classes."""
+    return [_load(name) for name in names]
+
+
+def load_pages(names: Iterable[str] = PAGES) -> list[BaseRouteHandler]:
+    """Import the route handlers of pages."""
+    return [handler for name in names for handler in _load(name)]
+
+
+def load_control(names: Iterable[str] = CONTROL) -> Control:
+    """Import what the control loop runs."""
+    found = Control()
+    for name in names:
+        module = importlib.import_module(name)
+        found.workflows += getattr(module, "WORKFLOWS", ())
+        found.ticks += getattr(module, "TICKS", ())
+        found.reactions += getattr(module, "REACTIONS", ())
+        found.chores += getattr(module, "CHORES", ())
+    return found
+
+
+def _load(name: str) -> Any:
+    module, _, attribute = name.partition(":")
+    return getattr(importlib.import_module(module), attribute)

@@ -1,0 +1,174 @@
+"""What `noria server` runs: the workspace opened, its control loop, and the HTTP application, until told to stop."""
+
+from __future__ import annotations
+
+import asyncio
+import functools
+import logging
+import os
+import signal
+import threading
+from collections.abc import Callable
+from contextlib import ExitStack
+from dataclasses import dataclass
+
+import msgspec
+
+from noria.access.authentication import any_user, authenticate
+from noria.core.clock import SystemClock
+from noria.core.config import Settings
+from noria.core.context import Context
+from noria.core.control.lock import WorkspaceLock
+from noria.core.errors import ConfigInvalid
+from noria.core.events.sealer import Sealer
+from noria.core.gate import hosts_for, is_loopback
+from noria.core.key import ensure_key
+from noria.core.listening import Listener, address_of, bind
+from noria.core.permissions import Principal, Role
+from noria.core.workspace import make_folder, open_context
+from noria.server.app import Door, create_app
+from noria.server.assembly import load_control, load_pages, load_services
+from noria.server.control import ControlKeeper
+from noria.server.entities import ServerSection
+from noria.server.system_routes import system_routes
+from noria.server.threads import Threads
+
+CONTROL = Principal(name="control", role=Role.ADMIN, holds_key=True)
+"""Who the event log names when the control loop acts."""
+
+REQUEST_GRACE_S = 1.0
+DEADLINE_S = 5.0
+"""A stopping server that has not ended by then is stuck in somebody's request, and ends all the same."""
+
+_log = logging.getLogger("noria.server")
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class ServerOptions:
+    """What the command line says about a server; None leaves it to the settings."""
+
+    host: str | None = None
+    port: int | None = None
+
+
+def run_server(
+    settings: Settings, options: ServerOptions, *, announce: Callable[[str], None] = lambda _url: None
+) -> None:
+    """Serve a workspace folder until SIGTERM or SIGINT.
+
+    Parameters
+    ----------
+    announce
+        Called with the URL once the server answers.
+
+    Raises
+    ------
+    Locked
+        If the folder has a server already.
+    PortInUse
+        If another program listens on the port.
+    ConfigInvalid
+        If the workspace is no folder, or other machines could reach it and no user exists.
+    """
+    section = server_section(settings, options)
+    with ExitStack() as stack:
+        folder = settings.folder
+        make_folder(folder)
+        lock = WorkspaceLock(folder)
+        lock.acquire()
+        stack.callback(lock.release)
+        listening = bind(section.host, section.port)
+        stack.callback(listening.close)
+        context = open_context(settings, SystemClock(), locked=True).acting_as(CONTROL)
+        stack.callback(context.database.dispose)
+        require_user(context, section.host)
+        threads = Threads(n_requests=section.n_threads, n_transfers=section.n_transfer_threads)
+        stack.callback(threads.close)
+        keeper = ControlKeeper(context, load_control())
+        services = load_services()
+        app = create_app(
+            lambda: context,
+            services=services,
+            door=make_door(context, section),
+            section=section,
+            threads=threads,
+            pages=[
+                *system_routes(services, threads=threads, control_state=keeper.state),
+                *load_pages(),
+            ],
+        )
+        url = address_of(listening)
+        tell: list[Callable[[], object]] = [
+            functools.partial(lock.publish, url),
+            functools.partial(announce, url),
+        ]
+        asyncio.run(_serve(Listener(app, listening), keeper, tell))
+        Sealer(context.database, context.clock, folder).checkpoint(at_once=True)
+    keeper.raise_failure()
+
+
+def server_section(settings: Settings, options: ServerOptions) -> ServerSection:
+    """Give the settings of the server, with what the command line says on top."""
+    section = settings.section("server", ServerSection)
+    changes = {"host": options.host, "port": options.port}
+    return msgspec.structs.replace(section, **{k: v for k, v in changes.items() if v is not None})
+
+
+def make_door(context: Context, section: ServerSection) -> Door:
+    """Decide who is let in: on loopback everybody until a user exists, then who has a credential."""
+    loopback = is_loopback(section.host)
+    return Door(
+        key=ensure_key(context.settings.folder),
+        authenticate=_authenticate,
+        is_open=lambda asked: loopback and not _any_user(asked),
+        hosts=hosts_for(section.host, section.allowed_hosts),
+    )
+
+
+def require_user(context: Context, host: str) -> None:
+    """Refuse to be reached from other machines as long as nobody could sign in.
+
+    Raises
+    ------
+    ConfigInvalid
+        If `host` is not loopback and there is no user.
+    """
+    if is_loopback(host) or _any_user(context):
+        return
+    raise ConfigInvalid(
+        f"Other machines could reach `{host}`, and this workspace has no user who would have to sign in",
+        hint="Make one with `noria users create NAME --role admin`, or leave out `--host`",
+    )
+
+
+def _authenticate(context: Context, secret: str) -> Principal | None:
+    with context.database.read() as connection:
+        return authenticate(connection, context.clock, secret)
+
+
+def _any_user(context: Context) -> bool:
+    with context.database.read() as connection:
+        return any_user(connection)
+
+
+async def _serve(listener: Listener, keeper: ControlKeeper, started: list[Callable[[], object]]) -> None:
+    stopping = asyncio.Event()
+    loop = asyncio.get_running_loop()
+    stop = functools.partial(loop.call_soon_threadsafe, stopping.set)
+    for number in (signal.SIGTERM, signal.SIGINT):
+        loop.add_signal_handler(number, _on_signal, stopping)
+    keeper.start(on_failure=stop)
+    for tell in started:
+        tell()
+    await listener.run(stopping, grace_s=REQUEST_GRACE_S)
+    await asyncio.to_thread(keeper.stop)
+
+
+def _on_signal(stopping: asyncio.Event) -> None:
+    if stopping.is_set():
+        os._exit(1)  # asked twice: whoever asks does not want to wait
+    _log.info("server.stopping")
+    stopping.set()
+    deadline = threading.Timer(DEADLINE_S, os._exit, args=(1,))
+    deadline.daemon = True
+    deadline.start()
