@@ -17,6 +17,7 @@ from typing import TYPE_CHECKING, Any
 from noria._version import __version__
 
 if TYPE_CHECKING:
+    from noria.access.client import events
     from noria.catalog.client import choose, record
     from noria.core.config import Settings, load_settings
     from noria.core.errors import Invalid, NoriaError
@@ -38,6 +39,7 @@ _HOMES = {
     "dataset": "noria.data.client",
     "deploy": "noria.serving.client",
     "endpoint": "noria.serving.client",
+    "events": "noria.access.client",
     "load_settings": "noria.core.config",
     "log": "noria.tracking.client",
     "model": "noria.registry.client",
@@ -62,6 +64,7 @@ __all__ = [
     "dataset",
     "deploy",
     "endpoint",
+    "events",
     "load_settings",
     "log",
     "model",
