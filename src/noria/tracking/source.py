@@ -16,7 +16,7 @@ _GIT_TIMEOUT_S = 5.0
 _MAX_COMMAND_CHARS = 4_000
 
 _SENSITIVE = (
-    r"[\w.-]*(?:passw(?:or)?d|passphrase|secret|token|credential"
+    r"[\w.-]*(?:passw(?:or)?d|passphrase|secret|token(?!s|iz)|credential"
     r"|api[_-]?key|access[_-]?key|private[_-]?key)[\w.-]*"
 )
 _SECRET_OPTION = re.compile(rf"-{{1,2}}{_SENSITIVE}", re.IGNORECASE)

@@ -363,6 +363,10 @@ def test_a_run_cannot_end_as_running_or_before_its_start(services: Services) -> 
         runs.finish(PROJECT, run.id, RunEnd(status=RunStatus.RUNNING))
     with pytest.raises(Invalid, match="2026-01-01T11"):
         runs.finish(PROJECT, run.id, RunEnd(ended_at=NOON - timedelta(hours=1)))
+    with pytest.raises(Invalid):
+        runs.finish(PROJECT, run.id, RunEnd(ended_at=datetime(2026, 2, 1)))  # noqa: DTZ001
+    with pytest.raises(Invalid):
+        runs.create(PROJECT, NewRun(started_at=datetime(2026, 2, 1)))  # noqa: DTZ001
     assert runs.get(PROJECT, run.id).status is RunStatus.RUNNING
 
 
@@ -513,6 +517,7 @@ BAD_BATCHES = {
     "traversal": LogBatch(artifacts={"../x": "blake3:" + "0" * 64}),
     "absolute path": LogBatch(artifacts={"/etc/passwd": "blake3:" + "0" * 64}),
     "backslash": LogBatch(artifacts={"a\\..\\b": "blake3:" + "0" * 64}),
+    "no time zone": LogBatch(metrics=[MetricPoint(key="m", value=1.0, at=datetime(2026, 1, 1))]),  # noqa: DTZ001
     "huge step": LogBatch(metrics=[point("m", 1.0, step=2**70)]),
 }
 
