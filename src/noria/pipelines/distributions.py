@@ -86,6 +86,21 @@ def _origin(home: Home, module: str, filename: str | None) -> Origin:
     return Origin("project", module)
 
 
+@functools.lru_cache(maxsize=4096)
+def is_packaged(module: str) -> bool:
+    """Tell whether a loaded module belongs to Python or to an installed package, and so has a version."""
+    filename = getattr(sys.modules.get(module), "__file__", None)
+    if filename is None or _top(module) == "noria":
+        return _is_python(_top(module)) or _top(module) == "noria"
+    return is_library(os.path.realpath(filename))
+
+
+def is_library(filename: str) -> bool:
+    """Tell whether a file belongs to Python or to an installed package; links in its path are resolved."""
+    path = Path(filename)
+    return _is_installed(path) or any(path.is_relative_to(folder) for folder in _library())
+
+
 def _is_installed(path: Path) -> bool:
     return not set(path.parts).isdisjoint(INSTALLED)
 

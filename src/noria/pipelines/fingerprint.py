@@ -3,13 +3,16 @@
 A key is the BLAKE3 of the syntax trees of the step and of every function, class and module variable of the project
 that it reaches, of its arguments (outputs of other steps and paths by content), of the versions of the distributions
 that it reaches, and of Python's minor version. Comments, formatting, docstrings and code that the step does not reach
-are not part of it.
+are not part of it. A file whose path stands as text in the code or the arguments is part of it by content, and an
+environment variable whose name stands in code that reads the environment, by value.
 """
 
 from __future__ import annotations
 
 import inspect
-from collections.abc import Mapping
+import os
+import re
+from collections.abc import Iterable, Mapping
 from pathlib import Path
 from typing import Any
 
@@ -18,15 +21,17 @@ import blake3
 from noria.core.errors import NotFound, TooLarge
 from noria.core.serialisation import to_canonical_json
 from noria.pipelines.authoring import Step
-from noria.pipelines.distributions import Home, home_of, python_version
+from noria.pipelines.distributions import Home, home_of, is_library, python_version
 from noria.pipelines.entities import KeyPart, KeyParts
 from noria.pipelines.outputs import Output
 from noria.pipelines.reach import Reach, find_named, reach_of
 from noria.pipelines.sources import digest_of_tree
-from noria.pipelines.values import Fingerprint, Unfingerprintable, fingerprint
+from noria.pipelines.values import Fingerprint, Unfingerprintable, digest_of_path, fingerprint
 
 KEY_VERSION = 1
 """Raised when keys or stored forms change their meaning: older entries are then never hit."""
+
+_LOOKS_LIKE_PATH = re.compile(r"(?=[^\0\n]*[./])[^\0\n]{1,1024}")
 
 MENDS = (
     "give it as a parameter or as the output of another step, or tell its content with "
@@ -58,13 +63,20 @@ def key_parts(step: Step[..., Any], arguments: Mapping[str, Any], root: Path) ->
         return KeyParts(step=_identity(step, home), python=python_version(), refused=[error.message])
     tree, widened = _widened(reach, home)
     inputs = {name for name, value in arguments.items() if _is_input(value)}
+    texts = reach.texts.union(*map(_texts_in, arguments.values()))
     return KeyParts(
         step=_identity(step, home),
         python=python_version(),
         code=reach.code,
-        constants={name: _part(found) for name, found in reach.constants.items()},
+        constants={
+            **{name: _part(found) for name, found in reach.constants.items()},
+            **(_environment(texts) if reach.reads_environment else {}),
+        },
         parameters={name: _part(found) for name, found in values.items() if name not in inputs},
-        inputs={name: _part(found) for name, found in values.items() if name in inputs},
+        inputs={
+            **_named_files(texts, root),
+            **{name: _part(found) for name, found in values.items() if name in inputs},
+        },
         distributions=reach.distributions,
         tree=tree,
         dynamic=sorted(reach.dynamic),
@@ -131,6 +143,36 @@ def explain(before: KeyParts, after: KeyParts) -> str | None:
     if not found:
         return None
     return found[0] if len(found) == 1 else f"{found[0]} (and {len(found) - 1} more)"
+
+
+def _texts_in(value: Any) -> set[str]:
+    if type(value) is str:
+        return {value}
+    if type(value) in (list, tuple, dict):
+        return set().union(*map(_texts_in, value.values() if type(value) is dict else value))
+    return set()
+
+
+def _named_files(texts: Iterable[str], root: Path) -> dict[str, KeyPart]:
+    """Fingerprint the files whose paths stand as text, seen from the working folder and from the root."""
+    found = {}
+    for text in texts:
+        if not _LOOKS_LIKE_PATH.fullmatch(text):
+            continue
+        for place in dict.fromkeys((os.path.realpath(text), os.path.realpath(root / text))):
+            if os.path.isfile(place) and not is_library(place):  # noqa: PTH113 - asked for every text in the code
+                found[text] = KeyPart(digest=digest_of_path(Path(place)), text=text)
+                break
+    return found
+
+
+def _environment(texts: Iterable[str]) -> dict[str, KeyPart]:
+    # The values may be secrets: only their digests are kept.
+    return {
+        f"environment:{name}": KeyPart(digest=fingerprint(os.environ[name]).digest, text="<set>")
+        for name in texts
+        if name in os.environ
+    }
 
 
 def _fingerprints(arguments: Mapping[str, Any]) -> tuple[dict[str, Fingerprint], list[str]]:

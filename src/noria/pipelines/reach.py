@@ -10,6 +10,7 @@ import importlib
 import importlib.machinery
 import importlib.util
 import inspect
+import os
 import sys
 import types
 from collections.abc import Callable, Iterator
@@ -31,6 +32,7 @@ from noria.pipelines.sources import (
 from noria.pipelines.values import Fingerprint, Unfingerprintable, fingerprint, module_of
 
 _MISSING = object()
+_ENVIRONMENT = frozenset({"environ", "environb", "getenv", "getenvb"})
 
 
 @dataclass(slots=True)
@@ -50,7 +52,9 @@ class Reach:
     refused
         What has no fingerprint, in words; there is no key then.
     texts
-        Every text in the code: what it may name.
+        Every text in the code and its variables: what it may name.
+    reads_environment
+        Whether `os.environ` or `os.getenv` is looked up.
     """
 
     code: dict[str, str] = field(default_factory=dict)
@@ -59,6 +63,7 @@ class Reach:
     dynamic: set[str] = field(default_factory=set)
     refused: list[str] = field(default_factory=list)
     texts: set[str] = field(default_factory=set)
+    reads_environment: bool = False
 
 
 def reach_of(function: Callable[..., Any], home: Home, also: tuple[Any, ...] = ()) -> Reach:
@@ -214,6 +219,8 @@ class _Walk:
 
     def _follow_chain(self, chain: tuple[str, ...], scope: dict[str, Any]) -> None:
         name = chain[0]
+        if scope.get(name) is os and not _ENVIRONMENT.isdisjoint(chain):
+            self.found.reads_environment = True
         value = scope.get(name, _MISSING)
         if value is _MISSING or name == "__name__":
             return  # a builtin, or a name that does not exist: the step will say so when it runs
@@ -228,6 +235,9 @@ class _Walk:
             self._follow_value(value, name, scope)
 
     def _follow_value(self, value: Any, name: str, scope: dict[str, Any]) -> None:
+        if value is os.environ or value is os.getenv:
+            self.found.reads_environment = True
+            return
         if _is_code(value):
             self.follow(value)
             return
@@ -247,6 +257,8 @@ class _Walk:
         origin = self._origin_of_name(full)
         self._note(origin)
         if origin.kind != "project":
+            if full == "os" and not _ENVIRONMENT.isdisjoint({*attributes, *members}):
+                self.found.reads_environment = True
             return
         try:
             module = importlib.import_module(full)

@@ -1,0 +1,76 @@
+"""What is said when a user's code raises: which step, which line, which error."""
+
+from __future__ import annotations
+
+import os
+import traceback
+from pathlib import Path
+from types import TracebackType
+
+from noria.core.errors import Failed, NoriaError
+from noria.pipelines.distributions import Home
+
+_MOST_CHARS = 20_000
+_OWN = str(Path(__file__).parent) + os.sep
+
+
+class StepFailed(Failed):
+    """A step raised, or returned what it did not declare."""
+
+    code = "step_failed"
+
+
+class PipelineFailed(Failed):
+    """The body of a pipeline raised."""
+
+    code = "pipeline_failed"
+
+
+def step_failure(name: str, error: BaseException, home: Home) -> StepFailed:
+    """Tell that a step raised."""
+    return StepFailed(
+        f"The step `{name}` failed{place_of(error, home)}: {told(error)}",
+        hint=error.hint if isinstance(error, NoriaError) else None,
+        details={"step": name, "type": type(error).__name__, "traceback": traceback_text(error)},
+    )
+
+
+def pipeline_failure(name: str, error: BaseException, home: Home) -> PipelineFailed:
+    """Tell that the body of a pipeline raised, outside of any step."""
+    return PipelineFailed(
+        f"The pipeline `{name}` failed{place_of(error, home)}: {told(error)}",
+        details={"pipeline": name, "type": type(error).__name__, "traceback": traceback_text(error)},
+    )
+
+
+def told(error: BaseException) -> str:
+    """Give an error's type and text."""
+    if isinstance(error, NoriaError):
+        return error.message
+    text = str(error)
+    return f"{type(error).__name__}: {text}" if text else type(error).__name__
+
+
+def place_of(error: BaseException, home: Home) -> str:
+    """Give ` at file:line` of the innermost line of the project's code, or nothing when there is none."""
+    place = ""
+    for frame, line in traceback.walk_tb(error.__traceback__):
+        filename = frame.f_code.co_filename
+        if filename.startswith(_OWN):
+            continue
+        origin = home.origin(frame.f_globals.get("__name__", ""), filename)
+        if origin.kind == "project":
+            place = f" at {Path(filename).name}:{line}"
+    return place
+
+
+def traceback_text(error: BaseException) -> str:
+    """Give the traceback from the user's code on, shortened in the middle."""
+    trace: TracebackType | None = error.__traceback__
+    while trace is not None and trace.tb_frame.f_code.co_filename.startswith(_OWN):
+        trace = trace.tb_next
+    text = "".join(traceback.format_exception(type(error), error, trace))
+    if len(text) <= _MOST_CHARS:
+        return text
+    half = _MOST_CHARS // 2
+    return f"{text[:half]}\n…\n{text[-half:]}"

@@ -1,0 +1,265 @@
+"""Run a pipeline, recorded: its parameters, code, environment, data, steps, metrics and outputs."""
+
+from __future__ import annotations
+
+import getpass
+import logging
+import platform
+import sys
+import threading
+from collections.abc import Callable, Iterator, Mapping
+from contextlib import contextmanager
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+from noria.core import lineage
+from noria.core.errors import ErrorBody, NoriaError, TooLarge
+from noria.core.ids import new_id
+from noria.core.serialisation import to_canonical_json
+from noria.core.workspace import Workspace, use_workspace
+from noria.pipelines.authoring import Pipeline, executing_with
+from noria.pipelines.distributions import home_of, installed_distributions
+from noria.pipelines.entities import (
+    NewPipelineRun,
+    PipelineEnd,
+    StartedRun,
+    StepReport,
+    StoredValue,
+)
+from noria.pipelines.failures import pipeline_failure
+from noria.pipelines.inline import InlineExecutor, Progress
+from noria.pipelines.loading import CodeSource, is_packaged_pipeline, source_of
+from noria.pipelines.outputs import Output
+from noria.pipelines.parameters import bind
+from noria.pipelines.recording import PipelineActiveRun
+from noria.pipelines.run_records import BEAT_S
+from noria.pipelines.service import PipelineRuns
+from noria.pipelines.snapshots import take_snapshot
+from noria.pipelines.values import InputMissing
+from noria.tracking.client import active_run
+from noria.tracking.entities import RunStatus
+from noria.tracking.source import capture_source
+from noria.tracking.values import as_text
+
+log = logging.getLogger(__name__)
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class PipelineResult:
+    """What a run gave.
+
+    Attributes
+    ----------
+    run_id
+        Of the tracked run.
+    outputs
+        What the pipeline returned, by name: the keys of a dict, the fields of a named tuple, the index in a tuple,
+        `output` for anything else. Each has `.value`, loaded when asked for.
+    steps
+        In the order in which they were called.
+    snapshot
+        Digest of the project's code.
+    """
+
+    run_id: str
+    status: RunStatus
+    outputs: dict[str, Output]
+    steps: list[StepReport]
+    snapshot: str | None = None
+
+
+def run_pipeline(
+    workspace: Workspace,
+    pipeline: Pipeline[..., Any],
+    params: Mapping[str, object],
+    *,
+    force: bool = False,
+    source: CodeSource | None = None,
+    progress: Progress | None = None,
+) -> PipelineResult:
+    """Run a pipeline in this process.
+
+    Parameters
+    ----------
+    params
+        Values of its parameters; the others keep their defaults.
+    force
+        Run every step, whatever is known.
+    source
+        Where its code is; found from the pipeline itself when left out.
+    progress
+        Is told what happens.
+
+    Raises
+    ------
+    ParameterInvalid, InputMissing
+        Before anything is recorded.
+    StepFailed, PipelineFailed
+        If the user's code raised; the message names the step and the line, and the run is recorded as failed.
+    """
+    values = bind(pipeline.name, pipeline.parameters, params)
+    _require_inputs(values)
+    root = workspace.settings.project_root.resolve()
+    found = source or source_of(pipeline, root)
+    snapshot = found.snapshot or _snapshot(workspace, pipeline, found)
+    started = _start(workspace, pipeline, values, found, snapshot)
+    run = PipelineActiveRun(workspace, started.run)
+    executor = InlineExecutor(
+        workspace, run, root=found.root, earlier=started.earlier, force=force, progress=progress
+    )
+    with _beating(workspace, run.id):
+        outcome = _run_body(workspace, pipeline, values, run, executor, found, snapshot)
+    return PipelineResult(
+        run_id=run.id,
+        status=RunStatus.FINISHED,
+        outputs={name: Output(stored, executor.values.load) for name, stored in outcome.items()},
+        steps=executor.reports,
+        snapshot=snapshot,
+    )
+
+
+def _run_body(
+    workspace: Workspace,
+    pipeline: Pipeline[..., Any],
+    values: dict[str, Any],
+    run: PipelineActiveRun,
+    executor: InlineExecutor,
+    source: CodeSource,
+    snapshot: str | None,
+) -> dict[str, StoredValue]:
+    """Run the body inside the tracked run, and record its end whatever happens."""
+    origin = lineage.CodeOrigin(
+        run_id=run.id, pipeline=source.target, params=_as_json(values), snapshot=snapshot
+    )
+    token = lineage.origin.set(origin)
+    outputs: dict[str, StoredValue] = {}
+    status, error_body = RunStatus.KILLED, None
+    try:
+        with run, use_workspace(workspace), executing_with(executor):
+            outputs = _stored(executor, run, _call_body(pipeline, values, source))
+        status = RunStatus.FINISHED
+    except Exception as error:
+        status, error_body = RunStatus.FAILED, _body_of(error)
+        raise
+    finally:
+        lineage.origin.reset(token)
+        end = PipelineEnd(status=status, outputs=outputs, error=error_body)
+        workspace.service(PipelineRuns).finish(run.project, run.id, end)
+    return outputs
+
+
+def _call_body(pipeline: Pipeline[..., Any], values: dict[str, Any], source: CodeSource) -> Any:
+    try:
+        return pipeline(**values)
+    except NoriaError:
+        raise
+    except Exception as error:
+        function = pipeline.function
+        home = home_of(function.__module__, function.__code__.co_filename, source.root)
+        raise pipeline_failure(pipeline.name, error, home) from error
+
+
+def _stored(executor: InlineExecutor, run: PipelineActiveRun, returned: Any) -> dict[str, StoredValue]:
+    outputs = {name: executor.store(value) for name, value in _named(returned).items()}
+    for stored in outputs.values():
+        run.record_output(f"object:{stored.digest}", stored.digest)
+    return outputs
+
+
+def _named(returned: Any) -> dict[str, Any]:
+    """Name what a pipeline returned."""
+    if returned is None:
+        return {}
+    if type(returned) is dict and all(type(key) is str for key in returned):
+        return dict(returned)
+    if type(returned) is not Output and isinstance(returned, tuple):
+        names = getattr(returned, "_fields", range(len(returned)))
+        return {str(name): value for name, value in zip(names, returned, strict=True)}
+    return {"output": returned}
+
+
+def _require_inputs(values: Mapping[str, Any]) -> None:
+    for value in values.values():
+        if isinstance(value, Path) and not value.exists():
+            raise InputMissing(value)
+
+
+def _start(
+    workspace: Workspace,
+    pipeline: Pipeline[..., Any],
+    values: dict[str, Any],
+    source: CodeSource,
+    snapshot: str | None,
+) -> StartedRun:
+    around = active_run()
+    new = NewPipelineRun(
+        run_id=new_id(),
+        name=pipeline.name,
+        pipeline=source.target,
+        params={name: as_text(name, value) for name, value in _as_json(values).items()},
+        tags={"noria.snapshot": snapshot} if snapshot else {},
+        source=capture_source(sys.argv, source.root, python=platform.python_version(), host=platform.node()),
+        author=getpass.getuser(),
+        parent=around.id if around is not None and around.workspace is workspace else None,
+        snapshot=snapshot,
+        environment=_store_environment(workspace),
+    )
+    return workspace.service(PipelineRuns).start(workspace.project, new)
+
+
+def _as_json(values: Mapping[str, Any]) -> dict[str, Any]:
+    """Give parameters as the JSON values that they can be given as again."""
+    import msgspec
+
+    return {name: msgspec.to_builtins(value, enc_hook=str, str_keys=True) for name, value in values.items()}
+
+
+def _snapshot(workspace: Workspace, pipeline: Pipeline[..., Any], source: CodeSource) -> str | None:
+    if is_packaged_pipeline(pipeline, source.root):
+        return None
+    try:
+        return take_snapshot(workspace, source.root)
+    except (TooLarge, NoriaError) as error:
+        log.warning("snapshot.skipped", extra={"root": str(source.root), "because": error.message})
+        return None
+
+
+def _store_environment(workspace: Workspace) -> str:
+    environment = {
+        "python": platform.python_version(),
+        "platform": platform.platform(),
+        "distributions": installed_distributions(),
+    }
+    data = to_canonical_json(environment)
+    return workspace.objects().put_bytes(data).digest
+
+
+def _body_of(error: Exception) -> ErrorBody:
+    if isinstance(error, NoriaError):
+        return error.to_body()
+    return ErrorBody(code="failed", message=f"{type(error).__name__}: {error}")
+
+
+@contextmanager
+def _beating(workspace: Workspace, run_id: str) -> Iterator[None]:
+    """Renew the run's lease for the length of the block."""
+    stop = threading.Event()
+    runs = workspace.service(PipelineRuns)
+    beat: Callable[[], None] = lambda: runs.beat(workspace.project, run_id)  # noqa: E731
+    thread = threading.Thread(target=_beat, args=(beat, stop), name="noria-run-lease", daemon=True)
+    thread.start()
+    try:
+        yield
+    finally:
+        stop.set()
+        thread.join()
+
+
+def _beat(beat: Callable[[], None], stop: threading.Event) -> None:
+    while not stop.wait(BEAT_S):
+        try:
+            beat()
+        except NoriaError as error:
+            # The next beat may get through; a run that is taken for dead meanwhile goes on with it.
+            log.warning("run.beat_failed", extra={"because": error.message})

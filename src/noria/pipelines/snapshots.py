@@ -1,0 +1,59 @@
+"""Snapshots of a project's code: its Python files and `noria.toml`, as one object named by its digest."""
+
+from __future__ import annotations
+
+from pathlib import Path
+
+from noria.core.config import CONFIG_FILE
+from noria.core.objects.archives import ArchiveLimits, pack_folder, unpack
+from noria.core.objects.digests import hash_stream
+from noria.core.objects.sources import Ignore
+from noria.core.workspace import Workspace
+from noria.pipelines.sources import MOST_FILES, python_files
+
+LIMITS = ArchiveLimits(n_members=MOST_FILES, member_bytes=4 * 1024 * 1024, total_bytes=64 * 1024 * 1024)
+
+
+def take_snapshot(workspace: Workspace, root: Path) -> str:
+    """Store the Python files and `noria.toml` below a folder, and give the digest. Equal code gives equal digests.
+
+    Hidden folders, virtual environments and installed packages are left out, and so are links.
+
+    Raises
+    ------
+    TooLarge
+        If it is more than a project's code: `MOST_FILES` files or 64 MB.
+    """
+    wanted = _only_code(root)
+    digest, _ = hash_stream(pack_folder(root, ignore=wanted, limits=LIMITS))
+    store = workspace.objects()
+    if store.missing([digest]):
+        store.put(pack_folder(root, ignore=wanted, limits=LIMITS), expected=digest)
+    return digest
+
+
+def open_snapshot(workspace: Workspace, digest: str, into: Path) -> Path:
+    """Make the folder `into` out of a snapshot.
+
+    Raises
+    ------
+    ObjectNotFound, ObjectNotInProject
+        If the project does not hold it.
+    ArchiveInvalid
+        If the object is no snapshot.
+    """
+    unpack(workspace.objects().open(digest), into, limits=LIMITS)
+    return into
+
+
+def _only_code(root: Path) -> Ignore:
+    files = [
+        path for path in (*python_files(root), root / CONFIG_FILE) if path.is_file() and not path.is_symlink()
+    ]
+    kept = {
+        parent.relative_to(root).as_posix()
+        for path in files
+        for parent in (path, *path.parents)
+        if parent.is_relative_to(root)
+    }
+    return lambda path: path not in kept

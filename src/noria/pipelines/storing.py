@@ -1,0 +1,192 @@
+"""Store values in a project's objects and load them again.
+
+Whoever asks for a value gets a new one, made from the stored bytes: a step that changes what it was given changes
+nothing for the next one, and a run that reuses results sees the same values as the run that made them.
+"""
+
+from __future__ import annotations
+
+import json
+import shutil
+import tempfile
+import weakref
+from collections import OrderedDict
+from collections.abc import Callable
+from pathlib import Path
+from typing import Any
+
+from noria.core.objects.project import ProjectStore
+from noria.core.objects.trees import Entry, checkout, make_manifest, put_manifest, put_tree, read_manifest
+from noria.pipelines.codecs import Encoded, OutputNotStorable, decode, encode, find_codec
+from noria.pipelines.entities import StoredValue
+
+KEPT_BYTES = 64 * 1024 * 1024
+"""Bytes of small values that stay in memory between the step that made them and those that take them."""
+
+_LIMIT_BYTES = 64 * 1024**3
+_STRUCTURE = "value.json"
+_CONTAINERS: dict[str, Callable[[list[Any]], Any]] = {
+    "list": list,
+    "tuple": tuple,
+    "set": set,
+    "frozenset": frozenset,
+}
+_KINDS = (dict, *_CONTAINERS.values())
+
+
+class ValueStore:
+    """Values by what they are stored as.
+
+    Files and folders are copied out into a temporary folder that lives as long as this object.
+
+    Parameters
+    ----------
+    objects
+        Objects of the project.
+    """
+
+    def __init__(self, objects: ProjectStore) -> None:
+        self._objects = objects
+        self._kept: OrderedDict[str, bytes] = OrderedDict()
+        self._kept_bytes = 0
+        self._folder: Path | None = None
+
+    def save(self, value: Any) -> StoredValue:
+        """Store a value.
+
+        Raises
+        ------
+        OutputNotStorable
+            If it has no stored form: a generator, a lambda, an open file.
+        """
+        if isinstance(value, Path):
+            return self._save_path(value)
+        try:
+            encoded = None if _is_container(value) else encode(value)
+        except RecursionError:
+            raise OutputNotStorable(value, "it holds itself", mend="Return data without circles") from None
+        if encoded is None:
+            return self._save_tree(value)
+        return StoredValue(
+            codec=encoded.codec,
+            digest=self._put(encoded.data),
+            size_bytes=len(encoded.data),
+            portable=encoded.portable,
+            code=list(encoded.code),
+        )
+
+    def load(self, stored: StoredValue) -> Any:
+        """Make a stored value anew, verified.
+
+        Raises
+        ------
+        ObjectNotFound, ObjectCorrupt
+            If its bytes are gone or damaged.
+        CodecUnknown
+            If its codec is not registered in this process.
+        """
+        if stored.codec in ("file", "folder"):
+            return self._load_path(stored)
+        if stored.codec == "tree":
+            return self._load_tree(stored)
+        return decode(stored.codec, self._get(stored.digest))
+
+    def _save_path(self, path: Path) -> StoredValue:
+        if not path.exists():
+            raise OutputNotStorable(
+                path,
+                f"`{path}` does not exist",
+                mend="Return the path of a file or folder that the step wrote",
+            )
+        tree = put_tree(self._objects, path)
+        return StoredValue(
+            codec="folder" if path.is_dir() else "file", digest=tree.digest, size_bytes=tree.size_bytes
+        )
+
+    def _load_path(self, stored: StoredValue) -> Path:
+        if self._folder is None:
+            self._folder = Path(tempfile.mkdtemp(prefix="noria-run-"))
+            weakref.finalize(self, shutil.rmtree, self._folder, ignore_errors=True)
+        place = Path(tempfile.mkdtemp(dir=self._folder))
+        checkout(self._objects, stored.digest, place)
+        return place if stored.codec == "folder" else next(iter(place.iterdir()))
+
+    def _save_tree(self, value: Any) -> StoredValue:
+        parts = _Parts()
+        structure = parts.structure_of(value)
+        files = {_STRUCTURE: Encoded(codec="json", data=json.dumps(structure).encode()), **parts.files}
+        entries = [
+            Entry(path=path, digest=self._put(part.data), size_bytes=len(part.data))
+            for path, part in files.items()
+        ]
+        tree = put_manifest(self._objects, make_manifest(entries))
+        return StoredValue(
+            codec="tree",
+            digest=tree.digest,
+            size_bytes=tree.size_bytes,
+            portable=all(part.portable for part in files.values()),
+            code=sorted({name for part in files.values() for name in part.code}),
+        )
+
+    def _load_tree(self, stored: StoredValue) -> Any:
+        digests = {entry.path: entry.digest for entry in read_manifest(self._objects, stored.digest).entries}
+        structure = json.loads(self._get(digests[_STRUCTURE]))
+        return _rebuild(structure, lambda path: self._get(digests[path]))
+
+    def _put(self, data: bytes) -> str:
+        digest = self._objects.put_bytes(data).digest
+        if len(data) <= KEPT_BYTES // 8:
+            self._keep(digest, data)
+        return digest
+
+    def _get(self, digest: str) -> bytes:
+        kept = self._kept.get(digest)
+        if kept is not None:
+            self._kept.move_to_end(digest)
+            return kept
+        return self._objects.get(digest, limit_bytes=_LIMIT_BYTES)
+
+    def _keep(self, digest: str, data: bytes) -> None:
+        if digest not in self._kept:
+            self._kept_bytes += len(data)
+        self._kept[digest] = data
+        while self._kept_bytes > KEPT_BYTES:
+            _, dropped = self._kept.popitem(last=False)
+            self._kept_bytes -= len(dropped)
+
+
+class _Parts:
+    """Takes a container apart into a JSON structure and the files of what JSON does not hold."""
+
+    def __init__(self) -> None:
+        self.files: dict[str, Encoded] = {}
+
+    def structure_of(self, value: Any) -> Any:
+        kind = type(value)
+        if not _is_container(value):
+            encoded = encode(value)
+            if encoded.codec == "json":
+                return {"plain": value}
+            path = f"{len(self.files):06d}.{encoded.codec}"
+            self.files[path] = encoded
+            return {"part": path, "codec": encoded.codec}
+        if kind is dict:
+            items = [[self.structure_of(key), self.structure_of(item)] for key, item in value.items()]
+            return {"dict": items}
+        return {kind.__name__: [self.structure_of(item) for item in value]}
+
+
+def _rebuild(structure: dict[str, Any], read: Callable[[str], bytes]) -> Any:
+    if "plain" in structure:
+        return structure["plain"]
+    if "part" in structure:
+        return decode(structure["codec"], read(structure["part"]))
+    if "dict" in structure:
+        return {_rebuild(key, read): _rebuild(item, read) for key, item in structure["dict"]}
+    ((kind, items),) = structure.items()
+    return _CONTAINERS[kind]([_rebuild(item, read) for item in items])
+
+
+def _is_container(value: Any) -> bool:
+    """Tell whether a value is stored part by part: a container that no codec takes as a whole."""
+    return type(value) in _KINDS and find_codec(value) is None
