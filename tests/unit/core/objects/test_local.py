@@ -13,7 +13,7 @@ import pytest
 
 from noria.core.clock import ManualClock
 from noria.core.errors import Unavailable
-from noria.core.objects.digests import Source, hash_bytes
+from noria.core.objects.digests import Source, chunks_of, hash_bytes
 from noria.core.objects.local import LocalObjectStore
 from noria.core.objects.store import ObjectCorrupt, ObjectInfo, ObjectNotFound, ProblemKind, SourceChanged
 from noria.core.objects.testing import DAY_S, Damage, ObjectStoreConformance, nobody, pattern
@@ -271,6 +271,27 @@ def test_a_large_file_that_changes_between_two_readings_is_refused(
 
     with pytest.raises(SourceChanged, match=str(store.source)):
         store.put_file(store.source)
+    assert list((root / "objects").glob("*/*")) == []
+
+
+class _ChangedWithinATick(LocalObjectStore):
+    """A store to which the second reading of a file gives other bytes, without any trace in the file's times."""
+
+    def put(
+        self, chunks: Source, *, expected: str | None = None, limit_bytes: int | None = None
+    ) -> ObjectInfo:
+        return super().put([*chunks_of(chunks), b"more"], expected=expected, limit_bytes=limit_bytes)
+
+
+def test_a_change_too_quick_for_the_files_times_is_refused(
+    root: Path, clock: ManualClock, tmp_path: Path
+) -> None:
+    """Two readings that differ are a changed file, whatever its times say."""
+    path = tmp_path / "file"
+    path.write_bytes(pattern(2_000_000))
+
+    with pytest.raises(SourceChanged, match=str(path)):
+        _ChangedWithinATick(root, clock).put_file(path)
     assert list((root / "objects").glob("*/*")) == []
 
 

@@ -35,9 +35,12 @@ def content(folder: Path) -> dict[str, str]:
     return {str(path.relative_to(folder)): path.read_text() for path in folder.rglob("*") if path.is_file()}
 
 
-def test_files_appear_with_their_bytes_and_the_users_rights(target: Path) -> None:
+@pytest.mark.parametrize(("umask", "data", "program"), [(0o002, 0o664, 0o775), (0o077, 0o600, 0o700)])
+def test_files_appear_with_their_bytes_and_the_users_rights(
+    target: Path, umask: int, data: int, program: int
+) -> None:
     """Files get the rights that the user's umask gives, and those to be run if they are programs."""
-    before = os.umask(0o027)
+    before = os.umask(umask)
     try:
         with TargetFolder(target) as folder:
             folder.write("a/b/data", [b"one ", b"two"])
@@ -47,8 +50,8 @@ def test_files_appear_with_their_bytes_and_the_users_rights(target: Path) -> Non
         os.umask(before)
 
     assert content(target) == {"a/b/data": "one two", "a/run": "", "top": "x"}
-    assert stat.S_IMODE((target / "a/b/data").stat().st_mode) == 0o640
-    assert stat.S_IMODE((target / "a/run").stat().st_mode) == 0o750
+    assert stat.S_IMODE((target / "a/b/data").stat().st_mode) == data
+    assert stat.S_IMODE((target / "a/run").stat().st_mode) == program
 
 
 def test_a_write_that_breaks_leaves_the_old_file(target: Path) -> None:
