@@ -33,11 +33,17 @@ SERVICES = (
     "noria.pipelines.jobs:Jobs",
     "noria.registry.service:Models",
     "noria.catalog.service:Catalog",
+    "noria.serving.service:Endpoints",
+    "noria.serving.service:Rollouts",
+    "noria.serving.service:Captures",
     "noria.monitoring.service:Monitors",
 )
 """Classes whose operations are routes."""
 
-CONTROL = ("noria.core.events.control",)
+CONTROL = (
+    "noria.core.events.control",
+    "noria.serving.control",
+)
 """Modules with any of `WORKFLOWS`, `TICKS`, `REACTIONS` and `CHORES`."""
 
 PAGES: tuple[str, ...] = ()

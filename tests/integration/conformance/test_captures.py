@@ -1,0 +1,227 @@
+"""Captured predictions and their labels."""
+
+from __future__ import annotations
+
+import pytest
+
+from noria.core.errors import NotFound, TooLarge
+from noria.core.workspace import Workspace
+from noria.registry.entities import Task
+from noria.serving.captures import MAX_BATCH, PredictionNotFound
+from noria.serving.entities import Deployment
+from noria.serving.predictions import (
+    CaptureBatch,
+    CaptureOrder,
+    CaptureReport,
+    LabelBatch,
+    LabelReport,
+    NewLabel,
+    PredictionIds,
+)
+from noria.serving.service import Captures, Endpoints
+from support.conformance import Services
+from support.serving import predictions, register_version
+
+
+@pytest.fixture(autouse=True)
+def endpoint(services: Services, workspace: Workspace) -> None:
+    """Make the endpoint `live` that version 1 answers."""
+    register_version(workspace)
+    services(Endpoints).deploy("default", "live", Deployment(model="digits", version=1))
+
+
+def _append(services: Services, *ids: str, **options: object) -> CaptureReport:
+    batch = CaptureBatch(predictions=predictions(ids, **options))  # type: ignore[arg-type]
+    return services(Captures).append("default", "live", batch)
+
+
+def _label(services: Services, **values: object) -> LabelReport:
+    batch = LabelBatch(labels=[NewLabel(prediction_id=key, value=value) for key, value in values.items()])  # type: ignore[arg-type]
+    return services(Captures).label("default", "live", batch)
+
+
+def test_predictions_are_read_back_in_order(services: Services) -> None:
+    """As they were captured, in pages behind a cursor."""
+    sent = predictions(["a", "b", "c"])
+    services(Captures).append("default", "live", CaptureBatch(predictions=sent))
+
+    first = services(Captures).read("default", "live", limit=2)
+    second = services(Captures).read("default", "live", after=first.next)
+    third = services(Captures).read("default", "live", after=second.next)
+
+    assert [row.prediction for row in first.items + second.items] == sent
+    assert (first.more, second.more, third.items, third.next) == (True, False, [], second.next)
+    assert services(Captures).head("default", "live").position == second.items[-1].position
+
+
+def test_a_prediction_is_kept_once(services: Services) -> None:
+    """Sending a batch again, or one that overlaps, changes nothing; the first one stands."""
+    assert _append(services, "a", "b") == CaptureReport(accepted=2, duplicate=0)
+    assert _append(services, "b", "c", "c", answer=9) == CaptureReport(accepted=1, duplicate=2)
+
+    stats = services(Captures).stats("default", "live").of(1)
+    assert (stats.n_requests, stats.n_rows) == (3, 3)
+    assert services(Captures).get("default", "live", "b").prediction.outputs == {"predictions": 7}
+
+
+def test_labels_are_kept_and_shown_with_their_predictions(services: Services) -> None:
+    """The truth stands beside the answer, and is counted."""
+    _append(services, "a", "b")
+
+    report = _label(services, a=7, b=3)
+
+    assert report == LabelReport(accepted=2)
+    found = services(Captures).get("default", "live", "b")
+    assert found.label is not None
+    assert (found.label.value, found.label.prediction_id) == (3, "b")
+    stats = services(Captures).stats("default", "live").of(1)
+    assert (stats.n_labelled, stats.n_judged, stats.n_correct, stats.accuracy) == (2, 2, 1, 0.5)
+
+
+def test_the_first_label_stands(services: Services) -> None:
+    """The same again is a duplicate; another value is a contradiction, reported and counted."""
+    _append(services, "a")
+    _label(services, a=7)
+
+    assert _label(services, a=7) == LabelReport(duplicate=["a"])
+    assert _label(services, a=8) == LabelReport(conflicting=["a"])
+    found = services(Captures).get("default", "live", "a").label
+    assert found is not None
+    assert (found.value, found.n_contradictions) == (7, 1)
+    assert services(Captures).stats("default", "live").of(1).n_labelled == 1
+
+
+def test_contradictions_within_one_batch_are_seen(services: Services) -> None:
+    """Two labels for one prediction in one call are not two truths."""
+    _append(services, "a")
+    batch = LabelBatch(labels=[NewLabel(prediction_id="a", value=7), NewLabel(prediction_id="a", value=8)])
+
+    report = services(Captures).label("default", "live", batch)
+
+    assert report == LabelReport(accepted=1, conflicting=["a"])
+
+
+def test_labels_of_unknown_predictions_are_named(services: Services) -> None:
+    """The others of the batch are kept."""
+    _append(services, "a")
+
+    assert _label(services, a=7, nobody=1) == LabelReport(accepted=1, unknown=["nobody"])
+    with pytest.raises(PredictionNotFound, match="nobody"):
+        services(Captures).get("default", "live", "nobody")
+
+
+def test_a_label_is_of_the_kind_that_is_predicted(services: Services) -> None:
+    """A text for a number would never be right, so it is refused by name."""
+    _append(services, "a")
+
+    assert _label(services, a="seven") == LabelReport(mistyped=["a"])
+
+
+def test_a_failed_request_is_counted_and_may_have_a_truth(services: Services) -> None:
+    """It predicted nothing, so nothing is judged."""
+    _append(services, "a", "b", error="ValueError: no")
+    _label(services, a="anything")
+
+    stats = services(Captures).stats("default", "live").of(1)
+
+    assert (stats.n_requests, stats.n_errors, stats.n_labelled, stats.n_judged) == (2, 2, 1, 0)
+    assert stats.latency_sum_us == 0
+
+
+def test_late_labels_are_read_in_the_order_of_their_arrival(services: Services) -> None:
+    """A reader with a cursor on labels misses none, however old the prediction."""
+    _append(services, "a", "b", "c")
+    _label(services, c=1)
+    first = services(Captures).read("default", "live", order=CaptureOrder.LABELLED)
+    _label(services, a=1)
+
+    second = services(Captures).read("default", "live", order=CaptureOrder.LABELLED, after=first.next)
+
+    assert [row.prediction.id for row in first.items] == ["c"]
+    assert [row.prediction.id for row in second.items] == ["a"]
+    assert services(Captures).head("default", "live").label_position == second.next
+
+
+def test_rows_are_filtered_by_version_and_label(services: Services) -> None:
+    """Each question reads only its own rows."""
+    _append(services, "a", "b")
+    _append(services, "c", version=2)
+    _label(services, b=7, c=7)
+    captures = services(Captures)
+
+    def ids(**filters: object) -> list[str]:
+        page = captures.read("default", "live", **filters)  # type: ignore[arg-type]
+        return [row.prediction.id for row in page.items]
+
+    assert ids(version=1) == ["a", "b"]
+    assert ids(labelled=True) == ["b", "c"]
+    assert ids(labelled=False) == ["a"]
+    assert ids(version=2, labelled=True, order=CaptureOrder.LABELLED) == ["c"]
+
+
+def test_figures_are_by_version_and_from_a_revision_on(services: Services) -> None:
+    """A step of a rollout sees what was answered under it, with the labels that came later."""
+    _append(services, "a", "b", revision=1, latency_us=1000)
+    _append(services, "c", revision=2, latency_us=3000)
+    _append(services, "d", version=2, revision=2)
+    _label(services, a=7, c=1)
+
+    everything = services(Captures).stats("default", "live")
+    since = services(Captures).stats("default", "live", since_revision=2)
+
+    assert [(s.version, s.n_requests) for s in everything.items] == [(1, 3), (2, 1)]
+    assert everything.of(1).mean_latency_ms == pytest.approx(5 / 3)
+    assert (since.of(1).n_requests, since.of(1).n_labelled, since.of(1).n_correct) == (1, 1, 0)
+    assert services(Captures).stats("default", "live", version=2).items == [since.of(2)]
+    assert sum(everything.of(1).latency_buckets.values()) == 3
+
+
+def test_a_regressor_is_measured_by_its_absolute_error(services: Services, workspace: Workspace) -> None:
+    """Numbers are not right or wrong."""
+    register_version(workspace, "prices", task=Task.REGRESSION)
+    services(Endpoints).deploy("default", "prices", Deployment(model="prices", version=1))
+    batch = CaptureBatch(predictions=predictions(["a"], answer=10.5))
+    services(Captures).append("default", "prices", batch)
+
+    services(Captures).label("default", "prices", LabelBatch(labels=[NewLabel(prediction_id="a", value=12)]))
+    stats = services(Captures).stats("default", "prices").of(1)
+
+    assert (stats.n_measured, stats.abs_error_sum, stats.n_judged) == (1, 1.5, 0)
+
+
+def test_predictions_are_located_across_endpoints(services: Services) -> None:
+    """Whoever has only ids learns where they belong."""
+    services(Endpoints).deploy("default", "other", Deployment(model="digits", version=1))
+    _append(services, "a")
+    services(Captures).append("default", "other", CaptureBatch(predictions=predictions(["b"])))
+
+    found = services(Captures).locate(PredictionIds(ids=["a", "b", "nobody"])).items
+
+    assert {(each.prediction_id, each.endpoint) for each in found} == {("a", "live"), ("b", "other")}
+
+
+def test_what_arrives_after_an_endpoint_was_deleted_is_kept(services: Services) -> None:
+    """A model server may hand on late; nothing that was answered is lost."""
+    services(Endpoints).delete("default", "live")
+
+    assert _append(services, "a").accepted == 1
+    assert _label(services, a=7).accepted == 1
+    with pytest.raises(NotFound):
+        services(Captures).append("default", "never", CaptureBatch(predictions=predictions(["b"])))
+
+
+def test_a_batch_has_a_size(services: Services) -> None:
+    """One call cannot hold the writer for long."""
+    ids = PredictionIds(ids=["x"] * (MAX_BATCH + 1))
+
+    with pytest.raises(TooLarge):
+        services(Captures).locate(ids)
+
+
+def test_a_batch_larger_than_one_query_is_kept_once(services: Services) -> None:
+    """The look for known ids covers all of it."""
+    ids = [f"p{n}" for n in range(1100)]
+    _append(services, *ids)
+
+    assert _append(services, *ids).accepted == 0
+    assert services(Captures).stats("default", "live").of(1).n_rows == 1100
