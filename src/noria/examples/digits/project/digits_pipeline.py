@@ -6,7 +6,7 @@ noria run digits_pipeline:train -p dataset=digits-train@1
 from __future__ import annotations
 
 import numpy as np
-from sklearn.base import ClassifierMixin
+from sklearn.base import BaseEstimator
 from sklearn.ensemble import ExtraTreesClassifier
 from sklearn.linear_model import LogisticRegression
 from sklearn.model_selection import train_test_split
@@ -16,7 +16,7 @@ from sklearn.svm import SVC
 
 import noria
 
-CANDIDATES = ("logistic regression", "extra trees", "support vectors")
+CANDIDATES = ("logistic regression", "support vectors", "extra trees")
 
 
 @noria.step
@@ -28,7 +28,7 @@ def split(
 
 
 @noria.step
-def fit(candidate: str, x: np.ndarray, y: np.ndarray, seed: int) -> ClassifierMixin:
+def fit(candidate: str, x: np.ndarray, y: np.ndarray, seed: int) -> BaseEstimator:
     """Fit one candidate."""
     estimators = {
         "logistic regression": make_pipeline(StandardScaler(), LogisticRegression(C=0.1, max_iter=1000)),
@@ -39,7 +39,7 @@ def fit(candidate: str, x: np.ndarray, y: np.ndarray, seed: int) -> ClassifierMi
 
 
 @noria.step
-def accuracy(model: ClassifierMixin, x: np.ndarray, y: np.ndarray) -> float:
+def accuracy(model: BaseEstimator, x: np.ndarray, y: np.ndarray) -> float:
     """Give the share of images that the model names rightly."""
     return float(model.score(x, y))
 

@@ -1,0 +1,108 @@
+"""The demo uses public calls only, and measures on images that it never used before."""
+
+from __future__ import annotations
+
+import ast
+import itertools
+from collections.abc import Iterator
+from pathlib import Path
+
+import numpy as np
+import pytest
+
+import noria
+from noria.examples import digits
+from noria.examples.digits.roles import Part, Roles, assign
+from noria.examples.digits.traffic import Request, mixed
+
+FOLDER = Path(digits.__file__).parent
+
+
+def imported_modules(path: Path) -> Iterator[str]:
+    for node in ast.walk(ast.parse(path.read_text(encoding="utf-8"))):
+        if isinstance(node, ast.Import):
+            yield from (alias.name for alias in node.names)
+        elif isinstance(node, ast.ImportFrom):
+            yield node.module or ""
+
+
+@pytest.mark.parametrize("path", sorted(FOLDER.rglob("*.py")), ids=lambda path: path.name)
+def test_the_demo_imports_nothing_of_noria_but_its_public_face(path: Path) -> None:
+    """A user could have written it: of Noria it imports `noria` itself, and its own modules."""
+    own = "noria.examples.digits"
+    inner = [
+        name for name in imported_modules(path) if name.startswith("noria.") and not name.startswith(own)
+    ]
+
+    assert inner == []
+
+
+@pytest.mark.parametrize("path", sorted(FOLDER.rglob("*.py")), ids=lambda path: path.name)
+def test_the_demo_uses_only_exported_names(path: Path) -> None:
+    """Every `noria.NAME` that it calls is in `noria.__all__`."""
+    used = {
+        node.attr
+        for node in ast.walk(ast.parse(path.read_text(encoding="utf-8")))
+        if isinstance(node, ast.Attribute) and isinstance(node.value, ast.Name) and node.value.id == "noria"
+    }
+
+    assert used <= set(noria.__all__)
+
+
+def parts(roles: Roles) -> dict[str, Part]:
+    named = ("training", "quiet", "labelled", "unlabelled", "final")
+    return {name: getattr(roles, name) for name in named}
+
+
+@pytest.mark.parametrize("seed", range(4))
+@pytest.mark.parametrize("zeros", [True, False])
+def test_no_image_has_two_roles(seed: int, zeros: bool) -> None:
+    """The parts are disjoint for every seed (a few images of the set are equal to the last pixel)."""
+    dealt = parts(assign(seed, zeros=zeros))
+    total = sum(len(part) for part in dealt.values())
+    pixels = {tuple(row) for part in dealt.values() for row in part.x.astype(int)}
+    everything = np.concatenate([part.x for part in dealt.values()])
+
+    assert total <= 1797
+    assert len(pixels) == len(np.unique(everything, axis=0))
+    for (_, first), (_, second) in itertools.combinations(dealt.items(), 2):
+        shared = {tuple(row) for row in first.x} & {tuple(row) for row in second.x}
+        assert len(shared) <= 1
+
+
+@pytest.mark.parametrize("seed", range(4))
+def test_zeros_are_new_to_the_first_model(seed: int) -> None:
+    """Training and quiet traffic hold no zero, live traffic a tenth."""
+    roles = assign(seed)
+
+    assert roles.training.n_zeros == roles.quiet.n_zeros == 0
+    assert roles.labelled.n_zeros / len(roles.labelled) == pytest.approx(0.1)
+    assert roles.unlabelled.n_zeros / len(roles.unlabelled) == pytest.approx(0.1)
+    assert roles.final.n_zeros / len(roles.final) == pytest.approx(0.1, abs=0.002)
+    assert len(roles.final_zeros) == roles.final_zeros.n_zeros == 124
+
+
+def test_without_incident_the_traffic_holds_no_zero() -> None:
+    """The quiet run sends the digits 1 to 9 only."""
+    roles = assign(0, zeros=False)
+
+    assert roles.labelled.n_zeros == roles.unlabelled.n_zeros == roles.final.n_zeros == 0
+
+
+def test_the_same_seed_deals_alike_and_another_differently() -> None:
+    """The seed repeats the split."""
+    first, again, other = assign(5), assign(5), assign(6)
+
+    np.testing.assert_array_equal(first.labelled.x, again.labelled.x)
+    assert not np.array_equal(first.labelled.y, other.labelled.y)
+
+
+def test_labelled_requests_are_the_share_asked_for_until_they_run_out() -> None:
+    """The mix keeps its share, loses no labelled request, and goes on without them."""
+    told = (Request(None, i) for i in range(6))
+    untold = (Request(None, None) for _ in itertools.count())
+    sent = list(itertools.islice(mixed(told, untold, share=0.6), 20))
+    digits_in_order = [request.digit for request in sent if request.digit is not None]
+
+    assert digits_in_order == [0, 1, 2, 3, 4, 5]
+    assert 5 <= sum(request.digit is not None for request in sent[:10]) <= 7
