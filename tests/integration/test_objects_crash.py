@@ -44,7 +44,7 @@ def test_nothing_acknowledged_is_lost_when_processes_are_killed(processes: Proce
     churned: list[str] = []
     n_removed = 0
 
-    for turn in range(4):
+    for turn in range(3):
         putters = [start(processes, "put", root, 10 * turn + n) for n in range(2)]
         churner, collector = start(processes, "churn", root, turn), start(processes, "collect", root)
         for putter in putters:

@@ -139,7 +139,7 @@ Collecting.TestCase.settings = settings(
 TestCollecting = Collecting.TestCase
 
 
-@settings(max_examples=settings.default.max_examples // 2)
+@settings(max_examples=settings.default.max_examples // 3)
 @given(chunks=st.lists(st.binary(max_size=2000) | st.just(bytes(300_000)), max_size=6), data=st.data())
 def test_any_chunks_and_any_part(chunks: list[bytes], data: st.DataObject) -> None:
     """However bytes are cut into chunks, the object is their sum, and every part is its slice."""
