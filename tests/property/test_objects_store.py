@@ -133,13 +133,13 @@ class Collecting(RuleBasedStateMachine):
 
 # Each example writes to disk, so they are fewer than usual, and shorter; a soak run raises both numbers.
 Collecting.TestCase.settings = settings(
-    max_examples=settings.default.max_examples // 4,
-    stateful_step_count=settings.default.stateful_step_count // 2,
+    max_examples=settings().max_examples // 4,
+    stateful_step_count=settings().stateful_step_count // 2,
 )
 TestCollecting = Collecting.TestCase
 
 
-@settings(max_examples=settings.default.max_examples // 3)
+@settings(max_examples=settings().max_examples // 3)
 @given(chunks=st.lists(st.binary(max_size=2000) | st.just(bytes(300_000)), max_size=6), data=st.data())
 def test_any_chunks_and_any_part(chunks: list[bytes], data: st.DataObject) -> None:
     """However bytes are cut into chunks, the object is their sum, and every part is its slice."""

@@ -18,7 +18,7 @@ from noria.core.objects.paths import PathRefused, check_path
 from noria.core.objects.trees import Entry, checkout, make_manifest, put_manifest, put_tree, read_manifest
 
 # Each example writes to disk, so they are fewer than usual; a soak run raises the number.
-FEWER = settings(max_examples=settings.default.max_examples // 3)
+FEWER = settings(max_examples=settings().max_examples // 3)
 
 Tree = dict[str, tuple[bytes, bool] | None]
 """A file's bytes and whether it may be run, or None for an empty folder, by path."""
