@@ -241,8 +241,10 @@ class Jobs(Service):
             "cancel_requested": False,
         }
         insert = self.context.database.insert(jobs).values(**values)
-        done = connection.execute(insert.on_conflict_do_nothing(index_elements=["project_pk", "key"]))
-        return load_job(connection, project, values["id"]) if done.rowcount == 1 else None
+        once = insert.on_conflict_do_nothing(index_elements=["project_pk", "key"]).returning(jobs.c.pk)
+        if connection.execute(once).first() is None:
+            return None
+        return load_job(connection, project, values["id"])
 
     def _begin(self, connection: sa.Connection, key: int, worker: str, now: datetime) -> None:
         connection.execute(

@@ -121,15 +121,15 @@ def insert_step(connection: sa.Connection, context: Context, run: int, report: S
         "error": report.error,
     }
     insert = context.database.insert(step_runs).values(**values).on_conflict_do_nothing()
-    if connection.execute(insert).rowcount != 1:
+    if connection.execute(insert.returning(step_runs.c.position)).first() is None:
         return False
     connection.execute(
         sa.update(pipeline_runs)
         .where(pipeline_runs.c.pk == run)
         .values(
             n_steps=pipeline_runs.c.n_steps + 1,
-            n_reused=pipeline_runs.c.n_reused + (report.status is StepStatus.REUSED),
-            n_failed=pipeline_runs.c.n_failed + (report.status is StepStatus.FAILED),
+            n_reused=pipeline_runs.c.n_reused + int(report.status is StepStatus.REUSED),
+            n_failed=pipeline_runs.c.n_failed + int(report.status is StepStatus.FAILED),
         )
     )
     return True

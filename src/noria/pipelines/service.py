@@ -203,7 +203,8 @@ class PipelineRuns(Service):
             n_reused=0,
             n_failed=0,
         )
-        if connection.execute(insert.on_conflict_do_nothing(index_elements=["run_id"])).rowcount != 1:
+        once = insert.on_conflict_do_nothing(index_elements=["run_id"]).returning(pipeline_runs.c.pk)
+        if connection.execute(once).first() is None:
             return  # a repeated request
         for digest in (new.snapshot, new.environment):
             if digest is not None:
