@@ -134,9 +134,11 @@ def errors_page() -> str:
         "| code | class | what |",
         "| --- | --- | --- |",
     ]
-    for cls in sorted(error_classes(), key=lambda cls: cls.code):
-        parts.append(f"| `{cls.code}` | `{cls.__module__}.{cls.__name__}` | {first_sentence(cls.__doc__)} |")
-    return "\n".join([*parts, ""])
+    rows = [
+        f"| `{cls.code}` | `{cls.__module__}.{cls.__name__}` | {first_sentence(cls.__doc__)} |"
+        for cls in sorted(error_classes(), key=lambda cls: cls.code)
+    ]
+    return "\n".join([*parts, *rows, ""])
 
 
 def error_classes() -> Iterator[type[NoriaError]]:
