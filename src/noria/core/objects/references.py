@@ -8,11 +8,12 @@ from __future__ import annotations
 
 from collections.abc import Collection
 from datetime import datetime, timedelta
+from typing import Any
 
 import sqlalchemy as sa
-from sqlalchemy.dialects import postgresql, sqlite
 
 from noria.core.clock import Clock
+from noria.core.database.engine import upsertable
 from noria.core.database.schema import UtcMicros, metadata
 from noria.core.errors import NotFound
 
@@ -55,13 +56,7 @@ def record_upload(
 
 def size_in_project(connection: sa.Connection, *, project: str, digest: str) -> int | None:
     """Give the size of an object that `project` holds, or None when it holds none."""
-    query = (
-        sa.select(object_references.c.size_bytes)
-        .where(object_references.c.project == project)
-        .where(object_references.c.digest == digest)
-        .limit(1)
-    )
-    return connection.execute(query).scalar_one_or_none()
+    return connection.execute(_held_in_project(project, digest).limit(1)).scalar_one_or_none()
 
 
 def add_reference(connection: sa.Connection, clock: Clock, *, project: str, digest: str, owner: str) -> None:
@@ -72,7 +67,10 @@ def add_reference(connection: sa.Connection, clock: Clock, *, project: str, dige
     ObjectNotInProject
         If the digest did not enter this project by upload.
     """
-    size = size_in_project(connection, project=project, digest=digest)
+    # On PostgreSQL the lock makes a collection that wants to forget the upload wait for this transaction's end, and
+    # then see this reference; on SQLite writers follow one another anyway.
+    held = _held_in_project(project, digest).with_for_update(read=True, key_share=True)
+    size = connection.execute(held).scalar()
     if size is None:
         raise ObjectNotInProject(project, digest)
     _upsert(
@@ -108,10 +106,46 @@ def live_digests(
     return set(connection.execute(query).scalars())
 
 
-def _upsert(connection: sa.Connection, row: dict[str, object]) -> None:
-    dialect = sqlite if connection.dialect.name == "sqlite" else postgresql
+def forget_stale_uploads(
+    connection: sa.Connection, digests: Collection[str], *, now: datetime, grace: timedelta
+) -> None:
+    """Let go of uploads that nobody took up within the grace period.
+
+    Called before their objects are removed: otherwise a project would go on believing that it holds them, and a later
+    version could be made of what is gone.
+    """
     connection.execute(
-        dialect.insert(object_references)
+        sa.delete(object_references)
+        .where(object_references.c.digest.in_(digests))
+        .where(object_references.c.owner == UPLOAD)
+        .where(object_references.c.at <= now - grace)
+    )
+
+
+def referenced_digests(connection: sa.Connection, *, after: str = "", limit: int = 1000) -> list[str]:
+    """List what owners other than uploads keep, in the order of digests."""
+    query = (
+        sa.select(object_references.c.digest)
+        .distinct()
+        .where(object_references.c.owner != UPLOAD)
+        .where(object_references.c.digest > after)
+        .order_by(object_references.c.digest)
+        .limit(limit)
+    )
+    return list(connection.execute(query).scalars())
+
+
+def _held_in_project(project: str, digest: str) -> sa.Select[Any]:
+    return (
+        sa.select(object_references.c.size_bytes)
+        .where(object_references.c.project == project)
+        .where(object_references.c.digest == digest)
+    )
+
+
+def _upsert(connection: sa.Connection, row: dict[str, object]) -> None:
+    connection.execute(
+        upsertable(connection.dialect.name, object_references)
         .values(**row)
         .on_conflict_do_update(index_elements=["project", "digest", "owner"], set_={"at": row["at"]})
     )

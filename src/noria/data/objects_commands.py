@@ -1,0 +1,87 @@
+"""`noria objects`: for whoever owns the workspace's folder, beside a running server or without one."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+from contextlib import contextmanager
+from typing import TYPE_CHECKING, Annotated
+
+import typer
+
+from noria.core.console.options import JsonFlag, WorkspaceOption
+from noria.core.console.output import facts, print_json, say, show, stdout, table
+
+if TYPE_CHECKING:
+    from noria.core.context import Context
+
+app = typer.Typer(no_args_is_help=True, help="The object store: verify and collect garbage")
+
+
+@app.command("verify")
+def verify(json: JsonFlag = False, workspace: WorkspaceOption = None) -> None:
+    """Read every object, and look for each that something refers to; exit with 1 if one is damaged or missing."""
+    from noria.core.objects.upkeep import find_problems
+
+    with _folder(workspace) as context:
+        problems = list(find_problems(context.database, context.objects))
+    if json:
+        print_json({"ok": not problems, "problems": problems})
+    elif problems:
+        stdout().print(
+            table(["problem", "name", "what"], [(p.kind.value, p.name, p.message) for p in problems])
+        )
+        say(
+            "Restore these files from a copy, or add the same data again: a put of the same bytes mends an object"
+        )
+    else:
+        say("Every object has the bytes that its name says, and nothing that is referred to is missing")
+    if problems:
+        raise typer.Exit(1)
+
+
+@app.command("gc")
+def collect(
+    grace_h: Annotated[
+        float,
+        typer.Option(
+            "--grace-h",
+            metavar="HOURS",
+            min=1.0,
+            help="Leave alone what was stored within this time, so that uploads under way are safe.",
+        ),
+    ] = 24.0,
+    dry_run: Annotated[bool, typer.Option("--dry-run", help="Count only; remove nothing.")] = False,
+    json: JsonFlag = False,
+    workspace: WorkspaceOption = None,
+) -> None:
+    """Remove objects that nothing refers to. A running server need not stop for it."""
+    from datetime import timedelta
+
+    from noria.core.objects.upkeep import collect_garbage
+
+    with _folder(workspace) as context:
+        done = collect_garbage(
+            context.database, context.objects, context.clock, grace=timedelta(hours=grace_h), dry_run=dry_run
+        )
+    pairs = [
+        ("would be removed" if dry_run else "removed", done.n_removed),
+        ("bytes", done.removed_bytes),
+        ("referred to", done.n_live),
+        (f"stored in the last {grace_h:g} h", done.n_young),
+        ("leftovers of ended writers", done.n_temporary),
+    ]
+    show(done, json=json, render=lambda _: facts(pairs))
+
+
+@contextmanager
+def _folder(workspace: str | None) -> Iterator[Context]:
+    """Open the backends themselves: a server has no operation for this, since it reads and removes files."""
+    from noria.core.clock import SystemClock
+    from noria.core.config import load_settings
+    from noria.core.workspace import open_context
+
+    context = open_context(load_settings(workspace=workspace), SystemClock())
+    try:
+        yield context
+    finally:
+        context.database.dispose()
