@@ -6,31 +6,43 @@
 from __future__ import annotations
 
 import sys
-from typing import TYPE_CHECKING
 
 from noria._version import __version__
 from noria.cli.table import ALIASES, COMMANDS, NOUNS, Command
 
-if TYPE_CHECKING:
-    from noria.core.errors import NoriaError
-
+EXIT_DONE = 0
 EXIT_FAILED = 1
 EXIT_MISUSED = 2
+EXIT_INTERRUPTED = 130  # 128 and the number of SIGINT, as shells have it
 
 
 def main(arguments: list[str] | None = None) -> int:
-    """Run a command and give its exit code: 0 done, 1 failed, 2 misused."""
+    """Run a command and give its exit code: 0 done, 1 failed, 2 misused, 130 interrupted."""
     args = sys.argv[1:] if arguments is None else arguments
+    try:
+        code = _main(args)
+        # While we can still answer for it: what is left in the buffer would meet a closed pipe at exit.
+        sys.stdout.flush()
+    except KeyboardInterrupt:
+        return EXIT_INTERRUPTED
+    except BrokenPipeError:
+        return _reader_left()
+    return code
+
+
+def _main(args: list[str]) -> int:
     if not args or args[0] in ("--help", "-h", "help"):
         sys.stdout.write(root_help())
-        return 0
+        return EXIT_DONE
     if args[0] in ("--version", "-V"):
         sys.stdout.write(f"noria {__version__}\n")
-        return 0
+        return EXIT_DONE
     command = find(args[0])
     if command is None:
-        return _unknown(args[0])
-    return _run(command, args[1:])
+        return _unknown(args)
+    from noria.cli.running import run
+
+    return run(command, args[1:])
 
 
 def find(name: str) -> Command | None:
@@ -56,49 +68,20 @@ def root_help() -> str:
     return "\n".join(lines)
 
 
-def _unknown(name: str) -> int:
+def _unknown(args: list[str]) -> int:
+    from noria.cli.running import Misused, report
     from noria.core.errors import near
 
+    name = args[0]
+    hint = "See `noria --help`"
     if name.startswith("-"):
-        sys.stderr.write(f"error: There is no option `{name}`\n\nhint: See `noria --help`\n")
-        return EXIT_MISUSED
-    close = near(name, [command.name for command in (*COMMANDS, *NOUNS)])
-    hint = f"Did you mean `noria {close}`?" if close else "See `noria --help`"
-    sys.stderr.write(f"error: There is no command `{name}`\n\nhint: {hint}\n")
-    return EXIT_MISUSED
-
-
-def _run(command: Command, arguments: list[str]) -> int:
-    import importlib
-
-    import typer
-
-    from noria.core.errors import NoriaError
-
-    module, _, attribute = command.target.partition(":")
-    app = getattr(importlib.import_module(module), attribute)
-    program = typer.main.get_command(app)
-    try:
-        program.main(args=arguments, prog_name=f"noria {command.name}")
-    except SystemExit as end:
-        return end.code if isinstance(end.code, int) else int(end.code is not None)
-    except NoriaError as error:
-        return _failed(error, as_json="--json" in arguments)
-    except BrokenPipeError:
-        return _reader_left()
-    return 0
-
-
-def _failed(error: NoriaError, *, as_json: bool) -> int:
-    from noria.core.console.output import print_error
-    from noria.core.errors import Invalid
-    from noria.core.serialisation import to_json
-
-    if as_json:
-        sys.stderr.write(to_json(error.to_body()).decode() + "\n")
+        error = Misused(f"There is no option `{name}`", hint=hint)
     else:
-        print_error(error)
-    return EXIT_MISUSED if isinstance(error, Invalid) else EXIT_FAILED
+        close = near(name, [command.name for command in (*COMMANDS, *NOUNS)])
+        error = Misused(
+            f"There is no command `{name}`", hint=f"Did you mean `noria {close}`?" if close else hint
+        )
+    return report(error, as_json="--json" in args)
 
 
 def _reader_left() -> int:
@@ -106,7 +89,7 @@ def _reader_left() -> int:
     import os
 
     os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
-    return 0
+    return EXIT_DONE
 
 
 if __name__ == "__main__":

@@ -28,6 +28,7 @@ ENVIRONMENT = {
     "NORIA_OBJECTS": "server side: the folder of the object store",
     "NORIA_PROJECT": "project that commands and the SDK work in",
     "NORIA_TOKEN": "API token for a server workspace",
+    "NORIA_DEBUG": "`1` shows the traceback of an error that nobody foresaw",
 }
 
 

@@ -15,12 +15,16 @@ if TYPE_CHECKING:
 
 V = TypeVar("V")
 
+_PIPE_COLUMNS = 10_000
+
 
 def stdout() -> Console:
     """Give the console that data goes to."""
     from rich.console import Console
 
-    return Console(highlight=False, soft_wrap=not sys.stdout.isatty())
+    # In a pipe there is no edge to fold at: `noria runs list | grep` must find whole cells on one line.
+    width = None if sys.stdout.isatty() else _PIPE_COLUMNS
+    return Console(highlight=False, soft_wrap=width is not None, width=width)
 
 
 def stderr() -> Console:
@@ -97,13 +101,16 @@ def cell(value: object) -> str:
 
 def say(text: str) -> None:
     """Tell the person something that is not data."""
-    from rich.text import Text
-
-    stderr().print(Text(text))
+    sys.stderr.write(f"{text}\n")
 
 
 def print_error(error: NoriaError) -> None:
     """Print an error: what is wrong, a blank line, then the mend."""
+    if not sys.stderr.isatty():
+        # Rich would take longer to import than most commands that fail take to run.
+        hint = f"\n\nhint: {error.hint}" if error.hint else ""
+        sys.stderr.write(f"error: {error.message}{hint}\n")
+        return
     from rich.text import Text
 
     console = stderr()
