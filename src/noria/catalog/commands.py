@@ -2,12 +2,17 @@
 
 from __future__ import annotations
 
-from typing import Annotated
+from typing import TYPE_CHECKING, Annotated, Any
 
 import typer
 
 from noria.core.console.options import JsonFlag, LimitOption, ProjectOption, WorkspaceOption, opened
-from noria.core.console.output import print_json, show, stdout, table
+from noria.core.console.output import print_json, say, show, stdout, table
+
+if TYPE_CHECKING:
+    from noria.catalog.entities import RecordPage
+
+_SEARCHED = 1_000
 
 catalog = typer.Typer(no_args_is_help=True, help="Decision records: what was chosen, and why")
 
@@ -28,8 +33,28 @@ def list_records(
 
     with opened(workspace, project) as ws:
         page = ws.service(Catalog).list(ws.project, kind=kind, subject=subject, limit=limit)
-    rows = [(r.id, r.created_at, r.kind.value, r.subject, r.cause, r.choice) for r in page.items]
-    show(page, json=json, render=lambda _: table(["id", "created", "kind", "about", "cause", "choice"], rows))
+    show(page, json=json, render=_records_table)
+
+
+@catalog.command("search")
+def search_records(
+    words: Annotated[list[str], typer.Argument(help="Words that the record must hold, all of them.")],
+    limit: LimitOption = 50,
+    json: JsonFlag = False,
+    workspace: WorkspaceOption = None,
+    project: ProjectOption = None,
+) -> None:
+    """Find decision records by words, newest first."""
+    from noria.catalog.entities import RecordPage
+    from noria.catalog.render import mentions
+    from noria.catalog.service import Catalog
+
+    with opened(workspace, project) as ws:
+        page = ws.service(Catalog).list(ws.project, limit=_SEARCHED)
+    found = RecordPage(items=[r for r in page.items if mentions(r, words)][:limit], next=None)
+    show(found, json=json, render=_records_table)
+    if page.next is not None:
+        say(f"Only the newest {_SEARCHED} records were searched")
 
 
 @catalog.command("show")
@@ -53,3 +78,8 @@ def show_record(
         stdout().print(Markdown(to_markdown(found)))
     else:
         typer.echo(to_markdown(found), nl=False)
+
+
+def _records_table(page: RecordPage) -> Any:
+    rows = [(r.id, r.created_at, r.kind.value, r.subject, r.cause, r.choice) for r in page.items]
+    return table(["id", "created", "kind", "about", "cause", "choice"], rows)

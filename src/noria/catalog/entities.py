@@ -3,10 +3,13 @@
 from __future__ import annotations
 
 import enum
+import math
 from datetime import datetime
 from typing import Any
 
 import msgspec
+
+from noria.core.errors import Invalid
 
 
 class RecordKind(enum.StrEnum):
@@ -22,7 +25,7 @@ class Figure(msgspec.Struct, frozen=True, kw_only=True):
     Attributes
     ----------
     low, high
-        Ends of the interval at `level`; None when there is none.
+        Ends of the interval at `level`; None when there is none, or it does not end.
     n
         Rows it was measured on.
     """
@@ -32,6 +35,15 @@ class Figure(msgspec.Struct, frozen=True, kw_only=True):
     high: float | None = None
     n: int | None = None
     level: float = 0.95
+
+    def __post_init__(self) -> None:
+        """Refuse a value that is no number: a record of it could not be read again."""
+        if not math.isfinite(self.value):
+            raise Invalid(f"A figure is {self.value}", hint="Leave out what could not be measured")
+        for end in ("low", "high"):
+            bound = getattr(self, end)
+            if bound is not None and not math.isfinite(bound):
+                msgspec.structs.force_setattr(self, end, None)
 
 
 class Evidence(msgspec.Struct, frozen=True, kw_only=True):
@@ -167,6 +179,15 @@ class RecordPage(msgspec.Struct, frozen=True, kw_only=True):
 
     items: list[DecisionRecord]
     next: str | None
+
+
+def check_probabilities(probabilities: dict[str, float] | None) -> None:
+    """Refuse what is not between 0 and 1."""
+    for cause, probability in (probabilities or {}).items():
+        if not 0.0 <= probability <= 1.0:
+            raise Invalid(
+                f"The probability of `{cause}` is {probability}", hint="Probabilities lie between 0 and 1"
+            )
 
 
 def merged(record: DecisionRecord, change: RecordChange) -> DecisionRecord:

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from collections.abc import Sequence
+
 from noria.catalog.entities import Candidate, DecisionRecord, Figure
 
 
@@ -19,6 +21,12 @@ def to_markdown(record: DecisionRecord) -> str:
         _facts("Outcome", record.outcome),
     ]
     return "\n\n".join(part for part in parts if part) + "\n"
+
+
+def mentions(record: DecisionRecord, words: Sequence[str]) -> bool:
+    """Tell whether the record's story holds all words, in any case of letters."""
+    story = to_markdown(record).casefold()
+    return all(word.casefold() in story for word in words)
 
 
 def figure_text(figure: Figure | None) -> str:

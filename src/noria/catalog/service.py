@@ -6,7 +6,15 @@ import msgspec
 import sqlalchemy as sa
 
 from noria.access.projects import project_pk
-from noria.catalog.entities import DecisionRecord, NewRecord, RecordChange, RecordOutcome, RecordPage, merged
+from noria.catalog.entities import (
+    DecisionRecord,
+    NewRecord,
+    RecordChange,
+    RecordOutcome,
+    RecordPage,
+    check_probabilities,
+    merged,
+)
 from noria.catalog.events import RECORD_CLOSED, RECORD_CREATED
 from noria.catalog.permissions import READ_RECORDS, WRITE_RECORDS
 from noria.catalog.tables import decision_records
@@ -28,6 +36,7 @@ class Catalog(Service):
     @operation("POST", "/projects/{project}/decision-records", needs=WRITE_RECORDS)
     def create(self, project: str, new: NewRecord) -> DecisionRecord:
         """Open a record; with a key that is known already, give the record that has it."""
+        check_probabilities(new.cause_probability)
         now = self.context.clock.now()
         given = {
             name: value
@@ -106,6 +115,7 @@ class Catalog(Service):
         RecordClosed
             If it is final.
         """
+        check_probabilities(change.cause_probability)
         with self.context.database.write(durable=True) as connection:
             record = merged(_open(connection, project, record_id), change)
             _store(connection, record)

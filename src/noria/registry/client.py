@@ -24,6 +24,7 @@ from noria.registry.entities import (
     Task,
 )
 from noria.registry.service import Models
+from noria.tracking.client import active_run
 
 if TYPE_CHECKING:
     from noria.registry.runtimes.port import LoadedModel
@@ -205,7 +206,7 @@ def _describe(
     target = np.asarray(y)
     _check_rows(inputs, target)
     loaded = _saved(estimator, folder, inputs)
-    task = task_of(target)
+    task = loaded.task or task_of(target)
     rows = golden.choose_rows(len(target), golden.GOLDEN_ROWS, _GOLDEN_SEED)
     batch = golden.make_golden(loaded, {name: array[rows] for name, array in inputs.items()})
     signature = infer_signature(inputs, batch.outputs)
@@ -220,9 +221,17 @@ def _describe(
         format=FORMAT,
         task=task,
         signature=signature,
-        classes=np.unique(target).tolist() if task is Task.CLASSIFICATION else None,
+        classes=_classes(loaded, target) if task is Task.CLASSIFICATION else None,
         holdout=measured,
     )
+
+
+def _classes(loaded: SklearnModel, target: Any) -> list[Any]:
+    import numpy as np
+
+    known = getattr(loaded.estimator, "classes_", None)
+    # The columns of the probabilities stand in the estimator's own order.
+    return list((np.unique(target) if known is None else np.asarray(known)).tolist())
 
 
 def _saved(estimator: Any, folder: Path, inputs: dict[str, Any]) -> SklearnModel:
@@ -269,7 +278,8 @@ def _origin(dataset: str | None) -> Origin:
     active = lineage.origin.get()
     read = dataset or lineage.last_dataset()
     if active is None:
-        return Origin(dataset=read)
+        run = active_run()
+        return Origin(run_id=run.id if run else None, dataset=read)
     return Origin(
         run_id=active.run_id,
         pipeline=active.pipeline,

@@ -3,13 +3,14 @@
 from __future__ import annotations
 
 import enum
+import math
 from datetime import datetime
 from typing import Any
 
 import msgspec
 
 from noria.core.errors import Invalid
-from noria.core.names import split_ref
+from noria.core.names import check_name, split_ref
 
 
 class Task(enum.StrEnum):
@@ -200,6 +201,37 @@ def parse_model_ref(ref: str) -> tuple[str, int | str | None]:
             f"`{selector}` in `{ref}` is not a version", hint=f"Write `{name}@1` or `{name}@latest`"
         )
     return name, int(selector)
+
+
+def check_alias(alias: str) -> str:
+    """Give `alias` back if `model@alias` cannot be taken for a version.
+
+    Raises
+    ------
+    Invalid
+        If it is a number, `latest`, or no name.
+
+    Examples
+    --------
+    >>> check_alias("champion")
+    'champion'
+    """
+    check_name("alias", alias)
+    if alias == "latest" or alias.isdecimal():
+        raise Invalid(
+            f"`{alias}` cannot be an alias: `model@{alias}` is a version",
+            hint="Use a word, such as `champion`",
+        )
+    return alias
+
+
+def check_metrics(metrics: dict[str, float]) -> None:
+    """Refuse metrics that are NaN or infinite: a version is compared by them."""
+    for name, value in metrics.items():
+        if not math.isfinite(value):
+            raise Invalid(
+                f"The metric `{name}` of the version is {value}", hint="Register finite numbers only"
+            )
 
 
 def signature_difference(old: Signature, new: Signature) -> str | None:

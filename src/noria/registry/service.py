@@ -21,11 +21,15 @@ from noria.registry.entities import (
     ModelVersionPage,
     NewModelVersion,
     Task,
+    check_alias,
+    check_metrics,
     parse_model_ref,
 )
 from noria.registry.events import MODEL_ALIAS_DELETED, MODEL_ALIAS_MOVED, MODEL_VERSION_REGISTERED
 from noria.registry.permissions import PROMOTE_MODELS, READ_MODELS, REGISTER_MODELS
 from noria.registry.tables import model_aliases, model_versions, models
+from noria.tracking.entities import LineageGraph
+from noria.tracking.service import Lineage
 
 
 class ModelVersionNotFound(NotFound):
@@ -73,6 +77,7 @@ class Models(Service):
     def register(self, project: str, name: str, new: NewModelVersion) -> ModelVersion:
         """Register a version whose files were uploaded before."""
         check_name("model", name)
+        check_metrics(new.metrics)
         with self.context.database.write(durable=True) as connection:
             model = self._find_or_create(connection, project, name)
             values = self._values(model["latest"] + 1, new)
@@ -125,15 +130,15 @@ class Models(Service):
         """Get one version."""
         with self.context.database.read() as connection:
             model = _find(connection, project, name)
+            if not 1 <= version <= model["latest"]:
+                raise ModelVersionNotFound(name, version, latest=model["latest"])
             query = (
                 sa.select(*_VERSION_COLUMNS)
                 .where(model_versions.c.model_pk == model["pk"])
                 .where(model_versions.c.version == version)
             )
-            row = connection.execute(query).mappings().one_or_none()
+            row = connection.execute(query).mappings().one()
             aliases = _aliases(connection, [model["pk"]]).get(model["pk"], {})
-        if row is None:
-            raise ModelVersionNotFound(name, version, latest=model["latest"])
         return _version(project, name, row, _pointing(aliases, version))
 
     @operation("GET", "/projects/{project}/model-refs/{ref}", needs=READ_MODELS)
@@ -152,7 +157,7 @@ class Models(Service):
     @operation("PUT", "/projects/{project}/models/{name}/aliases/{alias}", needs=PROMOTE_MODELS)
     def set_alias(self, project: str, name: str, alias: str, target: AliasTarget) -> ModelVersion:
         """Point an alias at a version; nothing happens when it points there already."""
-        check_name("alias", alias)
+        check_alias(alias)
         with self.context.database.write(durable=True) as connection:
             model = _find(connection, project, name, lock=True)
             if not 1 <= target.version <= model["latest"]:
@@ -179,6 +184,12 @@ class Models(Service):
             )
             payload = {"alias": alias, "version": known[alias]}
             self._emit(connection, project, MODEL_ALIAS_DELETED, f"model:{name}", payload)
+
+    @operation("GET", "/projects/{project}/models/{name}/versions/{version}/lineage", needs=READ_MODELS)
+    def lineage(self, project: str, name: str, version: int) -> LineageGraph:
+        """Walk from a version to the runs and data that it was made from."""
+        found = self.version(project, name, version)
+        return self.sibling(Lineage).upstream(project, f"model:{found.ref}")
 
     def _find_or_create(self, connection: sa.Connection, project: str, name: str) -> Any:
         new = {

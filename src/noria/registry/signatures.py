@@ -129,7 +129,7 @@ def _specs(arrays: Arrays) -> list[TensorSpec]:
 
 
 def _check_names(signature: Signature, inputs: Mapping[str, Any]) -> None:
-    known = [spec.name for spec in signature.inputs]
+    known = {spec.name: spec for spec in signature.inputs}
     for name in inputs:
         if name not in known:
             close = near(name, known)
@@ -181,20 +181,31 @@ def _with_missing(spec: TensorSpec, array: NDArray[Any]) -> NDArray[Any]:
     """Read lists in which None stands for a missing number; any other mixture is mistyped."""
     flat = array.ravel()
     numbers = all(v is None or (isinstance(v, (int, float)) and not isinstance(v, bool)) for v in flat)
+    if numbers and spec.datatype.startswith("INT") and all(isinstance(v, int) for v in flat):
+        raise _out_of_range(spec)
     if not numbers or not spec.datatype.startswith("FP"):
         raise _mistyped(spec, array)
-    return np.array([np.nan if v is None else float(v) for v in flat]).reshape(array.shape)
+    try:
+        return np.array([np.nan if v is None else float(v) for v in flat]).reshape(array.shape)
+    except OverflowError as error:
+        raise _out_of_range(spec) from error
 
 
 def _narrowed(spec: TensorSpec, array: NDArray[Any], wanted: np.dtype[Any]) -> NDArray[Any]:
     if wanted.kind == "i" and array.size:
         limits = np.iinfo(wanted)
         if int(array.max()) > limits.max or int(array.min()) < limits.min:
-            raise InputInvalid(
-                spec.name, f"The input `{spec.name}` holds a number beyond {spec.datatype}'s range"
-            )
+            raise _out_of_range(spec)
     with np.errstate(over="ignore"):  # what becomes infinite is refused by name right after
         return array.astype(wanted)
+
+
+def _out_of_range(spec: TensorSpec) -> InputInvalid:
+    return InputInvalid(
+        spec.name,
+        f"The input `{spec.name}` holds a number beyond {spec.datatype}'s range",
+        "Send finite numbers",
+    )
 
 
 def _check_finite(spec: TensorSpec, array: NDArray[Any]) -> None:

@@ -2,21 +2,60 @@
 
 from __future__ import annotations
 
+import importlib
+import json
+import zipfile
+from collections.abc import Iterator
+from contextlib import contextmanager
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 import numpy as np
 from numpy.typing import NDArray
 
-from noria.core.errors import Invalid
-from noria.registry.entities import ModelVersion, Signature
+from noria.core.errors import Corrupt, Invalid
+from noria.registry.entities import ModelVersion, Signature, Task
 from noria.registry.runtimes.port import Arrays, Runtime
 
 FORMAT = "sklearn-skops"
 FILE = "model.skops"
 
-TRUSTED_PACKAGES = ("sklearn.", "numpy.", "scipy.")
-"""Types of these packages are loaded besides those that skops knows. All others are refused."""
+TRUSTED_TYPES = frozenset(
+    {
+        "numpy.dtype",
+        "numpy.mean",
+        "scipy._lib.array_api_compat.numpy._aliases.asarray",
+        "scipy.interpolate._bsplines.BSpline",
+        "sklearn.cluster._bisect_k_means._BisectingTree",
+        "sklearn.cluster._kmeans._kmeans_single_elkan",
+        "sklearn.cluster._kmeans._kmeans_single_lloyd",
+        "sklearn.utils._bunch.Bunch",
+    }
+)
+"""Types that fitted scikit-learn estimators hold besides those that skops itself trusts."""
+
+TRUSTED_MODULES = (
+    "scipy.sparse",
+    "sklearn._loss",
+    "sklearn.calibration",
+    "sklearn.ensemble._hist_gradient_boosting",
+    "sklearn.feature_selection",
+    "sklearn.gaussian_process",
+    "sklearn.impute",
+    "sklearn.metrics._classification",
+    "sklearn.metrics._dist_metrics",
+    "sklearn.metrics._regression",
+    "sklearn.metrics._scorer",
+    "sklearn.model_selection._split",
+    "sklearn.neighbors",
+    "sklearn.neural_network._stochastic_optimizers",
+    "sklearn.tree._tree",
+    "sklearn.utils._metadata_requests",
+)
+"""Modules whose own classes and functions are loaded: they compute on arrays and touch neither files nor network.
+
+Whole packages are not trusted: `numpy.load`, called as the function of a `FunctionTransformer`, would unpickle a file.
+"""
 
 
 class UntrustedTypes(Invalid):
@@ -27,7 +66,8 @@ class UntrustedTypes(Invalid):
     def __init__(self, types: list[str]) -> None:
         super().__init__(
             "The model holds types that Noria does not load: " + ", ".join(f"`{name}`" for name in types),
-            hint="Build it of scikit-learn's own estimators, or compute its features in a step before it",
+            hint="Build it of scikit-learn's own estimators (of a search, register `best_estimator_`), "
+            "or compute its features in a step before it",
             details={"types": types},
         )
 
@@ -46,6 +86,15 @@ class SklearnModel:
     def __init__(self, estimator: Any, signature: Signature) -> None:
         self.estimator = estimator
         self._names = [spec.name for spec in signature.inputs]
+
+    @property
+    def task(self) -> Task | None:
+        """What the estimator says it is for; None when it does not say."""
+        from sklearn.base import is_classifier, is_regressor
+
+        if is_classifier(self.estimator):
+            return Task.CLASSIFICATION
+        return Task.REGRESSION if is_regressor(self.estimator) else None
 
     @classmethod
     def load(cls, folder: Path, version: ModelVersion) -> SklearnModel:
@@ -89,36 +138,87 @@ def save_estimator(estimator: Any, path: Path) -> None:
     Raises
     ------
     UntrustedTypes
-        If it holds types outside the trusted packages.
+        If it holds types that are not trusted, or that skops has no form for.
     """
     import skops.io
+    from skops.io.exceptions import UnsupportedTypeException
 
-    skops.io.dump(estimator, path)
+    try:
+        skops.io.dump(estimator, path)
+    except UnsupportedTypeException as error:
+        raise UntrustedTypes([type_name(estimator)]) from error
     trusted_types(path)
 
 
 def load_estimator(path: Path) -> Any:
-    """Read an estimator, its types checked first."""
+    """Read an estimator, its types checked first.
+
+    Raises
+    ------
+    UntrustedTypes
+        If it holds types that are not trusted.
+    Corrupt
+        If the file is not one that skops wrote.
+    """
     import skops.io
 
-    return skops.io.load(path, trusted=trusted_types(path))
+    trusted = trusted_types(path)
+    with _file_errors(path):
+        return skops.io.load(path, trusted=trusted)
 
 
 def trusted_types(path: Path) -> list[str]:
-    """List the types in the file beyond skops' own that we trust.
+    """List the types in the file beyond skops' own; all of them are trusted.
 
     Raises
     ------
     UntrustedTypes
         If there are others.
+    Corrupt
+        If the file is not one that skops wrote.
     """
     import skops.io
 
-    found = skops.io.get_untrusted_types(file=path)
-    foreign = [name for name in found if not name.startswith(TRUSTED_PACKAGES)]
+    with _file_errors(path):
+        found = skops.io.get_untrusted_types(file=path)
+    foreign = sorted(name for name in found if not is_trusted(name))
     if foreign:
-        raise UntrustedTypes(sorted(foreign))
+        raise UntrustedTypes(foreign)
     return list(found)
+
+
+def is_trusted(name: str) -> bool:
+    """Tell whether a type, by its full name, may be loaded."""
+    if name in TRUSTED_TYPES:
+        return True
+    module, _, attribute = name.rpartition(".")
+    if not any(f"{module}.".startswith(f"{trusted}.") for trusted in TRUSTED_MODULES):
+        return False
+    return _is_defined_in(module, attribute)
+
+
+def type_name(value: Any) -> str:
+    """Give the full name of a value's type."""
+    return f"{type(value).__module__}.{type(value).__qualname__}"
+
+
+def _is_defined_in(module: str, attribute: str) -> bool:
+    # What a module has only imported from elsewhere is not its own, and is not covered by the trust in it.
+    try:
+        found = getattr(importlib.import_module(module), attribute)
+    except (ImportError, AttributeError):
+        return False
+    return getattr(found, "__module__", None) == module
+
+
+@contextmanager
+def _file_errors(path: Path) -> Iterator[None]:
+    try:
+        yield
+    except (zipfile.BadZipFile, json.JSONDecodeError, KeyError, EOFError, UnicodeDecodeError) as error:
+        raise Corrupt(
+            f"`{path.name}` is not a model file: {error}", hint="Register the model again"
+        ) from error
 
 
 if TYPE_CHECKING:
