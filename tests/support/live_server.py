@@ -4,18 +4,21 @@ from __future__ import annotations
 
 import asyncio
 import threading
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 from contextlib import contextmanager
 from typing import Any, TypeVar
 
 from noria.core.context import Context
 from noria.core.gate import hosts_for
+from noria.core.listening import Listener, address_of, bind
 from noria.core.operations import Service
 from noria.core.permissions import Principal
 from noria.core.remote import HttpTransport, remote_service
+from noria.core.web.pages import Page
 from noria.server.app import Door, create_app
 from noria.server.entities import ServerSection
-from noria.core.listening import Listener, address_of, bind
+from noria.server.page_routes import page_routes
+from noria.server.system_routes import system_routes
 from noria.server.threads import Threads
 
 S = TypeVar("S", bound=Service)
@@ -27,14 +30,24 @@ class LiveServer:
     """Serves the context of the test that runs, and the services that were asked for so far.
 
     It is started once for a test process: a test takes it with `serving`.
+
+    Attributes
+    ----------
+    tokens
+        Who has which token besides the key, until the test ends.
+    is_open
+        Whether somebody without a credential is let in as a visitor, until the test ends.
     """
 
-    def __init__(self) -> None:
+    def __init__(self, section: ServerSection | None = None) -> None:
+        self._section = section or ServerSection()
         self._socket = bind("127.0.0.1", 0)
         self.url = address_of(self._socket)
         self.tokens: dict[str, Principal] = {}
+        self.is_open = True
         self._threads = Threads(n_requests=4, n_transfers=2)
         self._services: list[type[Service]] = []
+        self._pages: list[Page] = []
         self._app = self._build()
         self._context: Context | None = None
         self._loop = asyncio.new_event_loop()
@@ -53,12 +66,19 @@ class LiveServer:
             transport.close()
             self._context = None
             self.tokens.clear()
+            self.is_open = True
 
-    def offer(self, cls: type[Service]) -> None:
-        """Have routes for a service."""
-        if cls not in self._services:
-            self._services.append(cls)
+    def offer(self, *classes: type[Service]) -> None:
+        """Have routes for services."""
+        new = [cls for cls in classes if cls not in self._services]
+        if new:
+            self._services += new
             self._app = self._build()
+
+    def show(self, pages: Sequence[Page]) -> None:
+        """Have routes for web pages."""
+        self._pages = [*pages]
+        self._app = self._build()
 
     def close(self) -> None:
         """Stop, and free the port."""
@@ -70,15 +90,19 @@ class LiveServer:
         door = Door(
             key=KEY,
             authenticate=lambda _context, secret: self.tokens.get(secret),
-            is_open=lambda _context: True,
-            hosts=hosts_for("127.0.0.1"),
+            is_open=lambda _context: self.is_open,
+            hosts=hosts_for("127.0.0.1", self._section.allowed_hosts),
         )
         return create_app(
             self._current_context,
             services=self._services,
             door=door,
-            section=ServerSection(),
+            section=self._section,
             threads=self._threads,
+            pages=[
+                *system_routes(self._services, threads=self._threads, control_state=lambda: "absent"),
+                *page_routes(self._pages, threads=self._threads),
+            ],
         )
 
     def _current_context(self) -> Context:

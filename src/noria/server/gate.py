@@ -125,7 +125,7 @@ class Gate:
         method = scope["method"]
         if method not in METHODS:
             raise MethodNotAllowed(f"This server does not know the method `{method[:20]}`")
-        host = header(headers, b"host")
+        host = _only(headers, b"host")
         check_host(host, self._hosts)
         length = header(headers, b"content-length")
         check_origin(
@@ -209,6 +209,14 @@ def routed_path(raw_path: bytes) -> str:
     if any(_CONTROL.search(segment) for segment in segments):
         raise Invalid("The address holds a control character")
     return "/".join(segment.replace("/", HIDDEN_SLASH) for segment in segments)
+
+
+def _only(headers: Iterable[tuple[bytes, bytes]], name: bytes) -> str | None:
+    """Give a header that must not be there twice, lest two programs on the way each believe another one."""
+    found = [value.decode("latin-1") for key, value in headers if key == name]
+    if len(found) > 1:
+        raise Invalid(f"The header `{name.decode()}` is there {len(found)} times")
+    return found[0] if found else None
 
 
 class _Hardened:

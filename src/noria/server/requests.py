@@ -27,6 +27,7 @@ HIDDEN_SLASH = "\x1f"
 
 _CONTROL = re.compile(r"[\x00-\x1f\x7f]")
 _UNKNOWN_FIELD = re.compile(r"unknown field `([^`]*)`(?! - at)")
+_MANY_DIGITS = re.compile(rb"[0-9]{19}")
 _MAX_QUERY_PAIRS = 200
 _UPLOAD_HOP_BYTES = 1 << 18
 
@@ -125,6 +126,8 @@ def _plain(value: str | list[str], annotation: Any, what: str) -> Any:
         converted = msgspec.convert(value, annotation, strict=False)
     except msgspec.ValidationError as error:
         raise Invalid(f"{what[0].upper()}{what[1:]} has a wrong value: {error}") from error
+    if type(converted) is int and not _fits(converted):
+        raise Invalid(f"{what[0].upper()}{what[1:]} is larger than 64 bits hold")
     if isinstance(converted, float) and not math.isfinite(converted):
         raise Invalid(f"{what[0].upper()}{what[1:]} must be a finite number, not `{value}`")
     if isinstance(converted, datetime) and converted.tzinfo is None:
@@ -143,13 +146,40 @@ def json_decoder(type_: Any) -> Callable[[bytes], Any]:
         if not body:
             raise Invalid("The request has no body", hint="Send a JSON body")
         try:
-            return decode(body)
+            decoded = decode(body)
+            check_numbers(body)
         except (msgspec.DecodeError, UnicodeDecodeError, RecursionError) as error:
             raise Invalid(
                 f"The body does not have the right form: {error}", hint=_hint(str(error), type_)
             ) from error
+        return decoded
 
     return read
+
+
+def check_numbers(body: bytes) -> None:
+    """Refuse a JSON body with a whole number that neither database nor other programs hold.
+
+    Raises
+    ------
+    Invalid
+        If there is one outside the 64 bits with sign.
+    """
+    # Bodies with so many digits in a row are rare: mostly text. Only they are looked at number by number.
+    if _MANY_DIGITS.search(body) and not _all_fit(msgspec.json.decode(body)):
+        raise Invalid("The body holds a number that is larger than 64 bits hold")
+
+
+def _all_fit(value: Any) -> bool:
+    if isinstance(value, dict):
+        return all(_all_fit(each) for each in value.values())
+    if isinstance(value, list):
+        return all(_all_fit(each) for each in value)
+    return type(value) is not int or _fits(value)
+
+
+def _fits(number: int) -> bool:
+    return -(1 << 63) <= number < 1 << 63
 
 
 def _hint(message: str, type_: Any) -> str | None:

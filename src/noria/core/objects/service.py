@@ -14,7 +14,7 @@ READ_OBJECTS = Permission(name="objects.read")
 WRITE_OBJECTS = Permission(name="objects.write", role=Role.SCIENTIST)
 
 
-class DigestList(msgspec.Struct, frozen=True, kw_only=True):
+class DigestList(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fields=True):
     """Digests asked for, or answered.
 
     Attributes

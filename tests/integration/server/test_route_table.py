@@ -1,0 +1,192 @@
+"""A walk over every route: who may and who may not."""
+
+from __future__ import annotations
+
+import re
+from collections.abc import Iterator
+
+import httpx
+import pytest
+from litestar.handlers import HTTPRouteHandler
+
+from noria.core.context import Context
+from noria.core.gate import hosts_for
+from noria.core.operations import Operation, operations_of
+from noria.core.permissions import Permission, Principal, Role
+from noria.core.remote import API
+from noria.server.app import Door, create_app
+from noria.server.assembly import load_services
+from noria.server.entities import ServerSection
+from noria.server.gate import KeyRequired
+from noria.server.threads import Threads
+from support.live_server import LiveServer
+
+OPERATIONS = [operation for cls in load_services() for operation in operations_of(cls)]
+GUARDED = [operation for operation in OPERATIONS if not operation.declaration.needs.public]
+
+
+@pytest.fixture(autouse=True)
+def every_route(small_server: LiveServer) -> None:
+    """Serve every service of the assembly."""
+    small_server.offer(*load_services())
+
+
+@pytest.fixture
+def call(small_server: LiveServer, stranger: httpx.Client) -> Caller:
+    """Give what calls an operation as somebody."""
+    return Caller(small_server, stranger)
+
+
+class Caller:
+    """Calls operations with the least that a request needs, and tells the status and code of the answer."""
+
+    def __init__(self, server: LiveServer, client: httpx.Client) -> None:
+        self._server = server
+        self._client = client
+
+    def __call__(self, operation: Operation, principal: Principal | None = None) -> tuple[int, str]:
+        """Call an operation as a principal, or as nobody."""
+        headers = {}
+        if principal is not None:
+            self._server.tokens["token"] = principal
+            headers["authorization"] = "Bearer token"
+        content = None
+        if operation.upload_parameter is not None:
+            content, headers["content-type"] = b"", "application/octet-stream"
+        elif operation.body_parameter is not None:
+            # No body that would do anything: a caller who is let in fails at the body, after the gate.
+            content, headers["content-type"] = b"!", "application/json"
+        path = re.sub(r"\{[a-z_]+\}", "1", operation.declaration.path.replace("{project}", "default"))
+        answer = self._client.request(
+            operation.declaration.method, API + path, headers=headers, content=content
+        )
+        if answer.is_success or answer.headers.get("content-type") != "application/json":
+            return answer.status_code, ""
+        return answer.status_code, answer.json()["code"]
+
+
+def only_role(role: Role) -> Principal:
+    """Give somebody with one role everywhere and every key."""
+    return Principal(name="walker", role=role, holds_key=True)
+
+
+def is_refusal(answer: tuple[int, str]) -> bool:
+    """Tell whether the gate refused."""
+    return answer[0] in (401, 403)
+
+
+def test_nobody_gets_in_without_a_credential(small_server: LiveServer, call: Caller) -> None:
+    """On a closed server every operation but the sign-in asks a stranger to sign in."""
+    small_server.is_open = False
+    answers = {operation.id: call(operation) for operation in GUARDED}
+
+    assert set(answers.values()) == {(401, "unauthenticated")}
+    assert len(answers) == len(OPERATIONS) - 1
+
+
+@pytest.mark.parametrize("role", list(Role))
+def test_a_role_opens_exactly_what_it_contains(call: Caller, role: Role) -> None:
+    """Each role passes the gate for the operations of itself and of the lesser roles, and for no others."""
+    principal = only_role(role)
+    refused = {operation.id for operation in GUARDED if is_refusal(call(operation, principal))}
+    expected = {
+        operation.id
+        for operation in GUARDED
+        if not operation.declaration.needs.roleless and not role.contains(operation.declaration.needs.role)
+    }
+
+    assert refused == expected
+
+
+def test_a_viewer_changes_nothing(call: Caller) -> None:
+    """What a viewer is let in to is reading, asking, and minding one's own credentials."""
+    let_in = {
+        operation.id
+        for operation in GUARDED
+        if operation.declaration.method != "GET" and not is_refusal(call(operation, only_role(Role.VIEWER)))
+    }
+
+    assert let_in == {"objects.missing", "users.set_password", "tokens.create", "tokens.revoke"}
+
+
+def test_a_role_in_one_project_is_none_in_another(call: Caller) -> None:
+    """An admin of another project is refused everywhere else, and in the workspace as a whole."""
+    stranger = Principal(name="walker", project_roles={"energy": Role.ADMIN}, holds_key=True)
+    local = Principal(name="walker", project_roles={"default": Role.ADMIN}, holds_key=True)
+    guarded = [operation for operation in GUARDED if not operation.declaration.needs.roleless]
+
+    assert [operation.id for operation in guarded if not is_refusal(call(operation, stranger))] == []
+    assert {operation.id for operation in guarded if is_refusal(call(operation, local))} == {
+        operation.id for operation in guarded if "project" not in operation.path_parameters
+    }
+
+
+def test_a_narrow_token_opens_only_what_it_lists(call: Caller) -> None:
+    """With every role and key, a token that lists one permission passes for that one alone."""
+    names = sorted({operation.declaration.needs.name for operation in GUARDED})
+    for name in names[::7]:
+        narrow = Principal(name="walker", role=Role.ADMIN, holds_key=True, only=frozenset({name}))
+        opened = {operation.id for operation in GUARDED if not is_refusal(call(operation, narrow))}
+
+        assert opened == {operation.id for operation in GUARDED if operation.declaration.needs.name == name}
+    nothing = Principal(name="walker", role=Role.ADMIN, holds_key=True, only=frozenset())
+
+    assert [operation.id for operation in GUARDED if not is_refusal(call(operation, nothing))] == []
+
+
+def test_an_open_server_keeps_what_needs_the_key(call: Caller) -> None:
+    """Whoever reaches an open loopback server may use it, but runs no code on it and makes no credentials."""
+    asked_for_key = {operation.id for operation in OPERATIONS if call(operation)[1] == KeyRequired.code}
+
+    assert asked_for_key == {operation.id for operation in OPERATIONS if operation.declaration.needs.key}
+    assert {"tokens.create", "users.create", "users.set_password"} <= asked_for_key
+
+
+def test_what_the_server_has_of_its_own_is_guarded_too(
+    small_server: LiveServer, stranger: httpx.Client
+) -> None:
+    """The description of the API is for whoever is known; health is for everybody."""
+    small_server.is_open = False
+    small_server.tokens["token"] = Principal(name="walker", holds_key=True)
+    described = stranger.get(f"{API}/openapi.json", headers={"authorization": "Bearer token"})
+
+    assert stranger.get(f"{API}/openapi.json").status_code == 401
+    assert stranger.get("/health/live").status_code == 200
+    assert stranger.get("/health/ready").status_code == 200
+    assert {
+        entry["operationId"] for path in described.json()["paths"].values() for entry in path.values()
+    } >= {operation.id for operation in OPERATIONS}
+
+
+@pytest.fixture
+def threads() -> Iterator[Threads]:
+    """Give threads for an application that is only made."""
+    made = Threads(n_requests=1, n_transfers=1)
+    yield made
+    made.close()
+
+
+@pytest.mark.parametrize(
+    "opt", [{}, {"permission": None}, {"permission": "runs.read"}, {"permision": Permission(name="x")}]
+)
+def test_a_route_without_a_permission_is_refused_at_the_start(
+    context: Context, threads: Threads, opt: dict[str, object]
+) -> None:
+    """Whoever adds a page and forgets its permission finds out before anyone visits it."""
+
+    async def page() -> None:
+        """Answer nothing."""
+
+    forgotten = HTTPRouteHandler("/pages/forgotten", http_method="GET", opt=opt, status_code=204)(page)
+    door = Door(
+        key="k", authenticate=lambda _c, _s: None, is_open=lambda _c: True, hosts=hosts_for("127.0.0.1")
+    )
+    with pytest.raises(TypeError, match=r"/pages/forgotten.* declares no permission"):
+        create_app(
+            lambda: context,
+            services=[],
+            door=door,
+            section=ServerSection(),
+            threads=threads,
+            pages=[forgotten],
+        )
