@@ -106,27 +106,17 @@ class EventLog:
         limit
             At most this many, 1 to 1000.
         """
-        query = (
-            sa.select(
-                events.c.position,
-                events.c.at,
-                events.c.actor,
-                events.c.project,
-                events.c.type,
-                events.c.subject,
-                events.c.payload,
-                events.c.hash,
-            )
-            .where(events.c.position > after)
-            .order_by(events.c.position)
-            .limit(max(1, min(limit, 1000)))
-        )
-        if types is not None:
-            query = query.where(events.c.type.in_(types))
-        if subject is not None:
-            query = query.where(events.c.subject == subject)
-        if project is not None:
-            query = query.where(events.c.project == project)
+        query = _select(types, subject, project, limit)
+        return self._fetch(query.where(events.c.position > after).order_by(events.c.position))
+
+    def latest(
+        self, *, limit: int = 100, types: list[str] | None = None, project: str | None = None
+    ) -> list[Event]:
+        """List the newest events, newest first; at most `limit`, 1 to 1000."""
+        query = _select(types, None, project, limit).where(events.c.position.is_not(None))
+        return self._fetch(query.order_by(events.c.position.desc()))
+
+    def _fetch(self, query: sa.Select[Any]) -> list[Event]:
         with self._database.read() as connection:
             return [Event(**row) for row in connection.execute(query).mappings()]
 
@@ -153,3 +143,17 @@ class EventLog:
                     where=event_cursors.c.position < position,
                 )
             )
+
+
+_COLUMNS = [events.c[name] for name in Event.__struct_fields__]
+
+
+def _select(types: list[str] | None, subject: str | None, project: str | None, limit: int) -> sa.Select[Any]:
+    query = sa.select(*_COLUMNS).limit(max(1, min(limit, 1000)))
+    if types is not None:
+        query = query.where(events.c.type.in_(types))
+    if subject is not None:
+        query = query.where(events.c.subject == subject)
+    if project is not None:
+        query = query.where(events.c.project == project)
+    return query

@@ -1,0 +1,83 @@
+"""Turn a context into HTML: strict about what templates use, careful about what users wrote."""
+
+from __future__ import annotations
+
+import functools
+import importlib.resources
+from collections.abc import Callable
+from gettext import NullTranslations
+
+from jinja2 import BaseLoader, Environment, StrictUndefined, TemplateNotFound
+
+from noria.core.web.formats import Formats
+from noria.core.web.languages import Language, translations
+from noria.core.web.pages import Frame, PageContext
+
+PAGE_HEADERS = {
+    "content-type": "text/html; charset=utf-8",
+    "content-security-policy": (
+        "default-src 'none'; style-src 'self'; script-src 'self'; img-src 'self'; connect-src 'self'; "
+        "form-action 'self'; base-uri 'none'; frame-ancestors 'none'"
+    ),
+    "vary": "accept-language",
+}
+"""Headers of every page: nothing is loaded from elsewhere, and no style or script stands in the page itself."""
+
+PACKAGES = "noria."
+
+
+class Words:
+    """Translates a text that is no literal in the template: what `mark` gathered, or what a user wrote.
+
+    The result is escaped like any other value. `_` must never be given such a text: it takes its argument for a part
+    of the template, which is shown as it is.
+    """
+
+    def __init__(self, catalogue: NullTranslations) -> None:
+        self._catalogue = catalogue
+
+    def __call__(self, text: str) -> str:
+        """Give the translation, or the text itself where there is none."""
+        return self._catalogue.gettext(text) if text else text
+
+
+class PackageTemplates(BaseLoader):
+    """Finds `package/file` in the folder `templates` of an installed package of ours."""
+
+    def get_source(
+        self,
+        environment: Environment,  # noqa: ARG002 - the base's signature
+        template: str,
+    ) -> tuple[str, str | None, Callable[[], bool] | None]:
+        """Read a template."""
+        package, _, name = template.partition("/")
+        if not package.startswith(PACKAGES) or not name:
+            raise TemplateNotFound(template)
+        place = importlib.resources.files(package) / "templates" / name
+        if not place.is_file():
+            raise TemplateNotFound(template)
+        return place.read_text(encoding="utf-8"), str(place), None
+
+
+@functools.cache
+def environment(language: Language) -> Environment:
+    """Give the templates of a language."""
+    made = Environment(
+        loader=PackageTemplates(),
+        autoescape=True,
+        undefined=StrictUndefined,
+        trim_blocks=True,
+        lstrip_blocks=True,
+        extensions=["jinja2.ext.i18n"],
+    )
+    catalogue = translations(language)
+    made.install_gettext_callables(catalogue.gettext, catalogue.ngettext, newstyle=True)  # type: ignore[attr-defined]
+    made.globals["fmt"] = Formats(language)
+    made.globals["words"] = Words(catalogue)
+    return made
+
+
+def render(template: str, page: PageContext, frame: Frame) -> bytes:
+    """Give the HTML of a page."""
+    found = environment(frame.language).get_template(template)
+    return found.render(page=page, frame=frame).encode()

@@ -1,0 +1,308 @@
+"""What the page of a decision shows, made from its record and rollouts. Pure."""
+
+from __future__ import annotations
+
+import math
+from collections.abc import Sequence
+from dataclasses import dataclass
+from datetime import datetime
+from typing import Any
+
+from noria.catalog.entities import Candidate, DecisionRecord, Figure
+from noria.core.web.drawings import Interval, Scale, scale_over
+from noria.core.web.formats import clipped
+from noria.core.web.pages import PageContext
+from noria.decisions.words import (
+    CAUSE_WORDS,
+    FACT_WORDS,
+    REMEDY_WORDS,
+    STAGE_WORDS,
+    VERDICT_WORDS,
+    in_words,
+)
+from noria.serving.entities import Rollout
+
+LEAST_SHOWN_PROBABILITY = 0.001
+"""As in the record's Markdown: what is less probable is left out."""
+
+_FACTS = 24
+_CANDIDATES = 50
+_FIGURES = 4
+_TEXT = 2000
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Fact:
+    """A named value; the name is to be translated, the value is JSON."""
+
+    name: str
+    value: Any
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Finding:
+    """What a stage of the diagnosis found."""
+
+    stage: str
+    question: str
+    verdict: str
+    verdict_words: str
+    sentence: str
+    facts: tuple[Fact, ...]
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class CauseRow:
+    """A cause with its probability."""
+
+    words: str
+    probability: float
+    is_named: bool
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Measured:
+    """A figure with its interval, and where both lie on the candidates' common scale, if they have one."""
+
+    figure: Figure | None
+    place: Interval | None
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class CandidateRow:
+    """Something that could have been chosen."""
+
+    words: str
+    is_chosen: bool
+    is_admissible: bool
+    note: str
+    figures: tuple[Figure | None, ...]
+    gain: Measured
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Comparison:
+    """The candidates side by side.
+
+    Attributes
+    ----------
+    columns
+        Names of the figures, to be translated.
+    has_gain
+        Whether any candidate's gain was measured.
+    scale
+        Over which gains are drawn.
+    zero
+        Where no gain lies on it, in per cent of the width.
+    n_left_out
+        Candidates that are not shown.
+    """
+
+    rows: tuple[CandidateRow, ...]
+    columns: tuple[str, ...]
+    has_gain: bool
+    scale: Scale
+    zero: float
+    n_left_out: int
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class StepRow:
+    """A step of a rollout; one that did not begin has no verdict."""
+
+    number: int
+    weight: float
+    verdict: str | None
+    n_requests: int | None
+    ended_at: datetime | None
+    sentences: tuple[str, ...]
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class RolloutStory:
+    """How the chosen version went out."""
+
+    strategy: str
+    endpoint: str
+    from_version: int | None
+    to_version: int
+    status: str
+    reason: str | None
+    created_at: datetime
+    ended_at: datetime | None
+    steps: tuple[StepRow, ...]
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class StoryContext(PageContext):
+    """What the page of a decision shows.
+
+    Attributes
+    ----------
+    now
+        When the page was made.
+    project, record_id
+        Which record it is.
+    kind
+        `selection` or `remedy`.
+    subject
+        What it is about, as `endpoint:digits`.
+    problem
+        What was to be decided.
+    author, created_at, closed_at
+        Who opened the record, and when it was opened and closed.
+    cause, cause_probability
+        In words; None while there is none.
+    choice
+        In words; None while there is none.
+    reason
+        Why it was chosen.
+    findings
+        The evidence, stage by stage.
+    causes
+        The most probable first.
+    comparison
+        None when there were no candidates.
+    action, outcome
+        None while there is none.
+    rollouts
+        Oldest first.
+    """
+
+    now: datetime
+    project: str
+    record_id: str
+    kind: str
+    subject: str
+    problem: str
+    author: str
+    created_at: datetime
+    closed_at: datetime | None
+    cause: str | None
+    cause_probability: float | None
+    choice: str | None
+    reason: str
+    findings: tuple[Finding, ...]
+    causes: tuple[CauseRow, ...]
+    comparison: Comparison | None
+    action: tuple[Fact, ...]
+    outcome: tuple[Fact, ...]
+    rollouts: tuple[RolloutStory, ...]
+
+
+def tell(record: DecisionRecord, rollouts: Sequence[Rollout], now: datetime) -> StoryContext:
+    """Make the story of a record and the rollouts that it led to."""
+    return StoryContext(
+        live=record.closed_at is None,
+        now=now,
+        project=record.project,
+        record_id=record.id,
+        kind=record.kind,
+        subject=record.subject,
+        problem=clipped(record.problem, _TEXT),
+        author=record.author,
+        created_at=record.created_at,
+        closed_at=record.closed_at,
+        cause=in_words(CAUSE_WORDS, record.cause) if record.cause else None,
+        cause_probability=record.cause_probability.get(record.cause or ""),
+        choice=in_words(REMEDY_WORDS, record.choice) if record.choice else None,
+        reason=clipped(record.reason, _TEXT),
+        findings=tuple(
+            Finding(
+                stage=found.stage,
+                question=in_words(STAGE_WORDS, found.stage),
+                verdict=found.verdict,
+                verdict_words=in_words(VERDICT_WORDS, found.verdict),
+                sentence=clipped(found.sentence, _TEXT),
+                facts=facts_of(found.figures),
+            )
+            for found in record.evidence
+        ),
+        causes=_causes(record),
+        comparison=compare(record.candidates, record.choice),
+        action=facts_of(record.action),
+        outcome=facts_of(record.outcome),
+        rollouts=tuple(_rollout(rollout) for rollout in rollouts),
+    )
+
+
+def facts_of(values: dict[str, Any] | None) -> tuple[Fact, ...]:
+    """Give the first facts of a JSON object, with names in words."""
+    shown = list((values or {}).items())[:_FACTS]
+    return tuple(Fact(name=in_words(FACT_WORDS, name), value=value) for name, value in shown)
+
+
+def _causes(record: DecisionRecord) -> tuple[CauseRow, ...]:
+    ranked = sorted(record.cause_probability.items(), key=lambda item: -item[1])
+    return tuple(
+        CauseRow(words=in_words(CAUSE_WORDS, name), probability=probability, is_named=name == record.cause)
+        for name, probability in ranked
+        if probability >= LEAST_SHOWN_PROBABILITY
+    )
+
+
+def compare(candidates: Sequence[Candidate], choice: str | None) -> Comparison | None:
+    """Put the candidates side by side, their gains on one scale that shows zero."""
+    if not candidates:
+        return None
+    shown = candidates[:_CANDIDATES]
+    columns = tuple(sorted({name for candidate in shown for name in candidate.figures})[:_FIGURES])
+    ends = [end for candidate in shown for end in _ends(candidate.gain)]
+    scale = scale_over([0.0, *ends])
+    rows = tuple(
+        CandidateRow(
+            words=in_words(REMEDY_WORDS, candidate.name),
+            is_chosen=candidate.name == choice,
+            is_admissible=candidate.admissible,
+            note=clipped(candidate.note),
+            figures=tuple(candidate.figures.get(name) for name in columns),
+            gain=_measured(candidate.gain, scale),
+        )
+        for candidate in shown
+    )
+    return Comparison(
+        rows=rows,
+        columns=tuple(in_words(FACT_WORDS, name) for name in columns),
+        has_gain=bool(ends),
+        scale=scale,
+        zero=scale.place(0.0),
+        n_left_out=len(candidates) - len(shown),
+    )
+
+
+def _ends(figure: Figure | None) -> list[float]:
+    if figure is None:
+        return []
+    return [end for end in (figure.value, figure.low, figure.high) if end is not None and math.isfinite(end)]
+
+
+def _measured(figure: Figure | None, scale: Scale) -> Measured:
+    if figure is None or not math.isfinite(figure.value):
+        return Measured(figure=figure, place=None)
+    return Measured(figure=figure, place=scale.interval(figure.value, figure.low, figure.high))
+
+
+def _rollout(rollout: Rollout) -> RolloutStory:
+    return RolloutStory(
+        strategy=rollout.strategy,
+        endpoint=rollout.endpoint,
+        from_version=rollout.from_version,
+        to_version=rollout.to_version,
+        status=rollout.status,
+        reason=rollout.reason,
+        created_at=rollout.created_at,
+        ended_at=rollout.ended_at,
+        steps=tuple(_step(rollout, index) for index in range(len(rollout.steps))),
+    )
+
+
+def _step(rollout: Rollout, index: int) -> StepRow:
+    ended = next((result for result in rollout.history if result.step == index), None)
+    return StepRow(
+        number=index + 1,
+        weight=rollout.steps[index].weight,
+        verdict=ended.verdict if ended else None,
+        n_requests=ended.n_requests if ended else None,
+        ended_at=ended.ended_at if ended else None,
+        sentences=tuple(clipped(result.sentence) for result in ended.results) if ended else (),
+    )

@@ -1,0 +1,84 @@
+"""What causes, remedies, stages and verdicts are called on pages, to be translated where they are shown."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+
+from noria.core.web.languages import mark
+
+CAUSE_WORDS: Mapping[str, str] = {
+    "none": mark("no real drop"),
+    "input_fault": mark("faulty inputs"),
+    "input_change": mark("inputs changed by design"),
+    "pipeline_fault": mark("fault in the pipeline"),
+    "model_regression": mark("the model got worse"),
+    "covariate_drift": mark("the inputs drifted"),
+    "label_drift": mark("the mix of classes drifted"),
+    "concept_drift": mark("the meaning of the inputs changed"),
+    "new_class": mark("a new class appeared"),
+    "unknown": mark("unknown"),
+}
+
+REMEDY_WORDS: Mapping[str, str] = {
+    "wait": mark("wait"),
+    "repair_inputs": mark("repair the inputs"),
+    "fix_pipeline": mark("fix the pipeline"),
+    "roll_back_model": mark("roll back the model"),
+    "recalibrate": mark("recalibrate"),
+    "retrain": mark("retrain"),
+    "new_model": mark("search a new model"),
+    "ask": mark("ask a person"),
+}
+
+STAGE_WORDS: Mapping[str, str] = {
+    "reality": mark("Is the drop real?"),
+    "events": mark("What changed, and when?"),
+    "replay": mark("Does the live path still give the frozen answers?"),
+    "contract": mark("Do the inputs keep their contract?"),
+    "versions": mark("Did an older version do better?"),
+    "new_class": mark("Is there a new class?"),
+    "shift": mark("Did the inputs, the classes or their relation move?"),
+}
+
+VERDICT_WORDS: Mapping[str, str] = {
+    "yes": mark("yes"),
+    "no": mark("no"),
+    "unclear": mark("unclear"),
+}
+
+FACT_WORDS: Mapping[str, str] = {
+    "accuracy": mark("accuracy"),
+    "accuracy_after": mark("accuracy after"),
+    "accuracy_before": mark("accuracy before"),
+    "endpoint": mark("endpoint"),
+    "gain": mark("gain"),
+    "high": mark("upper end"),
+    "level": mark("confidence"),
+    "low": mark("lower end"),
+    "mean": mark("mean"),
+    "model": mark("model"),
+    "n": mark("rows"),
+    "n_labels": mark("labels"),
+    "n_rows": mark("rows"),
+    "reason": mark("reason"),
+    "reference": mark("reference"),
+    "remedy": mark("remedy"),
+    "rollout_id": mark("rollout"),
+    "score": mark("score"),
+    "score_after": mark("score after"),
+    "score_before": mark("score before"),
+    "status": mark("status"),
+    "strategy": mark("strategy"),
+    "version": mark("version"),
+}
+
+
+def in_words(table: Mapping[str, str], name: str) -> str:
+    """Give the words for a name; for one that has none, the name itself with spaces.
+
+    Examples
+    --------
+    >>> in_words(CAUSE_WORDS, "new_class"), in_words(CAUSE_WORDS, "solar_flare")
+    ('a new class appeared', 'solar flare')
+    """
+    return table.get(name) or name.replace("_", " ")

@@ -1,0 +1,122 @@
+"""The overview: one wheel per model, what is wrong, and what happened lately."""
+
+from __future__ import annotations
+
+from noria.access.permissions import LIST_PROJECTS, READ_AUDIT, READ_PROJECTS
+from noria.access.projects import Projects
+from noria.catalog.permissions import READ_RECORDS
+from noria.core.errors import Forbidden, NotFound
+from noria.core.events.log import Event, EventLog
+from noria.core.web.drawings import draw_wheel
+from noria.core.web.formats import clipped
+from noria.core.web.pages import Page, Visit
+from noria.core.web.urls import OVERVIEW_PATH, PROJECT_PATH
+from noria.data.permissions import READ_DATA
+from noria.monitoring.entities import Alert
+from noria.monitoring.permissions import READ_MONITORS
+from noria.monitoring.service import Monitors
+from noria.registry.permissions import READ_MODELS
+from noria.registry.service import Models
+from noria.server.overview import TOLD_EVENTS, AlertRow, EventRow, OverviewContext, event_detail
+from noria.server.wheels import WheelMaker
+from noria.serving.permissions import READ_CAPTURES, READ_ENDPOINTS
+from noria.tracking.permissions import READ_RUNS
+
+TEMPLATE = "noria.server/overview.html"
+MODELS_PER_PAGE = 10
+
+_READS = (READ_DATA, READ_RUNS, READ_MODELS, READ_ENDPOINTS, READ_CAPTURES, READ_MONITORS, READ_RECORDS)
+_STATIONS = 6
+_PROJECTS = 50
+_ALERTS = 6
+_EVENTS = 14
+_SENTENCE = 400
+
+
+def overview(visit: Visit) -> OverviewContext:
+    """Gather the overview of the project in the path, or of the first one that the reader may see."""
+    project, projects = _project(visit)
+    _check_reads(visit, project)
+    after = visit.parameters.get("after", "")
+    page = visit.context.service(Models).list(project, limit=MODELS_PER_PAGE, after=after)
+    return OverviewContext(
+        live=True,
+        now=visit.context.clock.now(),
+        project=project,
+        projects=projects,
+        wheels=WheelMaker(visit.context, project).wheels(page.items),
+        next_model=page.next,
+        is_first=not after,
+        alerts=_alerts(visit, project),
+        events=_events(visit, project),
+        drawing=draw_wheel(_STATIONS),
+    )
+
+
+def _project(visit: Visit) -> tuple[str, tuple[str, ...]]:
+    projects = tuple(project.name for project in visit.context.service(Projects).list(limit=_PROJECTS).items)
+    asked = visit.parameters.get("project")
+    if asked is not None:
+        return visit.context.service(Projects).get(asked).name, projects
+    if not projects:
+        raise NotFound("You have no role in any project", hint="Ask an admin for one: `noria users role`")
+    preferred = visit.context.settings.project
+    return preferred if preferred in projects else projects[0], projects
+
+
+def _check_reads(visit: Visit, project: str) -> None:
+    """Ask for what the services behind the page would ask for at the gate."""
+    principal = visit.context.principal
+    missing = next((needed for needed in _READS if not principal.may(needed, project)), None)
+    if missing is not None:
+        raise Forbidden(
+            f"`{principal.name}` may not see this page: it needs `{missing.name}`",
+            hint=f"Ask an admin for the role `{missing.role}`",
+        )
+
+
+def _alerts(visit: Visit, project: str) -> tuple[AlertRow, ...]:
+    monitors = visit.context.service(Monitors)
+    opened = monitors.alerts(project, open_only=True, limit=_ALERTS).items
+    newest = monitors.alerts(project, limit=_ALERTS).items
+    rest = [alert for alert in newest if alert.closed_at is not None]
+    return tuple(_alert_row(alert) for alert in [*opened, *rest][:_ALERTS])
+
+
+def _alert_row(alert: Alert) -> AlertRow:
+    return AlertRow(
+        endpoint=alert.endpoint,
+        kind=alert.kind,
+        sentence=clipped(alert.sentence, _SENTENCE),
+        opened_at=alert.opened_at,
+        closed_at=alert.closed_at,
+        closed_why=clipped(alert.closed_why, _SENTENCE) if alert.closed_why else None,
+    )
+
+
+def _events(visit: Visit, project: str) -> tuple[EventRow, ...] | None:
+    if not visit.context.principal.may(READ_AUDIT, project):
+        return None
+    log = EventLog(visit.context.database)
+    return tuple(
+        _event_row(event) for event in log.latest(types=list(TOLD_EVENTS), project=project, limit=_EVENTS)
+    )
+
+
+def _event_row(event: Event) -> EventRow:
+    told = TOLD_EVENTS[event.type]
+    kind, _, name = event.subject.partition(":")
+    return EventRow(
+        at=event.at,
+        words=told.words,
+        subject=clipped(event.subject, 80),
+        actor=event.actor,
+        detail=clipped(event_detail(told, event.payload), 120),
+        record_id=name if kind == "record" else None,
+    )
+
+
+PAGES = (
+    Page(path=OVERVIEW_PATH, needs=LIST_PROJECTS, template=TEMPLATE, build=overview, query=("after",)),
+    Page(path=PROJECT_PATH, needs=READ_PROJECTS, template=TEMPLATE, build=overview, query=("after",)),
+)
