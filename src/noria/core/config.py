@@ -57,9 +57,13 @@ class WorkspaceSection(Section, frozen=True, kw_only=True, forbid_unknown_fields
     Attributes
     ----------
     url
-        Folder (relative to this file) or `http(s)://` address.
+        Folder or `http(s)://` address.
     database, objects
         Server side: database URL and folder of the object store.
+
+    Notes
+    -----
+    Relative paths begin at the folder of this file; in environment variables and options, at the working folder.
     """
 
     url: str | None = None
@@ -173,8 +177,12 @@ def load_settings(
     inside = "" if remote else location
     return Settings(
         workspace=location,
-        database_url=env.get("NORIA_DATABASE") or declared.database or f"sqlite:///{inside}/noria.db",
-        objects_url=env.get("NORIA_OBJECTS") or declared.objects or f"{inside}/objects",
+        database_url=_database(env.get("NORIA_DATABASE"), start)
+        or _database(declared.database, root)
+        or f"sqlite:///{inside}/noria.db",
+        objects_url=_objects(env.get("NORIA_OBJECTS"), start)
+        or _objects(declared.objects, root)
+        or f"{inside}/objects",
         project=project
         or env.get("NORIA_PROJECT")
         or (named.name if isinstance(named, ProjectSection) else DEFAULT_PROJECT),
@@ -222,6 +230,20 @@ def _absolute(location: str, base: Path) -> str:
     return str((base / Path(location).expanduser()).resolve())
 
 
+def _database(url: str | None, base: Path) -> str | None:
+    """Make the file of a SQLite URL absolute, so that every folder of a project reaches the same one."""
+    scheme, separator, path = (url or "").partition("sqlite:///")
+    if scheme or not separator or not path or path.startswith(("/", ":")):
+        return url or None
+    return f"sqlite:///{(base / path).resolve()}"
+
+
+def _objects(url: str | None, base: Path) -> str | None:
+    if not url or "://" in url:
+        return url or None
+    return str((base / Path(url).expanduser()).resolve())
+
+
 def _read_config(path: Path) -> dict[str, Section]:
     try:
         raw = tomllib.loads(path.read_text(encoding="utf-8"))
@@ -234,7 +256,7 @@ def _read_config(path: Path) -> dict[str, Section]:
 
 def _read_section(path: Path, name: str, value: Any) -> Section:
     if name not in SECTIONS:
-        raise _unknown_key(path, name, list(SECTIONS))
+        raise _unknown_key(path, "", name, list(SECTIONS))
     module, _, attribute = SECTIONS[name].partition(":")
     type_: type[Section] = getattr(importlib.import_module(module), attribute)
     if not isinstance(value, dict):
@@ -244,7 +266,7 @@ def _read_section(path: Path, name: str, value: Any) -> Section:
     fields = [f.encode_name for f in msgspec.structs.fields(type_)]
     for key in value:
         if key not in fields:
-            raise _unknown_key(path, f"{name}.{key}", [f"{name}.{known}" for known in fields])
+            raise _unknown_key(path, f"{name}.", key, fields)
     try:
         return msgspec.convert(value, type_)
     except msgspec.ValidationError as error:
@@ -253,9 +275,12 @@ def _read_section(path: Path, name: str, value: Any) -> Section:
         ) from error
 
 
-def _unknown_key(path: Path, key: str, known: list[str]) -> ConfigInvalid:
+def _unknown_key(path: Path, table: str, key: str, known: list[str]) -> ConfigInvalid:
     close = near(key, known)
-    hint = f"Did you mean `{close}`?" if close else "Known: " + ", ".join(f"`{name}`" for name in known)
+    listed = ", ".join(f"`{table}{name}`" for name in known)
+    hint = f"Did you mean `{table}{close}`?" if close else f"Known: {listed}"
     return ConfigInvalid(
-        f"`{path.name}` has the unknown key `{key}`", hint=hint, details={"key": key, "file": str(path)}
+        f"`{path.name}` has the unknown key `{table}{key}`",
+        hint=hint,
+        details={"key": f"{table}{key}", "file": str(path)},
     )

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import enum
 from datetime import datetime
+from typing import Annotated
 
 import msgspec
 
@@ -17,7 +18,7 @@ class MonitorSection(Section, frozen=True, kw_only=True, forbid_unknown_fields=T
     Attributes
     ----------
     window_rows
-        Captured rows in a drift window.
+        Captured rows in a drift window, 20 to 1000: fewer cannot be tested, more are not read at once.
     drift_level
         Expected share of false discoveries among the columns that a window calls drifted (Benjamini-Hochberg).
     drift_windows
@@ -30,12 +31,12 @@ class MonitorSection(Section, frozen=True, kw_only=True, forbid_unknown_fields=T
         At least this many labels pass, on average, between two false alarms about quality.
     """
 
-    window_rows: int = 200
-    drift_level: float = 0.01
-    drift_windows: int = 2
-    drift_psi: float = 0.2
-    quality_margin: float = 0.02
-    labels_per_false_alarm: int = 5_000
+    window_rows: Annotated[int, msgspec.Meta(ge=20, le=1000)] = 200
+    drift_level: Annotated[float, msgspec.Meta(gt=0, lt=1)] = 0.01
+    drift_windows: Annotated[int, msgspec.Meta(ge=1, le=100)] = 2
+    drift_psi: Annotated[float, msgspec.Meta(ge=0)] = 0.2
+    quality_margin: Annotated[float, msgspec.Meta(ge=0, lt=1)] = 0.02
+    labels_per_false_alarm: Annotated[int, msgspec.Meta(ge=10)] = 5_000
 
 
 class AlertKind(enum.StrEnum):
