@@ -129,7 +129,8 @@ def _load_file(path: Path, name: str, root: Path, snapshot: str | None) -> Loade
     _put_first(file.parent)
     importable = all(part.isidentifier() for part in relative.parts)
     module = _import(".".join(relative.parts) if importable else file.stem, file.parent)
-    target = f"{file.relative_to(base).as_posix()}:{name}"
+    place = file.stem if file.parent == base and importable else file.relative_to(base).as_posix()
+    target = f"{place}:{name}"
     return LoadedPipeline(
         pipeline=_find(module, name), source=CodeSource(root=base, target=target, snapshot=snapshot)
     )

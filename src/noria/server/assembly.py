@@ -13,9 +13,8 @@ from typing import TYPE_CHECKING, Any
 from noria.core.operations import Service
 
 if TYPE_CHECKING:
-    from litestar.handlers import BaseRouteHandler
-
     from noria.core.control.workflows import Chore, Reaction, Tick, Workflow
+    from noria.core.web.pages import Page
 
 SERVICES = (
     "noria.core.objects.service:Objects",
@@ -42,12 +41,13 @@ SERVICES = (
 
 CONTROL = (
     "noria.core.events.control",
+    "noria.pipelines.control",
     "noria.serving.control",
 )
 """Modules with any of `WORKFLOWS`, `TICKS`, `REACTIONS` and `CHORES`."""
 
-PAGES: tuple[str, ...] = ()
-"""Lists of Litestar route handlers, each with its `Permission` in `opt["permission"]`."""
+PAGES = ("noria.server.pages:PAGES", "noria.decisions.pages:PAGES")
+"""Lists of `noria.core.web.pages.Page`."""
 
 
 @dataclass(slots=True, kw_only=True)
@@ -65,9 +65,9 @@ def load_services(names: Iterable[str] = SERVICES) -> list[type[Service]]:
     return [_load(name) for name in names]
 
 
-def load_pages(names: Iterable[str] = PAGES) -> list[BaseRouteHandler]:
-    """Import the route handlers of pages."""
-    return [handler for name in names for handler in _load(name)]
+def load_pages(names: Iterable[str] = PAGES) -> list[Page]:
+    """Import the pages."""
+    return [page for name in names for page in _load(name)]
 
 
 def load_control(names: Iterable[str] = CONTROL) -> Control:
