@@ -30,6 +30,7 @@ from noria.server.app import Door, create_app
 from noria.server.assembly import load_control, load_pages, load_services
 from noria.server.control import ControlKeeper
 from noria.server.entities import ServerSection
+from noria.server.page_routes import page_routes
 from noria.server.system_routes import system_routes
 from noria.server.threads import Threads
 
@@ -94,7 +95,7 @@ def run_server(
             threads=threads,
             pages=[
                 *system_routes(services, threads=threads, control_state=keeper.state),
-                *load_pages(),
+                *page_routes(load_pages(), threads=threads),
             ],
         )
         url = address_of(listening)
