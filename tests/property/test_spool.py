@@ -118,5 +118,7 @@ class SpoolMachine(RuleBasedStateMachine):
             self.temporary.cleanup()
 
 
-SpoolMachine.TestCase.settings = settings(max_examples=40, stateful_step_count=25)
+SpoolMachine.TestCase.settings = settings(
+    max_examples=max(40, settings().max_examples // 2), stateful_step_count=25
+)
 TestSpool = SpoolMachine.TestCase

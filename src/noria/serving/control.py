@@ -7,7 +7,7 @@ from typing import Any
 
 from noria.core.context import Context
 from noria.core.control.workflows import JSON, Chore, Reaction, Steps, Tick, workflow
-from noria.core.errors import NotFound
+from noria.core.errors import NotFound, Unavailable
 from noria.core.permissions import Principal, Role
 from noria.registry.service import Models
 from noria.serving.deployment import settle_alias
@@ -17,6 +17,8 @@ from noria.serving.passage import advance
 from noria.serving.sight import load_rollout
 
 ROLLOUT = "serving.rollout"
+
+_RETRY_S = 2.0
 
 CONTROL = Principal(name="control", role=Role.ADMIN, holds_key=True)
 
@@ -42,7 +44,11 @@ def rollout(steps: Steps, app: Context, event: Mapping[str, Any]) -> JSON:
 
 
 def _advance(context: Context, rollout_id: str) -> dict[str, Any]:
-    found, look_again_s = advance(context, rollout_id)
+    try:
+        found, look_again_s = advance(context, rollout_id)
+    except Unavailable:
+        # A database that is away is no answer to record: the rollout is as it was, and is looked at again.
+        return {"status": RolloutStatus.RUNNING.value, "finished": False, "look_again_s": _RETRY_S}
     return {
         "status": found.status.value,
         "finished": found.status.is_finished(),

@@ -86,14 +86,21 @@ def advance(context: Context, rollout_id: str) -> tuple[Rollout, float]:
         return stored.rollout, finding.look_again_s
     try:
         with context.database.write(durable=True) as connection:
-            return _make_move(connection, context, stored, finding), 0.0
+            return make_move(connection, context, stored, finding), 0.0
     except RolloutMoved:
         return stored.rollout, 0.0
 
 
-def _make_move(
+def make_move(
     connection: sa.Connection, context: Context, stored: StoredRollout, finding: Finding
 ) -> Rollout:
+    """Write the move that was found for a rollout.
+
+    Raises
+    ------
+    RolloutMoved
+        If the rollout or its endpoint changed since the finding.
+    """
     if stored.endpoint_deleted:
         return end(connection, context, stored, RolloutStatus.FAILED, "The endpoint was deleted", [])
     if finding.move is Move.START_CLOCK:

@@ -16,6 +16,7 @@ LOADING = -1
 _SHORTEST_LOOK_S = 0.25
 _LONGEST_LOOK_S = 15.0
 _LOOKS_PER_BAKE = 20
+"""The longer a step lasts or waits, the more rarely it is looked at: every look is a record that a restart reads."""
 
 
 class Move(enum.StrEnum):
@@ -95,7 +96,7 @@ def judge(sight: Sight) -> Finding:
     if combine(results) is Verdict.FAIL:
         return _back(results, _failures(results))
     if rollout.status is RolloutStatus.PAUSED:
-        return _wait(results, ["The rollout is paused"], _look_every(rollout))
+        return _wait(results, ["The rollout is paused"], _look_every(rollout, _age_s(sight)))
     if rollout.step_started_at is None:
         return _begin(sight, results)
     return _continue(sight, results, (sight.now - rollout.step_started_at).total_seconds())
@@ -130,9 +131,10 @@ def _begin(sight: Sight, results: list[GateResult]) -> Finding:
     followers = sight.followers
     if followers.n_alive == 0:
         sentence = "No model server serves this endpoint; start one with `noria up` or `noria serve`"
-        return _wait(results, [sentence], 1.0)
+        return _wait(results, [sentence], _paced(_age_s(sight)))
     if not followers.following:
-        return _wait(results, ["The model servers do not follow this step yet"], _SHORTEST_LOOK_S)
+        sentence = "The model servers do not follow this step yet"
+        return _wait(results, [sentence], _paced(_age_s(sight)))
     move = Move.NEXT_STEP if sight.rollout.step == LOADING else Move.START_CLOCK
     return Finding(move=move, results=results, waits_for=[])
 
@@ -140,7 +142,7 @@ def _begin(sight: Sight, results: list[GateResult]) -> Finding:
 def _continue(sight: Sight, results: list[GateResult], elapsed_s: float) -> Finding:
     rollout = sight.rollout
     step = rollout.steps[rollout.step]
-    look_s = _look_every(rollout)
+    look_s = _look_every(rollout, elapsed_s)
     waits_for = [result.sentence for result in results if result.verdict is Verdict.WAIT]
     if sight.step.n_requests < step.min_requests:
         waits_for.insert(0, f"{sight.step.n_requests} of {step.min_requests} requests were answered")
@@ -155,9 +157,19 @@ def _continue(sight: Sight, results: list[GateResult], elapsed_s: float) -> Find
     return _wait(results, waits_for, look_s)
 
 
-def _look_every(rollout: Rollout) -> float:
-    bake_s = rollout.steps[max(rollout.step, 0)].bake_s
-    return min(max(bake_s / _LOOKS_PER_BAKE, _SHORTEST_LOOK_S), _LONGEST_LOOK_S)
+def _look_every(rollout: Rollout, elapsed_s: float) -> float:
+    return _paced(max(rollout.steps[max(rollout.step, 0)].bake_s, elapsed_s))
+
+
+def _paced(duration_s: float) -> float:
+    return min(max(duration_s / _LOOKS_PER_BAKE, _SHORTEST_LOOK_S), _LONGEST_LOOK_S)
+
+
+def _age_s(sight: Sight) -> float:
+    """Seconds since the step began, or since the one before it ended."""
+    rollout = sight.rollout
+    before = rollout.history[-1].ended_at if rollout.history else rollout.created_at
+    return (sight.now - (rollout.step_started_at or before)).total_seconds()
 
 
 def _failures(results: list[GateResult]) -> str:
