@@ -58,6 +58,11 @@ soak: $(VENV)/.dev services ## Kill processes again and again, and run propertie
 docs: $(VENV)/.runtime ## Check that every link between the documents leads somewhere
 	$(VENV)/bin/python tools/check_links.py
 
+.PHONY: reference
+reference: $(VENV)/.dev ## Write docs/reference from the code, and the README's transcript from a run
+	$(VENV)/bin/python tools/make_reference.py
+	$(VENV)/bin/python tools/run_readme.py --write
+
 .PHONY: services
 services:
 	@tools/install_test_services.sh
