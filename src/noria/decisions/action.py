@@ -1,0 +1,199 @@
+"""From the choice to its outcome: fit on all labels, put live by a rollout, measure, write down."""
+
+from __future__ import annotations
+
+from typing import Any
+
+from noria.catalog.entities import RecordChange
+from noria.decisions.ending import close_alerts, finish
+from noria.decisions.entities import DecisionStatus, Remedy
+from noria.decisions.events import DECISION_ACTED, DECISION_PROMOTED
+from noria.decisions.ledger import move, note
+from noria.decisions.steering import Helm
+from noria.registry.service import Models
+from noria.serving.captures import Captures
+from noria.serving.deployment import RolloutUnderWay
+from noria.serving.endpoints import Endpoints
+from noria.serving.entities import Deployment, RolloutStatus
+from noria.serving.rollouts import Rollouts
+
+_PAUSE_S = 2.0
+_ROLLOUT_POLL_S = 2.0
+_LABELS_POLL_S = 10.0
+_DEPLOY_PATIENCE_S = 86_400.0
+
+
+class Action:
+    """One decision from its choice on."""
+
+    def __init__(self, helm: Helm) -> None:
+        self._helm = helm
+        self._settings = helm.settings
+
+    def run(self) -> None:
+        """Carry the chosen remedy out."""
+        begun: Any = self._helm.step("begin", self._begin)
+        target = begun["target"]
+        if begun["remedy"] == Remedy.RETRAIN.value and self._settings.refit_on_all:
+            target = self._refit(begun)
+        deployed: Any = self._helm.poll(
+            "deploy",
+            lambda: self._deploy(target),
+            until=lambda found: found is not None,
+            patience_s=_DEPLOY_PATIENCE_S,
+            longest_s=_PAUSE_S,
+        )
+        if deployed is None:
+            self._helm.step("blocked", self._blocked)
+            return
+        ended: Any = self._helm.poll(
+            "rollout",
+            lambda: self._rollout(deployed),
+            until=lambda found: bool(found["finished"]),
+            patience_s=float("inf"),
+            longest_s=_ROLLOUT_POLL_S,
+        )
+        if ended["status"] != RolloutStatus.PROMOTED.value:
+            self._helm.step("undone", lambda: self._undone(ended))
+            return
+        self._helm.step("promoted", lambda: self._promoted(target))
+        self._measure(begun, target)
+
+    def _refit(self, begun: dict[str, Any]) -> int:
+        """Fit once more on all labelled rows; what went wrong leaves the version that was tried."""
+        tried: int = begun["target"]
+        taught = self._helm.job("teach", {**begun["arguments"], "everything": True}, key="teach:all")
+        if taught["lacks"] or taught["why_not"]:
+            return tried
+        run_id, _ = self._helm.pipeline(taught["run"], key="retrain:all")
+        if run_id is None:
+            return tried
+        arguments = {
+            "project": begun["arguments"]["project"],
+            "endpoint": begun["arguments"]["endpoint"],
+            "tried": tried,
+            "run_id": run_id,
+            "settings": begun["arguments"]["settings"],
+        }
+        checked = self._helm.job("check_refit", arguments, key="check")
+        refit: int = checked["version"]
+        return refit
+
+    def _measure(self, begun: dict[str, Any], target: int) -> None:
+        def count() -> dict[str, Any]:
+            self._helm.still()
+            return {"n_labelled": self._helm.n_labelled(target)}
+
+        self._helm.poll(
+            "outcome labels",
+            count,
+            until=lambda found: found["n_labelled"] >= self._settings.outcome_labels,
+            patience_s=self._settings.outcome_patience_s,
+            longest_s=_LABELS_POLL_S,
+        )
+        arguments = {**begun["arguments"], "target_version": target}
+        del arguments["until_label"]
+        outcome = self._helm.job("measure_outcome", arguments, key="outcome")
+        self._helm.step("finish", lambda: self._finished(outcome))
+
+    # What follows runs inside steps.
+
+    def _begin(self) -> dict[str, Any]:
+        found = self._helm.still()
+        return {
+            "remedy": found.remedy and found.remedy.value,
+            "target": found.target_version,
+            "arguments": {
+                "project": found.project,
+                "endpoint": found.endpoint,
+                "version": found.version,
+                "onset_position": found.onset_position,
+                "until_label": self._helm.context.service(Captures)
+                .head(found.project, found.endpoint)
+                .label_position,
+                "settings": self._helm.settings_json(),
+            },
+        }
+
+    def _deploy(self, target: int) -> str | None:
+        """Start the rollout; None while another one is under way."""
+        found = self._helm.still()
+        aliases = self._helm.context.service(Models).get(found.project, found.model).aliases
+        moves = aliases.get(self._settings.alias) == found.version
+        plan = Deployment(
+            model=found.model,
+            version=target,
+            strategy=self._settings.strategy,
+            decision_id=found.id,
+            alias=self._settings.alias if moves else None,
+            reason=f"Decision {found.id}: {found.remedy} against {found.cause}",
+        )
+        try:
+            rollout = self._helm.context.service(Endpoints).deploy(found.project, found.endpoint, plan)
+        except RolloutUnderWay:
+            return None
+        action = {
+            "remedy": found.remedy and found.remedy.value,
+            "model": f"{found.model}@{target}",
+            "rollout": rollout.id,
+            "strategy": rollout.strategy.value,
+        }
+        self._helm.record(RecordChange(action=action))
+        note(
+            self._helm.context,
+            self._helm.project,
+            self._helm.decision_id,
+            text=f"{found.model}@{target} goes out as a {rollout.strategy.value}",
+            event=DECISION_ACTED,
+            payload={"remedy": action["remedy"], "version": target, "rollout_id": rollout.id},
+            target_version=target,
+            rollout_id=rollout.id,
+        )
+        return rollout.id
+
+    def _rollout(self, rollout_id: str) -> dict[str, Any]:
+        rollout = self._helm.context.service(Rollouts).get(self._helm.project, rollout_id)
+        return {
+            "finished": rollout.status.is_finished(),
+            "status": rollout.status.value,
+            "reason": rollout.reason or "",
+        }
+
+    def _blocked(self) -> None:
+        reason = "Another rollout of the endpoint did not end"
+        finish(
+            self._helm.context, self._helm.still(), outcome={"result": "failed"}, reason=reason, failed=True
+        )
+
+    def _undone(self, ended: dict[str, Any]) -> None:
+        reason = f"The rollout ended as {ended['status']}: {ended['reason'] or 'no reason was told'}"
+        outcome = {"result": ended["status"], "reason": ended["reason"]}
+        finish(self._helm.context, self._helm.still(), outcome=outcome, reason=reason)
+
+    def _promoted(self, target: int) -> None:
+        moved = move(
+            self._helm.context,
+            self._helm.project,
+            self._helm.decision_id,
+            DecisionStatus.MEASURING,
+            text=f"Version {target} answers every request; its outcome is being measured",
+            event=DECISION_PROMOTED,
+            payload={"version": target},
+        )
+        close_alerts(self._helm.context, moved, f"Decision {moved.id}: version {target} was promoted")
+
+    def _finished(self, outcome: dict[str, Any]) -> None:
+        found = self._helm.still()
+        finish(self._helm.context, found, outcome=outcome, reason=_told(outcome))
+
+
+def _told(outcome: dict[str, Any]) -> str:
+    if "score_after" not in outcome:
+        return f"Version {outcome['version']} was promoted; no labels have come for it yet"
+    after = f"it scores {outcome['score_after']:.3f} on its first {outcome['n_after']} labelled rows"
+    if "score_before" not in outcome:
+        return f"Version {outcome['version']} was promoted; {after}"
+    return (
+        f"Version {outcome['version']} was promoted; {after}, after {outcome['score_before']:.3f} on the "
+        f"{outcome['n_before']} since the onset before it"
+    )

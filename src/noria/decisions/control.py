@@ -1,0 +1,136 @@
+"""What the control loop runs for decisions.
+
+All state is in our tables and each move there is a compare-and-set; the worker's jobs have keys, deployments the
+decision's id, records their own key. So a workflow that was killed takes the same path again and repeats nothing.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Mapping
+from typing import Any
+
+from noria.core.context import Context
+from noria.core.control.workflows import JSON, Chore, Reaction, Steps, Tick, workflow
+from noria.core.errors import NoriaError
+from noria.core.permissions import Principal, Role
+from noria.decisions.action import Action
+from noria.decisions.course import Course
+from noria.decisions.ending import alert_is_open, finish
+from noria.decisions.entities import DecisionStatus, Trigger
+from noria.decisions.events import DECISION_APPROVED, DECISION_REQUESTED
+from noria.decisions.ledger import (
+    DecisionMoved,
+    NewDecision,
+    find_decision,
+    find_open,
+    open_decision,
+    supersede,
+)
+from noria.decisions.steering import Helm
+from noria.monitoring.events import ALERT_OPENED
+from noria.serving.endpoints import Endpoints
+
+DECIDE = "decisions.decide"
+CARRY_OUT = "decisions.carry_out"
+
+CONTROL = Principal(name="control", role=Role.ADMIN, holds_key=True)
+
+_TRIES_TO_OPEN = 600
+_BUSY_PAUSE_S = 2.0
+
+
+@workflow(DECIDE)
+def decide(steps: Steps, app: Context, event: Mapping[str, Any]) -> JSON:
+    """Bring an incident from its alert to its outcome, or to the question that a person has to answer."""
+    context = app.acting_as(CONTROL)
+    project = str(event["project"])
+    decision_id = event["payload"].get("decision") or _opened(steps, context, event)
+    if decision_id is None:
+        return {"decision": None}
+    helm = Helm(steps, context, project, decision_id)
+
+    def run() -> None:
+        if Course(helm).run():
+            Action(helm).run()
+
+    return _steered(helm, run)
+
+
+@workflow(CARRY_OUT)
+def carry_out(steps: Steps, app: Context, event: Mapping[str, Any]) -> JSON:
+    """Carry out what a person approved."""
+    helm = Helm(steps, app.acting_as(CONTROL), str(event["project"]), event["payload"]["decision"])
+    return _steered(helm, Action(helm).run)
+
+
+def _steered(helm: Helm, run: Callable[[], None]) -> JSON:
+    try:
+        run()
+    except DecisionMoved:
+        # A person or a more urgent alert ended it meanwhile: nothing is left to do.
+        return {"decision": helm.decision_id, "result": "ended elsewhere"}
+    except NoriaError as error:
+        message = error.message
+        helm.step("fail", lambda: _fail(helm, message))
+        return {"decision": helm.decision_id, "result": "failed"}
+    return {"decision": helm.decision_id, "result": "ran"}
+
+
+def _fail(helm: Helm, message: str) -> None:
+    with helm.context.database.read() as connection:
+        found = find_decision(connection, helm.project, helm.decision_id)
+    if found.status.is_finished():
+        return
+    reason = f"It could not be carried through: {message}"
+    finish(helm.context, found, outcome={"result": "failed", "reason": message}, reason=reason, failed=True)
+
+
+def _opened(steps: Steps, context: Context, event: Mapping[str, Any]) -> str | None:
+    """Open a decision about an alert; wait while a less urgent one is at work."""
+    for _ in range(_TRIES_TO_OPEN):
+        found: Any = steps.run("open", lambda: _open(context, event))
+        if not found["busy"]:
+            opened: str | None = found["decision"]
+            return opened
+        steps.sleep(_BUSY_PAUSE_S)
+    return None
+
+
+def _open(context: Context, event: Mapping[str, Any]) -> dict[str, Any]:
+    project, alert = str(event["project"]), event["payload"]
+    trigger = Trigger(alert["kind"])
+    if not alert_is_open(context, project, alert["alert"]):
+        return {"busy": False, "decision": None}
+    with context.database.read() as connection:
+        standing = find_open(connection, project, alert["endpoint"])
+    if standing is not None and standing.alert_id != alert["alert"]:
+        if standing.trigger.rank >= trigger.rank:
+            return {"busy": False, "decision": None}
+        if standing.status not in (DecisionStatus.WAITING, DecisionStatus.ASKING):
+            return {"busy": True, "decision": None}
+        supersede(context, project, standing.id, alert["sentence"])
+    endpoint = context.service(Endpoints).get(project, alert["endpoint"])
+    made = open_decision(
+        context,
+        NewDecision(
+            project=project,
+            endpoint=endpoint.name,
+            model=endpoint.model,
+            version=alert["version"],
+            trigger=trigger,
+            alert_id=alert["alert"],
+            onset_position=alert["onset_position"],
+            sentence=alert["sentence"],
+        ),
+    )
+    return {"busy": False, "decision": made.id}
+
+
+WORKFLOWS = (decide, carry_out)
+TICKS: tuple[Tick, ...] = ()
+CHORES: tuple[Chore, ...] = ()
+REACTIONS = (
+    Reaction("decisions.alerts", frozenset({str(ALERT_OPENED)}), DECIDE),
+    Reaction("decisions.requests", frozenset({str(DECISION_REQUESTED)}), DECIDE),
+    Reaction("decisions.approvals", frozenset({str(DECISION_APPROVED)}), CARRY_OUT),
+)

@@ -1,0 +1,292 @@
+"""From the alert to the choice: diagnose, wait for labels, try, choose."""
+
+from __future__ import annotations
+
+from typing import Any
+
+from noria.catalog.entities import Candidate, Evidence, RecordChange
+from noria.core.serialisation import convert, to_builtins
+from noria.decisions.choice import Choice, choose
+from noria.decisions.ending import finish
+from noria.decisions.entities import (
+    Cause,
+    DecisionStatus,
+    Policy,
+    Remedy,
+    admissible,
+)
+from noria.decisions.events import (
+    DECISION_ASKED,
+    DECISION_CHOSEN,
+    DECISION_DIAGNOSED,
+    DECISION_TRIED,
+    DECISION_TRYING,
+    DECISION_WAITING,
+)
+from noria.decisions.ledger import move, note
+from noria.decisions.steering import Helm
+from noria.serving.captures import Captures
+from noria.serving.endpoints import Endpoints
+
+_TRIED = frozenset({Remedy.ROLL_BACK_MODEL, Remedy.RETRAIN})
+_LABELS_POLL_S = 10.0
+
+
+class Course:
+    """One decision up to its choice."""
+
+    def __init__(self, helm: Helm) -> None:
+        self._helm = helm
+        self._settings = helm.settings
+
+    def run(self) -> bool:
+        """Give True when a remedy is to be carried out now; False when the decision ended or asks."""
+        reason = "The causes stayed unclear"
+        for number in range(1, self._settings.max_rounds + 1):
+            look: Any = self._helm.step("look", self._look)
+            if look["gone"]:
+                return self._stop(look["gone"], "overtaken")
+            diagnosis = self._helm.job("diagnose", look["arguments"], key=f"diagnose:{number}")
+            self._note_diagnosis(diagnosis, number)
+            more, reason = self._go_on(number, look["arguments"], diagnosis)
+            if more == 0:
+                return self._helm.step("standing", lambda: self._helm.decision().status.value) == "acting"
+            if not self._wait(number, more, reason):
+                return self._ask(reason)
+        return self._stop(reason, "waited")
+
+    def _note_diagnosis(self, diagnosis: dict[str, Any], number: int) -> None:
+        self._helm.step("diagnosed", lambda: self._diagnosed(diagnosis, number))
+
+    def _ask(self, reason: str) -> bool:
+        self._helm.step("ask", lambda: self._ask_for_labels(reason))
+        return False
+
+    def _stop(self, reason: str, result: str) -> bool:
+        self._helm.step("end", lambda: self._end(reason, result))
+        return False
+
+    def _go_on(self, number: int, arguments: dict[str, Any], diagnosis: dict[str, Any]) -> tuple[int, str]:
+        """Try and choose. Gives how many labels to wait for (0: it is decided), and why."""
+        if diagnosis["lacks_labels"]:
+            short = max(1, self._settings.min_labels - diagnosis["n_labelled"])
+            return short, f"{short} more labelled rows are needed before remedies can be judged"
+        causes = {Cause(name): probability for name, probability in diagnosis["causes"].items()}
+        allowed = admissible(causes, contract_broken=diagnosis["contract_broken"])
+        tried = self._try(number, arguments, allowed)
+        if tried["lacks"] and allowed & _TRIED:
+            return tried["lacks"], f"{tried['lacks']} more labelled rows are needed to try remedies"
+        found = [convert(candidate, Candidate) for candidate in tried.get("candidates", [])]
+        choice = choose(causes, found, self._settings, contract_broken=diagnosis["contract_broken"])
+        if choice.n_labels:
+            return choice.n_labels, choice.reason
+        if choice.remedy is Remedy.WAIT:
+            return self._settings.min_labels, choice.reason
+        target = tried.get("targets", {}).get(choice.remedy.value)
+        self._helm.step("chosen", lambda: self._chosen(choice, target))
+        return 0, choice.reason
+
+    def _try(self, number: int, arguments: dict[str, Any], allowed: frozenset[Remedy]) -> dict[str, Any]:
+        self._helm.step("trying", lambda: self._trying(allowed))
+        run_id, why_not = None, ""
+        if Remedy.RETRAIN in allowed and self._settings.policy_of(Remedy.RETRAIN) is not Policy.FORBID:
+            taught = self._helm.job("teach", {**arguments, "everything": False}, key=f"teach:{number}")
+            if taught["lacks"]:
+                return taught
+            why_not = taught["why_not"]
+            if not why_not:
+                run_id, why_not = self._helm.pipeline(taught["run"], key=f"retrain:{number}")
+        judged = {
+            **arguments,
+            "allowed": sorted(remedy.value for remedy in allowed),
+            "run_id": run_id,
+            "why_not": why_not,
+        }
+        tried = self._helm.job("try_remedies", judged, key=f"try:{number}")
+        if not tried["lacks"]:
+            self._helm.step("tried", lambda: self._tried(tried))
+        return tried
+
+    def _wait(self, number: int, n_labels: int, reason: str) -> bool:
+        """Wait for labels; give False when none came in time."""
+        begun: Any = self._helm.step("wait", lambda: self._waiting(n_labels, reason))
+        enough = begun["n_labelled"] + n_labels
+
+        def count() -> dict[str, Any]:
+            found = self._helm.still()
+            return {"n_labelled": self._helm.n_labelled(found.version)}
+
+        seen: Any = self._helm.poll(
+            "labels",
+            count,
+            until=lambda found: found["n_labelled"] >= enough,
+            patience_s=self._settings.label_patience_s,
+            longest_s=_LABELS_POLL_S,
+        )
+        if seen["n_labelled"] < enough:
+            return False
+        if number < self._settings.max_rounds:
+            self._helm.step("again", lambda: self._again(number + 1))
+        return True
+
+    # What follows runs inside steps.
+
+    def _look(self) -> dict[str, Any]:
+        found = self._helm.still()
+        endpoint = self._helm.context.service(Endpoints).get(found.project, found.endpoint)
+        head = self._helm.context.service(Captures).head(found.project, found.endpoint)
+        serving = {share.version for share in endpoint.shares}
+        gone = "" if found.version in serving else f"Version {found.version} is not served any more"
+        arguments = {
+            "project": found.project,
+            "endpoint": found.endpoint,
+            "version": found.version,
+            "onset_position": found.onset_position,
+            "until_label": head.label_position,
+            "settings": self._helm.settings_json(),
+        }
+        return {"gone": gone, "arguments": arguments}
+
+    def _diagnosed(self, diagnosis: dict[str, Any], number: int) -> None:
+        cause = Cause(diagnosis["cause"])
+        probability = diagnosis["causes"][cause.value]
+        evidence = [convert(found, Evidence) for found in diagnosis["evidence"]]
+        self._helm.record(
+            RecordChange(evidence=evidence, cause=cause.value, cause_probability=diagnosis["causes"])
+        )
+        about = f" ({diagnosis['subject']})" if diagnosis["subject"] else ""
+        text = (
+            f"The cause is {cause.value}{about} with probability {probability:.1%}, on {diagnosis['n_labelled']} "
+            "labelled rows since the onset"
+        )
+        payload = {
+            "round": number,
+            "cause": cause.value,
+            "probability": probability,
+            "causes": diagnosis["causes"],
+            "subject": diagnosis["subject"],
+            "stages": {found.stage: found.verdict for found in evidence},
+        }
+        note(
+            self._helm.context,
+            self._helm.project,
+            self._helm.decision_id,
+            text=text,
+            event=DECISION_DIAGNOSED,
+            payload=payload,
+            cause=cause,
+            cause_probability=probability,
+            subject=diagnosis["subject"],
+        )
+
+    def _trying(self, allowed: frozenset[Remedy]) -> None:
+        remedies = sorted(remedy.value for remedy in allowed & (_TRIED | {Remedy.WAIT}))
+        move(
+            self._helm.context,
+            self._helm.project,
+            self._helm.decision_id,
+            DecisionStatus.TRYING,
+            text=f"Trying {', '.join(remedies)} on the newest labelled rows",
+            event=DECISION_TRYING,
+            payload={"remedies": remedies},
+        )
+
+    def _tried(self, tried: dict[str, Any]) -> None:
+        found = [convert(candidate, Candidate) for candidate in tried["candidates"]]
+        self._helm.record(RecordChange(candidates=found))
+        measured = [c for c in found if "score" in c.figures]
+        scores = ", ".join(f"{c.name} {c.figures['score'].value:.3f}" for c in measured)
+        text = f"Judged on the newest {tried['n_judged']} labelled rows: {scores}"
+        payload = {
+            "n_judged": tried["n_judged"],
+            "candidates": [_told(c, tried["targets"]) for c in found],
+        }
+        note(
+            self._helm.context,
+            self._helm.project,
+            self._helm.decision_id,
+            text=text,
+            event=DECISION_TRIED,
+            payload=payload,
+        )
+
+    def _chosen(self, choice: Choice, target: int | None) -> None:
+        self._helm.record(RecordChange(choice=choice.remedy.value, reason=choice.reason))
+        acts = choice.policy is Policy.AUTOMATIC and target is not None
+        payload = {
+            "remedy": choice.remedy.value,
+            "policy": choice.policy.value,
+            "version": target,
+            "reason": choice.reason,
+        }
+        move(
+            self._helm.context,
+            self._helm.project,
+            self._helm.decision_id,
+            DecisionStatus.ACTING if acts else DecisionStatus.ASKING,
+            text=choice.reason,
+            event=DECISION_CHOSEN if acts else DECISION_ASKED,
+            payload=payload,
+            remedy=choice.remedy,
+            target_version=target,
+            reason=choice.reason,
+        )
+
+    def _waiting(self, n_labels: int, reason: str) -> dict[str, Any]:
+        found = move(
+            self._helm.context,
+            self._helm.project,
+            self._helm.decision_id,
+            DecisionStatus.WAITING,
+            text=reason,
+            event=DECISION_WAITING,
+            payload={"n_labels": n_labels, "reason": reason},
+            reason=reason,
+        )
+        return {"n_labelled": self._helm.n_labelled(found.version)}
+
+    def _again(self, number: int) -> None:
+        move(
+            self._helm.context,
+            self._helm.project,
+            self._helm.decision_id,
+            DecisionStatus.DIAGNOSING,
+            text="The labels came; looking again",
+            round=number,
+        )
+
+    def _ask_for_labels(self, why: str) -> None:
+        reason = f"The labels did not come in time. {why}"
+        self._helm.record(RecordChange(choice=Remedy.ASK.value, reason=reason))
+        payload = {"remedy": Remedy.ASK.value, "version": None, "reason": reason}
+        move(
+            self._helm.context,
+            self._helm.project,
+            self._helm.decision_id,
+            DecisionStatus.ASKING,
+            text=reason,
+            event=DECISION_ASKED,
+            payload=payload,
+            remedy=Remedy.ASK,
+            reason=reason,
+        )
+
+    def _end(self, reason: str, result: str) -> None:
+        found = self._helm.still()
+        self._helm.record(RecordChange(choice=Remedy.WAIT.value, reason=reason))
+        finish(self._helm.context, found, outcome={"result": result}, reason=reason)
+
+
+def _told(candidate: Candidate, targets: dict[str, int]) -> dict[str, Any]:
+    """Give a candidate as the event tells it."""
+    told: dict[str, Any] = {
+        "name": candidate.name,
+        "admissible": candidate.admissible,
+        "note": candidate.note,
+        "version": targets.get(candidate.name),
+    }
+    if "score" in candidate.figures:
+        told["score"] = to_builtins(candidate.figures["score"])
+    if candidate.gain is not None:
+        told["gain"] = to_builtins(candidate.gain)
+    return told

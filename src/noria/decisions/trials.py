@@ -1,0 +1,265 @@
+"""Try remedies on the newest labelled rows: the earlier part teaches, the later part judges. Worker only."""
+
+from __future__ import annotations
+
+from collections import Counter
+from dataclasses import dataclass
+from typing import Any
+
+import numpy as np
+from numpy.typing import ArrayLike, NDArray
+
+from noria.catalog.entities import Candidate, Figure
+from noria.core.errors import Invalid, NoriaError
+from noria.core.stats.intervals import mean_interval, wilson
+from noria.decisions.case import Case, Rows
+from noria.decisions.choice import net_gain
+from noria.decisions.entities import DecisionSection, Policy, Remedy
+from noria.decisions.figures import paired_gain
+from noria.registry.entities import ModelVersion
+from noria.registry.service import Models
+
+FEWEST_JUDGED = 20
+FEWEST_OF_A_CLASS = 4
+"""Rows of a class that the model does not know, below which a pipeline cannot hold some out and learn from others."""
+
+_MOST_OLDER = 3
+
+
+@dataclass(frozen=True, kw_only=True)
+class Split:
+    """Labelled rows by their role in a trial.
+
+    Attributes
+    ----------
+    teaching
+        Labelled rows before the cut, those before the onset included.
+    judging
+        The newest ones.
+    """
+
+    teaching: Rows
+    judging: Rows
+
+
+def split(labelled: Rows, *, onset_position: int, judged_share: float) -> Split:
+    """Cut labelled rows in time, so that what is judged on came after what was taught.
+
+    The cut lies within the rows since the onset: older rows belong to a world that is gone and judge nothing.
+    """
+    since = labelled.since(onset_position)
+    n_judging = min(len(since), max(FEWEST_JUDGED, round(judged_share * len(since))))
+    cut = len(labelled) - n_judging
+    return Split(
+        teaching=labelled.take(range(cut)),
+        judging=labelled.take(range(cut, len(labelled))),
+    )
+
+
+def lacking(case: Case, rows: Split, settings: DecisionSection) -> int:
+    """Give how many more labels a trial needs; 0 when it can begin."""
+    n_since = len(case.rows.labelled.since(case.onset_position))
+    short = max(settings.min_labels - n_since, FEWEST_JUDGED - len(rows.judging), 0)
+    if short or not case.is_classification:
+        return short
+    known = {str(value) for value in case.version.classes or ()}
+    new = Counter(str(label) for label in rows.teaching.labels if str(label) not in known)
+    rare = [count for count in new.values() if count < FEWEST_OF_A_CLASS]
+    if not rare:
+        return 0
+    # As rare as the class is among the rows since the onset, so many labels bring the missing ones.
+    share = max(min(rare), 1) / max(n_since, 1)
+    return min(settings.min_labels, round((FEWEST_OF_A_CLASS - min(rare)) / share))
+
+
+def judge(
+    case: Case,
+    judging: Rows,
+    allowed: frozenset[Remedy],
+    settings: DecisionSection,
+    *,
+    retrained: ModelVersion | None,
+    why_not: str = "",
+) -> tuple[list[Candidate], dict[str, int]]:
+    """Judge every remedy on the same rows.
+
+    Parameters
+    ----------
+    retrained
+        The version that the teaching part gave; `why_not` says why there is none.
+
+    Returns
+    -------
+    list of Candidate
+        Every remedy, those that are not admissible marked so; net gains in score times rows.
+    dict
+        Remedy → the version that it puts live.
+    """
+    current = case.scores(judging)
+    alpha = 1 - settings.confidence
+    trial = _Trial(judging, current, alpha, settings)
+    targets: dict[str, int] = {}
+    found = {Remedy.WAIT: trial.candidate(Remedy.WAIT, current, "the present version as it is")}
+    if Remedy.ROLL_BACK_MODEL in allowed:
+        candidate, target = _roll_back(case, judging, trial)
+        found[Remedy.ROLL_BACK_MODEL] = candidate
+        if target is not None:
+            targets[Remedy.ROLL_BACK_MODEL.value] = target
+    if Remedy.RETRAIN in allowed:
+        found[Remedy.RETRAIN] = _retrain(case, judging, trial, retrained, why_not)
+        if retrained is not None:
+            targets[Remedy.RETRAIN.value] = retrained.version
+    others = [_untried(remedy, allowed, settings) for remedy in Remedy if remedy not in found]
+    return [*found.values(), *others], targets
+
+
+class _Trial:
+    def __init__(
+        self, judging: Rows, current: NDArray[np.float64], alpha: float, settings: DecisionSection
+    ) -> None:
+        self._judging, self._current, self._alpha, self._settings = judging, current, alpha, settings
+
+    def candidate(self, remedy: Remedy, scores: NDArray[np.float64], note: str) -> Candidate:
+        """Set a remedy's scores against those of the present version on the same rows."""
+        per_row = paired_gain(scores, self._current, alpha=self._alpha)
+        gain = Figure(
+            value=per_row.estimate,
+            low=per_row.lower,
+            high=per_row.upper,
+            n=len(scores),
+            level=1 - self._alpha,
+        )
+        waits = remedy is Remedy.WAIT
+        forbidden = self._settings.policy_of(remedy) is Policy.FORBID
+        return Candidate(
+            name=remedy.value,
+            figures={
+                "score": score_figure(scores, alpha=self._alpha),
+                **({} if waits else {"gain_per_row": gain}),
+            },
+            gain=Figure(value=0.0, n=len(scores)) if waits else net_gain(gain, remedy, self._settings),
+            admissible=not forbidden,
+            note=f"{note}; the project's policy forbids it" if forbidden else note,
+        )
+
+
+def score_figure(scores: ArrayLike, *, alpha: float) -> Figure:
+    """Give a mean score with its interval: Wilson's for right or wrong, Student's otherwise."""
+    values = np.asarray(scores, dtype=np.float64)
+    if np.isin(values, (0.0, 1.0)).all():
+        found = wilson(int(values.sum()), values.size, alpha=alpha)
+    elif values.size > 1:
+        found = mean_interval(values, alpha=alpha)
+    else:
+        return Figure(value=float(values.mean()), n=values.size, level=1 - alpha)
+    return Figure(
+        value=found.estimate, low=found.lower, high=found.upper, n=int(values.size), level=1 - alpha
+    )
+
+
+def _roll_back(case: Case, judging: Rows, trial: _Trial) -> tuple[Candidate, int | None]:
+    older = older_versions(case)
+    tried: list[tuple[float, Candidate, int]] = []
+    for version in older:
+        try:
+            scores = case.scores_with(version, judging)
+        except NoriaError:
+            continue  # An older version that takes other inputs, or whose files are gone, is none to go back to.
+        candidate = trial.candidate(Remedy.ROLL_BACK_MODEL, scores, f"version {version.version}")
+        tried.append((float(scores.mean()), candidate, version.version))
+    if not tried:
+        note = "no older version can answer" if older else "there is no older version"
+        return Candidate(name=Remedy.ROLL_BACK_MODEL.value, note=note), None
+    _, best, target = max(tried, key=lambda entry: (entry[0], entry[2]))
+    return best, target
+
+
+def older_versions(case: Case) -> list[ModelVersion]:
+    """List the newest few versions before the present one."""
+    page = case.workspace.service(Models).versions(
+        case.endpoint.project, case.endpoint.model, limit=_MOST_OLDER, before=case.version.version
+    )
+    return page.items
+
+
+def _retrain(
+    case: Case, judging: Rows, trial: _Trial, retrained: ModelVersion | None, why_not: str
+) -> Candidate:
+    if retrained is None:
+        return Candidate(name=Remedy.RETRAIN.value, note=why_not or "it could not be tried")
+    try:
+        scores = case.scores_with(retrained, judging)
+    except NoriaError as error:
+        return Candidate(name=Remedy.RETRAIN.value, note=f"version {retrained.version}: {error.message}")
+    note = f"version {retrained.version}, trained on {retrained.origin.dataset}"
+    return trial.candidate(Remedy.RETRAIN, scores, note)
+
+
+def _untried(remedy: Remedy, allowed: frozenset[Remedy], settings: DecisionSection) -> Candidate:
+    if remedy not in allowed:
+        return Candidate(
+            name=remedy.value, admissible=False, note="no remedy for a cause as probable as these are"
+        )
+    if settings.policy_of(remedy) is Policy.FORBID:
+        return Candidate(name=remedy.value, admissible=False, note="the project's policy forbids it")
+    return Candidate(name=remedy.value, note="a person would have to carry it out; not tried")
+
+
+def taught_arrays(
+    old: dict[str, NDArray[Any]], inputs: dict[str, NDArray[Any]], labels: list[Any], *, target: str
+) -> dict[str, NDArray[Any]]:
+    """Append newly labelled rows to the arrays that a version was trained on.
+
+    Parameters
+    ----------
+    old
+        Arrays of the dataset, by name; those of the inputs and the target are extended.
+    target
+        Name of the array with the labels.
+
+    Raises
+    ------
+    Invalid
+        If the dataset holds further arrays of rows, whose new values are unknown.
+    """
+    n_rows = len(old[target])
+    others = [
+        name
+        for name, array in old.items()
+        if name not in (*inputs, target) and array.ndim and len(array) == n_rows
+    ]
+    if others:
+        raise Invalid(f"The dataset also holds `{others[0]}`, which live rows do not have")
+    new = {**inputs, target: np.asarray(labels)}
+    return {
+        name: np.concatenate([array, _as(new[name], array)]) if name in new else array
+        for name, array in old.items()
+    }
+
+
+def _as(new: NDArray[Any], old: NDArray[Any]) -> NDArray[Any]:
+    """Give live values in the type of the training rows; texts may be longer than any before."""
+    if old.dtype.kind in "US":
+        return new.astype(str)
+    return new.astype(old.dtype)
+
+
+def target_name(arrays: dict[str, NDArray[Any]], inputs: list[str]) -> str:
+    """Find the array of a dataset that holds the labels: the one that is no input.
+
+    Raises
+    ------
+    Invalid
+        If the inputs are not among the arrays, or several are left.
+    """
+    missing = [name for name in inputs if name not in arrays]
+    if missing:
+        raise Invalid(f"The dataset has no array `{missing[0]}`, which the model takes as an input")
+    left = [name for name in arrays if name not in inputs and arrays[name].ndim == 1]
+    if "y" in left:
+        return "y"
+    if len(left) != 1:
+        raise Invalid(
+            f"Which array of the dataset holds the labels cannot be told: {', '.join(left) or 'none'}"
+        )
+    return left[0]
