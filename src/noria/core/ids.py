@@ -6,6 +6,7 @@ import os
 import re
 import threading
 import time
+from collections.abc import Callable
 
 _ID = re.compile(r"[0-9a-f]{32}")
 _COUNTER_BITS = 12 + 14  # rand_a and the first bits of rand_b count within one millisecond
@@ -24,8 +25,8 @@ class IdFactory:
         Source of nanoseconds since 1970.
     """
 
-    def __init__(self, now_ns: object = None) -> None:
-        self._now_ns = now_ns if callable(now_ns) else time.time_ns
+    def __init__(self, now_ns: Callable[[], int] = time.time_ns) -> None:
+        self._now_ns = now_ns
         self._lock = threading.Lock()
         self._last_ms = -1
         self._counter = 0

@@ -31,7 +31,7 @@ def read_key(folder: Path) -> str | None:
     Raises
     ------
     Forbidden
-        If others can read the file, since then it proves nothing.
+        If others can read the file or it is empty, since then it proves nothing.
     """
     path = folder / KEY_FILE
     try:
@@ -46,6 +46,11 @@ def read_key(folder: Path) -> str | None:
     if mode & 0o077:
         raise Forbidden(
             f"The workspace key `{path}` can be read by others", hint=f"chmod 600 {path}; better, delete it"
+        )
+    if not text:
+        # Whoever sends nothing would hold it.
+        raise Forbidden(
+            f"The workspace key `{path}` is empty", hint=f"rm {path}; the next command makes a new one"
         )
     return text
 

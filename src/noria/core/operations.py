@@ -20,12 +20,15 @@ Rules of a declaration, checked when the class is made:
 
 from __future__ import annotations
 
+import enum
 import functools
 import inspect
 import re
+import types
 import typing
 from collections.abc import Callable, Iterable, Iterator
 from dataclasses import dataclass, field
+from datetime import datetime
 from typing import Any, Literal, ParamSpec, TypeVar
 
 import msgspec
@@ -220,6 +223,20 @@ def _check_declaration(
     bare = [key for key in query if parameters[key].default is inspect.Parameter.empty]
     if bare:
         raise TypeError(f"{where}: the query parameter `{bare[0]}` has no default")
+    for key in in_path:
+        if parameters[key].annotation not in (str, int):
+            raise TypeError(f"{where}: the path parameter `{key}` is neither `str` nor `int`")
+    for key in query:
+        if not _travels_in_query(parameters[key].annotation):
+            raise TypeError(f"{where}: `{key}` has a type that cannot travel in the query")
+
+
+def _travels_in_query(annotation: Any) -> bool:
+    if typing.get_origin(annotation) in (typing.Union, types.UnionType):
+        return all(_travels_in_query(inner) for inner in typing.get_args(annotation))
+    if annotation == list[str] or annotation in (str, int, float, bool, datetime, types.NoneType):
+        return True
+    return isinstance(annotation, type) and issubclass(annotation, enum.Enum)
 
 
 def _is_body(annotation: Any) -> bool:

@@ -175,10 +175,14 @@ def open_context(settings: Settings, clock: Clock, *, locked: bool = False) -> C
     make_folder(folder)
     ensure_key(folder)
     database = Database(settings.database_url)
-    if locked:
-        migrate(database, now=clock.now())
-    else:
-        migrate(database, now=clock.now(), exclusive=functools.partial(_holding_lock, folder))
+    try:
+        if locked:
+            migrate(database, now=clock.now())
+        else:
+            migrate(database, now=clock.now(), exclusive=functools.partial(_holding_lock, folder))
+    except BaseException:
+        database.dispose()
+        raise
     return Context(
         settings=settings,
         database=database,

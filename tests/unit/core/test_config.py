@@ -284,7 +284,7 @@ class TestWrongFile:
     def test_a_monitor_outside_its_ranges(self, root: Path, line: str) -> None:
         """A monitor that could never see anything, or that would never be quiet, is refused."""
         configure(root, f"[monitors]\n{line}")
-        with pytest.raises(ConfigInvalid, match=line.split()[0]):
+        with pytest.raises(ConfigInvalid, match=line.split(maxsplit=1)[0]):
             load(root)
 
 

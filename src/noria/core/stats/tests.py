@@ -20,6 +20,8 @@ from noria.core.stats.samples import Floats, Ints, labels, matrix, refuse_infini
 class EmptyBin(Invalid):
     """A bin holds no share, and the divergence would be infinite."""
 
+    code = "empty_bin"
+
     def __init__(self, index: int, *, name: str) -> None:
         self.index = index
         super().__init__(
