@@ -12,6 +12,7 @@ from typing import TYPE_CHECKING, Any
 
 from noria.core import lineage
 from noria.core.errors import Invalid
+from noria.core.names import check_name
 from noria.core.objects.trees import checkout, put_tree
 from noria.core.serialisation import to_json
 from noria.core.workspace import Workspace, current_workspace
@@ -22,11 +23,13 @@ from noria.registry.entities import (
     NewModelVersion,
     Origin,
     Task,
+    check_metrics,
 )
 from noria.registry.service import Models
 from noria.tracking.client import active_run
 
 if TYPE_CHECKING:
+    from noria.registry.golden import GoldenBatch
     from noria.registry.runtimes.port import LoadedModel
     from noria.registry.runtimes.sklearn import SklearnModel
 
@@ -122,6 +125,8 @@ def register(
     >>> ws.close(); folder.cleanup()
     """
     ws = workspace or current_workspace()
+    check_name("model", name)
+    check_metrics(dict(metrics or {}))
     with tempfile.TemporaryDirectory(prefix="noria-register-") as draft:
         described = _describe(estimator, Path(draft), as_inputs(x), y, holdout)
         tree = put_tree(ws.objects(), Path(draft))
@@ -208,7 +213,7 @@ def _describe(
     loaded = _saved(estimator, folder, inputs)
     task = loaded.task or task_of(target)
     rows = golden.choose_rows(len(target), golden.GOLDEN_ROWS, _GOLDEN_SEED)
-    batch = golden.make_golden(loaded, {name: array[rows] for name, array in inputs.items()})
+    batch = _golden_batch(loaded, {name: array[rows] for name, array in inputs.items()})
     signature = infer_signature(inputs, batch.outputs)
     golden.save_golden(batch, folder)
     _save_reference(folder, inputs, target)
@@ -224,6 +229,19 @@ def _describe(
         classes=_classes(loaded, target) if task is Task.CLASSIFICATION else None,
         holdout=measured,
     )
+
+
+def _golden_batch(loaded: SklearnModel, inputs: dict[str, Any]) -> GoldenBatch:
+    from noria.registry import golden
+
+    try:
+        return golden.make_golden(loaded, inputs)
+    except (ValueError, TypeError, AttributeError, IndexError) as error:
+        kind = type(loaded.estimator).__name__
+        raise Invalid(
+            f"The `{kind}` does not predict the rows of `x`: {error}",
+            hint="Give the inputs in the form that it was fitted on",
+        ) from error
 
 
 def _classes(loaded: SklearnModel, target: Any) -> list[Any]:

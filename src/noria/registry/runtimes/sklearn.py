@@ -3,8 +3,6 @@
 from __future__ import annotations
 
 import importlib
-import json
-import zipfile
 from collections.abc import Iterator
 from contextlib import contextmanager
 from pathlib import Path
@@ -13,7 +11,7 @@ from typing import TYPE_CHECKING, Any
 import numpy as np
 from numpy.typing import NDArray
 
-from noria.core.errors import Corrupt, Invalid
+from noria.core.errors import Corrupt, Invalid, NoriaError
 from noria.registry.entities import ModelVersion, Signature, Task
 from noria.registry.runtimes.port import Arrays, Runtime
 
@@ -215,9 +213,13 @@ def _is_defined_in(module: str, attribute: str) -> bool:
 def _file_errors(path: Path) -> Iterator[None]:
     try:
         yield
-    except (zipfile.BadZipFile, json.JSONDecodeError, KeyError, EOFError, UnicodeDecodeError) as error:
+    except NoriaError:
+        raise
+    except Exception as error:
+        # All of them: the file is its maker's, who can make skops stumble over anything.
         raise Corrupt(
-            f"`{path.name}` is not a model file: {error}", hint="Register the model again"
+            f"`{path.name}` is not a model file that this skops reads: {type(error).__name__}: {error}",
+            hint="Register the model again",
         ) from error
 
 

@@ -1,0 +1,77 @@
+"""`noria models`, as a person and as a program use it."""
+
+from __future__ import annotations
+
+import json
+from collections.abc import Callable
+from pathlib import Path
+
+import pytest
+from sklearn.datasets import load_iris
+from sklearn.tree import DecisionTreeClassifier
+
+import noria
+from noria.cli.main import main
+from noria.core.config import load_settings
+from noria.core.workspace import open_workspace
+
+Command = Callable[..., str]
+
+
+@pytest.fixture
+def command(tmp_path: Path, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]) -> Command:
+    """Give a caller of the command line on a workspace with two versions of a model."""
+    monkeypatch.setenv("NORIA_WORKSPACE", str(tmp_path / "workspace"))
+    monkeypatch.chdir(tmp_path)
+    x, y = load_iris(return_X_y=True)
+    with open_workspace(load_settings()) as workspace:
+        for depth in (1, 2):
+            fitted = DecisionTreeClassifier(max_depth=depth).fit(x, y)
+            noria.register(
+                fitted, "iris", x=x, y=y, holdout=(x, y), message=f"depth {depth}", workspace=workspace
+            )
+
+    def call(*arguments: str, code: int = 0) -> str:
+        assert main(list(arguments)) == code
+        captured = capsys.readouterr()
+        return captured.out if code == 0 else captured.err
+
+    return call
+
+
+def test_models_and_versions_are_listed(command: Command) -> None:
+    """Lists for people and for programs."""
+    models = json.loads(command("models", "list", "--json"))["items"]
+    versions = json.loads(command("models", "versions", "iris", "--json"))["items"]
+
+    assert [(m["name"], m["latest"]) for m in models] == [("iris", 2)]
+    assert [(v["version"], v["message"]) for v in versions] == [(2, "depth 2"), (1, "depth 1")]
+    assert "iris" in command("models", "list")
+    assert "depth 1" in command("models", "versions", "iris")
+
+
+def test_a_version_is_shown(command: Command) -> None:
+    """Where it comes from, what it takes, how good it is."""
+    text = command("models", "show", "iris@1")
+
+    for part in ("iris@1", "classification", "accuracy", "150 rows", "x FP64 [-1, 4]", "depth 1"):
+        assert part in text
+    assert json.loads(command("models", "show", "iris", "--json"))["version"] == 2
+
+
+def test_an_alias_is_moved(command: Command) -> None:
+    """`promote` points `champion`, or another alias, at a version."""
+    command("models", "promote", "iris@1")
+    assert json.loads(command("models", "show", "iris@champion", "--json"))["version"] == 1
+    moved = json.loads(command("models", "promote", "iris@2", "champion", "--json"))
+    assert moved["aliases"] == ["champion"]
+    command("models", "promote", "iris@champion", "previous")
+    assert json.loads(command("models", "show", "iris@previous", "--json"))["version"] == 2
+
+
+def test_errors_name_the_value_and_the_mend(command: Command) -> None:
+    """What is not there is a failure with the near name; what cannot be is misuse."""
+    assert "`iris`" in command("models", "show", "irs", code=1)
+    assert "no version 3" in command("models", "show", "iris@3", code=1)
+    assert "`iris@0`" in command("models", "show", "iris@0", code=2)
+    assert "cannot be an alias" in command("models", "promote", "iris@1", "latest", code=2)
