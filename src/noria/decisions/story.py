@@ -17,6 +17,7 @@ from noria.decisions.words import (
     FACT_WORDS,
     REMEDY_WORDS,
     STAGE_WORDS,
+    VALUE_WORDS,
     VERDICT_WORDS,
     in_words,
 )
@@ -33,10 +34,21 @@ _TEXT = 2000
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Fact:
-    """A named value; the name is to be translated, the value is JSON."""
+    """A named value.
+
+    Attributes
+    ----------
+    name
+        To be translated.
+    value
+        JSON.
+    words
+        To be translated and shown in place of the value, when that is a name of ours.
+    """
 
     name: str
     value: Any
+    words: str | None
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -229,7 +241,14 @@ def tell(record: DecisionRecord, rollouts: Sequence[Rollout], now: datetime) -> 
 def facts_of(values: dict[str, Any] | None) -> tuple[Fact, ...]:
     """Give the first facts of a JSON object, with names in words."""
     shown = list((values or {}).items())[:_FACTS]
-    return tuple(Fact(name=in_words(FACT_WORDS, name), value=value) for name, value in shown)
+    return tuple(
+        Fact(
+            name=in_words(FACT_WORDS, name),
+            value=value,
+            words=VALUE_WORDS.get(value) if isinstance(value, str) else None,
+        )
+        for name, value in shown
+    )
 
 
 def _causes(record: DecisionRecord) -> tuple[CauseRow, ...]:

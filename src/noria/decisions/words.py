@@ -73,6 +73,28 @@ FACT_WORDS: Mapping[str, str] = {
 }
 
 
+VALUE_WORDS: Mapping[str, str] = {
+    **CAUSE_WORDS,
+    **REMEDY_WORDS,
+    "canary": mark("in steps"),
+    "replace": mark("at once"),
+    "promoted": mark("promoted"),
+    "rolled_back": mark("rolled back"),
+    "failed": mark("failed"),
+    "finished": mark("finished"),
+    "killed": mark("killed"),
+    "running": mark("under way"),
+    "paused": mark("paused"),
+    "done": mark("done"),
+    "quality": mark("quality"),
+    "drift": mark("drift"),
+    "errors": mark("errors"),
+    "manual": mark("by hand"),
+    "automatic": mark("automatic"),
+}
+"""Names of ours that occur as values among facts and events."""
+
+
 def in_words(table: Mapping[str, str], name: str) -> str:
     """Give the words for a name; for one that has none, the name itself with spaces.
 

@@ -62,8 +62,8 @@ def new_class(
     else:
         says = (
             f"{len(outside)} of {len(actual)} labels since the onset name a class that the model was never trained "
-            f"on: {listed}. That is {share.estimate:.1%} ({1 - alpha:.0%} interval {share.lower:.1%} to {share.upper:.1%}), "
-            f"all of them answered wrongly, {explained:.0%} of all errors"
+            f"on: {listed}. That is {share.estimate:.1%} ({1 - alpha:.0%} interval {share.lower:.1%} to "
+            f"{share.upper:.1%}), all of them answered wrongly, {explained:.0%} of all errors"
         )
     return Finding(
         stage=STAGE,

@@ -1,0 +1,67 @@
+"""A project with a pipeline, an endpoint, and a clock that moves when it is told to."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+from dataclasses import replace
+from datetime import UTC, datetime
+from pathlib import Path
+
+import pytest
+
+from noria.core.clock import ManualClock
+from noria.core.context import Context
+from noria.core.workspace import InProcess, Workspace, use_workspace
+from noria.data.client import dataset
+from noria.decisions.entities import DecisionSection
+from noria.pipelines.runner import run_pipeline
+from support.conformance import open_test_context, workspace_settings
+from support.decisions import Incident, blobs
+from support.project import user_project
+
+PIPELINE = """
+    import noria
+    from sklearn.linear_model import LogisticRegression
+    from sklearn.model_selection import train_test_split
+
+    @noria.pipeline
+    def train(dataset: str, model: str = "customers") -> str:
+        rows = noria.dataset(dataset).arrays()
+        x, held, y, truth = train_test_split(
+            rows["x"], rows["y"], test_size=0.25, random_state=0, stratify=rows["y"]
+        )
+        fitted = LogisticRegression(max_iter=2000).fit(x, y)
+        return noria.register(fitted, model, x={"x": x}, y=y, holdout=({"x": held}, truth)).ref
+"""
+
+
+@pytest.fixture
+def settings() -> DecisionSection:
+    """Give the table `[decisions]`."""
+    return DecisionSection(outcome_labels=20, outcome_patience_s=60.0, label_patience_s=600.0)
+
+
+@pytest.fixture
+def context(tmp_path: Path, settings: DecisionSection) -> Iterator[Context]:
+    """Give the backends of a fresh workspace."""
+    chosen = workspace_settings(tmp_path / "workspace")
+    chosen = replace(chosen, sections={"decisions": settings}, project_root=tmp_path / "project")
+    with open_test_context(chosen, ManualClock(datetime(2030, 1, 1, tzinfo=UTC))) as opened:
+        yield opened
+
+
+@pytest.fixture
+def incident(context: Context, tmp_path: Path) -> Iterator[Incident]:
+    """Give an endpoint that serves a model of the clouds 0, 1 and 2."""
+    with user_project(tmp_path / "project") as project:
+        project.write("noria.toml", "")
+        project.write("shop_pipeline.py", PIPELINE)
+        found = Incident(context, folder=project.root)
+        train = project.load("shop_pipeline").train
+        x, y = blobs(400, [0, 1, 2], seed=0)
+        workspace = Workspace(context.settings, InProcess(context), context.clock)
+        with use_workspace(workspace):
+            added = dataset("customers-train").add({"x": x, "y": y})
+            run_pipeline(workspace, train, {"dataset": added.ref})
+        found.deploy("customers")
+        yield found
