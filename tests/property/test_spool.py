@@ -111,6 +111,7 @@ class SpoolMachine(RuleBasedStateMachine):
         on_disk = sum(path.stat().st_size for path in self.folder.glob("*.seg"))
         assert self.spool.size_bytes <= on_disk <= self.spool.size_bytes + 8
         assert self.spool.is_empty == (self.waiting == [])
+        assert self.spool.waiting_bytes == sum(len(frame(record)) for record in self.waiting)
 
     def teardown(self) -> None:
         if hasattr(self, "spool"):

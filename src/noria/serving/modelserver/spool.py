@@ -80,6 +80,12 @@ class Spool:
         return self._size_bytes
 
     @property
+    def waiting_bytes(self) -> int:
+        """Bytes on disk that were not acknowledged."""
+        with self._lock:
+            return self._size_bytes - self._read.offset
+
+    @property
     def end(self) -> Place:
         """Place behind the last record."""
         with self._lock:

@@ -1,0 +1,226 @@
+"""`noria deploy`, `noria serve`, `noria up`; `noria endpoints` and `noria rollouts` come from modules of their own."""
+
+from __future__ import annotations
+
+import sys
+from pathlib import Path
+from typing import TYPE_CHECKING, Annotated
+
+import typer
+
+from noria.core.console.options import JsonFlag, ProjectOption, WorkspaceOption, opened
+from noria.core.console.output import print_json, say, show
+from noria.serving.endpoint_commands import endpoints
+from noria.serving.rollout_commands import ReasonOption, rollout_facts, rollouts
+
+if TYPE_CHECKING:
+    from noria.core.config import Settings
+    from noria.core.workspace import Workspace
+    from noria.serving.entities import RolloutStep
+    from noria.serving.modelserver.process import ServeOptions
+
+__all__ = ["deploy", "endpoints", "rollouts", "serve", "up"]
+
+deploy = typer.Typer(add_completion=False)
+serve = typer.Typer(add_completion=False)
+up = typer.Typer(add_completion=False)
+
+PortOption = Annotated[
+    int | None,
+    typer.Option("--port", min=0, max=65535, help="Port to listen on.", show_default="any free one"),
+]
+
+
+@deploy.command()
+def deploy_command(
+    ref: Annotated[
+        str, typer.Argument(metavar="MODEL@VERSION", help="Version or alias; the newest if left out.")
+    ],
+    to: Annotated[
+        str | None,
+        typer.Option("--to", metavar="ENDPOINT", help="Endpoint.", show_default="the model's name"),
+    ] = None,
+    strategy: Annotated[str, typer.Option("--strategy", help="`replace` or `canary`.")] = "replace",
+    weights: Annotated[
+        list[float] | None,
+        typer.Option(
+            "--weight", help="Share of a canary's step, 0 to 1; give one for each.", show_default=False
+        ),
+    ] = None,
+    bake_s: Annotated[
+        float | None, typer.Option("--bake-s", help="Seconds that a step lasts at least.", show_default=False)
+    ] = None,
+    min_requests: Annotated[
+        int | None, typer.Option("--min-requests", help="Requests that a step needs.", show_default=False)
+    ] = None,
+    alias: Annotated[
+        str | None, typer.Option("--alias", help="Alias to move when it is promoted.", show_default=False)
+    ] = None,
+    reason: ReasonOption = None,
+    json: JsonFlag = False,
+    workspace: WorkspaceOption = None,
+    project: ProjectOption = None,
+) -> None:
+    """Put a model version behind an endpoint."""
+    from noria.serving.client import deploy as deploy_version
+
+    with opened(workspace, project) as ws:
+        steps = _steps(ws.settings, weights, bake_s, min_requests)
+        made = deploy_version(
+            ref, endpoint=to, strategy=strategy, steps=steps, alias=alias, reason=reason, workspace=ws
+        )
+        waiting = not made.status.is_finished() and _runs_alone(ws)
+    show(made, json=json, render=rollout_facts)
+    if waiting:
+        say("No server runs on this workspace; the rollout goes on when one does: `noria up`")
+
+
+@serve.command()
+def serve_command(
+    ref: Annotated[
+        str | None,
+        typer.Argument(metavar="[MODEL[@VERSION]]", help="Model to serve; every endpoint if left out."),
+    ] = None,
+    endpoint: Annotated[
+        str | None,
+        typer.Option("--endpoint", help="Endpoint, made if there is none.", show_default="the model's name"),
+    ] = None,
+    host: Annotated[
+        str, typer.Option("--host", metavar="ADDRESS", help="Address to listen on.")
+    ] = "127.0.0.1",
+    port: PortOption = None,
+    allowed_hosts: Annotated[
+        list[str] | None,
+        typer.Option("--allowed-host", help="Further name by which clients ask.", show_default=False),
+    ] = None,
+    token_file: Annotated[
+        Path | None,
+        typer.Option(
+            "--token-file", help="File with the token that every request must carry.", show_default=False
+        ),
+    ] = None,
+    spool_mb: Annotated[
+        int, typer.Option("--spool-mb", min=1, help="Disk for what waits to be handed on.")
+    ] = 1024,
+    managed: Annotated[bool, typer.Option("--managed", hidden=True)] = False,
+    parent_fd: Annotated[int | None, typer.Option("--parent-fd", hidden=True)] = None,
+    workspace: WorkspaceOption = None,
+    project: ProjectOption = None,
+) -> None:
+    """Start a model server."""
+    import os
+
+    from noria.core.config import load_settings
+    from noria.core.lifeline import end_with_parent
+    from noria.core.logs import configure_logging
+    from noria.serving.modelserver.pinning import pin_libraries
+
+    end_with_parent(parent_fd)
+    configure_logging()
+    pin_libraries(os.environ)
+    from noria.serving.modelserver.process import ServeOptions, read_token
+
+    settings = load_settings(workspace=workspace, project=project)
+    options = ServeOptions(
+        host=host,
+        port=port or 0,
+        allowed_hosts=tuple(allowed_hosts or ()),
+        token=None if token_file is None else read_token(token_file),
+        spool_bytes=spool_mb << 20,
+    )
+    if managed:
+        _serve_managed(settings, options)
+    else:
+        _serve_alone(settings, options, ref, endpoint)
+
+
+@up.command()
+def up_command(
+    port: Annotated[
+        int | None,
+        typer.Option("--port", min=1, max=65535, help="Port of the server.", show_default="7777 if free"),
+    ] = None,
+    serve_port: Annotated[
+        int | None,
+        typer.Option(
+            "--serve-port", min=1, max=65535, help="Port of the model server.", show_default="7778 if free"
+        ),
+    ] = None,
+    json: JsonFlag = False,
+    workspace: WorkspaceOption = None,
+) -> None:
+    """Start server, worker and model server on this machine."""
+    import os
+
+    from noria.core.config import load_settings
+    from noria.serving.supervisor import Supervisor, plan_programs, refuse_second
+
+    folder = load_settings(workspace=workspace).folder
+    folder.mkdir(mode=0o700, parents=True, exist_ok=True)
+    refuse_second(folder)
+    programs = plan_programs(folder, port=port, serve_port=serve_port)
+
+    def on_ready() -> None:
+        urls = {program.name: program.url for program in programs if program.url}
+        if json:
+            print_json({"url": urls["server"], "urls": urls, "workspace": str(folder)})
+        else:
+            for program in programs:
+                if program.url:
+                    sys.stdout.write(f"{program.label:<14}{program.url}\n")
+            sys.stdout.write(f"{'Workspace':<14}{folder}\n")
+        sys.stdout.flush()
+        say("Press Ctrl-C to stop")
+
+    Supervisor(folder, programs, os.environ, on_ready, say).run()
+
+
+def _steps(
+    settings: Settings, weights: list[float] | None, bake_s: float | None, min_requests: int | None
+) -> list[RolloutStep] | None:
+    """Give the steps that options describe, on top of the settings; None when there are no options."""
+    import msgspec
+
+    from noria.core.serialisation import convert
+    from noria.serving.entities import RolloutSection, RolloutStep
+
+    given = {"weights": weights, "bake_s": bake_s, "min_requests": min_requests}
+    changes = {name: value for name, value in given.items() if value is not None and value != []}
+    if not changes:
+        return None
+    section = msgspec.structs.replace(settings.section("rollouts", RolloutSection), **changes)
+    return convert(msgspec.to_builtins(section.steps()), list[RolloutStep], what="canary")
+
+
+def _runs_alone(workspace: Workspace) -> bool:
+    from noria.core.workspace import InProcess
+
+    return isinstance(workspace.backend, InProcess)
+
+
+def _announce(url: str) -> None:
+    sys.stderr.write(f"The model server answers at {url}\n")
+    sys.stderr.flush()
+
+
+def _serve_managed(settings: Settings, options: ServeOptions) -> None:
+    from noria.core.clock import SystemClock
+    from noria.serving.modelserver.link import managed_link
+    from noria.serving.modelserver.process import run_model_server
+
+    run_model_server(settings, managed_link(settings, SystemClock()), options, announce=_announce)
+
+
+def _serve_alone(settings: Settings, options: ServeOptions, ref: str | None, endpoint: str | None) -> None:
+    from dataclasses import replace
+
+    from noria.core.workspace import open_workspace
+    from noria.serving.modelserver.alone import ensure_endpoint
+    from noria.serving.modelserver.link import own_link
+    from noria.serving.modelserver.process import run_model_server
+
+    with open_workspace(settings) as workspace:
+        if ref is not None:
+            name = ensure_endpoint(workspace, ref, endpoint)
+            options = replace(options, only=(workspace.project, name))
+        run_model_server(settings, own_link(workspace), options, announce=_announce)

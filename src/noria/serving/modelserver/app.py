@@ -1,0 +1,217 @@
+"""The routes of the model server, as a plain ASGI application."""
+
+from __future__ import annotations
+
+import asyncio
+import re
+from collections.abc import Awaitable, Callable
+from concurrent.futures import Executor
+from dataclasses import dataclass
+from typing import Any
+from urllib.parse import unquote
+
+from noria.core.errors import TooLarge, Unavailable
+from noria.core.gate import SECURITY_HEADERS
+from noria.core.http_errors import MethodNotAllowed, RouteNotFound, error_answer, header, known_error
+from noria.core.serialisation import from_json, to_json
+from noria.serving.modelserver.answering import Answerer
+from noria.serving.modelserver.door import Door
+from noria.serving.modelserver.feedback import Feedback, FeedbackRequest
+from noria.serving.modelserver.follower import Follower
+from noria.serving.modelserver.protocol import model_metadata, read_request, server_metadata
+from noria.serving.modelserver.routes import Route
+from noria.serving.modelserver.transfer import Transfer
+
+MAX_BODY_BYTES = 16 << 20
+BODY_TIMEOUT_S = 30.0
+"""How long a client may take to send the body of one request."""
+
+FEEDBACK = "/feedback"
+VERSION_HEADER = b"noria-model-version"
+
+Scope = dict[str, Any]
+Receive = Callable[[], Awaitable[dict[str, Any]]]
+Send = Callable[[dict[str, Any]], Awaitable[None]]
+
+_MODEL = re.compile(r"/v2/models/([^/]+)(?:/versions/([^/]+))?(?:/(ready|infer))?/?")
+_SECURITY = [(name.encode(), value.encode()) for name, value in SECURITY_HEADERS.items()]
+_JSON = (b"content-type", b"application/json")
+
+
+@dataclass(frozen=True, slots=True)
+class Reply:
+    """An answer to send; `body` becomes JSON."""
+
+    body: Any
+    status: int = 200
+    headers: tuple[tuple[bytes, bytes], ...] = ()
+
+
+@dataclass(frozen=True, slots=True)
+class Asked:
+    """A request whose body was read."""
+
+    method: str
+    path: str
+    headers: list[tuple[bytes, bytes]]
+    body: bytes
+
+
+class ModelApp:
+    """Answers over HTTP. The event loop only reads and writes.
+
+    Parameters
+    ----------
+    transfers
+        By the name under which `/status` shows how they stand.
+    computing, waiting
+        Threads that predict, and threads that wait for the control server: neither must hold up the other.
+    """
+
+    def __init__(
+        self,
+        *,
+        follower: Follower,
+        answerer: Answerer,
+        feedback: Feedback,
+        door: Door,
+        transfers: dict[str, Transfer],
+        computing: Executor,
+        waiting: Executor,
+    ) -> None:
+        self._follower = follower
+        self._answerer = answerer
+        self._feedback = feedback
+        self._door = door
+        self._transfers = transfers
+        self._computing = computing
+        self._waiting = waiting
+
+    async def __call__(self, scope: Any, receive: Any, send: Any) -> None:
+        """Answer one request."""
+        if scope["type"] != "http":
+            return
+        try:
+            self._door.admit(scope["method"], scope["path"], scope["headers"])
+            body = await _read_body(scope, receive)
+            asked = Asked(scope["method"], scope["path"], scope["headers"], body)
+            threads = self._waiting if asked.path == FEEDBACK else self._computing
+            reply = await asyncio.get_running_loop().run_in_executor(threads, self._reply, asked)
+        except Exception as error:  # noqa: BLE001 - every failure has one form on the wire
+            reply = _error_reply(error)
+        body = b"" if scope["method"] == "HEAD" else to_json(reply.body)
+        await _send(send, reply.status, [_JSON, *reply.headers], body)
+
+    def _reply(self, asked: Asked) -> Reply:
+        found = _MODEL.fullmatch(asked.path)
+        if found is not None:
+            return self._about_model(asked, unquote(found[1]), found[2], found[3])
+        if asked.path == FEEDBACK:
+            return self._take_feedback(asked)
+        _only("GET", asked)
+        if asked.path in ("/v2", "/v2/"):
+            return Reply(server_metadata())
+        if asked.path == "/v2/health/live":
+            return Reply({"live": True})
+        if asked.path == "/v2/health/ready":
+            return Reply({"ready": self._follower.is_ready}, 200 if self._follower.is_ready else 503)
+        if asked.path == "/status":
+            return Reply(self._status())
+        raise RouteNotFound(
+            f"There is nothing at `{asked.path[:200]}`",
+            hint="See `/v2`, `/v2/models/<endpoint>`, `/feedback`",
+        )
+
+    def _about_model(self, asked: Asked, name: str, version: str | None, what: str | None) -> Reply:
+        if what == "infer":
+            _only("POST", asked)
+            return self._infer(asked, self._follower.find(name), version)
+        _only("GET", asked)
+        route = self._follower.find(name)
+        chosen = route.version(version) if version is not None else route.versions[route.shares[-1][0]]
+        if what == "ready":
+            return Reply({"name": name, "ready": True})
+        signature = chosen.entity.signature
+        return Reply(model_metadata(name, sorted(route.versions), signature, signature.outputs))
+
+    def _infer(self, asked: Asked, route: Route, version: str | None) -> Reply:
+        request = read_request(asked.body)
+        may_replay = bool(request.parameters.get("replay")) and self._door.may_replay(route, asked.headers)
+        answer = self._answerer.answer(route, request, version=version, may_replay=may_replay)
+        return Reply(answer.body, headers=((VERSION_HEADER, str(answer.version).encode()),))
+
+    def _take_feedback(self, asked: Asked) -> Reply:
+        _only("POST", asked)
+        request = from_json(asked.body, FeedbackRequest, what="feedback")
+        named = request.endpoint
+        route = self._follower.only() if named is None else self._follower.find(named)
+        answer = self._feedback.take(request, route)
+        return Reply(answer, 202 if answer.queued else 200)
+
+    def _status(self) -> dict[str, Any]:
+        return {
+            "ready": self._follower.is_ready,
+            "endpoints": {
+                name: {
+                    "revision": route.revision,
+                    "shares": {str(version): weight for version, weight in route.shares},
+                    "loaded": sorted(route.versions),
+                }
+                for name, route in self._follower.routes.items()
+            },
+            **{name: transfer.status() for name, transfer in self._transfers.items()},
+        }
+
+
+def _only(method: str, asked: Asked) -> None:
+    if asked.method != method and not (method == "GET" and asked.method == "HEAD"):
+        raise MethodNotAllowed(f"`{asked.path[:200]}` takes `{method}`, not `{asked.method[:20]}`")
+
+
+async def _read_body(scope: Scope, receive: Receive) -> bytes:
+    announced = header(scope["headers"], b"content-length")
+    if announced is not None and announced.isdecimal() and int(announced) > MAX_BODY_BYTES:
+        raise _too_large()
+    try:
+        return await asyncio.wait_for(_gather_body(receive), BODY_TIMEOUT_S)
+    except TimeoutError as error:
+        raise Unavailable(f"The body of the request did not arrive within {BODY_TIMEOUT_S:g} s") from error
+
+
+async def _gather_body(receive: Receive) -> bytes:
+    message = await receive()
+    first: bytes = message.get("body", b"")
+    if not message.get("more_body") and len(first) <= MAX_BODY_BYTES:
+        return first
+    gathered = bytearray(first)
+    while message.get("more_body") and len(gathered) <= MAX_BODY_BYTES:
+        message = await receive()
+        gathered += message.get("body", b"")
+    if len(gathered) > MAX_BODY_BYTES:
+        raise _too_large()
+    return bytes(gathered)
+
+
+def _too_large() -> TooLarge:
+    return TooLarge(f"A request may have at most {MAX_BODY_BYTES} bytes", hint="Send fewer rows at a time")
+
+
+def _error_reply(error: Exception) -> Reply:
+    known = known_error(error)
+    status, headers, _ = error_answer(known)
+    body = known.to_body()
+    # `error` is what clients of the protocol look for, the rest is the form of all of Noria's errors.
+    fields = {
+        "error": body.message,
+        "code": body.code,
+        "message": body.message,
+        "hint": body.hint,
+        "details": body.details,
+    }
+    return Reply(fields, status, tuple(each for each in headers if each[0] != b"content-type"))
+
+
+async def _send(send: Send, status: int, headers: list[tuple[bytes, bytes]], body: bytes) -> None:
+    length = (b"content-length", str(len(body)).encode())
+    await send({"type": "http.response.start", "status": status, "headers": [*headers, length, *_SECURITY]})
+    await send({"type": "http.response.body", "body": body})

@@ -1,0 +1,128 @@
+"""Who may ask the model server for what."""
+
+from __future__ import annotations
+
+import hmac
+import threading
+from collections.abc import Iterable
+from dataclasses import dataclass, field
+
+from noria.core.clock import Clock
+from noria.core.errors import Forbidden, NoriaError, NotFound, Unauthenticated, Unavailable
+from noria.core.gate import AllowedHosts, check_host, check_origin
+from noria.core.http_errors import header
+from noria.core.remote import HttpTransport, remote_service
+from noria.core.workspace import OverHttp
+from noria.serving.endpoints import Endpoints
+from noria.serving.modelserver.link import Link
+from noria.serving.modelserver.routes import Route
+
+Headers = Iterable[tuple[bytes, bytes]]
+
+HEALTH = "/v2/health/"
+
+_REMEMBER_S = 60.0
+_REMEMBERED = 1000
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Secrets:
+    """What callers may prove.
+
+    Attributes
+    ----------
+    key
+        The workspace key; None when the workspace is a server elsewhere.
+    token
+        When given, every request must carry it (or the key): the server is reached from other machines.
+    """
+
+    key: str | None = field(default=None, repr=False)
+    token: str | None = field(default=None, repr=False)
+
+
+class Door:
+    """Stands before every route."""
+
+    def __init__(self, *, hosts: AllowedHosts, secrets: Secrets, link: Link, clock: Clock) -> None:
+        self._hosts = hosts
+        self._secrets = secrets
+        self._link = link
+        self._clock = clock
+        self._lock = threading.Lock()
+        self._remembered: dict[tuple[str, str, str], tuple[float, bool]] = {}
+
+    def admit(self, method: str, path: str, headers: Headers) -> None:
+        """Let a request in. Whether the server is well, everybody may ask.
+
+        Raises
+        ------
+        HostRefused, OriginRefused, ContentTypeRefused
+            As the rules of `noria.core.gate` say.
+        Unauthenticated
+            If this server asks for a token, and the request carries none or another.
+        """
+        host = header(headers, b"host")
+        check_host(host, self._hosts)
+        length = header(headers, b"content-length")
+        check_origin(
+            method,
+            header(headers, b"origin"),
+            host,
+            header(headers, b"content-type"),
+            fetch_site=header(headers, b"sec-fetch-site"),
+            has_body=length not in (None, "0") or header(headers, b"transfer-encoding") is not None,
+        )
+        if self._secrets.token is None or path.startswith(HEALTH):
+            return
+        if not self._is_ours(secret_of(headers)):
+            raise Unauthenticated(
+                "This model server asks everyone for its token", hint="Send `Authorization: Bearer <token>`"
+            )
+
+    def may_replay(self, route: Route, headers: Headers) -> bool:
+        """Tell whether a caller may send rows past the capture. Asks the control server about foreign tokens."""
+        secret = secret_of(headers)
+        if secret is None:
+            return False
+        return self._is_ours(secret) or self._is_permitted(route, secret)
+
+    def _is_ours(self, secret: str | None) -> bool:
+        known = [each.encode() for each in (self._secrets.key, self._secrets.token) if each is not None]
+        given = (secret or "").encode("utf-8", "surrogatepass")
+        return any(hmac.compare_digest(given, each) for each in known)
+
+    def _is_permitted(self, route: Route, secret: str) -> bool:
+        asked = (route.project, route.endpoint, secret)
+        now = self._clock.monotonic()
+        with self._lock:
+            until, answer = self._remembered.get(asked, (float("-inf"), False))
+        if now < until:
+            return answer
+        answer = self._ask(route, secret)
+        with self._lock:
+            if len(self._remembered) >= _REMEMBERED:
+                self._remembered.clear()
+            self._remembered[asked] = (now + _REMEMBER_S, answer)
+        return answer
+
+    def _ask(self, route: Route, secret: str) -> bool:
+        backend = self._link.workspace().backend
+        if not isinstance(backend, OverHttp):
+            return False
+        transport = HttpTransport(backend.transport.base_url, secret=secret, clock=self._clock)
+        try:
+            remote_service(Endpoints, transport).permit_replay(route.project, route.endpoint)
+        except (Unauthenticated, Forbidden, NotFound):
+            return False
+        except NoriaError as error:
+            raise Unavailable("The control server cannot be asked about this token now") from error
+        finally:
+            transport.close()
+        return True
+
+
+def secret_of(headers: Headers) -> str | None:
+    """Give the secret of `Authorization: Bearer …`; None when there is none of this form."""
+    scheme, _, secret = (header(headers, b"authorization") or "").partition(" ")
+    return secret.strip() or None if scheme.lower() == "bearer" else None

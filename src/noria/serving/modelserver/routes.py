@@ -1,0 +1,93 @@
+"""Which version answers a request."""
+
+from __future__ import annotations
+
+import hashlib
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
+
+from noria.core.errors import NotFound
+from noria.registry.entities import ModelVersion
+from noria.registry.runtimes.port import LoadedModel
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class LoadedVersion:
+    """A version that is ready to answer."""
+
+    entity: ModelVersion
+    model: LoadedModel
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Route:
+    """An endpoint as this server serves it. Replaced as a whole, never changed.
+
+    Attributes
+    ----------
+    revision
+        Of the plan that it follows.
+    versions
+        All that are loaded.
+    shares
+        Version and weight, newest version first; the weights sum to 1.
+    """
+
+    project: str
+    endpoint: str
+    revision: int
+    versions: Mapping[int, LoadedVersion]
+    shares: Sequence[tuple[int, float]]
+
+    def choose(self, key: str) -> LoadedVersion:
+        """Give the version that answers requests of this key.
+
+        The key's hash is a number in [0, 1), and the newest version answers what lies below its weight. So equal keys
+        get equal versions, and a key that the newest version answers once stays with it while its weight grows.
+        """
+        point = _point(self.project, self.endpoint, key)
+        for version, weight in self.shares:
+            point -= weight
+            if point < 0:
+                return self.versions[version]
+        return self.versions[self.shares[-1][0]]
+
+    def version(self, number: str) -> LoadedVersion:
+        """Give a loaded version by its number.
+
+        Raises
+        ------
+        NotFound
+            If it is not loaded.
+        """
+        found = self.versions.get(int(number)) if number.isdecimal() and len(number) < 10 else None
+        if found is None:
+            loaded = ", ".join(str(version) for version in sorted(self.versions))
+            raise NotFound(
+                f"The endpoint `{self.endpoint}` serves no version `{number[:20]}`",
+                hint=f"It serves {loaded}",
+            )
+        return found
+
+
+Routes = Mapping[str, Route]
+"""Name in addresses → route."""
+
+
+def address_name(project: str, endpoint: str, home: str) -> str:
+    """Give the name by which addresses know an endpoint: bare in the server's own project, `project:endpoint` else."""
+    return endpoint if project == home else f"{project}:{endpoint}"
+
+
+def normalised(weights: Mapping[int, float]) -> list[tuple[int, float]]:
+    """Give shares that sum to 1, newest version first; the newest alone when all weights are 0."""
+    total = sum(weights.values())
+    ordered = sorted(weights, reverse=True)
+    if total <= 0:
+        return [(ordered[0], 1.0)]
+    return [(version, weights[version] / total) for version in ordered if weights[version] > 0]
+
+
+def _point(project: str, endpoint: str, key: str) -> float:
+    text = f"{project}\0{endpoint}\0{key}".encode("utf-8", "surrogatepass")
+    return int.from_bytes(hashlib.blake2b(text, digest_size=8).digest(), "big") / 2**64
