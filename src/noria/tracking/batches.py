@@ -13,9 +13,9 @@ from datetime import datetime
 from typing import Any, TypeVar
 
 import sqlalchemy as sa
-from sqlalchemy.dialects import postgresql, sqlite
 
 from noria.core.clock import Clock
+from noria.core.database.engine import upsertable
 from noria.core.database.schema import to_micros
 from noria.core.errors import Conflict
 from noria.core.objects.references import ObjectNotInProject, add_reference, size_in_project
@@ -215,7 +215,7 @@ def _statements(connection: sa.Connection) -> _Statements:
 
 @functools.cache
 def _statements_for(dialect: str) -> _Statements:
-    insert = sqlite.insert if dialect == "sqlite" else postgresql.insert
+    insert = functools.partial(upsertable, dialect)
     tags, latest, artifacts = insert(run_tags), insert(metric_latest), insert(run_artifacts)
     return _Statements(
         add_keys=insert(tracking_keys).on_conflict_do_nothing(),

@@ -7,10 +7,10 @@ from datetime import datetime
 from typing import Any
 
 import sqlalchemy as sa
-from sqlalchemy.dialects import postgresql, sqlite
 
 from noria.access.projects import project_pk
 from noria.core.context import Context
+from noria.core.database.engine import upsertable
 from noria.core.errors import Conflict, Invalid
 from noria.core.events.log import EventType, append
 from noria.core.ids import is_id, new_id
@@ -95,8 +95,7 @@ def insert_run(
 
 @functools.cache
 def _insert_run(dialect: str) -> sa.sql.dml.ReturningInsert[int]:
-    insert = sqlite.insert if dialect == "sqlite" else postgresql.insert
-    return insert(runs).on_conflict_do_nothing(index_elements=["id"]).returning(runs.c.pk)
+    return upsertable(dialect, runs).on_conflict_do_nothing(index_elements=["id"]).returning(runs.c.pk)
 
 
 def _author(caller: str, claimed: str | None) -> str:
