@@ -9,6 +9,7 @@ brings the catalogues up to date; the new texts in them wait for their translati
 
 from __future__ import annotations
 
+import io
 from collections.abc import Iterator
 from importlib.resources import files
 from pathlib import Path
@@ -21,6 +22,18 @@ from noria.core.web.languages import Language
 
 ROOT = Path(str(files("noria")))
 KEYWORDS = {"_": None, "gettext": None, "ngettext": (1, 2), "mark": None}
+_UNKEPT_HEADERS = tuple(
+    f'"{name}'
+    for name in (
+        "Project-Id-Version",
+        "Report-Msgid-Bugs-To",
+        "POT-Creation-Date",
+        "PO-Revision-Date",
+        "Last-Translator",
+        "Language-Team",
+        "Generated-By",
+    )
+)
 OPTIONS = {"extensions": "jinja2.ext.i18n", "trimmed": "true", "silent": "false"}
 
 
@@ -69,8 +82,18 @@ def update(language: Language) -> None:
     known = read_catalogue(language) if path.exists() else Catalog(locale=language.value, charset="utf-8")
     known.update(gather(), no_fuzzy_matching=True)
     known.obsolete.clear()
-    with path.open("wb") as target:
-        write_po(target, known, omit_header=False, no_location=True, sort_output=True, width=110)
+    store(known, path)
+
+
+def store(catalogue: Catalog, path: Path) -> None:
+    """Write a catalogue without the header lines that say when and by whom, which git knows better."""
+    catalogue.header_comment = ""
+    catalogue.fuzzy = False
+    written = io.BytesIO()
+    write_po(written, catalogue, no_location=True, sort_output=True, width=110)
+    lines = written.getvalue().decode().splitlines(keepends=True)
+    kept = [line for line in lines if not line.startswith(_UNKEPT_HEADERS)]
+    path.write_text("".join(kept), encoding="utf-8")
 
 
 if __name__ == "__main__":

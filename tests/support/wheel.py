@@ -80,7 +80,7 @@ class Words:
     reason: str = (
         "The largest net gain whose lower end is above zero: 9.3 points on 70 rows that no candidate had seen"
     )
-    fact: str = "accuracy_after"
+    fact: str = "remark"
     value: str = "the canary passed both steps"
 
 
@@ -260,7 +260,12 @@ class Turn:
                 candidates=_candidates(words),
                 choice=words.remedy,
                 reason=words.reason,
-                action={"remedy": words.remedy, "version": 2, "strategy": "canary", words.fact: words.value},
+                action={
+                    "remedy": words.remedy,
+                    "model": f"{words.model}@2",
+                    "strategy": "canary",
+                    words.fact: words.value,
+                },
             ),
         )
         return record.id
@@ -328,13 +333,13 @@ def _evidence(words: Words) -> list[Evidence]:
         ),
         Evidence(
             stage="replay",
-            verdict="no",
+            verdict="same",
             sentence="All 64 frozen rows give the features and the answers of the day of registration",
             figures={"n": 64, "largest_difference": 0.0},
         ),
         Evidence(
             stage="contract",
-            verdict="no",
+            verdict="kept",
             sentence="Types, ranges and missing values of 400 rows are as at training",
             figures={"n": 400},
         ),

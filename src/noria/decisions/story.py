@@ -12,11 +12,15 @@ from noria.catalog.entities import Candidate, DecisionRecord, Figure
 from noria.core.web.drawings import Interval, Scale, scale_over
 from noria.core.web.formats import clipped
 from noria.core.web.pages import PageContext
+from noria.decisions.entities import Decision
 from noria.decisions.words import (
+    CALM_VERDICTS,
     CAUSE_WORDS,
     FACT_WORDS,
+    OPEN_VERDICTS,
     REMEDY_WORDS,
     STAGE_WORDS,
+    STATUS_WORDS,
     VALUE_WORDS,
     VERDICT_WORDS,
     in_words,
@@ -30,6 +34,9 @@ _FACTS = 24
 _CANDIDATES = 50
 _FIGURES = 4
 _TEXT = 2000
+_PASSAGES = 40
+_PAIRED = ("_before", "_after", "_low", "_high")
+_PLACES = {"score": "score_{when}", "low": "score_{when}_low", "high": "score_{when}_high", "n": "n_{when}"}
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -58,7 +65,7 @@ class Finding:
     stage: str
     question: str
     verdict: str
-    verdict_words: str
+    state: str
     sentence: str
     facts: tuple[Fact, ...]
 
@@ -146,6 +153,22 @@ class RolloutStory:
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
+class BeforeAfter:
+    """The scores before and after the remedy, on one scale."""
+
+    before: Measured
+    after: Measured
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Passage:
+    """A line of the decision's course."""
+
+    at: datetime
+    text: str
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
 class StoryContext(PageContext):
     """What the page of a decision shows.
 
@@ -177,8 +200,14 @@ class StoryContext(PageContext):
         None when there were no candidates.
     action, outcome
         None while there is none.
+    before_after
+        None unless the outcome has scores before and after.
     rollouts
         Oldest first.
+    status
+        Where the decision stands, in words; None for a record that no decision of Noria's belongs to.
+    course
+        What was done, oldest first.
     """
 
     now: datetime
@@ -199,11 +228,17 @@ class StoryContext(PageContext):
     comparison: Comparison | None
     action: tuple[Fact, ...]
     outcome: tuple[Fact, ...]
+    before_after: BeforeAfter | None
     rollouts: tuple[RolloutStory, ...]
+    status: str | None
+    course: tuple[Passage, ...]
 
 
-def tell(record: DecisionRecord, rollouts: Sequence[Rollout], now: datetime) -> StoryContext:
-    """Make the story of a record and the rollouts that it led to."""
+def tell(
+    record: DecisionRecord, decision: Decision | None, rollouts: Sequence[Rollout], now: datetime
+) -> StoryContext:
+    """Make the story of a record, of the decision that it belongs to, and of the rollouts that it led to."""
+    outcome = record.outcome or {}
     return StoryContext(
         live=record.closed_at is None,
         now=now,
@@ -223,8 +258,8 @@ def tell(record: DecisionRecord, rollouts: Sequence[Rollout], now: datetime) -> 
             Finding(
                 stage=found.stage,
                 question=in_words(STAGE_WORDS, found.stage),
-                verdict=found.verdict,
-                verdict_words=in_words(VERDICT_WORDS, found.verdict),
+                verdict=in_words(VERDICT_WORDS, found.verdict),
+                state=verdict_state(found.verdict),
                 sentence=clipped(found.sentence, _TEXT),
                 facts=facts_of(found.figures),
             )
@@ -233,8 +268,47 @@ def tell(record: DecisionRecord, rollouts: Sequence[Rollout], now: datetime) -> 
         causes=_causes(record),
         comparison=compare(record.candidates, record.choice),
         action=facts_of(record.action),
-        outcome=facts_of(record.outcome),
+        outcome=facts_of({name: value for name, value in outcome.items() if not name.endswith(_PAIRED)}),
+        before_after=before_after(outcome),
+        status=in_words(STATUS_WORDS, decision.status) if decision else None,
+        course=tuple(
+            Passage(at=moment.at, text=clipped(moment.text, _TEXT))
+            for moment in (decision.timeline[-_PASSAGES:] if decision else ())
+        ),
         rollouts=tuple(_rollout(rollout) for rollout in rollouts),
+    )
+
+
+def verdict_state(verdict: str) -> str:
+    """Give the state in which a verdict is shown."""
+    if verdict in CALM_VERDICTS:
+        return "none"
+    return "busy" if verdict in OPEN_VERDICTS else "look"
+
+
+def before_after(outcome: dict[str, Any]) -> BeforeAfter | None:
+    """Put the scores before and after the remedy on one scale; None unless both were measured."""
+    before, after = _score(outcome, "before"), _score(outcome, "after")
+    if before is None or after is None:
+        return None
+    scale = scale_over([*_ends(before), *_ends(after)])
+    return BeforeAfter(before=_measured(before, scale), after=_measured(after, scale))
+
+
+def _score(outcome: dict[str, Any], when: str) -> Figure | None:
+    numbers = {
+        name: value
+        for name in ("score", "low", "high", "n")
+        if isinstance(value := outcome.get(_PLACES[name].format(when=when)), int | float)
+    }
+    if "score" not in numbers:
+        return None
+    n = numbers.get("n")
+    return Figure(
+        value=numbers["score"],
+        low=numbers.get("low"),
+        high=numbers.get("high"),
+        n=None if n is None else int(n),
     )
 
 

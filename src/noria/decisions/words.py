@@ -44,31 +44,63 @@ VERDICT_WORDS: Mapping[str, str] = {
     "yes": mark("yes"),
     "no": mark("no"),
     "unclear": mark("unclear"),
+    "lacks": mark("too little to tell"),
+    "change_near": mark("a change lies near"),
+    "no_change": mark("nothing"),
+    "same": mark("the same answers"),
+    "features_differ": mark("features differ"),
+    "predictions_differ": mark("predictions differ"),
+    "kept": mark("kept"),
+    "corrupt": mark("broken"),
+    "changed": mark("changed"),
+    "older_better": mark("an older one is better"),
+    "none_better": mark("none is better"),
+    "part": mark("in part"),
+    "none": mark("nothing moved"),
+    "covariate": mark("the inputs moved"),
+    "label": mark("the mix of classes moved"),
+    "concept": mark("their relation moved"),
+}
+
+CALM_VERDICTS = frozenset({"no", "no_change", "same", "kept", "none_better", "none"})
+"""What speaks against any trouble where the stage looked."""
+
+OPEN_VERDICTS = frozenset({"unclear", "lacks"})
+"""What tells nothing yet."""
+
+STATUS_WORDS: Mapping[str, str] = {
+    "diagnosing": mark("looking for the cause"),
+    "trying": mark("trying remedies"),
+    "waiting": mark("waiting for labels"),
+    "asking": mark("asking a person"),
+    "acting": mark("carrying out the remedy"),
+    "measuring": mark("measuring the outcome"),
+    "done": mark("done"),
+    "failed": mark("failed"),
 }
 
 FACT_WORDS: Mapping[str, str] = {
     "accuracy": mark("accuracy"),
-    "accuracy_after": mark("accuracy after"),
-    "accuracy_before": mark("accuracy before"),
     "endpoint": mark("endpoint"),
-    "gain": mark("gain"),
+    "gain_per_row": mark("gain per row"),
+    "difference": mark("difference"),
     "high": mark("upper end"),
     "level": mark("confidence"),
     "low": mark("lower end"),
     "mean": mark("mean"),
     "model": mark("model"),
     "n": mark("rows"),
-    "n_labels": mark("labels"),
     "n_rows": mark("rows"),
     "reason": mark("reason"),
     "reference": mark("reference"),
+    "reference_n": mark("rows of the reference"),
     "remedy": mark("remedy"),
-    "rollout_id": mark("rollout"),
+    "result": mark("result"),
+    "rollout": mark("rollout"),
     "score": mark("score"),
-    "score_after": mark("score after"),
-    "score_before": mark("score before"),
     "status": mark("status"),
     "strategy": mark("strategy"),
+    "subject": mark("subject"),
     "version": mark("version"),
 }
 

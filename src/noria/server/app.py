@@ -20,6 +20,7 @@ from noria.core.operations import Service
 from noria.core.permissions import Permission
 from noria.server.entities import ServerSection
 from noria.server.gate import PRINCIPAL, Authenticate, Gate, Gatekeeper, Guard
+from noria.server.page_routes import error_page, wants_page
 from noria.server.requests import Limits
 from noria.server.routes import PERMISSION, operation_routes
 from noria.server.threads import Threads
@@ -133,6 +134,8 @@ def _answer_error(request: Request[Any, Any, Any], error: Exception) -> Response
         shown = Unauthenticated(
             "This server asks everyone to sign in", hint="Send `Authorization: Bearer <token>`"
         )
+    if wants_page(request):
+        return error_page(request, shown)
     status, headers, body = error_answer(shown)
     return Response(
         body,

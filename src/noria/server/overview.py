@@ -8,9 +8,12 @@ from dataclasses import dataclass, field
 from datetime import datetime
 from typing import Any
 
+from noria.core.ids import is_id
 from noria.core.web.drawings import Interval, WheelDrawing
+from noria.core.web.formats import clipped
 from noria.core.web.languages import mark
 from noria.core.web.pages import PageContext
+from noria.decisions.words import VALUE_WORDS, in_words
 from noria.serving.entities import RolloutStatus
 
 ERROR_SHARE_SHOWN = 0.01
@@ -205,8 +208,9 @@ class EventRow:
     at: datetime
     words: str
     subject: str
+    short_subject: str
     actor: str
-    detail: str
+    details: tuple[str, ...]
     record_id: str | None
 
 
@@ -315,7 +319,20 @@ def decision_state(*, is_closed: bool, choice: str | None) -> State:
     return State.GOOD if is_closed else State.BUSY
 
 
-def event_detail(told: Told, payload: dict[str, Any]) -> str:
-    """Give the figures of an event that are worth a look, in one line."""
-    shown = [str(payload[name]) for name in told.figures if payload.get(name) is not None]
-    return ", ".join(shown)
+def short_subject(subject: str) -> str:
+    """Give a subject with only the end of an id, which is what differs between ids of one day.
+
+    Examples
+    --------
+    >>> short_subject("run:01a1fe334b7176c49e423563c9819fa6"), short_subject("model:digits@2")
+    ('run …c9819fa6', 'model digits@2')
+    """
+    kind, _, name = subject.partition(":")
+    shown = f"…{name[-8:]}" if is_id(name) else name
+    return clipped(f"{kind} {shown}".strip(), 80)
+
+
+def event_details(told: Told, payload: dict[str, Any]) -> tuple[str, ...]:
+    """Give the figures of an event that are worth a look; names of ours are to be translated."""
+    found = [payload[name] for name in told.figures if payload.get(name) is not None]
+    return tuple(clipped(in_words(VALUE_WORDS, str(value)), 100) for value in found)

@@ -17,7 +17,14 @@ from noria.monitoring.permissions import READ_MONITORS
 from noria.monitoring.service import Monitors
 from noria.registry.permissions import READ_MODELS
 from noria.registry.service import Models
-from noria.server.overview import TOLD_EVENTS, AlertRow, EventRow, OverviewContext, event_detail
+from noria.server.overview import (
+    TOLD_EVENTS,
+    AlertRow,
+    EventRow,
+    OverviewContext,
+    event_details,
+    short_subject,
+)
 from noria.server.wheels import WheelMaker
 from noria.serving.permissions import READ_CAPTURES, READ_ENDPOINTS
 from noria.tracking.permissions import READ_RUNS
@@ -109,9 +116,10 @@ def _event_row(event: Event) -> EventRow:
     return EventRow(
         at=event.at,
         words=told.words,
-        subject=clipped(event.subject, 80),
+        subject=clipped(event.subject, 160),
+        short_subject=short_subject(event.subject),
         actor=event.actor,
-        detail=clipped(event_detail(told, event.payload), 120),
+        details=event_details(told, event.payload),
         record_id=name if kind == "record" else None,
     )
 

@@ -10,7 +10,7 @@ WHEEL_SIZE = 200.0
 _CENTRE = WHEEL_SIZE / 2
 _RIM = 74.0
 _BUCKET = 17.0
-_PADDLES = 24
+_PADDLES = 36
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -66,7 +66,7 @@ def draw_wheel(n_buckets: int) -> WheelDrawing:
         paddles=tuple(
             Line(start=_at(angle, _RIM + 3), end=_at(angle, _RIM + 9))
             for angle in paddles
-            if min(abs(math.remainder(angle - bucket, math.tau)) for bucket in angles) > gap
+            if min(abs(math.remainder(angle - bucket, math.tau)) for bucket in angles) > gap / 2
         ),
     )
 

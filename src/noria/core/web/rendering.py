@@ -4,10 +4,12 @@ from __future__ import annotations
 
 import functools
 import importlib.resources
+import re
 from collections.abc import Callable
 from gettext import NullTranslations
 
 from jinja2 import BaseLoader, Environment, StrictUndefined, TemplateNotFound
+from markupsafe import Markup, escape
 
 from noria.core.web.formats import Formats
 from noria.core.web.languages import Language, translations
@@ -24,6 +26,20 @@ PAGE_HEADERS = {
 """Headers of every page: nothing is loaded from elsewhere, and no style or script stands in the page itself."""
 
 PACKAGES = "noria."
+
+
+_TICKED = re.compile(r"`([^`\n]{1,200})`")
+
+
+def prose(text: str) -> Markup:
+    """Give a sentence as HTML: escaped, and what stands in backticks as code.
+
+    Examples
+    --------
+    >>> prose("`a<b` & c")
+    Markup('<code>a&lt;b</code> &amp; c')
+    """
+    return Markup(_TICKED.sub(r"<code>\1</code>", str(escape(text))))  # noqa: S704 - escaped before the tags come in
 
 
 class Words:
@@ -74,6 +90,7 @@ def environment(language: Language) -> Environment:
     made.install_gettext_callables(catalogue.gettext, catalogue.ngettext, newstyle=True)  # type: ignore[attr-defined]
     made.globals["fmt"] = Formats(language)
     made.globals["words"] = Words(catalogue)
+    made.filters["prose"] = prose
     return made
 
 
