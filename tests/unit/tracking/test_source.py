@@ -18,7 +18,10 @@ from noria.tracking.source import HIDDEN, capture_source, git_state, redact, red
         (["train.py", "--db-password=pw1"], f"train.py --db-password={HIDDEN}"),
         (["train.py", "--api-key", "k", "--epochs", "3"], f"train.py --api-key {HIDDEN} --epochs 3"),
         (["train.py", "--API_KEY=k"], f"train.py --API_KEY={HIDDEN}"),
-        (["train.py", "--max-tokens", "512", "--tokenizer=bert"], "train.py --max-tokens 512 --tokenizer=bert"),
+        (
+            ["train.py", "--max-tokens", "512", "--tokenizer=bert"],
+            "train.py --max-tokens 512 --tokenizer=bert",
+        ),
         (["train.py", "--token", "--verbose"], "train.py --token --verbose"),
         (["noria", "run", "-p", "secret=abc"], f"noria run -p secret={HIDDEN}"),
         (["train.py", "a b"], "train.py 'a b'"),
