@@ -126,7 +126,7 @@ class Action:
             strategy=self._settings.strategy,
             decision_id=found.id,
             alias=self._settings.alias if moves else None,
-            reason=f"Decision {found.id}: {found.remedy} against {found.cause}",
+            reason=f"Decision {found.id}: {found.remedy or 'remedy'} against {found.cause or 'an unknown cause'}",
         )
         try:
             rollout = self._helm.context.service(Endpoints).deploy(found.project, found.endpoint, plan)

@@ -102,6 +102,17 @@ def choose(
     return Choice(remedy=Remedy.WAIT, policy=Policy.AUTOMATIC, reason=reason)
 
 
+def plain(name: str) -> str:
+    """Give the name of a cause or remedy as words.
+
+    Examples
+    --------
+    >>> plain("roll_back_model")
+    'roll back model'
+    """
+    return name.replace("_", " ")
+
+
 def labels_needed(gain: Figure) -> int:
     """Estimate how many more judged rows the interval needs to leave 0, if the estimate stays.
 
@@ -136,7 +147,7 @@ def _proposal(
     remedy = _PROPOSED.get(cause)
     if remedy is None or remedy not in allowed or settings.policy_of(remedy) is Policy.FORBID:
         return None
-    reason = f"The cause is {cause.value} with probability {causes[cause]:.0%}, which a person has to mend"
+    reason = f"The cause is {plain(cause)} with probability {causes[cause]:.0%}, which a person has to mend"
     return Choice(remedy=remedy, policy=Policy.ASK, reason=reason)
 
 
@@ -145,13 +156,12 @@ def _ask_for_labels(best: Candidate, settings: DecisionSection) -> Choice:
     assert gain is not None  # noqa: S101 - only measured candidates come here
     needed = math.ceil(labels_needed(gain) / settings.judged_share)
     if needed > MOST_LABELS:
-        reason = (
-            f"The gain of {best.name} is too small to be told from chance within {MOST_LABELS} more labels"
-        )
+        reason = f"The gain of {plain(best.name)} is too small to be told from chance within {MOST_LABELS} more labels"
         return Choice(remedy=Remedy.WAIT, policy=Policy.AUTOMATIC, reason=reason)
     reason = (
-        f"{best.name} is expected to gain {gain.value:.0f} rows' worth over the next {settings.horizon_rows} rows, but "
-        f"its interval ({gain.low:.0f} to {gain.high:.0f}) holds 0; about {needed} more labels would decide"
+        f"{plain(best.name).capitalize()} is expected to gain {gain.value:.0f} right answers net over the next "
+        f"{settings.horizon_rows} rows, but its interval ({gain.low:.0f} to "
+        f"{gain.high:.0f}) holds 0; about {needed} more labels would decide"
     )
     return Choice(remedy=Remedy.ASK, policy=Policy.ASK, reason=reason, n_labels=needed)
 
@@ -160,8 +170,8 @@ def _why(best: Candidate, settings: DecisionSection) -> str:
     gain = best.gain
     assert gain is not None  # noqa: S101 - only measured candidates come here
     return (
-        f"{best.name} is expected to gain {gain.value:.0f} right answers more than it costs over the next "
-        f"{settings.horizon_rows} rows ({gain.level:.0%} interval {gain.low:.0f} to {gain.high:.0f}), judged on "
+        f"{plain(best.name).capitalize()}: expected to gain {gain.value:.0f} right answers more than it costs over the "
+        f"next {settings.horizon_rows} rows ({gain.level:.0%} interval {gain.low:.0f} to {gain.high:.0f}), judged on "
         f"{gain.n} rows that it did not learn from"
     )
 

@@ -6,7 +6,7 @@ from typing import Any
 
 from noria.catalog.entities import Candidate, Evidence, RecordChange
 from noria.core.serialisation import convert, to_builtins
-from noria.decisions.choice import Choice, choose
+from noria.decisions.choice import Choice, choose, plain
 from noria.decisions.ending import finish
 from noria.decisions.entities import (
     Cause,
@@ -156,7 +156,7 @@ class Course:
         )
         about = f" ({diagnosis['subject']})" if diagnosis["subject"] else ""
         text = (
-            f"The cause is {cause.value}{about} with probability {probability:.1%}, on {diagnosis['n_labelled']} "
+            f"The cause is {plain(cause)}{about} with probability {probability:.1%}, on {diagnosis['n_labelled']} "
             "labelled rows since the onset"
         )
         payload = {
@@ -186,7 +186,7 @@ class Course:
             self._helm.project,
             self._helm.decision_id,
             DecisionStatus.TRYING,
-            text=f"Trying {', '.join(remedies)} on the newest labelled rows",
+            text=f"Trying {', '.join(map(plain, remedies))} on the newest labelled rows",
             event=DECISION_TRYING,
             payload={"remedies": remedies},
         )
@@ -195,7 +195,7 @@ class Course:
         found = [convert(candidate, Candidate) for candidate in tried["candidates"]]
         self._helm.record(RecordChange(candidates=found))
         measured = [c for c in found if "score" in c.figures]
-        scores = ", ".join(f"{c.name} {c.figures['score'].value:.3f}" for c in measured)
+        scores = ", ".join(f"{plain(c.name)} {c.figures['score'].value:.3f}" for c in measured)
         text = f"Judged on the newest {tried['n_judged']} labelled rows: {scores}"
         payload = {
             "n_judged": tried["n_judged"],

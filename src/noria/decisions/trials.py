@@ -198,11 +198,13 @@ def _retrain(
 def _untried(remedy: Remedy, allowed: frozenset[Remedy], settings: DecisionSection) -> Candidate:
     if remedy not in allowed:
         return Candidate(
-            name=remedy.value, admissible=False, note="no remedy for a cause as probable as these are"
+            name=remedy.value,
+            admissible=False,
+            note="it mends none of the probable causes, or would learn from rows that break their contract",
         )
     if settings.policy_of(remedy) is Policy.FORBID:
         return Candidate(name=remedy.value, admissible=False, note="the project's policy forbids it")
-    return Candidate(name=remedy.value, note="a person would have to carry it out; not tried")
+    return Candidate(name=remedy.value, note="not tried: a person would carry it out")
 
 
 def taught_arrays(
