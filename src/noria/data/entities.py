@@ -36,7 +36,7 @@ class Dataset(msgspec.Struct, frozen=True, kw_only=True):
     created_at: datetime
 
 
-class NewDatasetVersion(msgspec.Struct, frozen=True, kw_only=True):
+class NewDatasetVersion(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fields=True):
     """Content to add as the next version. Its objects were uploaded to the project before.
 
     Attributes

@@ -183,7 +183,7 @@ class MonitorList(msgspec.Struct, frozen=True, kw_only=True):
     items: list[Monitor]
 
 
-class NewAlert(msgspec.Struct, frozen=True, kw_only=True):
+class NewAlert(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fields=True):
     """Something to be raised.
 
     Attributes
@@ -220,7 +220,7 @@ class AlertPage(msgspec.Struct, frozen=True, kw_only=True):
     next: str | None
 
 
-class Look(msgspec.Struct, frozen=True, kw_only=True):
+class Look(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fields=True):
     """What one look of a monitor found. It is taken in once: only if the monitor still stands where it began.
 
     Attributes
@@ -240,7 +240,7 @@ class Look(msgspec.Struct, frozen=True, kw_only=True):
     alerts: list[NewAlert]
 
 
-class CloseAlert(msgspec.Struct, frozen=True, kw_only=True):
+class CloseAlert(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fields=True):
     """Why an alert is over."""
 
     why: str

@@ -59,7 +59,7 @@ class AppliedPlan(msgspec.Struct, frozen=True, kw_only=True):
     failed: dict[str, str] = {}
 
 
-class ServerReport(msgspec.Struct, frozen=True, kw_only=True):
+class ServerReport(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fields=True):
     """A sign of life of a model server.
 
     Attributes

@@ -38,7 +38,7 @@ class Prediction(msgspec.Struct, frozen=True, kw_only=True):
     revision: int = 0
 
 
-class CaptureBatch(msgspec.Struct, frozen=True, kw_only=True):
+class CaptureBatch(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fields=True):
     """Predictions to be kept; those whose id is known already are left as they are."""
 
     predictions: list[Prediction]
@@ -51,7 +51,7 @@ class CaptureReport(msgspec.Struct, frozen=True, kw_only=True):
     duplicate: int
 
 
-class NewLabel(msgspec.Struct, frozen=True, kw_only=True):
+class NewLabel(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fields=True):
     """What a prediction should have been.
 
     Attributes
@@ -68,7 +68,7 @@ class NewLabel(msgspec.Struct, frozen=True, kw_only=True):
     source: Annotated[str, msgspec.Meta(max_length=200)] | None = None
 
 
-class LabelBatch(msgspec.Struct, frozen=True, kw_only=True):
+class LabelBatch(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fields=True):
     """Labels to be kept; the first one for a prediction stands."""
 
     labels: list[NewLabel]
@@ -218,7 +218,7 @@ class StatsTable(msgspec.Struct, frozen=True, kw_only=True):
         return next((item for item in self.items if item.version == version), VersionStats(version=version))
 
 
-class PredictionIds(msgspec.Struct, frozen=True, kw_only=True):
+class PredictionIds(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fields=True):
     """Ids to look for."""
 
     ids: list[str]

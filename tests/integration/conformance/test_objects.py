@@ -158,11 +158,8 @@ def test_damaged_bytes_are_never_taken_for_good(services: Services, context: Con
     """A reader of an object that rotted on disk gets an error, not the wrong bytes."""
     objects = services(Objects)
     stored = objects.put("default", pieces(BIG))
-    path = next(
-        p
-        for p in __import__("pathlib").Path(context.settings.objects_url).rglob("*")
-        if p.is_file() and p.stat().st_size > 1000
-    )
+    kept = Path(context.settings.objects_url).rglob("*")
+    path = next(each for each in kept if each.is_file() and each.stat().st_size > 1000)
     path.chmod(0o600)
     path.write_bytes(path.read_bytes()[:-1] + b"!")
 

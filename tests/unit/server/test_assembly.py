@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import ast
+import importlib
 import subprocess
 import sys
 from pathlib import Path
@@ -14,7 +15,7 @@ import pytest
 import noria
 from noria.core.operations import Download, Operation, operations_of
 from noria.core.permissions import Permission
-from noria.server.assembly import CONTROL, PAGES, SERVICES, load_control, load_pages, load_services
+from noria.server.assembly import CONTROL, PAGES, load_control, load_pages, load_services
 from noria.server.openapi import describe
 
 SOURCE = Path(noria.__file__).parent
@@ -29,14 +30,19 @@ def all_operations() -> list[Operation]:
 def test_every_service_of_the_package_is_served() -> None:
     """A class of operations that is written somewhere in the package has its line in the table."""
     written = {
-        f"noria.{'.'.join(path.relative_to(SOURCE).with_suffix('').parts)}:{node.name}"
+        getattr(importlib.import_module(module_of(path)), node.name)
         for path in SOURCE.rglob("*.py")
         for node in ast.walk(ast.parse(path.read_text()))
         if isinstance(node, ast.ClassDef)
         and any(isinstance(base, ast.Name) and base.id == "Service" for base in node.bases)
     }
 
-    assert written == set(SERVICES)
+    assert written == set(load_services())
+
+
+def module_of(path: Path) -> str:
+    """Give the dotted name of a source file."""
+    return f"noria.{'.'.join(path.relative_to(SOURCE).with_suffix('').parts)}"
 
 
 @pytest.mark.parametrize(
@@ -50,9 +56,7 @@ def test_every_part_of_a_capability_is_assembled(
     file: str, table: tuple[str, ...], machinery: set[str]
 ) -> None:
     """A capability's control functions and pages have their line in the table."""
-    found = {
-        f"noria.{'.'.join(path.relative_to(SOURCE).with_suffix('').parts)}" for path in SOURCE.rglob(file)
-    } - machinery
+    found = {module_of(path) for path in SOURCE.rglob(file)} - machinery
 
     assert found == {name.partition(":")[0] for name in table}
 
