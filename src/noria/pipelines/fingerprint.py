@@ -202,9 +202,9 @@ def _widened(reach: Reach, home: Home) -> tuple[str | None, list[str]]:
 
 
 def _is_input(value: Any) -> bool:
-    if isinstance(value, Path):
+    if type(value) is Output or isinstance(value, Path):
         return True
-    return type(value) is Output or (type(value) in (list, tuple, dict) and _holds_input(value))
+    return type(value) in (list, tuple, dict) and _holds_input(value)
 
 
 def _holds_input(value: Any) -> bool:

@@ -246,11 +246,7 @@ class InlineExecutor:
         bound = inspect.BoundArguments(
             call.step.signature, {name: self._own_copy(value) for name, value in call.arguments.items()}
         )
-        declared = [
-            value
-            for value in (*call.arguments.values(), *bound.arguments.values())
-            if isinstance(value, Path)
-        ]
+        declared = [value for value in bound.arguments.values() if isinstance(value, Path)]
         with (
             executing_with(None),
             self._run.noting() as notes,

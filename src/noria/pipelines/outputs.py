@@ -74,6 +74,11 @@ class Output:
             self._loaded = True
         return self._value
 
+    @property  # type: ignore[misc]
+    def __class__(self) -> type:
+        """Type of the value, so that `isinstance` answers as for the value itself."""
+        return type(self.value)
+
     def __repr__(self) -> str:
         return (
             f"Output({self._value!r})"

@@ -48,7 +48,7 @@ from noria.pipelines.snapshots import open_snapshot
 T = TypeVar("T")
 
 POLL_S = 0.2
-BEAT_S = 3.0
+BEAT_S = 1.0
 LOG_EVERY_S = 0.5
 _LOOK_S = 0.1
 _RECONNECT_S = 0.5
