@@ -17,13 +17,14 @@ from typing import TYPE_CHECKING, Any
 import sqlalchemy as sa
 from sqlalchemy.pool import ConnectionPoolEntry
 
-from noria.core.errors import ConfigInvalid, Invalid, StorageFull, Unavailable
+from noria.core.errors import ConfigInvalid, Corrupt, Invalid, StorageFull, Unavailable
 
 if TYPE_CHECKING:
     from sqlalchemy.dialects import postgresql, sqlite
 
 BUSY_TIMEOUT_S = 30.0
 _READERS = 8
+_DAMAGED = ("file is not a database", "database disk image is malformed")
 
 
 class Database:
@@ -125,12 +126,23 @@ def _normalise(url: str) -> sa.URL:
     elif backend == "postgresql":
         _require_psycopg()
         parsed = parsed.set(drivername="postgresql+psycopg")
-    elif backend != "sqlite":
+    elif backend == "sqlite":
+        _require_file(parsed)
+    else:
         raise ConfigInvalid(
             f"Noria does not run on `{backend}`",
             hint="Use `sqlite:///…` or `postgresql://…` in `NORIA_DATABASE`",
         )
     return parsed
+
+
+def _require_file(url: sa.URL) -> None:
+    # Readers and the writer are connections of their own: each would have a memory of its own.
+    if url.database in (None, "", ":memory:") or url.query.get("mode") == "memory":
+        raise ConfigInvalid(
+            f"The database `{url}` is in memory, and a workspace needs a file",
+            hint="Use `sqlite:///path/to/file.db`",
+        )
 
 
 def _require_psycopg() -> None:
@@ -198,17 +210,26 @@ def translated() -> Iterator[None]:
             raise
         raise _not_storable(str(error)) from error
     except (sa.exc.OperationalError, sa.exc.InterfaceError) as error:
-        text = str(error.orig)
-        if (
-            "disk is full" in text
-            or "disk I/O error" in text
-            or getattr(error.orig, "sqlstate", "") == "53100"
-        ):
-            raise StorageFull(
-                "The disk of the database is full",
-                hint=f"Free space ({errno.errorcode[errno.ENOSPC]}) and repeat",
-            ) from error
-        raise Unavailable(f"The database does not answer: {text.splitlines()[0]}") from error
+        raise _unavailable(error.orig) from error
+    except sqlite3.OperationalError as error:  # from the pragmas of a new connection
+        raise _unavailable(error) from error
+    except (sa.exc.DatabaseError, sqlite3.DatabaseError) as error:
+        if not any(sign in str(error) for sign in _DAMAGED):
+            raise
+        raise Corrupt(
+            f"The file of the database is damaged: {getattr(error, 'orig', error)}",
+            hint="Put a copy in its place; those made before migrations lie beside it (`*.before-*`)",
+        ) from error
+
+
+def _unavailable(cause: BaseException | None) -> Unavailable:
+    text = str(cause)
+    if "disk is full" in text or "disk I/O error" in text or getattr(cause, "sqlstate", "") == "53100":
+        return StorageFull(
+            "The disk of the database is full",
+            hint=f"Free space ({errno.errorcode[errno.ENOSPC]}) and repeat",
+        )
+    return Unavailable(f"The database does not answer: {text.splitlines()[0] if text else 'no reason given'}")
 
 
 def _not_storable(text: str) -> Invalid:

@@ -7,6 +7,7 @@ Opening a workspace compares revision names only and costs one query; Alembic is
 
 from __future__ import annotations
 
+import os
 import re
 import shutil
 from collections.abc import Callable
@@ -18,13 +19,15 @@ from typing import Any
 
 import sqlalchemy as sa
 
-from noria.core.database.engine import Database
+from noria.core.database.engine import Database, translated
 from noria.core.errors import Conflict, StorageFull
 
 _PACKAGE = Path(__file__).parents[2]
 _FILE = re.compile(r"(\d{4})_[a-z0-9_]+\.py")
 _QUOTED = re.compile(r'"([a-z]+_\d{4})"')
 _KEPT_COPIES = 3
+_ADVISORY_KEY = 0x4E4F5249415F4D49
+"""The migrations' among the advisory locks of a PostgreSQL: `NORIA_MI` in ASCII."""
 
 
 class DatabaseFromTheFuture(Conflict):
@@ -88,11 +91,17 @@ def is_current(database: Database) -> bool:
     return applied == heads()
 
 
+def free_bytes(folder: Path) -> int:
+    """Give the room that is left on the disk of a folder."""
+    return shutil.disk_usage(folder).free
+
+
 def migrate(
     database: Database,
     *,
     now: datetime,
     exclusive: Callable[[], AbstractContextManager[object]] = nullcontext,
+    room: Callable[[Path], int] = free_bytes,
 ) -> Path | None:
     """Upgrade to this code's schema if there is need.
 
@@ -103,6 +112,8 @@ def migrate(
     exclusive
         Entered before anything changes: the workspace lock. Checked again inside, since another process may have
         migrated while this one waited.
+    room
+        Tells how many bytes are free on the disk of a folder.
 
     Returns
     -------
@@ -121,25 +132,16 @@ def migrate(
     with exclusive():
         if is_current(database):
             return None
-        copy = _copy_sqlite(database, now) if applied_revisions(database) else None
+        copy = _copy_sqlite(database, now, room) if applied_revisions(database) else None
         upgrade(database, "heads")
         return copy
 
 
 def upgrade(database: Database, target: str) -> None:
     """Run migrations up to `target` (a revision id or `heads`) in one transaction."""
-    from alembic.config import Config
     from alembic.runtime.environment import EnvironmentContext
-    from alembic.script import ScriptDirectory
 
-    config = Config()
-    config.set_main_option("script_location", str(_PACKAGE / "core" / "migrations"))
-    locations = [str(_PACKAGE / capability / "migrations") for capability in known_revisions()]
-    config.set_main_option("version_locations", ";".join(locations))
-    config.set_main_option("path_separator", ";")
-    script = ScriptDirectory(
-        str(_PACKAGE / "core" / "migrations"), version_locations=locations, file_template="%%(slug)s"
-    )
+    config, script = _scripts()
 
     def revisions(current: Any, _context: object) -> Any:
         return script._upgrade_revs(target, current)
@@ -148,25 +150,60 @@ def upgrade(database: Database, target: str) -> None:
         database.write(durable=True) as connection,
         EnvironmentContext(config, script, fn=revisions) as environment,
     ):
+        if not database.is_sqlite:
+            # Servers of several folders may share it; whoever comes second finds the work done when this is freed.
+            connection.execute(sa.select(sa.func.pg_advisory_xact_lock(_ADVISORY_KEY)))
         environment.configure(connection=connection, target_metadata=None)
         environment.run_migrations()
 
 
-def _copy_sqlite(database: Database, now: datetime) -> Path | None:
+def _scripts() -> tuple[Any, Any]:
+    from alembic.config import Config
+    from alembic.script import ScriptDirectory
+
+    home = str(_PACKAGE / "core" / "migrations")
+    locations = [str(_PACKAGE / capability / "migrations") for capability in known_revisions()]
+    config = Config()
+    config.set_main_option("script_location", home)
+    config.set_main_option("version_locations", ";".join(locations))
+    config.set_main_option("path_separator", ";")
+    return config, ScriptDirectory(home, version_locations=locations, file_template="%%(slug)s")
+
+
+def _copy_sqlite(database: Database, now: datetime, room: Callable[[Path], int]) -> Path | None:
     path = database.path
     if path is None or not path.exists():
         return None
-    size = path.stat().st_size
-    free = shutil.disk_usage(path.parent).free
-    if free < 2 * size + (1 << 20):
-        raise StorageFull(
-            f"Migrating `{path.name}` needs {2 * size} bytes for a copy and its growth; {free} are free",
-            hint="Free space on that disk and start again; nothing was changed",
-        )
+    _require_room(path, room(path.parent))
     copy = path.with_name(f"{path.name}.before-{now:%Y%m%dT%H%M%S%f}")
-    with database.engine.connect() as connection:
-        raw: Any = connection.connection.dbapi_connection
-        raw.execute("VACUUM INTO ?", (str(copy),))
+    try:
+        with translated(), database.engine.connect() as connection:
+            raw: Any = connection.connection.dbapi_connection
+            raw.execute("VACUUM INTO ?", (str(copy),))
+        _flush(copy)
+    except BaseException:
+        copy.unlink(missing_ok=True)
+        raise
     for old in sorted(path.parent.glob(f"{path.name}.before-*"))[:-_KEPT_COPIES]:
         old.unlink()
     return copy
+
+
+def _require_room(path: Path, free: int) -> None:
+    files = (path, path.with_name(f"{path.name}-wal"))
+    needed = 2 * sum(file.stat().st_size for file in files if file.exists()) + (1 << 20)
+    if free < needed:
+        raise StorageFull(
+            f"Migrating `{path}` needs {needed} bytes for a copy and its growth; {free} are free",
+            hint="Free space on that disk and start again; nothing was changed",
+        )
+
+
+def _flush(copy: Path) -> None:
+    # SQLite does not flush what it vacuums into, and the copy is for the day on which something went wrong.
+    for place, flags in ((copy, os.O_RDONLY), (copy.parent, os.O_RDONLY | os.O_DIRECTORY)):
+        descriptor = os.open(place, flags | os.O_CLOEXEC)
+        try:
+            os.fsync(descriptor)
+        finally:
+            os.close(descriptor)
