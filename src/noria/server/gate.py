@@ -8,14 +8,16 @@ the project of the path are known; a route without a permission lets nobody in.
 from __future__ import annotations
 
 import hmac
+import logging
 import re
+import time
 from collections.abc import Callable, Iterable
 from typing import TYPE_CHECKING, Any
 from urllib.parse import unquote
 
 from noria.core.context import Context
 from noria.core.errors import Forbidden, Invalid, Unauthenticated
-from noria.core.gate import SECURITY_HEADERS, AllowedHosts, check_host, check_origin
+from noria.core.gate import READING_METHODS, SECURITY_HEADERS, AllowedHosts, check_host, check_origin
 from noria.core.http_errors import MethodNotAllowed, error_answer, header, known_error
 from noria.core.permissions import LOCAL_OWNER, LOCAL_VISITOR, Permission, Principal
 from noria.server.answers import Answer
@@ -29,8 +31,11 @@ if TYPE_CHECKING:
 Authenticate = Callable[[Context, str], Principal | None]
 """Finds the principal of a token; None when there is none."""
 
+HEALTH_PATH = "/health/"
 METHODS = frozenset({"GET", "HEAD", "POST", "PUT", "PATCH", "DELETE"})
 PRINCIPAL = "noria.principal"
+
+_log = logging.getLogger("noria.http")
 
 _CONTROL = re.compile(r"[\x00-\x1f\x7f]")
 _SIGN_IN = (
@@ -110,15 +115,18 @@ class Gate:
         if scope["type"] == "lifespan":
             await self._app(scope, receive, send)
         elif scope["type"] == "http":
+            began = time.monotonic()
             answer = _Hardened(send, without_body=scope["method"] == "HEAD")
             try:
                 await self._admit(scope)
                 await self._app(scope, receive, answer)
             except Exception as error:
-                if answer.started:
+                if answer.status is not None:
                     raise
                 status, headers, body = error_answer(known_error(error))
                 await Answer(status, body, headers)(scope, receive, answer)
+            finally:
+                _log_request(scope, answer.status, time.monotonic() - began)
 
     async def _admit(self, scope: Any) -> None:
         headers = scope["headers"]
@@ -137,7 +145,9 @@ class Gate:
             has_body=length not in (None, "0") or header(headers, b"transfer-encoding") is not None,
         )
         scope["path"] = routed_path(scope["raw_path"])
-        scope[PRINCIPAL] = await self._gatekeeper.identify(header(headers, b"authorization"))
+        # Whether this process lives must not depend on the database that tells who asks.
+        if not scope["path"].startswith(HEALTH_PATH):
+            scope[PRINCIPAL] = await self._gatekeeper.identify(header(headers, b"authorization"))
         if method == "HEAD":
             scope["method"] = "GET"
 
@@ -225,15 +235,32 @@ class _Hardened:
     def __init__(self, send: Send, *, without_body: bool) -> None:
         self._send = send
         self._without_body = without_body
-        self.started = False
+        self.status: int | None = None
 
     async def __call__(self, message: Message) -> None:
         if message["type"] == "http.response.start":
-            self.started = True
+            self.status = message["status"]
             message["headers"] = with_security_headers(message["headers"])
         elif message["type"] == "http.response.body" and self._without_body:
             message["body"] = b""
         await self._send(message)
+
+
+def _log_request(scope: Any, status: int | None, duration_s: float) -> None:
+    """Write the one line of a request; reading that went well changes nothing and is told to who asks for more."""
+    quiet = scope["method"] in READING_METHODS and status is not None and status < 500
+    principal: Principal | None = scope.get(PRINCIPAL)
+    _log.log(
+        logging.DEBUG if quiet else logging.INFO,
+        "http.request",
+        extra={
+            "method": scope["method"],
+            "path": scope["path"].replace(HIDDEN_SLASH, "%2F"),
+            "status": status,
+            "duration_ms": round(duration_s * 1000, 1),
+            "actor": principal.name if principal else None,
+        },
+    )
 
 
 def with_security_headers(headers: Iterable[tuple[bytes, bytes]]) -> list[tuple[bytes, bytes]]:
