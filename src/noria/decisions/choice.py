@@ -20,6 +20,9 @@ from noria.decisions.entities import (
 MOST_LABELS = 2_000
 """More labels than this are not asked for: the effect is too small to be worth them."""
 
+_PROBABLE = 0.5
+"""A person is sent to mend something only if it is more likely than not what is broken."""
+
 _PROPOSED: Mapping[Cause, Remedy] = {
     Cause.INPUT_FAULT: Remedy.REPAIR_INPUTS,
     Cause.INPUT_CHANGE: Remedy.FIX_PIPELINE,
@@ -145,7 +148,9 @@ def _proposal(
 ) -> Choice | None:
     cause = max(causes, key=causes.__getitem__)
     remedy = _PROPOSED.get(cause)
-    if remedy is None or remedy not in allowed or settings.policy_of(remedy) is Policy.FORBID:
+    if remedy is None or causes[cause] < _PROBABLE or settings.policy_of(remedy) is Policy.FORBID:
+        return None
+    if remedy not in allowed:
         return None
     reason = f"The cause is {plain(cause)} with probability {causes[cause]:.0%}, which a person has to mend"
     return Choice(remedy=remedy, policy=Policy.ASK, reason=reason)
