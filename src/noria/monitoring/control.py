@@ -7,17 +7,20 @@ from noria.core.context import Context
 from noria.core.control.workflows import Chore, Reaction, Tick, Workflow
 from noria.core.serialisation import to_builtins
 from noria.monitoring.entities import Monitor, MonitorSection
+from noria.monitoring.permissions import READ_MONITORS, WRITE_MONITORS
 from noria.monitoring.service import Monitors
 from noria.pipelines.job_entities import NewJob
 from noria.pipelines.jobs import Jobs
 from noria.serving.captures import Captures
 from noria.serving.endpoints import Endpoints
 from noria.serving.entities import Endpoint
+from noria.serving.permissions import READ_CAPTURES, READ_ENDPOINTS
 
 LOOK_EVERY_S = 0.5
 """A look costs two counts of an endpoint unless there is something new."""
 
 _RETRY_AFTER_S = 10
+_NEEDED = (READ_MONITORS, WRITE_MONITORS, READ_ENDPOINTS, READ_CAPTURES)
 
 
 def ask_for_looks(context: Context) -> None:
@@ -49,7 +52,7 @@ def _submit(context: Context, endpoint: Endpoint, monitor: Monitor, settings: Mo
         args=args,
         key=key,
         max_attempts=1,
-        permissions=["monitors.write"],
+        permissions=[p.name for p in _NEEDED],
     )
     context.service(Jobs).submit(endpoint.project, job)
 

@@ -143,6 +143,8 @@ def _rollout_advanced(payload: dict[str, Any]) -> tuple[str, str]:
 
 
 def _promoted(payload: dict[str, Any]) -> tuple[str, str]:
+    if payload.get("from_version") is None:
+        return "canary", ""
     return "canary", f"version {payload.get('to_version')} is promoted: it answers every request"
 
 

@@ -107,9 +107,9 @@ class Story:
         while not until():
             for event in noria.events(after=self._position):
                 self._position = event.position
-                if event.type not in self._watched:
+                if self._onset is not None and event.type not in self._watched:
                     self._at[event.type] = event.at
-                self._watched[event.type] = event.payload
+                    self._watched[event.type] = event.payload
                 self._screen.event(event.type, event.payload)
             self._screen.traffic(traffic.counts)
             time.sleep(_POLL_S)
@@ -157,9 +157,8 @@ def _after(seconds: float) -> Callable[[], bool]:
 
 
 def _serving_version(house: House) -> int:
-    shares = house.run_json("endpoints", "show", ENDPOINT)["shares"]
-    assert isinstance(shares, list)  # noqa: S101 - the form of the command's answer
-    return int(max(shares, key=lambda share: share["weight"])["version"])
+    shown: Any = house.run_json("endpoints", "show", ENDPOINT)
+    return int(max(shown["endpoint"]["shares"], key=lambda share: share["weight"])["version"])
 
 
 def _accuracy(model: Any, part: Part) -> float:
