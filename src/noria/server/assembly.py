@@ -36,6 +36,7 @@ SERVICES = (
     "noria.serving.service:Rollouts",
     "noria.serving.service:Captures",
     "noria.monitoring.service:Monitors",
+    "noria.decisions.service:Decisions",
 )
 """Classes whose operations are routes."""
 
@@ -43,6 +44,8 @@ CONTROL = (
     "noria.core.events.control",
     "noria.pipelines.control",
     "noria.serving.control",
+    "noria.monitoring.control",
+    "noria.decisions.control",
 )
 """Modules with any of `WORKFLOWS`, `TICKS`, `REACTIONS` and `CHORES`."""
 
