@@ -2,10 +2,16 @@
 
 from __future__ import annotations
 
+from typing import Annotated
+
+import msgspec
+
 from noria.core.config import Section
 
 DEFAULT_PORT = 7777
 MEBIBYTE = 1 << 20
+
+Count = Annotated[int, msgspec.Meta(ge=1)]
 
 
 class ServerSection(Section, frozen=True, kw_only=True, forbid_unknown_fields=True):
@@ -30,10 +36,10 @@ class ServerSection(Section, frozen=True, kw_only=True, forbid_unknown_fields=Tr
     """
 
     host: str = "127.0.0.1"
-    port: int = DEFAULT_PORT
+    port: Annotated[int, msgspec.Meta(ge=0, le=65535)] = DEFAULT_PORT
     allowed_hosts: tuple[str, ...] = ()
-    body_limit_bytes: int = 16 * MEBIBYTE
-    upload_limit_bytes: int = 64 * 1024 * MEBIBYTE
-    n_threads: int = 12
-    n_transfer_threads: int = 6
-    idle_upload_s: float = 30.0
+    body_limit_bytes: Count = 16 * MEBIBYTE
+    upload_limit_bytes: Count = 64 * 1024 * MEBIBYTE
+    n_threads: Count = 12
+    n_transfer_threads: Count = 6
+    idle_upload_s: Annotated[float, msgspec.Meta(gt=0)] = 30.0
