@@ -55,12 +55,7 @@ def _facts(inspector: sa.Inspector, table: str) -> dict[str, Any]:
     ]
     uniques = [tuple(u["column_names"]) for u in inspector.get_unique_constraints(table)]
     indexes = [
-        (
-            i["name"],
-            i["column_names"],
-            i["unique"],
-            str(sorted(i.get("dialect_options", {}).items(), key=str)),
-        )
+        (i["name"], i["column_names"], i["unique"], _options(i.get("dialect_options", {})))
         for i in inspector.get_indexes(table)
         if not i.get("duplicates_constraint")
     ]
@@ -78,6 +73,14 @@ def _facts(inspector: sa.Inspector, table: str) -> dict[str, Any]:
 def _default(text: str | None) -> str | None:
     # The sequence behind a serial column is named after its table.
     return "nextval" if text and text.startswith("nextval") else text
+
+
+def _options(given: dict[str, Any]) -> dict[str, str]:
+    return {
+        name: _plain(str(value))
+        for name, value in sorted(given.items())
+        if not isinstance(value, (list, tuple, type(None)))
+    }
 
 
 def _plain(condition: str) -> str:
