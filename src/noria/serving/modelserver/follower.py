@@ -115,7 +115,7 @@ class Follower:
         NotFound
             If no plan names it; the hint has the near name.
         Unavailable
-            If none of its versions can be served; the message says why.
+            If none of its versions can be served, or this server has no plans yet; the message says why.
         """
         address = name.removeprefix(f"{self._identity.home}:")
         found = self._routes.get(address)
@@ -125,6 +125,8 @@ class Follower:
             if self._name(*key) == address:
                 why = "; ".join(followed.failed.values()) or "its versions are still being fetched"
                 raise Unavailable(f"The endpoint `{address}` cannot be served: {why}")
+        if not self._ready:
+            raise Unavailable("This model server is still starting", hint="Ask again in a moment")
         raise unknown_name("endpoint", name[:200], self._routes, see="noria endpoints list")
 
     def only(self) -> Route | None:

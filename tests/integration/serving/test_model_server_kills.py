@@ -1,0 +1,275 @@
+"""A killed model server loses nothing that it acknowledged."""
+
+from __future__ import annotations
+
+import shutil
+import threading
+from collections.abc import Callable
+from pathlib import Path
+from typing import Any
+
+import httpx
+import numpy as np
+
+from noria.core.workspace import Workspace
+from noria.serving.client import deploy, endpoint
+from noria.serving.service import Captures, Endpoints
+from support.model_server import is_ready, open_folder, row_input
+from support.ports import free_port
+from support.processes import Processes, RunningProcess
+from support.waiting import wait_until
+
+ANY = "0.0.0.0"  # noqa: S104 - refused, or asked for a token
+
+Start = Callable[..., RunningProcess]
+
+
+class Caller:
+    """Asks for predictions and gives labels until told to stop, and remembers what was acknowledged."""
+
+    def __init__(self, url: str) -> None:
+        self.answered: list[str] = []
+        self.labelled: list[str] = []
+        self.refused: list[int] = []
+        self._url = url
+        self._stopping = threading.Event()
+        self._thread = threading.Thread(target=self._run, daemon=True)
+
+    def __enter__(self) -> Caller:
+        self._thread.start()
+        return self
+
+    def __exit__(self, *_: object) -> None:
+        self._stopping.set()
+        self._thread.join(30)
+
+    def _run(self) -> None:
+        generator = np.random.default_rng(5)
+        with httpx.Client(base_url=self._url, trust_env=False, timeout=10) as http:
+            while not self._stopping.is_set():
+                try:
+                    self._ask(http, generator.integers(0, 5, (1, 4)).astype(float).tolist())
+                except httpx.TransportError:
+                    self._stopping.wait(0.02)
+
+    def _ask(self, http: httpx.Client, rows: list[list[float]]) -> None:
+        answer = http.post("/v2/models/flowers/infer", json={"inputs": [row_input(rows)]})
+        if answer.status_code != 200:
+            self.refused.append(answer.status_code)
+            return
+        identity = answer.json()["id"]
+        self.answered.append(identity)
+        if len(self.answered) % 5 == 0:
+            label = {"prediction_id": identity, "value": 1}
+            given = http.post("/feedback", json={"labels": [label], "endpoint": "flowers"})
+            if given.status_code in (200, 202):
+                self.labelled.append(identity)
+
+
+def _captured(workspace: Workspace, *, labelled: bool | None = None) -> set[str]:
+    found: set[str] = set()
+    after = 0
+    while True:
+        page = workspace.service(Captures).read(
+            "default", "flowers", after=after, limit=1000, labelled=labelled
+        )
+        found |= {row.prediction.id for row in page.items}
+        after = page.next
+        if not page.more:
+            return found
+
+
+def test_kill_9_under_load_loses_no_prediction_and_no_label(
+    workspace: Workspace, start_server: Start
+) -> None:
+    """Killed again and again while requests come: every answer is captured once, every label is kept."""
+    port = free_port()
+    deploy("flowers@1", workspace=workspace)
+    child = start_server(port)
+    with Caller(f"http://127.0.0.1:{port}") as caller:
+        for _ in range(3):
+            before = len(caller.answered)
+            wait_until(lambda before=before: len(caller.answered) > before + 40, 60)  # type: ignore[misc]
+            child.kill()
+            child = start_server(port)
+        wait_until(lambda: is_ready(port) and len(caller.labelled) > 10, 60)
+    answered, labelled = set(caller.answered), set(caller.labelled)
+
+    wait_until(lambda: answered <= _captured(workspace), 60, "not every answer was captured")
+    wait_until(lambda: labelled <= _captured(workspace, labelled=True), 60, "not every label was kept")
+    assert len(answered) == len(caller.answered) > 120
+    assert set(caller.refused) <= {503}  # while it starts
+    stats = workspace.service(Captures).stats("default", "flowers").of(1)
+    assert stats.n_rows == len(_captured(workspace))
+
+
+def test_without_the_control_server_answers_and_labels_wait_on_disk(
+    folder: Path, processes: Processes, noria_command: tuple[str, ...], start_server: Start
+) -> None:
+    """Started from its own disk, it answers, keeps labels (202), survives a kill, and hands all on when it can."""
+    with open_folder(folder) as workspace:
+        deploy("flowers@1", workspace=workspace)
+    port = free_port()
+    server = _control_server(processes, noria_command, folder)
+    child = start_server(port, "--managed")
+    server.kill()
+    child.kill()
+    child = start_server(port, "--managed")
+
+    with httpx.Client(base_url=f"http://127.0.0.1:{port}", trust_env=False, timeout=20) as http:
+        answer = http.post("/v2/models/flowers/infer", json={"inputs": [row_input([[1, 2, 3, 4]])]})
+        identity = answer.json()["id"]
+        labels: dict[str, Any] = {"labels": [{"prediction_id": identity, "value": 1}]}
+        queued = http.post("/feedback", json=labels)
+    child.kill()
+    start_server(port, "--managed")
+    _control_server(processes, noria_command, folder)
+
+    assert (answer.status_code, queued.status_code, queued.json()["queued"]) == (200, 202, 1)
+    with open_folder(folder) as workspace:
+        wait_until(lambda: identity in _captured(workspace, labelled=True), 60)
+
+
+def test_a_client_rides_over_a_restart(workspace: Workspace, start_server: Start) -> None:
+    """A request that was broken off is sent again under its id, so it is captured once."""
+    port = free_port()
+    deploy("flowers@1", workspace=workspace)
+    child = start_server(port)
+    with endpoint("flowers", url=f"http://127.0.0.1:{port}", workspace=workspace) as client:
+        first = client.predict(np.ones((1, 4)))
+        child.kill()
+        answers: list[Any] = []
+        asking = threading.Thread(target=lambda: answers.append(client.predict(np.ones((2, 4)))), daemon=True)
+        asking.start()
+        start_server(port)
+        asking.join(30)
+
+    ids = {*first.prediction_ids, *answers[0].prediction_ids}
+    wait_until(lambda: ids <= _captured(workspace), 30)
+    assert len(_captured(workspace)) == 3
+
+
+def test_a_damaged_model_on_the_disk_is_fetched_again(
+    folder: Path, workspace: Workspace, start_server: Start
+) -> None:
+    """What was verified is what is loaded."""
+    port = free_port()
+    deploy("flowers@1", workspace=workspace)
+    start_server(port).stop()
+    (damaged,) = (folder / "serving" / "0" / "models").glob("*/tree/model.skops")
+    good = damaged.read_bytes()
+    damaged.write_bytes(good[:-1] + bytes([good[-1] ^ 1]))
+
+    child = start_server(port)
+
+    with endpoint("flowers", url=f"http://127.0.0.1:{port}", workspace=workspace) as client:
+        assert client.predict(np.ones((1, 4))).version == 1
+    assert damaged.read_bytes() == good
+    assert "are not what was registered" in child.output()
+
+
+def test_a_full_spool_drops_captures_and_goes_on_serving(
+    folder: Path, processes: Processes, noria_command: tuple[str, ...], start_server: Start
+) -> None:
+    """Without the control server and without room, answers still come; what is dropped is counted."""
+    with open_folder(folder) as workspace:
+        deploy("flowers@1", workspace=workspace)
+    server = _control_server(processes, noria_command, folder)
+    port = free_port()
+    start_server(port, "--managed", "--spool-mb", "1")
+    server.kill()
+    rows = np.ones((1000, 4)).tolist()
+
+    with httpx.Client(base_url=f"http://127.0.0.1:{port}", trust_env=False, timeout=20) as http:
+        codes = {
+            http.post("/v2/models/flowers/infer", json={"inputs": [row_input(rows)]}).status_code
+            for _ in range(30)
+        }
+        status = http.get("/status").json()["requests"]
+
+    assert codes == {200}
+    assert status["n_dropped"] > 0
+    assert 0 < status["waiting_bytes"] <= 1 << 20
+
+
+def test_a_port_in_use_is_named(
+    folder: Path, processes: Processes, noria_command: tuple[str, ...], start_server: Start
+) -> None:
+    """A second server on the port is refused with the option that chooses another."""
+    port = free_port()
+    start_server(port)
+
+    second = processes.start(
+        [*noria_command, "serve", "--workspace", folder, "--port", str(port)], name="second"
+    )
+
+    assert second.wait() == 1
+    assert f"Another program listens on port {port}" in second.output()
+    assert "--port" in second.output()
+
+
+def test_other_machines_are_asked_for_a_token(
+    folder: Path, tmp_path: Path, processes: Processes, noria_command: tuple[str, ...], start_server: Start
+) -> None:
+    """Any other address than loopback needs a token, and then everybody needs it."""
+    refused = processes.start([*noria_command, "serve", "--workspace", folder, "--host", ANY], name="open")
+    assert refused.wait() == 2
+    assert "--token-file" in refused.output()
+
+    secret = tmp_path / "token"
+    secret.write_text("a-secret-of-some-length-0123456789")
+    secret.chmod(0o600)
+    with open_folder(folder) as workspace:
+        deploy("flowers@1", workspace=workspace)
+    port = free_port()
+    start_server(port, "--host", ANY, "--token-file", str(secret))
+    url = f"http://127.0.0.1:{port}/v2/models/flowers/infer"
+    body = {"inputs": [row_input([[1, 2, 3, 4]])]}
+    with httpx.Client(trust_env=False) as http:
+        without = http.post(url, json=body)
+        given = http.post(url, json=body, headers={"authorization": f"Bearer {secret.read_text()}"})
+
+    assert (without.status_code, given.status_code) == (401, 200)
+
+
+def test_serve_makes_the_endpoint_that_it_lacks(
+    folder: Path, processes: Processes, noria_command: tuple[str, ...], start_server: Start
+) -> None:
+    """A model is served under its own name at once; a version that the endpoint does not serve is refused."""
+    port = free_port()
+    start_server(port, "flowers@2")
+    with open_folder(folder) as workspace, endpoint("flowers", workspace=workspace) as client:
+        assert client.predict(np.ones((1, 4))).version == 2
+
+    other = processes.start([*noria_command, "serve", "flowers@1", "--workspace", folder], name="other")
+
+    assert other.wait() == 1
+    assert "noria deploy flowers@1 --to flowers" in other.output()
+
+
+def test_a_version_that_cannot_be_loaded_leaves_the_old_one_serving(
+    folder: Path, workspace: Workspace, start_server: Start
+) -> None:
+    """The plan names a version whose files are gone: the report says so, and requests are answered as before."""
+    port = free_port()
+    deploy("flowers@1", workspace=workspace)
+    start_server(port)
+    shutil.rmtree(folder / "objects")
+
+    deploy("flowers@2", workspace=workspace)
+
+    def failure() -> str:
+        (server,) = workspace.service(Endpoints).servers().items
+        return server.endpoints[0].failed.get("2", "")
+
+    assert "no object" in wait_until(failure, 30)
+    with endpoint("flowers", url=f"http://127.0.0.1:{port}", workspace=workspace) as client:
+        assert client.predict(np.ones((1, 4))).version == 1
+
+
+def _control_server(processes: Processes, noria_command: tuple[str, ...], folder: Path) -> RunningProcess:
+    child = processes.start(
+        [*noria_command, "server", "--workspace", folder, "--port", str(free_port())], name="server"
+    )
+    child.wait_for_output("Noria answers at")
+    return child
