@@ -18,10 +18,11 @@ from noria.core.gate import AllowedHosts
 from noria.core.http_errors import MethodNotAllowed, RouteNotFound, error_answer, known_error
 from noria.core.operations import Service
 from noria.core.permissions import Permission
+from noria.core.remote import API
 from noria.server.entities import ServerSection
 from noria.server.gate import PRINCIPAL, Authenticate, Gate, Gatekeeper, Guard
 from noria.server.page_routes import error_page, wants_page
-from noria.server.requests import Limits
+from noria.server.requests import HIDDEN_SLASH, Limits
 from noria.server.routes import PERMISSION, operation_routes
 from noria.server.threads import Threads
 
@@ -134,7 +135,7 @@ def _answer_error(request: Request[Any, Any, Any], error: Exception) -> Response
         shown = Unauthenticated(
             "This server asks everyone to sign in", hint="Send `Authorization: Bearer <token>`"
         )
-    if wants_page(request):
+    if wants_page(request) and not request.scope["path"].startswith(f"{API}/"):
         return error_page(request, shown)
     status, headers, body = error_answer(shown)
     return Response(
@@ -146,12 +147,11 @@ def _answer_error(request: Request[Any, Any, Any], error: Exception) -> Response
 
 
 def _from_router(request: Request[Any, Any, Any], error: HTTPException) -> NoriaError:
+    path = request.scope["path"].replace(HIDDEN_SLASH, "%2F")[:200]
     if error.status_code == 404:
-        return RouteNotFound(
-            f"There is nothing at `{request.scope['path'][:200]}`", hint="See `/api/v1/openapi.json`"
-        )
+        return RouteNotFound(f"There is nothing at `{path}`", hint="See `/api/v1/openapi.json`")
     if error.status_code == 405:
-        return MethodNotAllowed(f"`{request.scope['path'][:200]}` does not take `{request.scope['method']}`")
+        return MethodNotAllowed(f"`{path}` does not take `{request.scope['method']}`")
     if error.status_code == 413:
         return TooLarge(error.detail)
     return Invalid(error.detail) if error.status_code < 500 else known_error(error)

@@ -321,6 +321,18 @@ def test_every_answer_is_hardened(stranger: httpx.Client, method: str, path: str
     assert {name: headers.get(name) for name in SECURITY_HEADERS} == SECURITY_HEADERS
 
 
+@pytest.mark.parametrize("accept", ["text/html", "*/*", "application/json", "image/png"])
+@pytest.mark.parametrize("path", ["/api/v1/nothing", "/api/v1/echo/plain/x/one", "/api/v1/a%2Fb"])
+def test_an_error_of_the_interface_for_programs_is_json(
+    stranger: httpx.Client, accept: str, path: str
+) -> None:
+    """Whatever a client says it would like, errors below `/api` have their one form."""
+    error = error_of(stranger.get(path, headers={"accept": accept}))
+
+    assert error.code in ("route_not_found", "invalid")
+    assert "\x1f" not in error.message
+
+
 def test_a_download_is_an_attachment(stranger: httpx.Client) -> None:
     """No uploaded page is ever shown as one of the server's."""
     headers = stranger.get("/api/v1/echo/download").headers
