@@ -279,9 +279,16 @@ class Turn:
             monitors.close_alert(PROJECT, alert.id, CloseAlert(why=self._words.value))
         outcome = RecordOutcome(
             outcome={
+                "result": "promoted",
+                "version": 2,
+                "n_before": 140,
                 "score_before": 0.871,
-                "score_after": 0.978,
-                "n_labels": 60,
+                "score_before_low": 0.82,
+                "score_before_high": 0.91,
+                "n_after": 60,
+                "score_after": 0.983,
+                "score_after_low": 0.911,
+                "score_after_high": 0.997,
                 self._words.fact: self._words.value,
             }
         )

@@ -64,7 +64,7 @@ def error_page(request: Request[Any, Any, Any], error: NoriaError) -> Response[b
     status = status_of(error)
     shown = ErrorContext(status=status, code=error.code, message=error.message, hint=error.hint)
     headers = {**PAGE_HEADERS, **({"www-authenticate": "Bearer"} if status == 401 else {})}
-    media_type = headers.pop("content-type")
+    media_type = headers.pop("content-type").partition(";")[0]  # Litestar adds the encoding
     body = render(ERROR_TEMPLATE, shown, _frame(request.scope))
     return Response(body, status_code=status, headers=headers, media_type=media_type)
 

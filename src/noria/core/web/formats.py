@@ -63,8 +63,9 @@ class Formats:
         return str(format_datetime(at, "HH:mm:ss", locale=self._locale))
 
     def ago(self, at: datetime, now: datetime) -> str:
-        """Give how long ago something was."""
-        return str(format_timedelta(min(at - now, timedelta()), add_direction=True, locale=self._locale))
+        """Give how long ago something was, at least a second."""
+        age = max(now - at, timedelta(seconds=1))
+        return str(format_timedelta(-age, add_direction=True, locale=self._locale))
 
     def duration(self, seconds: float | None) -> str:
         """Give a length of time in its largest unit; below ten seconds with a decimal."""
