@@ -14,10 +14,10 @@ from sklearn.datasets import load_digits
 
 N_TRAINING = 450
 N_QUIET = 180
-N_LABELLED_ZEROS = 45
+N_LABELLED_ZEROS = 60
 N_UNLABELLED_ZEROS = 9
 NONZERO_PER_ZERO = 9  # the ten digits are about equally frequent
-N_FINAL_ZEROS = 124
+N_FINAL_ZEROS = 109
 
 Images = NDArray[np.float64]
 Digits = NDArray[np.int64]

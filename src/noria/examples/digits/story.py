@@ -15,7 +15,7 @@ from noria.examples.digits.screen import Screen
 from noria.examples.digits.traffic import Traffic, endless, labelled, mixed
 
 RATE = 30.0  # requests per second
-LABELLED_SHARE = 0.6  # of the requests after the onset, while there are images left to label
+LABELLED_SHARE = 0.4  # of the requests after the onset, while there are images left to label
 QUIET_TAIL_S = 3.0
 PATIENCE_S = 150.0  # after the onset
 CALM_S = 26.0  # how long the traffic without an incident goes on: about as long as the story takes otherwise
