@@ -29,7 +29,7 @@ _ATTEMPTS = 5
 _RETRY_AFTER_S = 2.0
 _SHORTEST_POLL_S = 0.2
 _LONGEST_POLL_S = 5.0
-_POLL_GROWTH = 1.3
+_POLL_GROWTH = 1.1  # what is waited for is seen within about a tenth of the time that it took
 
 
 class Helm:
