@@ -4,9 +4,9 @@ from __future__ import annotations
 
 import contextlib
 import importlib
-from collections.abc import Iterable, Mapping
+from collections.abc import Callable, Iterable, Mapping
 from dataclasses import dataclass, field
-from datetime import timedelta
+from datetime import datetime, timedelta
 from pathlib import Path
 from typing import Any
 
@@ -52,6 +52,10 @@ class Incident:
     context: Context
     endpoint: str = "shop"
     folder: Path = field(default_factory=Path)
+    passes: bool = True
+    """Whether rollouts pass their gates."""
+    on_sleep: list[Callable[[], object]] = field(default_factory=list)
+    """What the world does, one at each sleep of a workflow that finds no job to do."""
 
     @property
     def workspace(self) -> Workspace:
@@ -161,11 +165,14 @@ class Incident:
             done += 1
         return done
 
-    def promote_rollouts(self) -> None:
-        """Let every rollout pass."""
+    def end_rollouts(self) -> None:
+        """Let every rollout pass, or fail."""
         rollouts = self.context.service(Rollouts)
         for rollout in rollouts.list(PROJECT, status=RolloutStatus.RUNNING).items:
-            rollouts.promote(PROJECT, rollout.id, Reason(reason="the gates passed"))
+            if self.passes:
+                rollouts.promote(PROJECT, rollout.id, Reason(reason="the gates passed"))
+            else:
+                rollouts.abort(PROJECT, rollout.id, Reason(reason="a gate failed"))
 
     def n_versions(self, name: str) -> int:
         """Count the versions of a model."""
@@ -186,9 +193,56 @@ class WorkingSteps(InlineSteps):
 
     def sleep(self, seconds: float) -> None:
         """Work, and move the clock."""
-        self._incident.work()
-        self._incident.promote_rollouts()
+        n_done = self._incident.work()
+        self._incident.end_rollouts()
+        if not n_done and self._incident.on_sleep:
+            self._incident.on_sleep.pop(0)()
         super().sleep(seconds)
+
+
+class Killed(BaseException):
+    """The process died."""
+
+
+class DyingSteps(WorkingSteps):
+    """Steps that are recorded; the process dies after one took effect and before that was recorded.
+
+    Parameters
+    ----------
+    journal
+        Answers recorded so far: a rerun gets them instead of effects.
+    dies_after
+        So many new records are made; None lets it live.
+    """
+
+    def __init__(self, incident: Incident, journal: list[Any], dies_after: int | None = None) -> None:
+        super().__init__(incident)
+        self._journal, self._read, self._left = journal, 0, dies_after
+
+    def run(self, name: str, fn: Callable[[], Any]) -> Any:
+        """Answer from the journal, else run the step."""
+        return self._recorded(lambda: super(DyingSteps, self).run(name, fn))
+
+    def sleep(self, seconds: float) -> None:
+        """Sleep unless it was slept already."""
+        self._recorded(lambda: super(DyingSteps, self).sleep(seconds))
+
+    def now(self) -> datetime:
+        """Give the recorded present."""
+        found: datetime = self._recorded(super().now)
+        return found
+
+    def _recorded(self, fn: Callable[[], Any]) -> Any:
+        self._read += 1
+        if self._read <= len(self._journal):
+            return self._journal[self._read - 1]
+        answer = fn()
+        if self._left is not None:
+            self._left -= 1
+            if self._left < 0:
+                raise Killed
+        self._journal.append(answer)
+        return answer
 
 
 def _plain(values: Iterable[Any]) -> list[Any]:

@@ -18,14 +18,7 @@ from noria.decisions.course import Course
 from noria.decisions.ending import alert_is_open, finish
 from noria.decisions.entities import DecisionStatus, Trigger
 from noria.decisions.events import DECISION_APPROVED, DECISION_REQUESTED
-from noria.decisions.ledger import (
-    DecisionMoved,
-    NewDecision,
-    find_decision,
-    find_open,
-    open_decision,
-    supersede,
-)
+from noria.decisions.ledger import NewDecision, find_open, open_decision, supersede
 from noria.decisions.steering import Helm
 from noria.monitoring.events import ALERT_OPENED
 from noria.serving.endpoints import Endpoints
@@ -66,23 +59,21 @@ def carry_out(steps: Steps, app: Context, event: Mapping[str, Any]) -> JSON:
 def _steered(helm: Helm, run: Callable[[], None]) -> JSON:
     try:
         run()
-    except DecisionMoved:
-        # A person or a more urgent alert ended it meanwhile: nothing is left to do.
-        return {"decision": helm.decision_id, "result": "ended elsewhere"}
     except NoriaError as error:
         message = error.message
-        helm.step("fail", lambda: _fail(helm, message))
-        return {"decision": helm.decision_id, "result": "failed"}
+        result: str = helm.step("fail", lambda: _fail(helm, message))
+        return {"decision": helm.decision_id, "result": result}
     return {"decision": helm.decision_id, "result": "ran"}
 
 
-def _fail(helm: Helm, message: str) -> None:
-    with helm.context.database.read() as connection:
-        found = find_decision(connection, helm.project, helm.decision_id)
+def _fail(helm: Helm, message: str) -> str:
+    found = helm.decision()
     if found.status.is_finished():
-        return
+        # A person or a more urgent alert ended it meanwhile: nothing is left to do.
+        return "ended elsewhere"
     reason = f"It could not be carried through: {message}"
     finish(helm.context, found, outcome={"result": "failed", "reason": message}, reason=reason, failed=True)
+    return "failed"
 
 
 def _opened(steps: Steps, context: Context, event: Mapping[str, Any]) -> str | None:

@@ -25,8 +25,10 @@ PIPELINE = """
     from sklearn.model_selection import train_test_split
 
     @noria.pipeline
-    def train(dataset: str, model: str = "customers") -> str:
+    def train(dataset: str, model: str = "customers", most_classes: int = 9) -> str:
         rows = noria.dataset(dataset).arrays()
+        if len(set(rows["y"])) > most_classes:
+            raise ValueError("more classes than this code knows")
         x, held, y, truth = train_test_split(
             rows["x"], rows["y"], test_size=0.25, random_state=0, stratify=rows["y"]
         )
@@ -51,7 +53,13 @@ def context(tmp_path: Path, settings: DecisionSection) -> Iterator[Context]:
 
 
 @pytest.fixture
-def incident(context: Context, tmp_path: Path) -> Iterator[Incident]:
+def most_classes() -> int:
+    """Give the number of classes beyond which the project's pipeline raises."""
+    return 9
+
+
+@pytest.fixture
+def incident(context: Context, tmp_path: Path, most_classes: int) -> Iterator[Incident]:
     """Give an endpoint that serves a model of the clouds 0, 1 and 2."""
     with user_project(tmp_path / "project") as project:
         project.write("noria.toml", "")
@@ -62,6 +70,6 @@ def incident(context: Context, tmp_path: Path) -> Iterator[Incident]:
         workspace = Workspace(context.settings, InProcess(context), context.clock)
         with use_workspace(workspace):
             added = dataset("customers-train").add({"x": x, "y": y})
-            run_pipeline(workspace, train, {"dataset": added.ref})
+            run_pipeline(workspace, train, {"dataset": added.ref, "most_classes": most_classes})
         found.deploy("customers")
         yield found
