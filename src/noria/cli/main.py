@@ -54,7 +54,8 @@ def find(name: str) -> Command | None:
 def root_help() -> str:
     """Lay out the help of the root."""
     lines = ["Usage: noria COMMAND [ARGS]…", ""]
-    lines += ["Keep machine-learning models turning, from data to a monitored model that renews itself.", ""]
+    lines += ["Keep machine-learning models turning,"]
+    lines += ["from data to a monitored model that renews itself.", ""]
     width = max(len(command.name) for command in (*COMMANDS, *NOUNS)) + 2
     lines += ["Commands:", *(f"  {c.name:<{width}}{c.help}" for c in COMMANDS), ""]
     lines += ["Things:", *(f"  {c.name:<{width}}{c.help}" for c in NOUNS), ""]

@@ -22,9 +22,14 @@ def stdout() -> Console:
     """Give the console that data goes to."""
     from rich.console import Console
 
+    class Output(Console):
+        def on_broken_pipe(self) -> None:
+            # Rich would end the process with 1; the root knows that a reader who leaves is no failure.
+            raise BrokenPipeError
+
     # In a pipe there is no edge to fold at: `noria runs list | grep` must find whole cells on one line.
     width = None if sys.stdout.isatty() else _PIPE_COLUMNS
-    return Console(highlight=False, soft_wrap=width is not None, width=width)
+    return Output(highlight=False, soft_wrap=width is not None, width=width)
 
 
 def stderr() -> Console:

@@ -32,7 +32,10 @@ def demo(
         ),
     ] = None,
 ) -> None:
-    """Train a model on the digits 1 to 9, send it zeros too, and watch the wheel turn by itself."""
+    """Watch a model go wrong in production and be put right.
+
+    A model is trained on the digits 1 to 9, then gets zeros too, and the wheel turns by itself.
+    """
     import msgspec
     from rich.console import Console
 

@@ -1,0 +1,82 @@
+"""What starting Noria imports: a person waits for it at every command."""
+
+from __future__ import annotations
+
+import json
+import subprocess
+import sys
+
+import pytest
+
+HEAVY = {
+    "alembic",
+    "argon2",
+    "asyncio",
+    "blake3",
+    "cryptography",
+    "dbos",
+    "granian",
+    "httpx",
+    "jinja2",
+    "litestar",
+    "msgspec",
+    "numpy",
+    "polars",
+    "psutil",
+    "psycopg",
+    "pydantic",
+    "rich",
+    "scipy",
+    "skops",
+    "sklearn",
+    "sqlalchemy",
+    "typer",
+}
+NOT_FOR_LISTS = HEAVY - {"asyncio", "blake3", "msgspec", "pydantic", "rich", "sqlalchemy", "typer"}
+"""What listing datasets of a local workspace has no use for."""
+
+
+def imported_by(program: str) -> set[str]:
+    """Run a program in a fresh process and give the top-level packages that it imported."""
+    report = """
+import json, sys
+sys.stderr.write("\\n" + json.dumps(sorted({name.partition(".")[0] for name in sys.modules})))
+"""
+    done = subprocess.run(
+        [sys.executable, "-I", "-c", program + report], capture_output=True, text=True, check=True, timeout=60
+    )
+    return set(json.loads(done.stderr.splitlines()[-1]))
+
+
+@pytest.mark.parametrize(
+    "program",
+    [
+        "import noria",
+        "import noria, noria.cli.main",
+        "from noria.cli.main import main; main(['--version'])",
+        "from noria.cli.main import main; main(['--help'])",
+        "from noria.cli.main import main; main([])",
+    ],
+)
+def test_the_first_answer_imports_nothing_heavy(program: str) -> None:
+    """Package, version and help come from the standard library alone."""
+    assert imported_by(program) & HEAVY == set()
+
+
+def test_a_list_imports_what_it_needs(tmp_path: object) -> None:
+    """No web framework, no numbers, no workflow engine for a list on a workspace that is there already."""
+    program = f"from noria.cli.main import main; main(['data', 'list', '-w', {str(tmp_path)!r} + '/w'])"
+    imported_by(program)
+    again = imported_by(program)
+
+    assert again & NOT_FOR_LISTS == set()
+    assert "sqlalchemy" in again
+
+
+def test_a_local_list_loads_one_dialect(tmp_path: object) -> None:
+    """PostgreSQL's would cost a tenth of the command."""
+    program = f"from noria.cli.main import main; main(['data', 'list', '-w', {str(tmp_path)!r} + '/w'])"
+    check = "\nimport sys; assert 'sqlalchemy.dialects.postgresql' not in sys.modules"
+    imported_by(program)
+
+    assert imported_by(program + check)
