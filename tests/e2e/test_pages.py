@@ -84,6 +84,18 @@ def test_the_overview_keeps_up_to_date(browser: Browser, context: Context, url: 
     expect(page.get_by_role("link", name="retrain")).to_be_focused()
 
 
+def test_an_empty_page_fills_by_itself(browser: Browser, context: Context, url: str) -> None:
+    """Whoever waits at the empty overview while the first command runs sees the wheel come."""
+    page = browser.page
+    page.goto(url)
+    expect(page.get_by_text("noria demo")).to_be_visible()
+    turn_once(context)
+    expect(page.get_by_role("article", name="Model digits")).to_be_visible(timeout=20_000)
+
+    expect(page.get_by_text("noria demo")).to_have_count(0)
+    expect(page.get_by_role("heading", name="Alerts")).to_be_visible()
+
+
 @pytest.mark.parametrize("scheme", ["light", "dark"])
 @pytest.mark.parametrize("path", ["/", "/decisions/default/{record}", "/nowhere"])
 def test_pages_fit_a_phone_and_can_be_read(

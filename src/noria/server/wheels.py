@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import contextlib
+from collections import Counter
 from collections.abc import Sequence
 from dataclasses import dataclass
 
@@ -56,17 +57,25 @@ class WheelMaker:
         endpoints: dict[str, list[Endpoint]] = {}
         for endpoint in self.context.service(Endpoints).list(self.project, limit=_PAGE).items:
             endpoints.setdefault(endpoint.model, []).append(endpoint)
-        monitors = {m.endpoint: m for m in self.context.service(Monitors).list(self.project).items}
-        return tuple(self._wheel(model, endpoints.get(model.name, []), monitors) for model in models)
+        watching = self._watching()
+        return tuple(self._wheel(model, endpoints.get(model.name, []), watching) for model in models)
 
-    def _wheel(self, model: Model, endpoints: list[Endpoint], monitors: dict[str, Monitor]) -> Wheel:
+    def _watching(self) -> dict[str, tuple[Monitor, int]]:
+        """Give the monitor of each endpoint, and how many alerts it has open."""
+        monitors = self.context.service(Monitors)
+        opened = monitors.alerts(self.project, open_only=True, limit=_PAGE).items
+        n_alerts = Counter(alert.endpoint for alert in opened)
+        return {m.endpoint: (m, n_alerts[m.endpoint]) for m in monitors.list(self.project).items}
+
+    def _wheel(
+        self, model: Model, endpoints: list[Endpoint], watching: dict[str, tuple[Monitor, int]]
+    ) -> Wheel:
         endpoint = endpoints[0] if endpoints else None
         version = self._version(model, endpoint)
         data = self._data(version) if version else None
         run = self._run(version) if version else None
         shown = self._endpoint(endpoint, len(endpoints) - 1) if endpoint else None
-        monitor = monitors.get(endpoint.name) if endpoint else None
-        watched = self._monitor(monitor) if monitor else None
+        watched = self._monitor(*watching[endpoint.name]) if endpoint and endpoint.name in watching else None
         decision = self._decision(model, endpoint)
         stations = (data, run, _version_station(model, version), shown, watched, decision)
         states = tuple(station.state if station else State.NONE for station in stations)
@@ -171,12 +180,9 @@ class WheelMaker:
             return self.context.service(Rollouts).get(self.project, endpoint.rollout_id)
         return None
 
-    def _monitor(self, monitor: Monitor) -> MonitorStation:
+    def _monitor(self, monitor: Monitor, n_alerts: int) -> MonitorStation:
         monitors = self.context.service(Monitors)
         window = next(iter(monitors.windows(self.project, monitor.endpoint, limit=1).items), None)
-        n_alerts = len(
-            monitors.alerts(self.project, endpoint=monitor.endpoint, open_only=True, limit=10).items
-        )
         drift = window.drift if window else None
         return MonitorStation(
             state=monitor_state(
