@@ -38,6 +38,7 @@ class Course:
     def __init__(self, helm: Helm) -> None:
         self._helm = helm
         self._settings = helm.settings
+        self._trial: dict[str, Any] | None = None
 
     def run(self) -> bool:
         """Give True when a remedy is to be carried out now; False when the decision ended or asks."""
@@ -88,24 +89,38 @@ class Course:
 
     def _try(self, number: int, arguments: dict[str, Any], allowed: frozenset[Remedy]) -> dict[str, Any]:
         self._helm.step("trying", lambda: self._trying(allowed))
-        run_id, why_not = None, ""
+        trial: dict[str, Any] = {"run_id": None, "why_not": "", "cut_position": None}
         if Remedy.RETRAIN in allowed and self._settings.policy_of(Remedy.RETRAIN) is not Policy.FORBID:
-            taught = self._helm.job("teach", {**arguments, "everything": False}, key=f"teach:{number}")
-            if taught["lacks"]:
-                return taught
-            why_not = taught["why_not"]
-            if not why_not:
-                run_id, why_not = self._helm.pipeline(taught["run"], key=f"retrain:{number}")
+            trial = self._trial or self._retrain(number, arguments)
+            if "lacks" in trial:
+                return trial
+        # The labels that came while the pipeline ran judge as well: it did not learn from them.
         judged = {
             **arguments,
+            **trial,
+            "until_label": None,
             "allowed": sorted(remedy.value for remedy in allowed),
-            "run_id": run_id,
-            "why_not": why_not,
         }
         tried = self._helm.job("try_remedies", judged, key=f"try:{number}")
         if not tried["lacks"]:
             self._helm.step("tried", lambda: self._tried(tried))
         return tried
+
+    def _retrain(self, number: int, arguments: dict[str, Any]) -> dict[str, Any]:
+        """Run the origin pipeline on the teaching part.
+
+        What it gave is kept for later rounds, which judge it on ever more rows that came after the cut.
+        """
+        taught = self._helm.job("teach", {**arguments, "everything": False}, key=f"teach:{number}")
+        if taught["lacks"]:
+            return taught
+        if taught["why_not"]:
+            return {"run_id": None, "why_not": taught["why_not"], "cut_position": taught["cut_position"]}
+        run_id, why_not = self._helm.pipeline(taught["run"], key=f"retrain:{number}")
+        trial = {"run_id": run_id, "why_not": why_not, "cut_position": taught["cut_position"]}
+        if run_id is not None:
+            self._trial = trial
+        return trial
 
     def _wait(self, number: int, n_labels: int, reason: str) -> bool:
         """Wait for labels; give False when none came in time."""

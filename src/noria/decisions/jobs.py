@@ -103,17 +103,19 @@ def teach(
     Returns
     -------
     dict
-        `lacks`: labels that a trial still needs, else `run`: what to run, or `why_not`.
+        `lacks`: labels that a trial still needs; else `run`: what to run, or `why_not`; and `cut_position`, that of
+        the first row that judges.
     """
     chosen = _settings(settings)
     case = _case(workspace, project, endpoint, version, onset_position, until_label, chosen)
     rows = split(case.rows.labelled, onset_position=onset_position, judged_share=chosen.judged_share)
     if not everything and (short := lacking(case, rows, chosen)):
         return {"lacks": short}
+    answer = {"lacks": 0, "cut_position": rows.judging.positions[0] if len(rows.judging) else None}
     try:
-        return {"lacks": 0, **_teach(case, case.rows.labelled if everything else rows.teaching, endpoint)}
+        return {**answer, **_teach(case, case.rows.labelled if everything else rows.teaching, endpoint)}
     except NoriaError as error:
-        return {"lacks": 0, "why_not": error.message}
+        return {**answer, "why_not": error.message}
 
 
 def try_remedies(
@@ -127,6 +129,7 @@ def try_remedies(
     allowed: list[str],
     run_id: str | None,
     why_not: str,
+    cut_position: int | None,
 ) -> dict[str, Any]:
     """Judge remedies on the newest labelled rows.
 
@@ -136,6 +139,8 @@ def try_remedies(
         Admissible remedies.
     run_id
         The pipeline's run on the teaching part; None when there was none, and `why_not` says why.
+    cut_position
+        Rows from this position on judge; without it, the newest share of those since the onset.
 
     Returns
     -------
@@ -144,21 +149,22 @@ def try_remedies(
     """
     chosen = _settings(settings)
     case = _case(workspace, project, endpoint, version, onset_position, until_label, chosen)
-    rows = split(case.rows.labelled, onset_position=onset_position, judged_share=chosen.judged_share)
-    if len(rows.judging) < FEWEST_JUDGED:
-        return {"lacks": FEWEST_JUDGED - len(rows.judging)}
+    labelled = case.rows.labelled
+    newest = split(labelled, onset_position=onset_position, judged_share=chosen.judged_share).judging
+    judging = newest if cut_position is None else labelled.since(cut_position)
+    if len(judging) < FEWEST_JUDGED:
+        return {"lacks": FEWEST_JUDGED - len(judging)}
     retrained = _made_by(workspace, case, run_id)
     missing = why_not or (
         "" if retrained else f"the run {run_id} registered no version of `{case.version.model}`"
     )
     remedies = frozenset(Remedy(name) for name in allowed)
-    candidates, targets = judge(case, rows.judging, remedies, chosen, retrained=retrained, why_not=missing)
+    candidates, targets = judge(case, judging, remedies, chosen, retrained=retrained, why_not=missing)
     return {
         "lacks": 0,
         "candidates": [to_builtins(candidate) for candidate in candidates],
         "targets": targets,
-        "n_judged": len(rows.judging),
-        "n_teaching": len(rows.teaching),
+        "n_judged": len(judging),
     }
 
 
