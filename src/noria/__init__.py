@@ -20,7 +20,7 @@ if TYPE_CHECKING:
     from noria.access.client import events
     from noria.catalog.client import choose, record
     from noria.core.config import Settings, load_settings
-    from noria.core.errors import Invalid, NoriaError
+    from noria.core.errors import Invalid, NoriaError, Unavailable
     from noria.core.workspace import Workspace, current_workspace, open_workspace, use_workspace
     from noria.data.client import dataset
     from noria.pipelines.authoring import pipeline, step
@@ -33,6 +33,7 @@ _HOMES = {
     "NoriaError": "noria.core.errors",
     "Settings": "noria.core.config",
     "Workspace": "noria.core.workspace",
+    "Unavailable": "noria.core.errors",
     "active_run": "noria.tracking.client",
     "choose": "noria.catalog.client",
     "current_workspace": "noria.core.workspace",
@@ -56,6 +57,7 @@ __all__ = [
     "Invalid",
     "NoriaError",
     "Settings",
+    "Unavailable",
     "Workspace",
     "__version__",
     "active_run",

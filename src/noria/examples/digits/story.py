@@ -105,7 +105,7 @@ class Story:
 
     def _watch(self, traffic: Traffic, *, until: Callable[[], bool]) -> None:
         while not until():
-            for event in noria.events(after=self._position):
+            for event in self._new_events():
                 self._position = event.position
                 if self._onset is not None and event.type not in self._watched:
                     self._at[event.type] = event.at
@@ -113,6 +113,12 @@ class Story:
                 self._screen.event(event.type, event.payload)
             self._screen.traffic(traffic.counts)
             time.sleep(_POLL_S)
+
+    def _new_events(self) -> list[Any]:
+        try:
+            return noria.events(after=self._position)
+        except noria.Unavailable:
+            return []  # the server is being started again; its log goes on where it was
 
     def _measure(self, traffic: Traffic, began: float) -> Figures:
         serving = _serving_version(self._house)
