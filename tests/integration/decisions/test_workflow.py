@@ -231,3 +231,25 @@ class TestAsking:
         assert served_before == 1
         assert incident.decision().status is DecisionStatus.DONE
         assert incident.context.service(Endpoints).get(PROJECT, "shop").version == 3
+
+
+def test_an_undecided_trial_is_judged_again_on_newer_labels(incident: Incident) -> None:
+    """What the pipeline gave is kept; later labels decide about it without another run."""
+    incident.answer(*blobs(100, KNOWN, seed=1))
+    rare = np.concatenate(
+        [blobs(70, KNOWN, seed=2)[0], blobs(5, [3], seed=3)[0], blobs(25, KNOWN, seed=4)[0]]
+    )
+    truth = np.concatenate(
+        [blobs(70, KNOWN, seed=2)[1], blobs(5, [3], seed=3)[1], blobs(25, KNOWN, seed=4)[1]]
+    )
+    early = np.r_[0:30, 70:75, 30:70, 75:100]
+    onset = incident.answer(rare[early], truth[early])[0]
+    incident.on_sleep.extend([lambda: None, lambda: incident.answer(*blobs(150, ALL, seed=5))])
+    incident.decide(incident.alarm(onset))
+    found = incident.decision()
+    retrain = next(c for c in record_of(incident).candidates if c.name == "retrain")
+
+    assert (found.remedy, found.status) == (Remedy.RETRAIN, DecisionStatus.DONE), found.reason
+    assert found.round == 2
+    assert retrain.figures["score"].n == 50 + 150
+    assert incident.n_versions("customers") == 3
