@@ -13,7 +13,9 @@ from noria.core.errors import Invalid
 from noria.core.permissions import Role
 
 projects = typer.Typer(no_args_is_help=True, add_completion=False, help="Projects of the workspace")
-users = typer.Typer(no_args_is_help=True, add_completion=False, help="People who may sign in, and their roles")
+users = typer.Typer(
+    no_args_is_help=True, add_completion=False, help="People who may sign in, and their roles"
+)
 tokens = typer.Typer(no_args_is_help=True, add_completion=False, help="API tokens")
 audit = typer.Typer(no_args_is_help=True, add_completion=False, help="The event log and its hash chain")
 

@@ -163,7 +163,9 @@ def operations_of(cls: type[Service]) -> tuple[Operation, ...]:
     TypeError
         If a declaration breaks the rules in this module's docstring.
     """
-    key: Any = cls  # mypy takes a class for one that cannot be hashed, since its instances' `__hash__` needs `self`
+    key: Any = (
+        cls  # mypy takes a class for one that cannot be hashed, since its instances' `__hash__` needs `self`
+    )
     return _operations_of(key)
 
 

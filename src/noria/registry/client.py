@@ -16,6 +16,7 @@ from noria.core.names import check_name
 from noria.core.objects.trees import checkout, put_tree
 from noria.core.serialisation import to_json
 from noria.core.workspace import Workspace, current_workspace
+from noria.pipelines.outputs import settle
 from noria.registry.entities import (
     AliasTarget,
     Holdout,
@@ -85,7 +86,7 @@ def register(
     Parameters
     ----------
     estimator
-        A fitted scikit-learn estimator.
+        A fitted scikit-learn estimator, or the step output that is one; the same holds for the rows.
     name
         Registered model; made at first use.
     x
@@ -128,7 +129,7 @@ def register(
     check_name("model", name)
     check_metrics(dict(metrics or {}))
     with tempfile.TemporaryDirectory(prefix="noria-register-") as draft:
-        described = _describe(estimator, Path(draft), as_inputs(x), y, holdout)
+        described = _describe(settle(estimator), Path(draft), as_inputs(x), y, holdout)
         tree = put_tree(ws.objects(), Path(draft))
     origin = _origin(dataset)
     new = NewModelVersion(
@@ -188,6 +189,7 @@ def as_inputs(x: Any) -> dict[str, Any]:
     """Give inputs as arrays by name: an array is the input `x`, a frame or mapping has its columns."""
     import numpy as np
 
+    x = settle(x)
     if isinstance(x, Mapping):
         return {str(name): np.asarray(value) for name, value in x.items()}
     if hasattr(x, "columns") and hasattr(x, "to_numpy"):

@@ -77,8 +77,8 @@ class JsonText(sa.types.TypeDecorator[Any]):
 def pk() -> sa.Column[int]:
     """Give an integer primary key that counts up, for joins and for pages.
 
-    On SQLite the key of the newest row is given again once that row is deleted. A table whose keys are somebody's cursor
-    sets `sqlite_autoincrement=True` before it may delete rows.
+    On SQLite the key of the newest row is given again once that row is deleted. A table whose keys are a cursor of
+    somebody sets `sqlite_autoincrement=True` before it may delete rows.
     """
     return sa.Column(
         "pk", sa.BigInteger().with_variant(sa.Integer(), "sqlite"), primary_key=True, autoincrement=True

@@ -54,18 +54,18 @@ def train(dataset: str, model: str = "digits", seed: int = 0, holdout: float = 0
     best = max(scores, key=scores.__getitem__)
     noria.log({f"accuracy {name}": score for name, score in scores.items()})
     version = noria.register(
-        fitted[best].value,
+        fitted[best],
         model,
-        x={"x": x.value},
-        y=y.value,
-        holdout=({"x": x_held.value}, y_held.value),
+        x={"x": x},
+        y=y,
+        holdout=({"x": x_held}, y_held),
         metrics={"accuracy": scores[best]},
-        message=f"{best}: accuracy {scores[best]:.3f} on {len(y_held.value)} held-out images",
+        message=f"{best}: accuracy {scores[best]:.3f} on {len(y_held)} held-out images",
     )
     noria.choose(
         version.ref,
         candidates={name: {"accuracy": score} for name, score in scores.items()},
         choice=best,
-        reason=f"highest accuracy on {len(y_held.value)} held-out images",
+        reason=f"highest accuracy on {len(y_held)} held-out images",
     )
     return version.ref
