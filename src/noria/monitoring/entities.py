@@ -53,7 +53,7 @@ class ColumnDrift(msgspec.Struct, frozen=True, kw_only=True):
     Attributes
     ----------
     test
-        `ks` or `chi_squared`.
+        `ks`, `chi_squared`, or `missing` when the share of missing values moved most.
     p_value, adjusted_p_value
         Before and after the Benjamini-Hochberg adjustment over the window's columns.
     psi

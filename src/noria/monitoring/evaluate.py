@@ -20,7 +20,7 @@ from noria.monitoring.entities import (
     ScoredRow,
     Window,
 )
-from noria.monitoring.quality import quality_alert, score, start_detector, take_in
+from noria.monitoring.quality import Baseline, quality_alert, score, start_detector, take_in
 from noria.monitoring.reference import Reference, load_reference
 from noria.monitoring.service import LookOutdated, Monitors
 from noria.serving.captures import Captures
@@ -63,6 +63,7 @@ class _Look:
         self._captures = workspace.service(Captures)
         self._settings = settings
         self._monitor: Monitor = workspace.service(Monitors).get(project, endpoint)
+        self._references: dict[int, Reference | None] = {}
 
     def take(self) -> Look:
         windows, position = self._windows()
@@ -81,8 +82,15 @@ class _Look:
             alerts=[alert for alert in alerts if alert is not None],
         )
 
-    def _reference(self, version: int) -> Reference:
-        return load_reference(self._workspace, self._project, self._endpoint.model, version)
+    def _reference(self, version: int) -> Reference | None:
+        """Read what a version is compared with, once in a look; None if the version or its files are gone."""
+        if version not in self._references:
+            try:
+                found = load_reference(self._workspace, self._project, self._endpoint.model, version)
+            except NotFound:
+                found = None
+            self._references[version] = found
+        return self._references[version]
 
     def _windows(self) -> tuple[list[Window], int]:
         """Cut whole windows; rows of one that is not full yet wait for the next look."""
@@ -115,10 +123,9 @@ class _Look:
         )
 
     def _drift(self, version: int, rows: list[CapturedRow]) -> tuple[DriftReport | None, list[str]]:
-        try:
-            reference = self._reference(version)
-        except NotFound as error:
-            return None, [error.message]
+        reference = self._reference(version)
+        if reference is None:
+            return None, [f"The files of version {version} are gone"]
         if reference.columns is None:
             return None, [f"Version {version} was registered without a reference sample"]
         current = flatten_columns(reference.arrays_of([row.prediction.inputs for row in rows]))
@@ -139,34 +146,20 @@ class _Look:
             limit=_READ_AT_ONCE,
             order=CaptureOrder.LABELLED,
         )
-        baseline = self._reference(version).baseline
-        if baseline is None:
+        reference = self._reference(version)
+        if reference is None or reference.baseline is None:
             return None, None, page.next
+        baseline = reference.baseline
         if detector is None:
             detector = start_detector(
                 baseline,
                 margin=self._settings.quality_margin,
                 labels_per_false_alarm=self._settings.labels_per_false_alarm,
             )
-        rows = self._scored(version, page.items)
+        rows = _scored(reference.task, baseline, version, page.items)
         if rows:
             detector, quality = take_in(detector, quality, rows, baseline)
         return detector, quality, page.next
-
-    def _scored(self, version: int, rows: list[CapturedRow]) -> list[ScoredRow]:
-        reference = self._reference(version)
-        if reference.baseline is None:
-            return []
-        return [
-            ScoredRow(
-                row.position,
-                score(
-                    reference.task, row.prediction.outputs["predictions"], row.label.value, reference.baseline
-                ),
-            )
-            for row in rows
-            if row.label is not None and row.prediction.version == version and row.prediction.error is None
-        ]
 
     def _quality_alert(
         self, version: int, detector: DropDetector | None, quality: QualityReport | None, position: int
@@ -174,7 +167,7 @@ class _Look:
         if detector is None or quality is None or not quality.recent:
             return None
         last = max(position, quality.recent[-1].position)
-        measure = "accuracy" if self._reference(version).task == "classification" else "score"
+        measure = "accuracy" if self._endpoint.task == "classification" else "score"
         return quality_alert(detector, quality, version=version, measure=measure, last_position=last)
 
     def _drift_alert(self, windows: list[Window]) -> NewAlert | None:
@@ -185,11 +178,10 @@ class _Look:
         series = [*reversed(older.items), *windows][-needed:]
         if not windows or len(series) < needed:
             return None
-        if not all(window.drift is not None and window.drift.drifted for window in series):
-            return None
         newest = series[-1]
         drift = newest.drift
-        assert drift is not None  # noqa: S101 - all of the series have one
+        if drift is None or not all(_has_drifted(window, newest.version) for window in series):
+            return None
         top = drift.columns[0]
         return NewAlert(
             kind=AlertKind.DRIFT,
@@ -207,3 +199,19 @@ class _Look:
             onset_position=series[0].first_position,
             last_position=newest.last_position,
         )
+
+
+def _has_drifted(window: Window, version: int) -> bool:
+    # What another version was compared with says nothing about this one.
+    return window.version == version and window.drift is not None and window.drift.drifted
+
+
+def _scored(task: str, baseline: Baseline, version: int, rows: list[CapturedRow]) -> list[ScoredRow]:
+    """Score the labelled answers of a version; what it failed to answer has no score."""
+    return [
+        ScoredRow(
+            row.position, score(task, row.prediction.outputs.get("predictions"), row.label.value, baseline)
+        )
+        for row in rows
+        if row.label is not None and row.prediction.version == version and row.prediction.error is None
+    ]

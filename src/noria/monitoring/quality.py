@@ -38,8 +38,11 @@ class Baseline(msgspec.Struct, frozen=True, kw_only=True):
 def score(task: str, predicted: Any, actual: Any, baseline: Baseline) -> float:
     """Score one answer between 0 (wrong) and 1 (right).
 
-    A class is right or wrong. A number scores 1 - min(1, |error| / error_bound).
+    A class is right or wrong. A number scores 1 - min(1, |error| / error_bound). No answer (a model that answered NaN,
+    which is null in JSON) is wrong.
     """
+    if predicted is None:
+        return 0.0
     if task == "classification":
         return float(predicted == actual)
     error = abs(float(predicted) - float(actual))
@@ -79,7 +82,9 @@ def quality_alert(
     """Raise an alert when the detector alarmed."""
     if not detector.alarmed:
         return None
-    since = report.recent[-max(detector.n_since_onset, _FEWEST_IN_SENTENCE) :]
+    # The detector stops at its alarm; the rows that came after it are since the onset too.
+    n_since = detector.n_since_onset + report.n - detector.n
+    since = report.recent[-max(n_since, _FEWEST_IN_SENTENCE) :]
     mean, low, high = mean_with_interval([row.score for row in since])
     rate = round(math.exp(report.threshold))
     return NewAlert(
