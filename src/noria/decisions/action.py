@@ -9,7 +9,7 @@ from noria.decisions.ending import close_alerts, finish
 from noria.decisions.entities import DecisionStatus, Remedy
 from noria.decisions.events import DECISION_ACTED, DECISION_PROMOTED
 from noria.decisions.ledger import move, note
-from noria.decisions.steering import Helm
+from noria.decisions.steering import Helm, JobFailed
 from noria.registry.service import Models
 from noria.serving.captures import Captures
 from noria.serving.deployment import RolloutUnderWay
@@ -33,12 +33,12 @@ class Action:
     def run(self) -> None:
         """Carry the chosen remedy out."""
         begun: Any = self._helm.step("begin", self._begin)
-        target = begun["target"]
+        target, fit = begun["target"], ""
         if begun["remedy"] == Remedy.RETRAIN.value and self._settings.refit_on_all:
-            target = self._refit(begun)
+            target, fit = self._refit(begun)
         deployed: Any = self._helm.poll(
             "deploy",
-            lambda: self._deploy(target),
+            lambda: self._deploy(target, fit),
             until=lambda found: found is not None,
             patience_s=_DEPLOY_PATIENCE_S,
             longest_s=_PAUSE_S,
@@ -59,15 +59,21 @@ class Action:
         self._helm.step("promoted", lambda: self._promoted(target))
         self._measure(begun, target)
 
-    def _refit(self, begun: dict[str, Any]) -> int:
-        """Fit once more on all labelled rows; what went wrong leaves the version that was tried."""
+    def _refit(self, begun: dict[str, Any]) -> tuple[int, str]:
+        """Fit once more on all labelled rows, and tell how; what goes wrong leaves the version that was tried."""
+        try:
+            return self._refitted(begun)
+        except JobFailed as error:
+            return begun["target"], f"It was not fitted on all labelled rows: {error.message}"
+
+    def _refitted(self, begun: dict[str, Any]) -> tuple[int, str]:
         tried: int = begun["target"]
         taught = self._helm.job("teach", {**begun["arguments"], "everything": True}, key="teach:all")
-        if taught["lacks"] or taught["why_not"]:
-            return tried
-        run_id, _ = self._helm.pipeline(taught["run"], key="retrain:all")
+        if taught["why_not"]:
+            return tried, f"It was not fitted on all labelled rows: {taught['why_not']}"
+        run_id, why_not = self._helm.pipeline(taught["run"], key="retrain:all")
         if run_id is None:
-            return tried
+            return tried, f"It was not fitted on all labelled rows: {why_not}"
         arguments = {
             "project": begun["arguments"]["project"],
             "endpoint": begun["arguments"]["endpoint"],
@@ -76,8 +82,7 @@ class Action:
             "settings": begun["arguments"]["settings"],
         }
         checked = self._helm.job("check_refit", arguments, key="check")
-        refit: int = checked["version"]
-        return refit
+        return checked["version"], checked["sentence"]
 
     def _measure(self, begun: dict[str, Any], target: int) -> None:
         def count() -> dict[str, Any]:
@@ -115,7 +120,7 @@ class Action:
             },
         }
 
-    def _deploy(self, target: int) -> str | None:
+    def _deploy(self, target: int, fit: str) -> str | None:
         """Start the rollout; None while another one is under way."""
         found = self._helm.still()
         aliases = self._helm.context.service(Models).get(found.project, found.model).aliases
@@ -137,6 +142,7 @@ class Action:
             "model": f"{found.model}@{target}",
             "rollout": rollout.id,
             "strategy": rollout.strategy.value,
+            **({"fit": fit} if fit else {}),
         }
         self._helm.record(RecordChange(action=action))
         note(

@@ -72,6 +72,7 @@ def test_what_was_judged_was_not_taught(incident: Incident) -> None:
 
     assert judged == 60
     assert rows == [400, 400 + 220 - 60, 400 + 220]
+    assert "Version 3 was fitted on all labelled rows" in (record_of(incident).action or {})["fit"]
 
 
 @pytest.mark.parametrize("dies_after", [0, 2, 5, 11, 18, 23, 29, 34, 38, 41])
