@@ -24,7 +24,7 @@ if TYPE_CHECKING:
     import httpx
     from numpy.typing import NDArray
 
-RETRY_S = 15.0
+RETRY_S = 30.0
 """For so long a request is sent again when the connection breaks: a killed model server is back within seconds."""
 
 _TIMEOUT_S = 30.0

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+from pathlib import Path
 from typing import Any
 
 import httpx
@@ -17,6 +18,7 @@ from noria.serving.modelserver.app import MAX_BODY_BYTES
 from noria.serving.modelserver.protocol import MAX_ROWS
 from noria.serving.service import Captures
 from support.model_server import LiveModelServer, row_input
+from support.processes import Processes
 
 ROW = [[1.0, 2.0, 3.0, 4.0]]
 
@@ -316,3 +318,17 @@ def test_a_slow_client_holds_nobody_up(live: LiveModelServer) -> None:
         )
 
     assert answer.status_code == 400
+
+
+def test_a_port_in_use_is_named(
+    live: LiveModelServer, processes: Processes, noria_command: tuple[str, ...], tmp_path: Path
+) -> None:
+    """A second server on the port is refused with the option that chooses another."""
+    port = live.url.rpartition(":")[2]
+    second = processes.start(
+        [*noria_command, "serve", "--workspace", tmp_path, "--port", port], name="second"
+    )
+
+    assert second.wait() == 1
+    assert f"Another program listens on port {port}" in second.output()
+    assert "--port" in second.output()

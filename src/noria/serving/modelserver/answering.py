@@ -30,6 +30,7 @@ REPLAY = "replay"
 FEATURES = "features"
 
 _ERROR_LENGTH = 500
+_LOG_EVERY_S = 5.0
 
 _log = logging.getLogger("noria.serving.answering")
 
@@ -58,6 +59,7 @@ class Answerer:
     def __init__(self, *, keep: Callable[[bytes], bool], clock: Clock) -> None:
         self._keep = keep
         self._clock = clock
+        self._logged_at = float("-inf")
 
     def answer(self, route: Route, request: InferRequest, *, version: str | None, may_replay: bool) -> Answer:
         """Predict the rows of a request.
@@ -111,7 +113,7 @@ class Answerer:
             if replay:
                 return {**outputs, FEATURES: np.asarray(chosen.model.features(inputs.arrays))}
         except Exception as error:
-            _log.exception("model.raised", extra={"version": chosen.entity.ref})
+            self._log_failure(chosen)
             text = f"{type(error).__name__}: {error}"[:_ERROR_LENGTH]
             if not replay:
                 self._record(route, chosen, identity, inputs, began, {}, text)
@@ -122,6 +124,13 @@ class Answerer:
             ) from error
         self._record(route, chosen, identity, inputs, began, outputs, None)
         return outputs
+
+    def _log_failure(self, chosen: LoadedVersion) -> None:
+        """Log the exception at hand, but not each of a flood: the captured rows have them all."""
+        now = self._clock.monotonic()
+        if now - self._logged_at >= _LOG_EVERY_S:
+            self._logged_at = now
+            _log.exception("model.raised", extra={"version": chosen.entity.ref})
 
     def _record(
         self,

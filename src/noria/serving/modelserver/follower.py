@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import importlib
 import logging
 import threading
 from collections.abc import Callable, Mapping, Sequence
@@ -18,6 +19,8 @@ from noria.serving.modelserver.link import Link
 from noria.serving.modelserver.routes import LoadedVersion, Route, Routes, address_name, normalised
 from noria.serving.modelserver.store import ModelStore
 from noria.serving.plans import AppliedPlan, EndpointPlan, PlannedVersion, PlanSet, ServerReport
+
+_AHEAD = ("sklearn.pipeline", "skops.io")
 
 POLL_S = 0.3
 REPORT_EVERY_S = 4.0
@@ -165,6 +168,8 @@ class Follower:
 
     def _run(self) -> None:
         self._take_up()
+        if not self._loaded:
+            _import_ahead()
         while not self._stopping.is_set():
             try:
                 self.step()
@@ -281,6 +286,12 @@ class Follower:
             _log.debug("follower.waits", extra={"reason": error.message})
         else:
             _log.error("follower.failed", exc_info=error)
+
+
+def _import_ahead() -> None:
+    """Load what the first model will need, so that its endpoint does not have to wait for it."""
+    for name in _AHEAD:
+        importlib.import_module(name)
 
 
 def _applied(followed: Sequence[_Followed]) -> list[AppliedPlan]:

@@ -192,7 +192,9 @@ class Transfer:
         self._empty(self._spool)
 
     def _empty(self, spool: Spool) -> None:
-        while not self._stopping and (batch := spool.read()) is not None:
+        # What comes in meanwhile waits for the next round: a call for each record would cost more than the records.
+        end = spool.end
+        while not self._stopping and spool.acknowledged < end and (batch := spool.read()) is not None:
             if batch.records:
                 self._send(batch.records)
             spool.acknowledge(batch.end)
