@@ -20,6 +20,8 @@ from noria.decisions.entities import (
 MOST_LABELS = 2_000
 """More labels than this are not asked for: the effect is too small to be worth them."""
 
+_LARGEST_RATIO = 1e6  # beyond it the number of rows is past all bounds, and its square past a float's
+
 _PROBABLE = 0.5
 """A person is sent to mend something only if it is more likely than not what is broken."""
 
@@ -128,7 +130,7 @@ def labels_needed(gain: Figure) -> int:
     """
     if gain.low is None or not gain.n or gain.value <= 0:
         return 0
-    ratio = (gain.value - gain.low) / gain.value
+    ratio = min((gain.value - gain.low) / gain.value, _LARGEST_RATIO)
     return max(1, math.ceil(gain.n * ratio * ratio) - gain.n)
 
 
