@@ -53,6 +53,7 @@ def _submit(context: Context, endpoint: Endpoint, monitor: Monitor, settings: Mo
         key=key,
         max_attempts=1,
         permissions=[p.name for p in _NEEDED],
+        routine=True,
     )
     context.service(Jobs).submit(endpoint.project, job)
 

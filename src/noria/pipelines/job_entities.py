@@ -51,6 +51,9 @@ class NewJob(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fields=Tr
         After so many seconds an attempt is ended, and the job fails.
     permissions
         Names of permissions that it needs beyond those that every job has.
+    routine
+        Work that the house gives itself every few seconds, as a monitor's look: only its failure is an event, and it is
+        forgotten an hour after its end.
     """
 
     entry: str
@@ -60,6 +63,7 @@ class NewJob(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fields=Tr
     max_attempts: int = DEFAULT_ATTEMPTS
     timeout_s: float = DEFAULT_TIMEOUT_S
     permissions: list[str] = []
+    routine: bool = False
 
 
 class Job(msgspec.Struct, frozen=True, kw_only=True):
@@ -99,6 +103,7 @@ class Job(msgspec.Struct, frozen=True, kw_only=True):
     key: str | None
     submitted_by: str
     cancel_requested: bool = False
+    routine: bool = False
 
 
 class JobPage(msgspec.Struct, frozen=True, kw_only=True):

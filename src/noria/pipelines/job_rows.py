@@ -18,12 +18,14 @@ from noria.core.errors import Conflict, ErrorBody, NotFound
 from noria.core.events.log import EventType, append
 from noria.pipelines.events import JOB_FINISHED, JOB_REQUEUED
 from noria.pipelines.job_entities import Job, JobStatus
-from noria.pipelines.tables import jobs
+from noria.pipelines.tables import job_logs, jobs
 
 LEASE_S = 15.0
 FIRST_PAUSE_S = 0.5
 LONGEST_PAUSE_S = 60.0
+FORGET_AFTER = timedelta(hours=1)
 _REQUEUED_AT_ONCE = 100
+_FORGOTTEN_AT_ONCE = 500
 
 _SELECT_JOB = sa.select(
     jobs.c.id,
@@ -46,6 +48,7 @@ _SELECT_JOB = sa.select(
     jobs.c.key,
     jobs.c.submitted_by,
     jobs.c.cancel_requested,
+    jobs.c.routine,
 ).join(projects, projects.c.pk == jobs.c.project_pk)
 
 
@@ -152,6 +155,24 @@ def end_attempt(
     append_event(connection, context, JOB_FINISHED, job, {"status": str(status), "attempt": job.attempt})
 
 
+def forget_routine(context: Context) -> int:
+    """Delete routine jobs that ended more than an hour ago; give how many."""
+    before = context.clock.now() - FORGET_AFTER
+    old = (
+        sa.select(jobs.c.pk)
+        .where(jobs.c.routine.is_(True))
+        .where(jobs.c.ended_at < before)
+        .limit(_FORGOTTEN_AT_ONCE)
+    )
+    with context.database.read() as connection:
+        keys = list(connection.execute(old).scalars())
+    if keys:
+        with context.database.write() as connection:
+            connection.execute(sa.delete(job_logs).where(job_logs.c.job_pk.in_(keys)))
+            connection.execute(sa.delete(jobs).where(jobs.c.pk.in_(keys)))
+    return len(keys)
+
+
 def _requeue(connection: sa.Connection, context: Context, job: Job, error: ErrorBody | None) -> None:
     values = {
         "status": str(JobStatus.QUEUED),
@@ -209,7 +230,9 @@ def lease_from(now: datetime) -> datetime:
 def append_event(
     connection: sa.Connection, context: Context, kind: EventType, job: Job, payload: dict[str, Any]
 ) -> None:
-    """Append an event of a job."""
+    """Append an event of a job; of routine work only its failure is one."""
+    if job.routine and payload.get("status") != str(JobStatus.FAILED):
+        return
     append(
         connection,
         context.clock,

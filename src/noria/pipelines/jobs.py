@@ -239,6 +239,7 @@ class Jobs(Service):
             "role": str(min(role, _STRONGEST, key=lambda held: held.rank)),
             "permissions": sorted(set(new.permissions)),
             "cancel_requested": False,
+            "routine": new.routine,
         }
         insert = self.context.database.insert(jobs).values(**values)
         once = insert.on_conflict_do_nothing(index_elements=["project_pk", "key"]).returning(jobs.c.pk)

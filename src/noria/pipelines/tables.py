@@ -113,6 +113,7 @@ jobs = sa.Table(
     sa.Column("role", sa.Text, nullable=False),
     sa.Column("permissions", JsonText(list[str]), nullable=False),
     sa.Column("cancel_requested", sa.Boolean, nullable=False),
+    sa.Column("routine", sa.Boolean, nullable=False),
     sa.CheckConstraint(
         "status in ('queued', 'running', 'succeeded', 'failed', 'cancelled')", name="jobs_status"
     ),
@@ -120,6 +121,7 @@ jobs = sa.Table(
     sa.Index("jobs_by_project", "project_pk", "pk"),
     sa.Index("jobs_by_status", "status", "not_before", "pk"),
     sa.Index("jobs_by_lease", "lease_until"),
+    sa.Index("jobs_by_end", "routine", "ended_at"),
 )
 
 job_logs = sa.Table(

@@ -118,6 +118,7 @@ def _create_jobs() -> None:
         sa.Column("role", sa.Text, nullable=False),
         sa.Column("permissions", sa.Text, nullable=False),
         sa.Column("cancel_requested", sa.Boolean, nullable=False),
+        sa.Column("routine", sa.Boolean, nullable=False),
         sa.CheckConstraint(
             "status in ('queued', 'running', 'succeeded', 'failed', 'cancelled')", name="jobs_status"
         ),
@@ -126,6 +127,7 @@ def _create_jobs() -> None:
     op.create_index("jobs_by_project", "jobs", ["project_pk", "pk"])
     op.create_index("jobs_by_status", "jobs", ["status", "not_before", "pk"])
     op.create_index("jobs_by_lease", "jobs", ["lease_until"])
+    op.create_index("jobs_by_end", "jobs", ["routine", "ended_at"])
     op.create_table(
         "job_logs",
         sa.Column("job_pk", sa.BigInteger, sa.ForeignKey("jobs.pk"), primary_key=True, autoincrement=False),
