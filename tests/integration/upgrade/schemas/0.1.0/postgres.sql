@@ -218,6 +218,7 @@ CREATE TABLE jobs (
     role TEXT NOT NULL,
     permissions TEXT NOT NULL,
     cancel_requested BOOLEAN NOT NULL,
+    routine BOOLEAN NOT NULL,
     CONSTRAINT jobs_by_key UNIQUE (project_pk, key),
     CONSTRAINT jobs_id_key UNIQUE (id),
     CONSTRAINT jobs_pkey PRIMARY KEY (pk),
@@ -578,6 +579,8 @@ CREATE INDEX events_by_subject ON events (subject, position);
 CREATE INDEX events_by_type ON events (type, position);
 
 CREATE INDEX experiments_by_number ON experiments (project_pk, number);
+
+CREATE INDEX jobs_by_end ON jobs (routine, ended_at);
 
 CREATE INDEX jobs_by_lease ON jobs (lease_until);
 

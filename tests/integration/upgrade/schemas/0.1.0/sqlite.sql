@@ -211,6 +211,7 @@ CREATE TABLE jobs (
 	role TEXT NOT NULL, 
 	permissions TEXT NOT NULL, 
 	cancel_requested BOOLEAN NOT NULL, 
+	routine BOOLEAN NOT NULL, 
 	PRIMARY KEY (pk), 
 	CONSTRAINT jobs_status CHECK (status in ('queued', 'running', 'succeeded', 'failed', 'cancelled')), 
 	CONSTRAINT jobs_by_key UNIQUE (project_pk, "key"), 
@@ -583,6 +584,8 @@ CREATE INDEX events_by_subject ON events (subject, position);
 CREATE INDEX events_by_type ON events (type, position);
 
 CREATE INDEX experiments_by_number ON experiments (project_pk, number);
+
+CREATE INDEX jobs_by_end ON jobs (routine, ended_at);
 
 CREATE INDEX jobs_by_lease ON jobs (lease_until);
 
