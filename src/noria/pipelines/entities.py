@@ -30,6 +30,8 @@ class StoredValue(msgspec.Struct, frozen=True, kw_only=True):
     code
         `module:name` of the functions and classes outside of distributions that it refers to: their code belongs to
         the value.
+    content
+        Fingerprint of the value, where the same value can have different bytes (estimators, pickles).
     """
 
     codec: str
@@ -37,6 +39,7 @@ class StoredValue(msgspec.Struct, frozen=True, kw_only=True):
     size_bytes: int
     portable: bool = True
     code: list[str] = []
+    content: str | None = None
 
     @property
     def is_tree(self) -> bool:

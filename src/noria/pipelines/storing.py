@@ -13,12 +13,13 @@ import weakref
 from collections import OrderedDict
 from collections.abc import Callable
 from pathlib import Path
-from typing import Any
+from typing import Any, Protocol
 
-from noria.core.objects.project import ProjectStore
+from noria.core.objects.store import ObjectReader, ObjectWriter
 from noria.core.objects.trees import Entry, checkout, make_manifest, put_manifest, put_tree, read_manifest
 from noria.pipelines.codecs import Encoded, OutputNotStorable, decode, encode, find_codec
 from noria.pipelines.entities import StoredValue
+from noria.pipelines.values import Unfingerprintable, fingerprint
 
 KEPT_BYTES = 64 * 1024 * 1024
 """Bytes of small values that stay in memory between the step that made them and those that take them."""
@@ -31,7 +32,12 @@ _CONTAINERS: dict[str, Callable[[list[Any]], Any]] = {
     "set": set,
     "frozenset": frozenset,
 }
+_VARYING = frozenset({"skops", "pickle"})
 _KINDS = (dict, *_CONTAINERS.values())
+
+
+class Objects(ObjectReader, ObjectWriter, Protocol):
+    """Where the bytes of values are kept."""
 
 
 class ValueStore:
@@ -45,7 +51,7 @@ class ValueStore:
         Objects of the project.
     """
 
-    def __init__(self, objects: ProjectStore) -> None:
+    def __init__(self, objects: Objects) -> None:
         self._objects = objects
         self._kept: OrderedDict[str, bytes] = OrderedDict()
         self._kept_bytes = 0
@@ -73,6 +79,7 @@ class ValueStore:
             size_bytes=len(encoded.data),
             portable=encoded.portable,
             code=list(encoded.code),
+            content=_content(value, [encoded.codec]),
         )
 
     def load(self, stored: StoredValue) -> Any:
@@ -126,6 +133,7 @@ class ValueStore:
             size_bytes=tree.size_bytes,
             portable=all(part.portable for part in files.values()),
             code=sorted({name for part in files.values() for name in part.code}),
+            content=_content(value, [part.codec for part in files.values()]),
         )
 
     def _load_tree(self, stored: StoredValue) -> Any:
@@ -174,6 +182,16 @@ class _Parts:
             items = [[self.structure_of(key), self.structure_of(item)] for key, item in value.items()]
             return {"dict": items}
         return {kind.__name__: [self.structure_of(item) for item in value]}
+
+
+def _content(value: Any, codecs: list[str]) -> str | None:
+    """Fingerprint a value whose stored bytes differ each time though it is the same."""
+    if _VARYING.isdisjoint(codecs):
+        return None
+    try:
+        return fingerprint(value).digest
+    except Unfingerprintable:
+        return None
 
 
 def _rebuild(structure: dict[str, Any], read: Callable[[str], bytes]) -> Any:

@@ -150,7 +150,7 @@ def module_of(thing: object) -> str:
     return str(getattr(thing, "__module__", None) or type(thing).__module__)
 
 
-def shown(value: object) -> str:
+def shown(value: object, *, depth: int = 2) -> str:
     """Give a short text for a message: the value itself where it is short, its type otherwise."""
     if type(value) is Output:
         text = repr(value)  # asking a handle for its class would load it
@@ -163,17 +163,18 @@ def shown(value: object) -> str:
     elif isinstance(value, PurePath):
         text = f"'{value}'"
     elif isinstance(value, (list, tuple, dict, set, frozenset)) and len(value) <= 8:
-        text = _shown_items(value)
+        text = _shown_items(value, depth - 1) if depth else "…"
     else:
         text = f"<{type(value).__name__}>"
     return text if len(text) <= _TEXT_LENGTH else f"{text[: _TEXT_LENGTH - 1]}…"
 
 
-def _shown_items(value: Any) -> str:
+def _shown_items(value: Any, depth: int) -> str:
     if isinstance(value, dict):
-        return "{" + ", ".join(f"{shown(key)}: {shown(item)}" for key, item in value.items()) + "}"
+        pairs = (f"{shown(key, depth=depth)}: {shown(item, depth=depth)}" for key, item in value.items())
+        return "{" + ", ".join(pairs) + "}"
     opening, closing = "[]" if isinstance(value, list) else "()" if isinstance(value, tuple) else "{}"
-    return opening + ", ".join(map(shown, value)) + closing
+    return opening + ", ".join(shown(item, depth=depth) for item in value) + closing
 
 
 def digest_of_path(path: Path) -> str:
@@ -297,12 +298,23 @@ class _Walk:
             self.write("number", value.dtype.str.encode())
             self.write("bytes", value.tobytes())
         elif polars is not None and isinstance(value, (polars.DataFrame, polars.Series)):
-            frame = value if isinstance(value, polars.DataFrame) else value.to_frame()
-            self.write("frame" if frame is value else "series", repr(frame.schema).encode())
-            self.write("ipc", frame.rechunk().write_ipc(None, compression="uncompressed").getbuffer())
+            columns = value.get_columns() if isinstance(value, polars.DataFrame) else [value]
+            self.write(type(value).__name__, str((len(columns), len(value))).encode())
+            for column in columns:
+                self._add_column(column)
         else:
             return False
         return True
+
+    def _add_column(self, column: Any) -> None:
+        """Take in a column by its values: how it lies in memory differs between equal columns."""
+        kind = column.dtype
+        self.write("column", f"{column.name}\0{kind!r}".encode())
+        if (kind.is_numeric() or kind.is_temporal()) and not kind.is_decimal():
+            self._add_array(column.is_null().to_numpy())
+            self._add_array(column.to_physical().fill_null(0).to_numpy())
+        else:
+            self.add(column.to_list())
 
     def _add_array(self, value: Any) -> None:
         if _points_elsewhere(value.dtype):
@@ -393,7 +405,7 @@ def _write_partial(walk: _Walk, value: partial[Any]) -> None:
 
 def _write_output(walk: _Walk, value: Output) -> None:
     walk.named.update(value.stored.code)
-    walk.write("output", value.digest.encode())
+    walk.write("output", (value.stored.content or value.digest).encode())
 
 
 _WRITERS: dict[type, Callable[[_Walk, Any], None]] = {
