@@ -129,11 +129,11 @@ def _chosen(payload: dict[str, Any]) -> tuple[str, str]:
 
 
 def _rollout_started(payload: dict[str, Any]) -> tuple[str, str]:
-    if payload.get("from_version") is None:
+    if payload.get("from") is None:
         return "canary", ""
     return (
         "canary",
-        f"version {payload.get('to_version')} goes out beside version {payload.get('from_version')}",
+        f"version {payload.get('to')} goes out beside version {payload.get('from')}",
     )
 
 
@@ -143,9 +143,9 @@ def _rollout_advanced(payload: dict[str, Any]) -> tuple[str, str]:
 
 
 def _promoted(payload: dict[str, Any]) -> tuple[str, str]:
-    if payload.get("from_version") is None:
+    if payload.get("from") is None:
         return "canary", ""
-    return "canary", f"version {payload.get('to_version')} is promoted: it answers every request"
+    return "canary", f"version {payload.get('to')} is promoted: it answers every request"
 
 
 def _rolled_back(payload: dict[str, Any]) -> tuple[str, str]:
