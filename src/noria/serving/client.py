@@ -133,7 +133,7 @@ class EndpointClient:
     """Asks an endpoint for predictions and gives it labels, over one connection that is kept.
 
     A request that was broken off is sent again under the same id, so that it is captured once and, while the shares
-    do not change, answered by the same version. Not to be used by two threads at once.
+    do not change, answered by the same version. Thread-safe.
     """
 
     def __init__(self, name: str, *, url: str | None = None, workspace: Workspace | None = None) -> None:
@@ -229,10 +229,9 @@ class EndpointClient:
             pause_s = min(2 * pause_s, _LONGEST_PAUSE_S)
 
     def _send(self, path: str, body: bytes) -> httpx.Response:
-        self._url = self._url or self._look_up()
-        response = self._http.post(
-            self._url + path, content=body, headers={"content-type": "application/json"}
-        )
+        url = self._url or self._look_up()
+        self._url = url
+        response = self._http.post(url + path, content=body, headers={"content-type": "application/json"})
         if response.is_success:
             return response
         raise error_from_body(_error_body(response))

@@ -79,7 +79,7 @@ class _Child:
 
 @dataclass(slots=True)
 class Supervisor:
-    """Starts programs in their order, each when the one before it is ready, and starts again what dies.
+    """Starts programs all at once, since each waits for what it needs, and starts again what dies.
 
     Parameters
     ----------
@@ -119,6 +119,7 @@ class Supervisor:
         try:
             for child in self._children:
                 self._start(child)
+            for child in self._children:
                 self._await_ready(child)
             if not self._stopping.is_set():
                 self._write_state(ready=True)

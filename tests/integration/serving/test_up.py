@@ -18,9 +18,13 @@ import numpy as np
 import psutil
 import pytest
 
+from noria.access.entities import NewToken
+from noria.access.tokens import Tokens
+from noria.core.permissions import Role
 from noria.core.workspace import Workspace
 from noria.serving.client import deploy, endpoint
 from noria.serving.entities import Gates, RolloutStatus, RolloutStep
+from noria.serving.permissions import READ_ENDPOINTS, REPLAY
 from noria.serving.service import Endpoints, Rollouts
 from support.model_server import open_folder, row_input
 from support.ports import free_port
@@ -244,6 +248,44 @@ def test_a_second_one_on_the_folder_is_refused(
 
     assert second.wait() == 1
     assert up.server_url in second.output()
+
+
+def test_a_token_may_replay_if_its_permissions_say_so(up: Up) -> None:
+    """A model server asks the control server about credentials that it does not know."""
+    with up.open() as workspace:
+        _deploy_first(workspace, "replayed")
+        secrets = [
+            workspace.service(Tokens)
+            .create(NewToken(name=f"token-{n}", role=Role.SCIENTIST, permissions=[permission]))
+            .secret
+            for n, permission in enumerate([REPLAY.name, READ_ENDPOINTS.name])
+        ]
+    body = {"inputs": [row_input([[1, 2, 3, 4]])], "parameters": {"replay": True}}
+    codes = [
+        httpx.post(
+            f"{up.model_url}/v2/models/replayed/infer",
+            json=body,
+            headers={"authorization": f"Bearer {secret}"},
+            trust_env=False,
+        ).status_code
+        for secret in [*secrets, "nonsense"]
+    ]
+
+    assert codes == [200, 403, 403]
+
+
+def test_a_child_that_cannot_start_ends_all_with_its_words(
+    processes: Processes, noria_command: tuple[str, ...], folder: Path
+) -> None:
+    """The log's last lines are shown, and nothing is left running."""
+    (folder / "noria.db").write_bytes(b"not a database" * 100)
+
+    child = processes.start([*noria_command, "up", "--workspace", folder], name="up")
+
+    assert child.wait(60) == 1
+    assert "`noria server` ended before it was ready" in child.output()
+    assert "server.log" in child.output()
+    assert not (folder / "up.json").exists()
 
 
 def test_a_port_in_use_is_named(
