@@ -62,16 +62,19 @@ def commands_page() -> str:
 
 def command_text(path: str, command: Any) -> str:
     """Lay out one command's parameters."""
-    arguments = [p for p in command.params if p.param_type_name == "argument"]
-    options = [p for p in command.params if p.param_type_name == "option"]
-    shown = " ".join(
-        f"[{p.human_readable_name}]" if not p.required else p.human_readable_name for p in arguments
-    )
-    lines = [f"    {path} {shown}".rstrip() + (" [OPTIONS]" if options else ""), ""]
-    for parameter in (*arguments, *options):
-        name = parameter.human_readable_name if parameter in arguments else ", ".join(parameter.opts)
-        lines.append(f"- `{name}`: {(getattr(parameter, 'help', '') or '').strip()}")
+    shown = [p for p in command.params if not getattr(p, "hidden", False) and p.name != "help"]
+    arguments = [p for p in shown if p.param_type_name == "argument"]
+    options = [p for p in shown if p.param_type_name == "option"]
+    words = [argument_name(p) if p.required else f"[{argument_name(p)}]" for p in arguments]
+    lines = [" ".join([f"    {path}", *words, *(["[OPTIONS]"] if options else [])]), ""]
+    lines += [f"- `{argument_name(p)}`: {(p.help or '').strip()}" for p in arguments]
+    lines += [f"- `{', '.join([*p.opts, *p.secondary_opts])}`: {(p.help or '').strip()}" for p in options]
     return "\n".join([*lines, ""])
+
+
+def argument_name(parameter: Any) -> str:
+    """Give the name by which help texts call an argument."""
+    return str(parameter.metavar or parameter.name.upper()).strip("[]")
 
 
 def configuration_page() -> str:

@@ -101,7 +101,7 @@ def quality_alert(
         },
         sentence=(
             f"{measure.capitalize()} of version {version} is {mean:.3f} on the newest {len(since)} labelled answers "
-            f"(95 % interval {low:.3f} to {high:.3f}); it was {report.reference:.3f} on {report.reference_n} "
+            f"(95% interval {low:.3f} to {high:.3f}); it was {report.reference:.3f} on {report.reference_n} "
             f"held-out rows. Evidence this strong comes without a drop at most once in {rate} labels on average"
         ),
         onset_position=since[0].position,
