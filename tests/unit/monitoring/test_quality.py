@@ -139,7 +139,7 @@ class TestAlert:
         assert alert.figures["evidence"] >= math.log(5000)
         assert alert.sentence == (
             f"Accuracy of version 3 is {mean:.3f} on the newest {len(since)} labelled answers "
-            f"(95 % interval {low:.3f} to {high:.3f}); it was 0.950 on 400 held-out rows. "
+            f"(95% interval {low:.3f} to {high:.3f}); it was 0.950 on 400 held-out rows. "
             "Evidence this strong comes without a drop at most once in 5000 labels on average"
         )
 
