@@ -94,13 +94,19 @@ def _read_path(path: Path) -> Content:
 
 def _load_numpy(path: Path) -> Any:
     import zipfile
+    import zlib
 
     import numpy as np
 
     try:
-        loaded = np.load(path, allow_pickle=False)
-        return dict(loaded) if path.suffix == ".npz" else loaded
-    except (ValueError, OSError, zipfile.BadZipFile) as error:
+        # NumPy leaves a broken file open that it opened itself.
+        with path.open("rb") as file:
+            loaded = np.load(file, allow_pickle=False)
+            is_archive = isinstance(loaded, np.lib.npyio.NpzFile)
+            if is_archive != (path.suffix == ".npz"):
+                raise ValueError("an archive of arrays ends in `.npz`, a single array in `.npy`")
+            return dict(loaded) if is_archive else loaded
+    except (ValueError, OSError, EOFError, zipfile.BadZipFile, zlib.error) as error:
         raise Invalid(
             f"`{path}` cannot be read as NumPy arrays: {error}",
             hint="Arrays of Python objects are refused, since reading them would run code; give numbers or text",
@@ -159,7 +165,9 @@ def _array_profile(arrays: Mapping[str, Any], n_rows: int | None) -> dict[str, A
 def _frame_profile(frame: pl.DataFrame) -> dict[str, Any] | None:
     if frame.height == 0:
         return None
-    return _profile({name: frame[name].to_numpy() for name in frame.columns})
+    # Lists and structs have no order and no categories that a profile could tell.
+    flat = [name for name, kind in frame.schema.items() if not kind.is_nested()]
+    return _profile({name: frame[name].to_numpy() for name in flat})
 
 
 def _profile(columns: Mapping[str, Any]) -> dict[str, Any] | None:
