@@ -2,13 +2,13 @@
 
 from __future__ import annotations
 
-import getpass
 import io
 from collections.abc import Iterator
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from noria.core import lineage
+from noria.core.author import local_author
 from noria.core.errors import Invalid
 from noria.core.objects.trees import (
     Entry,
@@ -84,7 +84,7 @@ class DatasetHandle:
             size_bytes=tree.size_bytes,
             n_rows=content.n_rows,
             profile=content.profile,
-            author=getpass.getuser(),
+            author=local_author(),
         )
         added = self._service.add(self._workspace.project, self.name, new)
         lineage.record_output(f"dataset:{added.ref}", added.digest)

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import getpass
 import logging
 import platform
 import sys
@@ -14,6 +13,7 @@ from pathlib import Path
 from typing import Any
 
 from noria.core import lineage
+from noria.core.author import local_author
 from noria.core.errors import ErrorBody, NoriaError, TooLarge
 from noria.core.ids import new_id
 from noria.core.serialisation import to_canonical_json
@@ -200,7 +200,7 @@ def _start(
         params={name: as_text(name, value) for name, value in _as_json(values).items()},
         tags={"noria.snapshot": snapshot} if snapshot else {},
         source=capture_source(sys.argv, source.root, python=platform.python_version(), host=platform.node()),
-        author=getpass.getuser(),
+        author=local_author(),
         parent=around.id if around is not None and around.workspace is workspace else None,
         snapshot=snapshot,
         environment=_store_environment(workspace),

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import getpass
 import hashlib
 import os
 import tempfile
@@ -11,6 +10,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from noria.core import lineage
+from noria.core.author import local_author
 from noria.core.errors import Invalid
 from noria.core.names import check_name
 from noria.core.objects.trees import checkout, put_tree
@@ -137,7 +137,7 @@ def register(
         metrics={**_measured(described.holdout), **(metrics or {})},
         origin=origin,
         message=message,
-        author=getpass.getuser(),
+        author=local_author(),
         format=described.format,
         task=described.task,
         signature=described.signature,

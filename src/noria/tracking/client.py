@@ -6,7 +6,6 @@ Calls on the active run append to memory and return; a thread sends what has gat
 from __future__ import annotations
 
 import atexit
-import getpass
 import platform
 import sys
 import threading
@@ -18,6 +17,7 @@ from types import TracebackType
 from typing import Any, Self
 
 from noria.core import lineage
+from noria.core.author import local_author
 from noria.core.errors import Conflict, Invalid, NoriaError
 from noria.core.ids import new_id
 from noria.core.objects.sources import scan
@@ -307,7 +307,7 @@ def run(
         experiment=experiment or (parent.experiment if parent else DEFAULT_EXPERIMENT),
         parent=parent.id if parent else None,
         source=capture_source(sys.argv, Path.cwd(), python=platform.python_version(), host=platform.node()),
-        author=getpass.getuser(),
+        author=local_author(),
     )
     return ActiveRun(place, place.service(Runs).create(place.project, new))
 
