@@ -352,15 +352,19 @@ def check_steps(steps: Sequence[RolloutStep]) -> None:
     Raises
     ------
     Invalid
-        If there is none, or a weight is not above the one before it.
+        If there is none, a weight is not above the one before it or is above 1, or a bake time is not a time.
     """
     if not steps:
         raise Invalid("A canary needs at least one step", hint="Give `steps`, or strategy `replace`")
     previous = 0.0
     for index, step in enumerate(steps):
-        if step.weight <= previous:
+        if not 0 <= step.bake_s < float("inf") or step.min_requests < 0:
             raise Invalid(
-                f"Step {index + 1} has the weight {step.weight:g}, which is not above {previous:g}",
+                f"Step {index + 1} cannot last {step.bake_s:g} s or need {step.min_requests} requests"
+            )
+        if not previous < step.weight <= 1:
+            raise Invalid(
+                f"Step {index + 1} has the weight {step.weight:g}, which is not above {previous:g} and at most 1",
                 hint="Weights of a canary grow from step to step, from above 0 to at most 1",
             )
         previous = step.weight

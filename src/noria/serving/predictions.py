@@ -9,6 +9,19 @@ from typing import Annotated, Any
 
 import msgspec
 
+PredictionId = Annotated[str, msgspec.Meta(min_length=1, max_length=250, pattern=r"\A[!-~]+\Z")]
+"""Printable characters without spaces; those that Noria makes are hex digits, with a row number behind a hyphen."""
+
+Instant = Annotated[datetime, msgspec.Meta(tz=True)]
+
+LabelValue = (
+    Annotated[int, msgspec.Meta(ge=-(2**63), le=2**63 - 1)]
+    | float
+    | Annotated[str, msgspec.Meta(max_length=1000)]
+    | bool
+)
+"""Of the kind that the model predicts: a number or a text."""
+
 
 class Prediction(msgspec.Struct, frozen=True, kw_only=True):
     """One row that a version answered, or failed to.
@@ -27,9 +40,9 @@ class Prediction(msgspec.Struct, frozen=True, kw_only=True):
         Of the endpoint when it was answered.
     """
 
-    id: str
+    id: PredictionId
     version: int
-    at: datetime
+    at: Instant
     inputs: dict[str, Any]
     outputs: dict[str, Any] = {}
     latency_us: int = 0
@@ -62,10 +75,10 @@ class NewLabel(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fields=
         When the truth was known; when it is received if left out.
     """
 
-    prediction_id: Annotated[str, msgspec.Meta(min_length=1, max_length=200)]
-    value: int | float | str | bool
-    at: datetime | None = None
-    source: Annotated[str, msgspec.Meta(max_length=200)] | None = None
+    prediction_id: PredictionId
+    value: LabelValue
+    at: Instant | None = None
+    source: Annotated[str, msgspec.Meta(max_length=200, pattern=r"\A[^\x00]*\Z")] | None = None
 
 
 class LabelBatch(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fields=True):
@@ -221,7 +234,7 @@ class StatsTable(msgspec.Struct, frozen=True, kw_only=True):
 class PredictionIds(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fields=True):
     """Ids to look for."""
 
-    ids: list[str]
+    ids: list[PredictionId]
 
 
 class LocatedPrediction(msgspec.Struct, frozen=True, kw_only=True):

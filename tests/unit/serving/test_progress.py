@@ -182,11 +182,18 @@ def test_shares_follow_the_steps() -> None:
     assert shares_at(rollout, 0) == [Share(version=1, weight=0.9), Share(version=2, weight=0.1)]
 
 
-@pytest.mark.parametrize("weights", [[], [0.5, 0.5], [0.5, 0.1]])
+@pytest.mark.parametrize("weights", [[], [0.5, 0.5], [0.5, 0.1], [0.0], [0.5, 1.5], [float("nan")]])
 def test_steps_must_grow(weights: list[float]) -> None:
     """A canary that goes nowhere is refused before it begins."""
     with pytest.raises(Invalid):
         check_steps([RolloutStep(weight=weight) for weight in weights])
+
+
+@pytest.mark.parametrize("bake_s", [-1.0, float("inf"), float("nan")])
+def test_a_step_lasts_a_time(bake_s: float) -> None:
+    """Settings are checked as requests are."""
+    with pytest.raises(Invalid):
+        check_steps([RolloutStep(weight=0.5, bake_s=bake_s)])
 
 
 def test_the_defaults_are_steps_that_grow() -> None:

@@ -7,7 +7,7 @@ import re
 from collections.abc import Awaitable, Callable
 from concurrent.futures import Executor
 from dataclasses import dataclass
-from typing import Any
+from typing import Any, Generic, TypeVar
 from urllib.parse import unquote
 
 from noria.core.errors import TooLarge, Unavailable
@@ -29,6 +29,7 @@ BODY_TIMEOUT_S = 30.0
 FEEDBACK = "/feedback"
 VERSION_HEADER = b"noria-model-version"
 
+B = TypeVar("B")
 Scope = dict[str, Any]
 Receive = Callable[[], Awaitable[dict[str, Any]]]
 Send = Callable[[dict[str, Any]], Awaitable[None]]
@@ -39,10 +40,10 @@ _JSON = (b"content-type", b"application/json")
 
 
 @dataclass(frozen=True, slots=True)
-class Reply:
-    """An answer to send; `body` becomes JSON."""
+class Reply(Generic[B]):
+    """An answer to send."""
 
-    body: Any
+    body: B
     status: int = 200
     headers: tuple[tuple[bytes, bytes], ...] = ()
 
@@ -96,13 +97,17 @@ class ModelApp:
             body = await _read_body(scope, receive)
             asked = Asked(scope["method"], scope["path"], scope["headers"], body)
             threads = self._waiting if asked.path == FEEDBACK else self._computing
-            reply = await asyncio.get_running_loop().run_in_executor(threads, self._reply, asked)
+            reply = await asyncio.get_running_loop().run_in_executor(threads, self._encoded_reply, asked)
         except Exception as error:  # noqa: BLE001 - every failure has one form on the wire
             reply = _error_reply(error)
-        body = b"" if scope["method"] == "HEAD" else to_json(reply.body)
+        body = b"" if scope["method"] == "HEAD" else reply.body
         await _send(send, reply.status, [_JSON, *reply.headers], body)
 
-    def _reply(self, asked: Asked) -> Reply:
+    def _encoded_reply(self, asked: Asked) -> Reply[bytes]:
+        reply = self._reply(asked)
+        return Reply(to_json(reply.body), reply.status, reply.headers)
+
+    def _reply(self, asked: Asked) -> Reply[Any]:
         found = _MODEL.fullmatch(asked.path)
         if found is not None:
             return self._about_model(asked, unquote(found[1]), found[2], found[3])
@@ -122,7 +127,7 @@ class ModelApp:
             hint="See `/v2`, `/v2/models/<endpoint>`, `/feedback`",
         )
 
-    def _about_model(self, asked: Asked, name: str, version: str | None, what: str | None) -> Reply:
+    def _about_model(self, asked: Asked, name: str, version: str | None, what: str | None) -> Reply[Any]:
         if what == "infer":
             _only("POST", asked)
             return self._infer(asked, self._follower.find(name), version)
@@ -134,13 +139,13 @@ class ModelApp:
         signature = chosen.entity.signature
         return Reply(model_metadata(name, sorted(route.versions), signature, signature.outputs))
 
-    def _infer(self, asked: Asked, route: Route, version: str | None) -> Reply:
+    def _infer(self, asked: Asked, route: Route, version: str | None) -> Reply[Any]:
         request = read_request(asked.body)
         may_replay = bool(request.parameters.get("replay")) and self._door.may_replay(route, asked.headers)
         answer = self._answerer.answer(route, request, version=version, may_replay=may_replay)
         return Reply(answer.body, headers=((VERSION_HEADER, str(answer.version).encode()),))
 
-    def _take_feedback(self, asked: Asked) -> Reply:
+    def _take_feedback(self, asked: Asked) -> Reply[Any]:
         _only("POST", asked)
         request = from_json(asked.body, FeedbackRequest, what="feedback")
         named = request.endpoint
@@ -196,7 +201,7 @@ def _too_large() -> TooLarge:
     return TooLarge(f"A request may have at most {MAX_BODY_BYTES} bytes", hint="Send fewer rows at a time")
 
 
-def _error_reply(error: Exception) -> Reply:
+def _error_reply(error: Exception) -> Reply[bytes]:
     known = known_error(error)
     status, headers, _ = error_answer(known)
     body = known.to_body()
@@ -208,7 +213,7 @@ def _error_reply(error: Exception) -> Reply:
         "hint": body.hint,
         "details": body.details,
     }
-    return Reply(fields, status, tuple(each for each in headers if each[0] != b"content-type"))
+    return Reply(to_json(fields), status, tuple(each for each in headers if each[0] != b"content-type"))
 
 
 async def _send(send: Send, status: int, headers: list[tuple[bytes, bytes]], body: bytes) -> None:
