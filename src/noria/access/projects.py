@@ -46,13 +46,15 @@ def project_pk(connection: sa.Connection, project: str) -> int:
     NotFound
         If there is none of that name; the hint has the near one.
     """
-    found = connection.execute(
-        sa.select(projects.c.pk).where(projects.c.name == project)
-    ).scalar_one_or_none()
+    found = connection.execute(_BY_NAME, {"name": project}).scalar_one_or_none()
     if found is None:
         known = connection.execute(sa.select(projects.c.name).limit(1000)).scalars()
         raise unknown_name("project", project, known, see="noria projects list")
     return int(found)
+
+
+# Made once: nearly every operation begins with it.
+_BY_NAME = sa.select(projects.c.pk).where(projects.c.name == sa.bindparam("name"))
 
 
 class Projects(Service):

@@ -6,12 +6,14 @@ plain data are reused by everybody in the project; one that runs code when it is
 
 from __future__ import annotations
 
+import functools
 from typing import Any
 
 import sqlalchemy as sa
 
 from noria.access.projects import project_pk
 from noria.core.context import Context
+from noria.core.database.engine import upsertable
 from noria.core.errors import NoriaError, NotFound
 from noria.core.objects.references import add_reference, drop_owner
 from noria.core.objects.tree_references import add_tree_reference
@@ -70,6 +72,9 @@ def keep_entry(
     """
     writer = writer_of(connection, context)
     values: dict[str, Any] = {
+        "project_pk": owner,
+        "key": new.key,
+        "writer": writer,
         "step": new.step,
         "run_id": run_id,
         "outputs": new.outputs,
@@ -80,16 +85,29 @@ def keep_entry(
         "logged": new.logged,
         "created_at": context.clock.now(),
     }
-    insert = context.database.insert(step_cache).values(
-        project_pk=owner, key=new.key, writer=writer, **values
-    )
-    connection.execute(
-        insert.on_conflict_do_update(index_elements=["project_pk", "key", "writer"], set_=values)
-    )
     holder = f"step:{project}:{writer}:{new.key}"
-    drop_owner(connection, holder)
+    dialect = connection.dialect.name
+    if connection.execute(_insert(dialect), values).first() is None:
+        connection.execute(_replace(dialect), values)
+        drop_owner(connection, holder)
     for output in new.outputs:
         refer_to(connection, context, project, output, holder)
+
+
+# Made once: making these statements costs several times what running them does.
+@functools.cache
+def _insert(dialect: str) -> Any:
+    return upsertable(dialect, step_cache).on_conflict_do_nothing().returning(step_cache.c.pk)
+
+
+@functools.cache
+def _replace(dialect: str) -> Any:
+    insert = upsertable(dialect, step_cache)
+    identity = ("pk", "project_pk", "key", "writer")
+    changed = {
+        column.name: insert.excluded[column.name] for column in step_cache.c if column.name not in identity
+    }
+    return insert.on_conflict_do_update(index_elements=["project_pk", "key", "writer"], set_=changed)
 
 
 def refer_to(

@@ -55,6 +55,7 @@ class Home:
         return _origin(self, module, filename)
 
 
+@functools.lru_cache(maxsize=1024)
 def home_of(module: str, filename: str, root: Path) -> Home:
     """Find the project of a step.
 

@@ -330,7 +330,9 @@ class InlineExecutor:
 
     def _record(self, call: _Call, report: StepReport, entry: NewCacheEntry | None = None) -> None:
         # A step that failed leaves the parts of the last one that did not: the next difference is told from there.
-        parts = None if report.status is StepStatus.FAILED else call.parts
+        known = self._earlier.get((call.identity, call.occurrence))
+        same = known is not None and known.parts == call.parts
+        parts = None if same or report.status is StepStatus.FAILED else call.parts
         self._runs.step(self._project, self._run.id, NewStep(report=report, parts=parts, entry=entry))
         self.reports.append(report)
         self._progress.ended(report)

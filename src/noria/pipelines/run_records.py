@@ -6,12 +6,14 @@ was killed: the next run, the next listing and the control loop mark it so.
 
 from __future__ import annotations
 
+import functools
 from datetime import datetime, timedelta
 from typing import Any
 
 import sqlalchemy as sa
 
 from noria.core.context import Context
+from noria.core.database.engine import upsertable
 from noria.core.errors import ErrorBody, NotFound
 from noria.core.events.log import EventType, append
 from noria.core.permissions import Principal, Role
@@ -92,18 +94,13 @@ def to_run(row: Any) -> PipelineRun:
 
 def run_key(connection: sa.Connection, owner: int, project: str, run_id: str) -> tuple[int, str]:
     """Give the integer key of a run and the pipeline that it runs."""
-    query = (
-        sa.select(pipeline_runs.c.pk, pipeline_runs.c.pipeline)
-        .where(pipeline_runs.c.run_id == run_id)
-        .where(pipeline_runs.c.project_pk == owner)
-    )
-    row = connection.execute(query).one_or_none()
+    row = connection.execute(_RUN_KEY, {"run_id": run_id, "owner": owner}).one_or_none()
     if row is None:
         raise PipelineRunNotFound(project, run_id)
     return int(row[0]), str(row[1])
 
 
-def insert_step(connection: sa.Connection, context: Context, run: int, report: StepReport) -> bool:
+def insert_step(connection: sa.Connection, run: int, report: StepReport) -> bool:
     """Keep a step's report; False when it was kept before (a repeated request)."""
     values: dict[str, Any] = {
         "run_pk": run,
@@ -120,19 +117,49 @@ def insert_step(connection: sa.Connection, context: Context, run: int, report: S
         "outputs": report.outputs,
         "error": report.error,
     }
-    insert = context.database.insert(step_runs).values(**values).on_conflict_do_nothing()
-    if connection.execute(insert.returning(step_runs.c.position)).first() is None:
+    dialect = connection.dialect.name
+    if connection.execute(_insert_step(dialect), values).first() is None:
         return False
-    connection.execute(
-        sa.update(pipeline_runs)
-        .where(pipeline_runs.c.pk == run)
-        .values(
-            n_steps=pipeline_runs.c.n_steps + 1,
-            n_reused=pipeline_runs.c.n_reused + int(report.status is StepStatus.REUSED),
-            n_failed=pipeline_runs.c.n_failed + int(report.status is StepStatus.FAILED),
-        )
-    )
+    counted = {
+        "run": run,
+        "reused": int(report.status is StepStatus.REUSED),
+        "failed": int(report.status is StepStatus.FAILED),
+    }
+    connection.execute(_COUNT_STEP, counted)
     return True
+
+
+# Made once: making these statements costs several times what running them does.
+@functools.cache
+def _insert_step(dialect: str) -> Any:
+    return upsertable(dialect, step_runs).on_conflict_do_nothing().returning(step_runs.c.position)
+
+
+_COUNT_STEP = (
+    sa.update(pipeline_runs)
+    .where(pipeline_runs.c.pk == sa.bindparam("run"))
+    .values(
+        n_steps=pipeline_runs.c.n_steps + 1,
+        n_reused=pipeline_runs.c.n_reused + sa.bindparam("reused", type_=sa.BigInteger),
+        n_failed=pipeline_runs.c.n_failed + sa.bindparam("failed", type_=sa.BigInteger),
+    )
+)
+
+
+@functools.cache
+def _upsert_parts(dialect: str) -> Any:
+    insert = upsertable(dialect, latest_steps)
+    return insert.on_conflict_do_update(
+        index_elements=["project_pk", "pipeline", "step", "occurrence"],
+        set_={"run_id": insert.excluded.run_id, "parts": insert.excluded.parts},
+    )
+
+
+_RUN_KEY = (
+    sa.select(pipeline_runs.c.pk, pipeline_runs.c.pipeline)
+    .where(pipeline_runs.c.run_id == sa.bindparam("run_id"))
+    .where(pipeline_runs.c.project_pk == sa.bindparam("owner"))
+)
 
 
 def to_report(row: Any) -> StepReport:
@@ -144,7 +171,6 @@ def to_report(row: Any) -> StepReport:
 
 def keep_parts(
     connection: sa.Connection,
-    context: Context,
     *,
     owner: int,
     pipeline: str,
@@ -153,15 +179,15 @@ def keep_parts(
     parts: KeyParts,
 ) -> None:
     """Remember what a step's key was made of, in place of what it was made of before."""
-    values = {"run_id": run_id, "parts": parts}
-    place = {
+    values = {
         "project_pk": owner,
         "pipeline": pipeline,
         "step": report.step,
         "occurrence": report.occurrence,
+        "run_id": run_id,
+        "parts": parts,
     }
-    insert = context.database.insert(latest_steps).values(**place, **values)
-    connection.execute(insert.on_conflict_do_update(index_elements=list(place), set_=values))
+    connection.execute(_upsert_parts(connection.dialect.name), values)
 
 
 def earlier_steps(connection: sa.Connection, owner: int, pipeline: str) -> list[EarlierStep]:

@@ -102,12 +102,11 @@ class PipelineRuns(Service):
         with self.context.database.write() as connection:
             owner = project_pk(connection, project)
             key, pipeline = run_key(connection, owner, project, run_id)
-            if not insert_step(connection, self.context, key, report):
+            if not insert_step(connection, key, report):
                 return
             if new.parts is not None:
                 keep_parts(
                     connection,
-                    self.context,
                     owner=owner,
                     pipeline=pipeline,
                     run_id=run_id,

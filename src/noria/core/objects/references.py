@@ -6,9 +6,9 @@ enters a project only by upload. What nobody refers to is garbage after a grace 
 
 from __future__ import annotations
 
+import functools
 from collections.abc import Collection
 from datetime import datetime, timedelta
-from typing import Any
 
 import sqlalchemy as sa
 
@@ -56,7 +56,7 @@ def record_upload(
 
 def size_in_project(connection: sa.Connection, *, project: str, digest: str) -> int | None:
     """Give the size of an object that `project` holds, or None when it holds none."""
-    return connection.execute(_held_in_project(project, digest).limit(1)).scalar_one_or_none()
+    return connection.execute(_HELD, {"project": project, "digest": digest}).scalar()
 
 
 def add_reference(connection: sa.Connection, clock: Clock, *, project: str, digest: str, owner: str) -> None:
@@ -69,8 +69,7 @@ def add_reference(connection: sa.Connection, clock: Clock, *, project: str, dige
     """
     # On PostgreSQL the lock makes a collection that wants to forget the upload wait for this transaction's end, and
     # then see this reference; on SQLite writers follow one another anyway.
-    held = _held_in_project(project, digest).with_for_update(read=True, key_share=True)
-    size = connection.execute(held).scalar()
+    size = connection.execute(_HELD_LOCKED, {"project": project, "digest": digest}).scalar()
     if size is None:
         raise ObjectNotInProject(project, digest)
     _upsert(
@@ -135,17 +134,23 @@ def referenced_digests(connection: sa.Connection, *, after: str = "", limit: int
     return list(connection.execute(query).scalars())
 
 
-def _held_in_project(project: str, digest: str) -> sa.Select[Any]:
-    return (
-        sa.select(object_references.c.size_bytes)
-        .where(object_references.c.project == project)
-        .where(object_references.c.digest == digest)
-    )
+# Made once: making these statements costs several times what running them does.
+_HELD = (
+    sa.select(object_references.c.size_bytes)
+    .where(object_references.c.project == sa.bindparam("project"))
+    .where(object_references.c.digest == sa.bindparam("digest"))
+    .limit(1)
+)
+_HELD_LOCKED = _HELD.limit(None).with_for_update(read=True, key_share=True)
 
 
 def _upsert(connection: sa.Connection, row: dict[str, object]) -> None:
-    connection.execute(
-        upsertable(connection.dialect.name, object_references)
-        .values(**row)
-        .on_conflict_do_update(index_elements=["project", "digest", "owner"], set_={"at": row["at"]})
+    connection.execute(_upsert_statement(connection.dialect.name), row)
+
+
+@functools.cache
+def _upsert_statement(dialect: str) -> sa.Insert:
+    insert = upsertable(dialect, object_references)
+    return insert.on_conflict_do_update(
+        index_elements=["project", "digest", "owner"], set_={"at": insert.excluded.at}
     )
