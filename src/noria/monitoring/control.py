@@ -34,11 +34,8 @@ def ask_for_looks(context: Context) -> None:
 
 
 def _has_news(context: Context, endpoint: Endpoint, monitor: Monitor, settings: MonitorSection) -> bool:
-    head = context.service(Captures).head(endpoint.project, endpoint.name)
-    return (
-        head.position - monitor.position >= settings.window_rows
-        or head.label_position > monitor.label_position
-    )
+    head = context.service(Captures).head(endpoint.project, endpoint.name, after=monitor.position)
+    return head.n_rows >= settings.window_rows or head.label_position > monitor.label_position
 
 
 def _submit(context: Context, endpoint: Endpoint, monitor: Monitor, settings: MonitorSection) -> None:

@@ -36,6 +36,9 @@ from noria.serving.tables import captures, endpoints, labels
 MAX_BATCH = 10_000
 """Most rows, labels or ids of one call."""
 
+MAX_COUNTED = 1000
+"""A count of rows that nobody has looked at yet stops there."""
+
 _IDS_PER_QUERY = 500
 
 
@@ -128,13 +131,14 @@ class Captures(Service):
         return _captured(row)
 
     @operation("GET", "/projects/{project}/endpoints/{endpoint}/capture-head", needs=READ_CAPTURES)
-    def head(self, project: str, endpoint: str) -> CaptureHead:
-        """Tell where the captured rows and the labels end."""
+    def head(self, project: str, endpoint: str, after: int = 0) -> CaptureHead:
+        """Tell where the captured rows and the labels end, and how many rows there are behind `after`."""
         with self.context.database.read() as connection:
             place = endpoint_row(connection, project, endpoint)
             return CaptureHead(
                 position=_last(connection, captures, place.pk),
                 label_position=_last(connection, labels, place.pk),
+                n_rows=_count_after(connection, place.pk, after),
             )
 
     @operation("POST", "/projects/{project}/endpoints/{endpoint}/labels", needs=GIVE_FEEDBACK, status=200)
@@ -353,6 +357,15 @@ def _label(row: sa.RowMapping) -> Label:
         source=row["label_source"],
         position=row["label_position"],
         n_contradictions=row["n_contradictions"],
+    )
+
+
+def _count_after(connection: sa.Connection, endpoint_pk: int, after: int) -> int:
+    behind = sa.select(captures.c.pk).where(captures.c.endpoint_pk == endpoint_pk, captures.c.pk > after)
+    return int(
+        connection.execute(
+            sa.select(sa.func.count()).select_from(behind.limit(MAX_COUNTED).subquery())
+        ).scalar_one()
     )
 
 

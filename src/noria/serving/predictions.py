@@ -276,7 +276,15 @@ def prediction_ids(request_id: str, n_rows: int) -> list[str]:
 
 
 class CaptureHead(msgspec.Struct, frozen=True, kw_only=True):
-    """Where the captured rows and the labels of an endpoint end; 0 when there are none."""
+    """Where the captured rows and the labels of an endpoint end; 0 when there are none.
+
+    Attributes
+    ----------
+    n_rows
+        Rows behind the position that was asked with, counted up to 1000. Positions are shared by all endpoints, so
+        their difference says nothing about it.
+    """
 
     position: int
     label_position: int
+    n_rows: int = 0

@@ -1,0 +1,141 @@
+"""When the control loop asks for a look."""
+
+from __future__ import annotations
+
+import dataclasses
+from collections.abc import Iterator
+from datetime import UTC, datetime
+from pathlib import Path
+
+import pytest
+
+from noria.core.clock import ManualClock
+from noria.core.context import Context
+from noria.core.workspace import InProcess, Workspace
+from noria.monitoring.control import CHORES, ask_for_looks
+from noria.monitoring.entities import Look, MonitorSection
+from noria.monitoring.service import Monitors
+from noria.pipelines.job_entities import Job
+from noria.pipelines.jobs import Jobs
+from noria.serving.entities import Deployment
+from noria.serving.predictions import CaptureBatch, LabelBatch, NewLabel
+from noria.serving.service import Captures, Endpoints
+from support.conformance import open_test_context, workspace_settings
+from support.serving import predictions, register_version
+
+WINDOW = 20
+
+
+@pytest.fixture
+def context(tmp_path: Path) -> Iterator[Context]:
+    """Give a workspace with the endpoints `busy` and `calm`."""
+    sections = {"monitors": MonitorSection(window_rows=WINDOW, drift_psi=0.5)}
+    settings = dataclasses.replace(workspace_settings(tmp_path / "workspace"), sections=sections)
+    with open_test_context(settings, ManualClock(datetime(2030, 1, 1, tzinfo=UTC))) as opened:
+        workspace = Workspace(settings, InProcess(opened), opened.clock)
+        register_version(workspace)
+        for name in ("busy", "calm"):
+            opened.service(Endpoints).deploy("default", name, Deployment(model="digits", version=1))
+        yield opened
+
+
+def capture(context: Context, endpoint: str, n: int) -> None:
+    seen = context.service(Captures).head("default", endpoint).position
+    sent = predictions([f"{endpoint}-{seen}-{number}" for number in range(n)])
+    context.service(Captures).append("default", endpoint, CaptureBatch(predictions=sent))
+
+
+def jobs(context: Context) -> list[Job]:
+    return context.service(Jobs).list("default").items[::-1]
+
+
+def asked(context: Context) -> list[str]:
+    """Have the chore done, and give the endpoints of all jobs so far."""
+    ask_for_looks(context)
+    return [job.args["endpoint"] for job in jobs(context)]
+
+
+def take_in(context: Context, endpoint: str) -> None:
+    """Move a monitor to where its endpoint stands, as a look would."""
+    monitor = context.service(Monitors).get("default", endpoint)
+    head = context.service(Captures).head("default", endpoint)
+    moved = Look(
+        from_position=monitor.position,
+        from_label_position=monitor.label_position,
+        position=head.position,
+        label_position=head.label_position,
+        version=1,
+        windows=[],
+        detector=None,
+        quality=None,
+        alerts=[],
+    )
+    context.service(Monitors).record("default", endpoint, moved)
+
+
+def test_every_endpoint_is_watched(context: Context) -> None:
+    """From its deployment on, without being asked."""
+    ask_for_looks(context)
+
+    assert [m.endpoint for m in context.service(Monitors).list("default").items] == ["busy", "calm"]
+    assert jobs(context) == []
+    assert [chore.name for chore in CHORES] == ["monitoring.looks"]
+
+
+def test_a_full_window_is_looked_at(context: Context) -> None:
+    """Not before it is full; with the settings of this server, and no more rights than a look needs."""
+    capture(context, "busy", WINDOW - 1)
+    before = asked(context)
+    capture(context, "busy", 1)
+    after = asked(context)
+    (job,) = jobs(context)
+
+    assert (before, after) == ([], ["busy"])
+    assert job.entry == "noria.monitoring.evaluate:look"
+    assert MonitorSection(**job.args["settings"]) == MonitorSection(window_rows=WINDOW, drift_psi=0.5)
+
+
+def test_a_look_is_asked_for_once(context: Context) -> None:
+    """While the monitor stands where it stands; again after a while, since a look may have failed for good."""
+    capture(context, "busy", WINDOW)
+    at_once = [asked(context) for _ in range(3)][-1]
+    context.clock.sleep(30)
+    later = asked(context)
+
+    assert at_once == ["busy"]
+    assert later == ["busy", "busy"]
+
+
+def test_what_was_taken_in_is_no_news(context: Context) -> None:
+    """Until another window is full."""
+    capture(context, "busy", WINDOW)
+    ask_for_looks(context)
+    take_in(context, "busy")
+    context.clock.sleep(30)
+    quiet = asked(context)
+    capture(context, "busy", WINDOW)
+
+    assert quiet == ["busy"]
+    assert asked(context) == ["busy", "busy"]
+
+
+def test_a_label_is_looked_at_at_once(context: Context) -> None:
+    """However few rows there are."""
+    capture(context, "calm", 1)
+    before = asked(context)
+    row = context.service(Captures).read("default", "calm").items[0]
+    label = NewLabel(prediction_id=row.prediction.id, value=7)
+    context.service(Captures).label("default", "calm", LabelBatch(labels=[label]))
+
+    assert (before, asked(context)) == ([], ["calm"])
+
+
+def test_another_endpoints_traffic_is_no_news(context: Context) -> None:
+    """Positions are shared by all endpoints: a calm one is not looked at because of a busy one."""
+    ask_for_looks(context)
+    capture(context, "calm", 1)
+    take_in(context, "calm")
+    capture(context, "busy", 3 * WINDOW)
+    capture(context, "calm", 2)
+
+    assert asked(context) == ["busy"]
