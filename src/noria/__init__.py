@@ -24,11 +24,14 @@ if TYPE_CHECKING:
     from noria.core.workspace import Workspace, current_workspace, open_workspace, use_workspace
     from noria.data.client import dataset
     from noria.pipelines.authoring import pipeline, step
+    from noria.pipelines.codecs import Codec, register_codec
+    from noria.pipelines.values import register_fingerprint
     from noria.registry.client import model, register
     from noria.serving.client import deploy, endpoint
     from noria.tracking.client import active_run, log, run
 
 _HOMES = {
+    "Codec": "noria.pipelines.codecs",
     "Invalid": "noria.core.errors",
     "NoriaError": "noria.core.errors",
     "Settings": "noria.core.config",
@@ -48,12 +51,15 @@ _HOMES = {
     "pipeline": "noria.pipelines.authoring",
     "record": "noria.catalog.client",
     "register": "noria.registry.client",
+    "register_codec": "noria.pipelines.codecs",
+    "register_fingerprint": "noria.pipelines.values",
     "run": "noria.tracking.client",
     "step": "noria.pipelines.authoring",
     "use_workspace": "noria.core.workspace",
 }
 
 __all__ = [
+    "Codec",
     "Invalid",
     "NoriaError",
     "Settings",
@@ -74,6 +80,8 @@ __all__ = [
     "pipeline",
     "record",
     "register",
+    "register_codec",
+    "register_fingerprint",
     "run",
     "step",
     "use_workspace",

@@ -13,7 +13,7 @@ path to a file, path to a folder         file, folder     a folder
 everything else                          pickle           pickle, reused only by its writer
 =======================================  ===============  =======================================
 
-A codec for another type is added with `register_codec`. What cannot even be pickled is refused.
+A codec for another type is added with `noria.register_codec`. What cannot even be pickled is refused.
 """
 
 from __future__ import annotations
@@ -243,7 +243,9 @@ def _encode_pickle(value: Any) -> Encoded:
             else str(error)
         )
         raise OutputNotStorable(
-            value, f"it cannot be pickled ({kind})", mend="Return data, or add a form with `register_codec`"
+            value,
+            f"it cannot be pickled ({kind})",
+            mend="Return data, or add a form with `noria.register_codec`",
         ) from error
     return Encoded(codec="pickle", data=target.getvalue(), portable=False, code=tuple(sorted(pickler.code)))
 

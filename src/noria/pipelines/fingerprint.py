@@ -35,7 +35,7 @@ _LOOKS_LIKE_PATH = re.compile(r"(?=[^\0\n]*[./])[^\0\n]{1,1024}")
 
 MENDS = (
     "give it as a parameter or as the output of another step, or tell its content with "
-    "`noria.pipelines.register_fingerprint(Type, function)`"
+    "`noria.register_fingerprint(Type, function)`"
 )
 
 

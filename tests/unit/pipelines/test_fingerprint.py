@@ -388,3 +388,98 @@ def test_packages_inside_the_root_are_not_the_project(project: UserProject) -> N
 
     assert list(found.code) == ["pipeline.py:work"]
     assert found.distributions == {"vendored": "vendored of unknown version"}
+
+
+@pytest.mark.parametrize(
+    "body",
+    [
+        "return eval('helpers.double')(n)",
+        "exec('n = n + 1')\n    return n",
+        "return globals()['unrelated'](n)",
+        "return vars(helpers)['double'](n)",
+        "import importlib\n    return importlib.import_module('helpers').double(n)",
+        "import sys\n    return sys.modules['helpers'].double(n)",
+        "return helpers.__dict__['double'](n)",
+        "return operator.attrgetter('double')(helpers)(n)",
+        "return (lambda m: m.double(n))(helpers)",
+        "return [f for f in Base.__subclasses__()][0].run(n)",
+        "helpers.double = unrelated\n    return helpers.double(n)",
+        "setattr(helpers, 'double', unrelated)\n    return helpers.double(n)",
+        "return getattr(helpers, 'dou' + 'ble')(n)",
+        "m = helpers\n    return m.double(n)",
+    ],
+)
+def test_dynamic_constructs_widen_the_key(project: UserProject, body: str) -> None:
+    """Each construct of the documented list makes a step depend on the whole project."""
+    project.write("helpers.py", HELPERS)
+    project.write(
+        "pipeline.py",
+        f"""
+import operator
+import helpers
+from noria.pipelines.authoring import step
+
+class Base:
+    pass
+
+def unrelated(n):
+    return n
+
+@step
+def work(n: int) -> int:
+    {body}
+""",
+    )
+    before = parts(project, "work", 1)
+    edit(project, "helpers.py", "x / 3", "x / 7")
+    after = parts(project, "work", 1)
+
+    assert key_of(before) is not None
+    assert key_of(before) != key_of(after)
+    assert before.dynamic
+
+
+def test_files_that_code_names_are_inputs(project: UserProject, monkeypatch: pytest.MonkeyPatch) -> None:
+    """A path that stands as text in the code, in a module variable or in an argument counts by its content."""
+    monkeypatch.chdir(project.root)
+    for name in ("one.csv", "two.csv", "three.csv", "four.csv"):
+        project.write(name, "1")
+    project.write(
+        "pipeline.py",
+        """
+        from noria.pipelines.authoring import step
+
+        PLACE = "two.csv"
+
+
+        @step
+        def read(path: str, more: dict) -> str:
+            return open("one.csv").read() + open(PLACE).read() + open(path).read()
+        """,
+    )
+
+    def found() -> KeyParts:
+        return parts(project, "read", "three.csv", {"a": ["four.csv"]})
+
+    keys = {key_of(found())}
+    for name in ("one.csv", "two.csv", "three.csv", "four.csv"):
+        before = found()
+        project.write(name, "changed")
+        after = found()
+        keys.add(key_of(after))
+        assert explain(before, after) == f"input `{name}` has other content"
+
+    assert len(keys) == 5
+
+
+def test_the_root_must_be_a_project(project: UserProject, monkeypatch: pytest.MonkeyPatch) -> None:
+    """A step that depends on everything below a folder that is no project is refused instead of hashed for hours."""
+    from noria.pipelines import sources
+
+    project.write("helpers.py", HELPERS)
+    project.write("pipeline.py", PIPELINE)
+    monkeypatch.setattr(sources, "MOST_FILES", 1)
+    found = parts(project, "hidden", "double")
+
+    assert key_of(found) is None
+    assert "more than 1 Python files" in found.refused[0]
