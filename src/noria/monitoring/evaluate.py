@@ -135,7 +135,7 @@ class _Look:
         return report, [] if report else ["Too few rows, or no column in common with the reference sample"]
 
     def _quality(self, version: int) -> tuple[DropDetector | None, QualityReport | None, int]:
-        same = version == self._monitor.version
+        same = version == self._monitor.version and self._knows_endpoint()
         detector = self._monitor.detector if same else None
         quality = self._monitor.quality if same else None
         label_position = self._monitor.label_position
@@ -160,6 +160,11 @@ class _Look:
         if rows:
             detector, quality = take_in(detector, quality, rows, baseline)
         return detector, quality, page.next
+
+    def _knows_endpoint(self) -> bool:
+        # A deleted endpoint gives its name free; what its namesake answers has nothing to do with it.
+        looked_at = self._monitor.looked_at
+        return looked_at is not None and looked_at >= self._endpoint.created_at
 
     def _quality_alert(
         self, version: int, detector: DropDetector | None, quality: QualityReport | None, position: int

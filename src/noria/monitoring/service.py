@@ -156,12 +156,13 @@ class Monitors(Service):
         """Say that an alert is over; closing it again changes nothing."""
         with self.context.database.write() as connection:
             found = _alert(connection, project, alert_id)
-            if found.closed_at is None:
-                connection.execute(
-                    sa.update(alerts)
-                    .where(alerts.c.id == alert_id)
-                    .values(closed_at=self.context.clock.now(), closed_why=close.why)
-                )
+            closed = connection.execute(
+                sa.update(alerts)
+                .where(alerts.c.id == alert_id)
+                .where(alerts.c.closed_at.is_(None))
+                .values(closed_at=self.context.clock.now(), closed_why=close.why)
+            )
+            if closed.rowcount == 1:
                 self._emit(
                     connection,
                     project,

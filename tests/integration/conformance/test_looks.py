@@ -299,6 +299,22 @@ def test_a_new_version_starts_afresh(workspace: Workspace, services: Services, t
     assert [found.closed_why for found in alerts(services)] == ["replaced"]
 
 
+def test_a_namesake_of_a_deleted_endpoint_starts_afresh(
+    workspace: Workspace, services: Services, traffic: Traffic
+) -> None:
+    """Also when it has the same version: the evidence against its predecessor is not its own."""
+    traffic.send(10, wrong=True)
+    take_a_look(workspace)
+    services(Endpoints).delete("default", "flowers")
+    services(Endpoints).deploy("default", "flowers", Deployment(model="flowers", version=1))
+    Traffic(workspace, seed=5).send(30)
+    take_a_look(workspace)
+    quality = services(Monitors).get("default", "flowers").quality
+
+    assert quality is not None
+    assert quality.n == 30
+
+
 def test_numbers_are_scored_by_their_distance(workspace: Workspace, services: Services) -> None:
     """A regression that goes wrong raises the same kind of alert, about its score."""
     rng = np.random.default_rng(3)
