@@ -64,7 +64,8 @@ def test_threads_share_one_order() -> None:
 
 
 @pytest.mark.parametrize(
-    "text", ["", "0" * 31, "0" * 33, "0" * 32 + "\n", "G" * 32, "A" * 32, "3546f5cc-492b-4f41-8b24-8bacf41458d4"]
+    "text",
+    ["", "0" * 31, "0" * 33, "0" * 32 + "\n", "G" * 32, "A" * 32, "3546f5cc-492b-4f41-8b24-8bacf41458d4"],
 )
 def test_what_is_no_identifier(text: str) -> None:
     """Only 32 lower-case hex digits are one."""
