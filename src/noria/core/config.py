@@ -13,6 +13,7 @@ from collections.abc import Mapping
 from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any, TypeVar
+from urllib.parse import urlsplit
 
 import msgspec
 
@@ -221,13 +222,32 @@ def _resolve_workspace(chosen: str | None, declared: str | None, root: Path, sta
 
 def _absolute(location: str, base: Path) -> str:
     if location.startswith(("http://", "https://")):
-        return location.rstrip("/")
+        return _address(location)
     if "://" in location:
         raise ConfigInvalid(
             f"The workspace `{location}` is neither a folder nor an `http(s)://` address",
             hint="The database is named by `NORIA_DATABASE`, the object store by `NORIA_OBJECTS`",
         )
-    return str((base / Path(location).expanduser()).resolve())
+    return _place(location, base)
+
+
+def _address(url: str) -> str:
+    try:
+        has_host = bool(urlsplit(url).hostname)
+    except ValueError:
+        has_host = False
+    if not has_host:
+        raise ConfigInvalid(
+            f"The workspace `{url}` has no host", hint="Write an address such as `http://127.0.0.1:7777`"
+        )
+    return url.rstrip("/")
+
+
+def _place(path: str, base: Path) -> str:
+    try:
+        return str((base / Path(path).expanduser()).resolve())
+    except (RuntimeError, OSError) as error:  # an unknown `~user`; a name that the file system refuses
+        raise ConfigInvalid(f"`{path}` cannot be a folder: {error}", hint="Write the path in full") from error
 
 
 def _database(url: str | None, base: Path) -> str | None:
@@ -241,7 +261,7 @@ def _database(url: str | None, base: Path) -> str | None:
 def _objects(url: str | None, base: Path) -> str | None:
     if not url or "://" in url:
         return url or None
-    return str((base / Path(url).expanduser()).resolve())
+    return _place(url, base)
 
 
 def _read_config(path: Path) -> dict[str, Section]:

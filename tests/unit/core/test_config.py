@@ -173,6 +173,17 @@ class TestServer:
         with pytest.raises(ConfigInvalid, match=r"noria\.example"):
             _ = settings.folder
 
+    @pytest.mark.parametrize("url", ["http://", "https:///path", "http://[", "http://:80"])
+    def test_an_address_without_a_host_is_refused(self, root: Path, url: str) -> None:
+        """And is not taken for a folder."""
+        with pytest.raises(ConfigInvalid, match="has no host"):
+            load(root, workspace=url)
+
+    def test_the_home_of_nobody_is_refused(self, root: Path) -> None:
+        """A user who does not exist has no folder."""
+        with pytest.raises(ConfigInvalid, match="`~no-such-user-here/w`"):
+            load(root, workspace="~no-such-user-here/w")
+
     def test_another_scheme_is_refused(self, root: Path) -> None:
         """The error says where a database is named."""
         with pytest.raises(ConfigInvalid, match="`s3://bucket`") as caught:
