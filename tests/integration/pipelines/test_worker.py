@@ -2,7 +2,9 @@
 
 from __future__ import annotations
 
+import json
 import sqlite3
+import subprocess
 from collections.abc import Iterator, Mapping
 from contextlib import contextmanager
 from dataclasses import dataclass
@@ -316,6 +318,28 @@ def test_a_job_over_its_time_is_ended(shared: Yard, tmp_path: Path) -> None:
     assert job.error is not None
     assert job.error.code == "timeout"
     wait_until(lambda: not any(map(is_alive, pids_in(note))), 10, "a process lives on")
+
+
+def test_jobs_are_followed_from_the_command_line(shared: Yard, tmp_path: Path) -> None:
+    """`noria jobs` lists and shows jobs, prints what they write, and cancels them."""
+    note = tmp_path / "note"
+    done, running = shared.ended(shared.submit("add", a=2, b=3)), shared.submit("linger", note=str(note))
+    pids_in(note)
+
+    def noria(*arguments: str) -> str:
+        command = [*shared.site.command, "jobs", *arguments, "--workspace", str(shared.site.folder)]
+        return subprocess.run(command, capture_output=True, text=True, check=True, timeout=60).stdout
+
+    listed = json.loads(noria("list", "--status", "running", "--json"))
+    shown = json.loads(noria("show", done.id, "--json"))
+    cancelled = json.loads(noria("cancel", running.id, "--json"))
+
+    assert [item["id"] for item in listed["items"]] == [running.id]
+    assert (shown["status"], shown["result"]) == ("succeeded", 5)
+    assert set(noria("logs", done.id, "--follow").splitlines()) == {"adding 2", "to 3"}
+    assert cancelled["cancel_requested"]
+    assert shared.ended(running).status is JobStatus.CANCELLED
+    assert "cancelled" in noria("show", running.id)
 
 
 def test_a_process_that_is_killed_is_tried_again(shared: Yard) -> None:
