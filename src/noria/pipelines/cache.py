@@ -22,6 +22,7 @@ from noria.data.service import Datasets
 from noria.pipelines.entities import CacheAnswer, CacheEntry, Followed, NewCacheEntry, StoredValue
 from noria.pipelines.tables import jobs, step_cache
 
+PICKLE = "pickle"
 _WORKER = "worker:"
 
 _ENTRY = (
@@ -55,7 +56,7 @@ def find_entry(context: Context, project: str, key: str) -> CacheAnswer:
     for entry in (CacheEntry(**row) for row in rows):
         fault = _fault(context, project, entry, writer)
         if fault is None:
-            return CacheAnswer(entry=entry)
+            return CacheAnswer(entry=entry, own=entry.writer == writer)
         reason = reason or fault
     return CacheAnswer(reason=reason)
 
@@ -139,7 +140,7 @@ def writer_of(connection: sa.Connection, context: Context) -> str:
 
 
 def _fault(context: Context, project: str, entry: CacheEntry, writer: str) -> str | None:
-    if entry.writer != writer and not all(output.portable for output in entry.outputs):
+    if entry.writer != writer and not all(map(_is_data, entry.outputs)):
         return f"only `{entry.writer}`, who computed it, may read it back, since that runs code"
     for output in entry.outputs:
         if not _is_sound(context, output):
@@ -149,6 +150,11 @@ def _fault(context: Context, project: str, entry: CacheEntry, writer: str) -> st
         if now != followed.ref:
             return f"`{followed.name}` was `{followed.ref}`, is `{now}`"
     return None
+
+
+def _is_data(output: StoredValue) -> bool:
+    """Tell whether reading a value back runs nothing: no pickle, and no name of code that would be imported."""
+    return output.portable and output.codec != PICKLE and not output.code
 
 
 def _is_sound(context: Context, output: StoredValue) -> bool:

@@ -28,7 +28,7 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
-from noria.core.errors import Invalid, NotFound
+from noria.core.errors import Forbidden, Invalid, NotFound
 from noria.pipelines.distributions import is_packaged
 
 _SCALARS = (type(None), bool, int, float, str)
@@ -41,6 +41,18 @@ class OutputNotStorable(Invalid):
 
     def __init__(self, value: object, because: str, *, mend: str) -> None:
         super().__init__(f"A `{type(value).__qualname__}` cannot be stored: {because}", hint=mend)
+
+
+class PickleRefused(Forbidden):
+    """A stored value is a pickle that somebody else wrote: reading it back could run any code."""
+
+    code = "pickle_refused"
+
+    def __init__(self) -> None:
+        super().__init__(
+            "A stored value is a pickle of somebody else, which is never read back",
+            hint="Run the step with `--force`, or give its type a form with `noria.register_codec`",
+        )
 
 
 class CodecUnknown(NotFound):
@@ -124,17 +136,26 @@ def encode(value: Any) -> Encoded:
     return _encode_estimator(value) or _encode_pickle(value)
 
 
-def decode(codec: str, data: bytes) -> Any:
-    """Turn bytes back into a value. The caller has made sure that a pickle may be read.
+def decode(codec: str, data: bytes, *, unpickle: bool = False) -> Any:
+    """Turn bytes back into a value.
+
+    Parameters
+    ----------
+    unpickle
+        Whether a pickle may be read: only bytes that this very user wrote.
 
     Raises
     ------
+    PickleRefused
+        If it is a pickle, and may not be.
     CodecUnknown
         If a registered codec is not registered here.
     """
     found = _registered.get(codec) or _BUILT_IN.get(codec)
     if found is None:
         raise CodecUnknown(codec)
+    if codec == "pickle" and not unpickle:
+        raise PickleRefused
     return found.decode(data)
 
 

@@ -187,11 +187,14 @@ class CacheAnswer(msgspec.Struct, frozen=True, kw_only=True):
 
     Attributes
     ----------
+    own
+        Whether the caller computed it: only then may it be unpickled.
     reason
         None when nothing was ever stored under the key.
     """
 
     entry: CacheEntry | None = None
+    own: bool = False
     reason: str | None = None
 
 

@@ -56,6 +56,11 @@ class ValueStore:
         self._kept: OrderedDict[str, bytes] = OrderedDict()
         self._kept_bytes = 0
         self._folder: Path | None = None
+        self._own: set[str] = set()
+
+    def trust(self, stored: StoredValue) -> None:
+        """Take a value for one that this user wrote: only such pickles are read back."""
+        self._own.add(stored.digest)
 
     def save(self, value: Any) -> StoredValue:
         """Store a value.
@@ -65,6 +70,11 @@ class ValueStore:
         OutputNotStorable
             If it has no stored form: a generator, a lambda, an open file.
         """
+        stored = self._save(value)
+        self.trust(stored)
+        return stored
+
+    def _save(self, value: Any) -> StoredValue:
         if isinstance(value, Path):
             return self._save_path(value)
         try:
@@ -89,6 +99,8 @@ class ValueStore:
         ------
         ObjectNotFound, ObjectCorrupt
             If its bytes are gone or damaged.
+        PickleRefused
+            If it is, or holds, a pickle of somebody else.
         CodecUnknown
             If its codec is not registered in this process.
         """
@@ -96,7 +108,7 @@ class ValueStore:
             return self._load_path(stored)
         if stored.codec == "tree":
             return self._load_tree(stored)
-        return decode(stored.codec, self._get(stored.digest))
+        return decode(stored.codec, self._get(stored.digest), unpickle=stored.digest in self._own)
 
     def _save_path(self, path: Path) -> StoredValue:
         if not path.exists():
@@ -139,7 +151,10 @@ class ValueStore:
     def _load_tree(self, stored: StoredValue) -> Any:
         digests = {entry.path: entry.digest for entry in read_manifest(self._objects, stored.digest).entries}
         structure = json.loads(self._get(digests[_STRUCTURE]))
-        return _rebuild(structure, lambda path: self._get(digests[path]))
+        unpickle = stored.digest in self._own
+        return _rebuild(
+            structure, lambda codec, path: decode(codec, self._get(digests[path]), unpickle=unpickle)
+        )
 
     def _put(self, data: bytes) -> str:
         digest = self._objects.put_bytes(data).digest
@@ -194,11 +209,11 @@ def _content(value: Any, codecs: list[str]) -> str | None:
         return None
 
 
-def _rebuild(structure: dict[str, Any], read: Callable[[str], bytes]) -> Any:
+def _rebuild(structure: dict[str, Any], read: Callable[[str, str], Any]) -> Any:
     if "plain" in structure:
         return structure["plain"]
     if "part" in structure:
-        return decode(structure["codec"], read(structure["part"]))
+        return read(structure["codec"], structure["part"])
     if "dict" in structure:
         return {_rebuild(key, read): _rebuild(item, read) for key, item in structure["dict"]}
     ((kind, items),) = structure.items()

@@ -7,6 +7,7 @@ from datetime import UTC, datetime
 from pathlib import Path
 from typing import Any
 
+import msgspec
 import numpy as np
 import pytest
 
@@ -390,6 +391,22 @@ def test_a_pickle_is_reused_by_its_writer_only(workspace: Workspace, context: Co
     assert own.entry is not None
     assert foreign.entry is None
     assert "`ana`" in (foreign.reason or "")
+
+
+@pytest.mark.parametrize(
+    "claim",
+    [{"codec": "pickle"}, {"portable": False}, {"code": ["antigravity:x"]}],
+    ids=lambda claim: next(iter(claim)),
+)
+def test_what_could_run_code_is_kept_from_others(
+    workspace: Workspace, context: Context, claim: dict[str, Any]
+) -> None:
+    """A value that claims to be data but is a pickle, or names code to import, is given to nobody else."""
+    ana = as_user(context, "ana")
+    keep(ana, "k" * 64, msgspec.structs.replace(stored(ana, b"bytes"), **claim))
+
+    assert ana.service(StepCache).lookup(PROJECT, "k" * 64).own
+    assert workspace.service(StepCache).lookup(PROJECT, "k" * 64).entry is None
 
 
 def test_an_output_must_have_entered_the_project(workspace: Workspace) -> None:

@@ -9,6 +9,7 @@ from collections.abc import Collection, Iterator
 from pathlib import Path
 from typing import Any
 
+import msgspec
 import numpy as np
 import polars as pl
 import pytest
@@ -20,7 +21,15 @@ from sklearn.preprocessing import FunctionTransformer, StandardScaler
 from noria.core.clock import SystemClock
 from noria.core.errors import Corrupt
 from noria.core.objects.local import LocalObjectStore
-from noria.pipelines.codecs import Codec, CodecUnknown, OutputNotStorable, decode, encode, register_codec
+from noria.pipelines.codecs import (
+    Codec,
+    CodecUnknown,
+    OutputNotStorable,
+    PickleRefused,
+    decode,
+    encode,
+    register_codec,
+)
 from noria.pipelines.entities import StoredValue
 from noria.pipelines.storing import ValueStore
 from noria.pipelines.values import fingerprint
@@ -85,7 +94,9 @@ def test_values_come_back_equal(
 ) -> None:
     """What is stored is what is loaded, of the same types, also by another process."""
     stored = values.save(value)
-    again, elsewhere = values.load(stored), ValueStore(objects).load(stored)
+    other = ValueStore(objects)
+    other.trust(stored)
+    again, elsewhere = values.load(stored), other.load(stored)
 
     assert stored.codec == codec
     assert type(again) is type(value)
@@ -116,6 +127,15 @@ def test_only_pickles_are_not_portable(values: ValueStore) -> None:
     assert inside.code == [f"{__name__}:Own"]
     assert f"{__name__}:_shift" in unknown.code
     assert values.save(make_pipeline(StandardScaler(), LogisticRegression())).portable
+
+
+@pytest.mark.parametrize("value", [Own(1), [np.zeros(1), {"a": Own(1)}]])
+def test_somebody_elses_pickle_is_never_read(objects: LocalObjectStore, value: Any) -> None:
+    """Whatever is claimed of it, a pickle is read back only by who is known to have written it, also inside a tree."""
+    stored = msgspec.structs.replace(ValueStore(objects).save(value), portable=True)
+
+    with pytest.raises(PickleRefused):
+        ValueStore(objects).load(stored)
 
 
 def test_frames_of_odd_columns_come_back(values: ValueStore) -> None:
