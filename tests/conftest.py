@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import logging
 import os
 import sys
 from collections.abc import Generator, Iterator
@@ -64,6 +65,18 @@ def clean_environment(tmp_path_factory: pytest.TempPathFactory, monkeypatch: pyt
     home = tmp_path_factory.mktemp("home")
     monkeypatch.setenv("HOME", str(home))
     return home
+
+
+@pytest.fixture(autouse=True)
+def own_logging() -> Iterator[None]:
+    """Undo what a test that starts a command in this process did to the logging of all."""
+    root, noria = logging.getLogger(), logging.getLogger("noria")
+    handlers, levels = list(root.handlers), (root.level, noria.level)
+    yield
+    # Pytest's own handlers come and go with the phases of a test: only what the test put there leaves.
+    root.handlers[:] = [h for h in root.handlers if h in handlers or type(h).__module__.startswith("_pytest")]
+    root.setLevel(levels[0])
+    noria.setLevel(levels[1])
 
 
 @pytest.fixture
