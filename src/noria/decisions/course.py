@@ -7,7 +7,7 @@ from typing import Any
 from noria.catalog.entities import Candidate, Evidence, RecordChange
 from noria.core.serialisation import convert, to_builtins
 from noria.decisions.choice import Choice, choose, plain
-from noria.decisions.ending import finish
+from noria.decisions.ending import close_alerts, finish
 from noria.decisions.entities import (
     Cause,
     DecisionStatus,
@@ -290,6 +290,8 @@ class Course:
         found = self._helm.still()
         self._helm.record(RecordChange(choice=Remedy.WAIT.value, reason=reason))
         finish(self._helm.context, found, outcome={"result": result}, reason=reason)
+        # Trouble that goes on is raised anew, by fresh labels.
+        close_alerts(self._helm.context, found, f"Decision {found.id}: {Remedy.WAIT.value}")
 
 
 def _told(candidate: Candidate, targets: dict[str, int]) -> dict[str, Any]:

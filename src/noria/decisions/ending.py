@@ -24,7 +24,7 @@ def close_record(context: Context, decision: Decision, outcome: dict[str, Any]) 
 
 
 def close_alerts(context: Context, decision: Decision, why: str) -> None:
-    """Close the open alerts about the replaced version, so that the next trouble can raise one."""
+    """Close the open alerts about the version decided on, so that the next trouble can raise one."""
     monitors = context.service(Monitors)
     found = monitors.alerts(decision.project, endpoint=decision.endpoint, open_only=True, limit=1000).items
     for alert in found:

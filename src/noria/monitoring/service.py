@@ -153,7 +153,10 @@ class Monitors(Service):
 
     @operation("POST", "/projects/{project}/alerts/{alert_id}/close", needs=WRITE_MONITORS, status=200)
     def close_alert(self, project: str, alert_id: str, close: CloseAlert) -> Alert:
-        """Say that an alert is over; closing it again changes nothing."""
+        """Say that an alert is over; closing it again changes nothing.
+
+        Closing one about quality starts the evidence anew: only labels that come from now on raise another.
+        """
         with self.context.database.write() as connection:
             found = _alert(connection, project, alert_id)
             closed = connection.execute(
@@ -163,6 +166,10 @@ class Monitors(Service):
                 .values(closed_at=self.context.clock.now(), closed_why=close.why)
             )
             if closed.rowcount == 1:
+                if found.kind is AlertKind.QUALITY:
+                    in_project = monitors.c.project_pk == project_pk(connection, project)
+                    of_endpoint = sa.update(monitors).where(in_project, monitors.c.endpoint == found.endpoint)
+                    connection.execute(of_endpoint.values(detector=None))
                 self._emit(
                     connection,
                     project,

@@ -204,3 +204,14 @@ def test_monitors_of_another_project_are_not_seen(services: Services) -> None:
     services(Monitors).watch("default", "digits")
     with pytest.raises(NotFound, match="`defalt`"):
         services(Monitors).list("defalt")
+
+
+def test_closing_a_quality_alert_starts_the_evidence_anew(services: Services) -> None:
+    """After an alert is closed, what raised it does not raise another by itself."""
+    monitors = services(Monitors)
+    monitors.watch("default", "digits")
+    monitors.record("default", "digits", a_look(0, 40, [ALERT]))
+    (opened,) = monitors.alerts("default", open_only=True).items
+    monitors.close_alert("default", opened.id, CloseAlert(why="waiting"))
+
+    assert monitors.get("default", "digits").detector is None
