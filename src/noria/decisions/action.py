@@ -79,7 +79,6 @@ class Action:
             "endpoint": begun["arguments"]["endpoint"],
             "tried": tried,
             "run_id": run_id,
-            "settings": begun["arguments"]["settings"],
         }
         checked = self._helm.job("check_refit", arguments, key="check")
         return checked["version"], checked["sentence"]

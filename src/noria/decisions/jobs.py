@@ -45,6 +45,7 @@ PERMISSIONS = ["endpoints.read", "endpoints.replay", "captures.read", "monitors.
 """What these jobs need beyond what every job may do."""
 
 _SEED = 7  # any: a diagnosis repeated on the same rows gives the same figures
+_BROKEN_REFIT_LEVEL = 0.001  # more rows seldom hurt; only a refit that broke is to be left
 _MOST_NOVEL = 2_000
 _FEWEST_NOVEL = 20
 _SLACK = timedelta(seconds=60)
@@ -168,9 +169,7 @@ def try_remedies(
     }
 
 
-def check_refit(
-    workspace: Workspace, project: str, endpoint: str, tried: int, run_id: str, settings: dict[str, Any]
-) -> dict[str, Any]:
+def check_refit(workspace: Workspace, project: str, endpoint: str, tried: int, run_id: str) -> dict[str, Any]:
     """Tell which version is to go out: the refit, unless its own held-out rows show that it is surely worse.
 
     The refit learned from every labelled row, so the trial's rows cannot judge it. What can is the score on the rows
@@ -186,7 +185,7 @@ def check_refit(
         return {"version": new.version, "sentence": f"Version {new.version} was fitted on all labelled rows"}
     a, b = new.holdout, old.holdout
     found = newcombe_difference(
-        round(a.score * a.n), a.n, round(b.score * b.n), b.n, alpha=1 - _settings(settings).confidence
+        round(a.score * a.n), a.n, round(b.score * b.n), b.n, alpha=_BROKEN_REFIT_LEVEL
     )
     if found.upper < 0:
         text = (

@@ -12,12 +12,12 @@ import numpy as np
 from numpy.typing import NDArray
 from sklearn.datasets import load_digits
 
-N_TRAINING = 450
-N_QUIET = 180
-N_LABELLED_ZEROS = 60
+N_TRAINING = 430
+N_QUIET = 160
+N_LABELLED_ZEROS = 72
 N_UNLABELLED_ZEROS = 9
 NONZERO_PER_ZERO = 9  # the ten digits are about equally frequent
-N_FINAL_ZEROS = 109
+N_FINAL_ZEROS = 97
 
 Images = NDArray[np.float64]
 Digits = NDArray[np.int64]

@@ -14,8 +14,8 @@ from noria.examples.digits.roles import Part, Roles, assign
 from noria.examples.digits.screen import Screen
 from noria.examples.digits.traffic import Traffic, endless, labelled, mixed
 
-RATE = 30.0  # requests per second
-LABELLED_SHARE = 0.4  # of the requests after the onset, while there are images left to label
+RATE = 36.0  # requests per second
+LABELLED_SHARE = 0.5  # of the requests after the onset, while there are images left to label
 QUIET_TAIL_S = 3.0
 PATIENCE_S = 150.0  # after the onset
 CALM_S = 26.0  # how long the traffic without an incident goes on: about as long as the story takes otherwise
