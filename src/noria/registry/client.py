@@ -165,6 +165,8 @@ def model(ref: str, *, workspace: Workspace | None = None) -> Registered:
     ws = workspace or current_workspace()
     version = ws.service(Models).resolve(ws.project, ref)
     lineage.record_input(f"model:{version.ref}", version.digest)
+    if ref != version.ref:
+        lineage.record_followed(f"model:{ref}", f"model:{version.ref}")
     return Registered(version, load_model(fetch_version(ws, version), version))
 
 
