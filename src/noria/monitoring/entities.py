@@ -27,6 +27,8 @@ class MonitorSection(Section, frozen=True, kw_only=True, forbid_unknown_fields=T
         Least population stability index, in nats, of a column that counts: a difference can be certain and small.
     quality_margin
         Drop of the mean score below the reference that is tolerated.
+    tolerated_errors
+        Share of a window's requests that may fail without an alert.
     labels_per_false_alarm
         At least this many labels pass, on average, between two false alarms about quality.
     """
@@ -36,6 +38,7 @@ class MonitorSection(Section, frozen=True, kw_only=True, forbid_unknown_fields=T
     drift_windows: Annotated[int, msgspec.Meta(ge=1, le=100)] = 2
     drift_psi: Annotated[float, msgspec.Meta(ge=0)] = 0.2
     quality_margin: Annotated[float, msgspec.Meta(ge=0, lt=1)] = 0.02
+    tolerated_errors: Annotated[float, msgspec.Meta(ge=0, lt=1)] = 0.02
     labels_per_false_alarm: Annotated[int, msgspec.Meta(ge=10)] = 5_000
 
 

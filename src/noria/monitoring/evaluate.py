@@ -20,7 +20,7 @@ from noria.monitoring.entities import (
     ScoredRow,
     Window,
 )
-from noria.monitoring.quality import Baseline, quality_alert, score, start_detector, take_in
+from noria.monitoring.quality import Baseline, error_alert, quality_alert, score, start_detector, take_in
 from noria.monitoring.reference import Reference, load_reference
 from noria.monitoring.service import LookOutdated, Monitors
 from noria.serving.captures import Captures
@@ -69,7 +69,11 @@ class _Look:
         windows, position = self._windows()
         version = self._endpoint.version
         detector, quality, label_position = self._quality(version)
-        alerts = [self._drift_alert(windows), self._quality_alert(version, detector, quality, position)]
+        alerts = [
+            self._quality_alert(version, detector, quality, position),
+            *(error_alert(window, tolerated=self._settings.tolerated_errors) for window in windows[-1:]),
+            self._drift_alert(windows),
+        ]
         return Look(
             from_position=self._monitor.position,
             from_label_position=self._monitor.label_position,

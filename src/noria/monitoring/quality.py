@@ -9,7 +9,7 @@ from typing import Any
 import msgspec
 
 from noria.monitoring.detector import DropDetector
-from noria.monitoring.entities import AlertKind, NewAlert, QualityReport, ScoredRow
+from noria.monitoring.entities import AlertKind, NewAlert, QualityReport, ScoredRow, Window
 
 KEPT = 200
 """How many of the newest scored rows a report keeps."""
@@ -74,6 +74,35 @@ def take_in(
         threshold=-math.log(moved.false_alarm_rate),
     )
     return moved, report
+
+
+def error_alert(window: Window, *, tolerated: float) -> NewAlert | None:
+    """Raise an alert when surely more than `tolerated` of a window's requests failed.
+
+    Surely: the lower end of the 99 % Clopper-Pearson interval is above it.
+    """
+    from noria.core.stats.intervals import clopper_pearson
+
+    share = clopper_pearson(window.n_errors, window.n_rows, alpha=0.01)
+    if share.lower <= tolerated:
+        return None
+    return NewAlert(
+        kind=AlertKind.ERRORS,
+        version=window.version,
+        figures={
+            "share": share.estimate,
+            "low": share.lower,
+            "high": share.upper,
+            "n": float(window.n_rows),
+            "tolerated": tolerated,
+        },
+        sentence=(
+            f"{window.n_errors} of {window.n_rows} requests failed, {share.estimate:.1%} "
+            f"(99% interval {share.lower:.1%} to {share.upper:.1%}); {tolerated:.1%} is tolerated"
+        ),
+        onset_position=window.first_position,
+        last_position=window.last_position,
+    )
 
 
 def quality_alert(

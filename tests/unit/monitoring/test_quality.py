@@ -3,15 +3,17 @@
 from __future__ import annotations
 
 import math
+from datetime import UTC, datetime
 
 import numpy as np
 import pytest
 from scipy import stats
 
-from noria.monitoring.entities import AlertKind, ScoredRow
+from noria.monitoring.entities import AlertKind, ScoredRow, Window
 from noria.monitoring.quality import (
     KEPT,
     Baseline,
+    error_alert,
     mean_with_interval,
     quality_alert,
     score,
@@ -166,3 +168,34 @@ class TestAlert:
 
         assert alert is not None
         assert (alert.figures["n"], alert.figures["mean"], alert.onset_position) == (5, 0.0, 1)
+
+
+def a_window(n_errors: int, n_rows: int) -> Window:
+    at = datetime(2026, 1, 1, tzinfo=UTC)
+    return Window(
+        index=1,
+        version=3,
+        first_position=11,
+        last_position=10 + n_rows,
+        first_at=at,
+        last_at=at,
+        n_rows=n_rows,
+        n_errors=n_errors,
+        drift=None,
+    )
+
+
+@pytest.mark.parametrize(
+    ("n_errors", "raised"), [(0, False), (4, False), (9, False), (20, True), (200, True)]
+)
+def test_errors_are_told_when_they_are_surely_too_many(n_errors: int, raised: bool) -> None:
+    """Of 200 requests two in a hundred may fail; an alert needs the exact interval to lie above that."""
+    lower = stats.beta.ppf(0.005, n_errors, 200 - n_errors + 1) if n_errors else 0.0
+
+    alert = error_alert(a_window(n_errors, 200), tolerated=0.02)
+
+    assert (alert is not None) is raised is bool(lower > 0.02)
+    if alert is not None:
+        assert alert.kind is AlertKind.ERRORS
+        assert (alert.onset_position, alert.last_position, alert.version) == (11, 210, 3)
+        assert f"{n_errors} of 200 requests failed" in alert.sentence
