@@ -88,7 +88,9 @@ def test_without_an_incident_nothing_is_done(
     assert found["closed"] is False
     assert found["decision_id"] is None
     assert found["requests_failed"] == 0
-    assert "rollout.started" not in event_types(tmp_path / "demo")[-1:]
+    told = event_types(tmp_path / "demo")
+    assert [kind for kind in told if kind.startswith("decision.")] == []
+    assert told.count("rollout.promoted") == 1  # the first version, when its endpoint was made
 
 
 def test_the_server_is_killed_in_the_middle_of_the_canary(
