@@ -8,6 +8,7 @@ from collections.abc import Iterator, Sequence
 from contextlib import contextmanager
 from typing import Any, TypeVar
 
+from noria.core.adapters import Adapter
 from noria.core.context import Context
 from noria.core.gate import hosts_for
 from noria.core.listening import Listener, address_of, bind
@@ -48,6 +49,7 @@ class LiveServer:
         self._threads = Threads(n_requests=4, n_transfers=2)
         self._services: list[type[Service]] = []
         self._pages: list[Page] = []
+        self._adapters: list[Adapter] = []
         self._app = self._build()
         self._context: Context | None = None
         self._loop = asyncio.new_event_loop()
@@ -80,6 +82,13 @@ class LiveServer:
         self._pages = [*pages]
         self._app = self._build()
 
+    def adapt(self, *adapters: Adapter) -> None:
+        """Have the addresses of foreign protocols."""
+        new = [adapter for adapter in adapters if adapter not in self._adapters]
+        if new:
+            self._adapters += new
+            self._app = self._build()
+
     def close(self) -> None:
         """Stop, and free the port."""
         self._loop.call_soon_threadsafe(self._stopping.set)
@@ -103,6 +112,7 @@ class LiveServer:
                 *system_routes(self._services, threads=self._threads, control_state=lambda: "absent"),
                 *page_routes(self._pages, threads=self._threads),
             ],
+            adapters=self._adapters,
         )
 
     def _current_context(self) -> Context:

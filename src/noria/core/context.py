@@ -5,6 +5,7 @@ from __future__ import annotations
 from dataclasses import dataclass, replace
 from typing import TYPE_CHECKING, TypeVar
 
+from noria.core.admission import guarded
 from noria.core.clock import Clock
 from noria.core.config import Settings
 from noria.core.objects.store import ObjectStore
@@ -30,6 +31,10 @@ class Context:
     def service(self, cls: type[S]) -> S:
         """Make a service that acts for this context's principal."""
         return cls(self)
+
+    def guarded(self, cls: type[S]) -> S:
+        """Make a service that asks for each operation's permission before it is called."""
+        return guarded(cls(self))
 
     def acting_as(self, principal: Principal) -> Context:
         """Give the same backends on behalf of another caller."""

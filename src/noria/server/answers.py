@@ -38,30 +38,35 @@ def json_answer(status: int, body: bytes) -> Answer:
     return Answer(status, body, [(b"content-type", b"application/json")])
 
 
-class DownloadAnswer:
-    """A download, read in a thread as fast as the client takes it.
+class StreamAnswer:
+    """Chunks, read in a thread as fast as the client takes them.
 
     The first chunk is read before anything is sent, so that an error at the start has the usual form. An error after
     that breaks the connection, which the client sees as an answer cut short.
     """
 
-    def __init__(self, download: Download, threads: Threads, *, status: int = 200) -> None:
-        self._download = download
+    def __init__(
+        self,
+        chunks: Iterator[bytes],
+        headers: Headers,
+        size_bytes: int | None,
+        threads: Threads,
+        *,
+        status: int = 200,
+    ) -> None:
+        self._chunks = chunks
+        self._headers = headers
+        if size_bytes is not None:
+            self._headers = [*headers, (b"content-length", str(size_bytes).encode())]
         self._threads = threads
         self._status = status
 
     async def __call__(self, _scope: Scope, receive: Receive, send: Send) -> None:
         """Send the chunks until they or the client's patience end."""
-        chunks = iter(self._download.chunks)
+        chunks = iter(self._chunks)
         try:
             first = await self._threads.transfer(next, chunks, None)
-            await send(
-                {
-                    "type": "http.response.start",
-                    "status": self._status,
-                    "headers": download_headers(self._download),
-                }
-            )
+            await send({"type": "http.response.start", "status": self._status, "headers": self._headers})
             await self._send_body(first, chunks, receive, send)
         finally:
             close = getattr(chunks, "close", None)
@@ -90,11 +95,16 @@ class DownloadAnswer:
             chunk = await self._threads.transfer(next, chunks, None)
 
 
+def download_answer(download: Download, threads: Threads, *, status: int = 200) -> StreamAnswer:
+    """Give the answer that a download is sent as."""
+    return StreamAnswer(
+        download.chunks, download_headers(download), download.size_bytes, threads, status=status
+    )
+
+
 def download_headers(download: Download) -> Headers:
     """Give the headers of a download: an attachment that no browser shows as a page of ours."""
     headers = [(b"content-type", download.media_type.encode("latin-1"))]
-    if download.size_bytes is not None:
-        headers.append((b"content-length", str(download.size_bytes).encode()))
     disposition = "attachment"
     if download.filename is not None:
         disposition += f"; filename*=UTF-8''{quote(download.filename, safe='')}"

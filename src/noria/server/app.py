@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import functools
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any
@@ -12,6 +13,7 @@ from litestar.handlers import BaseRouteHandler
 from litestar.middleware import DefineMiddleware
 from litestar.plugins.core import MsgspecDIPlugin
 
+from noria.core.adapters import Adapter
 from noria.core.context import Context
 from noria.core.errors import Invalid, NoriaError, TooLarge, Unauthenticated
 from noria.core.gate import AllowedHosts
@@ -19,6 +21,7 @@ from noria.core.http_errors import MethodNotAllowed, RouteNotFound, error_answer
 from noria.core.operations import Service
 from noria.core.permissions import Permission
 from noria.core.remote import API
+from noria.server.adapter_routes import AdapterSwitch, AdapterTable, refusal
 from noria.server.entities import ServerSection
 from noria.server.gate import PRINCIPAL, Authenticate, Gate, Gatekeeper, Guard
 from noria.server.page_routes import error_page, wants_page
@@ -70,6 +73,7 @@ def create_app(
     section: ServerSection,
     threads: Threads,
     pages: Sequence[BaseRouteHandler] = (),
+    adapters: Sequence[Adapter] = (),
 ) -> ASGIApp:
     """Make the ASGI application of a workspace.
 
@@ -83,6 +87,8 @@ def create_app(
         Where services run; whoever made them closes them.
     pages
         Further routes, each with its `Permission` in `opt["permission"]`.
+    adapters
+        Foreign protocols, with addresses of their own.
 
     Raises
     ------
@@ -110,7 +116,9 @@ def create_app(
         is_open=door.is_open,
         threads=threads,
     )
-    return Gate(router, gatekeeper, door.hosts)
+    table = AdapterTable(adapters)
+    inner = AdapterSwitch(table, router, context=context, threads=threads, limits=limits)
+    return Gate(inner, gatekeeper, door.hosts, refuse=functools.partial(refusal, table))
 
 
 def require_permissions(routes: Sequence[BaseRouteHandler]) -> None:

@@ -13,6 +13,7 @@ from typing import TYPE_CHECKING, Any
 from noria.core.operations import Service
 
 if TYPE_CHECKING:
+    from noria.core.adapters import Adapter
     from noria.core.control.workflows import Chore, Reaction, Tick, Workflow
     from noria.core.web.pages import Page
 
@@ -52,6 +53,9 @@ CONTROL = (
 PAGES = ("noria.server.pages:PAGES", "noria.decisions.pages:PAGES")
 """Lists of `noria.core.web.pages.Page`."""
 
+ADAPTERS: tuple[str, ...] = ()
+"""Foreign protocols: values of `noria.core.adapters.Adapter`."""
+
 
 @dataclass(slots=True, kw_only=True)
 class Control:
@@ -71,6 +75,11 @@ def load_services(names: Iterable[str] = SERVICES) -> list[type[Service]]:
 def load_pages(names: Iterable[str] = PAGES) -> list[Page]:
     """Import the pages."""
     return [page for name in names for page in _load(name)]
+
+
+def load_adapters(names: Iterable[str] = ADAPTERS) -> list[Adapter]:
+    """Import the adapters."""
+    return [_load(name) for name in names]
 
 
 def load_control(names: Iterable[str] = CONTROL) -> Control:

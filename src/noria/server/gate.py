@@ -15,11 +15,12 @@ from collections.abc import Callable, Iterable
 from typing import TYPE_CHECKING, Any
 from urllib.parse import unquote
 
+from noria.core.admission import SIGN_IN, admit
 from noria.core.context import Context
-from noria.core.errors import Forbidden, Invalid, Unauthenticated
+from noria.core.errors import Invalid, NoriaError, Unauthenticated
 from noria.core.gate import READING_METHODS, SECURITY_HEADERS, AllowedHosts, check_host, check_origin
-from noria.core.http_errors import MethodNotAllowed, error_answer, header, known_error
-from noria.core.permissions import LOCAL_OWNER, LOCAL_VISITOR, Permission, Principal
+from noria.core.http_errors import MethodNotAllowed, header, known_error
+from noria.core.permissions import LOCAL_OWNER, LOCAL_VISITOR, Principal
 from noria.server.answers import Answer
 from noria.server.requests import HIDDEN_SLASH
 from noria.server.routes import CONTEXT, PERMISSION
@@ -38,15 +39,6 @@ PRINCIPAL = "noria.principal"
 _log = logging.getLogger("noria.http")
 
 _CONTROL = re.compile(r"[\x00-\x1f\x7f]")
-_SIGN_IN = (
-    "Set `NORIA_TOKEN` to an API token (`noria tokens create`), or run as the owner of the workspace folder"
-)
-
-
-class KeyRequired(Forbidden):
-    """The caller reached an open server, but did not show that the workspace is theirs."""
-
-    code = "key_required"
 
 
 class Gatekeeper:
@@ -98,17 +90,22 @@ class Gatekeeper:
             return LOCAL_OWNER
         principal = await self._threads.run(self._authenticate, self.context(), secret)
         if principal is None:
-            raise Unauthenticated("The token is unknown, expired or revoked", hint=_SIGN_IN)
+            raise Unauthenticated("The token is unknown, expired or revoked", hint=SIGN_IN)
         return principal
+
+
+Refuse = Callable[[str, NoriaError], tuple[int, list[tuple[bytes, bytes]], bytes]]
+"""Gives status, headers and body of an error, in the words of whoever the address belongs to."""
 
 
 class Gate:
     """The outermost application."""
 
-    def __init__(self, app: ASGIApp, gatekeeper: Gatekeeper, hosts: AllowedHosts) -> None:
+    def __init__(self, app: ASGIApp, gatekeeper: Gatekeeper, hosts: AllowedHosts, *, refuse: Refuse) -> None:
         self._app = app
         self._gatekeeper = gatekeeper
         self._hosts = hosts
+        self._refuse = refuse
 
     async def __call__(self, scope: Any, receive: Receive, send: Send) -> None:
         """Let a request in, or answer it with the reason."""
@@ -123,7 +120,7 @@ class Gate:
             except Exception as error:
                 if answer.status is not None:
                     raise
-                status, headers, body = error_answer(known_error(error))
+                status, headers, body = self._refuse(_shown_path(scope), known_error(error))
                 await Answer(status, body, headers)(scope, receive, answer)
             finally:
                 _log_request(scope, answer.status, time.monotonic() - began)
@@ -167,41 +164,9 @@ class Guard:
         await self.app(scope, receive, send)
 
 
-ANYONE = Principal(name="anyone")
-"""Who calls a public route without a credential."""
-
-
-def admit(principal: Principal | None, permission: Permission | None, project: str | None) -> Principal:
-    """Decide whether a caller may use a route.
-
-    Raises
-    ------
-    Unauthenticated
-        If nobody knows the caller.
-    KeyRequired
-        If the caller would need the workspace key as well.
-    Forbidden
-        If the caller may not, or the route declares no permission.
-    """
-    if permission is None:
-        raise Forbidden("This route lets nobody in, since it declares no permission")
-    if principal is None:
-        if permission.public:
-            return ANYONE
-        raise Unauthenticated("This server asks everyone to sign in", hint=_SIGN_IN)
-    if principal.may(permission, project):
-        return principal
-    if permission.key and not principal.holds_key:
-        raise KeyRequired(
-            f"`{permission.name}` needs the workspace key, even on this computer",
-            hint="Use the `noria` command or the SDK as the owner of the workspace folder: they read its key",
-        )
-    where = f" in the project `{project}`" if project is not None else ""
-    raise Forbidden(
-        f"`{principal.name}` may not do this{where}: it needs `{permission.name}`",
-        hint=f"Ask an admin for the role `{permission.role}`",
-        details={"permission": permission.name, "role": str(permission.role)},
-    )
+def _shown_path(scope: Any) -> str:
+    # As far as it can be read: this may be the answer to a path that cannot.
+    return unquote(scope["raw_path"].decode("latin-1"), errors="replace")
 
 
 def routed_path(raw_path: bytes) -> str:

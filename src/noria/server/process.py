@@ -27,7 +27,7 @@ from noria.core.listening import Listener, address_of, bind
 from noria.core.permissions import Principal, Role
 from noria.core.workspace import make_folder, open_context
 from noria.server.app import Door, create_app
-from noria.server.assembly import load_control, load_pages, load_services
+from noria.server.assembly import load_adapters, load_control, load_pages, load_services
 from noria.server.control import ControlKeeper
 from noria.server.entities import ServerSection
 from noria.server.page_routes import page_routes
@@ -97,6 +97,7 @@ def run_server(
                 *system_routes(services, threads=threads, control_state=keeper.state),
                 *page_routes(load_pages(), threads=threads),
             ],
+            adapters=load_adapters(),
         )
         url = address_of(listening)
         tell: list[Callable[[], object]] = [

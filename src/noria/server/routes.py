@@ -15,7 +15,7 @@ from noria.core.context import Context
 from noria.core.operations import Download, Operation, Service, operations_of
 from noria.core.remote import API
 from noria.core.serialisation import to_json
-from noria.server.answers import Answer, DownloadAnswer, json_answer
+from noria.server.answers import Answer, download_answer, json_answer
 from noria.server.requests import (
     Limits,
     UploadBody,
@@ -112,7 +112,7 @@ class Endpoint:
         result = method(**arguments)
         status = self._operation.declaration.status
         if isinstance(result, Download):
-            return DownloadAnswer(result, self._threads, status=status)
+            return download_answer(result, self._threads, status=status)
         if self._operation.returns in (None, type(None)):
             return Answer(204, b"")
         return json_answer(status, to_json(result))

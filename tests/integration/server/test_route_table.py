@@ -9,6 +9,7 @@ import httpx
 import pytest
 from litestar.handlers import HTTPRouteHandler
 
+from noria.core.admission import KeyRequired
 from noria.core.context import Context
 from noria.core.gate import hosts_for
 from noria.core.operations import Operation, operations_of
@@ -17,7 +18,6 @@ from noria.core.remote import API
 from noria.server.app import Door, create_app
 from noria.server.assembly import load_services
 from noria.server.entities import ServerSection
-from noria.server.gate import KeyRequired
 from noria.server.threads import Threads
 from support.live_server import LiveServer
 
