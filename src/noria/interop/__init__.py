@@ -1,0 +1,1 @@
+"""Noria in the words of other programs: adapters of foreign protocols, and importers."""

@@ -1,0 +1,1 @@
+"""MLflow's REST protocol, spoken by an adapter over the services of tracking, registry and delivery."""
