@@ -3,7 +3,9 @@
 Loopback is not private. A web page that the user visits can reach it in two ways, and each is refused here:
 
 - by sending a request across sites, as a form or a script does: everything that writes must carry the server's own
-  origin or none, and a content type that a form cannot send;
+  origin or none, and a POST a content type that a form cannot send. Before a script sends a PUT, PATCH or DELETE
+  elsewhere, its browser asks (OPTIONS, the preflight of CORS), which this server never grants: those may carry any
+  type, as a file's upload does;
 - by DNS rebinding, where the attacker's host name is made to resolve to 127.0.0.1, so that the page and the server
   look like one site: `Host` must be a name that the server was told is its own. An address in digits cannot be
   rebound.
@@ -22,7 +24,10 @@ from noria.core.errors import Forbidden, Invalid
 LOOPBACK_NAMES = frozenset({"localhost", "127.0.0.1", "::1"})
 READING_METHODS = frozenset({"GET", "HEAD", "OPTIONS"})
 WRITTEN_TYPES = frozenset({"application/json", "application/octet-stream"})
-"""Content types of what is written. A form cannot send them, and a script from elsewhere only after asking first."""
+"""Content types of what is posted. A form cannot send them, and a script from elsewhere only after asking first."""
+
+UNASKED_METHODS = frozenset({"POST"})
+"""Of the methods that write, those that a browser sends to another site without asking it first."""
 
 SECURITY_HEADERS = {
     "x-content-type-options": "nosniff",
@@ -142,14 +147,15 @@ def check_origin(
     origin, host, content_type, fetch_site
         The headers `Origin`, `Host`, `Content-Type`, `Sec-Fetch-Site`; None when absent, as from a program.
     has_body
-        A write without a body needs no content type.
+        A write without a body needs no content type. Nor does a body without a type from what is no browser: a browser
+        tells the origin of every POST.
 
     Raises
     ------
     OriginRefused
         If a browser says that the request comes from elsewhere.
     ContentTypeRefused
-        If the body is neither JSON nor raw bytes.
+        If the body of a POST is neither JSON nor raw bytes.
     """
     if method in READING_METHODS:
         return
@@ -163,7 +169,10 @@ def check_origin(
             f"A page of `{origin[:100]}` sent this request, and this server is `{(host or '')[:100]}`",
             hint="Open the page of this server, or use the command line",
         )
-    if content_type is None and not has_body:
+    if method not in UNASKED_METHODS:
+        return
+    from_program = origin is None and fetch_site is None
+    if content_type is None and (from_program or not has_body):
         return
     kind = (content_type or "").partition(";")[0].strip().lower()
     if kind not in WRITTEN_TYPES:
