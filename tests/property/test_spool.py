@@ -9,7 +9,7 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 from hypothesis.stateful import RuleBasedStateMachine, initialize, invariant, rule
 
-from noria.serving.modelserver.frames import frame, parse
+from noria.core.frames import frame, parse
 from noria.serving.modelserver.spool import Spool
 
 payloads = st.binary(min_size=1, max_size=40)

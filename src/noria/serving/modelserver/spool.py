@@ -17,8 +17,8 @@ from collections.abc import Iterator
 from pathlib import Path
 from typing import NamedTuple
 
+from noria.core.frames import MAX_RECORD_BYTES, frame, parse
 from noria.core.ids import new_id
-from noria.serving.modelserver.frames import MAX_RECORD_BYTES, frame, parse
 
 LOCK_FILE = "lock"
 _SUFFIX = ".seg"

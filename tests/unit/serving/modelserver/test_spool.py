@@ -9,7 +9,7 @@ from pathlib import Path
 import pytest
 
 from noria.core.errors import TooLarge
-from noria.serving.modelserver.frames import MAX_RECORD_BYTES, frame
+from noria.core.frames import MAX_RECORD_BYTES, frame
 from noria.serving.modelserver.spool import Spool, claim, claim_abandoned
 
 
