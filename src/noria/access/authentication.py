@@ -14,6 +14,7 @@ from noria.access.entities import Token, TokenKind, limited
 from noria.access.projects import project_pk
 from noria.access.tables import project_roles, projects, tokens, users
 from noria.core.clock import Clock
+from noria.core.database.prepared import Prepared
 from noria.core.ids import new_id
 from noria.core.permissions import Principal, Role
 
@@ -79,7 +80,10 @@ def drop_narrow_tokens(connection: sa.Connection, name: str) -> None:
 
 def any_user(connection: sa.Connection) -> bool:
     """Tell whether a user exists; from then on a server lets nobody in without a credential."""
-    return bool(connection.execute(sa.select(sa.exists(sa.select(users.c.pk)))).scalar_one())
+    return _FIRST_USER.first(connection, {}) is not None
+
+
+_FIRST_USER = Prepared(sa.select(users.c.pk).limit(1))
 
 
 def insert_token(

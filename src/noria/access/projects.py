@@ -10,6 +10,7 @@ import sqlalchemy as sa
 from noria.access.events import PROJECT_CREATED
 from noria.access.permissions import CREATE_PROJECTS, LIST_PROJECTS, READ_PROJECTS
 from noria.access.tables import projects
+from noria.core.database.prepared import Prepared
 from noria.core.errors import Conflict, unknown_name
 from noria.core.events.log import append
 from noria.core.ids import new_id
@@ -46,15 +47,15 @@ def project_pk(connection: sa.Connection, project: str) -> int:
     NotFound
         If there is none of that name; the hint has the near one.
     """
-    found = connection.execute(_BY_NAME, {"name": project}).scalar_one_or_none()
+    found = _BY_NAME.first(connection, {"name": project})
     if found is None:
         known = connection.execute(sa.select(projects.c.name).limit(1000)).scalars()
         raise unknown_name("project", project, known, see="noria projects list")
-    return int(found)
+    return int(found[0])
 
 
 # Made once: nearly every operation begins with it.
-_BY_NAME = sa.select(projects.c.pk).where(projects.c.name == sa.bindparam("name"))
+_BY_NAME = Prepared(sa.select(projects.c.pk).where(projects.c.name == sa.bindparam("name")))
 
 
 class Projects(Service):

@@ -14,6 +14,10 @@ _EPOCH = datetime(1970, 1, 1, tzinfo=UTC)
 _MICROSECOND = timedelta(microseconds=1)
 
 
+BytewiseText = sa.Text().with_variant(sa.Text(collation="C"), "postgresql")
+"""Text that compares and sorts by its bytes on both databases, whatever the locale of the server."""
+
+
 class UtcMicros(sa.types.TypeDecorator[datetime]):
     """An instant in UTC, kept as whole microseconds since 1970: orders and compares alike on both databases."""
 
