@@ -13,17 +13,21 @@ from typing import TYPE_CHECKING, Any
 from urllib.parse import parse_qs
 
 from noria.core.adapters import Adapter, AdapterAnswer, AdapterRequest, AdapterRoute, AdapterStream
-from noria.core.admission import SIGN_IN, admit
+from noria.core.admission import ANYONE, SIGN_IN, admit
 from noria.core.context import Context
 from noria.core.errors import Invalid, NoriaError, Unauthenticated
-from noria.core.http_errors import MethodNotAllowed, RouteNotFound, error_answer, known_error
+from noria.core.http_errors import MethodNotAllowed, RouteNotFound, error_answer, header, known_error
+from noria.core.permissions import Principal
 from noria.server.answers import Answer, Headers, StreamAnswer
-from noria.server.gate import PRINCIPAL
+from noria.server.gate import IDENTIFY, PRINCIPAL
 from noria.server.requests import HIDDEN_SLASH, Limits, UploadBody, check_length, read_body
 from noria.server.threads import Threads
 
 if TYPE_CHECKING:
     from litestar.types import ASGIApp, Receive, Send
+
+_UNSEEN_BODY_BYTES = 1 << 20
+"""A body up to this size is gathered before it is known who sends it, and costs no thread of its own."""
 
 _PARAMETER = re.compile(r"\{([a-z_]+)(:path)?\}")
 _MAX_QUERY_PAIRS = 10_000
@@ -56,6 +60,10 @@ class AdapterTable:
             if path.startswith(adapter.prefixes):
                 return adapter
         return None
+
+    def knows(self, path: str) -> bool:
+        """Tell whether an address is an adapter's."""
+        return path in self._exact or self.owner(path) is not None or self.find(path) is not None
 
     def find(self, path: str) -> tuple[dict[str, AdapterRoute], dict[str, str]] | None:
         """Give the routes of an address by method, and the values of its parameters."""
@@ -130,20 +138,15 @@ class AdapterSwitch:
     async def _answer(
         self, scope: Any, receive: Receive, found: tuple[dict[str, AdapterRoute], dict[str, str]] | None
     ) -> Answer | StreamAnswer:
-        principal = scope.get(PRINCIPAL)
         route = None if found is None else found[0].get(scope["method"])
         if found is None or route is None:
-            if principal is None:
-                # Whoever is not signed in does not learn which routes exist.
-                raise Unauthenticated("This server asks everyone to sign in", hint=SIGN_IN)
-            shown = scope["path"].replace(HIDDEN_SLASH, "%2F")[:200]
-            if found is None:
-                raise RouteNotFound(f"There is nothing at `{shown}`")
-            raise MethodNotAllowed(f"`{shown}` does not take `{scope['method']}`")
-        caller = admit(principal, route.needs, None)
-        request = await self._request(route, scope, receive, found[1], self._context().acting_as(caller))
+            raise await self._threads.run(_no_route, scope, found is not None)
         run = self._threads.transfer if route.upload else self._threads.run
-        result = await run(route.handle, request)
+        if _is_large(scope["headers"]) and not route.upload:
+            # Nobody unknown makes the server gather megabytes.
+            await run(_identify, scope, route)
+        given = await self._given(route, scope, receive, found[1])
+        result = await run(self._serve, scope, route, given)
         if isinstance(result, AdapterStream):
             headers = _headers(result.media_type, result.headers)
             return StreamAnswer(
@@ -151,9 +154,15 @@ class AdapterSwitch:
             )
         return _as_answer(result)
 
-    async def _request(
-        self, route: AdapterRoute, scope: Any, receive: Receive, path: dict[str, str], context: Context
-    ) -> AdapterRequest:
+    def _serve(
+        self, scope: Any, route: AdapterRoute, given: Callable[[Context], AdapterRequest]
+    ) -> AdapterAnswer | AdapterStream:
+        caller = _identify(scope, route)
+        return route.handle(given(self._context().acting_as(caller)))
+
+    async def _given(
+        self, route: AdapterRoute, scope: Any, receive: Receive, path: dict[str, str]
+    ) -> Callable[[Context], AdapterRequest]:
         headers = scope["headers"]
         upload, body = None, b""
         if route.upload:
@@ -162,15 +171,42 @@ class AdapterSwitch:
         elif scope["method"] != "GET":
             check_length(headers, self._limits.body_bytes)
             body = await read_body(receive, self._limits.body_bytes)
-        return AdapterRequest(
+        query = _query(scope["query_string"])
+        return lambda context: AdapterRequest(
             context=context,
             method=scope["method"],
             path=path,
-            query=_query(scope["query_string"]),
+            query=query,
             headers={key.decode("latin-1"): value.decode("latin-1") for key, value in headers},
             body=body,
             upload=upload,
         )
+
+
+def _identify(scope: Any, route: AdapterRoute) -> Principal:
+    """Find out who calls and whether they may, once for a request."""
+    if route.needs.public:
+        return ANYONE
+    if PRINCIPAL not in scope:
+        scope[PRINCIPAL] = scope[IDENTIFY]()
+    return admit(scope[PRINCIPAL], route.needs, None)
+
+
+def _no_route(scope: Any, known: bool) -> NoriaError:
+    if scope[IDENTIFY]() is None:
+        # Whoever is not signed in does not learn which routes exist.
+        return Unauthenticated("This server asks everyone to sign in", hint=SIGN_IN)
+    shown = scope["path"].replace(HIDDEN_SLASH, "%2F")[:200]
+    if known:
+        return MethodNotAllowed(f"`{shown}` does not take `{scope['method']}`")
+    return RouteNotFound(f"There is nothing at `{shown}`")
+
+
+def _is_large(headers: Headers) -> bool:
+    length = header(headers, b"content-length")
+    if length is None:
+        return header(headers, b"transfer-encoding") is not None
+    return not length.isdigit() or int(length) > _UNSEEN_BODY_BYTES
 
 
 def refusal(table: AdapterTable, path: str, error: NoriaError) -> tuple[int, Headers, bytes]:

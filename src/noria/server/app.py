@@ -114,11 +114,17 @@ def create_app(
         key=door.key,
         authenticate=door.authenticate,
         is_open=door.is_open,
-        threads=threads,
     )
     table = AdapterTable(adapters)
     inner = AdapterSwitch(table, router, context=context, threads=threads, limits=limits)
-    return Gate(inner, gatekeeper, door.hosts, refuse=functools.partial(refusal, table))
+    return Gate(
+        inner,
+        gatekeeper,
+        door.hosts,
+        threads=threads,
+        identifies=table.knows,
+        refuse=functools.partial(refusal, table),
+    )
 
 
 def require_permissions(routes: Sequence[BaseRouteHandler]) -> None:

@@ -7,6 +7,7 @@ the project of the path are known; a route without a permission lets nobody in.
 
 from __future__ import annotations
 
+import functools
 import hmac
 import logging
 import re
@@ -35,6 +36,11 @@ Authenticate = Callable[[Context, str], Principal | None]
 HEALTH_PATH = "/health/"
 METHODS = frozenset({"GET", "HEAD", "POST", "PUT", "PATCH", "DELETE"})
 PRINCIPAL = "noria.principal"
+"""Key in a request's scope under which the gate leaves who calls."""
+
+IDENTIFY = "noria.identify"
+"""Key in a request's scope under which the gate leaves what finds out who calls, where that is left to others."""
+
 
 _log = logging.getLogger("noria.http")
 
@@ -63,16 +69,14 @@ class Gatekeeper:
         key: str,
         authenticate: Authenticate,
         is_open: Callable[[Context], bool],
-        threads: Threads,
     ) -> None:
         self.context = context
         self._key = key.encode()
         self._authenticate = authenticate
         self._is_open = is_open
-        self._threads = threads
 
-    async def identify(self, authorization: str | None) -> Principal | None:
-        """Give the caller, or None for somebody unknown.
+    def identify(self, authorization: str | None) -> Principal | None:
+        """Give the caller, or None for somebody unknown. Asks the database: call it in a thread.
 
         Raises
         ------
@@ -80,15 +84,14 @@ class Gatekeeper:
             If there is a credential and it is not valid.
         """
         if authorization is None:
-            open_to_all = await self._threads.run(self._is_open, self.context())
-            return LOCAL_VISITOR if open_to_all else None
+            return LOCAL_VISITOR if self._is_open(self.context()) else None
         scheme, _, secret = authorization.partition(" ")
         if scheme.lower() != "bearer" or not secret.strip():
             raise Unauthenticated("The `Authorization` header is not of the form `Bearer <token>`")
         secret = secret.strip()
         if hmac.compare_digest(secret.encode(), self._key):
             return LOCAL_OWNER
-        principal = await self._threads.run(self._authenticate, self.context(), secret)
+        principal = self._authenticate(self.context(), secret)
         if principal is None:
             raise Unauthenticated("The token is unknown, expired or revoked", hint=SIGN_IN)
         return principal
@@ -99,12 +102,32 @@ Refuse = Callable[[str, NoriaError], tuple[int, list[tuple[bytes, bytes]], bytes
 
 
 class Gate:
-    """The outermost application."""
+    """The outermost application.
 
-    def __init__(self, app: ASGIApp, gatekeeper: Gatekeeper, hosts: AllowedHosts, *, refuse: Refuse) -> None:
+    Parameters
+    ----------
+    identifies
+        Tells of an address whether what answers it identifies the caller itself, by `scope[IDENTIFY]`, in the thread
+        that serves the request: a thread less to pass through.
+    refuse
+        Words for errors.
+    """
+
+    def __init__(
+        self,
+        app: ASGIApp,
+        gatekeeper: Gatekeeper,
+        hosts: AllowedHosts,
+        *,
+        threads: Threads,
+        identifies: Callable[[str], bool],
+        refuse: Refuse,
+    ) -> None:
         self._app = app
         self._gatekeeper = gatekeeper
         self._hosts = hosts
+        self._threads = threads
+        self._identifies = identifies
         self._refuse = refuse
 
     async def __call__(self, scope: Any, receive: Receive, send: Send) -> None:
@@ -142,9 +165,12 @@ class Gate:
             has_body=length not in (None, "0") or header(headers, b"transfer-encoding") is not None,
         )
         scope["path"] = routed_path(scope["raw_path"])
+        identify = functools.partial(self._gatekeeper.identify, header(headers, b"authorization"))
+        if self._identifies(scope["path"]):
+            scope[IDENTIFY] = identify
         # Whether this process lives must not depend on the database that tells who asks.
-        if not scope["path"].startswith(HEALTH_PATH):
-            scope[PRINCIPAL] = await self._gatekeeper.identify(header(headers, b"authorization"))
+        elif not scope["path"].startswith(HEALTH_PATH):
+            scope[PRINCIPAL] = await self._threads.run(identify)
         if method == "HEAD":
             scope["method"] = "GET"
 
