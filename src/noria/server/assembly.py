@@ -53,7 +53,7 @@ CONTROL = (
 PAGES = ("noria.server.pages:PAGES", "noria.decisions.pages:PAGES")
 """Lists of `noria.core.web.pages.Page`."""
 
-ADAPTERS: tuple[str, ...] = ()
+ADAPTERS: tuple[str, ...] = ("noria.interop.mlflow.adapter:ADAPTER",)
 """Foreign protocols: values of `noria.core.adapters.Adapter`."""
 
 
