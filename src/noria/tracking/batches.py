@@ -22,6 +22,7 @@ from noria.core.objects.references import ObjectNotInProject, add_reference, siz
 from noria.tracking.entities import Link, LogBatch, MetricPoint
 from noria.tracking.limits import shorten
 from noria.tracking.tables import (
+    HEAD_CHARS,
     metric_latest,
     metric_points,
     run_artifacts,
@@ -35,6 +36,26 @@ _IN_CHUNK = 500
 
 PointRow = dict[str, Any]
 T = TypeVar("T")
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class RunKey:
+    """What rows of a run's values repeat.
+
+    Attributes
+    ----------
+    pk, experiment
+        Integer keys of the run and of its experiment.
+    started_at
+        In microseconds since 1970.
+    deleted
+        Whether it was deleted; then nothing is logged any more.
+    """
+
+    pk: int
+    experiment: int
+    started_at: int
+    deleted: bool = False
 
 
 class ParamChanged(Conflict):
@@ -51,14 +72,14 @@ class ParamChanged(Conflict):
 
 
 def write_batch(
-    connection: sa.Connection, clock: Clock, *, project: str, run: int, run_id: str, batch: LogBatch
+    connection: sa.Connection, clock: Clock, *, project: str, run: RunKey, run_id: str, batch: LogBatch
 ) -> None:
     """Write a checked batch in the transaction of `connection`.
 
     Parameters
     ----------
     run, run_id
-        Integer key and id of the run.
+        Keys and id of the run.
 
     Raises
     ------
@@ -74,9 +95,9 @@ def write_batch(
     _write_tags(connection, run, batch.tags, keys)
     _write_points(connection, run, batch.metrics, keys)
     now = clock.now()
-    _write_links(connection, run, "input", batch.inputs, now)
-    _write_links(connection, run, "output", batch.outputs, now)
-    _write_artifacts(connection, clock, project=project, run=run, run_id=run_id, artifacts=batch.artifacts)
+    _write_links(connection, run.pk, "input", batch.inputs, now)
+    _write_links(connection, run.pk, "output", batch.outputs, now)
+    _write_artifacts(connection, clock, project=project, run=run.pk, run_id=run_id, artifacts=batch.artifacts)
 
 
 def intern_keys(connection: sa.Connection, keys: Collection[str]) -> dict[str, int]:
@@ -98,47 +119,68 @@ def _known_keys(connection: sa.Connection, keys: Collection[str]) -> dict[str, i
 
 
 def _write_params(
-    connection: sa.Connection, run: int, run_id: str, params: dict[str, str], keys: dict[str, int]
+    connection: sa.Connection, run: RunKey, run_id: str, params: dict[str, str], keys: dict[str, int]
 ) -> None:
     names = {keys[key]: key for key in params}
-    rows = [{"run_pk": run, "key_pk": keys[key], "value": value} for key, value in params.items()]
+    rows = [
+        {
+            "run_pk": run.pk,
+            "experiment_pk": run.experiment,
+            "key_pk": keys[key],
+            "value": value,
+            "head": value[:HEAD_CHARS],
+        }
+        for key, value in params.items()
+    ]
     if rows:
         connection.execute(_statements(connection).add_params, rows)
     for chunk in _chunks(list(names)):
-        for key_pk, old in connection.execute(_PARAMS, {"run": run, "keys": chunk}):
+        for key_pk, old in connection.execute(_PARAMS, {"run": run.pk, "keys": chunk}):
             key = names[key_pk]
             if old != params[key]:
                 raise ParamChanged(run_id, key, old=old, new=params[key])
 
 
 def _write_tags(
-    connection: sa.Connection, run: int, tags: dict[str, str | None], keys: dict[str, int]
+    connection: sa.Connection, run: RunKey, tags: dict[str, str | None], keys: dict[str, int]
 ) -> None:
     rows = [
-        {"run_pk": run, "key_pk": keys[key], "value": value}
+        {
+            "run_pk": run.pk,
+            "experiment_pk": run.experiment,
+            "key_pk": keys[key],
+            "value": value,
+            "head": value[:HEAD_CHARS],
+        }
         for key, value in tags.items()
         if value is not None
     ]
     if rows:
         connection.execute(_statements(connection).set_tags, rows)
-    removed = [{"run": run, "key": keys[key]} for key, value in tags.items() if value is None]
+    removed = [{"run": run.pk, "key": keys[key]} for key, value in tags.items() if value is None]
     if removed:
         connection.execute(_REMOVE_TAG, removed)
 
 
 def _write_points(
-    connection: sa.Connection, run: int, points: list[MetricPoint], keys: dict[str, int]
+    connection: sa.Connection, run: RunKey, points: list[MetricPoint], keys: dict[str, int]
 ) -> None:
     if not points:
         return
-    rows = [_point_row(run, keys[point.key], point) for point in points]
+    rows = [_point_row(run.pk, keys[point.key], point) for point in points]
     connection.execute(_statements(connection).add_points, rows)
     newest: dict[int, PointRow] = {}
     for row in rows:
         held = newest.get(row["key_pk"])
         if held is None or _order(row) > _order(held):
             newest[row["key_pk"]] = row
-    connection.execute(_statements(connection).set_latest, [newest[key] for key in sorted(newest)])
+    connection.execute(
+        _statements(connection).set_latest,
+        [
+            {**newest[key], "experiment_pk": run.experiment, "started_at": run.started_at}
+            for key in sorted(newest)
+        ],
+    )
 
 
 def _point_row(run: int, key: int, point: MetricPoint) -> PointRow:
@@ -221,7 +263,8 @@ def _statements_for(dialect: str) -> _Statements:
         add_keys=insert(tracking_keys).on_conflict_do_nothing(),
         add_params=insert(run_params).on_conflict_do_nothing(),
         set_tags=tags.on_conflict_do_update(
-            index_elements=["run_pk", "key_pk"], set_={"value": tags.excluded.value}
+            index_elements=["run_pk", "key_pk"],
+            set_={name: tags.excluded[name] for name in ("value", "head")},
         ),
         add_points=insert(metric_points).on_conflict_do_nothing(),
         set_latest=latest.on_conflict_do_update(

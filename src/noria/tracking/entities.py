@@ -11,7 +11,7 @@ import msgspec
 from msgspec.structs import force_setattr
 
 from noria.core.objects.digests import Digest
-from noria.tracking.floats import Float, NotFinite, mark_of, restored
+from noria.tracking.floats import Float, NotFinite, all_finite, mark_of, restored
 
 DEFAULT_EXPERIMENT = "Default"
 
@@ -26,11 +26,12 @@ class RunStatus(enum.StrEnum):
     FINISHED = "finished"
     FAILED = "failed"
     KILLED = "killed"
+    SCHEDULED = "scheduled"
 
     @property
     def ended(self) -> bool:
         """Whether the run has an end."""
-        return self is not RunStatus.RUNNING
+        return self is not RunStatus.RUNNING and self is not RunStatus.SCHEDULED
 
 
 ALLOWED_MOVES: dict[RunStatus, frozenset[RunStatus]] = {
@@ -38,8 +39,19 @@ ALLOWED_MOVES: dict[RunStatus, frozenset[RunStatus]] = {
     RunStatus.FINISHED: frozenset({RunStatus.RUNNING}),
     RunStatus.FAILED: frozenset({RunStatus.RUNNING}),
     RunStatus.KILLED: frozenset({RunStatus.RUNNING}),
+    RunStatus.SCHEDULED: frozenset(
+        {RunStatus.RUNNING, RunStatus.FINISHED, RunStatus.FAILED, RunStatus.KILLED}
+    ),
 }
 """Status → what it may become. A run ends once; one that has ended can be resumed, and then ends anew."""
+
+
+class Lifecycle(enum.StrEnum):
+    """Which of experiments or runs are meant."""
+
+    ACTIVE = "active"
+    DELETED = "deleted"
+    ALL = "all"
 
 
 class Experiment(msgspec.Struct, frozen=True, kw_only=True):
@@ -48,7 +60,13 @@ class Experiment(msgspec.Struct, frozen=True, kw_only=True):
     Attributes
     ----------
     number
-        Counts up from 0 (`Default`) in a workspace.
+        Counts up from 0 (`Default`) in a workspace, and is never given again.
+    updated_at
+        When its name, tags or deletion last changed.
+    deleted_at
+        None for an active experiment. A deleted one can be read and restored until the grace period is over.
+    artifact_location
+        Where other clients were told to put artifacts; None for the store of this workspace.
     """
 
     id: str
@@ -56,12 +74,37 @@ class Experiment(msgspec.Struct, frozen=True, kw_only=True):
     name: str
     number: int
     created_at: datetime
+    updated_at: datetime
+    deleted_at: datetime | None = None
+    artifact_location: str | None = None
+    tags: dict[str, str] = {}
 
 
 class NewExperiment(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fields=True):
-    """An experiment to make."""
+    """An experiment to make.
+
+    Attributes
+    ----------
+    created_at
+        Now, when left out; an import tells the time of the original.
+    """
 
     name: str
+    tags: dict[str, str] = {}
+    artifact_location: str | None = None
+    created_at: Instant | None = None
+
+
+class ExperimentChange(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fields=True):
+    """What an experiment shall be called."""
+
+    name: str
+
+
+class Tags(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fields=True):
+    """Tags to set; null removes one."""
+
+    tags: dict[str, str | None]
 
 
 class ExperimentPage(msgspec.Struct, frozen=True, kw_only=True):
@@ -84,6 +127,30 @@ class Link(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fields=True
 
     ref: str
     digest: str = ""
+
+
+class Dataset(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fields=True):
+    """Data that a run read, as its script described it: one of an experiment by name and digest.
+
+    Attributes
+    ----------
+    digest
+        As the script made it, at most 36 characters; not an object's digest.
+    source_type, source
+        Where it came from: `local`, and a JSON text that only such a source understands.
+    schema, profile
+        JSON texts on its columns and rows.
+    tags
+        Of this use by this run: `mlflow.data.context` tells what for.
+    """
+
+    name: str
+    digest: str
+    source_type: str = ""
+    source: str = ""
+    schema: str | None = None
+    profile: str | None = None
+    tags: dict[str, str] = {}
 
 
 class RunSource(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fields=True):
@@ -121,6 +188,8 @@ class Run(msgspec.Struct, frozen=True, kw_only=True):
         The run inside which this one was started.
     author
         Who started it.
+    deleted_at
+        None for an active run. A deleted one can be read and restored until the grace period is over.
     """
 
     id: str
@@ -136,9 +205,11 @@ class Run(msgspec.Struct, frozen=True, kw_only=True):
     tags: dict[str, str] = {}
     inputs: list[Link] = []
     outputs: list[Link] = []
+    datasets: list[Dataset] = []
     source: RunSource | None = None
     parent: str | None = None
     author: str = ""
+    deleted_at: datetime | None = None
 
     def __post_init__(self) -> None:
         """Mark floats that are not finite, or restore them."""
@@ -187,6 +258,43 @@ class RunEnd(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fields=Tr
     ended_at: Instant | None = None
 
 
+class RunChange(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fields=True):
+    """What a run shall be; what is left out stays as it is.
+
+    Unlike `RunEnd` this can give any status, as programs do that keep runs for others.
+    """
+
+    status: RunStatus | None = None
+    ended_at: Instant | None = None
+    name: str | None = None
+
+
+class RunPlace(msgspec.Struct, frozen=True, kw_only=True):
+    """Where a run belongs."""
+
+    run_id: str
+    project: str
+    experiment: str
+    experiment_number: int
+    artifact_location: str | None = None
+    deleted_at: datetime | None = None
+
+
+class RunCount(msgspec.Struct, frozen=True, kw_only=True):
+    """How many runs of an experiment have a status."""
+
+    experiment: str
+    status: RunStatus
+    deleted: bool
+    n_runs: int
+
+
+class RunCounts(msgspec.Struct, frozen=True, kw_only=True):
+    """Runs of a project by experiment, status and deletion; groups without runs are left out."""
+
+    items: list[RunCount]
+
+
 class MetricPoint(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fields=True):
     """One value of a metric.
 
@@ -213,6 +321,60 @@ class MetricPoint(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fiel
         if not math.isfinite(value):
             force_setattr(self, "value", value)
             force_setattr(self, "not_finite", mark_of(value))
+
+
+class PointColumns(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fields=True):
+    """Points of one metric as columns of equal length, which are written and read faster than one by one.
+
+    Attributes
+    ----------
+    steps
+        Positions in the run's own counting.
+    at
+        Moments in microseconds since 1970, UTC.
+    values
+        May be NaN or infinite.
+    not_finite
+        On the wire only: position → which float a null of `values` stands for.
+    """
+
+    steps: list[int]
+    at: list[int]
+    values: list[Float]
+    not_finite: dict[int, NotFinite] | msgspec.UnsetType = msgspec.UNSET
+
+    def __post_init__(self) -> None:
+        """Mark floats that are not finite, or restore them."""
+        if not len(self.steps) == len(self.at) == len(self.values):
+            raise ValueError("The columns `steps`, `at` and `values` differ in length")
+        marks = {} if self.not_finite is msgspec.UNSET else self.not_finite
+        if not marks and all_finite(self.values):
+            return
+        values = [restored(value, marks.get(i)) for i, value in enumerate(self.values)]
+        found = {i: mark_of(value) for i, value in enumerate(values) if not math.isfinite(value)}
+        force_setattr(self, "values", values)
+        force_setattr(self, "not_finite", found or msgspec.UNSET)
+
+
+class RunHistory(msgspec.Struct, frozen=True, kw_only=True):
+    """Points of one metric of one run, in the order of step, then time.
+
+    Attributes
+    ----------
+    n_points
+        How many there are; `points` holds fewer when they were sampled.
+    """
+
+    run_id: str
+    key: str
+    n_points: int
+    points: PointColumns
+
+
+class Histories(msgspec.Struct, frozen=True, kw_only=True):
+    """Histories by run, then key, in the order asked for; a run without the metric is left out."""
+
+    items: list[RunHistory]
 
 
 class MetricPage(msgspec.Struct, frozen=True, kw_only=True):
@@ -249,20 +411,26 @@ class LogBatch(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fields=
 
     Attributes
     ----------
+    points
+        Metric → points as columns; the same as `metrics`, for many at once.
     params
         Written once; the same value again is fine.
     tags
         Set anew each time; null removes one.
     artifacts
         Path → digest of an object that this project holds.
+    datasets
+        One that the run has read already gets the tags anew.
     """
 
     metrics: list[MetricPoint] = []
+    points: dict[str, PointColumns] = {}
     params: dict[str, str] = {}
     tags: dict[str, str | None] = {}
     inputs: list[Link] = []
     outputs: list[Link] = []
     artifacts: dict[str, Digest] = {}
+    datasets: list[Dataset] = []
 
 
 class RunComparison(msgspec.Struct, frozen=True, kw_only=True):

@@ -11,9 +11,11 @@ import sqlalchemy as sa
 from noria.access.projects import project_pk
 from noria.core.context import Context
 from noria.core.database.engine import upsertable
+from noria.core.database.schema import to_micros
 from noria.core.errors import Conflict, Invalid
 from noria.core.events.log import EventType, append
 from noria.core.ids import is_id, new_id
+from noria.tracking.batches import RunKey
 from noria.tracking.entities import ALLOWED_MOVES, NewRun, Run, RunStatus
 from noria.tracking.events import EXPERIMENT_CREATED
 from noria.tracking.limits import check_instant, check_length, check_params, check_tags, check_title, shorten
@@ -60,7 +62,7 @@ def check_new_run(new: NewRun) -> None:
 
 def insert_run(
     connection: sa.Connection, context: Context, project: str, new: NewRun
-) -> tuple[int, Run] | None:
+) -> tuple[RunKey, Run] | None:
     """Insert a run, without params and tags, and give its integer key and itself.
 
     None when there is a run of the same id already, from an earlier request.
@@ -90,7 +92,9 @@ def insert_run(
         "source": made.source,
     }
     key = connection.execute(_insert_run(connection.dialect.name), values).scalar_one_or_none()
-    return None if key is None else (key, made)
+    if key is None:
+        return None
+    return RunKey(pk=key, experiment=experiment["pk"], started_at=to_micros(made.started_at)), made
 
 
 @functools.cache
@@ -129,6 +133,7 @@ def _create_experiment(
         "name": name,
         "number": number,
         "created_at": context.clock.now(),
+        "updated_at": context.clock.now(),
     }
     inserted = connection.execute(sa.insert(experiments).values(**values).returning(experiments.c.pk))
     append_event(

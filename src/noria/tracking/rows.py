@@ -9,9 +9,11 @@ import sqlalchemy as sa
 
 from noria.access.projects import project_pk
 from noria.access.tables import projects
+from noria.core.database.prepared import Prepared
 from noria.core.database.schema import from_micros
 from noria.core.errors import NotFound, unknown_name
 from noria.core.ids import is_id
+from noria.tracking.batches import RunKey
 from noria.tracking.entities import Link, MetricPoint, Run, RunStatus
 from noria.tracking.limits import shorten
 from noria.tracking.tables import (
@@ -123,6 +125,22 @@ def run_pk(connection: sa.Connection, project: str, run_id: str) -> int:
     return found
 
 
+def run_key(connection: sa.Connection, project: str, run_id: str) -> RunKey:
+    """Get what the values of a run repeat.
+
+    Raises
+    ------
+    RunNotFound
+        If the project has none of this id.
+    """
+    place = {"run_id": run_id, "project": project}
+    row = _RUN_KEY.first(connection, place) if is_id(run_id) else None
+    if row is None:
+        raise _no_run(connection, project, run_id)
+    pk, experiment, started_at, deleted_at = row
+    return RunKey(pk=pk, experiment=experiment, started_at=started_at, deleted=deleted_at is not None)
+
+
 def _no_run(connection: sa.Connection, project: str, run_id: str) -> RunNotFound:
     project_pk(connection, project)  # if it is the project that does not exist, that is the error
     return RunNotFound(project, run_id)
@@ -218,6 +236,9 @@ _EXPERIMENT_BY_NAME = (
         experiments.c.name,
         experiments.c.number,
         experiments.c.created_at,
+        experiments.c.updated_at,
+        experiments.c.deleted_at,
+        experiments.c.artifact_location,
     )
     .where(experiments.c.project_pk == sa.bindparam("project"))
     .where(experiments.c.name == sa.bindparam("name"))
@@ -230,6 +251,12 @@ _RUN_BY_ID = (
 )
 _RUN_PK = (
     sa.select(runs.c.pk)
+    .join(projects, projects.c.pk == runs.c.project_pk)
+    .where(runs.c.id == sa.bindparam("run_id"))
+    .where(projects.c.name == sa.bindparam("project"))
+)
+_RUN_KEY = Prepared(
+    sa.select(runs.c.pk, runs.c.experiment_pk, runs.c.started_at, runs.c.deleted_at)
     .join(projects, projects.c.pk == runs.c.project_pk)
     .where(runs.c.id == sa.bindparam("run_id"))
     .where(projects.c.name == sa.bindparam("project"))

@@ -50,6 +50,7 @@ from noria.tracking.rows import (
     latest_points,
     load_run,
     load_runs,
+    run_key,
     run_pk,
     select_runs,
 )
@@ -90,9 +91,7 @@ class Experiments(Service):
         bound = max(1, min(limit, MAX_PAGE))
         with self.context.database.read() as connection:
             query = (
-                sa.select(
-                    experiments.c.id, experiments.c.name, experiments.c.number, experiments.c.created_at
-                )
+                sa.select(experiments)
                 .where(experiments.c.project_pk == project_pk(connection, project))
                 .order_by(experiments.c.number.desc())
                 .limit(bound + 1)
@@ -161,7 +160,7 @@ class Runs(Service):
         """Keep metric points, params, tags, links and artifacts of a run, all or nothing."""
         check_batch(batch)
         with self.context.database.write() as connection:
-            run = run_pk(connection, project, run_id)
+            run = run_key(connection, project, run_id)
             write_batch(connection, self.context.clock, project=project, run=run, run_id=run_id, batch=batch)
             payload = _names_of(batch)
             if payload:
@@ -291,6 +290,7 @@ def _experiment(project: str, row: Row | dict[str, Any]) -> Experiment:
         name=row["name"],
         number=row["number"],
         created_at=row["created_at"],
+        updated_at=row["updated_at"],
     )
 
 

@@ -16,7 +16,7 @@ from noria.core.database.migrate import applied_revisions, heads, known_revision
 from noria.core.database.schema import metadata
 from support.everything import import_everything
 from support.postgres import PostgresServer
-from support.schema import dump_schema, facts_of, load_schema
+from support.schema import dump_schema, expressions_passed_over, facts_of, load_schema
 
 NOW = datetime(2026, 1, 1, tzinfo=UTC)
 SCHEMAS = Path(__file__).parent / "schemas"
@@ -79,7 +79,8 @@ def clear(database: Database) -> None:
         if database.is_sqlite:
             connection.exec_driver_sql("pragma defer_foreign_keys=on")
         reflected = sa.MetaData()
-        reflected.reflect(connection)
+        with expressions_passed_over():
+            reflected.reflect(connection)
         reflected.drop_all(connection)
 
 
