@@ -20,7 +20,7 @@ from noria.core.admission import SIGN_IN, admit
 from noria.core.context import Context
 from noria.core.errors import Invalid, NoriaError, Unauthenticated
 from noria.core.gate import READING_METHODS, SECURITY_HEADERS, AllowedHosts, check_host, check_origin
-from noria.core.http_errors import MethodNotAllowed, header, known_error
+from noria.core.http_errors import MethodNotAllowed, known_error
 from noria.core.permissions import LOCAL_OWNER, LOCAL_VISITOR, Principal
 from noria.server.answers import Answer
 from noria.server.requests import HIDDEN_SLASH
@@ -45,6 +45,19 @@ IDENTIFY = "noria.identify"
 _log = logging.getLogger("noria.http")
 
 _CONTROL = re.compile(r"[\x00-\x1f\x7f]")
+_PLAIN_PATH = re.compile(rb"[A-Za-z0-9/_.-]*")
+_MAX_KNOWN_HOSTS = 64
+_READ_HEADERS = frozenset(
+    (
+        b"authorization",
+        b"content-length",
+        b"content-type",
+        b"host",
+        b"origin",
+        b"sec-fetch-site",
+        b"transfer-encoding",
+    )
+)
 
 
 class Gatekeeper:
@@ -129,6 +142,7 @@ class Gate:
         self._threads = threads
         self._identifies = identifies
         self._refuse = refuse
+        self._known_hosts: set[str] = set()
 
     async def __call__(self, scope: Any, receive: Receive, send: Send) -> None:
         """Let a request in, or answer it with the reason."""
@@ -149,23 +163,25 @@ class Gate:
                 _log_request(scope, answer.status, time.monotonic() - began)
 
     async def _admit(self, scope: Any) -> None:
-        headers = scope["headers"]
         method = scope["method"]
         if method not in METHODS:
             raise MethodNotAllowed(f"This server does not know the method `{method[:20]}`")
-        host = _only(headers, b"host")
-        check_host(host, self._hosts)
-        length = header(headers, b"content-length")
-        check_origin(
-            method,
-            header(headers, b"origin"),
-            host,
-            header(headers, b"content-type"),
-            fetch_site=header(headers, b"sec-fetch-site"),
-            has_body=length not in (None, "0") or header(headers, b"transfer-encoding") is not None,
-        )
+        told = _told(scope["headers"])
+        host = told.get(b"host")
+        if host not in self._known_hosts:
+            check_host(host, self._hosts)
+            self._remember(host)
+        if method not in READING_METHODS:
+            check_origin(
+                method,
+                told.get(b"origin"),
+                host,
+                told.get(b"content-type"),
+                fetch_site=told.get(b"sec-fetch-site"),
+                has_body=told.get(b"content-length") not in (None, "0") or b"transfer-encoding" in told,
+            )
         scope["path"] = routed_path(scope["raw_path"])
-        identify = functools.partial(self._gatekeeper.identify, header(headers, b"authorization"))
+        identify = functools.partial(self._gatekeeper.identify, told.get(b"authorization"))
         if self._identifies(scope["path"]):
             scope[IDENTIFY] = identify
         # Whether this process lives must not depend on the database that tells who asks.
@@ -173,6 +189,11 @@ class Gate:
             scope[PRINCIPAL] = await self._threads.run(identify)
         if method == "HEAD":
             scope["method"] = "GET"
+
+    def _remember(self, host: str | None) -> None:
+        # Few names lead here, and each was checked; the bound is for whoever tries many addresses in digits.
+        if host is not None and len(self._known_hosts) < _MAX_KNOWN_HOSTS:
+            self._known_hosts.add(host)
 
 
 class Guard:
@@ -203,6 +224,8 @@ def routed_path(raw_path: bytes) -> str:
     Invalid
         If the path is not UTF-8 or holds a control character.
     """
+    if _PLAIN_PATH.fullmatch(raw_path):
+        return raw_path.decode("ascii")
     try:
         segments = [unquote(part, errors="strict") for part in raw_path.decode("ascii").split("/")]
     except UnicodeDecodeError as error:
@@ -212,12 +235,24 @@ def routed_path(raw_path: bytes) -> str:
     return "/".join(segment.replace("/", HIDDEN_SLASH) for segment in segments)
 
 
-def _only(headers: Iterable[tuple[bytes, bytes]], name: bytes) -> str | None:
-    """Give a header that must not be there twice, lest two programs on the way each believe another one."""
-    found = [value.decode("latin-1") for key, value in headers if key == name]
-    if len(found) > 1:
-        raise Invalid(f"The header `{name.decode()}` is there {len(found)} times")
-    return found[0] if found else None
+def _told(headers: Iterable[tuple[bytes, bytes]]) -> dict[bytes, str]:
+    """Give the headers that the gate reads, each the first of its name.
+
+    Raises
+    ------
+    Invalid
+        If `Host` is there twice, lest two programs on the way each believe another one.
+    """
+    told: dict[bytes, str] = {}
+    n_hosts = 0
+    for name, value in headers:
+        if name == b"host":
+            n_hosts += 1
+        if name in _READ_HEADERS and name not in told:
+            told[name] = value.decode("latin-1")
+    if n_hosts > 1:
+        raise Invalid(f"The header `host` is there {n_hosts} times")
+    return told
 
 
 class _Hardened:
@@ -238,11 +273,18 @@ class _Hardened:
 
 
 def _log_request(scope: Any, status: int | None, duration_s: float) -> None:
-    """Write the one line of a request; reading that went well changes nothing and is told to who asks for more."""
-    quiet = scope["method"] in READING_METHODS and status is not None and status < 500
+    """Write the one line of a request.
+
+    What reads changes nothing, and what an adapter takes are points by the thousand; where these went well, it is
+    told to who asks for more.
+    """
+    often = scope["method"] in READING_METHODS or IDENTIFY in scope
+    level = logging.DEBUG if often and status is not None and status < 500 else logging.INFO
+    if not _log.isEnabledFor(level):
+        return
     principal: Principal | None = scope.get(PRINCIPAL)
     _log.log(
-        logging.DEBUG if quiet else logging.INFO,
+        level,
         "http.request",
         extra={
             "method": scope["method"],
@@ -258,5 +300,7 @@ def with_security_headers(headers: Iterable[tuple[bytes, bytes]]) -> list[tuple[
     """Add the headers that every answer has, except those that are there already."""
     given = list(headers)
     names = {name.lower() for name, _ in given}
-    added = [(name.encode(), value.encode()) for name, value in SECURITY_HEADERS.items()]
-    return [*given, *(pair for pair in added if pair[0] not in names)]
+    return [*given, *(pair for pair in _SECURITY_HEADERS if pair[0] not in names)]
+
+
+_SECURITY_HEADERS = [(name.encode(), value.encode()) for name, value in SECURITY_HEADERS.items()]

@@ -13,6 +13,7 @@ from contextlib import ExitStack
 from dataclasses import dataclass
 
 import msgspec
+import uvloop
 
 from noria.access.authentication import any_user, authenticate
 from noria.core.clock import SystemClock
@@ -104,7 +105,8 @@ def run_server(
             functools.partial(lock.publish, url),
             functools.partial(announce, url),
         ]
-        asyncio.run(_serve(Listener(app, listening), keeper, tell))
+        with asyncio.Runner(loop_factory=uvloop.new_event_loop) as runner:
+            runner.run(_serve(Listener(app, listening), keeper, tell))
         Sealer(context.database, context.clock, folder).checkpoint(at_once=True)
     keeper.raise_failure()
 
