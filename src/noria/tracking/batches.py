@@ -21,6 +21,7 @@ from noria.core.errors import Conflict
 from noria.core.objects.references import ObjectNotInProject, add_reference, size_in_project
 from noria.tracking.entities import Link, LogBatch, MetricPoint
 from noria.tracking.limits import shorten
+from noria.tracking.model_links import find_models, write_model_points
 from noria.tracking.tables import (
     HEAD_CHARS,
     metric_latest,
@@ -87,13 +88,16 @@ def write_batch(
         If a param has another value already.
     ObjectNotInProject
         If an artifact's bytes did not enter this project.
+    LoggedModelNotFound
+        If the project has no logged model that a point is of; nothing is written then.
     """
-    keys = intern_keys(
-        connection, {point.key for point in batch.metrics} | set(batch.params) | set(batch.tags)
-    )
+    models = find_models(connection, project, {point.model for point in batch.model_points})
+    of_metrics = {point.key for point in batch.metrics} | {point.key for point in batch.model_points}
+    keys = intern_keys(connection, of_metrics | set(batch.params) | set(batch.tags))
     _write_params(connection, run, run_id, batch.params, keys)
     _write_tags(connection, run, batch.tags, keys)
     _write_points(connection, run, batch.metrics, keys)
+    write_model_points(connection, run=run.pk, points=batch.model_points, models=models, keys=keys)
     now = clock.now()
     _write_links(connection, run.pk, "input", batch.inputs, now)
     _write_links(connection, run.pk, "output", batch.outputs, now)

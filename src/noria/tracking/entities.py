@@ -323,6 +323,39 @@ class MetricPoint(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fiel
             force_setattr(self, "not_finite", mark_of(value))
 
 
+class ModelPoint(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fields=True):
+    """A value of a metric that a run found for a logged model.
+
+    Attributes
+    ----------
+    model
+        Id of a logged model of the run's project.
+    value
+        May be NaN or infinite.
+    not_finite
+        On the wire only: which float a null `value` stands for.
+    dataset_name, dataset_digest
+        The data that it was found on; empty when none is named.
+    """
+
+    model: str
+    key: str
+    value: Float
+    not_finite: NotFinite | msgspec.UnsetType = msgspec.UNSET
+    step: int = 0
+    at: Instant
+    dataset_name: str = ""
+    dataset_digest: str = ""
+
+    def __post_init__(self) -> None:
+        """Mark a float that is not finite, or restore it."""
+        mark = None if self.not_finite is msgspec.UNSET else self.not_finite
+        value = restored(self.value, mark)
+        if not math.isfinite(value):
+            force_setattr(self, "value", value)
+            force_setattr(self, "not_finite", mark_of(value))
+
+
 class PointColumns(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fields=True):
     """Points of one metric as columns of equal length, which are written and read faster than one by one.
 
@@ -421,6 +454,9 @@ class LogBatch(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fields=
         Path → digest of an object that this project holds.
     datasets
         One that the run has read already gets the tags anew.
+    model_points
+        What was found for logged models. These are no points of the run itself: who wants them in its history too
+        sends them in `metrics` as well.
     """
 
     metrics: list[MetricPoint] = []
@@ -431,6 +467,7 @@ class LogBatch(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fields=
     outputs: list[Link] = []
     artifacts: dict[str, Digest] = {}
     datasets: list[Dataset] = []
+    model_points: list[ModelPoint] = []
 
 
 class RunComparison(msgspec.Struct, frozen=True, kw_only=True):

@@ -9,7 +9,7 @@ from typing import Final
 
 from noria.core.errors import Invalid, TooLarge
 from noria.core.objects.digests import is_digest
-from noria.tracking.entities import Link, LogBatch, MetricPoint
+from noria.tracking.entities import Link, LogBatch, MetricPoint, ModelPoint
 
 MAX_KEY_CHARS: Final = 250
 MAX_PARAM_CHARS: Final = 6_000
@@ -17,6 +17,7 @@ MAX_TAG_CHARS: Final = 8_000
 MAX_NAME_CHARS: Final = 500
 MAX_REF_CHARS: Final = 500
 MAX_PATH_CHARS: Final = 500
+MAX_DATASET_DIGEST_CHARS: Final = 36
 MAX_POINTS: Final = 10_000
 MAX_ENTRIES: Final = 1_000
 MAX_STEP: Final = 2**63 - 1
@@ -39,6 +40,7 @@ def check_batch(batch: LogBatch) -> None:
         If a key, reference or path does not have the right form.
     """
     _check_count("metric points", batch.metrics, MAX_POINTS)
+    _check_count("metric points of models", batch.model_points, MAX_POINTS)
     for kind, entries in (
         ("params", batch.params),
         ("tags", batch.tags),
@@ -50,6 +52,7 @@ def check_batch(batch: LogBatch) -> None:
     check_keys("metric", {point.key for point in batch.metrics})
     for point in batch.metrics:
         _check_point(point)
+    _check_model_points(batch.model_points)
     check_params(batch.params)
     check_tags(batch.tags)
     for link in (*batch.inputs, *batch.outputs):
@@ -172,13 +175,21 @@ def check_instant(what: str, at: datetime | None) -> None:
         )
 
 
-def _check_point(point: MetricPoint) -> None:
+def _check_point(point: MetricPoint | ModelPoint) -> None:
     if not -MAX_STEP <= point.step <= MAX_STEP:
         raise Invalid(
             f"The step {point.step} of the metric `{point.key}` does not fit in 64 bits",
             hint=f"Use steps between {-MAX_STEP} and {MAX_STEP}",
         )
     check_instant(f"time of the metric `{point.key}`", point.at)
+
+
+def _check_model_points(points: list[ModelPoint]) -> None:
+    check_keys("metric", {point.key for point in points})
+    for point in points:
+        _check_point(point)
+        check_length("name of a data set", point.dataset_name, MAX_NAME_CHARS)
+        check_length("digest of a data set", point.dataset_digest, MAX_DATASET_DIGEST_CHARS)
 
 
 def _is_tidy_path(key: str) -> bool:

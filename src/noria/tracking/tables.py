@@ -229,7 +229,7 @@ run_artifacts = sa.Table(
     "run_artifacts",
     metadata,
     _key("run_pk", "runs.pk"),
-    sa.Column("path", sa.Text, primary_key=True),
+    sa.Column("path", BytewiseText, primary_key=True),
     sa.Column("digest", sa.Text, nullable=False),
     sa.Column("size_bytes", sa.BigInteger, nullable=False),
     sa.Column("at", UtcMicros, nullable=False),

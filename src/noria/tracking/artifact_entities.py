@@ -1,0 +1,60 @@
+"""What is said about artifacts by folder."""
+
+from __future__ import annotations
+
+from datetime import datetime
+
+import msgspec
+
+
+class FolderItem(msgspec.Struct, frozen=True, kw_only=True):
+    """A file or a folder right inside a folder.
+
+    Attributes
+    ----------
+    path
+        From the root of the shelf, with `/` between its parts.
+    size_bytes
+        None for a folder.
+    """
+
+    path: str
+    is_folder: bool
+    size_bytes: int | None = None
+
+
+class FolderPage(msgspec.Struct, frozen=True, kw_only=True):
+    """What a folder holds, in the order of paths; `next` continues after it, or is None at the end."""
+
+    items: list[FolderItem]
+    next: str | None
+
+
+class KeptFile(msgspec.Struct, frozen=True, kw_only=True):
+    """A file among the artifacts.
+
+    Attributes
+    ----------
+    digest
+        Of its bytes.
+    at
+        When it was put there.
+    """
+
+    path: str
+    digest: str
+    size_bytes: int
+    at: datetime
+
+
+class FilePage(msgspec.Struct, frozen=True, kw_only=True):
+    """Files below a folder at any depth, in the order of paths; `next` continues, or is None at the end."""
+
+    items: list[KeptFile]
+    next: str | None
+
+
+class Removed(msgspec.Struct, frozen=True, kw_only=True):
+    """How many files a removal took away; their bytes are freed by `noria gc`."""
+
+    n_files: int
