@@ -15,8 +15,9 @@ from noria.core.stats.columns import flatten_columns
 from noria.core.workspace import Workspace
 from noria.decisions.figures import scores_of
 from noria.registry.client import fetch_version
-from noria.registry.entities import ModelVersion, Task
+from noria.registry.entities import ModelVersion, ServableVersion, Task
 from noria.registry.golden import ReferenceSample, load_reference_sample
+from noria.registry.rules import servable
 from noria.registry.runtimes.port import LoadedModel, load_model
 from noria.registry.service import Models
 from noria.registry.signatures import check_inputs, stack_rows
@@ -89,7 +90,7 @@ class Case:
 
     workspace: Workspace
     endpoint: Endpoint
-    version: ModelVersion
+    version: ServableVersion
     onset_position: int
     rows: Rows
     n_rows: int
@@ -133,14 +134,21 @@ class Case:
         """Score labelled rows as they were answered."""
         return scores_of(self.version.task.value, rows.predictions, rows.labels, self.error_bound)
 
-    def load(self, version: ModelVersion) -> LoadedModel:
+    def load(self, version: ServableVersion) -> LoadedModel:
         """Load a version of the endpoint's model."""
         return load_model(fetch_version(self.workspace, version), version)
 
     def scores_with(self, version: ModelVersion, rows: Rows) -> NDArray[np.float64]:
-        """Score labelled rows as another version answers them."""
-        inputs = check_inputs(version.signature, self.arrays(rows))
-        predicted = self.load(version).predict(inputs)["predictions"].tolist()
+        """Score labelled rows as another version answers them.
+
+        Raises
+        ------
+        NoriaError
+            If the version cannot be loaded, or takes other inputs.
+        """
+        other = servable(version)
+        inputs = check_inputs(other.signature, self.arrays(rows))
+        predicted = self.load(other).predict(inputs)["predictions"].tolist()
         return scores_of(self.version.task.value, predicted, rows.labels, self.error_bound)
 
 
@@ -164,7 +172,7 @@ def load_case(
         Labels that came later than this position are left out, so that two readings see the same.
     """
     place = workspace.service(Endpoints).get(project, endpoint)
-    found = workspace.service(Models).version(project, place.model, version)
+    found = servable(workspace.service(Models).version(project, place.model, version))
     captured = _read(workspace, project, endpoint, version, max(0, onset_position - max_rows), max_rows)
     since = [row for row in captured if row.position >= onset_position]
     answered = [row for row in captured if row.prediction.error is None]

@@ -13,8 +13,9 @@ from noria.core.stats.columns import flatten_columns
 from noria.core.workspace import Workspace
 from noria.monitoring.quality import Baseline
 from noria.registry.client import fetch_version
-from noria.registry.entities import ModelVersion, Task
+from noria.registry.entities import ServableVersion, Task
 from noria.registry.golden import load_reference_sample
+from noria.registry.rules import servable
 from noria.registry.service import Models
 from noria.registry.signatures import stack_rows
 
@@ -31,7 +32,7 @@ class Reference:
         Its score on held-out rows; None when it was registered without.
     """
 
-    version: ModelVersion
+    version: ServableVersion
     columns: dict[str, Any] | None
     baseline: Baseline | None
 
@@ -52,8 +53,10 @@ def load_reference(workspace: Workspace, project: str, model: str, version: int)
     ------
     NotFound
         If the version or its files are gone.
+    NotServable
+        If it lacks its task or signature.
     """
-    found = workspace.service(Models).version(project, model, version)
+    found = servable(workspace.service(Models).version(project, model, version))
     return Reference(
         version=found,
         columns=_columns(_Source(workspace, found)),
@@ -66,7 +69,7 @@ def load_reference(workspace: Workspace, project: str, model: str, version: int)
 class _Source:
     """A version to read files of; equal for equal digests, so that a sample is read once."""
 
-    def __init__(self, workspace: Workspace, version: ModelVersion) -> None:
+    def __init__(self, workspace: Workspace, version: ServableVersion) -> None:
         self.workspace, self.version = workspace, version
 
     def __eq__(self, other: object) -> bool:

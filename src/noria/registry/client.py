@@ -23,9 +23,10 @@ from noria.registry.entities import (
     ModelVersion,
     NewModelVersion,
     Origin,
+    ServableVersion,
     Task,
-    check_metrics,
 )
+from noria.registry.rules import check_metrics, files_of, servable
 from noria.registry.service import Models
 from noria.tracking.client import active_run
 
@@ -43,7 +44,7 @@ class Registered:
     Made by `noria.model()`.
     """
 
-    def __init__(self, version: ModelVersion, loaded: LoadedModel) -> None:
+    def __init__(self, version: ServableVersion, loaded: LoadedModel) -> None:
         self.version = version
         self._loaded = loaded
 
@@ -146,7 +147,7 @@ def register(
     )
     models = ws.service(Models)
     version = models.register(ws.project, name, new)
-    lineage.record_output(f"model:{version.ref}", version.digest)
+    lineage.record_output(f"model:{version.ref}", tree.digest)
     if alias is not None:
         version = models.set_alias(ws.project, name, alias, AliasTarget(version=version.version))
     return version
@@ -159,11 +160,18 @@ def model(ref: str, *, workspace: Workspace | None = None) -> Registered:
     ----------
     ref
         `digits` (the newest version), `digits@3` or `digits@champion`.
+
+    Raises
+    ------
+    NotServable
+        If it lacks files, format, signature or task.
+    ConsentMissing
+        If its files are pickles that nobody has consented to load.
     """
     from noria.registry.runtimes.port import load_model
 
     ws = workspace or current_workspace()
-    version = ws.service(Models).resolve(ws.project, ref)
+    version = servable(ws.service(Models).resolve(ws.project, ref))
     lineage.record_input(f"model:{version.ref}", version.digest)
     if ref != version.ref:
         lineage.record_followed(f"model:{ref}", f"model:{version.ref}")
@@ -181,9 +189,10 @@ def fetch_version(workspace: Workspace, version: ModelVersion, *, cache: Path | 
         Folder that holds fetched versions; one of this user's cache folder when left out.
     """
     root = cache or _cache_folder()
-    target = root / hashlib.sha256(version.digest.encode()).hexdigest()[:40]
+    digest = files_of(version)
+    target = root / hashlib.sha256(digest.encode()).hexdigest()[:40]
     target.mkdir(mode=0o700, parents=True, exist_ok=True)
-    checkout(workspace.objects(version.project), version.digest, target, overwrite=True)
+    checkout(workspace.objects(version.project), digest, target, overwrite=True)
     return target
 
 

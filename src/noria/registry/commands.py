@@ -10,7 +10,7 @@ from noria.core.console.options import JsonFlag, LimitOption, ProjectOption, Wor
 from noria.core.console.output import facts, say, show, table
 
 if TYPE_CHECKING:
-    from noria.registry.entities import ModelVersion
+    from noria.registry.entities import ModelVersion, TensorSpec
 
 models = typer.Typer(no_args_is_help=True, help="Registered models, versions and aliases")
 
@@ -104,24 +104,43 @@ def promote(
 
 def version_facts(version: ModelVersion) -> Any:
     """Lay out one version."""
+    from noria.registry.entities import Stage
+
     held = version.holdout
     origin = version.origin
     return facts(
         [
             ("model", version.ref),
             ("aliases", version.aliases),
-            ("task", version.task.value),
+            ("stage", None if version.stage is Stage.NONE else version.stage.value),
+            ("task", version.task.value if version.task else None),
             ("classes", version.classes),
             ("held out", f"{held.metric} {held.value:.4g} on {held.n} rows" if held else None),
             ("data", origin.dataset),
             ("pipeline", origin.pipeline),
             ("run", origin.run_id),
-            ("inputs", [f"{spec.name} {spec.datatype} {spec.shape}" for spec in version.signature.inputs]),
-            ("outputs", [f"{spec.name} {spec.datatype} {spec.shape}" for spec in version.signature.outputs]),
+            ("inputs", _tensors(version.signature.inputs) if version.signature else None),
+            ("outputs", _tensors(version.signature.outputs) if version.signature else None),
             ("format", version.format),
+            ("flavor", version.flavor),
+            ("pickles", _consent(version)),
             ("digest", version.digest),
+            ("source", version.source),
+            ("tags", [f"{key}: {value}" for key, value in version.tags.items()]),
+            ("description", version.description),
             ("author", version.author),
             ("message", version.message),
             ("created", version.created_at),
         ]
     )
+
+
+def _tensors(specs: list[TensorSpec]) -> list[str]:
+    return [f"{spec.name} {spec.datatype} {spec.shape}" for spec in specs]
+
+
+def _consent(version: ModelVersion) -> str | None:
+    if not version.pickled:
+        return None
+    consent = version.consent
+    return f"{consent.given_by} consented" if consent else f"need consent: noria models consent {version.ref}"

@@ -3,14 +3,10 @@
 from __future__ import annotations
 
 import enum
-import math
 from datetime import datetime
 from typing import Any
 
 import msgspec
-
-from noria.core.errors import Invalid
-from noria.core.names import check_name, split_ref
 
 
 class Task(enum.StrEnum):
@@ -18,6 +14,20 @@ class Task(enum.StrEnum):
 
     CLASSIFICATION = "classification"
     REGRESSION = "regression"
+
+
+class Stage(enum.StrEnum):
+    """Where a version stands in a life of four stages; aliases say the same more freely."""
+
+    NONE = "None"
+    STAGING = "Staging"
+    PRODUCTION = "Production"
+    ARCHIVED = "Archived"
+
+    @property
+    def is_active(self) -> bool:
+        """Whether versions that stand here are in use, so that a newer one may send them to the archive."""
+        return self in (Stage.STAGING, Stage.PRODUCTION)
 
 
 class TensorSpec(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fields=True):
@@ -113,17 +123,81 @@ class NewModelVersion(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_
     author: str | None = None
 
 
+class SourceVersion(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fields=True):
+    """A version to register from where its files lie, as clients of MLflow do.
+
+    Attributes
+    ----------
+    source
+        `models:/<model id>`, `models:/<name>/<version>`, `runs:/<run id>/<path>`, an address of artifacts, or any URI.
+    run_id, model_id
+        The run or logged model that `source` belongs to.
+    run_link
+        Address of that run elsewhere.
+    number
+        Of the original, for an import: above every number that the model has given. The next one when left out.
+    created_at
+        Now, when left out; an import tells the time of the original.
+    """
+
+    source: str
+    run_id: str | None = None
+    model_id: str | None = None
+    run_link: str | None = None
+    description: str | None = None
+    tags: dict[str, str] = {}
+    number: int | None = None
+    created_at: datetime | None = None
+
+
+class Consent(msgspec.Struct, frozen=True, kw_only=True):
+    """Somebody's word that the pickles of a digest may be loaded, which runs the code in them."""
+
+    digest: str
+    ref: str
+    given_by: str
+    given_at: datetime
+
+
+class ConsentList(msgspec.Struct, frozen=True, kw_only=True):
+    """Consents, newest first."""
+
+    items: list[Consent]
+
+
 class ModelVersion(msgspec.Struct, frozen=True, kw_only=True):
-    """A version of a registered model. Only its aliases change."""
+    """A version of a registered model.
+
+    What it is made of never changes; its aliases, stage, tags and description do.
+
+    Attributes
+    ----------
+    digest
+        Digest of the manifest of the version's files; None when they are not in this workspace.
+    format
+        Which runtime loads it; None when the files are not known.
+    task, signature
+        None when whoever registered it did not say.
+    source
+        Where it was registered from; None for a version that was registered by its files.
+    model_id
+        Logged model that it was made of.
+    flavor
+        Of the format `mlflow`: the library that the model is of.
+    pickled
+        Whether loading it runs code that its files hold, for which somebody must consent.
+    consent
+        The consent that was given, if it was.
+    """
 
     id: str
     project: str
     model: str
     version: int
-    digest: str
-    format: str
-    task: Task
-    signature: Signature
+    digest: str | None
+    format: str | None
+    task: Task | None
+    signature: Signature | None
     classes: list[int | float | str | bool] | None
     holdout: Holdout | None
     metrics: dict[str, float]
@@ -131,12 +205,46 @@ class ModelVersion(msgspec.Struct, frozen=True, kw_only=True):
     message: str
     author: str
     created_at: datetime
+    updated_at: datetime
     aliases: list[str] = []
+    description: str | None = None
+    tags: dict[str, str] = {}
+    stage: Stage = Stage.NONE
+    source: str | None = None
+    run_link: str | None = None
+    model_id: str | None = None
+    flavor: str | None = None
+    pickled: bool = False
+    consent: Consent | None = None
 
     @property
     def ref(self) -> str:
         """`model@version`."""
         return f"{self.model}@{self.version}"
+
+
+class ServableVersion(ModelVersion, frozen=True, kw_only=True):
+    """A version of which all is known that loading and serving it needs; made by `servable`."""
+
+    digest: str
+    format: str
+    task: Task
+    signature: Signature
+
+
+class NewModel(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fields=True):
+    """A model to make, without versions yet.
+
+    Attributes
+    ----------
+    created_at
+        Now, when left out; an import tells the time of the original.
+    """
+
+    name: str
+    description: str | None = None
+    tags: dict[str, str] = {}
+    created_at: datetime | None = None
 
 
 class Model(msgspec.Struct, frozen=True, kw_only=True):
@@ -145,9 +253,11 @@ class Model(msgspec.Struct, frozen=True, kw_only=True):
     Attributes
     ----------
     latest
-        Number of the newest version.
+        Number of the newest version that is there; 0 when there is none.
     aliases
         Version by alias.
+    updated_at
+        When its name, description, versions or their stages last changed.
     """
 
     id: str
@@ -155,7 +265,11 @@ class Model(msgspec.Struct, frozen=True, kw_only=True):
     name: str
     latest: int
     aliases: dict[str, int]
+    author: str | None
     created_at: datetime
+    updated_at: datetime
+    description: str | None = None
+    tags: dict[str, str] = {}
 
 
 class ModelPage(msgspec.Struct, frozen=True, kw_only=True):
@@ -178,73 +292,50 @@ class AliasTarget(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fiel
     version: int
 
 
-def parse_model_ref(ref: str) -> tuple[str, int | str | None]:
-    """Split `digits`, `digits@3` or `digits@champion` into the name and a version, an alias, or None (the newest).
+class NewName(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fields=True):
+    """What a model shall be called."""
 
-    Raises
-    ------
-    Invalid
-        If the version is not a positive number.
+    name: str
 
-    Examples
-    --------
-    >>> parse_model_ref("digits@champion")
-    ('digits', 'champion')
+
+class Description(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fields=True):
+    """What people shall read about a model or version; None takes it away."""
+
+    text: str | None
+
+
+class TagChanges(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fields=True):
+    """Tags to set, by key; None deletes one."""
+
+    tags: dict[str, str | None]
+
+
+class StageMove(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fields=True):
+    """Where a version shall stand.
+
+    Attributes
+    ----------
+    stage
+        In any case.
+    archive_existing
+        Send the versions that stand there now to the archive.
     """
-    name, selector = split_ref(ref)
-    if selector is None or selector == "latest":
-        return name, None
-    if not selector.isdecimal():
-        return name, selector
-    if int(selector) < 1:
-        raise Invalid(
-            f"`{selector}` in `{ref}` is not a version", hint=f"Write `{name}@1` or `{name}@latest`"
-        )
-    return name, int(selector)
+
+    stage: str
+    archive_existing: bool = False
 
 
-def check_alias(alias: str) -> str:
-    """Give `alias` back if `model@alias` cannot be taken for a version.
+class DownloadPlace(msgspec.Struct, frozen=True, kw_only=True):
+    """Where the files of a version can be had from.
 
-    Raises
-    ------
-    Invalid
-        If it is a number, `latest`, or no name.
-
-    Examples
-    --------
-    >>> check_alias("champion")
-    'champion'
+    Attributes
+    ----------
+    location
+        Where they lay when it was registered; None for a version that was registered by its files.
+    as_registered
+        Whether what lies there still is what was registered; False too when nobody here can tell.
     """
-    check_name("alias", alias)
-    if alias == "latest" or alias.isdecimal():
-        raise Invalid(
-            f"`{alias}` cannot be an alias: `model@{alias}` is a version",
-            hint="Use a word, such as `champion`",
-        )
-    return alias
 
-
-def check_metrics(metrics: dict[str, float]) -> None:
-    """Refuse metrics that are NaN or infinite: a version is compared by them."""
-    for name, value in metrics.items():
-        if not math.isfinite(value):
-            raise Invalid(
-                f"The metric `{name}` of the version is {value}", hint="Register finite numbers only"
-            )
-
-
-def signature_difference(old: Signature, new: Signature) -> str | None:
-    """Say in words how the inputs and outputs of two signatures differ; None when they do not."""
-    for kind, before, after in (("input", old.inputs, new.inputs), ("output", old.outputs, new.outputs)):
-        known, given = {spec.name: spec for spec in before}, {spec.name: spec for spec in after}
-        for name, spec in known.items():
-            if name not in given:
-                return f"the {kind} `{name}` is gone"
-            other = given[name]
-            if (spec.datatype, spec.shape) != (other.datatype, other.shape):
-                return f"the {kind} `{name}` was {spec.datatype} {spec.shape} and is {other.datatype} {other.shape}"
-        extra = [name for name in given if name not in known]
-        if extra:
-            return f"the {kind} `{extra[0]}` is new"
-    return None
+    location: str | None
+    as_registered: bool
+    digest: str | None

@@ -95,7 +95,11 @@ class WheelMaker:
         if model.latest == 0:
             return None
         served = endpoint.version if endpoint else model.aliases.get(CHAMPION, model.latest)
-        return self.context.service(Models).version(self.project, model.name, served)
+        try:
+            return self.context.service(Models).version(self.project, model.name, served)
+        except NotFound:
+            # It was deleted while it answers.
+            return None
 
     def _data(self, version: ModelVersion) -> DataStation | None:
         ref = version.origin.dataset

@@ -12,7 +12,8 @@ from noria.core.events.log import append
 from noria.core.ids import new_id
 from noria.core.names import check_name
 from noria.core.operations import Service
-from noria.registry.entities import AliasTarget, ModelVersion, Signature, TensorSpec
+from noria.registry.entities import AliasTarget, ServableVersion, Signature, TensorSpec
+from noria.registry.rules import check_consent, servable
 from noria.registry.service import Models
 from noria.serving.entities import (
     Deployment,
@@ -54,7 +55,7 @@ class SignatureDiffers(Conflict):
 
     code = "signature_differs"
 
-    def __init__(self, endpoint: str, version: ModelVersion, differences: list[str]) -> None:
+    def __init__(self, endpoint: str, version: ServableVersion, differences: list[str]) -> None:
         super().__init__(
             f"`{version.model}@{version.version}` does not fit the clients of the endpoint `{endpoint}`: "
             + "; ".join(differences),
@@ -77,7 +78,8 @@ class Deployer:
     def deploy(self, project: str, name: str, plan: Deployment) -> Rollout:
         """Check the wish against what is there, and begin the rollout."""
         check_name("endpoint", name)
-        version = self._models.resolve(project, f"{plan.model}@{plan.version}")
+        version = servable(self._models.resolve(project, f"{plan.model}@{plan.version}"))
+        check_consent(version)
         if plan.steps is not None:
             check_steps(plan.steps)
         for _ in range(_ATTEMPTS):
@@ -92,8 +94,9 @@ class Deployer:
             return settle_alias(self._models, rollout)
         raise Conflict(f"The endpoint `{name}` is being changed by others", hint="Try again")
 
-    def _check_fits(self, project: str, endpoint: EndpointRow, version: ModelVersion) -> None:
-        if endpoint.model != version.model:
+    def _check_fits(self, project: str, endpoint: EndpointRow, version: ServableVersion) -> None:
+        # The endpoint knows the model by the name that it had when it was first deployed.
+        if version.model not in (endpoint.model, self._models.get(project, endpoint.model).name):
             raise Conflict(
                 f"The endpoint `{endpoint.name}` serves the model `{endpoint.model}`, not `{version.model}`",
                 hint="Deploy to an endpoint of its own: `--to NAME`",
@@ -101,7 +104,7 @@ class Deployer:
         serving = max(endpoint.shares, key=lambda share: share.weight).version
         if serving == version.version:
             return
-        known = self._models.version(project, endpoint.model, serving)
+        known = servable(self._models.version(project, endpoint.model, serving))
         differences = signature_differences(known.signature, version.signature)
         if known.task != version.task:
             differences.insert(0, f"it is for {version.task}, not {known.task}")
@@ -109,7 +112,7 @@ class Deployer:
             raise SignatureDiffers(endpoint.name, version, differences)
 
     def _write(
-        self, project: str, name: str, plan: Deployment, version: ModelVersion, seen: EndpointRow | None
+        self, project: str, name: str, plan: Deployment, version: ServableVersion, seen: EndpointRow | None
     ) -> Rollout:
         with self._context.database.write(durable=True) as connection:
             found = find_endpoint(connection, project, name, lock=True)
@@ -123,7 +126,7 @@ class Deployer:
             return self._start(connection, project, found, plan, version)
 
     def _create(
-        self, connection: sa.Connection, project: str, name: str, plan: Deployment, version: ModelVersion
+        self, connection: sa.Connection, project: str, name: str, plan: Deployment, version: ServableVersion
     ) -> Rollout:
         shares = [Share(version=version.version, weight=1.0)]
         values = {
@@ -156,7 +159,7 @@ class Deployer:
         project: str,
         endpoint: EndpointRow,
         plan: Deployment,
-        version: ModelVersion,
+        version: ServableVersion,
     ) -> Rollout:
         old = max(endpoint.shares, key=lambda share: share.weight).version
         weight = 1.0 if plan.strategy is Strategy.REPLACE else 0.0
@@ -180,7 +183,7 @@ class Deployer:
         connection: sa.Connection,
         endpoint_pk: int,
         plan: Deployment,
-        version: ModelVersion,
+        version: ServableVersion,
         old: int | None,
         endpoint_revision: int,
     ) -> Rollout:
@@ -286,7 +289,7 @@ def _tensor_differences(
 
 
 def _repeated(
-    connection: sa.Connection, endpoint: EndpointRow, plan: Deployment, version: ModelVersion
+    connection: sa.Connection, endpoint: EndpointRow, plan: Deployment, version: ServableVersion
 ) -> Rollout | None:
     """Give the rollout that this wish asks for again, or refuse a second one beside it."""
     query = select_rollouts().where(rollouts.c.endpoint_pk == endpoint.pk)

@@ -149,7 +149,7 @@ def test_an_alias_moves_and_its_moves_are_events(
         models.delete_alias(PROJECT, "digits", "champion")
     query = (
         sa.select(events.c.type, events.c.payload)
-        .where(events.c.subject == "model:digits")
+        .where(events.c.subject == "model:digits", events.c.type.like("model.alias_%"))
         .order_by(events.c.seq)
     )
     with context.database.read() as connection:

@@ -10,11 +10,15 @@ from typing import Any, Protocol
 from numpy.typing import NDArray
 
 from noria.core.errors import Invalid, near
-from noria.registry.entities import ModelVersion
+from noria.registry.entities import ServableVersion
+from noria.registry.rules import check_consent
 
 Arrays = Mapping[str, NDArray[Any]]
 
-RUNTIMES = {"sklearn-skops": "noria.registry.runtimes.sklearn:SklearnModel"}
+RUNTIMES = {
+    "mlflow": "noria.registry.runtimes.mlflow:MlflowModel",
+    "sklearn-skops": "noria.registry.runtimes.sklearn:SklearnModel",
+}
 """Format → the class that loads it, imported when used."""
 
 
@@ -45,7 +49,7 @@ class Runtime(Protocol):
     """Makes loaded models of a folder."""
 
     @classmethod
-    def load(cls, folder: Path, version: ModelVersion) -> LoadedModel:
+    def load(cls, folder: Path, version: ServableVersion) -> LoadedModel:
         """Load the files of a version, which were verified.
 
         Raises
@@ -56,8 +60,17 @@ class Runtime(Protocol):
         ...
 
 
-def load_model(folder: Path, version: ModelVersion) -> LoadedModel:
-    """Load a version from its files by the runtime of its format."""
+def load_model(folder: Path, version: ServableVersion) -> LoadedModel:
+    """Load a version from its files by the runtime of its format.
+
+    Raises
+    ------
+    ConsentMissing
+        If its files are pickles that nobody has consented to load.
+    Invalid
+        If no runtime knows its format.
+    """
+    check_consent(version)
     if version.format not in RUNTIMES:
         close = near(version.format, RUNTIMES)
         raise Invalid(

@@ -12,7 +12,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from noria.core.errors import Corrupt, Invalid, NoriaError
-from noria.registry.entities import ModelVersion, Signature, Task
+from noria.registry.entities import ServableVersion, Signature, Task
 from noria.registry.runtimes.port import Arrays, Runtime
 
 FORMAT = "sklearn-skops"
@@ -95,7 +95,7 @@ class SklearnModel:
         return Task.REGRESSION if is_regressor(self.estimator) else None
 
     @classmethod
-    def load(cls, folder: Path, version: ModelVersion) -> SklearnModel:
+    def load(cls, folder: Path, version: ServableVersion) -> SklearnModel:
         """Load `model.skops`."""
         return cls(load_estimator(folder / FILE), version.signature)
 

@@ -12,7 +12,7 @@ from pathlib import Path
 import msgspec
 
 from noria.core.clock import Clock
-from noria.core.errors import Corrupt, NoriaError, Unauthenticated, Unavailable, unknown_name
+from noria.core.errors import Conflict, Corrupt, NoriaError, Unauthenticated, Unavailable, unknown_name
 from noria.core.serialisation import to_json
 from noria.serving.endpoints import Endpoints
 from noria.serving.modelserver.link import Link
@@ -239,6 +239,13 @@ class Follower:
         entity = self._store.find(planned.digest)
         if entity is None or (entity.model, entity.version) != (plan.model, planned.version):
             entity = self._store.fetch(self._link.workspace(), plan.project, plan.model, planned.version)
+            if entity.digest != planned.digest:
+                # The model was renamed, and another one has its name now.
+                raise Conflict(
+                    f"`{entity.ref}` is not what the endpoint `{plan.endpoint}` was deployed with",
+                    hint=f"Deploy the model under the name that it has now: `noria deploy … --to {plan.endpoint}`",
+                    details={"expected": planned.digest, "actual": entity.digest},
+                )
         loaded = self._store.load(entity)
         self._loaded[planned.digest] = loaded
         _log.info("version.loaded", extra={"version": entity.ref})

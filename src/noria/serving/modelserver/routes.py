@@ -7,7 +7,7 @@ from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 
 from noria.core.errors import NotFound
-from noria.registry.entities import ModelVersion
+from noria.registry.entities import ServableVersion
 from noria.registry.runtimes.port import LoadedModel
 
 
@@ -15,7 +15,7 @@ from noria.registry.runtimes.port import LoadedModel
 class LoadedVersion:
     """A version that is ready to answer."""
 
-    entity: ModelVersion
+    entity: ServableVersion
     model: LoadedModel
 
 

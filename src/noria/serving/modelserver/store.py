@@ -13,8 +13,9 @@ from noria.core.ids import new_id
 from noria.core.objects.trees import checkout
 from noria.core.serialisation import to_json
 from noria.core.workspace import Workspace
-from noria.registry.entities import ModelVersion
+from noria.registry.entities import ServableVersion
 from noria.registry.golden import load_golden
+from noria.registry.rules import check_consent, servable
 from noria.registry.runtimes.port import load_model
 from noria.registry.service import Models
 from noria.registry.signatures import check_inputs
@@ -44,14 +45,14 @@ class ModelStore:
         for draft in folder.glob(f"{_DRAFT}*"):
             shutil.rmtree(draft, ignore_errors=True)
 
-    def find(self, digest: str) -> ModelVersion | None:
+    def find(self, digest: str) -> ServableVersion | None:
         """Give a version that is on the disk, or None. Its bytes are verified by `load`."""
         try:
-            return msgspec.json.decode((self._place(digest) / _ENTITY).read_bytes(), type=ModelVersion)
+            return msgspec.json.decode((self._place(digest) / _ENTITY).read_bytes(), type=ServableVersion)
         except (FileNotFoundError, msgspec.DecodeError):
             return None
 
-    def fetch(self, workspace: Workspace, project: str, model: str, version: int) -> ModelVersion:
+    def fetch(self, workspace: Workspace, project: str, model: str, version: int) -> ServableVersion:
         """Bring a version to the disk; the bytes of each file are checked on the way.
 
         Raises
@@ -60,8 +61,14 @@ class ModelStore:
             If the version or an object of it does not exist.
         Unavailable
             If the control server is away.
+        NotServable
+            If the version lacks what serving it needs.
+        ConsentMissing
+            If its files are pickles that nobody has consented to load; they are not fetched then, so that the version
+            is asked for again once somebody has.
         """
-        entity = workspace.service(Models).version(project, model, version)
+        entity = servable(workspace.service(Models).version(project, model, version))
+        check_consent(entity)
         draft = self._folder / f"{_DRAFT}{new_id()}"
         draft.mkdir(mode=0o700)
         try:
@@ -73,7 +80,7 @@ class ModelStore:
             shutil.rmtree(draft, ignore_errors=True)
         return entity
 
-    def load(self, entity: ModelVersion) -> LoadedVersion:
+    def load(self, entity: ServableVersion) -> LoadedVersion:
         """Verify a version's bytes, load it, and warm it with its golden batch.
 
         Raises

@@ -10,13 +10,13 @@ import pytest
 
 from noria.core.errors import NotFound
 from noria.core.ids import new_id
-from noria.registry.entities import ModelVersion, Origin, Task
+from noria.registry.entities import Origin, ServableVersion, Task
 from noria.serving.modelserver.routes import LoadedVersion, Route, address_name, normalised
 from support.serving import signature
 
 
 def _loaded(version: int) -> LoadedVersion:
-    entity = ModelVersion(
+    entity = ServableVersion(
         id=f"{version}",
         project="default",
         model="digits",
@@ -32,6 +32,7 @@ def _loaded(version: int) -> LoadedVersion:
         message="",
         author="",
         created_at=datetime(2030, 1, 1, tzinfo=UTC),
+        updated_at=datetime(2030, 1, 1, tzinfo=UTC),
     )
     return LoadedVersion(entity=entity, model=cast("Any", None))
 
