@@ -252,21 +252,34 @@ class NewRun(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fields=Tr
 
 
 class RunEnd(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fields=True):
-    """How and when a run ended (now, when left out)."""
+    """How and when a run ended (now, when left out).
+
+    Attributes
+    ----------
+    last
+        What is kept before the end, in the same transaction.
+    """
 
     status: RunStatus = RunStatus.FINISHED
     ended_at: Instant | None = None
+    last: LogBatch | None = None
 
 
 class RunChange(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fields=True):
     """What a run shall be; what is left out stays as it is.
 
     Unlike `RunEnd` this can give any status, as programs do that keep runs for others.
+
+    Attributes
+    ----------
+    source
+        What is known by now of the code that runs: looking at a working folder takes longer than starting a run.
     """
 
     status: RunStatus | None = None
     ended_at: Instant | None = None
     name: str | None = None
+    source: RunSource | None = None
 
 
 class RunPlace(msgspec.Struct, frozen=True, kw_only=True):

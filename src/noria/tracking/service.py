@@ -160,11 +160,7 @@ class Runs(Service):
         """Keep metric points, params, tags, links and artifacts of a run, all or nothing."""
         check_batch(batch)
         with self.context.database.write() as connection:
-            run = run_key(connection, project, run_id)
-            write_batch(connection, self.context.clock, project=project, run=run, run_id=run_id, batch=batch)
-            payload = _names_of(batch)
-            if payload:
-                self._append(connection, RUN_UPDATED, project, run_id, payload)
+            self._write(connection, project, run_id, batch)
 
     @operation("POST", "/projects/{project}/runs/{run_id}/finish", needs=WRITE_RUNS, status=200)
     def finish(self, project: str, run_id: str, end: RunEnd) -> Run:
@@ -172,7 +168,10 @@ class Runs(Service):
         if not end.status.ended:
             raise Invalid(f"A run cannot end as `{end.status}`", hint="Use `finished`, `failed` or `killed`")
         check_instant("end", end.ended_at)
+        check_batch(end.last or LogBatch())
         with self.context.database.write() as connection:
+            if end.last is not None:
+                self._write(connection, project, run_id, end.last)
             row = get_run(connection, project, run_id)
             ended_at = end.ended_at or self.context.clock.now()
             move(connection, row, end.status, ended_at)
@@ -257,6 +256,13 @@ class Runs(Service):
             size_bytes=row["size_bytes"],
             filename=path.rpartition("/")[2],
         )
+
+    def _write(self, connection: sa.Connection, project: str, run_id: str, batch: LogBatch) -> None:
+        run = run_key(connection, project, run_id)
+        write_batch(connection, self.context.clock, project=project, run=run, run_id=run_id, batch=batch)
+        payload = _names_of(batch)
+        if payload:
+            self._append(connection, RUN_UPDATED, project, run_id, payload)
 
     def _append(
         self, connection: sa.Connection, kind: EventType, project: str, run_id: str, payload: dict[str, Any]
