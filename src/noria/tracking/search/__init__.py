@@ -1,0 +1,1 @@
+"""Search: MLflow's filter grammar, planned over indexes by value."""
