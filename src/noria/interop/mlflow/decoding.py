@@ -233,6 +233,11 @@ def _kinds(node: inspect.Type) -> list[inspect.Type]:
     return [] if isinstance(node, inspect.NoneType) else [node]
 
 
+def _leading(kinds: list[inspect.Type]) -> inspect.Type:
+    """Give the alternative that decides: a number, where a field may also hold the words for NaN and infinities."""
+    return next((kind for kind in kinds if isinstance(kind, inspect.FloatType)), kinds[0])
+
+
 _ABSENT = object()
 
 
@@ -243,7 +248,7 @@ def _put(plain: dict[str, Any], name: str, value: Any) -> None:
 
 def _normal(node: inspect.Type, value: Any, path: str) -> Any:
     """Bring a value into the form in which its type has it, or refuse it."""
-    (kind, *_) = _kinds(node)
+    kind = _leading(_kinds(node))
     if isinstance(kind, inspect.StructType):
         return _normal_struct(kind, value, path)
     if isinstance(kind, inspect.ListType):
@@ -287,7 +292,7 @@ def _normal_struct(kind: inspect.StructType, value: Any, path: str) -> dict[str,
 
 
 def _normal_enum(cls: type[enum.Enum], value: Any, path: str) -> Any:
-    """Give the name of a member; an unknown name is as good as none, an unknown number is wrong."""
+    """Give the name of a member; one that is unknown is as good as none."""
     if isinstance(value, str) and value in cls.__members__:
         return cls[value].value
     number = _integer(value)
@@ -295,10 +300,7 @@ def _normal_enum(cls: type[enum.Enum], value: Any, path: str) -> Any:
         if isinstance(value, str):
             return _ABSENT
         raise invalid_parameter(path, value)
-    for member in cls:
-        if getattr(member, "number", None) == number:
-            return member.value
-    raise invalid_parameter(path, value)
+    return next((member.value for member in cls if getattr(member, "number", None) == number), _ABSENT)
 
 
 def _text(value: Any) -> str | None:
@@ -325,14 +327,25 @@ def _whole(number: float) -> int | None:
     return int(number) if number.is_integer() else None
 
 
+def number_of_text(text: str) -> float | None:
+    """Read a double that travels as text, or None if it is none.
+
+    Examples
+    --------
+    >>> number_of_text("0.5"), number_of_text("-Infinity"), number_of_text("abc")
+    (0.5, -inf, None)
+    """
+    if text in _NUMBER_WORDS:
+        return _NUMBER_WORDS[text]
+    try:
+        return None if text == "nan" else float(text)
+    except ValueError:
+        return None
+
+
 def _number(value: Any) -> float | None:
     if isinstance(value, str):
-        if value in _NUMBER_WORDS:
-            return _NUMBER_WORDS[value]
-        try:
-            return None if value == "nan" else float(value)
-        except ValueError:
-            return None
+        return number_of_text(value)
     if isinstance(value, bool):
         return float(value)
     try:

@@ -1,0 +1,145 @@
+"""Ask two servers the same requests of MLflow's protocol, and tell where their answers differ."""
+
+from __future__ import annotations
+
+import json
+import re
+from collections.abc import Iterable, Iterator
+from dataclasses import dataclass
+from typing import Any
+
+import httpx
+
+from integration.interop.mlflow_requests import Step
+
+_REFERENCE = re.compile(r"\{([a-z0-9_]+)\}")
+
+
+@dataclass(frozen=True)
+class Answer:
+    """What a server said."""
+
+    status: int
+    content: Any
+
+    @property
+    def error_code(self) -> str | None:
+        """The code of an error; None where there is none."""
+        return (
+            self.content.get("error_code") if self.status >= 400 and isinstance(self.content, dict) else None
+        )
+
+    @property
+    def message(self) -> str | None:
+        """The message of an error; None where there is none."""
+        return self.content.get("message") if self.status >= 400 and isinstance(self.content, dict) else None
+
+    @property
+    def shape(self) -> set[str]:
+        """Which keys the answer has, at every depth."""
+        return set(_paths(self.content, ""))
+
+
+@dataclass(frozen=True)
+class Difference:
+    """A request that two servers answer differently."""
+
+    step: Step
+    kind: str
+    left: Any
+    right: Any
+
+    def __str__(self) -> str:
+        """Tell the difference in a few lines."""
+        return f"{self.kind}: {self.step.name}\n    - {self.left}\n    + {self.right}"
+
+
+class Caller:
+    """Sends the steps to one server, and keeps what later steps refer to."""
+
+    def __init__(self, url: str, token: str | None = None) -> None:
+        headers = {"Authorization": f"Bearer {token}"} if token else {}
+        self._client = httpx.Client(base_url=url, headers=headers, timeout=60)
+        self._kept: dict[str, str] = {}
+
+    def ask(self, step: Step) -> Answer:
+        """Send one request."""
+        body = step.raw if step.raw is not None else None
+        if body is None and step.sends is not None:
+            body = json.dumps(self._filled(step.sends)).encode()
+        headers = {"Content-Type": step.content_type} if body is not None and step.content_type else {}
+        query = [(key, self._filled(value)) for key, value in step.query]
+        response = self._client.request(step.method, step.path, params=query, content=body, headers=headers)
+        answer = Answer(response.status_code, self._forgotten(_content(response)))
+        if response.status_code < 400:
+            self._kept |= {name: _at(_content(response), path) for name, path in step.keeps.items()}
+        return answer
+
+    def _filled(self, value: Any) -> Any:
+        if isinstance(value, str):
+            return _REFERENCE.sub(lambda match: self._kept.get(match[1], match[0]), value)
+        if isinstance(value, dict):
+            return {key: self._filled(each) for key, each in value.items()}
+        if isinstance(value, list):
+            return [self._filled(each) for each in value]
+        return value
+
+    def _forgotten(self, value: Any) -> Any:
+        """Replace the ids that this server gave by the names that they are kept under."""
+        text = json.dumps(value)
+        for name, kept in self._kept.items():
+            if len(kept) == 32:
+                text = text.replace(kept, f"<{name}>")
+        return json.loads(text)
+
+
+def differences(left: Caller, right: Caller, steps: Iterable[Step]) -> Iterator[Difference]:
+    """Ask both servers everything, and give what differs: status, error code, message, and keys of the answer."""
+    for step in steps:
+        one, other = left.ask(step), right.ask(step)
+        if one.status != other.status:
+            yield Difference(step, "status", (one.status, one.content), (other.status, other.content))
+        elif one.error_code != other.error_code:
+            yield Difference(step, "code", (one.error_code, one.message), (other.error_code, other.message))
+        elif one.message != other.message:
+            yield Difference(step, "message", one.message, other.message)
+        elif one.status < 400 and one.shape != other.shape:
+            yield Difference(step, "keys", sorted(one.shape - other.shape), sorted(other.shape - one.shape))
+        elif one.status < 400 and _settled(one.content) != _settled(other.content):
+            yield Difference(step, "values", one.content, other.content)
+
+
+def _settled(value: Any, key: str = "") -> Any:
+    """Drop what each server chooses for itself: times of its clock, names that it makes up, tokens, orders of tags."""
+    if isinstance(value, dict):
+        return {name: _settled(each, name) for name, each in value.items()}
+    if isinstance(value, list):
+        found = [_settled(each) for each in value]
+        unordered = key in ("tags", "params", "metrics_of_run", "dataset_summaries", "dataset_inputs")
+        return sorted(found, key=json.dumps) if unordered else found
+    if key in ("creation_time", "last_update_time", "next_page_token"):
+        return "…"
+    return value
+
+
+def _content(response: httpx.Response) -> Any:
+    try:
+        return response.json()
+    except ValueError:
+        return {"text": response.text[:200]} if response.status_code < 400 else response.text[:200]
+
+
+def _at(content: Any, path: str) -> str:
+    for part in path.split("."):
+        content = content[part]
+    return str(content)
+
+
+def _paths(value: Any, prefix: str) -> Iterator[str]:
+    if isinstance(value, dict):
+        for key, each in value.items():
+            yield f"{prefix}.{key}"
+            yield from _paths(each, f"{prefix}.{key}")
+    elif isinstance(value, list):
+        for each in value:
+            yield from _paths(each, f"{prefix}[]")
