@@ -78,7 +78,7 @@ clean: ## Remove the environments, caches and build results (never a workspace)
 $(VENV)/.runtime: pyproject.toml
 	@tools/make_venv.sh "$(PYTHON)" "$(VENV)"
 	@echo "Installing Noria and what it runs on into $(VENV) (a minute or two, once)"
-	@$(PIP_INSTALL) --no-compile -e '.[postgres]'
+	@$(PIP_INSTALL) --no-compile -e '.[postgres,s3]'
 	@touch $@
 
 # Dependency groups need pip 25.1, and Python 3.11 brings an older one. Tests turn warnings into errors, so what the

@@ -26,7 +26,7 @@ DEFAULT_PROJECT = "default"
 ENVIRONMENT = {
     "NORIA_WORKSPACE": "folder or `http(s)://` address of the workspace",
     "NORIA_DATABASE": "server side: `sqlite:///…` or `postgresql://…`",
-    "NORIA_OBJECTS": "server side: the folder of the object store",
+    "NORIA_OBJECTS": "server side: folder or bucket (`s3://…`, `gs://…`, `az://…`) of the object store",
     "NORIA_PROJECT": "project that commands and the SDK work in",
     "NORIA_TOKEN": "API token for a server workspace",
     "NORIA_DEBUG": "`1` shows the traceback of an error that nobody foresaw",
@@ -60,7 +60,7 @@ class WorkspaceSection(Section, frozen=True, kw_only=True, forbid_unknown_fields
     url
         Folder or `http(s)://` address.
     database, objects
-        Server side: database URL and folder of the object store.
+        Server side: database URL, and folder or bucket of the object store.
 
     Notes
     -----
@@ -96,7 +96,7 @@ class Settings:
     database_url
         `sqlite:///…` inside the folder unless told otherwise. Unused when the workspace is a server.
     objects_url
-        Folder of the object store.
+        Folder of the object store, or `s3://bucket/prefix`, `gs://…`, `az://…`.
     project
         Name of the project worked in.
     project_root

@@ -169,11 +169,12 @@ def open_context(settings: Settings, clock: Clock, *, locked: bool = False) -> C
     from noria.core.context import Context
     from noria.core.database.engine import Database
     from noria.core.database.migrate import migrate
-    from noria.core.objects.local import LocalObjectStore
+    from noria.core.objects.opening import open_objects
 
     folder = settings.folder
     make_folder(folder)
     ensure_key(folder)
+    objects = open_objects(settings.objects_url, clock, spool=folder / "tmp")
     database = Database(settings.database_url)
     try:
         if locked:
@@ -186,7 +187,7 @@ def open_context(settings: Settings, clock: Clock, *, locked: bool = False) -> C
     return Context(
         settings=settings,
         database=database,
-        objects=LocalObjectStore(_objects_folder(settings), clock),
+        objects=objects,
         clock=clock,
         principal=LOCAL_OWNER,
     )
@@ -219,16 +220,6 @@ def make_folder(folder: Path) -> None:
             f"The workspace folder `{folder}` cannot be made: {error.strerror}",
             hint="Name another folder with `--workspace` or `NORIA_WORKSPACE`",
         ) from error
-
-
-def _objects_folder(settings: Settings) -> Path:
-    url = settings.objects_url
-    if "://" in url and not url.startswith("file://"):
-        raise ConfigInvalid(
-            f"The object store `{url}` is not a folder; this version keeps objects in folders only",
-            hint="Set `NORIA_OBJECTS` to a folder",
-        )
-    return Path(url.removeprefix("file://"))
 
 
 def _over_http(url: str, secret: str | None) -> OverHttp:

@@ -25,6 +25,7 @@ from noria.core.events.sealer import Sealer
 from noria.core.gate import hosts_for, is_loopback
 from noria.core.key import ensure_key
 from noria.core.listening import Listener, address_of, bind
+from noria.core.objects.digests import hash_bytes
 from noria.core.permissions import Principal, Role
 from noria.core.workspace import make_folder, open_context
 from noria.server.app import Door, create_app
@@ -71,6 +72,8 @@ def run_server(
         If another program listens on the port.
     ConfigInvalid
         If the workspace is no folder, or other machines could reach it and no user exists.
+    Unavailable
+        If the database or the bucket of the objects does not answer.
     """
     section = server_section(settings, options)
     with ExitStack() as stack:
@@ -84,6 +87,9 @@ def run_server(
         context = open_context(settings, SystemClock(), locked=True).acting_as(CONTROL)
         stack.callback(context.database.dispose)
         require_user(context, section.host)
+        context.objects.has(
+            hash_bytes(b"")
+        )  # a bucket that is away is better told now than at the first upload
         threads = Threads(n_requests=section.n_threads, n_transfers=section.n_transfer_threads)
         stack.callback(threads.close)
         keeper = ControlKeeper(context, load_control())

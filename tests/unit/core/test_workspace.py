@@ -100,11 +100,11 @@ def test_a_place_where_no_folder_can_be(tmp_path: Path) -> None:
 
 
 def test_an_object_store_that_is_no_folder(settings: Settings, tmp_path: Path) -> None:
-    """Is refused; `file://` is a folder."""
+    """Is refused if it is no bucket either; `file://` is a folder."""
     import dataclasses
 
-    with pytest.raises(ConfigInvalid, match="s3://bucket"):
-        open_context(dataclasses.replace(settings, objects_url="s3://bucket"), SystemClock())
+    with pytest.raises(ConfigInvalid, match="ftp://host"):
+        open_context(dataclasses.replace(settings, objects_url="ftp://host/x"), SystemClock())
     filed = dataclasses.replace(settings, objects_url=f"file://{tmp_path}/there")
     with open_workspace(filed) as opened:
         opened.objects().put_bytes(b"x")
