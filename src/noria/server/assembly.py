@@ -28,6 +28,8 @@ SERVICES = (
     "noria.tracking.service:Experiments",
     "noria.tracking.service:Runs",
     "noria.tracking.service:Lineage",
+    "noria.tracking.artifacts:Artifacts",
+    "noria.tracking.logged_models:LoggedModels",
     "noria.pipelines.service:StepCache",
     "noria.pipelines.service:PipelineRuns",
     "noria.pipelines.jobs:Jobs",

@@ -6,3 +6,5 @@ from noria.core.permissions import Permission, Role
 
 READ_RUNS = Permission(name="runs.read")
 WRITE_RUNS = Permission(name="runs.write", role=Role.SCIENTIST)
+FIND_RUNS = Permission(name="runs.find", roleless=True)
+"""To look for something in all projects at once; what is found is only what `READ_RUNS` lets the caller see."""

@@ -1,0 +1,105 @@
+"""Operations on artifacts: the files of runs, of logged models, and those that a project holds beside them."""
+
+from __future__ import annotations
+
+from noria.core.operations import Download, Service, Upload, operation
+from noria.tracking.artifact_entities import FilePage, FolderPage, KeptFile, Removed
+from noria.tracking.events import RUN_UPDATED
+from noria.tracking.lifecycle import append_event
+from noria.tracking.limits import check_artifact_path
+from noria.tracking.permissions import READ_RUNS, WRITE_RUNS
+from noria.tracking.shelves import (
+    RUN,
+    files_below,
+    find_shelf,
+    get_file,
+    keep_file,
+    list_folder,
+    remove_below,
+)
+
+MAX_PAGE = 10_000
+
+
+class Artifacts(Service):
+    """Files by path. `of` says whose: `run:<id>`, `logged-model:<id>`, or nothing for those of the project itself."""
+
+    @operation("GET", "/projects/{project}/artifacts/folder", needs=READ_RUNS)
+    def folder(
+        self, project: str, of: str = "", path: str = "", limit: int = 1_000, after: str = ""
+    ) -> FolderPage:
+        """List what lies right inside a folder, or nothing if there is no such folder."""
+        if path:
+            check_artifact_path(path)
+        with self.context.database.read() as connection:
+            shelf = find_shelf(connection, project, of)
+            items, following = list_folder(connection, shelf, path, after=after, limit=_bound(limit))
+        return FolderPage(items=items, next=following)
+
+    @operation("GET", "/projects/{project}/artifacts/files", needs=READ_RUNS)
+    def files(
+        self, project: str, of: str = "", path: str = "", limit: int = 1_000, after: str = ""
+    ) -> FilePage:
+        """List files at any depth below a folder, from the one that follows the path `after`."""
+        if path:
+            check_artifact_path(path)
+        bound = _bound(limit)
+        with self.context.database.read() as connection:
+            shelf = find_shelf(connection, project, of)
+            found = files_below(connection, shelf, path, after=after, limit=bound + 1)
+        return FilePage(items=found[:bound], next=found[bound - 1].path if len(found) > bound else None)
+
+    @operation("GET", "/projects/{project}/artifacts/info", needs=READ_RUNS)
+    def info(self, project: str, of: str = "", path: str = "") -> KeptFile:
+        """Get size and digest of a file."""
+        check_artifact_path(path)
+        with self.context.database.read() as connection:
+            return get_file(connection, find_shelf(connection, project, of), path)
+
+    @operation("GET", "/projects/{project}/artifacts/file", needs=READ_RUNS)
+    def get(
+        self, project: str, of: str = "", path: str = "", start: int = 0, length: int | None = None
+    ) -> Download:
+        """Download a file, or `length` bytes of it from `start`."""
+        file = self.info(project, of, path)
+        rest = max(0, file.size_bytes - start)
+        return Download(
+            chunks=self.context.objects.open(file.digest, start=start, length=length),
+            size_bytes=rest if length is None else min(length, rest),
+            filename=path.rpartition("/")[2],
+        )
+
+    @operation("PUT", "/projects/{project}/artifacts/file", needs=WRITE_RUNS)
+    def put(self, project: str, body: Upload, of: str = "", path: str = "") -> KeptFile:
+        """Upload a file, in place of the one that has the path."""
+        check_artifact_path(path)
+        with self.context.database.read() as connection:
+            find_shelf(connection, project, of)  # before a long upload, not after it
+        stored = self.context.objects.put(body)
+        with self.context.database.write() as connection:
+            shelf = find_shelf(connection, project, of)
+            kept = keep_file(connection, self.context.clock, shelf, path, stored)
+            if of.startswith(f"{RUN}:"):
+                payload = {"artifacts": [path]}
+                append_event(
+                    connection, self.context, RUN_UPDATED, subject=of, project=project, payload=payload
+                )
+        return kept
+
+    @operation("DELETE", "/projects/{project}/artifacts/files", needs=WRITE_RUNS)
+    def delete(self, project: str, of: str = "", path: str = "") -> Removed:
+        """Remove a file, or a folder with all that is in it; without a path, everything."""
+        if path:
+            check_artifact_path(path)
+        with self.context.database.write() as connection:
+            n_files = remove_below(connection, find_shelf(connection, project, of), path)
+            if n_files and of.startswith(f"{RUN}:"):
+                payload = {"artifacts_removed": [path]}
+                append_event(
+                    connection, self.context, RUN_UPDATED, subject=of, project=project, payload=payload
+                )
+        return Removed(n_files=n_files)
+
+
+def _bound(limit: int) -> int:
+    return max(1, min(limit, MAX_PAGE))
