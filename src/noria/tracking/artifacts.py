@@ -2,12 +2,21 @@
 
 from __future__ import annotations
 
+from noria.core.errors import NotFound
 from noria.core.operations import Download, Service, Upload, operation
-from noria.tracking.artifact_entities import FilePage, FolderPage, KeptFile, Removed
-from noria.tracking.events import RUN_UPDATED
-from noria.tracking.lifecycle import append_event
+from noria.tracking.artifact_entities import (
+    ArtifactExperiment,
+    ArtifactExperiments,
+    ArtifactOwners,
+    FilePage,
+    FolderPage,
+    KeptFile,
+    Removed,
+)
+from noria.tracking.artifact_owners import EXPERIMENT, EXPERIMENTS, MODELS, RUNS
+from noria.tracking.events import RUN_UPDATED, append_event
 from noria.tracking.limits import check_artifact_path
-from noria.tracking.permissions import READ_RUNS, WRITE_RUNS
+from noria.tracking.permissions import FIND_RUNS, READ_RUNS, WRITE_RUNS
 from noria.tracking.shelves import (
     RUN,
     files_below,
@@ -23,6 +32,26 @@ MAX_PAGE = 10_000
 
 class Artifacts(Service):
     """Files by path. `of` says whose: `run:<id>`, `logged-model:<id>`, or nothing for those of the project itself."""
+
+    @operation("GET", "/artifacts/experiments", needs=FIND_RUNS)
+    def experiments(self) -> ArtifactExperiments:
+        """List the experiments of any project of which a run or a logged model has artifacts."""
+        with self.context.database.read() as connection:
+            rows = connection.execute(EXPERIMENTS).mappings().all()
+        items = [ArtifactExperiment(**row) for row in rows if self._may_read(row["project"])]
+        return ArtifactExperiments(items=items)
+
+    @operation("GET", "/artifacts/experiments/{number}", needs=FIND_RUNS)
+    def owners(self, number: int) -> ArtifactOwners:
+        """List the runs and logged models of an experiment that have artifacts."""
+        with self.context.database.read() as connection:
+            place = connection.execute(EXPERIMENT, {"number": number}).one_or_none()
+            if place is None or not self._may_read(place.project):
+                raise NotFound(f"There is no experiment with the number {number}")
+            return ArtifactOwners(
+                runs=list(connection.execute(RUNS, {"experiment": place.pk}).scalars()),
+                models=list(connection.execute(MODELS, {"experiment": place.pk}).scalars()),
+            )
 
     @operation("GET", "/projects/{project}/artifacts/folder", needs=READ_RUNS)
     def folder(
@@ -99,6 +128,9 @@ class Artifacts(Service):
                     connection, self.context, RUN_UPDATED, subject=of, project=project, payload=payload
                 )
         return Removed(n_files=n_files)
+
+    def _may_read(self, project: str) -> bool:
+        return self.context.principal.may(READ_RUNS, project)
 
 
 def _bound(limit: int) -> int:

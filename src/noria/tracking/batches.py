@@ -1,62 +1,30 @@
 """Write what a run logs: everything of a batch in one transaction, and nothing twice.
 
-A batch that is sent again (after an answer was lost on the way) changes nothing: points are one row each by their
-whole content, params and links are there already, tags and artifacts are set to the same value.
+A batch that is sent again (after an answer was lost on the way) changes nothing: points are there by their whole
+content, params and links are there already, tags and artifacts are set to the same value.
 """
 
 from __future__ import annotations
 
-import functools
-from collections.abc import Collection, Iterable
-from dataclasses import dataclass
-from datetime import datetime
-from typing import Any, TypeVar
+from collections.abc import Mapping
+from typing import Any
 
 import sqlalchemy as sa
 
 from noria.core.clock import Clock
 from noria.core.database.engine import upsertable
+from noria.core.database.prepared import Prepared, as_list, listed
 from noria.core.database.schema import to_micros
 from noria.core.errors import Conflict
 from noria.core.objects.references import ObjectNotInProject, add_reference, size_in_project
-from noria.tracking.entities import Link, LogBatch, MetricPoint
+from noria.tracking.datasets import write_datasets
+from noria.tracking.entities import Link, LogBatch
+from noria.tracking.keys import intern_keys
 from noria.tracking.limits import shorten
 from noria.tracking.model_links import find_models, write_model_points
-from noria.tracking.tables import (
-    HEAD_CHARS,
-    metric_latest,
-    metric_points,
-    run_artifacts,
-    run_links,
-    run_params,
-    run_tags,
-    tracking_keys,
-)
-
-_IN_CHUNK = 500
-
-PointRow = dict[str, Any]
-T = TypeVar("T")
-
-
-@dataclass(frozen=True, slots=True, kw_only=True)
-class RunKey:
-    """What rows of a run's values repeat.
-
-    Attributes
-    ----------
-    pk, experiment
-        Integer keys of the run and of its experiment.
-    started_at
-        In microseconds since 1970.
-    deleted
-        Whether it was deleted; then nothing is logged any more.
-    """
-
-    pk: int
-    experiment: int
-    started_at: int
-    deleted: bool = False
+from noria.tracking.points import columns_by_key, write_points
+from noria.tracking.run_keys import RunKey
+from noria.tracking.tables import HEAD_CHARS, run_artifacts, run_links, run_params, run_tags
 
 
 class ParamChanged(Conflict):
@@ -92,135 +60,59 @@ def write_batch(
         If the project has no logged model that a point is of; nothing is written then.
     """
     models = find_models(connection, project, {point.model for point in batch.model_points})
-    of_metrics = {point.key for point in batch.metrics} | {point.key for point in batch.model_points}
-    keys = intern_keys(connection, of_metrics | set(batch.params) | set(batch.tags))
-    _write_params(connection, run, run_id, batch.params, keys)
-    _write_tags(connection, run, batch.tags, keys)
-    _write_points(connection, run, batch.metrics, keys)
-    write_model_points(connection, run=run.pk, points=batch.model_points, models=models, keys=keys)
-    now = clock.now()
-    _write_links(connection, run.pk, "input", batch.inputs, now)
-    _write_links(connection, run.pk, "output", batch.outputs, now)
-    _write_artifacts(connection, clock, project=project, run=run.pk, run_id=run_id, artifacts=batch.artifacts)
-
-
-def intern_keys(connection: sa.Connection, keys: Collection[str]) -> dict[str, int]:
-    """Give the integer of each key, made at first use."""
-    known = _known_keys(connection, keys)
-    # In one order for all writers, or two of them could wait for each other.
-    new = sorted(set(keys) - set(known))
-    if new:
-        connection.execute(_statements(connection).add_keys, [{"key": key} for key in new])
-        known |= _known_keys(connection, new)
-    return known
-
-
-def _known_keys(connection: sa.Connection, keys: Collection[str]) -> dict[str, int]:
-    found: dict[str, int] = {}
-    for chunk in _chunks(list(keys)):
-        found.update((key, pk) for key, pk in connection.execute(_KEYS, {"keys": chunk}))
-    return found
+    columns = columns_by_key(batch)
+    names = {*columns, *batch.params, *batch.tags, *(point.key for point in batch.model_points)}
+    keys = intern_keys(connection, names)
+    if batch.params:
+        _write_params(connection, run, run_id, batch.params, keys)
+    if columns:
+        write_points(connection, run, {keys[key]: each for key, each in columns.items()})
+    if batch.tags:
+        _write_tags(connection, run, batch.tags, keys)
+    if batch.model_points:
+        write_model_points(connection, run=run.pk, points=batch.model_points, models=models, keys=keys)
+    if batch.datasets:
+        write_datasets(connection, run, batch.datasets)
+    _write_links(connection, clock, run, batch.inputs, batch.outputs)
+    _write_artifacts(connection, clock, project=project, run=run, run_id=run_id, artifacts=batch.artifacts)
 
 
 def _write_params(
-    connection: sa.Connection, run: RunKey, run_id: str, params: dict[str, str], keys: dict[str, int]
+    connection: sa.Connection, run: RunKey, run_id: str, params: Mapping[str, str], keys: Mapping[str, int]
 ) -> None:
+    pairs = sorted((keys[key], value) for key, value in params.items())
+    rows = [(run.pk, key, value, run.experiment, value[:HEAD_CHARS]) for key, value in pairs]
+    if _ADD_PARAMS.many_tuples(connection, rows) == len(rows):
+        return
     names = {keys[key]: key for key in params}
-    rows = [
-        {
-            "run_pk": run.pk,
-            "experiment_pk": run.experiment,
-            "key_pk": keys[key],
-            "value": value,
-            "head": value[:HEAD_CHARS],
-        }
-        for key, value in params.items()
-    ]
-    if rows:
-        connection.execute(_statements(connection).add_params, rows)
-    for chunk in _chunks(list(names)):
-        for key_pk, old in connection.execute(_PARAMS, {"run": run.pk, "keys": chunk}):
-            key = names[key_pk]
-            if old != params[key]:
-                raise ParamChanged(run_id, key, old=old, new=params[key])
+    for key_pk, old in _PARAMS.all(connection, {"run": run.pk, "keys": as_list(names)}):
+        key = names[key_pk]
+        if old != params[key]:
+            raise ParamChanged(run_id, key, old=old, new=params[key])
 
 
 def _write_tags(
-    connection: sa.Connection, run: RunKey, tags: dict[str, str | None], keys: dict[str, int]
+    connection: sa.Connection, run: RunKey, tags: Mapping[str, str | None], keys: Mapping[str, int]
 ) -> None:
-    rows = [
-        {
-            "run_pk": run.pk,
-            "experiment_pk": run.experiment,
-            "key_pk": keys[key],
-            "value": value,
-            "head": value[:HEAD_CHARS],
-        }
-        for key, value in tags.items()
-        if value is not None
-    ]
-    if rows:
-        connection.execute(_statements(connection).set_tags, rows)
-    removed = [{"run": run.pk, "key": keys[key]} for key, value in tags.items() if value is None]
+    pairs = sorted((keys[key], value) for key, value in tags.items() if value is not None)
+    if pairs:
+        _SET_TAGS.many_tuples(
+            connection,
+            [(run.pk, key, value, run.experiment, value[:HEAD_CHARS]) for key, value in pairs],
+        )
+    removed = sorted(keys[key] for key, value in tags.items() if value is None)
     if removed:
-        connection.execute(_REMOVE_TAG, removed)
-
-
-def _write_points(
-    connection: sa.Connection, run: RunKey, points: list[MetricPoint], keys: dict[str, int]
-) -> None:
-    if not points:
-        return
-    rows = [_point_row(run.pk, keys[point.key], point) for point in points]
-    connection.execute(_statements(connection).add_points, rows)
-    newest: dict[int, PointRow] = {}
-    for row in rows:
-        held = newest.get(row["key_pk"])
-        if held is None or _order(row) > _order(held):
-            newest[row["key_pk"]] = row
-    connection.execute(
-        _statements(connection).set_latest,
-        [
-            {**newest[key], "experiment_pk": run.experiment, "started_at": run.started_at}
-            for key in sorted(newest)
-        ],
-    )
-
-
-def _point_row(run: int, key: int, point: MetricPoint) -> PointRow:
-    value = point.value
-    is_nan = value != value  # noqa: PLR0124 - NaN is what differs from itself
-    return {
-        "run_pk": run,
-        "key_pk": key,
-        "step": point.step,
-        "at": to_micros(point.at),
-        "is_nan": int(is_nan),
-        "value": 0.0 if is_nan else value,
-    }
-
-
-def _order(row: PointRow) -> tuple[int, int, int, float]:
-    """Give what the latest point is greatest in: step, time, a number before NaN, value.
-
-    It does not depend on the order in which points arrive, so a retried batch cannot turn time back.
-    """
-    return (row["step"], row["at"], -row["is_nan"], row["value"])
-
-
-def _order_columns(columns: Any) -> sa.Tuple:
-    return sa.tuple_(columns.step, columns.at, -columns.is_nan, columns.value)
+        _REMOVE_TAGS.many_tuples(connection, [(run.pk, key) for key in removed])
 
 
 def _write_links(
-    connection: sa.Connection, run: int, direction: str, links: list[Link], now: datetime
+    connection: sa.Connection, clock: Clock, run: RunKey, inputs: list[Link], outputs: list[Link]
 ) -> None:
-    rows = [
-        {"run_pk": run, "direction": direction, "ref": link.ref, "digest": link.digest, "at": now}
-        for link in links
-    ]
-    if rows:
-        connection.execute(_statements(connection).add_links, rows)
+    directed = [("input", link) for link in inputs] + [("output", link) for link in outputs]
+    if directed:
+        now = to_micros(clock.now())
+        rows = sorted((run.pk, direction, link.ref, link.digest, now) for direction, link in directed)
+        _ADD_LINKS.many_tuples(connection, rows)
 
 
 def _write_artifacts(
@@ -228,76 +120,54 @@ def _write_artifacts(
     clock: Clock,
     *,
     project: str,
-    run: int,
+    run: RunKey,
     run_id: str,
-    artifacts: dict[str, str],
+    artifacts: Mapping[str, str],
 ) -> None:
-    now = clock.now()
     for path, digest in artifacts.items():
         size = size_in_project(connection, project=project, digest=digest)
         if size is None:
             raise ObjectNotInProject(project, digest)
         add_reference(connection, clock, project=project, digest=digest, owner=f"run:{run_id}")
-        row = {"run_pk": run, "path": path, "digest": digest, "size_bytes": size, "at": now}
-        connection.execute(_statements(connection).set_artifact, row)
+        row = (run.pk, path, digest, size, to_micros(clock.now()))
+        _SET_ARTIFACT.many_tuples(connection, [row])
 
 
-@dataclass(frozen=True, slots=True, kw_only=True)
-class _Statements:
-    """Inserts in the words of one database, built once: making a statement costs more than running it."""
-
-    add_keys: sa.Insert
-    add_params: sa.Insert
-    set_tags: sa.Insert
-    add_points: sa.Insert
-    set_latest: sa.Insert
-    add_links: sa.Insert
-    set_artifact: sa.Insert
+def _bound(table: sa.Table) -> dict[str, Any]:
+    return {column.name: sa.bindparam(column.name) for column in table.c}
 
 
-def _statements(connection: sa.Connection) -> _Statements:
-    return _statements_for(connection.dialect.name)
+def _add_to(table: sa.Table) -> Prepared:
+    def build(dialect: str) -> sa.Executable:
+        return upsertable(dialect, table).values(_bound(table)).on_conflict_do_nothing()
+
+    return Prepared(build)
 
 
-@functools.cache
-def _statements_for(dialect: str) -> _Statements:
-    insert = functools.partial(upsertable, dialect)
-    tags, latest, artifacts = insert(run_tags), insert(metric_latest), insert(run_artifacts)
-    return _Statements(
-        add_keys=insert(tracking_keys).on_conflict_do_nothing(),
-        add_params=insert(run_params).on_conflict_do_nothing(),
-        set_tags=tags.on_conflict_do_update(
-            index_elements=["run_pk", "key_pk"],
-            set_={name: tags.excluded[name] for name in ("value", "head")},
-        ),
-        add_points=insert(metric_points).on_conflict_do_nothing(),
-        set_latest=latest.on_conflict_do_update(
-            index_elements=["run_pk", "key_pk"],
-            set_={name: latest.excluded[name] for name in ("step", "at", "is_nan", "value")},
-            where=_order_columns(latest.excluded) > _order_columns(metric_latest.c),
-        ),
-        add_links=insert(run_links).on_conflict_do_nothing(),
-        set_artifact=artifacts.on_conflict_do_update(
-            index_elements=["run_pk", "path"],
-            set_={name: artifacts.excluded[name] for name in ("digest", "size_bytes", "at")},
-        ),
+def _set_in(table: sa.Table, *changed: str) -> Prepared:
+    def build(dialect: str) -> sa.Executable:
+        insert = upsertable(dialect, table).values(_bound(table))
+        return insert.on_conflict_do_update(
+            index_elements=[column.name for column in table.primary_key],
+            set_={name: insert.excluded[name] for name in changed},
+        )
+
+    return Prepared(build)
+
+
+_ADD_PARAMS = _add_to(run_params)
+_SET_TAGS = _set_in(run_tags, "value", "head")
+_ADD_LINKS = _add_to(run_links)
+_SET_ARTIFACT = _set_in(run_artifacts, "digest", "size_bytes", "at")
+_PARAMS = Prepared(
+    lambda dialect: (
+        sa.select(run_params.c.key_pk, run_params.c.value)
+        .where(run_params.c.run_pk == sa.bindparam("run"))
+        .where(run_params.c.key_pk.in_(listed(dialect, "keys", sa.BigInteger())))
     )
-
-
-_KEYS = sa.select(tracking_keys.c.key, tracking_keys.c.pk).where(
-    tracking_keys.c.key.in_(sa.bindparam("keys", expanding=True))
 )
-_PARAMS = (
-    sa.select(run_params.c.key_pk, run_params.c.value)
-    .where(run_params.c.run_pk == sa.bindparam("run"))
-    .where(run_params.c.key_pk.in_(sa.bindparam("keys", expanding=True)))
-)
-_REMOVE_TAG = (
+_REMOVE_TAGS = Prepared(
     sa.delete(run_tags)
     .where(run_tags.c.run_pk == sa.bindparam("run"))
     .where(run_tags.c.key_pk == sa.bindparam("key"))
 )
-
-
-def _chunks(items: list[T]) -> Iterable[list[T]]:
-    return (items[start : start + _IN_CHUNK] for start in range(0, len(items), _IN_CHUNK))

@@ -402,6 +402,19 @@ class PointColumns(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fie
         force_setattr(self, "not_finite", found or msgspec.UNSET)
 
 
+class HistoryOrder(enum.StrEnum):
+    """In which order points come: by step, then time, or by time, then step; by value in the end."""
+
+    STEP = "step"
+    TIME = "time"
+
+
+class RunPoints(msgspec.Struct, frozen=True, kw_only=True):
+    """All points of one metric of a run, in order."""
+
+    points: PointColumns
+
+
 class RunHistory(msgspec.Struct, frozen=True, kw_only=True):
     """Points of one metric of one run, in the order of step, then time.
 

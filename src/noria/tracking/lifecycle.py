@@ -1,25 +1,26 @@
-"""Start, end and resume runs; find experiments or make them."""
+"""Start, end, change, delete and restore runs."""
 
 from __future__ import annotations
 
-import functools
 from datetime import datetime
 from typing import Any
 
+import msgspec
 import sqlalchemy as sa
 
-from noria.access.projects import project_pk
+from noria.core.clock import Clock
 from noria.core.context import Context
 from noria.core.database.engine import upsertable
+from noria.core.database.prepared import Prepared
 from noria.core.database.schema import to_micros
 from noria.core.errors import Conflict, Invalid
-from noria.core.events.log import EventType, append
 from noria.core.ids import is_id, new_id
-from noria.tracking.batches import RunKey
-from noria.tracking.entities import ALLOWED_MOVES, NewRun, Run, RunStatus
-from noria.tracking.events import EXPERIMENT_CREATED
+from noria.tracking.counts import count
+from noria.tracking.entities import ALLOWED_MOVES, NewExperiment, NewRun, Run, RunChange, RunSource, RunStatus
+from noria.tracking.experiment_rows import ExperimentDeleted, Row, find_or_create_experiment
 from noria.tracking.limits import check_instant, check_length, check_params, check_tags, check_title, shorten
-from noria.tracking.rows import Row, find_experiment, run_pk
+from noria.tracking.rows import RunState
+from noria.tracking.run_keys import RunDeleted, RunKey, run_pk
 from noria.tracking.tables import experiments, runs
 
 MAX_SOURCE_CHARS = 8_000
@@ -55,19 +56,29 @@ def check_new_run(new: NewRun) -> None:
     check_tags(new.tags)
     check_instant("start", new.started_at)
     check_length("author", new.author or "", MAX_AUTHOR_CHARS)
-    if new.source is not None:
-        for text in (new.source.git_commit, new.source.command, new.source.python, new.source.host):
+    check_source(new.source)
+
+
+def check_source(source: RunSource | None) -> None:
+    """Refuse what is told of a run's code if any of it is too long."""
+    if source is not None:
+        for text in (source.git_commit, source.command, source.python, source.host):
             check_length("run's source", text or "", MAX_SOURCE_CHARS)
 
 
 def insert_run(
     connection: sa.Connection, context: Context, project: str, new: NewRun
 ) -> tuple[RunKey, Run] | None:
-    """Insert a run, without params and tags, and give its integer key and itself.
+    """Insert a run, without params and tags, and give its integer keys and itself.
 
     None when there is a run of the same id already, from an earlier request.
+
+    Raises
+    ------
+    ExperimentDeleted
+        If its experiment was deleted.
     """
-    experiment, _ = find_or_create_experiment(connection, context, project, new.experiment)
+    experiment = _open_experiment(connection, context, project, new.experiment)
     run_id = new.id or new_id()
     made = Run(
         id=run_id,
@@ -86,20 +97,27 @@ def insert_run(
         "experiment_pk": experiment["pk"],
         "parent_pk": run_pk(connection, project, new.parent) if new.parent else None,
         "name": made.name,
-        "status": made.status,
-        "started_at": made.started_at,
+        "status": made.status.value,
+        "started_at": to_micros(made.started_at),
         "author": made.author,
-        "source": made.source,
+        "source": _json(made.source),
     }
-    key = connection.execute(_insert_run(connection.dialect.name), values).scalar_one_or_none()
-    if key is None:
+    inserted = _INSERT.first(connection, values)
+    if inserted is None:
         return None
-    return RunKey(pk=key, experiment=experiment["pk"], started_at=to_micros(made.started_at)), made
+    count(connection, [(experiment["pk"], 0, made.status.value, 1)])
+    return RunKey(inserted[0], experiment["pk"]), made
 
 
-@functools.cache
-def _insert_run(dialect: str) -> sa.sql.dml.ReturningInsert[int]:
-    return upsertable(dialect, runs).on_conflict_do_nothing(index_elements=["id"]).returning(runs.c.pk)
+def _open_experiment(connection: sa.Connection, context: Context, project: str, name: str) -> Row:
+    row, made = find_or_create_experiment(connection, context, project, NewExperiment(name=name))
+    if not made and connection.dialect.name == "postgresql":
+        # Whoever deletes the experiment waits for this transaction, and so finds the run that it adds.
+        locked = sa.select(experiments.c.deleted_at).where(experiments.c.pk == row["pk"])
+        row["deleted_at"] = connection.execute(locked.with_for_update(read=True)).scalar_one()
+    if row["deleted_at"] is not None:
+        raise ExperimentDeleted(project, name)
+    return row
 
 
 def _author(caller: str, claimed: str | None) -> str:
@@ -107,48 +125,8 @@ def _author(caller: str, claimed: str | None) -> str:
     return claimed or caller if caller == "local" else caller
 
 
-def find_or_create_experiment(
-    connection: sa.Connection, context: Context, project: str, name: str
-) -> tuple[dict[str, Any], bool]:
-    """Give the row of an experiment, and whether it was made now."""
-    owner = project_pk(connection, project)
-    found = find_experiment(connection, owner, name)
-    if found is None and connection.dialect.name == "postgresql":
-        # The next number is read before it is written; makers of experiments queue here until the commit.
-        connection.execute(sa.text("lock table experiments in share row exclusive mode"))
-        found = find_experiment(connection, owner, name)
-    if found is not None:
-        return {**found, "project_pk": owner}, False
-    return _create_experiment(connection, context, project, owner, name), True
-
-
-def _create_experiment(
-    connection: sa.Connection, context: Context, project: str, owner: int, name: str
-) -> dict[str, Any]:
-    last = sa.select(sa.func.coalesce(sa.func.max(experiments.c.number), -1))
-    number = connection.execute(last).scalar_one() + 1
-    values = {
-        "id": new_id(),
-        "project_pk": owner,
-        "name": name,
-        "number": number,
-        "created_at": context.clock.now(),
-        "updated_at": context.clock.now(),
-    }
-    inserted = connection.execute(sa.insert(experiments).values(**values).returning(experiments.c.pk))
-    append_event(
-        connection,
-        context,
-        EXPERIMENT_CREATED,
-        subject=f"experiment:{values['id']}",
-        project=project,
-        payload={"number": number},
-    )
-    return {**values, "pk": inserted.scalar_one()}
-
-
-def move(connection: sa.Connection, row: Row, status: RunStatus, ended_at: datetime | None) -> None:
-    """Give a run another status.
+def end_run(connection: sa.Connection, state: RunState, status: RunStatus, ended_at: datetime) -> None:
+    """Give a run that has not ended its end.
 
     Raises
     ------
@@ -157,49 +135,138 @@ def move(connection: sa.Connection, row: Row, status: RunStatus, ended_at: datet
     Invalid
         If it would end before it started.
     """
-    old = RunStatus(row["status"])
-    if status not in ALLOWED_MOVES[old]:
-        raise RunStatusConflict(row["id"], old=old, new=status)
-    if ended_at is not None and ended_at < row["started_at"]:
+    if status not in ALLOWED_MOVES[state.status]:
+        raise RunStatusConflict(state.id, old=state.status, new=status)
+    if ended_at < state.started_at:
         raise Invalid(
-            f"The run `{row['id']}` cannot end at {ended_at.isoformat()}:"
-            f" it started at {row['started_at'].isoformat()}",
+            f"The run `{state.id}` cannot end at {ended_at.isoformat()}:"
+            f" it started at {state.started_at.isoformat()}",
             hint="Leave `ended_at` out for now",
         )
-    values = {"run": row["pk"], "old": old, "new": status, "end": ended_at}
-    changed = connection.execute(_MOVE, values)
-    if changed.rowcount != 1:  # another writer moved it since it was read
-        raise RunStatusConflict(row["id"], old=_status_now(connection, row["pk"]), new=status)
+    set_status(connection, state, status, ended_at)
 
 
-_MOVE = (
-    sa.update(runs)
-    .where(runs.c.pk == sa.bindparam("run"))
-    .where(runs.c.status == sa.bindparam("old"))
-    .values(status=sa.bindparam("new"), ended_at=sa.bindparam("end"))
-)
+def set_status(
+    connection: sa.Connection, state: RunState, status: RunStatus, ended_at: datetime | None
+) -> None:
+    """Give an active run a status, whichever it had.
+
+    Raises
+    ------
+    RunDeleted
+        If it was deleted.
+    RunStatusConflict
+        If another writer moved it since its state was read.
+    """
+    if state.key.deleted:
+        raise RunDeleted(state.id)
+    values = {
+        "run": state.key.pk,
+        "old": state.status.value,
+        "new": status.value,
+        "end": None if ended_at is None else to_micros(ended_at),
+    }
+    if _SET_STATUS.run(connection, values) != 1:
+        raise RunStatusConflict(state.id, old=_status_now(connection, state.key.pk), new=status)
+    if status is not state.status:
+        experiment = state.key.experiment
+        count(connection, [(experiment, 0, state.status.value, -1), (experiment, 0, status.value, 1)])
+
+
+def amend_run(connection: sa.Connection, state: RunState, change: RunChange, clock: Clock) -> None:
+    """Make a run what the change says; what it leaves out stays.
+
+    Raises
+    ------
+    RunDeleted
+        If it was deleted.
+    """
+    if state.key.deleted:
+        raise RunDeleted(state.id)
+    named: dict[str, Any] = {}
+    if change.name is not None:
+        named["name"] = change.name
+    if change.source is not None:
+        named["source"] = change.source
+    if named:
+        connection.execute(sa.update(runs).where(runs.c.pk == state.key.pk).values(**named))
+    if change.status is not None or change.ended_at is not None:
+        status = change.status or state.status
+        set_status(connection, state, status, _end_of(state, change, status, clock))
+
+
+def _end_of(state: RunState, change: RunChange, status: RunStatus, clock: Clock) -> datetime | None:
+    if change.ended_at is not None:
+        return change.ended_at
+    return state.ended_at or clock.now() if status.ended else None
+
+
+def mark_deleted(connection: sa.Connection, key: RunKey, at: datetime) -> bool:
+    """Mark a run as deleted; False when it is so already."""
+    return _mark(connection, key, _DELETE, {"run": key.pk, "at": to_micros(at)}, more_deleted=1)
+
+
+def mark_restored(connection: sa.Connection, key: RunKey) -> bool:
+    """Make a deleted run active again; False when it is so already."""
+    return _mark(connection, key, _RESTORE, {"run": key.pk}, more_deleted=-1)
+
+
+def _mark(
+    connection: sa.Connection, key: RunKey, statement: Prepared, values: dict[str, Any], *, more_deleted: int
+) -> bool:
+    changed = statement.first(connection, values)
+    if changed is None:
+        return False
+    status = changed[0]
+    count(connection, [(key.experiment, 0, status, -more_deleted), (key.experiment, 1, status, more_deleted)])
+    return True
 
 
 def _status_now(connection: sa.Connection, run: int) -> RunStatus:
     return RunStatus(connection.execute(sa.select(runs.c.status).where(runs.c.pk == run)).scalar_one())
 
 
-def append_event(
-    connection: sa.Connection,
-    context: Context,
-    kind: EventType,
-    *,
-    subject: str,
-    project: str,
-    payload: dict[str, Any],
-) -> None:
-    """Append an event of the context's caller."""
-    append(
-        connection,
-        context.clock,
-        actor=context.principal.name,
-        type=kind,
-        subject=subject,
-        project=project,
-        payload=payload,
+def _json(source: RunSource | None) -> str | None:
+    return None if source is None else msgspec.json.encode(source).decode()
+
+
+_INSERTED = (
+    "id",
+    "project_pk",
+    "experiment_pk",
+    "parent_pk",
+    "name",
+    "status",
+    "started_at",
+    "author",
+    "source",
+)
+_INSERT = Prepared(
+    lambda dialect: (
+        upsertable(dialect, runs)
+        .values({name: sa.bindparam(name) for name in _INSERTED})
+        .on_conflict_do_nothing(index_elements=["id"])
+        .returning(runs.c.pk)
     )
+)
+_SET_STATUS = Prepared(
+    sa.update(runs)
+    .where(runs.c.pk == sa.bindparam("run"))
+    .where(runs.c.status == sa.bindparam("old"))
+    .where(runs.c.deleted_at.is_(None))
+    .values(status=sa.bindparam("new"), ended_at=sa.bindparam("end"))
+)
+_DELETE = Prepared(
+    sa.update(runs)
+    .where(runs.c.pk == sa.bindparam("run"))
+    .where(runs.c.deleted_at.is_(None))
+    .values(deleted_at=sa.bindparam("at"))
+    .returning(runs.c.status)
+)
+_RESTORE = Prepared(
+    sa.update(runs)
+    .where(runs.c.pk == sa.bindparam("run"))
+    .where(runs.c.deleted_at.is_not(None))
+    .values(deleted_at=None)
+    .returning(runs.c.status)
+)

@@ -3,24 +3,32 @@
 from __future__ import annotations
 
 import re
-from collections.abc import Iterable, Sized
+from collections.abc import Iterable
 from datetime import datetime
 from typing import Final
 
 from noria.core.errors import Invalid, TooLarge
 from noria.core.objects.digests import is_digest
-from noria.tracking.entities import Link, LogBatch, MetricPoint, ModelPoint
+from noria.tracking.entities import Dataset, Link, LogBatch, MetricPoint, ModelPoint
 
 MAX_KEY_CHARS: Final = 250
 MAX_PARAM_CHARS: Final = 6_000
 MAX_TAG_CHARS: Final = 8_000
+MAX_EXPERIMENT_TAG_CHARS: Final = 20_000
 MAX_NAME_CHARS: Final = 500
 MAX_REF_CHARS: Final = 500
 MAX_PATH_CHARS: Final = 500
 MAX_DATASET_DIGEST_CHARS: Final = 36
+MAX_DATASET_SOURCE_CHARS: Final = 65_535
+MAX_DATASET_SCHEMA_CHARS: Final = 1_048_575
+MAX_DATASET_PROFILE_CHARS: Final = 16_777_215
+MAX_DATASET_TAG_KEY_CHARS: Final = 255
 MAX_POINTS: Final = 10_000
 MAX_ENTRIES: Final = 1_000
 MAX_STEP: Final = 2**63 - 1
+MIN_AT: Final = -62_135_596_800_000_000
+MAX_AT: Final = 253_402_300_799_999_999
+"""Microseconds since 1970 of what a `datetime` can be: the years 1 to 9999."""
 
 _KEY = re.compile(r"[\w\-.:/ ]+")
 _REF = re.compile(r"[a-z][a-z0-9-]*:\S+")
@@ -39,19 +47,17 @@ def check_batch(batch: LogBatch) -> None:
     Invalid
         If a key, reference or path does not have the right form.
     """
-    _check_count("metric points", batch.metrics, MAX_POINTS)
-    _check_count("metric points of models", batch.model_points, MAX_POINTS)
+    _check_points(batch)
+    _check_count("metric points of models", len(batch.model_points), MAX_POINTS)
     for kind, entries in (
         ("params", batch.params),
         ("tags", batch.tags),
         ("inputs", batch.inputs),
         ("outputs", batch.outputs),
         ("artifacts", batch.artifacts),
+        ("data sets", batch.datasets),
     ):
-        _check_count(kind, entries, MAX_ENTRIES)
-    check_keys("metric", {point.key for point in batch.metrics})
-    for point in batch.metrics:
-        _check_point(point)
+        _check_count(kind, len(entries), MAX_ENTRIES)
     _check_model_points(batch.model_points)
     check_params(batch.params)
     check_tags(batch.tags)
@@ -59,6 +65,8 @@ def check_batch(batch: LogBatch) -> None:
         check_link(link)
     for path in batch.artifacts:
         check_artifact_path(path)
+    for dataset in batch.datasets:
+        check_dataset(dataset)
 
 
 def check_keys(kind: str, keys: Iterable[str]) -> None:
@@ -91,11 +99,37 @@ def check_params(params: dict[str, str]) -> None:
         check_length(f"value of the param `{key}`", value, MAX_PARAM_CHARS)
 
 
-def check_tags(tags: dict[str, str] | dict[str, str | None]) -> None:
+def check_tags(tags: dict[str, str] | dict[str, str | None], max_value_chars: int = MAX_TAG_CHARS) -> None:
     """Refuse tags whose key or value passes a limit."""
     check_keys("tag", tags)
     for key, value in tags.items():
-        check_length(f"value of the tag `{key}`", value or "", MAX_TAG_CHARS)
+        check_length(f"value of the tag `{key}`", value or "", max_value_chars)
+
+
+def check_dataset(dataset: Dataset) -> None:
+    """Refuse a data set of which anything passes a limit."""
+    check_title("data set", dataset.name)
+    if not dataset.digest:
+        raise Invalid(
+            f"The data set `{shorten(dataset.name)}` has no digest", hint="Pass a text of 1 to 36 characters"
+        )
+    for kind, text, limit in (
+        ("digest", dataset.digest, MAX_DATASET_DIGEST_CHARS),
+        ("type of source", dataset.source_type, MAX_NAME_CHARS),
+        ("source", dataset.source, MAX_DATASET_SOURCE_CHARS),
+        ("schema", dataset.schema, MAX_DATASET_SCHEMA_CHARS),
+        ("profile", dataset.profile, MAX_DATASET_PROFILE_CHARS),
+    ):
+        check_length(f"{kind} of the data set `{shorten(dataset.name)}`", text or "", limit)
+    for key, value in dataset.tags.items():
+        check_length("key of a data set's tag", key, MAX_DATASET_TAG_KEY_CHARS)
+        check_length(f"value of the data set's tag `{shorten(key)}`", value, MAX_NAME_CHARS)
+
+
+def check_artifact_location(location: str | None) -> None:
+    """Refuse a location that no client could have meant."""
+    if location is not None:
+        check_length("artifact location", location, MAX_NAME_CHARS)
 
 
 def check_length(kind: str, text: str, limit: int) -> None:
@@ -176,12 +210,40 @@ def check_instant(what: str, at: datetime | None) -> None:
 
 
 def _check_point(point: MetricPoint | ModelPoint) -> None:
-    if not -MAX_STEP <= point.step <= MAX_STEP:
+    _check_step(point.key, point.step)
+    if point.at.tzinfo is None:
+        check_instant(f"time of the metric `{point.key}`", point.at)
+
+
+def _check_points(batch: LogBatch) -> None:
+    columns = batch.points
+    n_points = len(batch.metrics) + sum(len(each.steps) for each in columns.values())
+    _check_count("metric points", n_points, MAX_POINTS)
+    check_keys("metric", {point.key for point in batch.metrics} | columns.keys())
+    for point in batch.metrics:
+        _check_point(point)
+    for key, each in columns.items():
+        if each.steps:
+            _check_step(key, min(each.steps))
+            _check_step(key, max(each.steps))
+            _check_micros(key, min(each.at))
+            _check_micros(key, max(each.at))
+
+
+def _check_step(key: str, step: int) -> None:
+    if not -MAX_STEP <= step <= MAX_STEP:
         raise Invalid(
-            f"The step {point.step} of the metric `{point.key}` does not fit in 64 bits",
+            f"The step {step} of the metric `{key}` does not fit in 64 bits",
             hint=f"Use steps between {-MAX_STEP} and {MAX_STEP}",
         )
-    check_instant(f"time of the metric `{point.key}`", point.at)
+
+
+def _check_micros(key: str, at: int) -> None:
+    if not MIN_AT <= at <= MAX_AT:
+        raise Invalid(
+            f"The time {at} of the metric `{key}` is none between the years 1 and 9999",
+            hint="Give microseconds since 1970",
+        )
 
 
 def _check_model_points(points: list[ModelPoint]) -> None:
@@ -196,10 +258,10 @@ def _is_tidy_path(key: str) -> bool:
     return not (key.startswith("/") or key.endswith("/") or "//" in key or ".." in key or not key.strip())
 
 
-def _check_count(kind: str, entries: Sized, limit: int) -> None:
-    if len(entries) > limit:
+def _check_count(kind: str, n_entries: int, limit: int) -> None:
+    if n_entries > limit:
         raise TooLarge(
-            f"The batch has {len(entries)} {kind}; at most {limit} are taken at once",
+            f"The batch has {n_entries} {kind}; at most {limit} are taken at once",
             hint="Send it in several batches",
         )
 

@@ -11,13 +11,35 @@ from dataclasses import dataclass, field
 
 import sqlalchemy as sa
 
+from noria.access.projects import project_pk
+from noria.core.operations import Service, operation
 from noria.tracking.entities import LineageEdge, LineageGraph, LineageNode
+from noria.tracking.limits import check_ref
+from noria.tracking.permissions import READ_RUNS
 from noria.tracking.tables import run_links, runs
 
 MAX_NODES = 1_000
 MAX_DEPTH = 100
 RUN_PREFIX = "run:"
 _IN_CHUNK = 500
+
+
+class Lineage(Service):
+    """What things came from, and what came of them, by what runs read and made."""
+
+    @operation("GET", "/projects/{project}/lineage/upstream", needs=READ_RUNS)
+    def upstream(self, project: str, ref: str = "", depth: int = 20) -> LineageGraph:
+        """Walk from `ref` (or `run:<id>`) to what it was made from."""
+        with self.context.database.read() as connection:
+            found = project_pk(connection, project)
+            return walk(connection, found, check_ref(ref), depth=depth, downstream=False)
+
+    @operation("GET", "/projects/{project}/lineage/downstream", needs=READ_RUNS)
+    def downstream(self, project: str, ref: str = "", depth: int = 20) -> LineageGraph:
+        """Walk from `ref` (or `run:<id>`) to what was made from it."""
+        with self.context.database.read() as connection:
+            found = project_pk(connection, project)
+            return walk(connection, found, check_ref(ref), depth=depth, downstream=True)
 
 
 @dataclass(slots=True)

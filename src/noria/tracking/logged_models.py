@@ -16,9 +16,9 @@ from noria.core.errors import Conflict, Invalid, NotFound
 from noria.core.events.log import EventType
 from noria.core.ids import new_id
 from noria.core.operations import Service, operation
-from noria.tracking.batches import intern_keys
-from noria.tracking.events import RUN_UPDATED
-from noria.tracking.lifecycle import append_event
+from noria.tracking.events import RUN_UPDATED, append_event
+from noria.tracking.experiment_rows import get_experiment
+from noria.tracking.keys import intern_keys
 from noria.tracking.limits import MAX_KEY_CHARS, MAX_NAME_CHARS, check_length, shorten
 from noria.tracking.model_entities import (
     LoggedModel,
@@ -44,7 +44,7 @@ from noria.tracking.model_rows import LoggedModelNotFound, find_place, load_mode
 from noria.tracking.model_search import search_models
 from noria.tracking.model_tables import logged_model_params, logged_model_tags, logged_models
 from noria.tracking.permissions import FIND_RUNS, READ_RUNS, WRITE_RUNS
-from noria.tracking.rows import get_experiment, run_key
+from noria.tracking.run_keys import run_key
 from noria.tracking.tables import experiments, tracking_keys
 
 MAX_PAGE = 1_000

@@ -1,4 +1,4 @@
-"""Operations on experiments, runs and their lineage."""
+"""Operations on runs. Those on experiments and lineage have modules of their own and are found here too."""
 
 from __future__ import annotations
 
@@ -9,98 +9,94 @@ import msgspec
 import sqlalchemy as sa
 
 from noria.access.projects import project_pk
-from noria.core.errors import Conflict, Invalid, NotFound
+from noria.core.errors import Invalid, NotFound
 from noria.core.events.log import EventType
+from noria.core.ids import is_id
 from noria.core.operations import Download, Service, operation
 from noria.tracking.batches import write_batch
 from noria.tracking.comparison import differences
 from noria.tracking.entities import (
     Artifact,
     ArtifactPage,
-    Experiment,
-    ExperimentPage,
-    LineageGraph,
+    Histories,
+    HistoryOrder,
+    Lifecycle,
     LogBatch,
     MetricList,
     MetricPage,
-    NewExperiment,
     NewRun,
     Run,
+    RunChange,
     RunComparison,
+    RunCounts,
     RunEnd,
+    RunHistory,
     RunPage,
+    RunPlace,
+    RunPoints,
     RunStatus,
 )
-from noria.tracking.events import RUN_CREATED, RUN_FINISHED, RUN_RESUMED, RUN_UPDATED
-from noria.tracking.histories import read_history
-from noria.tracking.lifecycle import (
+from noria.tracking.events import (
+    RUN_CREATED,
+    RUN_DELETED,
+    RUN_FINISHED,
+    RUN_RESTORED,
+    RUN_RESUMED,
+    RUN_UPDATED,
     append_event,
-    check_new_run,
-    find_or_create_experiment,
-    insert_run,
-    move,
 )
-from noria.tracking.limits import check_artifact_path, check_batch, check_instant, check_ref, check_title
-from noria.tracking.lineage import walk
-from noria.tracking.permissions import READ_RUNS, WRITE_RUNS
+from noria.tracking.experiments import Experiments
+from noria.tracking.histories import (
+    metric_items,
+    metric_key,
+    read_columns,
+    read_page,
+    read_points,
+    wire_columns,
+)
+from noria.tracking.keys import known_keys
+from noria.tracking.lifecycle import (
+    amend_run,
+    check_new_run,
+    check_source,
+    end_run,
+    insert_run,
+    mark_deleted,
+    mark_restored,
+    set_status,
+)
+from noria.tracking.limits import (
+    MAX_STEP,
+    check_artifact_path,
+    check_batch,
+    check_instant,
+    check_title,
+    shorten,
+)
+from noria.tracking.lineage import Lineage
+from noria.tracking.permissions import FIND_RUNS, READ_RUNS, WRITE_RUNS
 from noria.tracking.rows import (
-    Row,
-    get_experiment,
-    get_run,
+    RunState,
+    counts_of,
+    filtered_runs,
+    find_place,
     latest_points,
     load_run,
-    load_runs,
-    run_key,
-    run_pk,
-    select_runs,
+    run_state,
 )
-from noria.tracking.tables import experiments, run_artifacts, runs
+from noria.tracking.run_keys import run_key, run_pk, run_pks, writable_run
+from noria.tracking.run_rows import load_runs
+from noria.tracking.sampling import sampled_history
+from noria.tracking.tables import run_artifacts, runs
+
+__all__ = ["Experiments", "Lineage", "Runs"]
 
 MAX_PAGE = 1_000
 MAX_POINTS_PAGE = 10_000
 MAX_COMPARED = 100
+MAX_HISTORIES = 1_000
 
-Ids = list[str]
-
-
-class Experiments(Service):
-    """Named groups of runs."""
-
-    @operation("POST", "/projects/{project}/experiments", needs=WRITE_RUNS)
-    def create(self, project: str, new: NewExperiment) -> Experiment:
-        """Make an experiment."""
-        check_title("experiment", new.name)
-        with self.context.database.write() as connection:
-            row, created = find_or_create_experiment(connection, self.context, project, new.name)
-            if not created:
-                raise Conflict(
-                    f"The project `{project}` has an experiment `{new.name}` already",
-                    hint="Use it, or choose another name (see `noria experiments list`)",
-                )
-        return _experiment(project, row)
-
-    @operation("GET", "/projects/{project}/experiments/{name}", needs=READ_RUNS)
-    def get(self, project: str, name: str) -> Experiment:
-        """Get an experiment by its name."""
-        with self.context.database.read() as connection:
-            return _experiment(project, get_experiment(connection, project_pk(connection, project), name))
-
-    @operation("GET", "/projects/{project}/experiments", needs=READ_RUNS)
-    def list(self, project: str, limit: int = 100, before: int | None = None) -> ExperimentPage:
-        """List experiments, newest first, from the one made before number `before`."""
-        bound = max(1, min(limit, MAX_PAGE))
-        with self.context.database.read() as connection:
-            query = (
-                sa.select(experiments)
-                .where(experiments.c.project_pk == project_pk(connection, project))
-                .order_by(experiments.c.number.desc())
-                .limit(bound + 1)
-            )
-            if before is not None:
-                query = query.where(experiments.c.number < before)
-            rows = connection.execute(query).mappings().all()
-        items = [_experiment(project, row) for row in rows[:bound]]
-        return ExperimentPage(items=items, next=items[-1].number if len(rows) > bound else None)
+Texts = list[str]
 
 
 class Runs(Service):
@@ -118,19 +114,29 @@ class Runs(Service):
             if inserted is None:
                 return load_run(connection, project, new.id or "")
             key, made = inserted
-            written = LogBatch(params=new.params, tags=dict(new.tags))
-            write_batch(
-                connection, self.context.clock, project=project, run=key, run_id=made.id, batch=written
-            )
+            if new.params or new.tags:
+                batch = LogBatch(params=new.params, tags=dict(new.tags))
+                write_batch(
+                    connection, self.context.clock, project=project, run=key, run_id=made.id, batch=batch
+                )
             payload = {"experiment": made.experiment, "name": made.name, "parent": made.parent}
             self._append(connection, RUN_CREATED, project, made.id, payload)
         return msgspec.structs.replace(made, params=new.params, tags=new.tags)
 
     @operation("GET", "/projects/{project}/runs/{run_id}", needs=READ_RUNS)
     def get(self, project: str, run_id: str) -> Run:
-        """Get one run."""
+        """Get one run, deleted or not."""
         with self.context.database.read() as connection:
             return load_run(connection, project, run_id)
+
+    @operation("GET", "/runs/{run_id}", needs=FIND_RUNS)
+    def locate(self, run_id: str) -> RunPlace:
+        """Tell where a run of whichever project belongs, deleted or not."""
+        with self.context.database.read() as connection:
+            found = find_place(connection, run_id) if is_id(run_id) else None
+        if found is None or not self.context.principal.may(READ_RUNS, found.project):
+            raise NotFound(f"There is no run `{shorten(run_id)}`", hint="See `noria runs list`")
+        return found
 
     @operation("GET", "/projects/{project}/runs", needs=READ_RUNS)
     def list(
@@ -141,23 +147,32 @@ class Runs(Service):
         parent: str | None = None,
         limit: int = 50,
         before: str | None = None,
+        lifecycle: Lifecycle = Lifecycle.ACTIVE,
     ) -> RunPage:
         """List runs, newest start first, from the one that follows the run `before`."""
         bound = max(1, min(limit, MAX_PAGE))
         with self.context.database.read() as connection:
-            query = _filtered(connection, project, experiment, status, parent)
+            query = filtered_runs(
+                connection, project, experiment=experiment, status=status, parent=parent, lifecycle=lifecycle
+            )
             if before is not None:
-                last = get_run(connection, project, before)
-                place = sa.tuple_(sa.literal(last["started_at"], runs.c.started_at.type), last["pk"])
+                last = run_state(connection, project, before)
+                place = sa.tuple_(sa.literal(last.started_at, runs.c.started_at.type), last.key.pk)
                 query = query.where(sa.tuple_(runs.c.started_at, runs.c.pk) < place)
             newest_first = query.order_by(runs.c.started_at.desc(), runs.c.pk.desc()).limit(bound + 1)
-            rows = connection.execute(newest_first).mappings().all()
-            items = load_runs(connection, project, rows[:bound])
-        return RunPage(items=items, next=items[-1].id if len(rows) > bound else None)
+            pks = connection.execute(newest_first).scalars().all()
+            items = load_runs(connection, pks[:bound])
+        return RunPage(items=items, next=items[-1].id if len(pks) > bound else None)
+
+    @operation("GET", "/projects/{project}/run-counts", needs=READ_RUNS)
+    def counts(self, project: str) -> RunCounts:
+        """Count runs by experiment, status and deletion; the counts are kept, so this takes no time."""
+        with self.context.database.read() as connection:
+            return RunCounts(items=counts_of(connection, project_pk(connection, project)))
 
     @operation("POST", "/projects/{project}/runs/{run_id}/log", needs=WRITE_RUNS)
     def log(self, project: str, run_id: str, batch: LogBatch) -> None:
-        """Keep metric points, params, tags, links and artifacts of a run, all or nothing."""
+        """Keep metric points, params, tags, links, data sets and artifacts of a run, all or nothing."""
         check_batch(batch)
         with self.context.database.write() as connection:
             self._write(connection, project, run_id, batch)
@@ -168,27 +183,58 @@ class Runs(Service):
         if not end.status.ended:
             raise Invalid(f"A run cannot end as `{end.status}`", hint="Use `finished`, `failed` or `killed`")
         check_instant("end", end.ended_at)
-        check_batch(end.last or LogBatch())
+        if end.last is not None:
+            check_batch(end.last)
         with self.context.database.write() as connection:
             if end.last is not None:
                 self._write(connection, project, run_id, end.last)
-            row = get_run(connection, project, run_id)
+            state = run_state(connection, project, run_id)
             ended_at = end.ended_at or self.context.clock.now()
-            move(connection, row, end.status, ended_at)
-            duration_s = (ended_at - row["started_at"]).total_seconds()
-            self._append(
-                connection, RUN_FINISHED, project, run_id, {"status": end.status, "duration_s": duration_s}
-            )
-            return load_run(connection, project, run_id)
+            end_run(connection, state, end.status, ended_at)
+            made = load_run(connection, project, run_id)
+            self._append_end(connection, project, state, made)
+            return made
+
+    @operation("PATCH", "/projects/{project}/runs/{run_id}", needs=WRITE_RUNS)
+    def amend(self, project: str, run_id: str, change: RunChange) -> Run:
+        """Give a run another status, end or name, whichever status it has; what is left out stays."""
+        if change.name is not None:
+            check_title("run", change.name)
+        check_instant("end", change.ended_at)
+        check_source(change.source)
+        with self.context.database.write() as connection:
+            state = run_state(connection, project, run_id)
+            amend_run(connection, state, change, self.context.clock)
+            made = load_run(connection, project, run_id)
+            if made.name != state.name:
+                self._append(connection, RUN_UPDATED, project, run_id, {"name": made.name})
+            self._append_end(connection, project, state, made)
+            return made
 
     @operation("POST", "/projects/{project}/runs/{run_id}/resume", needs=WRITE_RUNS, status=200)
     def resume(self, project: str, run_id: str) -> Run:
         """Let a run go on: one that has ended is running again, one that is running is left as it is."""
         with self.context.database.write() as connection:
-            row = get_run(connection, project, run_id)
-            if row["status"] != RunStatus.RUNNING:
-                move(connection, row, RunStatus.RUNNING, None)
-                self._append(connection, RUN_RESUMED, project, run_id, {"was": row["status"]})
+            state = run_state(connection, project, run_id)
+            if state.status is not RunStatus.RUNNING:
+                set_status(connection, state, RunStatus.RUNNING, None)
+                self._append(connection, RUN_RESUMED, project, run_id, {"was": state.status})
+            return load_run(connection, project, run_id)
+
+    @operation("DELETE", "/projects/{project}/runs/{run_id}", needs=WRITE_RUNS)
+    def delete(self, project: str, run_id: str) -> None:
+        """Mark a run as deleted; it can be read and restored until `noria gc`."""
+        with self.context.database.write() as connection:
+            key = run_key(connection, project, run_id)
+            if mark_deleted(connection, key, self.context.clock.now()):
+                self._append(connection, RUN_DELETED, project, run_id, {})
+
+    @operation("POST", "/projects/{project}/runs/{run_id}/restore", needs=WRITE_RUNS, status=200)
+    def restore(self, project: str, run_id: str) -> Run:
+        """Make a deleted run active again."""
+        with self.context.database.write() as connection:
+            if mark_restored(connection, run_key(connection, project, run_id)):
+                self._append(connection, RUN_RESTORED, project, run_id, {})
             return load_run(connection, project, run_id)
 
     @operation("GET", "/projects/{project}/runs/{run_id}/metrics", needs=READ_RUNS)
@@ -199,22 +245,65 @@ class Runs(Service):
 
     @operation("GET", "/projects/{project}/runs/{run_id}/history", needs=READ_RUNS)
     def history(
-        self, project: str, run_id: str, key: str = "", limit: int = 1000, after: str | None = None
+        self,
+        project: str,
+        run_id: str,
+        key: str = "",
+        limit: int = 1000,
+        after: str | None = None,
+        order: HistoryOrder = HistoryOrder.STEP,
     ) -> MetricPage:
-        """List the points of one metric in the order of step, then time."""
+        """List the points of one metric, in the order of step, then time, or the other way round."""
         bound = max(1, min(limit, MAX_POINTS_PAGE))
         with self.context.database.read() as connection:
-            return read_history(
-                connection,
-                run=run_pk(connection, project, run_id),
-                run_id=run_id,
-                key=key,
-                limit=bound,
-                after=after,
+            run = run_pk(connection, project, run_id)
+            page = read_page(
+                connection, run=run, run_id=run_id, key=key, limit=bound, after=after, order=order
             )
+        return MetricPage(items=metric_items(key, page.points), next=page.next)
+
+    @operation("GET", "/projects/{project}/runs/{run_id}/points", needs=READ_RUNS)
+    def points(
+        self, project: str, run_id: str, key: str = "", order: HistoryOrder = HistoryOrder.STEP
+    ) -> RunPoints:
+        """Get all points of one metric as columns."""
+        with self.context.database.read() as connection:
+            run = run_pk(connection, project, run_id)
+            found = read_columns(connection, run, metric_key(connection, run, run_id, key), order)
+        return RunPoints(points=wire_columns(found))
+
+    @operation("GET", "/projects/{project}/histories", needs=READ_RUNS)
+    def histories(
+        self,
+        project: str,
+        ids: Texts | None = None,
+        keys: Texts | None = None,
+        max_points: int = 1000,
+        start_step: int | None = None,
+        end_step: int | None = None,
+    ) -> Histories:
+        """Get metrics of runs, each by at most `max_points` of its points, the extremes among them."""
+        wanted = [(run, key) for run in dict.fromkeys(ids or []) for key in dict.fromkeys(keys or [])]
+        if not 1 <= len(wanted) <= MAX_HISTORIES:
+            raise Invalid(
+                f"{len(wanted)} histories were asked for",
+                hint=f"Give `ids` and `keys` whose numbers multiply to 1 to {MAX_HISTORIES}",
+            )
+        first = -MAX_STEP if start_step is None else start_step
+        last = MAX_STEP if end_step is None else end_step
+        bound = max(4, min(max_points, MAX_POINTS_PAGE))
+        items: list[RunHistory] = []
+        with self.context.database.read() as connection:
+            pks = run_pks(connection, project, dict.fromkeys(run for run, _ in wanted))
+            key_pks = known_keys(connection, {key for _, key in wanted})
+            for run, key in wanted:
+                if key in key_pks:
+                    found = read_points(connection, pks[run], key_pks[key], first, last)
+                    items += sampled_history(run, key, found, bound)
+        return Histories(items=items)
 
     @operation("GET", "/projects/{project}/runs/compare", needs=READ_RUNS)
-    def compare(self, project: str, ids: Ids | None = None) -> RunComparison:
+    def compare(self, project: str, ids: Texts | None = None) -> RunComparison:
         """Put runs side by side: only the params and metrics in which they differ."""
         wanted = list(dict.fromkeys(ids or []))
         if not 2 <= len(wanted) <= MAX_COMPARED:
@@ -222,8 +311,8 @@ class Runs(Service):
                 f"{len(wanted)} runs were given to compare", hint=f"Give from 2 to {MAX_COMPARED} ids"
             )
         with self.context.database.read() as connection:
-            rows = [get_run(connection, project, run_id) for run_id in wanted]
-            return differences(load_runs(connection, project, rows))
+            pks = run_pks(connection, project, wanted)
+            return differences(load_runs(connection, [pks[run_id] for run_id in wanted]))
 
     @operation("GET", "/projects/{project}/runs/{run_id}/artifacts", needs=READ_RUNS)
     def artifacts(self, project: str, run_id: str, limit: int = 100, after: str = "") -> ArtifactPage:
@@ -258,66 +347,28 @@ class Runs(Service):
         )
 
     def _write(self, connection: sa.Connection, project: str, run_id: str, batch: LogBatch) -> None:
-        run = run_key(connection, project, run_id)
+        run = writable_run(connection, project, run_id)
         write_batch(connection, self.context.clock, project=project, run=run, run_id=run_id, batch=batch)
         payload = _names_of(batch)
         if payload:
             self._append(connection, RUN_UPDATED, project, run_id, payload)
+
+    def _append_end(self, connection: sa.Connection, project: str, state: RunState, made: Run) -> None:
+        """Append the event of a run that ended, or goes on, if it did."""
+        if made.status is state.status:
+            return
+        if made.status.ended and made.ended_at is not None:
+            duration_s = (made.ended_at - made.started_at).total_seconds()
+            payload = {"status": made.status, "duration_s": duration_s}
+            self._append(connection, RUN_FINISHED, project, made.id, payload)
+        else:
+            self._append(connection, RUN_RESUMED, project, made.id, {"was": state.status})
 
     def _append(
         self, connection: sa.Connection, kind: EventType, project: str, run_id: str, payload: dict[str, Any]
     ) -> None:
         subject = f"run:{run_id}"
         append_event(connection, self.context, kind, subject=subject, project=project, payload=payload)
-
-
-class Lineage(Service):
-    """What things came from, and what came of them, by what runs read and made."""
-
-    @operation("GET", "/projects/{project}/lineage/upstream", needs=READ_RUNS)
-    def upstream(self, project: str, ref: str = "", depth: int = 20) -> LineageGraph:
-        """Walk from `ref` (or `run:<id>`) to what it was made from."""
-        with self.context.database.read() as connection:
-            found = project_pk(connection, project)
-            return walk(connection, found, check_ref(ref), depth=depth, downstream=False)
-
-    @operation("GET", "/projects/{project}/lineage/downstream", needs=READ_RUNS)
-    def downstream(self, project: str, ref: str = "", depth: int = 20) -> LineageGraph:
-        """Walk from `ref` (or `run:<id>`) to what was made from it."""
-        with self.context.database.read() as connection:
-            found = project_pk(connection, project)
-            return walk(connection, found, check_ref(ref), depth=depth, downstream=True)
-
-
-def _experiment(project: str, row: Row | dict[str, Any]) -> Experiment:
-    return Experiment(
-        id=row["id"],
-        project=project,
-        name=row["name"],
-        number=row["number"],
-        created_at=row["created_at"],
-        updated_at=row["updated_at"],
-    )
-
-
-def _filtered(
-    connection: sa.Connection,
-    project: str,
-    experiment: str | None,
-    status: RunStatus | None,
-    parent: str | None,
-) -> sa.Select[Any]:
-    owner = project_pk(connection, project)
-    query = select_runs()
-    if experiment is not None:
-        query = query.where(runs.c.experiment_pk == get_experiment(connection, owner, experiment)["pk"])
-    else:
-        query = query.where(runs.c.project_pk == owner)
-    if status is not None:
-        query = query.where(runs.c.status == status)
-    if parent is not None:
-        query = query.where(runs.c.parent_pk == run_pk(connection, project, parent))
-    return query
 
 
 def _names_of(batch: LogBatch) -> dict[str, Any]:
@@ -328,6 +379,7 @@ def _names_of(batch: LogBatch) -> dict[str, Any]:
         "inputs": (link.ref for link in batch.inputs),
         "outputs": (link.ref for link in batch.outputs),
         "artifacts": batch.artifacts,
+        "datasets": (dataset.name for dataset in batch.datasets),
     }
     listed = {kind: list(names) for kind, names in named.items()}
     return {kind: names for kind, names in listed.items() if names}

@@ -25,7 +25,7 @@ from noria.tracking.artifact_entities import FolderItem, KeptFile
 from noria.tracking.limits import shorten
 from noria.tracking.model_rows import model_pk
 from noria.tracking.model_tables import logged_model_artifacts, loose_artifacts
-from noria.tracking.rows import run_pk
+from noria.tracking.run_keys import run_pk
 from noria.tracking.tables import run_artifacts
 
 RUN, MODEL = "run", "logged-model"

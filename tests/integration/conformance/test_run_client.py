@@ -17,7 +17,7 @@ from noria.core.workspace import Workspace, use_workspace
 from noria.tracking.batches import ParamChanged
 from noria.tracking.client import ERROR_TAG
 from noria.tracking.entities import Link, LogBatch, RunStatus
-from noria.tracking.rows import RunNotFound
+from noria.tracking.run_keys import RunNotFound
 from noria.tracking.service import Runs
 
 

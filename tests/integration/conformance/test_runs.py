@@ -30,7 +30,7 @@ from noria.tracking.entities import (
     RunStatus,
 )
 from noria.tracking.lifecycle import RunStatusConflict
-from noria.tracking.rows import RunNotFound
+from noria.tracking.run_keys import RunNotFound
 from noria.tracking.service import Experiments, Runs
 from support.conformance import Services
 

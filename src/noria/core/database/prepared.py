@@ -12,6 +12,7 @@ from __future__ import annotations
 from collections.abc import Callable, Iterable, Mapping
 from typing import Any, NamedTuple
 
+import msgspec
 import sqlalchemy as sa
 
 Values = Mapping[str, Any]
@@ -55,30 +56,31 @@ class Prepared:
         """Run it and give how many rows it changed."""
         return self._execute(connection, values).rowcount  # type: ignore[no-any-return]
 
-    def many(self, connection: sa.Connection, values: Iterable[Values]) -> None:
-        """Run it once for each set of values, in one call of the driver."""
+    def many(self, connection: sa.Connection, values: Iterable[Values]) -> int:
+        """Run it once for each set of values, in one call of the driver, and give how many rows that changed."""
         compiled = self._text(connection)
         order, constants = compiled.order, compiled.constants
         bound = ({**constants, **each} for each in values) if constants else values
-        self._run_many(connection, compiled.text, [tuple([each[name] for name in order]) for each in bound])
+        return self._run_many(connection, compiled.text, [tuple([each[name] for name in order]) for each in bound])
 
-    def many_tuples(self, connection: sa.Connection, rows: Iterable[tuple[Any, ...]]) -> None:
+    def many_tuples(self, connection: sa.Connection, rows: Iterable[tuple[Any, ...]]) -> int:
         """Run it once for each tuple, which holds the values in the order in which the statement binds them.
 
-        The quickest way: nothing is made for a row but the row itself.
+        The quickest way: nothing is made for a row but the row itself. Gives how many rows that changed.
         """
         compiled = self._text(connection)
         if compiled.constants:
             raise TypeError("A statement with constants of its own takes its values by name")
-        self._run_many(connection, compiled.text, rows)
+        return self._run_many(connection, compiled.text, rows)
 
     @staticmethod
-    def _run_many(connection: sa.Connection, text: str, rows: Iterable[tuple[Any, ...]]) -> None:
+    def _run_many(connection: sa.Connection, text: str, rows: Iterable[tuple[Any, ...]]) -> int:
         cursor = _cursor(connection)
         try:
             cursor.executemany(text, rows)
         except _errors_of(connection) as error:
             raise _wrapped(connection, text, error) from error
+        return cursor.rowcount  # type: ignore[no-any-return]
 
     def _execute(self, connection: sa.Connection, values: Values) -> Any:
         compiled = self._text(connection)
@@ -99,6 +101,36 @@ class Prepared:
             statement = self._statement(dialect.name) if callable(self._statement) else self._statement
             found = self._compiled[dialect.name] = _compile(statement, dialect)
         return found
+
+
+def listed(dialect: str, name: str, type_: sa.types.TypeEngine[Any]) -> sa.Select[Any]:
+    """Give a query of the values of one parameter that holds many, for `column.in_(…)`.
+
+    However many there are, the statement is the same text, prepared once. The parameter's value is `as_list(values)`.
+
+    Parameters
+    ----------
+    dialect
+        `sqlite` or `postgresql`.
+    name
+        Name of the parameter.
+    type_
+        Type of the values.
+    """
+    given = sa.bindparam(name, type_=sa.Text)
+    if dialect == "sqlite":
+        each = sa.func.json_each(given).table_valued("value")
+        return sa.select(each.c.value)
+    item = sa.func.json_array_elements_text(sa.cast(given, sa.JSON)).column_valued("item")
+    return sa.select(sa.cast(item, type_))
+
+
+def as_list(values: Iterable[Any]) -> str:
+    """Give the value of a parameter that `listed` reads."""
+    return _list_encoder.encode(list(values)).decode()
+
+
+_list_encoder = msgspec.json.Encoder()
 
 
 class _Compiled(NamedTuple):

@@ -1,0 +1,162 @@
+"""Pack many points of one metric into bytes, and unpack them.
+
+A chunk holds three columns: steps as a first one and a stride where they have one, moments in microseconds, values as
+64-bit floats. Columns are stored byte by byte (all first bytes of the numbers, all second bytes, …): neighbours differ
+in their last bytes only, so that deflate finds the rest at once. About 9 bytes a point for values that cannot be
+foreseen, against 24 in the open.
+"""
+
+from __future__ import annotations
+
+import hashlib
+import math
+import struct
+import sys
+import zlib
+from array import array
+from collections.abc import Sequence
+from operator import lt
+from typing import NamedTuple
+
+from noria.core.errors import Corrupt
+
+Point = tuple[int, int, int, float]
+"""Step, microseconds since 1970, 1 for NaN, value (0 for NaN). Compares as histories are ordered."""
+
+_VERSION = b"\x01"
+_LISTED, _STRIDED = b"l", b"s"
+_STRIDE = struct.Struct("<qq")
+_WIDTH = 8
+_LEVEL = 1  # the others take five times as long for a tenth of the size
+
+
+class Columns(NamedTuple):
+    """Points of one metric, column by column; NaN is a value as any other."""
+
+    steps: list[int]
+    at: list[int]
+    values: list[float]
+
+
+class Chunk(NamedTuple):
+    """What a row of `metric_chunks` holds, in the order of its columns."""
+
+    first_step: int
+    digest: bytes
+    last_step: int
+    n_points: int
+    data: bytes
+
+
+def ordered(columns: Columns) -> Columns:
+    """Put points in the order of histories, each once."""
+    steps = columns.steps
+    if all(map(lt, steps, steps[1:])):
+        return columns
+    return columns_of(sorted(set(points_of(columns))))
+
+
+def points_of(columns: Columns) -> list[Point]:
+    """Give the points of columns one by one."""
+    steps, at, values = columns
+    if not math.isnan(sum(values)):
+        return list(zip(steps, at, [0] * len(steps), values, strict=True))
+    return [
+        (step, moment, 0, value) if value == value else (step, moment, 1, 0.0)  # noqa: PLR0124 - NaN
+        for step, moment, value in zip(steps, at, values, strict=True)
+    ]
+
+
+def columns_of(points: Sequence[Point]) -> Columns:
+    """Give points as columns."""
+    if not points:
+        return Columns([], [], [])
+    steps, at, nans, values = zip(*points, strict=True)
+    floats = (
+        [math.nan if nan else value for nan, value in zip(nans, values, strict=True)] if any(nans) else values
+    )
+    return Columns(list(steps), list(at), list(floats))
+
+
+def pack(columns: Columns) -> Chunk:
+    """Pack columns that are in order, at least one point."""
+    steps, at, values = columns
+    payload = b"".join((_packed_steps(steps), _planes(array("q", at)), _planes(array("d", values))))
+    return Chunk(
+        first_step=steps[0],
+        digest=hashlib.blake2b(payload, digest_size=16).digest(),
+        last_step=steps[-1],
+        n_points=len(steps),
+        data=_VERSION + zlib.compress(payload, _LEVEL),
+    )
+
+
+def unpack(data: bytes) -> Columns:
+    """Unpack columns.
+
+    Raises
+    ------
+    Corrupt
+        If these are no packed points.
+    """
+    try:
+        if data[:1] != _VERSION:
+            raise ValueError("it has no known version")
+        return _columns(zlib.decompress(memoryview(data)[1:]))
+    except (ValueError, struct.error, zlib.error) as error:
+        raise Corrupt(
+            f"Packed points of a metric cannot be read: {error}",
+            hint="Restore the database from a copy",
+        ) from error
+
+
+def _columns(payload: bytes) -> Columns:
+    body = memoryview(payload)[1:]
+    if payload[:1] == _STRIDED:
+        first, stride = _STRIDE.unpack_from(body)
+        body = body[_STRIDE.size :]
+        n_bytes = len(body) // 2
+        n_points = n_bytes // _WIDTH
+        steps = list(range(first, first + n_points * stride, stride))
+    else:
+        n_bytes = len(body) // 3
+        steps = _integers(body[:n_bytes])
+        body = body[n_bytes:]
+    return Columns(steps, _integers(body[:n_bytes]), _floats(body[n_bytes:]))
+
+
+def _packed_steps(steps: list[int]) -> bytes:
+    stride = steps[1] - steps[0] if len(steps) > 1 else 1
+    last = steps[0] + stride * (len(steps) - 1)
+    if stride > 0 and steps[-1] == last and steps == list(range(steps[0], last + 1, stride)):
+        return _STRIDED + _STRIDE.pack(steps[0], stride)
+    return _LISTED + _planes(array("q", steps))
+
+
+def _planes(numbers: array[int] | array[float]) -> bytes:
+    if sys.byteorder == "big":
+        numbers.byteswap()
+    flat = numbers.tobytes()
+    return b"".join([flat[place::_WIDTH] for place in range(_WIDTH)])
+
+
+def _integers(planes: memoryview) -> list[int]:
+    numbers = array("q", _flat(planes))
+    if sys.byteorder == "big":
+        numbers.byteswap()
+    return numbers.tolist()
+
+
+def _floats(planes: memoryview) -> list[float]:
+    numbers = array("d", _flat(planes))
+    if sys.byteorder == "big":
+        numbers.byteswap()
+    return numbers.tolist()
+
+
+def _flat(planes: memoryview) -> bytes:
+    flat = bytearray(len(planes))
+    n_numbers = len(planes) // _WIDTH
+    for place in range(_WIDTH):
+        flat[place::_WIDTH] = planes[place * n_numbers : (place + 1) * n_numbers]
+    return bytes(flat)

@@ -1,0 +1,110 @@
+"""Data sets that runs read: one row by experiment, name and digest, and one for each run that used it."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+
+import sqlalchemy as sa
+
+from noria.core.database.engine import upsertable
+from noria.core.database.prepared import Prepared, as_list, listed
+from noria.tracking.entities import Dataset
+from noria.tracking.run_keys import RunKey
+from noria.tracking.tables import run_dataset_tags, run_dataset_uses, run_datasets
+
+_DESCRIBED = ("name", "digest", "source_type", "source", "schema", "profile")
+
+
+def write_datasets(connection: sa.Connection, run: RunKey, datasets: Sequence[Dataset]) -> None:
+    """Note that a run read data sets; what is known of one stays, and its tags are set anew."""
+    for dataset in sorted(datasets, key=lambda each: (each.name, each.digest)):
+        key = _intern(connection, run.experiment, dataset)
+        _ADD_USE.run(connection, {"run_pk": run.pk, "dataset_pk": key})
+        tags = [(run.pk, key, name, value, run.experiment) for name, value in sorted(dataset.tags.items())]
+        if tags:
+            _SET_TAG.many_tuples(connection, tags)
+
+
+def datasets_of(connection: sa.Connection, runs: Sequence[int]) -> dict[int, list[Dataset]]:
+    """Give what runs read, by the run's integer key, in the order of first use; a run without any is left out."""
+    wanted = {"runs": as_list(runs)}
+    uses = _USES.all(connection, wanted)
+    if not uses:
+        return {}
+    tags: dict[tuple[int, int], dict[str, str]] = {}
+    for run, dataset, key, value in _TAGS.all(connection, wanted):
+        tags.setdefault((run, dataset), {})[key] = value
+    found: dict[int, list[Dataset]] = {}
+    for run, dataset, *described in uses:
+        values = dict(zip(_DESCRIBED, described, strict=True))
+        found.setdefault(run, []).append(Dataset(**values, tags=tags.get((run, dataset), {})))
+    return found
+
+
+def _intern(connection: sa.Connection, experiment: int, dataset: Dataset) -> int:
+    place = {"experiment_pk": experiment, "name": dataset.name, "digest": dataset.digest}
+    found = _FIND.first(connection, place)
+    if found is None:
+        described = {name: getattr(dataset, name) for name in _DESCRIBED}
+        _ADD.run(connection, {"experiment_pk": experiment, **described})
+        found = _FIND.first(connection, place)
+    if found is None:
+        raise AssertionError("a data set that was just noted is not there")
+    key: int = found[0]
+    return key
+
+
+def _set_tag(dialect: str) -> sa.Executable:
+    insert = upsertable(dialect, run_dataset_tags).values(
+        {column.name: sa.bindparam(column.name) for column in run_dataset_tags.c}
+    )
+    return insert.on_conflict_do_update(
+        index_elements=["run_pk", "dataset_pk", "key"],
+        set_={"value": insert.excluded.value},
+    )
+
+
+_FIND = Prepared(
+    sa.select(run_datasets.c.pk)
+    .where(run_datasets.c.experiment_pk == sa.bindparam("experiment_pk"))
+    .where(run_datasets.c.name == sa.bindparam("name"))
+    .where(run_datasets.c.digest == sa.bindparam("digest"))
+)
+_ADD = Prepared(
+    lambda dialect: (
+        upsertable(dialect, run_datasets)
+        .values({name: sa.bindparam(name) for name in ("experiment_pk", *_DESCRIBED)})
+        .on_conflict_do_nothing()
+        .inline()
+    )
+)
+_ADD_USE = Prepared(
+    lambda dialect: (
+        upsertable(dialect, run_dataset_uses)
+        .values(run_pk=sa.bindparam("run_pk"), dataset_pk=sa.bindparam("dataset_pk"))
+        .on_conflict_do_nothing()
+    )
+)
+_SET_TAG = Prepared(_set_tag)
+_USES = Prepared(
+    lambda dialect: (
+        sa.select(
+            run_dataset_uses.c.run_pk, run_datasets.c.pk, *(run_datasets.c[name] for name in _DESCRIBED)
+        )
+        .join(run_datasets, run_datasets.c.pk == run_dataset_uses.c.dataset_pk)
+        .where(run_dataset_uses.c.run_pk.in_(listed(dialect, "runs", sa.BigInteger())))
+        .order_by(run_dataset_uses.c.run_pk, run_datasets.c.pk)
+    )
+)
+_TAGS = Prepared(
+    lambda dialect: (
+        sa.select(
+            run_dataset_tags.c.run_pk,
+            run_dataset_tags.c.dataset_pk,
+            run_dataset_tags.c.key,
+            run_dataset_tags.c.value,
+        )
+        .where(run_dataset_tags.c.run_pk.in_(listed(dialect, "runs", sa.BigInteger())))
+        .order_by(run_dataset_tags.c.run_pk, run_dataset_tags.c.dataset_pk, run_dataset_tags.c.key)
+    )
+)

@@ -1,0 +1,218 @@
+"""Read many runs with all that they hold: a fixed number of statements, and tuples until the end.
+
+Params, metrics and tags come back with the integers of their keys, whose names are read once; joining the names in the
+database would cost more than everything else.
+"""
+
+from __future__ import annotations
+
+import math
+from collections.abc import Sequence
+from dataclasses import dataclass, field
+from typing import Any
+
+import msgspec
+import sqlalchemy as sa
+
+from noria.access.tables import projects
+from noria.core.database.prepared import Prepared, as_list, listed
+from noria.core.database.schema import from_micros
+from noria.tracking.datasets import datasets_of
+from noria.tracking.entities import Dataset, Link, Run, RunSource, RunStatus
+from noria.tracking.keys import key_names
+from noria.tracking.model_links import ModelsOfRun, models_of_runs
+from noria.tracking.tables import experiments, metric_latest, run_links, run_params, run_tags, runs
+
+Pair = tuple[str, str]
+Latest = tuple[str, float, int, int]
+"""Key, value, step, microseconds since 1970."""
+
+_NO_MODELS = ModelsOfRun([], [])
+
+
+@dataclass(slots=True)
+class RunRow:
+    """A run as its rows say; moments are microseconds since 1970.
+
+    Attributes
+    ----------
+    place
+        Project, name, number and artifact location of its experiment.
+    source
+        JSON text of a `RunSource`.
+    """
+
+    pk: int
+    id: str
+    place: ExperimentPlace
+    parent: str | None
+    name: str
+    status: str
+    started_at: int
+    ended_at: int | None
+    deleted_at: int | None
+    author: str
+    source: str | None
+    params: list[Pair] = field(default_factory=list)
+    tags: list[Pair] = field(default_factory=list)
+    metrics: list[Latest] = field(default_factory=list)
+    datasets: list[Dataset] = field(default_factory=list)
+    models: ModelsOfRun = _NO_MODELS
+
+
+@dataclass(frozen=True, slots=True)
+class ExperimentPlace:
+    """What runs of one experiment have in common."""
+
+    project: str
+    name: str
+    number: int
+    artifact_location: str | None
+
+
+def load_run_rows(connection: sa.Connection, pks: Sequence[int]) -> list[RunRow]:
+    """Read runs by their integer keys, in the order of the keys; one that is gone is left out."""
+    wanted = {"runs": as_list(pks)}
+    by_pk = _heads(connection, wanted)
+    _fill_texts(connection, wanted, by_pk)
+    _fill_metrics(connection, wanted, by_pk)
+    for pk, datasets in datasets_of(connection, pks).items():
+        by_pk[pk].datasets = datasets
+    for pk, models in models_of_runs(connection, pks).items():
+        by_pk[pk].models = models
+    return [by_pk[pk] for pk in pks if pk in by_pk]
+
+
+def load_runs(connection: sa.Connection, pks: Sequence[int]) -> list[Run]:
+    """Make runs of their rows, in the order of the keys."""
+    rows = load_run_rows(connection, pks)
+    links = _links(connection, pks)
+    return [_run(row, *links.get(row.pk, ([], []))) for row in rows]
+
+
+def _heads(connection: sa.Connection, wanted: dict[str, str]) -> dict[int, RunRow]:
+    heads = _HEADS.all(connection, wanted)
+    places = _places(connection, {head[2] for head in heads})
+    parents = _ids(connection, {head[3] for head in heads} - {None})
+    return {
+        pk: RunRow(pk, run_id, places[experiment], parents.get(parent), *rest)
+        for pk, run_id, experiment, parent, *rest in heads
+    }
+
+
+def _places(connection: sa.Connection, pks: set[int]) -> dict[int, ExperimentPlace]:
+    rows = _PLACES.all(connection, {"experiments": as_list(pks)}) if pks else []
+    return {pk: ExperimentPlace(*place) for pk, *place in rows}
+
+
+def _ids(connection: sa.Connection, pks: set[Any]) -> dict[int, str]:
+    return dict(_IDS.all(connection, {"runs": as_list(pks)})) if pks else {}
+
+
+def _fill_texts(connection: sa.Connection, wanted: dict[str, str], by_pk: dict[int, RunRow]) -> None:
+    params, tags = _PARAMS.all(connection, wanted), _TAGS.all(connection, wanted)
+    names = key_names(connection, {key for _, key, _ in params} | {key for _, key, _ in tags})
+    for run, key, value in params:
+        by_pk[run].params.append((names[key], value))
+    for run, key, value in tags:
+        by_pk[run].tags.append((names[key], value))
+
+
+def _fill_metrics(connection: sa.Connection, wanted: dict[str, str], by_pk: dict[int, RunRow]) -> None:
+    rows = _METRICS.all(connection, wanted)
+    names = key_names(connection, {row[1] for row in rows})
+    for run, key, value, step, at, is_nan in rows:
+        by_pk[run].metrics.append((names[key], math.nan if is_nan else value, step, at))
+
+
+def _links(connection: sa.Connection, pks: Sequence[int]) -> dict[int, tuple[list[Link], list[Link]]]:
+    found: dict[int, tuple[list[Link], list[Link]]] = {}
+    for run, direction, ref, digest in _LINKS.all(connection, {"runs": as_list(pks)}):
+        inputs, outputs = found.setdefault(run, ([], []))
+        (inputs if direction == "input" else outputs).append(Link(ref=ref, digest=digest))
+    return found
+
+
+def _run(row: RunRow, inputs: list[Link], outputs: list[Link]) -> Run:
+    return Run(
+        id=row.id,
+        project=row.place.project,
+        experiment=row.place.name,
+        name=row.name,
+        status=RunStatus(row.status),
+        started_at=from_micros(row.started_at),
+        ended_at=None if row.ended_at is None else from_micros(row.ended_at),
+        params=dict(sorted(row.params)),
+        metrics={key: value for key, value, _, _ in sorted(row.metrics)},
+        tags=dict(sorted(row.tags)),
+        inputs=inputs,
+        outputs=outputs,
+        datasets=row.datasets,
+        source=None if row.source is None else _source.decode(row.source),
+        parent=row.parent,
+        author=row.author,
+        deleted_at=None if row.deleted_at is None else from_micros(row.deleted_at),
+    )
+
+
+_source = msgspec.json.Decoder(RunSource)
+
+_HEAD_COLUMNS = (
+    runs.c.pk,
+    runs.c.id,
+    runs.c.experiment_pk,
+    runs.c.parent_pk,
+    runs.c.name,
+    runs.c.status,
+    runs.c.started_at,
+    runs.c.ended_at,
+    runs.c.deleted_at,
+    runs.c.author,
+    runs.c.source,
+)
+
+
+def _of_runs(table: sa.Table, *columns: sa.Column[Any], order: Sequence[sa.Column[Any]] = ()) -> Prepared:
+    key = table.c.pk if table is runs else table.c.run_pk
+
+    def build(dialect: str) -> sa.Executable:
+        among = key.in_(listed(dialect, "runs", sa.BigInteger()))
+        return sa.select(*columns).where(among).order_by(*order)
+
+    return Prepared(build)
+
+
+_HEADS = _of_runs(runs, *_HEAD_COLUMNS)
+_IDS = _of_runs(runs, runs.c.pk, runs.c.id)
+_PARAMS = _of_runs(run_params, run_params.c.run_pk, run_params.c.key_pk, run_params.c.value)
+_TAGS = _of_runs(run_tags, run_tags.c.run_pk, run_tags.c.key_pk, run_tags.c.value)
+_METRICS = _of_runs(
+    metric_latest,
+    metric_latest.c.run_pk,
+    metric_latest.c.key_pk,
+    metric_latest.c.value,
+    metric_latest.c.step,
+    metric_latest.c.at,
+    metric_latest.c.is_nan,
+)
+_LINKS = _of_runs(
+    run_links,
+    run_links.c.run_pk,
+    run_links.c.direction,
+    run_links.c.ref,
+    run_links.c.digest,
+    order=(run_links.c.at, run_links.c.ref),
+)
+_PLACES = Prepared(
+    lambda dialect: (
+        sa.select(
+            experiments.c.pk,
+            projects.c.name.label("project"),
+            experiments.c.name,
+            experiments.c.number,
+            experiments.c.artifact_location,
+        )
+        .join(projects, projects.c.pk == experiments.c.project_pk)
+        .where(experiments.c.pk.in_(listed(dialect, "experiments", sa.BigInteger())))
+    )
+)
