@@ -8,6 +8,7 @@ from collections.abc import Iterator, Sequence
 from contextlib import contextmanager
 from typing import Any, TypeVar
 
+from noria.access.signing_in import PasswordDoor
 from noria.core.adapters import Adapter
 from noria.core.context import Context
 from noria.core.gate import hosts_for
@@ -50,6 +51,7 @@ class LiveServer:
         self._services: list[type[Service]] = []
         self._pages: list[Page] = []
         self._adapters: list[Adapter] = []
+        self._passwords = PasswordDoor()
         self._app = self._build()
         self._context: Context | None = None
         self._loop = asyncio.new_event_loop()
@@ -99,6 +101,7 @@ class LiveServer:
         door = Door(
             key=KEY,
             authenticate=lambda _context, secret: self.tokens.get(secret),
+            sign_in=self._passwords.sign_in,
             is_open=lambda _context: self.is_open,
             hosts=hosts_for("127.0.0.1", self._section.allowed_hosts),
         )

@@ -97,6 +97,12 @@ def record_failure(connection: sa.Connection, clock: Clock, name: str) -> bool:
     return connection.execute(count).scalar_one() == FAILURES_OF_A_NAME
 
 
+def has_failed(connection: sa.Connection, name: str) -> bool:
+    """Tell whether there is a wrong password to forget."""
+    failed = sa.exists().where(sign_in_failures.c.name_hash == _digest(name))
+    return bool(connection.execute(sa.select(failed)).scalar_one())
+
+
 def forget_failures(connection: sa.Connection, name: str) -> None:
     """Start anew after a right password."""
     connection.execute(sa.delete(sign_in_failures).where(sign_in_failures.c.name_hash == _digest(name)))

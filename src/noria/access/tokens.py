@@ -17,11 +17,11 @@ from noria.access.entities import (
     TokenPage,
     check_ttl,
 )
-from noria.access.events import SIGN_IN_BLOCKED, SIGNED_IN, TOKEN_CREATED, TOKEN_REVOKED
-from noria.access.passwords import check_attempts, forget_failures, matches, record_failure
+from noria.access.events import SIGNED_IN, TOKEN_CREATED, TOKEN_REVOKED
 from noria.access.permissions import MANAGE_TOKENS, SIGN_IN
+from noria.access.signing_in import check_password, wrong_password
 from noria.access.tables import tokens, users
-from noria.core.errors import Forbidden, Unauthenticated, unknown_name
+from noria.core.errors import Forbidden, unknown_name
 from noria.core.events.log import append
 from noria.core.names import check_name
 from noria.core.operations import Service, operation
@@ -113,18 +113,12 @@ class Sessions(Service):
     @operation("POST", "/session", needs=SIGN_IN)
     def create(self, credentials: SignIn) -> IssuedToken:
         """Exchange a name and its password for a token of twelve hours."""
-        database, clock = self.context.database, self.context.clock
-        with database.read() as connection:
-            check_attempts(connection, clock, credentials.name)
-            right = matches(connection, credentials.name, credentials.password)
-        if not right:
-            self._fail(credentials.name)
-        with database.write(durable=True) as connection:
-            forget_failures(connection, credentials.name)
+        check_password(self.context, credentials.name, credentials.password)
+        with self.context.database.write(durable=True) as connection:
             issued = self._issue(connection, credentials.name)
             append(
                 connection,
-                clock,
+                self.context.clock,
                 actor=credentials.name,
                 type=SIGNED_IN,
                 subject=f"user:{credentials.name}",
@@ -135,7 +129,7 @@ class Sessions(Service):
     def _issue(self, connection: sa.Connection, name: str) -> IssuedToken:
         user = connection.execute(sa.select(users.c.pk, users.c.role).where(users.c.name == name)).first()
         if user is None:
-            raise _wrong()
+            raise wrong_password()
         roles = [*roles_by_project(connection, user.pk).values(), *([Role(user.role)] if user.role else [])]
         token, secret = insert_token(
             connection,
@@ -147,22 +141,6 @@ class Sessions(Service):
             user_pk=user.pk,
         )
         return IssuedToken(token=token, secret=secret)
-
-    def _fail(self, name: str) -> None:
-        clock = self.context.clock
-        with self.context.database.write(durable=True) as connection:
-            if record_failure(connection, clock, name):
-                # What was typed may be a password, so only the name of a user is repeated.
-                known = _user_pk(connection, name) is not None
-                subject = f"user:{name}" if known else "user:unknown"
-                append(connection, clock, actor="anyone", type=SIGN_IN_BLOCKED, subject=subject)
-        raise _wrong()
-
-
-def _wrong() -> Unauthenticated:
-    return Unauthenticated(
-        "The name or the password is wrong", hint="An admin can set a new one: `noria users password`"
-    )
 
 
 def _user_pk(connection: sa.Connection, name: str) -> int | None:

@@ -23,7 +23,7 @@ from noria.core.permissions import Permission
 from noria.core.remote import API
 from noria.server.adapter_routes import AdapterSwitch, AdapterTable, refusal
 from noria.server.entities import ServerSection
-from noria.server.gate import PRINCIPAL, Authenticate, Gate, Gatekeeper, Guard
+from noria.server.gate import PRINCIPAL, Authenticate, Gate, Gatekeeper, Guard, SignIn
 from noria.server.page_routes import error_page, wants_page
 from noria.server.requests import HIDDEN_SLASH, Limits
 from noria.server.routes import PERMISSION, operation_routes
@@ -44,6 +44,8 @@ class Door:
         The workspace key.
     authenticate
         Finds the principal of a token.
+    sign_in
+        Finds the principal of a name with a password.
     is_open
         Tells whether somebody without a credential is a visitor rather than nobody.
     hosts
@@ -52,6 +54,7 @@ class Door:
 
     key: str
     authenticate: Authenticate
+    sign_in: SignIn
     is_open: Callable[[Context], bool]
     hosts: AllowedHosts
 
@@ -113,6 +116,7 @@ def create_app(
         context=context,
         key=door.key,
         authenticate=door.authenticate,
+        sign_in=door.sign_in,
         is_open=door.is_open,
     )
     table = AdapterTable(adapters)

@@ -7,6 +7,7 @@ the project of the path are known; a route without a permission lets nobody in.
 
 from __future__ import annotations
 
+import base64
 import functools
 import hmac
 import logging
@@ -33,6 +34,13 @@ if TYPE_CHECKING:
 Authenticate = Callable[[Context, str], Principal | None]
 """Finds the principal of a token; None when there is none."""
 
+SignIn = Callable[[Context, str, str], Principal]
+"""Finds the principal of a name with a password, or refuses."""
+
+CHALLENGES = (b"Bearer", b'Basic realm="Noria", charset="UTF-8"')
+"""What an answer without a valid credential says that one may be."""
+
+UNAUTHORIZED = 401
 HEALTH_PATH = "/health/"
 METHODS = frozenset({"GET", "HEAD", "POST", "PUT", "PATCH", "DELETE"})
 PRINCIPAL = "noria.principal"
@@ -71,6 +79,8 @@ class Gatekeeper:
         The workspace key.
     authenticate
         Finds the principal of any other secret.
+    sign_in
+        Finds the principal of a name with a password.
     is_open
         Tells whether somebody without a credential is let in as a visitor: on loopback, until a user exists.
     """
@@ -81,11 +91,13 @@ class Gatekeeper:
         context: Callable[[], Context],
         key: str,
         authenticate: Authenticate,
+        sign_in: SignIn,
         is_open: Callable[[Context], bool],
     ) -> None:
         self.context = context
         self._key = key.encode()
         self._authenticate = authenticate
+        self._sign_in = sign_in
         self._is_open = is_open
 
     def identify(self, authorization: str | None) -> Principal | None:
@@ -98,16 +110,58 @@ class Gatekeeper:
         """
         if authorization is None:
             return LOCAL_VISITOR if self._is_open(self.context()) else None
-        scheme, _, secret = authorization.partition(" ")
-        if scheme.lower() != "bearer" or not secret.strip():
-            raise Unauthenticated("The `Authorization` header is not of the form `Bearer <token>`")
-        secret = secret.strip()
-        if hmac.compare_digest(secret.encode(), self._key):
+        scheme, _, credential = authorization.partition(" ")
+        credential = credential.strip()
+        if scheme.lower() == "bearer" and credential:
+            return self._bearer(credential)
+        if scheme.lower() == "basic" and credential:
+            return self._basic(*name_and_password(credential))
+        raise Unauthenticated(
+            "The `Authorization` header is neither `Bearer <token>` nor `Basic <name and password>`"
+        )
+
+    def _bearer(self, secret: str) -> Principal:
+        if self._is_key(secret):
             return LOCAL_OWNER
         principal = self._authenticate(self.context(), secret)
         if principal is None:
             raise Unauthenticated("The token is unknown, expired or revoked", hint=SIGN_IN)
         return principal
+
+    def _basic(self, name: str, password: str) -> Principal:
+        return LOCAL_OWNER if self._is_key(password) else self._sign_in(self.context(), name, password)
+
+    def _is_key(self, secret: str) -> bool:
+        return hmac.compare_digest(secret.encode(), self._key)
+
+
+def name_and_password(credential: str) -> tuple[str, str]:
+    """Decode what follows `Basic`: base64 of a name, a colon and a password.
+
+    UTF-8, as the challenge asks for, or else Latin-1, in which many clients send what fits into it.
+
+    Raises
+    ------
+    Unauthenticated
+        If it is something else.
+
+    Examples
+    --------
+    >>> name_and_password("YW5hOmE6Yg==")
+    ('ana', 'a:b')
+    """
+    try:
+        decoded = base64.b64decode(credential.encode("ascii"), validate=True)
+    except ValueError as error:
+        raise Unauthenticated("What follows `Basic` is not base64") from error
+    try:
+        text = decoded.decode()
+    except UnicodeDecodeError:
+        text = decoded.decode("latin-1")
+    name, colon, password = text.partition(":")
+    if not colon:
+        raise Unauthenticated("What follows `Basic` has no colon between name and password")
+    return name, password
 
 
 Refuse = Callable[[str, NoriaError], tuple[int, list[tuple[bytes, bytes]], bytes]]
@@ -266,7 +320,8 @@ class _Hardened:
     async def __call__(self, message: Message) -> None:
         if message["type"] == "http.response.start":
             self.status = message["status"]
-            message["headers"] = with_security_headers(message["headers"])
+            headers = with_security_headers(message["headers"])
+            message["headers"] = with_challenges(headers) if self.status == UNAUTHORIZED else headers
         elif message["type"] == "http.response.body" and self._without_body:
             message["body"] = b""
         await self._send(message)
@@ -301,6 +356,12 @@ def with_security_headers(headers: Iterable[tuple[bytes, bytes]]) -> list[tuple[
     given = list(headers)
     names = {name.lower() for name, _ in given}
     return [*given, *(pair for pair in _SECURITY_HEADERS if pair[0] not in names)]
+
+
+def with_challenges(headers: Iterable[tuple[bytes, bytes]]) -> list[tuple[bytes, bytes]]:
+    """Say which credentials would do."""
+    others = [(name, value) for name, value in headers if name.lower() != b"www-authenticate"]
+    return [*others, *((b"www-authenticate", challenge) for challenge in CHALLENGES)]
 
 
 _SECURITY_HEADERS = [(name.encode(), value.encode()) for name, value in SECURITY_HEADERS.items()]

@@ -16,6 +16,7 @@ import msgspec
 import uvloop
 
 from noria.access.authentication import any_user, authenticate
+from noria.access.signing_in import PasswordDoor
 from noria.core.clock import SystemClock
 from noria.core.config import Settings
 from noria.core.context import Context
@@ -130,6 +131,7 @@ def make_door(context: Context, section: ServerSection) -> Door:
     return Door(
         key=ensure_key(context.settings.folder),
         authenticate=_authenticate,
+        sign_in=PasswordDoor().sign_in,
         is_open=lambda asked: loopback and not _any_user(asked),
         hosts=hosts_for(section.host, section.allowed_hosts),
     )

@@ -9,6 +9,7 @@ import httpx
 import pytest
 from litestar.handlers import HTTPRouteHandler
 
+from noria.access.signing_in import PasswordDoor
 from noria.core.admission import KeyRequired
 from noria.core.context import Context
 from noria.core.gate import hosts_for
@@ -185,7 +186,11 @@ def test_a_route_without_a_permission_is_refused_at_the_start(
 
     forgotten = HTTPRouteHandler("/pages/forgotten", http_method="GET", opt=opt, status_code=204)(page)
     door = Door(
-        key="k", authenticate=lambda _c, _s: None, is_open=lambda _c: True, hosts=hosts_for("127.0.0.1")
+        key="k",
+        authenticate=lambda _c, _s: None,
+        sign_in=PasswordDoor().sign_in,
+        is_open=lambda _c: True,
+        hosts=hosts_for("127.0.0.1"),
     )
     with pytest.raises(TypeError, match=r"/pages/forgotten.* declares no permission"):
         create_app(

@@ -338,7 +338,7 @@ def test_a_stranger_is_told_to_sign_in(reader: Reader) -> None:
 
         assert answer.status_code == 401
         assert answer.headers["content-type"].startswith("text/html")
-        assert answer.headers["www-authenticate"] == "Bearer"
+        assert answer.headers["www-authenticate"] == 'Bearer, Basic realm="Noria", charset="UTF-8"'
     style = re.search(r'href="(/static/[^"]+css)"', answer.text)
     assert style is not None
     assert reader.get(style[1]).status_code == 200
