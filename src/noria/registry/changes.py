@@ -167,7 +167,7 @@ class Change:
         self.touch(model, latest=chosen, last_number=chosen)
         payload = {
             "version": chosen,
-            "digest": row["digest"],
+            "digest": row.get("digest"),
             "run": origin.run_id,
             "metrics": row["metrics"],
         }
@@ -253,7 +253,7 @@ class Change:
         """
         table = owner.table
         query = sa.select(table.c.key, table.c.value).where(owner == key, table.c.key.in_(list(tags)))
-        before = dict(self.connection.execute(query).tuples().all())
+        before = dict(self.connection.execute(query).all())
         for name, value in tags.items():
             if before.get(name) == value:
                 continue

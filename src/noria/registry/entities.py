@@ -123,15 +123,37 @@ class NewModelVersion(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_
     author: str | None = None
 
 
+class ArtifactPlace(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fields=True):
+    """Artifacts of this workspace that a version is made of.
+
+    Attributes
+    ----------
+    of
+        `run:<id>` or `logged-model:<id>`.
+    folder
+        Below which they lie; empty for all.
+    """
+
+    project: str
+    of: str
+    folder: str = ""
+
+
 class SourceVersion(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fields=True):
     """A version to register from where its files lie, as clients of MLflow do.
 
     Attributes
     ----------
     source
-        `models:/<model id>`, `models:/<name>/<version>`, `runs:/<run id>/<path>`, an address of artifacts, or any URI.
+        The place as the client named it, any URI.
+    location
+        The place as it can be read from; `source` when left out.
+    artifacts
+        The place in this workspace. What lies there now becomes the version's files, whatever happens there later.
+    copy_of
+        Id of the version that `source` names, whose files and location the new one has too.
     run_id, model_id
-        The run or logged model that `source` belongs to.
+        The run or logged model that made it.
     run_link
         Address of that run elsewhere.
     number
@@ -141,6 +163,9 @@ class SourceVersion(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fi
     """
 
     source: str
+    location: str | None = None
+    artifacts: ArtifactPlace | None = None
+    copy_of: str | None = None
     run_id: str | None = None
     model_id: str | None = None
     run_link: str | None = None
@@ -332,10 +357,13 @@ class DownloadPlace(msgspec.Struct, frozen=True, kw_only=True):
     ----------
     location
         Where they lay when it was registered; None for a version that was registered by its files.
-    as_registered
-        Whether what lies there still is what was registered; False too when nobody here can tell.
+    digest
+        Of the files as they were then; None when they were not in this workspace.
+    unchanged
+        Whether exactly these files lie at `location` still.
     """
 
+    version_id: str
     location: str | None
-    as_registered: bool
     digest: str | None
+    unchanged: bool

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Sequence
+from collections.abc import Collection, Iterable, Sequence
 from datetime import datetime
 from typing import Any, NamedTuple
 
@@ -149,7 +149,11 @@ def select_versions() -> sa.Select[Any]:
 
 def load_versions(connection: sa.Connection, query: sa.Select[Any]) -> list[ModelVersion]:
     """Give the versions that a query made of `select_versions` finds, in its order."""
-    rows = connection.execute(query).fetchall()
+    return read_versions(connection, connection.execute(query).fetchall())
+
+
+def read_versions(connection: sa.Connection, rows: Sequence[Any]) -> list[ModelVersion]:
+    """Give the versions of rows that begin with the columns of `select_versions`."""
     tags = tags_of(connection, model_version_tags.c.version_pk, [row[0] for row in rows])
     aliases = aliases_of(connection, sorted({row[1] for row in rows}))
     consents = _consents_of(connection, rows)
@@ -180,6 +184,33 @@ def get_version(connection: sa.Connection, model: ModelRow, number: int) -> Mode
     if not found:
         raise ModelVersionNotFound(model.name, number, latest=model.latest)
     return found[0]
+
+
+def newest_of(
+    connection: sa.Connection, keys: Sequence[int], stages: Collection[Stage] | None = None
+) -> dict[int, list[ModelVersion]]:
+    """Give the newest version of each stage (by default of all) by the key of the model, in the order of numbers."""
+    rows: list[Any] = []
+    for chunk in _chunks(keys):
+        newest = (
+            sa.select(
+                model_versions.c.model_pk.label("model"),
+                sa.func.max(model_versions.c.version).label("newest"),
+            )
+            .where(model_versions.c.model_pk.in_(chunk), model_versions.c.deleted_at.is_(None))
+            .where(model_versions.c.stage.in_([stage.value for stage in stages or Stage]))
+            .group_by(model_versions.c.model_pk, model_versions.c.stage)
+            .subquery()
+        )
+        query = select_versions().join(
+            newest,
+            sa.and_(model_versions.c.model_pk == newest.c.model, model_versions.c.version == newest.c.newest),
+        )
+        rows += connection.execute(query.order_by(model_versions.c.version)).fetchall()
+    found: dict[int, list[ModelVersion]] = {}
+    for row, version in zip(rows, read_versions(connection, rows), strict=True):
+        found.setdefault(row[1], []).append(version)
+    return found
 
 
 def aliases_of(connection: sa.Connection, keys: Sequence[int]) -> dict[int, dict[str, int]]:
@@ -223,7 +254,7 @@ def _one(connection: sa.Connection, query: sa.Select[Any], *, lock: bool) -> Mod
 
 
 def _version(row: Any, aliases: list[str], tags: dict[str, str], consent: Consent | None) -> ModelVersion:
-    values = list(row[_N_KEYS:])
+    values = list(row[_N_KEYS : _N_KEYS + len(_VERSION_FIELDS)])
     values[_TASK] = values[_TASK] and Task(values[_TASK])
     values[_STAGE] = Stage(values[_STAGE])
     fields = dict(zip(_VERSION_FIELDS, values, strict=True))

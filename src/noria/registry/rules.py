@@ -12,13 +12,15 @@ import msgspec
 
 from noria.core.errors import Conflict, Invalid, TooLarge
 from noria.core.names import check_name
-from noria.registry.entities import ModelVersion, ServableVersion, Stage
-from noria.tracking.limits import check_key
+from noria.registry.entities import ModelVersion, ServableVersion, SourceVersion, Stage
+from noria.tracking.limits import check_instant, check_key
 
 MAX_NAME_CHARS: Final = 500
 MAX_ALIAS_CHARS: Final = 255
 MAX_TAG_CHARS: Final = 100_000
 MAX_TEXT_CHARS: Final = 100_000
+MAX_SOURCE_CHARS: Final = 10_000
+_NUMBERS_END: Final = 2**31
 
 MLFLOW_FORMAT: Final = "mlflow"
 LOADABLE_FLAVORS: Final = frozenset({"sklearn"})
@@ -218,6 +220,19 @@ def check_tags(tags: Mapping[str, str | None]) -> None:
 def check_description(text: str | None) -> None:
     """Refuse a description that is too long or cannot be stored."""
     _check_text("description", text or "", MAX_TEXT_CHARS)
+
+
+def check_source(new: SourceVersion) -> None:
+    """Refuse what cannot be said of a version."""
+    _check_text("source", new.source, MAX_SOURCE_CHARS)
+    for what, text in (("run_id", new.run_id), ("run_link", new.run_link), ("model_id", new.model_id)):
+        _check_text(what, text or "", MAX_SOURCE_CHARS)
+    _check_text("location", new.location or "", MAX_SOURCE_CHARS)
+    if new.number is not None and not 1 <= new.number < _NUMBERS_END:
+        raise Invalid(f"`{new.number}` cannot be the number of a version", hint="Count from 1")
+    check_instant("creation of the version", new.created_at)
+    check_description(new.description)
+    check_tags(new.tags)
 
 
 def parse_stage(text: str) -> Stage:

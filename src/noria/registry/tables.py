@@ -10,7 +10,7 @@ from typing import Any
 import sqlalchemy as sa
 
 from noria.core.database.schema import BytewiseText, JsonText, UtcMicros, metadata, pk
-from noria.registry.entities import Holdout, Origin, Signature
+from noria.registry.entities import ArtifactPlace, Holdout, Origin, Signature
 
 models = sa.Table(
     "models",
@@ -52,8 +52,9 @@ model_versions = sa.Table(
     sa.Column("description", sa.Text),
     sa.Column("stage", sa.Text, nullable=False),
     sa.Column("source", sa.Text),
-    # Where the files lay at registration: `source`, unless that names another version.
+    # Where the files lay at registration: an address, and the place in this workspace if it was one.
     sa.Column("location", sa.Text),
+    sa.Column("artifacts", JsonText(ArtifactPlace)),
     # Of `origin`, to search by.
     sa.Column("run_id", sa.Text),
     sa.Column("run_link", sa.Text),

@@ -90,6 +90,7 @@ def rebuild_versions() -> None:
         sa.Column("stage", sa.Text, nullable=False),
         sa.Column("source", sa.Text),
         sa.Column("location", sa.Text),
+        sa.Column("artifacts", sa.Text),
         sa.Column("run_id", sa.Text),
         sa.Column("run_link", sa.Text),
         sa.Column("model_id", sa.Text),

@@ -1,0 +1,271 @@
+"""Filters and orders of models and versions, as conditions of SQL."""
+
+from __future__ import annotations
+
+import base64
+import binascii
+import operator
+from collections.abc import Callable, Sequence
+from dataclasses import dataclass
+from typing import Any, Final
+
+import msgspec
+import sqlalchemy as sa
+
+from noria.access.tables import projects
+from noria.core.database.patterns import ilike, like
+from noria.core.errors import Invalid
+from noria.registry.prompts import PROMPT_TAG
+from noria.registry.tables import model_tags, model_version_tags, model_versions, models
+from noria.tracking.search.grammar import (
+    ATTRIBUTE,
+    TEXT_COMPARATORS,
+    Clause,
+    Entity,
+    Field,
+    FilterInvalid,
+    Grammar,
+)
+
+TAG: Final = "tag"
+_TAGS = Entity(name=TAG, also=("tags",), comparators=TEXT_COMPARATORS, orderable=False)
+_UPDATED = Field(key="last_updated_timestamp", numeric=True, searchable=False)
+
+MODELS: Final = Grammar(
+    entities=(
+        Entity(
+            name=ATTRIBUTE,
+            fields=(
+                Field(key="name", lists=True),
+                Field(key="last_updated_timestamp", also=("timestamp",), numeric=True, searchable=False),
+            ),
+        ),
+        _TAGS,
+    )
+)
+VERSIONS: Final = Grammar(
+    entities=(
+        Entity(
+            name=ATTRIBUTE,
+            fields=(
+                Field(key="name", lists=True),
+                Field(key="version_number", numeric=True),
+                Field(key="run_id", lists=True, orderable=False),
+                Field(key="source_path", comparators=TEXT_COMPARATORS, orderable=False),
+                Field(key="creation_timestamp", numeric=True, searchable=False),
+                _UPDATED,
+            ),
+        ),
+        _TAGS,
+    )
+)
+
+Condition = sa.ColumnElement[bool]
+_COMPARE: Final[dict[str, Callable[[Any, Any], Any]]] = {
+    "=": operator.eq,
+    "!=": operator.ne,
+    "<": operator.lt,
+    "<=": operator.le,
+    ">": operator.gt,
+    ">=": operator.ge,
+    "IN": lambda column, values: column.in_(values),
+    "NOT IN": lambda column, values: column.not_in(values),
+}
+
+
+class PageTokenInvalid(Invalid):
+    """The token is of another search, or of none."""
+
+    code = "registry_page_token_invalid"
+
+
+@dataclass(frozen=True, slots=True)
+class Term:
+    """Something that a search is ordered by; never null."""
+
+    value: Any
+    ascending: bool
+    kind: type[int] | type[str]
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Search:
+    """A search of models or of versions.
+
+    Attributes
+    ----------
+    clauses
+        Without those that only say that prompts are not wanted.
+    prompts
+        Whether prompts are asked for.
+    """
+
+    clauses: tuple[Clause, ...]
+    prompts: bool
+
+
+def read_filter(grammar: Grammar, text: str) -> Search:
+    """Read a filter; prompts are found only by one that asks for their tag."""
+    clauses = grammar.parse_filter(text)
+    marked = [clause for clause in clauses if clause.entity == TAG and clause.key == PROMPT_TAG]
+    if marked and (marked[0].comparator, str(marked[0].value).lower()) in (("=", "true"), ("!=", "false")):
+        return Search(clauses=clauses, prompts=True)
+    return Search(clauses=tuple([clause for clause in clauses if clause not in marked]), prompts=False)
+
+
+def model_conditions(dialect: str, home: str, search: Search) -> list[Condition]:
+    """Give what models must fulfil."""
+    name = shown_names(dialect, home)
+    found = []
+    for clause in search.clauses:
+        if clause.entity == TAG:
+            found.append(_tagged(dialect, model_tags.c.model_pk, models.c.pk, clause))
+        else:
+            found.append(_compare(dialect, name, clause))
+    if not search.prompts:
+        found.append(~_marked(sa.select(model_tags.c.model_pk), model_tags))
+    return found
+
+
+def version_conditions(dialect: str, home: str, search: Search) -> list[Condition]:
+    """Give what versions must fulfil."""
+    columns: dict[str, Any] = {
+        "name": shown_names(dialect, home),
+        "version_number": model_versions.c.version,
+        "run_id": model_versions.c.run_id,
+        "source_path": model_versions.c.source,
+    }
+    found = []
+    for clause in search.clauses:
+        if clause.entity == TAG:
+            found.append(_tagged(dialect, model_version_tags.c.version_pk, model_versions.c.pk, clause))
+        else:
+            _check_whole(clause)
+            found.append(_compare(dialect, columns[clause.key], clause))
+    if not search.prompts:
+        others = model_versions.alias()
+        of_model = sa.select(others.c.model_pk).join(
+            model_version_tags, model_version_tags.c.version_pk == others.c.pk
+        )
+        found.append(~_marked(of_model, model_version_tags, owner=others.c.model_pk))
+    return found
+
+
+def model_terms(dialect: str, home: str, order_by: Sequence[str]) -> list[Term]:
+    """Give what models are ordered by, ending in their names."""
+    name = Term(shown_names(dialect, home), True, str)
+    terms = []
+    try:
+        orders = MODELS.parse_orders(order_by)
+    except FilterInvalid as error:
+        # MLflow has other words for this than for versions.
+        raise FilterInvalid(
+            error.message.replace("Invalid attribute key", "Invalid order by key"), hint=error.hint
+        ) from error
+    for order in orders:
+        if order.key == "name":
+            name = Term(name.value, order.ascending, str)
+            terms.append(name)
+        else:
+            terms.append(Term(_micros(models.c.updated_at), order.ascending, int))
+    # Models of two projects can have one shown name.
+    return [*terms, *([] if name in terms else [name]), Term(models.c.pk, True, int)]
+
+
+def version_terms(dialect: str, home: str, order_by: Sequence[str]) -> list[Term]:
+    """Give what versions are ordered by, ending in name and number; the last updated first when nothing is asked."""
+    columns: dict[str, tuple[Any, type[int] | type[str]]] = {
+        "name": (shown_names(dialect, home), str),
+        "version_number": (model_versions.c.version, int),
+        "creation_timestamp": (_micros(model_versions.c.created_at), int),
+        "last_updated_timestamp": (_micros(model_versions.c.updated_at), int),
+    }
+    chosen = {
+        one.key: one.ascending for one in VERSIONS.parse_orders(order_by or ["last_updated_timestamp DESC"])
+    }
+    chosen.setdefault("name", True)
+    chosen.setdefault("version_number", False)
+    terms = [Term(columns[key][0], ascending, columns[key][1]) for key, ascending in chosen.items()]
+    return [*terms, Term(model_versions.c.pk, True, int)]
+
+
+def shown_names(dialect: str, home: str) -> Any:
+    """Give the name of each model for whoever knows no projects; see `queries.shown_name`."""
+    name = sa.case((projects.c.name == home, models.c.name), else_=projects.c.name + "." + models.c.name)
+    return name if dialect == "sqlite" else sa.collate(name, "C")
+
+
+def follows(terms: Sequence[Term], last: Sequence[Any]) -> Condition:
+    """Say that a row comes after the one with the values `last`."""
+    choices: list[Condition] = []
+    equal: Condition = sa.true()
+    for term, value in zip(terms, last, strict=True):
+        choices.append(sa.and_(equal, term.value > value if term.ascending else term.value < value))
+        equal = sa.and_(equal, term.value == value)
+    return sa.or_(*choices)
+
+
+def ordered(terms: Sequence[Term]) -> list[Any]:
+    """Give the order as SQL has it."""
+    return [term.value.asc() if term.ascending else term.value.desc() for term in terms]
+
+
+def write_token(last: Sequence[Any]) -> str:
+    """Give the token of the page that follows a row with these values."""
+    return base64.urlsafe_b64encode(msgspec.json.encode(list(last))).decode()
+
+
+def read_token(token: str | None, terms: Sequence[Term]) -> list[Any] | None:
+    """Read where a page begins; None for the first.
+
+    Raises
+    ------
+    PageTokenInvalid
+        If the search gave no such token.
+    """
+    if not token:
+        return None
+    try:
+        text = base64.b64decode(token, altchars=b"-_", validate=True)
+    except (binascii.Error, ValueError) as error:
+        raise PageTokenInvalid("Invalid page token, could not base64-decode") from error
+    try:
+        last = msgspec.json.decode(text, type=list[int | str])
+    except (msgspec.MsgspecError, UnicodeDecodeError) as error:
+        raise PageTokenInvalid("Invalid page token: it is of another kind of search") from error
+    if [type(value) for value in last] != [term.kind for term in terms]:
+        raise PageTokenInvalid("Invalid page token: it is of a search in another order")
+    return last
+
+
+def _compare(dialect: str, column: Any, clause: Clause) -> Condition:
+    if clause.comparator in ("LIKE", "ILIKE"):
+        compare = like if clause.comparator == "LIKE" else ilike
+        return compare(dialect, column, str(clause.value))
+    found: Condition = _COMPARE[clause.comparator](column, clause.value)
+    return found
+
+
+def _check_whole(clause: Clause) -> None:
+    if isinstance(clause.value, float):
+        raise FilterInvalid(f"Invalid value for numeric attribute '{clause.key}': {clause.value!r}")
+
+
+def _tagged(dialect: str, owner: sa.Column[Any], of: sa.Column[Any], clause: Clause) -> Condition:
+    table = owner.table
+    return (
+        sa.select(owner)
+        .where(owner == of, table.c.key == clause.key)
+        .where(_compare(dialect, table.c.value, clause))
+        .exists()
+    )
+
+
+def _marked(
+    query: sa.Select[Any], tags: sa.Table, owner: sa.Column[Any] = model_tags.c.model_pk
+) -> Condition:
+    return query.where(owner == models.c.pk, tags.c.key == PROMPT_TAG, tags.c.value == "true").exists()
+
+
+def _micros(column: sa.Column[Any]) -> Any:
+    return sa.type_coerce(column, sa.BigInteger)
