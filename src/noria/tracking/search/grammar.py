@@ -11,7 +11,7 @@ traces are searched with the same code. Messages of errors begin as MLflow's do,
 from __future__ import annotations
 
 from collections.abc import Sequence
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from functools import cached_property
 
 from noria.core.errors import Invalid
@@ -76,6 +76,8 @@ class Field:
         Other spellings of the key.
     lists
         Whether it may be compared with a list.
+    number_comparators
+        Those after which a number stands although its values may be texts.
     searchable, orderable
         Whether a filter, and an order, may name it.
     """
@@ -85,6 +87,7 @@ class Field:
     comparators: tuple[str, ...] = ()
     also: tuple[str, ...] = ()
     lists: bool = False
+    number_comparators: tuple[str, ...] = ()
     searchable: bool = True
     orderable: bool = True
 
@@ -108,7 +111,7 @@ class Entity:
         Other spellings of the name.
     fields
         Its keys, or none when every key may be asked for.
-    numeric, comparators
+    numeric, comparators, number_comparators
         Of an entity without fields.
     orderable
         Whether an order may name it.
@@ -119,6 +122,7 @@ class Entity:
     fields: tuple[Field, ...] = ()
     numeric: bool = False
     comparators: tuple[str, ...] = ()
+    number_comparators: tuple[str, ...] = ()
     orderable: bool = True
 
     def field(self, key: str, *, for_order: bool = False) -> Field:
@@ -130,7 +134,12 @@ class Entity:
             If the entity has no such key.
         """
         if not self.fields:
-            return Field(key=key, numeric=self.numeric, comparators=self.comparators)
+            return Field(
+                key=key,
+                numeric=self.numeric,
+                comparators=self.comparators,
+                number_comparators=self.number_comparators,
+            )
         usable = [one for one in self.fields if (one.orderable if for_order else one.searchable)]
         for one in usable:
             if key == one.key or key in one.also:
@@ -203,6 +212,8 @@ class Grammar:
         if comparator in NULL_COMPARATORS:
             _check_nullable(entity, named, comparator)
             return Clause(entity=entity.name, key=named.key, comparator=comparator, value=None)
+        if comparator in named.number_comparators:
+            named = replace(named, numeric=True)
         value = _value(entity, named, comparison.right)
         if comparator not in named.allowed or isinstance(value, tuple) != (comparator in LIST_COMPARATORS):
             valid = ", ".join(f"'{one}'" for one in named.allowed)

@@ -13,8 +13,7 @@ from noria.core.database.engine import upsertable
 from noria.core.database.schema import from_micros, to_micros
 from noria.core.errors import Conflict, Invalid, NotFound
 from noria.core.ids import new_id
-from noria.tracking.traces.conventions import SESSION_METADATA
-from noria.tracking.traces.entities import (
+from noria.tracking.traces.assessment_entities import (
     Assessment,
     AssessmentChange,
     AssessmentError,
@@ -22,6 +21,7 @@ from noria.tracking.traces.entities import (
     AssessmentSource,
     NewAssessment,
 )
+from noria.tracking.traces.conventions import SESSION_METADATA
 from noria.tracking.traces.limits import cleaned
 from noria.tracking.traces.packing import finite
 from noria.tracking.traces.places import in_chunks

@@ -8,7 +8,8 @@ from typing import Any, Final
 
 from noria.core.errors import Invalid, TooLarge
 from noria.tracking.limits import check_key, check_length, shorten
-from noria.tracking.traces.entities import NewAssessment, NewTrace, Span, SpanBatch
+from noria.tracking.traces.assessment_entities import AssessmentChange, NewAssessment
+from noria.tracking.traces.entities import NewTrace, Span, SpanBatch
 
 MAX_ID_CHARS: Final = 100
 MAX_NAME_CHARS: Final = 500
@@ -67,6 +68,13 @@ def check_assessment(new: NewAssessment) -> None:
     check_length("rationale", new.rationale or "", MAX_TEXT_CHARS)
     check_length("span of the assessment", new.span_id or "", MAX_ID_CHARS)
     _check_count("metadata", len(new.metadata), MAX_ENTRIES)
+
+
+def check_change(change: AssessmentChange) -> None:
+    """Refuse a change of an assessment of which anything passes a limit."""
+    check_length("assessment name", change.name or "", MAX_KEY_CHARS)
+    check_length("rationale", change.rationale or "", MAX_TEXT_CHARS)
+    _check_count("metadata", len(change.metadata), MAX_ENTRIES)
 
 
 def check_spans(batch: SpanBatch) -> None:

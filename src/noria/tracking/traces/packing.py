@@ -17,7 +17,7 @@ PLAIN_BYTES: Final = 512
 _LEVEL: Final = 1
 """Of zlib: levels above take twice as long for a tenth less."""
 
-_ENCODE: Final = json.JSONEncoder(ensure_ascii=False, separators=(",", ":")).encode
+_ENCODE: Final = json.JSONEncoder(ensure_ascii=False).encode
 """Python's own, since attributes may hold NaN and infinities."""
 
 SpanRow = tuple[

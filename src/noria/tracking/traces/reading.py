@@ -12,7 +12,8 @@ from noria.access.tables import projects
 from noria.core.database.schema import from_micros
 from noria.tracking.tables import experiments, tracking_keys
 from noria.tracking.traces.assessing import read_assessments
-from noria.tracking.traces.entities import Assessment, Cost, Trace, TraceState, Usage
+from noria.tracking.traces.assessment_entities import Assessment
+from noria.tracking.traces.entities import Cost, Trace, TraceState, Usage
 from noria.tracking.traces.places import in_chunks
 from noria.tracking.traces.span_rows import read_spans
 from noria.tracking.traces.tables import METADATA, TAG, trace_values, traces

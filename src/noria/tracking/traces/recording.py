@@ -13,7 +13,7 @@ from typing import Any
 import msgspec
 import sqlalchemy as sa
 
-from noria.core.context import Context
+from noria.core.clock import Clock
 from noria.core.database.schema import to_micros
 from noria.core.errors import Conflict
 from noria.tracking.limits import shorten
@@ -107,7 +107,7 @@ def keep_spans(connection: sa.Connection, project: str, batch: SpanBatch) -> lis
     return [each.trace_id for each in arrivals if each.root is not None]
 
 
-def record(connection: sa.Connection, context: Context, project: str, new: NewTrace) -> int:
+def record(connection: sa.Connection, clock: Clock, project: str, new: NewTrace) -> int:
     """Keep what a program tells of a trace, and give the trace's key.
 
     Raises
@@ -126,12 +126,12 @@ def record(connection: sa.Connection, context: Context, project: str, new: NewTr
         _check_project(connection, row, place)
     _tell(row, new)
     if is_new and not insert_row(connection, row):
-        return record(connection, context, project, new)
+        return record(connection, clock, project, new)
     if not is_new:
         _move(connection, row, place)
         update_row(connection, row)
     set_many(connection, [(row, TAG, kept_values(new.tags)), (row, METADATA, kept_values(new.metadata))])
-    add_assessments(connection, context.clock, row, new.assessments)
+    add_assessments(connection, clock, row, new.assessments)
     return row.pk
 
 

@@ -13,7 +13,7 @@ from typing import Any
 import sqlalchemy as sa
 
 from noria.core.database.schema import BytewiseText, JsonText, metadata, pk
-from noria.tracking.traces.entities import AssessmentError
+from noria.tracking.traces.assessment_entities import AssessmentError
 
 TAG = 0
 METADATA = 1
