@@ -58,3 +58,24 @@ class Removed(msgspec.Struct, frozen=True, kw_only=True):
     """How many files a removal took away; their bytes are freed by `noria gc`."""
 
     n_files: int
+
+
+class ArtifactExperiment(msgspec.Struct, frozen=True, kw_only=True):
+    """An experiment of which a run or a logged model has artifacts."""
+
+    number: int
+    project: str
+    artifact_location: str | None = None
+
+
+class ArtifactExperiments(msgspec.Struct, frozen=True, kw_only=True):
+    """Experiments with artifacts, in the order of their numbers."""
+
+    items: list[ArtifactExperiment]
+
+
+class ArtifactOwners(msgspec.Struct, frozen=True, kw_only=True):
+    """Ids of the runs and logged models of an experiment that have artifacts."""
+
+    runs: list[str]
+    models: list[str]
