@@ -12,6 +12,8 @@ import httpx
 
 from integration.interop.mlflow_requests import Step
 
+_ID = re.compile(r"\b[0-9a-f]{32}\b")
+_MADE_UP_NAME = re.compile(r"[a-z]+-[a-z]+-[0-9]+")
 _REFERENCE = re.compile(r"\{([a-z0-9_]+)\}")
 
 
@@ -70,10 +72,9 @@ class Caller:
         headers = {"Content-Type": step.content_type} if body is not None and step.content_type else {}
         query = [(key, self._filled(value)) for key, value in step.query]
         response = self._client.request(step.method, step.path, params=query, content=body, headers=headers)
-        answer = Answer(response.status_code, self._forgotten(_content(response)))
         if response.status_code < 400:
             self._kept |= {name: _at(_content(response), path) for name, path in step.keeps.items()}
-        return answer
+        return Answer(response.status_code, self._forgotten(_content(response)))
 
     def _filled(self, value: Any) -> Any:
         if isinstance(value, str):
@@ -90,7 +91,7 @@ class Caller:
         for name, kept in self._kept.items():
             if len(kept) == 32:
                 text = text.replace(kept, f"<{name}>")
-        return json.loads(text)
+        return json.loads(_ID.sub("<id>", text))
 
 
 def differences(left: Caller, right: Caller, steps: Iterable[Step]) -> Iterator[Difference]:
@@ -119,7 +120,7 @@ def _settled(value: Any, key: str = "") -> Any:
         return sorted(found, key=json.dumps) if unordered else found
     if key in ("creation_time", "last_update_time", "next_page_token"):
         return "…"
-    return value
+    return "…" if isinstance(value, str) and _MADE_UP_NAME.fullmatch(value) else value
 
 
 def _content(response: httpx.Response) -> Any:

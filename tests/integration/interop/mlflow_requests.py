@@ -184,29 +184,47 @@ def _runs() -> Iterator[Step]:
     }
     yield post(create, full, keeps={"r": "run.info.run_id"})
     yield post(
-        create, {"experiment_id": "{a}", "start_time": 500}, name="r2", keeps={"r2": "run.info.run_id"}
+        create,
+        {"experiment_id": "{a}", "user_id": "ana", "start_time": 500},
+        name="r2",
+        keeps={"r2": "run.info.run_id"},
     )
-    yield post(create, {"start_time": 1}, name="run without experiment", keeps={"r0": "run.info.run_id"})
     yield post(
         create,
-        {"experiment_id": "{b}", "start_time": "600", "tags": [{"key": "mlflow.runName", "value": "tagged"}]},
+        {"user_id": "ana", "start_time": 1},
+        name="run without experiment",
+        keeps={"r0": "run.info.run_id"},
+    )
+    yield post(
+        create,
+        {
+            "experiment_id": "{b}",
+            "user_id": "ana",
+            "start_time": "600",
+            "tags": [{"key": "mlflow.runName", "value": "tagged"}],
+        },
         keeps={"rb": "run.info.run_id"},
     )
     yield post(
         create,
-        {"experiment_id": "{a}", "start_time": 2, "tags": [{"key": "mlflow.parentRunId", "value": "{r}"}]},
+        {
+            "experiment_id": "{a}",
+            "user_id": "ana",
+            "start_time": 2,
+            "tags": [{"key": "mlflow.parentRunId", "value": "{r}"}],
+        },
         keeps={"child": "run.info.run_id"},
     )
     for sent in (
         {"experiment_id": 5},
         {"experiment_id": "999"},
         {"experiment_id": "x"},
-        {"experiment_id": "{a}", "start_time": "x"},
-        {"experiment_id": "{a}", "start_time": 1.5},
-        {"experiment_id": "{a}", "start_time": True},
+        {"experiment_id": "{a}", "user_id": "ana", "start_time": "x"},
+        {"experiment_id": "{a}", "user_id": "ana", "start_time": 1.5},
+        {"experiment_id": "{a}", "user_id": "ana", "start_time": True},
         {"experiment_id": "{a}", "run_name": 5},
         {"experiment_id": "{a}", "run_name": "x", "tags": [{"key": "mlflow.runName", "value": "y"}]},
-        {"experiment_id": "{a}", "run_name": "ñ" * 250, "start_time": 3},
+        {"experiment_id": "{a}", "run_name": "ñ" * 250, "user_id": "ana", "start_time": 3},
     ):
         yield post(create, sent)
     yield get("runs/get", run_id="{r}")

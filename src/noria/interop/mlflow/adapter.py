@@ -5,7 +5,7 @@ from __future__ import annotations
 from typing import Final
 
 from noria.core.adapters import Adapter
-from noria.interop.mlflow import system
+from noria.interop.mlflow import artifacts, experiments, inputs, logged_models, metrics, runs, system
 from noria.interop.mlflow.errors import refuse
 
 PREFIXES: Final = (
@@ -17,5 +17,13 @@ PREFIXES: Final = (
     "/get-artifact",
     "/model-versions/",
 )
+"""What begins so is MLflow's alone, and refused in its words."""
 
-ADAPTER: Final = Adapter(name="mlflow", prefixes=PREFIXES, routes=[*system.ROUTES], refuse=refuse)
+MODULES: Final = (system, experiments, runs, metrics, inputs, artifacts, logged_models)
+
+ADAPTER: Final = Adapter(
+    name="mlflow",
+    prefixes=PREFIXES,
+    routes=[route for module in MODULES for route in module.ROUTES],
+    refuse=refuse,
+)

@@ -96,6 +96,10 @@ class Decoder(Generic[M]):
                 given[name] = _from_query(field.type, query[name])
         return self._build(given)
 
+    def read_fields(self, fields: Mapping[str, Any]) -> M:
+        """Read the fields of a message that are at hand as plain values."""
+        return self._build(dict(fields))
+
     def _settled(self, message: M) -> M:
         if self._takes_uuid and not message.run_id:  # type: ignore[attr-defined]
             message.run_id = message.run_uuid  # type: ignore[attr-defined]

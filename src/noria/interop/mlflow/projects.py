@@ -14,8 +14,10 @@ from noria.access.projects import Projects
 from noria.core.adapters import AdapterRequest
 from noria.core.errors import Forbidden, NotFound
 from noria.interop.mlflow.errors import invalid, missing
-from noria.tracking.entities import Experiment, RunPlace
+from noria.tracking.entities import Experiment, LogBatch, RunPlace
 from noria.tracking.permissions import READ_RUNS
+from noria.tracking.run_keys import run_pk
+from noria.tracking.run_rows import RunRow, load_run_rows
 from noria.tracking.service import Experiments, Runs
 
 DEFAULT_PROJECT: Final = "default"
@@ -110,6 +112,25 @@ def get_active_place(request: AdapterRequest, run_id: str) -> RunPlace:
     if place.deleted_at is not None:
         raise invalid(f"The run {run_id} must be in the 'active' state. Current state is deleted.")
     return place
+
+
+def load_row(request: AdapterRequest, run_id: str) -> RunRow:
+    """Read a run with all that it holds.
+
+    Raises
+    ------
+    MlflowError
+        If there is no such run that the caller may read.
+    """
+    place = get_place(request, run_id)
+    with request.context.database.read() as connection:
+        (row,) = load_run_rows(connection, [run_pk(connection, place.project, run_id)])
+        return row
+
+
+def log(request: AdapterRequest, place: RunPlace, batch: LogBatch) -> None:
+    """Write what a run logs."""
+    request.context.guarded(Runs).log(place.project, place.run_id, batch)
 
 
 def check_active(experiment: Experiment) -> None:

@@ -23,6 +23,7 @@ from noria.interop.mlflow.messages import (
     RunInputs,
     RunOutputs,
 )
+from noria.interop.mlflow.times import millis
 from noria.interop.mlflow.wire import wire_number
 from noria.tracking import entities
 from noria.tracking.entities import RunSource
@@ -70,6 +71,38 @@ def wire_info(row: RunRow) -> RunInfo:
         artifact_uri=run_artifacts(location, row.id),
         lifecycle_stage="active" if row.deleted_at is None else "deleted",
         run_id=row.id,
+    )
+
+
+def info_of(run: entities.Run, number: int, told: str | None) -> RunInfo:
+    """Give what is known of a run besides what was logged.
+
+    Parameters
+    ----------
+    number, told
+        Number of its experiment, and the artifact location that this was made with.
+    """
+    return RunInfo(
+        run_uuid=run.id,
+        experiment_id=str(number),
+        run_name=run.name,
+        user_id=run.author,
+        status=run.status.upper(),
+        start_time=millis(run.started_at),
+        end_time=None if run.ended_at is None else millis(run.ended_at),
+        artifact_uri=run_artifacts(artifact_location(number, told), run.id),
+        lifecycle_stage="active" if run.deleted_at is None else "deleted",
+        run_id=run.id,
+    )
+
+
+def wire_new_run(run: entities.Run, number: int, told: str | None) -> Run:
+    """Give a run that was made just now."""
+    tags = [KeyValue(key, value) for key, value in run.tags.items()]
+    return Run(
+        info=info_of(run, number, told),
+        data=RunData(tags=[*tags, KeyValue(RUN_NAME_TAG, run.name)]),
+        inputs=RunInputs(),
     )
 
 

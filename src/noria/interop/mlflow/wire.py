@@ -65,6 +65,7 @@ MAX_DOUBLE: Final = 1.7976931348623157e308
 
 Result = Message | AdapterAnswer | AdapterStream | bytes | None
 M = TypeVar("M", bound=Message)
+R = TypeVar("R", bound=Result)
 
 _PREFIXES: Final = {"2:": "/2.0/mlflow/", "3:": "/3.0/mlflow/"}
 _WITH_BODY_OF_TYPE: Final = frozenset({"POST", "PUT"})
@@ -88,7 +89,7 @@ class Endpoints:
         required: Sequence[str] = (),
         errors: ErrorCodes | None = None,
         needs: Permission = USE_MLFLOW,
-    ) -> Callable[[Callable[[AdapterRequest, M], Result]], Callable[[AdapterRequest, M], Result]]:
+    ) -> Callable[[Callable[[AdapterRequest, M], R]], Callable[[AdapterRequest, M], R]]:
         """Declare the decorated function as the handler of an endpoint.
 
         Parameters
@@ -104,9 +105,7 @@ class Endpoints:
         """
         decoder = Decoder(message, required)
 
-        def declare(
-            handler: Callable[[AdapterRequest, M], Result],
-        ) -> Callable[[AdapterRequest, M], Result]:
+        def declare(handler: Callable[[AdapterRequest, M], R]) -> Callable[[AdapterRequest, M], R]:
             handle = _handle(handler, decoder, errors)
             self.add(method, address, handle, needs=needs)
             return handler

@@ -1,0 +1,106 @@
+"""MLflow's endpoints of what runs read: data sets, and logged models."""
+
+from __future__ import annotations
+
+from typing import Final
+
+from noria.core.adapters import AdapterRequest
+from noria.interop.mlflow.errors import invalid
+from noria.interop.mlflow.messages import Dataset, DatasetInput, ModelInput
+from noria.interop.mlflow.projects import get_active_place, load_row, log
+from noria.interop.mlflow.validation import check_length, check_run_id
+from noria.interop.mlflow.wire import Endpoints, Message
+from noria.tracking import entities
+from noria.tracking.entities import LogBatch
+from noria.tracking.logged_models import LoggedModels
+from noria.tracking.model_entities import ModelUse, RunModels
+
+LIMITS: Final = {"name": 500, "digest": 36, "source": 65_535, "schema": 1_048_575, "profile": 16_777_215}
+"""Characters of the texts that describe a data set."""
+
+MAX_TAG_KEY_CHARS: Final = 255
+MAX_TAG_VALUE_CHARS: Final = 500
+MAX_EXPERIMENTS: Final = 20
+
+endpoint = Endpoints()
+
+
+class LogInputs(Message):
+    """Data sets and logged models that a run read."""
+
+    run_id: str = ""
+    datasets: list[DatasetInput] = []
+    models: list[ModelInput] = []
+
+
+class SearchDatasets(Message):
+    """Experiments whose data sets are asked for."""
+
+    experiment_ids: list[str] = []
+
+
+class DatasetSummary(Message):
+    """A data set of an experiment, and one of the purposes that it was used for."""
+
+    experiment_id: str
+    name: str
+    digest: str
+    context: str | None = None
+
+
+class DatasetSummaries(Message):
+    """Data sets of experiments."""
+
+    dataset_summaries: list[DatasetSummary] = []
+
+
+@endpoint("POST", "2:runs/log-inputs", LogInputs, required=("run_id",))
+def log_inputs(request: AdapterRequest, message: LogInputs) -> None:
+    """Note what a run read. A data set is one of its experiment by name and digest, and noted once for a run."""
+    check_run_id(message.run_id)
+    datasets: dict[tuple[str, str], entities.Dataset] = {}
+    for given in message.datasets:
+        dataset = _dataset(given)
+        datasets.setdefault((dataset.name, dataset.digest), dataset)
+    place = get_active_place(request, message.run_id)
+    known = (
+        {(each.name, each.digest) for each in load_row(request, message.run_id).datasets}
+        if datasets
+        else set()
+    )
+    new = [dataset for place_of, dataset in datasets.items() if place_of not in known]
+    if new:
+        log(request, place, LogBatch(datasets=new))
+    if message.models:
+        uses = RunModels(inputs=[ModelUse(model=model.model_id) for model in message.models])
+        request.context.guarded(LoggedModels).link(place.project, place.run_id, uses)
+
+
+def _dataset(given: DatasetInput) -> entities.Dataset:
+    described = given.dataset
+    if described is None:
+        raise invalid("Dataset cannot be None")
+    _check_dataset(described)
+    for tag in given.tags:
+        check_length("key", tag.key, MAX_TAG_KEY_CHARS)
+        check_length("value", tag.value, MAX_TAG_VALUE_CHARS)
+    return entities.Dataset(
+        name=described.name,
+        digest=described.digest,
+        source_type=described.source_type,
+        source=described.source,
+        schema=described.schema,
+        profile=described.profile,
+        tags={tag.key: tag.value for tag in given.tags},
+    )
+
+
+def _check_dataset(dataset: Dataset) -> None:
+    for name in ("name", "digest"):
+        if not getattr(dataset, name):
+            raise invalid(f"Dataset {name} cannot be None")
+    for name, limit in LIMITS.items():
+        check_length(name, getattr(dataset, name) or "", limit)
+
+
+ROUTES = endpoint.routes

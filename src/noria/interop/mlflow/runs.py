@@ -1,0 +1,301 @@
+"""MLflow's endpoints of runs: their making, their changes, their params and tags, and whole batches of these."""
+
+from __future__ import annotations
+
+from typing import Final
+
+from noria.core.adapters import AdapterRequest
+from noria.core.errors import NotFound
+from noria.core.ids import is_id, new_id
+from noria.interop.mlflow.decoding import missing_parameter
+from noria.interop.mlflow.errors import invalid, missing
+from noria.interop.mlflow.messages import KeyValue, Metric, RunAnswer, RunInfo, RunStatus
+from noria.interop.mlflow.points import gather
+from noria.interop.mlflow.projects import (
+    check_active,
+    get_active_place,
+    get_experiment,
+    get_place,
+    load_row,
+    log,
+)
+from noria.interop.mlflow.run_answers import PARENT_TAG, RUN_NAME_TAG, info_of, wire_new_run, wire_run
+from noria.interop.mlflow.run_names import name_of
+from noria.interop.mlflow.times import instant
+from noria.interop.mlflow.validation import MAX_TAG_CHARS, check_param, check_run_id, check_tag
+from noria.interop.mlflow.wire import Endpoints, Int64, Message
+from noria.tracking.batches import ParamChanged
+from noria.tracking.entities import LogBatch, NewRun, RunChange, RunPlace
+from noria.tracking.entities import RunStatus as Status
+from noria.tracking.service import Runs
+
+MAX_METRICS: Final = 1_000
+MAX_PARAMS: Final = 100
+MAX_TAGS: Final = 100
+MAX_ENTRIES: Final = 1_000
+
+endpoint = Endpoints()
+
+
+class CreateRun(Message):
+    """A run to start."""
+
+    experiment_id: str = ""
+    user_id: str = ""
+    run_name: str = ""
+    start_time: Int64 | None = None
+    tags: list[KeyValue] = []
+
+
+class UpdateRun(Message):
+    """What a run shall be."""
+
+    run_id: str = ""
+    run_uuid: str = ""
+    status: RunStatus | None = None
+    end_time: Int64 | None = None
+    run_name: str = ""
+
+
+class RunUpdated(Message):
+    """The run as it is now."""
+
+    run_info: RunInfo
+
+
+class RunById(Message):
+    """A run that is named by its id."""
+
+    run_id: str = ""
+
+
+class GetRun(Message):
+    """A run that is named by its id, under either name of it."""
+
+    run_id: str = ""
+    run_uuid: str = ""
+
+
+class LogParam(Message):
+    """A param to write."""
+
+    run_id: str = ""
+    run_uuid: str = ""
+    key: str = ""
+    value: str = ""
+
+
+class SetTag(Message):
+    """A tag to set."""
+
+    run_id: str = ""
+    run_uuid: str = ""
+    key: str = ""
+    value: str = ""
+
+
+class DeleteTag(Message):
+    """A tag to remove."""
+
+    run_id: str = ""
+    key: str = ""
+
+
+class LogBatchRequest(Message):
+    """Metrics, params and tags to write."""
+
+    run_id: str = ""
+    metrics: list[Metric] = []
+    params: list[KeyValue] = []
+    tags: list[KeyValue] = []
+
+
+@endpoint("POST", "2:runs/create", CreateRun)
+def create_run(request: AdapterRequest, message: CreateRun) -> RunAnswer:
+    """Start a run in an experiment that exists."""
+    experiment = get_experiment(request, message.experiment_id)
+    check_active(experiment)
+    tags = {tag.key: tag.value[:MAX_TAG_CHARS] for tag in message.tags}
+    run_id = new_id()
+    new = NewRun(
+        experiment=experiment.name,
+        id=run_id,
+        name=_name(message.run_name, tags.pop(RUN_NAME_TAG, "")) or name_of(run_id),
+        parent=_parent(request, tags.get(PARENT_TAG, ""), experiment.project),
+        tags=tags,
+        started_at=None if message.start_time is None else instant(message.start_time, "start_time"),
+        author=message.user_id or None,
+    )
+    made = request.context.guarded(Runs).create(experiment.project, new)
+    return RunAnswer(run=wire_new_run(made, experiment.number, experiment.artifact_location))
+
+
+@endpoint("GET", "2:runs/get", GetRun, required=("run_id",))
+def read_run(request: AdapterRequest, message: GetRun) -> RunAnswer:
+    """Get a run with all that it holds, also a deleted one."""
+    return RunAnswer(run=wire_run(load_row(request, message.run_id)))
+
+
+@endpoint("POST", "2:runs/update", UpdateRun, required=("run_id",))
+def update_run(request: AdapterRequest, message: UpdateRun) -> RunUpdated:
+    """Give a run another status, end or name."""
+    place = get_active_place(request, message.run_id)
+    change = RunChange(
+        status=None if message.status is None else Status(message.status.name.lower()),
+        ended_at=None if message.end_time is None else instant(message.end_time, "end_time"),
+        name=message.run_name or None,
+    )
+    changed = request.context.guarded(Runs).amend(place.project, message.run_id, change)
+    return RunUpdated(run_info=info_of(changed, place.experiment_number, place.artifact_location))
+
+
+@endpoint("POST", "2:runs/delete", RunById, required=("run_id",))
+def delete_run(request: AdapterRequest, message: RunById) -> None:
+    """Mark a run as deleted."""
+    place = get_place(request, message.run_id)
+    if place.deleted_at is None:
+        request.context.guarded(Runs).delete(place.project, message.run_id)
+
+
+@endpoint("POST", "2:runs/restore", RunById, required=("run_id",))
+def restore_run(request: AdapterRequest, message: RunById) -> None:
+    """Undo the deletion of a run."""
+    place = get_place(request, message.run_id)
+    if place.deleted_at is not None:
+        request.context.guarded(Runs).restore(place.project, message.run_id)
+
+
+@endpoint("POST", "2:runs/log-parameter", LogParam, required=("run_id", "key"))
+def log_param(request: AdapterRequest, message: LogParam) -> None:
+    """Write a param, once."""
+    value = check_param(message.key, message.value)
+    place = get_active_place(request, message.run_id)
+    try:
+        log(request, place, LogBatch(params={message.key: value}))
+    except ParamChanged as error:
+        old = error.details["old"]
+        raise invalid(
+            f"Changing param values is not allowed. Param with key='{message.key}' was already logged with"
+            f" value='{old}' for run ID='{message.run_id}'. Attempted logging new value '{value}'."
+        ) from error
+
+
+@endpoint("POST", "2:runs/set-tag", SetTag, required=("run_id", "key"))
+def set_tag(request: AdapterRequest, message: SetTag) -> None:
+    """Set a tag; that of the name renames the run."""
+    value = check_tag(message.key, message.value)
+    place = get_active_place(request, message.run_id)
+    if message.key != RUN_NAME_TAG:
+        log(request, place, LogBatch(tags={message.key: value}))
+    elif value:
+        _rename(request, place, value)
+
+
+@endpoint("POST", "2:runs/delete-tag", DeleteTag, required=("run_id", "key"))
+def delete_tag(request: AdapterRequest, message: DeleteTag) -> None:
+    """Remove a tag."""
+    place = get_active_place(request, message.run_id)
+    run = request.context.guarded(Runs).get(place.project, message.run_id)
+    if message.key not in run.tags:
+        raise missing(f"No tag with name: {message.key} in run with id {message.run_id}")
+    log(request, place, LogBatch(tags={message.key: None}))
+
+
+@endpoint("POST", "2:runs/log-batch", LogBatchRequest, required=("run_id",))
+def log_batch(request: AdapterRequest, message: LogBatchRequest) -> None:
+    """Write metrics, params and tags: all is checked first, and a changed param leaves the rest unwritten."""
+    _check_given(message)
+    check_run_id(message.run_id)
+    logged = gather(message.metrics, "metrics")
+    params = [
+        (param.key, check_param(param.key, param.value, f"params[{at}]"))
+        for at, param in enumerate(message.params)
+    ]
+    tags = {tag.key: check_tag(tag.key, tag.value, f"tags[{at}]") for at, tag in enumerate(message.tags)}
+    _check_counts(message)
+    _check_once(params)
+    place = get_active_place(request, message.run_id)
+    name = tags.pop(RUN_NAME_TAG, "")
+    batch = LogBatch(
+        points=logged.points, model_points=logged.model_points, params=dict(params), tags=dict(tags)
+    )
+    try:
+        log(request, place, batch)
+    except ParamChanged as error:
+        changes = [
+            {
+                "key": error.details["key"],
+                "old_value": error.details["old"],
+                "new_value": error.details["new"],
+            }
+        ]
+        raise invalid(
+            "Changing param values is not allowed. Params were already"
+            f" logged='{changes}' for run ID='{message.run_id}'."
+        ) from error
+    if name:
+        _rename(request, place, name)
+
+
+def _check_given(message: LogBatchRequest) -> None:
+    for at, metric in enumerate(message.metrics):
+        for name in ("key", "value", "timestamp"):
+            if getattr(metric, name) in (None, ""):
+                raise missing_parameter(f"metrics[{at}].{name}")
+    for kind, pairs in (("params", message.params), ("tags", message.tags)):
+        for at, pair in enumerate(pairs):
+            if not pair.key:
+                raise missing_parameter(f"{kind}[{at}].key")
+
+
+def _check_counts(message: LogBatchRequest) -> None:
+    sizes = (len(message.metrics), len(message.params), len(message.tags))
+    kinds = ("metrics", "params", "tags", "metrics, params, and tags")
+    limits = (MAX_METRICS, MAX_PARAMS, MAX_TAGS, MAX_ENTRIES)
+    for kind, limit, n in zip(kinds, limits, (*sizes, sum(sizes)), strict=True):
+        if n > limit:
+            raise invalid(
+                f"A batch logging request can contain at most {limit} {kind}. Got {n} {kind}. Please split up {kind}"
+                " across multiple requests and try again."
+            )
+
+
+def _check_once(params: list[tuple[str, str]]) -> None:
+    seen: set[str] = set()
+    twice = []
+    for key, _ in params:
+        if key in seen:
+            twice.append(key)
+        seen.add(key)
+    if twice:
+        raise invalid(
+            f"Duplicate parameter keys have been submitted: {twice}. Please ensure the request contains only one"
+            " param value per param key."
+        )
+
+
+def _name(given: str, tagged: str) -> str:
+    if given and tagged and given != tagged:
+        raise invalid(
+            "Both 'run_name' argument and 'mlflow.runName' tag are specified, but with different values"
+            f" (run_name='{given}', mlflow.runName='{tagged}')."
+        )
+    return given or tagged
+
+
+def _parent(request: AdapterRequest, run_id: str, project: str) -> str | None:
+    """Give the id of the run that a tag names as parent, if there is such a run in the project."""
+    if not is_id(run_id):
+        return None
+    try:
+        place = request.context.guarded(Runs).locate(run_id)
+    except NotFound:
+        return None
+    return run_id if place.project == project else None
+
+
+def _rename(request: AdapterRequest, place: RunPlace, name: str) -> None:
+    request.context.guarded(Runs).amend(place.project, place.run_id, RunChange(name=name))
+
+
+ROUTES = endpoint.routes
