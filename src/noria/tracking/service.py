@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable
 from typing import Any
 
 import msgspec
@@ -10,10 +9,10 @@ import sqlalchemy as sa
 
 from noria.access.projects import project_pk
 from noria.core.errors import Invalid, NotFound
-from noria.core.events.log import EventType
 from noria.core.ids import is_id
 from noria.core.operations import Download, Service, operation
 from noria.tracking.batches import write_batch
+from noria.tracking.changes import append_run_event, append_status_event, change_run, log_batch
 from noria.tracking.comparison import differences
 from noria.tracking.entities import (
     Artifact,
@@ -39,11 +38,8 @@ from noria.tracking.entities import (
 from noria.tracking.events import (
     RUN_CREATED,
     RUN_DELETED,
-    RUN_FINISHED,
     RUN_RESTORED,
     RUN_RESUMED,
-    RUN_UPDATED,
-    append_event,
 )
 from noria.tracking.experiments import Experiments
 from noria.tracking.histories import (
@@ -56,7 +52,6 @@ from noria.tracking.histories import (
 )
 from noria.tracking.keys import known_keys
 from noria.tracking.lifecycle import (
-    amend_run,
     check_new_run,
     check_source,
     end_run,
@@ -76,7 +71,6 @@ from noria.tracking.limits import (
 from noria.tracking.lineage import Lineage
 from noria.tracking.permissions import FIND_RUNS, READ_RUNS, WRITE_RUNS
 from noria.tracking.rows import (
-    RunState,
     counts_of,
     filtered_runs,
     find_place,
@@ -84,7 +78,7 @@ from noria.tracking.rows import (
     load_run,
     run_state,
 )
-from noria.tracking.run_keys import run_key, run_pk, run_pks, writable_run
+from noria.tracking.run_keys import run_key, run_pk, run_pks
 from noria.tracking.run_rows import load_runs
 from noria.tracking.sampling import sampled_history
 from noria.tracking.tables import run_artifacts, runs
@@ -120,7 +114,7 @@ class Runs(Service):
                     connection, self.context.clock, project=project, run=key, run_id=made.id, batch=batch
                 )
             payload = {"experiment": made.experiment, "name": made.name, "parent": made.parent}
-            self._append(connection, RUN_CREATED, project, made.id, payload)
+            append_run_event(connection, self.context, RUN_CREATED, project, made.id, payload)
         return msgspec.structs.replace(made, params=new.params, tags=new.tags)
 
     @operation("GET", "/projects/{project}/runs/{run_id}", needs=READ_RUNS)
@@ -175,7 +169,7 @@ class Runs(Service):
         """Keep metric points, params, tags, links, data sets and artifacts of a run, all or nothing."""
         check_batch(batch)
         with self.context.database.write() as connection:
-            self._write(connection, project, run_id, batch)
+            log_batch(connection, self.context, project, run_id, batch)
 
     @operation("POST", "/projects/{project}/runs/{run_id}/finish", needs=WRITE_RUNS, status=200)
     def finish(self, project: str, run_id: str, end: RunEnd) -> Run:
@@ -187,13 +181,13 @@ class Runs(Service):
             check_batch(end.last)
         with self.context.database.write() as connection:
             if end.last is not None:
-                self._write(connection, project, run_id, end.last)
+                log_batch(connection, self.context, project, run_id, end.last)
             state = run_state(connection, project, run_id)
             ended_at = end.ended_at or self.context.clock.now()
             end_run(connection, state, end.status, ended_at)
-            made = load_run(connection, project, run_id)
-            self._append_end(connection, project, state, made)
-            return made
+            now = run_state(connection, project, run_id)
+            append_status_event(connection, self.context, project, state, now)
+            return load_run(connection, project, run_id)
 
     @operation("PATCH", "/projects/{project}/runs/{run_id}", needs=WRITE_RUNS)
     def amend(self, project: str, run_id: str, change: RunChange) -> Run:
@@ -203,13 +197,8 @@ class Runs(Service):
         check_instant("end", change.ended_at)
         check_source(change.source)
         with self.context.database.write() as connection:
-            state = run_state(connection, project, run_id)
-            amend_run(connection, state, change, self.context.clock)
-            made = load_run(connection, project, run_id)
-            if made.name != state.name:
-                self._append(connection, RUN_UPDATED, project, run_id, {"name": made.name})
-            self._append_end(connection, project, state, made)
-            return made
+            change_run(connection, self.context, project, run_id, change)
+            return load_run(connection, project, run_id)
 
     @operation("POST", "/projects/{project}/runs/{run_id}/resume", needs=WRITE_RUNS, status=200)
     def resume(self, project: str, run_id: str) -> Run:
@@ -218,7 +207,9 @@ class Runs(Service):
             state = run_state(connection, project, run_id)
             if state.status is not RunStatus.RUNNING:
                 set_status(connection, state, RunStatus.RUNNING, None)
-                self._append(connection, RUN_RESUMED, project, run_id, {"was": state.status})
+                append_run_event(
+                    connection, self.context, RUN_RESUMED, project, run_id, {"was": state.status}
+                )
             return load_run(connection, project, run_id)
 
     @operation("DELETE", "/projects/{project}/runs/{run_id}", needs=WRITE_RUNS)
@@ -227,14 +218,14 @@ class Runs(Service):
         with self.context.database.write() as connection:
             key = run_key(connection, project, run_id)
             if mark_deleted(connection, key, self.context.clock.now()):
-                self._append(connection, RUN_DELETED, project, run_id, {})
+                append_run_event(connection, self.context, RUN_DELETED, project, run_id, {})
 
     @operation("POST", "/projects/{project}/runs/{run_id}/restore", needs=WRITE_RUNS, status=200)
     def restore(self, project: str, run_id: str) -> Run:
         """Make a deleted run active again."""
         with self.context.database.write() as connection:
             if mark_restored(connection, run_key(connection, project, run_id)):
-                self._append(connection, RUN_RESTORED, project, run_id, {})
+                append_run_event(connection, self.context, RUN_RESTORED, project, run_id, {})
             return load_run(connection, project, run_id)
 
     @operation("GET", "/projects/{project}/runs/{run_id}/metrics", needs=READ_RUNS)
@@ -345,44 +336,6 @@ class Runs(Service):
             size_bytes=row["size_bytes"],
             filename=path.rpartition("/")[2],
         )
-
-    def _write(self, connection: sa.Connection, project: str, run_id: str, batch: LogBatch) -> None:
-        run = writable_run(connection, project, run_id)
-        write_batch(connection, self.context.clock, project=project, run=run, run_id=run_id, batch=batch)
-        payload = _names_of(batch)
-        if payload:
-            self._append(connection, RUN_UPDATED, project, run_id, payload)
-
-    def _append_end(self, connection: sa.Connection, project: str, state: RunState, made: Run) -> None:
-        """Append the event of a run that ended, or goes on, if it did."""
-        if made.status is state.status:
-            return
-        if made.status.ended and made.ended_at is not None:
-            duration_s = (made.ended_at - made.started_at).total_seconds()
-            payload = {"status": made.status, "duration_s": duration_s}
-            self._append(connection, RUN_FINISHED, project, made.id, payload)
-        else:
-            self._append(connection, RUN_RESUMED, project, made.id, {"was": state.status})
-
-    def _append(
-        self, connection: sa.Connection, kind: EventType, project: str, run_id: str, payload: dict[str, Any]
-    ) -> None:
-        subject = f"run:{run_id}"
-        append_event(connection, self.context, kind, subject=subject, project=project, payload=payload)
-
-
-def _names_of(batch: LogBatch) -> dict[str, Any]:
-    """List what a batch changes besides metric points, for its event: names only."""
-    named: dict[str, Iterable[str]] = {
-        "params": batch.params,
-        "tags": batch.tags,
-        "inputs": (link.ref for link in batch.inputs),
-        "outputs": (link.ref for link in batch.outputs),
-        "artifacts": batch.artifacts,
-        "datasets": (dataset.name for dataset in batch.datasets),
-    }
-    listed = {kind: list(names) for kind, names in named.items()}
-    return {kind: names for kind, names in listed.items() if names}
 
 
 def _select_artifacts(run: int) -> sa.Select[Any]:

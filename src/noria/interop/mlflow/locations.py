@@ -14,7 +14,7 @@ PROXY: Final = "mlflow-artifacts:/"
 
 MAX_LOCATION_CHARS: Final = 2_048
 
-_SCHEMES_WITH_HOST: Final = frozenset(
+HOST_SCHEMES: Final = frozenset(
     {"ftp", "sftp", "hdfs", "viewfs", "http", "https", "mlflow-artifacts", "r2", "b2", "abfss"}
 )
 _MAX_DECODINGS: Final = 10
@@ -65,7 +65,7 @@ def check_location(location: str) -> None:
         raise invalid("'artifact_location' URL can't include fragments or params.")
     if ".." in _decoded(parts.query):
         raise invalid("Invalid query string")
-    if parts.scheme in _SCHEMES_WITH_HOST and (parts.netloc or parts.scheme != "mlflow-artifacts"):
+    if parts.scheme in HOST_SCHEMES and (parts.netloc or parts.scheme != "mlflow-artifacts"):
         raise invalid(
             f"'artifact_location' cannot use the '{parts.scheme}' scheme: the '{parts.scheme}' scheme addresses a"
             " host other than the tracking server's configured artifact storage, so the server would connect to the"

@@ -1,0 +1,100 @@
+"""Change a run within a transaction, and tell of it in the event log."""
+
+from __future__ import annotations
+
+from collections.abc import Iterable
+from typing import Any
+
+import sqlalchemy as sa
+
+from noria.core.context import Context
+from noria.core.events.log import EventType
+from noria.tracking.batches import write_batch
+from noria.tracking.entities import LogBatch, RunChange
+from noria.tracking.events import RUN_FINISHED, RUN_RESUMED, RUN_UPDATED, append_event
+from noria.tracking.lifecycle import amend_run
+from noria.tracking.rows import RunState, run_state
+from noria.tracking.run_keys import writable_run
+
+
+def log_batch(
+    connection: sa.Connection, context: Context, project: str, run_id: str, batch: LogBatch
+) -> None:
+    """Keep what a run logs.
+
+    Raises
+    ------
+    RunNotFound
+        If the project has none of this id.
+    RunDeleted
+        If it was deleted.
+    ParamChanged
+        If a param has another value already.
+    """
+    run = writable_run(connection, project, run_id)
+    write_batch(connection, context.clock, project=project, run=run, run_id=run_id, batch=batch)
+    payload = _names_of(batch)
+    if payload:
+        append_run_event(connection, context, RUN_UPDATED, project, run_id, payload)
+
+
+def change_run(
+    connection: sa.Connection, context: Context, project: str, run_id: str, change: RunChange
+) -> RunState:
+    """Make a run what the change says, and give its state then.
+
+    Raises
+    ------
+    RunNotFound
+        If the project has none of this id.
+    RunDeleted
+        If it was deleted.
+    """
+    before = run_state(connection, project, run_id)
+    amend_run(connection, before, change, context.clock)
+    after = run_state(connection, project, run_id)
+    if after.name != before.name:
+        append_run_event(connection, context, RUN_UPDATED, project, run_id, {"name": after.name})
+    append_status_event(connection, context, project, before, after)
+    return after
+
+
+def append_status_event(
+    connection: sa.Connection, context: Context, project: str, before: RunState, after: RunState
+) -> None:
+    """Append the event of a run that ended, or goes on, if it did."""
+    if after.status is before.status:
+        return
+    if after.status.ended and after.ended_at is not None:
+        duration_s = (after.ended_at - after.started_at).total_seconds()
+        payload = {"status": after.status, "duration_s": duration_s}
+        append_run_event(connection, context, RUN_FINISHED, project, after.id, payload)
+    else:
+        append_run_event(connection, context, RUN_RESUMED, project, after.id, {"was": before.status})
+
+
+def append_run_event(
+    connection: sa.Connection,
+    context: Context,
+    kind: EventType,
+    project: str,
+    run_id: str,
+    payload: dict[str, Any],
+) -> None:
+    """Append an event of a run."""
+    subject = f"run:{run_id}"
+    append_event(connection, context, kind, subject=subject, project=project, payload=payload)
+
+
+def _names_of(batch: LogBatch) -> dict[str, Any]:
+    """List what a batch changes besides metric points, for its event: names only."""
+    named: dict[str, Iterable[str]] = {
+        "params": batch.params,
+        "tags": batch.tags,
+        "inputs": (link.ref for link in batch.inputs),
+        "outputs": (link.ref for link in batch.outputs),
+        "artifacts": batch.artifacts,
+        "datasets": (dataset.name for dataset in batch.datasets),
+    }
+    listed = {kind: list(names) for kind, names in named.items()}
+    return {kind: names for kind, names in listed.items() if names}
