@@ -76,6 +76,8 @@ SECTIONS: dict[str, str] = {
     "project": "noria.core.config:ProjectSection",
     "workspace": "noria.core.config:WorkspaceSection",
     "server": "noria.server.entities:ServerSection",
+    "outbound": "noria.core.outbound.entities:OutboundSection",
+    "tracking": "noria.tracking.settings:TrackingSection",
     "rollouts": "noria.serving.entities:RolloutSection",
     "monitors": "noria.monitoring.entities:MonitorSection",
     "decisions": "noria.decisions.entities:DecisionSection",
