@@ -293,6 +293,17 @@ class RunPlace(msgspec.Struct, frozen=True, kw_only=True):
     deleted_at: datetime | None = None
 
 
+class RunHead(msgspec.Struct, frozen=True, kw_only=True):
+    """A run without what was logged."""
+
+    place: RunPlace
+    name: str
+    status: RunStatus
+    started_at: datetime
+    ended_at: datetime | None
+    author: str
+
+
 class RunCount(msgspec.Struct, frozen=True, kw_only=True):
     """How many runs of an experiment have a status."""
 

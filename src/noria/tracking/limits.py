@@ -220,14 +220,19 @@ def _check_points(batch: LogBatch) -> None:
     n_points = len(batch.metrics) + sum(len(each.steps) for each in columns.values())
     _check_count("metric points", n_points, MAX_POINTS)
     check_keys("metric", {point.key for point in batch.metrics} | columns.keys())
-    for point in batch.metrics:
-        _check_point(point)
+    if not all(map(_is_storable, batch.metrics)):
+        for point in batch.metrics:
+            _check_point(point)
     for key, each in columns.items():
         if each.steps:
             _check_step(key, min(each.steps))
             _check_step(key, max(each.steps))
             _check_micros(key, min(each.at))
             _check_micros(key, max(each.at))
+
+
+def _is_storable(point: MetricPoint) -> bool:
+    return -MAX_STEP <= point.step <= MAX_STEP and point.at.tzinfo is not None
 
 
 def _check_step(key: str, step: int) -> None:

@@ -11,6 +11,7 @@ import sqlalchemy as sa
 
 from noria.access.tables import projects
 from noria.core.database.engine import upsertable
+from noria.core.database.prepared import Prepared, as_list, listed
 from noria.core.database.schema import to_micros
 from noria.tracking.entities import ModelPoint
 from noria.tracking.model_entities import RunModels
@@ -120,14 +121,12 @@ def write_run_models(
 def models_of_runs(connection: sa.Connection, runs: Sequence[int]) -> dict[int, ModelsOfRun]:
     """Give the models that runs read and made, by the integer key of the run; a run without any is left out."""
     found: dict[int, ModelsOfRun] = {}
-    for begin in range(0, len(runs), _IN_CHUNK):
-        rows = connection.execute(_OF_RUNS, {"runs": list(runs[begin : begin + _IN_CHUNK])})
-        for run, direction, model_id, step in rows:
-            models = found.setdefault(run, ModelsOfRun([], []))
-            if direction == "input":
-                models.inputs.append(model_id)
-            else:
-                models.outputs.append((model_id, step))
+    for run, direction, model_id, step in _OF_RUNS.all(connection, {"runs": as_list(runs)}):
+        models = found.setdefault(run, ModelsOfRun([], []))
+        if direction == "input":
+            models.inputs.append(model_id)
+        else:
+            models.outputs.append((model_id, step))
     return found
 
 
@@ -142,9 +141,11 @@ _KEYS = (
     .where(logged_models.c.id.in_(sa.bindparam("ids", expanding=True)))
     .where(projects.c.name == sa.bindparam("project"))
 )
-_OF_RUNS = (
-    sa.select(run_models.c.run_pk, run_models.c.direction, logged_models.c.id, run_models.c.step)
-    .join(logged_models, logged_models.c.pk == run_models.c.model_pk)
-    .where(run_models.c.run_pk.in_(sa.bindparam("runs", expanding=True)))
-    .order_by(run_models.c.run_pk, run_models.c.step, run_models.c.model_pk)
+_OF_RUNS = Prepared(
+    lambda dialect: (
+        sa.select(run_models.c.run_pk, run_models.c.direction, logged_models.c.id, run_models.c.step)
+        .join(logged_models, logged_models.c.pk == run_models.c.model_pk)
+        .where(run_models.c.run_pk.in_(listed(dialect, "runs", sa.BigInteger())))
+        .order_by(run_models.c.run_pk, run_models.c.step, run_models.c.model_pk)
+    )
 )

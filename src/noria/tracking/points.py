@@ -14,7 +14,7 @@ from noria.core.database.engine import upsertable
 from noria.core.database.prepared import Prepared
 from noria.core.database.schema import to_micros
 from noria.tracking.chunks import Columns, Point, ordered, pack, points_of
-from noria.tracking.entities import LogBatch, PointColumns
+from noria.tracking.entities import LogBatch, MetricPoint, PointColumns
 from noria.tracking.run_keys import RunKey
 from noria.tracking.tables import metric_chunks, metric_latest, metric_points
 
@@ -24,14 +24,17 @@ MIN_PACKED = 64
 
 def columns_by_key(batch: LogBatch) -> dict[str, Columns]:
     """Gather a batch's points by metric."""
-    gathered: dict[str, Columns] = {}
+    by_key: dict[str, list[MetricPoint]] = {}
     for point in batch.metrics:
-        columns = gathered.get(point.key)
-        if columns is None:
-            columns = gathered[point.key] = Columns([], [], [])
-        columns.steps.append(point.step)
-        columns.at.append(to_micros(point.at))
-        columns.values.append(point.value)
+        by_key.setdefault(point.key, []).append(point)
+    gathered = {
+        key: Columns(
+            [point.step for point in points],
+            [to_micros(point.at) for point in points],
+            [point.value for point in points],
+        )
+        for key, points in by_key.items()
+    }
     for key, given in batch.points.items():
         if given.steps:
             gathered[key] = _joined(gathered.get(key), given)

@@ -29,6 +29,7 @@ class RunState(NamedTuple):
     status: RunStatus
     started_at: datetime
     ended_at: datetime | None
+    author: str
 
 
 def run_state(connection: sa.Connection, project: str, run_id: str) -> RunState:
@@ -42,7 +43,7 @@ def run_state(connection: sa.Connection, project: str, run_id: str) -> RunState:
     row = _STATE.first(connection, {"run_id": run_id, "project": project}) if is_id(run_id) else None
     if row is None:
         raise no_run(connection, project, run_id)
-    pk, experiment, started, deleted, name, status, ended = row
+    pk, experiment, started, deleted, name, status, ended, author = row
     return RunState(
         key=RunKey(pk, experiment, deleted is not None),
         id=run_id,
@@ -50,6 +51,7 @@ def run_state(connection: sa.Connection, project: str, run_id: str) -> RunState:
         status=RunStatus(status),
         started_at=from_micros(started),
         ended_at=None if ended is None else from_micros(ended),
+        author=author,
     )
 
 
@@ -126,6 +128,7 @@ _STATE = Prepared(
         runs.c.name,
         runs.c.status,
         runs.c.ended_at,
+        runs.c.author,
     )
     .join(projects, projects.c.pk == runs.c.project_pk)
     .where(runs.c.id == sa.bindparam("run_id"))

@@ -74,8 +74,7 @@ def load_run_rows(connection: sa.Connection, pks: Sequence[int]) -> list[RunRow]
     """Read runs by their integer keys, in the order of the keys; one that is gone is left out."""
     wanted = {"runs": as_list(pks)}
     by_pk = _heads(connection, wanted)
-    _fill_texts(connection, wanted, by_pk)
-    _fill_metrics(connection, wanted, by_pk)
+    _fill_values(connection, wanted, by_pk)
     for pk, datasets in datasets_of(connection, pks).items():
         by_pk[pk].datasets = datasets
     for pk, models in models_of_runs(connection, pks).items():
@@ -109,20 +108,17 @@ def _ids(connection: sa.Connection, pks: set[Any]) -> dict[int, str]:
     return dict(_IDS.all(connection, {"runs": as_list(pks)})) if pks else {}
 
 
-def _fill_texts(connection: sa.Connection, wanted: dict[str, str], by_pk: dict[int, RunRow]) -> None:
+def _fill_values(connection: sa.Connection, wanted: dict[str, str], by_pk: dict[int, RunRow]) -> None:
     params, tags = _PARAMS.all(connection, wanted), _TAGS.all(connection, wanted)
-    names = key_names(connection, {key for _, key, _ in params} | {key for _, key, _ in tags})
+    metrics = _METRICS.all(connection, wanted)
+    keys = {row[1] for row in params} | {row[1] for row in tags} | {row[1] for row in metrics}
+    names = key_names(connection, keys)
     for run, key, value in params:
         by_pk[run].params.append((names[key], value))
     for run, key, value in tags:
         by_pk[run].tags.append((names[key], value))
-
-
-def _fill_metrics(connection: sa.Connection, wanted: dict[str, str], by_pk: dict[int, RunRow]) -> None:
-    rows = _METRICS.all(connection, wanted)
-    names = key_names(connection, {row[1] for row in rows})
-    for run, key, value, step, at, is_nan in rows:
-        by_pk[run].metrics.append((names[key], math.nan if is_nan else value, step, at))
+    for run, key, number, step, at, is_nan in metrics:
+        by_pk[run].metrics.append((names[key], math.nan if is_nan else number, step, at))
 
 
 def _links(connection: sa.Connection, pks: Sequence[int]) -> dict[int, tuple[list[Link], list[Link]]]:

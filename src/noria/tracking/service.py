@@ -4,15 +4,13 @@ from __future__ import annotations
 
 from typing import Any
 
-import msgspec
 import sqlalchemy as sa
 
 from noria.access.projects import project_pk
 from noria.core.errors import Invalid, NotFound
 from noria.core.ids import is_id
 from noria.core.operations import Download, Service, operation
-from noria.tracking.batches import write_batch
-from noria.tracking.changes import append_run_event, append_status_event, change_run, log_batch
+from noria.tracking.changes import append_run_event, append_status_event, change_run, log_batch, start_run
 from noria.tracking.comparison import differences
 from noria.tracking.entities import (
     Artifact,
@@ -36,7 +34,6 @@ from noria.tracking.entities import (
     RunStatus,
 )
 from noria.tracking.events import (
-    RUN_CREATED,
     RUN_DELETED,
     RUN_RESTORED,
     RUN_RESUMED,
@@ -55,7 +52,6 @@ from noria.tracking.lifecycle import (
     check_new_run,
     check_source,
     end_run,
-    insert_run,
     mark_deleted,
     mark_restored,
     set_status,
@@ -104,18 +100,7 @@ class Runs(Service):
         """
         check_new_run(new)
         with self.context.database.write() as connection:
-            inserted = insert_run(connection, self.context, project, new)
-            if inserted is None:
-                return load_run(connection, project, new.id or "")
-            key, made = inserted
-            if new.params or new.tags:
-                batch = LogBatch(params=new.params, tags=dict(new.tags))
-                write_batch(
-                    connection, self.context.clock, project=project, run=key, run_id=made.id, batch=batch
-                )
-            payload = {"experiment": made.experiment, "name": made.name, "parent": made.parent}
-            append_run_event(connection, self.context, RUN_CREATED, project, made.id, payload)
-        return msgspec.structs.replace(made, params=new.params, tags=new.tags)
+            return start_run(connection, self.context, project, new)
 
     @operation("GET", "/projects/{project}/runs/{run_id}", needs=READ_RUNS)
     def get(self, project: str, run_id: str) -> Run:

@@ -6,7 +6,6 @@ Readers keep a cursor on `position`, the order of commit.
 
 from __future__ import annotations
 
-import functools
 from datetime import datetime
 from typing import Any
 
@@ -15,6 +14,8 @@ import sqlalchemy as sa
 
 from noria.core.clock import Clock
 from noria.core.database.engine import Database
+from noria.core.database.prepared import Prepared
+from noria.core.database.schema import to_micros
 from noria.core.events.tables import event_cursors, events
 
 
@@ -70,23 +71,29 @@ def append(
 ) -> None:
     """Append an event in the transaction of `connection`."""
     values: dict[str, Any] = {
-        "at": clock.now(),
+        "at": to_micros(clock.now()),
         "actor": actor,
         "project": project,
         "type": str(type),
         "subject": subject,
-        "payload": payload or {},
+        "payload": _payload.encode(payload or {}).decode(),
     }
-    connection.execute(_insert(connection.dialect.name), values)
+    _INSERT.run(connection, values)
 
 
-@functools.cache
-def _insert(dialect: str) -> sa.Insert:
-    # Made once: making the statement costs several times what running it does.
+_payload = msgspec.json.Encoder()
+
+
+def _insert(dialect: str) -> sa.Executable:
+    given = ("at", "actor", "project", "type", "subject", "payload")
+    insert = sa.insert(events).values({name: sa.bindparam(name) for name in given}).inline()
     if dialect == "sqlite":
-        last = sa.select(sa.func.coalesce(sa.func.max(events.c.position), 0)).scalar_subquery()
-        return sa.insert(events).values(position=last + 1)
-    return sa.insert(events).values(transaction_id=sa.text("pg_current_xact_id()::text::bigint"))
+        last = sa.select(sa.func.coalesce(sa.func.max(events.c.position), sa.literal_column("0")))
+        return insert.values(position=last.scalar_subquery() + sa.literal_column("1"))
+    return insert.values(transaction_id=sa.text("pg_current_xact_id()::text::bigint"))
+
+
+_INSERT = Prepared(_insert)
 
 
 class EventLog:
