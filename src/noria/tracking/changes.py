@@ -5,16 +5,37 @@ from __future__ import annotations
 from collections.abc import Iterable
 from typing import Any
 
+import msgspec
 import sqlalchemy as sa
 
 from noria.core.context import Context
 from noria.core.events.log import EventType
 from noria.tracking.batches import write_batch
-from noria.tracking.entities import LogBatch, RunChange
-from noria.tracking.events import RUN_FINISHED, RUN_RESUMED, RUN_UPDATED, append_event
-from noria.tracking.lifecycle import amend_run
-from noria.tracking.rows import RunState, run_state
+from noria.tracking.entities import LogBatch, NewRun, Run, RunChange
+from noria.tracking.events import RUN_CREATED, RUN_FINISHED, RUN_RESUMED, RUN_UPDATED, append_event
+from noria.tracking.lifecycle import amend_run, insert_run
+from noria.tracking.rows import RunState, load_run, run_state
 from noria.tracking.run_keys import writable_run
+
+
+def start_run(connection: sa.Connection, context: Context, project: str, new: NewRun) -> Run:
+    """Start a checked run; a second request with the same id gives the run that the first one made.
+
+    Raises
+    ------
+    ExperimentDeleted
+        If its experiment was deleted.
+    """
+    inserted = insert_run(connection, context, project, new)
+    if inserted is None:
+        return load_run(connection, project, new.id or "")
+    key, made = inserted
+    if new.params or new.tags:
+        batch = LogBatch(params=new.params, tags=dict(new.tags))
+        write_batch(connection, context.clock, project=project, run=key, run_id=made.id, batch=batch)
+    payload = {"experiment": made.experiment, "name": made.name, "parent": made.parent}
+    append_run_event(connection, context, RUN_CREATED, project, made.id, payload)
+    return msgspec.structs.replace(made, params=new.params, tags=new.tags)
 
 
 def log_batch(

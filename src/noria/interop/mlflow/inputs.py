@@ -7,7 +7,7 @@ from typing import Final
 from noria.core.adapters import AdapterRequest
 from noria.interop.mlflow.errors import invalid
 from noria.interop.mlflow.messages import Dataset, DatasetInput, ModelInput
-from noria.interop.mlflow.projects import get_active_place, load_row, log
+from noria.interop.mlflow.projects import load_row, log
 from noria.interop.mlflow.validation import check_length, check_run_id
 from noria.interop.mlflow.wire import Endpoints, Message
 from noria.tracking import entities
@@ -62,18 +62,13 @@ def log_inputs(request: AdapterRequest, message: LogInputs) -> None:
     for given in message.datasets:
         dataset = _dataset(given)
         datasets.setdefault((dataset.name, dataset.digest), dataset)
-    place = get_active_place(request, message.run_id)
-    known = (
-        {(each.name, each.digest) for each in load_row(request, message.run_id).datasets}
-        if datasets
-        else set()
-    )
-    new = [dataset for place_of, dataset in datasets.items() if place_of not in known]
-    if new:
-        log(request, place, LogBatch(datasets=new))
+    row = load_row(request, message.run_id)
+    known = {(each.name, each.digest) for each in row.datasets}
+    new = [dataset for key, dataset in datasets.items() if key not in known]
+    log(request, message.run_id, LogBatch(datasets=new))
     if message.models:
         uses = RunModels(inputs=[ModelUse(model=model.model_id) for model in message.models])
-        request.context.guarded(LoggedModels).link(place.project, place.run_id, uses)
+        request.context.guarded(LoggedModels).link(row.place.project, message.run_id, uses)
 
 
 def _dataset(given: DatasetInput) -> entities.Dataset:

@@ -293,11 +293,10 @@ def log_model(request: AdapterRequest, message: LogModel) -> None:
     """Note a model of MLflow 2 in the history that such clients read."""
     check_run_id(message.run_id)
     described = _described(message.model_json)
-    place = get_active_place(request, message.run_id)
     history = dict(load_row(request, message.run_id).tags).get(HISTORY_TAG)
     value = json.dumps([*(json.loads(history) if history else []), described])
     check_length("value", value, MAX_TAG_CHARS)
-    log(request, place, LogBatch(tags={HISTORY_TAG: value}))
+    log(request, message.run_id, LogBatch(tags={HISTORY_TAG: value}))
 
 
 def note_version(request: AdapterRequest, model_id: str, name: str, version: int) -> None:

@@ -20,7 +20,7 @@ from noria.interop.mlflow.histories import (
 )
 from noria.interop.mlflow.messages import Metric
 from noria.interop.mlflow.points import gather
-from noria.interop.mlflow.projects import get_active_place, log
+from noria.interop.mlflow.projects import log
 from noria.interop.mlflow.wire import Endpoints, Int32, Int64, Message, encode
 from noria.tracking.entities import HistoryOrder, LogBatch
 from noria.tracking.service import Runs
@@ -98,8 +98,7 @@ def log_metric(request: AdapterRequest, message: LogMetric) -> None:
         model_id=message.model_id,
     )
     logged = gather([point], "")
-    place = get_active_place(request, message.run_id)
-    log(request, place, LogBatch(points=logged.points, model_points=logged.model_points))
+    log(request, message.run_id, LogBatch(points=logged.points, model_points=logged.model_points))
 
 
 @endpoint("GET", "2:metrics/get-history", GetHistory, required=("run_id", "metric_key"))

@@ -8,15 +8,18 @@ project; what the caller may not read does not exist.
 
 from __future__ import annotations
 
+import contextlib
+from collections.abc import Iterator
 from typing import Final
 
 from noria.access.projects import Projects
 from noria.core.adapters import AdapterRequest
 from noria.core.errors import Forbidden, NotFound
 from noria.interop.mlflow.errors import invalid, missing
+from noria.tracking.by_id import RunsById
 from noria.tracking.entities import Experiment, LogBatch, RunPlace
 from noria.tracking.permissions import READ_RUNS
-from noria.tracking.run_keys import run_pk
+from noria.tracking.run_keys import RunDeleted, run_pk
 from noria.tracking.run_rows import RunRow, load_run_rows
 from noria.tracking.service import Experiments, Runs
 
@@ -128,9 +131,29 @@ def load_row(request: AdapterRequest, run_id: str) -> RunRow:
         return row
 
 
-def log(request: AdapterRequest, place: RunPlace, batch: LogBatch) -> None:
-    """Write what a run logs."""
-    request.context.guarded(Runs).log(place.project, place.run_id, batch)
+def log(request: AdapterRequest, run_id: str, batch: LogBatch) -> None:
+    """Write what a run logs.
+
+    Raises
+    ------
+    MlflowError
+        If there is no such run, or it is deleted.
+    """
+    with telling_of_run(run_id):
+        request.context.guarded(RunsById).log(run_id, batch)
+
+
+@contextlib.contextmanager
+def telling_of_run(run_id: str) -> Iterator[None]:
+    """Tell in MLflow's words that a run is not there, or cannot be written to."""
+    try:
+        yield
+    except RunDeleted as error:
+        raise invalid(f"The run {run_id} must be in the 'active' state. Current state is deleted.") from error
+    except NotFound as error:
+        if type(error) is not NotFound:
+            raise
+        raise missing(f"Run with id={run_id} not found") from error
 
 
 def check_active(experiment: Experiment) -> None:

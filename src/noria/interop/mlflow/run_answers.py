@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import math
-from collections.abc import Iterable
+from collections.abc import Iterable, Mapping
 from itertools import starmap
 from typing import Final
 
@@ -74,36 +74,29 @@ def wire_info(row: RunRow) -> RunInfo:
     )
 
 
-def info_of(run: entities.Run, number: int, told: str | None) -> RunInfo:
-    """Give what is known of a run besides what was logged.
-
-    Parameters
-    ----------
-    number, told
-        Number of its experiment, and the artifact location that this was made with.
-    """
+def wire_head(run: entities.RunHead) -> RunInfo:
+    """Give what is known of a run besides what was logged."""
+    place = run.place
+    location = artifact_location(place.experiment_number, place.artifact_location)
     return RunInfo(
-        run_uuid=run.id,
-        experiment_id=str(number),
+        run_uuid=place.run_id,
+        experiment_id=str(place.experiment_number),
         run_name=run.name,
         user_id=run.author,
         status=run.status.upper(),
         start_time=millis(run.started_at),
         end_time=None if run.ended_at is None else millis(run.ended_at),
-        artifact_uri=run_artifacts(artifact_location(number, told), run.id),
-        lifecycle_stage="active" if run.deleted_at is None else "deleted",
-        run_id=run.id,
+        artifact_uri=run_artifacts(location, place.run_id),
+        lifecycle_stage="active" if place.deleted_at is None else "deleted",
+        run_id=place.run_id,
     )
 
 
-def wire_new_run(run: entities.Run, number: int, told: str | None) -> Run:
-    """Give a run that was made just now."""
-    tags = [KeyValue(key, value) for key, value in run.tags.items()]
-    return Run(
-        info=info_of(run, number, told),
-        data=RunData(tags=[*tags, KeyValue(RUN_NAME_TAG, run.name)]),
-        inputs=RunInputs(),
-    )
+def wire_new_run(run: entities.RunHead, tags: Mapping[str, str]) -> Run:
+    """Give a run that was made just now with these tags."""
+    given = [KeyValue(key, value) for key, value in tags.items()]
+    data = RunData(tags=[*given, KeyValue(RUN_NAME_TAG, run.name)])
+    return Run(info=wire_head(run), data=data, inputs=RunInputs())
 
 
 def tags_of_source(source: RunSource) -> Iterable[tuple[str, str]]:

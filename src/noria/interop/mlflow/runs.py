@@ -11,23 +11,18 @@ from noria.interop.mlflow.decoding import missing_parameter
 from noria.interop.mlflow.errors import invalid, missing
 from noria.interop.mlflow.messages import KeyValue, Metric, RunAnswer, RunInfo, RunStatus
 from noria.interop.mlflow.points import gather
-from noria.interop.mlflow.projects import (
-    check_active,
-    get_active_place,
-    get_experiment,
-    get_place,
-    load_row,
-    log,
-)
-from noria.interop.mlflow.run_answers import PARENT_TAG, RUN_NAME_TAG, info_of, wire_new_run, wire_run
+from noria.interop.mlflow.projects import get_place, load_row, log, number_of, telling_of_run
+from noria.interop.mlflow.run_answers import PARENT_TAG, RUN_NAME_TAG, wire_head, wire_new_run, wire_run
 from noria.interop.mlflow.run_names import name_of
 from noria.interop.mlflow.times import instant
 from noria.interop.mlflow.validation import MAX_TAG_CHARS, check_param, check_run_id, check_tag
 from noria.interop.mlflow.wire import Endpoints, Int64, Message
 from noria.tracking.batches import ParamChanged
-from noria.tracking.entities import LogBatch, NewRun, RunChange, RunPlace
+from noria.tracking.by_id import RunsById
+from noria.tracking.entities import LogBatch, NewRun, RunChange, RunHead
 from noria.tracking.entities import RunStatus as Status
-from noria.tracking.service import Runs
+from noria.tracking.experiment_rows import ExperimentDeleted
+from noria.tracking.service import Experiments, Runs
 
 MAX_METRICS: Final = 1_000
 MAX_PARAMS: Final = 100
@@ -113,21 +108,26 @@ class LogBatchRequest(Message):
 @endpoint("POST", "2:runs/create", CreateRun)
 def create_run(request: AdapterRequest, message: CreateRun) -> RunAnswer:
     """Start a run in an experiment that exists."""
-    experiment = get_experiment(request, message.experiment_id)
-    check_active(experiment)
+    number = number_of(message.experiment_id)
     tags = {tag.key: tag.value[:MAX_TAG_CHARS] for tag in message.tags}
     run_id = new_id()
     new = NewRun(
-        experiment=experiment.name,
         id=run_id,
         name=_name(message.run_name, tags.pop(RUN_NAME_TAG, "")) or name_of(run_id),
-        parent=_parent(request, tags.get(PARENT_TAG, ""), experiment.project),
+        parent=_parent(request, tags.get(PARENT_TAG, ""), number),
         tags=tags,
         started_at=None if message.start_time is None else instant(message.start_time, "start_time"),
         author=message.user_id or None,
     )
-    made = request.context.guarded(Runs).create(experiment.project, new)
-    return RunAnswer(run=wire_new_run(made, experiment.number, experiment.artifact_location))
+    try:
+        made = request.context.guarded(RunsById).start(number, new)
+    except ExperimentDeleted as error:
+        raise invalid(
+            f"The experiment {number} must be in the 'active' state. Current state is deleted."
+        ) from error
+    except NotFound as error:
+        raise missing(f"No Experiment with id={number} exists") from error
+    return RunAnswer(run=wire_new_run(made, tags))
 
 
 @endpoint("GET", "2:runs/get", GetRun, required=("run_id",))
@@ -139,14 +139,12 @@ def read_run(request: AdapterRequest, message: GetRun) -> RunAnswer:
 @endpoint("POST", "2:runs/update", UpdateRun, required=("run_id",))
 def update_run(request: AdapterRequest, message: UpdateRun) -> RunUpdated:
     """Give a run another status, end or name."""
-    place = get_active_place(request, message.run_id)
     change = RunChange(
         status=None if message.status is None else Status(message.status.name.lower()),
         ended_at=None if message.end_time is None else instant(message.end_time, "end_time"),
         name=message.run_name or None,
     )
-    changed = request.context.guarded(Runs).amend(place.project, message.run_id, change)
-    return RunUpdated(run_info=info_of(changed, place.experiment_number, place.artifact_location))
+    return RunUpdated(run_info=wire_head(_amend(request, message.run_id, change)))
 
 
 @endpoint("POST", "2:runs/delete", RunById, required=("run_id",))
@@ -169,9 +167,8 @@ def restore_run(request: AdapterRequest, message: RunById) -> None:
 def log_param(request: AdapterRequest, message: LogParam) -> None:
     """Write a param, once."""
     value = check_param(message.key, message.value)
-    place = get_active_place(request, message.run_id)
     try:
-        log(request, place, LogBatch(params={message.key: value}))
+        log(request, message.run_id, LogBatch(params={message.key: value}))
     except ParamChanged as error:
         old = error.details["old"]
         raise invalid(
@@ -184,21 +181,19 @@ def log_param(request: AdapterRequest, message: LogParam) -> None:
 def set_tag(request: AdapterRequest, message: SetTag) -> None:
     """Set a tag; that of the name renames the run."""
     value = check_tag(message.key, message.value)
-    place = get_active_place(request, message.run_id)
     if message.key != RUN_NAME_TAG:
-        log(request, place, LogBatch(tags={message.key: value}))
-    elif value:
-        _rename(request, place, value)
+        log(request, message.run_id, LogBatch(tags={message.key: value}))
+    else:
+        _amend(request, message.run_id, RunChange(name=value or None))
 
 
 @endpoint("POST", "2:runs/delete-tag", DeleteTag, required=("run_id", "key"))
 def delete_tag(request: AdapterRequest, message: DeleteTag) -> None:
     """Remove a tag."""
-    place = get_active_place(request, message.run_id)
-    run = request.context.guarded(Runs).get(place.project, message.run_id)
-    if message.key not in run.tags:
+    row = load_row(request, message.run_id)
+    if row.deleted_at is None and message.key not in dict(row.tags):
         raise missing(f"No tag with name: {message.key} in run with id {message.run_id}")
-    log(request, place, LogBatch(tags={message.key: None}))
+    log(request, message.run_id, LogBatch(tags={message.key: None}))
 
 
 @endpoint("POST", "2:runs/log-batch", LogBatchRequest, required=("run_id",))
@@ -214,13 +209,12 @@ def log_batch(request: AdapterRequest, message: LogBatchRequest) -> None:
     tags = {tag.key: check_tag(tag.key, tag.value, f"tags[{at}]") for at, tag in enumerate(message.tags)}
     _check_counts(message)
     _check_once(params)
-    place = get_active_place(request, message.run_id)
     name = tags.pop(RUN_NAME_TAG, "")
     batch = LogBatch(
         points=logged.points, model_points=logged.model_points, params=dict(params), tags=dict(tags)
     )
     try:
-        log(request, place, batch)
+        log(request, message.run_id, batch)
     except ParamChanged as error:
         changes = [
             {
@@ -234,7 +228,7 @@ def log_batch(request: AdapterRequest, message: LogBatchRequest) -> None:
             f" logged='{changes}' for run ID='{message.run_id}'."
         ) from error
     if name:
-        _rename(request, place, name)
+        _amend(request, message.run_id, RunChange(name=name))
 
 
 def _check_given(message: LogBatchRequest) -> None:
@@ -283,19 +277,21 @@ def _name(given: str, tagged: str) -> str:
     return given or tagged
 
 
-def _parent(request: AdapterRequest, run_id: str, project: str) -> str | None:
-    """Give the id of the run that a tag names as parent, if there is such a run in the project."""
+def _parent(request: AdapterRequest, run_id: str, number: int) -> str | None:
+    """Give the id of the run that a tag names as parent, if there is such a run in the project of an experiment."""
     if not is_id(run_id):
         return None
     try:
         place = request.context.guarded(Runs).locate(run_id)
+        experiment = request.context.guarded(Experiments).by_number(number)
     except NotFound:
         return None
-    return run_id if place.project == project else None
+    return run_id if place.project == experiment.project else None
 
 
-def _rename(request: AdapterRequest, place: RunPlace, name: str) -> None:
-    request.context.guarded(Runs).amend(place.project, place.run_id, RunChange(name=name))
+def _amend(request: AdapterRequest, run_id: str, change: RunChange) -> RunHead:
+    with telling_of_run(run_id):
+        return request.context.guarded(RunsById).amend(run_id, change)
 
 
 ROUTES = endpoint.routes
