@@ -23,7 +23,7 @@ from noria.core.errors import Forbidden, Invalid
 
 LOOPBACK_NAMES = frozenset({"localhost", "127.0.0.1", "::1"})
 READING_METHODS = frozenset({"GET", "HEAD", "OPTIONS"})
-WRITTEN_TYPES = frozenset({"application/json", "application/octet-stream"})
+WRITTEN_TYPES = frozenset({"application/json", "application/octet-stream", "application/x-protobuf"})
 """Content types of what is posted. A form cannot send them, and a script from elsewhere only after asking first."""
 
 UNASKED_METHODS = frozenset({"POST"})

@@ -5,7 +5,20 @@ from __future__ import annotations
 from typing import Final
 
 from noria.core.adapters import Adapter
-from noria.interop.mlflow import artifacts, experiments, inputs, logged_models, metrics, runs, system
+from noria.interop.mlflow import (
+    artifacts,
+    assessments,
+    experiments,
+    inputs,
+    logged_models,
+    metrics,
+    old_traces,
+    runs,
+    system,
+    trace_metrics,
+    trace_spans,
+    traces,
+)
 from noria.interop.mlflow.errors import refuse
 
 PREFIXES: Final = (
@@ -19,7 +32,20 @@ PREFIXES: Final = (
 )
 """What begins so is MLflow's alone, and refused in its words."""
 
-MODULES: Final = (system, experiments, runs, metrics, inputs, artifacts, logged_models)
+MODULES: Final = (
+    system,
+    experiments,
+    runs,
+    metrics,
+    inputs,
+    artifacts,
+    logged_models,
+    traces,
+    old_traces,
+    trace_spans,
+    trace_metrics,
+    assessments,
+)
 
 ADAPTER: Final = Adapter(
     name="mlflow",

@@ -124,6 +124,8 @@ class Trace(msgspec.Struct, frozen=True, kw_only=True):
     ----------
     experiment, experiment_number
         Where it belongs.
+    artifact_location
+        Where other clients were told to put files of the experiment; None for the store of this workspace.
     duration_ms
         None while it runs.
     client_request_id
@@ -144,6 +146,7 @@ class Trace(msgspec.Struct, frozen=True, kw_only=True):
     experiment_number: int
     state: TraceState
     started_at: datetime
+    artifact_location: str | None = None
     duration_ms: int | None = None
     name: str | None = None
     client_request_id: str | None = None

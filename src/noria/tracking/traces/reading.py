@@ -82,6 +82,7 @@ def _trace(row: Any, values: tuple[Values, Values], assessments: list[Assessment
         experiment=row[21],
         experiment_number=row[22],
         project=row[23],
+        artifact_location=row[24],
         tags=values[TAG],
         metadata=values[METADATA],
         assessments=assessments,
@@ -115,6 +116,7 @@ _TRACES = (
         experiments.c.name,
         experiments.c.number,
         projects.c.name,
+        experiments.c.artifact_location,
     )
     .join_from(traces, experiments, experiments.c.pk == traces.c.experiment_pk)
     .join(projects, projects.c.pk == experiments.c.project_pk)

@@ -8,7 +8,7 @@ import sqlalchemy as sa
 
 from noria.core.database.engine import upsertable
 from noria.core.database.prepared import Prepared
-from noria.tracking.batches import intern_keys
+from noria.tracking.keys import intern_keys
 from noria.tracking.tables import tracking_keys
 from noria.tracking.traces.rows import TraceRow
 from noria.tracking.traces.tables import trace_values
