@@ -37,7 +37,7 @@ class RegistryQuery(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fi
     after: str | None = None
 
 
-class ModelPlace(msgspec.Struct, frozen=True, kw_only=True):
+class RegistryPlace(msgspec.Struct, frozen=True, kw_only=True):
     """Where a model of a shown name is, or would be made.
 
     Attributes

@@ -179,7 +179,7 @@ def check_alias(alias: str) -> str:
     'champion'
     """
     if not alias:
-        raise Invalid("Registered model alias name cannot be empty.")
+        raise Invalid("An alias cannot be empty", hint="Use a word, such as `champion`")
     if alias.isdecimal():
         raise Invalid(
             f"`{_shown(alias)}` cannot be an alias: `model@{_shown(alias)}` is a version",
@@ -187,12 +187,13 @@ def check_alias(alias: str) -> str:
         )
     if alias.lower() == "latest":
         raise Invalid(
-            "`latest` cannot be an alias: 'latest' alias name (case insensitive) is reserved.",
+            f"`{alias}` cannot be an alias: `model@latest` is the newest version",
             hint="Use another word, such as `champion`",
         )
     if _VERSION_ALIAS.fullmatch(alias):
         raise Invalid(
-            f"Version alias name '{_shown(alias)}' is reserved.", hint="Use a word, such as `champion`"
+            f"`{_shown(alias)}` cannot be an alias: it reads as a version",
+            hint="Use a word, such as `champion`",
         )
     if not _ALIAS.fullmatch(alias):
         # Names with dots are aliases of Noria's own.

@@ -31,7 +31,7 @@ from noria.registry.queries import (
     FoundModel,
     FoundModels,
     FoundVersions,
-    ModelPlace,
+    RegistryPlace,
     RegistryQuery,
     VersionFiles,
     home_of,
@@ -59,7 +59,7 @@ class Registry(Service):
     """
 
     @operation("GET", "/registry/places", needs=FIND_MODELS)
-    def locate(self, name: str = "") -> ModelPlace:
+    def locate(self, name: str = "") -> RegistryPlace:
         """Tell which project's model a shown name means, or where a new model of that name would be made."""
         with self.context.database.read() as connection:
             readable = self._readable(connection)
@@ -73,9 +73,9 @@ class Registry(Service):
             there = {(project, own) for project, own in connection.execute(query)}
         for project, own in ways:
             if (project, own) in there:
-                return ModelPlace(project=project, name=own, exists=True, home=home)
+                return RegistryPlace(project=project, name=own, exists=True, home=home)
         project, own = ways[-1]
-        return ModelPlace(project=project, name=own, exists=False, home=home)
+        return RegistryPlace(project=project, name=own, exists=False, home=home)
 
     @operation("POST", "/registry/models/search", needs=FIND_MODELS, status=200)
     def models(self, query: RegistryQuery) -> FoundModels:

@@ -12,6 +12,8 @@ from noria.interop.mlflow import (
     inputs,
     logged_models,
     metrics,
+    model_versions,
+    models,
     old_traces,
     runs,
     system,
@@ -45,6 +47,8 @@ MODULES: Final = (
     trace_spans,
     trace_metrics,
     assessments,
+    models,
+    model_versions,
 )
 
 ADAPTER: Final = Adapter(
