@@ -33,6 +33,12 @@ class RouteNotFound(NotFound):
     code = "route_not_found"
 
 
+class AddressInvalid(Invalid):
+    """The path of the address cannot be read."""
+
+    code = "address_invalid"
+
+
 class MethodNotAllowed(Invalid):
     """The route exists, but not with this method."""
 

@@ -17,6 +17,9 @@ if TYPE_CHECKING:
 
 Headers = list[tuple[bytes, bytes]]
 
+WITHOUT_BODY = "noria.without_body"
+"""Key in a request's scope that is there when only the headers of the answer are asked for (HEAD)."""
+
 
 class Answer:
     """A whole answer."""
@@ -61,10 +64,14 @@ class StreamAnswer:
         self._threads = threads
         self._status = status
 
-    async def __call__(self, _scope: Scope, receive: Receive, send: Send) -> None:
+    async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
         """Send the chunks until they or the client's patience end."""
         chunks = iter(self._chunks)
         try:
+            if WITHOUT_BODY in scope:  # or a gigabyte would be read for nobody
+                await send({"type": "http.response.start", "status": self._status, "headers": self._headers})
+                await send({"type": "http.response.body", "body": b"", "more_body": False})
+                return
             first = await self._threads.transfer(next, chunks, None)
             await send({"type": "http.response.start", "status": self._status, "headers": self._headers})
             await self._send_body(first, chunks, receive, send)

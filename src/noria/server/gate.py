@@ -21,9 +21,9 @@ from noria.core.admission import SIGN_IN, admit
 from noria.core.context import Context
 from noria.core.errors import Invalid, NoriaError, Unauthenticated
 from noria.core.gate import READING_METHODS, SECURITY_HEADERS, AllowedHosts, check_host, check_origin
-from noria.core.http_errors import MethodNotAllowed, known_error
+from noria.core.http_errors import AddressInvalid, MethodNotAllowed, known_error
 from noria.core.permissions import LOCAL_OWNER, LOCAL_VISITOR, Principal
-from noria.server.answers import Answer
+from noria.server.answers import WITHOUT_BODY, Answer
 from noria.server.requests import HIDDEN_SLASH
 from noria.server.routes import CONTEXT, PERMISSION
 from noria.server.threads import Threads
@@ -243,6 +243,7 @@ class Gate:
             scope[PRINCIPAL] = await self._threads.run(identify)
         if method == "HEAD":
             scope["method"] = "GET"
+            scope[WITHOUT_BODY] = True
 
     def _remember(self, host: str | None) -> None:
         # Few names lead here, and each was checked; the bound is for whoever tries many addresses in digits.
@@ -283,9 +284,9 @@ def routed_path(raw_path: bytes) -> str:
     try:
         segments = [unquote(part, errors="strict") for part in raw_path.decode("ascii").split("/")]
     except UnicodeDecodeError as error:
-        raise Invalid("The address is not UTF-8") from error
+        raise AddressInvalid("The address is not UTF-8") from error
     if any(_CONTROL.search(segment) for segment in segments):
-        raise Invalid("The address holds a control character")
+        raise AddressInvalid("The address holds a control character")
     return "/".join(segment.replace("/", HIDDEN_SLASH) for segment in segments)
 
 

@@ -79,3 +79,16 @@ class ArtifactOwners(msgspec.Struct, frozen=True, kw_only=True):
 
     runs: list[str]
     models: list[str]
+
+
+class SentPart(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fields=True):
+    """A part of an upload past the server, with the entity tag that it was answered with."""
+
+    number: int
+    tag: str
+
+
+class SentParts(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fields=True):
+    """All parts of an upload, in any order."""
+
+    parts: list[SentPart]

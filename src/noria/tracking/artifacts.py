@@ -2,7 +2,9 @@
 
 from __future__ import annotations
 
-from noria.core.errors import NotFound
+from noria.core.errors import Invalid, NotFound
+from noria.core.objects.multipart import MultipartUploads, StartedUpload, multipart_uploads
+from noria.core.objects.store import ObjectInfo
 from noria.core.operations import Download, Service, Upload, operation
 from noria.tracking.artifact_entities import (
     ArtifactExperiment,
@@ -12,6 +14,7 @@ from noria.tracking.artifact_entities import (
     FolderPage,
     KeptFile,
     Removed,
+    SentParts,
 )
 from noria.tracking.artifact_owners import EXPERIMENT, EXPERIMENTS, MODELS, RUNS
 from noria.tracking.events import RUN_UPDATED, append_event
@@ -28,6 +31,12 @@ from noria.tracking.shelves import (
 )
 
 MAX_PAGE = 10_000
+
+
+class MultipartUnsupported(Invalid):
+    """The store of this workspace is a folder, which takes files only through the server."""
+
+    code = "multipart_unsupported"
 
 
 class Artifacts(Service):
@@ -104,16 +113,30 @@ class Artifacts(Service):
         check_artifact_path(path)
         with self.context.database.read() as connection:
             find_shelf(connection, project, of)  # before a long upload, not after it
-        stored = self.context.objects.put(body)
-        with self.context.database.write() as connection:
-            shelf = find_shelf(connection, project, of)
-            kept = keep_file(connection, self.context.clock, shelf, path, stored)
-            if of.startswith(f"{RUN}:"):
-                payload = {"artifacts": [path]}
-                append_event(
-                    connection, self.context, RUN_UPDATED, subject=of, project=project, payload=payload
-                )
-        return kept
+        return self._keep(project, of, path, self.context.objects.put(body))
+
+    @operation("POST", "/projects/{project}/artifacts/uploads", needs=WRITE_RUNS)
+    def begin_upload(self, project: str, of: str = "", path: str = "", n_parts: int = 1) -> StartedUpload:
+        """Begin the upload of a large file in parts, which go to the bucket and not through the server."""
+        check_artifact_path(path)
+        with self.context.database.read() as connection:
+            find_shelf(connection, project, of)
+        return self._uploads().create(_place(project, of, path), n_parts=n_parts)
+
+    @operation("POST", "/projects/{project}/artifacts/uploads/{upload_id}/complete", needs=WRITE_RUNS)
+    def complete_upload(
+        self, project: str, upload_id: str, sent: SentParts, of: str = "", path: str = ""
+    ) -> KeptFile:
+        """Put the parts of an upload together as the file that it was begun for."""
+        check_artifact_path(path)
+        parts = [(part.number, part.tag) for part in sent.parts]
+        stored = self._uploads().complete(_place(project, of, path), upload_id, parts)
+        return self._keep(project, of, path, stored)
+
+    @operation("DELETE", "/projects/{project}/artifacts/uploads/{upload_id}", needs=WRITE_RUNS)
+    def abort_upload(self, project: str, upload_id: str, of: str = "", path: str = "") -> None:
+        """Give an upload in parts up."""
+        self._uploads().abort(_place(project, of, path), upload_id)
 
     @operation("DELETE", "/projects/{project}/artifacts/files", needs=WRITE_RUNS)
     def delete(self, project: str, of: str = "", path: str = "") -> Removed:
@@ -129,8 +152,32 @@ class Artifacts(Service):
                 )
         return Removed(n_files=n_files)
 
+    def _keep(self, project: str, of: str, path: str, stored: ObjectInfo) -> KeptFile:
+        with self.context.database.write() as connection:
+            shelf = find_shelf(connection, project, of)
+            kept = keep_file(connection, self.context.clock, shelf, path, stored)
+            if of.startswith(f"{RUN}:"):
+                payload = {"artifacts": [path]}
+                append_event(
+                    connection, self.context, RUN_UPDATED, subject=of, project=project, payload=payload
+                )
+        return kept
+
+    def _uploads(self) -> MultipartUploads:
+        uploads = multipart_uploads(self.context.objects)
+        if uploads is None:
+            raise MultipartUnsupported(
+                "Multipart upload is not supported for the current artifact repository"
+            )
+        return uploads
+
     def _may_read(self, project: str) -> bool:
         return self.context.principal.may(READ_RUNS, project)
+
+
+def _place(project: str, of: str, path: str) -> str:
+    """Give what an upload in parts is bound to."""
+    return f"{project}\n{of}\n{path}"
 
 
 def _bound(limit: int) -> int:

@@ -6,6 +6,7 @@ from typing import Final
 
 from noria.core.adapters import Adapter
 from noria.interop.mlflow import (
+    artifact_uploads,
     artifacts,
     assessments,
     experiments,
@@ -41,6 +42,7 @@ MODULES: Final = (
     metrics,
     inputs,
     artifacts,
+    artifact_uploads,
     logged_models,
     traces,
     old_traces,

@@ -29,6 +29,7 @@ from noria.tracking.entities import RunPlace
 from noria.tracking.logged_models import LoggedModels
 from noria.tracking.model_entities import ModelPlace
 from noria.tracking.model_rows import LoggedModelNotFound
+from noria.tracking.shelves import ArtifactIsFolder
 
 MAX_UPLOAD_FROM_PAGE: Final = 10 * 1024 * 1024
 MAX_EXPIRATION_S: Final = 604_800
@@ -127,14 +128,14 @@ def _drain(upload: Iterable[bytes] | None) -> None:
 def download(request: AdapterRequest) -> Reply:
     """Give a file of the tree, or a part of it."""
     place = place_of(request, parts_of(request.path["path"]))
+    if not place.parts:
+        raise ArtifactIsFolder(request.path["path"])
     return file_answer(request, place.project, place.of, place.path)
 
 
 def upload(request: AdapterRequest) -> AdapterAnswer:
     """Keep a file in the tree."""
-    place = place_of(request, file_parts_of(request.path["path"]))
-    if not place.parts:
-        raise invalid("Artifact path must include a filename (cannot end with '/').")
+    place = _place_of_file(request, request.path["path"])
     request.context.guarded(Artifacts).put(place.project, request.upload or (), of=place.of, path=place.path)
     return AdapterAnswer()
 
@@ -288,6 +289,13 @@ def get_model_place(request: AdapterRequest, model_id: str) -> ModelPlace:
         raise missing(error.message) from error
     if place.deleted_at is not None:
         raise missing(LoggedModelNotFound(model_id).message)
+    return place
+
+
+def _place_of_file(request: AdapterRequest, path: str) -> Place:
+    place = place_of(request, file_parts_of(path))
+    if not place.parts:
+        raise ArtifactIsFolder(path)
     return place
 
 

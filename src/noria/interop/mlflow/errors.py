@@ -19,7 +19,7 @@ from noria.core.errors import (
     Unavailable,
 )
 from noria.core.gate import ContentTypeRefused
-from noria.core.http_errors import MethodNotAllowed, RouteNotFound, TooManyRequests
+from noria.core.http_errors import AddressInvalid, MethodNotAllowed, RouteNotFound, TooManyRequests
 
 BAD_REQUEST: Final = "BAD_REQUEST"
 ENDPOINT_NOT_FOUND: Final = "ENDPOINT_NOT_FOUND"
@@ -148,6 +148,8 @@ def refuse(error: NoriaError, codes: ErrorCodes | None = None) -> AdapterAnswer:
         # The gate refuses before it is known which types the address takes; JSON is what all but files take.
         message = "Bad Request. Content-Type must be one of ['application/json']."
         return AdapterAnswer(status=400, body=_encode(INVALID_PARAMETER_VALUE, message))
+    if isinstance(error, AddressInvalid):
+        return AdapterAnswer(status=400, body=_encode(INVALID_PARAMETER_VALUE, "Invalid path"))
     code = error.error_code if isinstance(error, MlflowError) else code_of(error, codes or {})
     message = error.message if error.hint is None else f"{error.message}. {error.hint}"
     return AdapterAnswer(status=STATUS[code], body=_encode(code, message))

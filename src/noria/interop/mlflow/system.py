@@ -7,6 +7,7 @@ from typing import Final
 import msgspec
 
 from noria.core.adapters import AdapterAnswer, AdapterRequest
+from noria.core.objects.multipart import multipart_uploads
 from noria.core.permissions import Permission
 from noria.interop.mlflow.wire import Endpoints, Message, encode
 
@@ -42,9 +43,10 @@ def version(request: AdapterRequest) -> AdapterAnswer:  # noqa: ARG001 - a handl
     return AdapterAnswer(body=MLFLOW_VERSION.encode(), media_type="text/html; charset=utf-8")
 
 
-def server_info(request: AdapterRequest) -> AdapterAnswer:  # noqa: ARG001 - a handler's signature
-    """Say what the server can do."""
-    return AdapterAnswer(body=encode(ServerInfo()))
+def server_info(request: AdapterRequest) -> AdapterAnswer:
+    """Say what the server can do: large files go past it when its store is a bucket."""
+    in_parts = multipart_uploads(request.context.objects) is not None
+    return AdapterAnswer(body=encode(ServerInfo(multipart_uploads_enabled=in_parts)))
 
 
 endpoint.add("GET", "/health", health, needs=SEE_SERVER)
