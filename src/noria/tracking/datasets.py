@@ -8,9 +8,12 @@ import sqlalchemy as sa
 
 from noria.core.database.engine import upsertable
 from noria.core.database.prepared import Prepared, as_list, listed
-from noria.tracking.entities import Dataset
+from noria.tracking.entities import Dataset, DatasetUse
 from noria.tracking.run_keys import RunKey
 from noria.tracking.tables import run_dataset_tags, run_dataset_uses, run_datasets
+
+CONTEXT_TAG = "mlflow.data.context"
+"""The tag of a use that tells what for, as MLflow's clients set it."""
 
 _DESCRIBED = ("name", "digest", "source_type", "source", "schema", "profile")
 
@@ -39,6 +42,15 @@ def datasets_of(connection: sa.Connection, runs: Sequence[int]) -> dict[int, lis
         values = dict(zip(_DESCRIBED, described, strict=True))
         found.setdefault(run, []).append(Dataset(**values, tags=tags.get((run, dataset), {})))
     return found
+
+
+def uses_in_experiment(connection: sa.Connection, experiment: int, limit: int) -> list[DatasetUse]:
+    """Give the data sets that runs of an experiment read, once for each purpose, in the order of first use."""
+    rows = _USES_IN.all(connection, {"experiment": experiment, "context": CONTEXT_TAG, "limit": limit})
+    return [
+        DatasetUse(name=name, digest=digest, source_type=kind, context=context)
+        for _, name, digest, kind, context in rows
+    ]
 
 
 def _intern(connection: sa.Connection, experiment: int, dataset: Dataset) -> int:
@@ -95,6 +107,28 @@ _USES = Prepared(
         .where(run_dataset_uses.c.run_pk.in_(listed(dialect, "runs", sa.BigInteger())))
         .order_by(run_dataset_uses.c.run_pk, run_datasets.c.pk)
     )
+)
+_USES_IN = Prepared(
+    sa.select(
+        run_datasets.c.pk,
+        run_datasets.c.name,
+        run_datasets.c.digest,
+        run_datasets.c.source_type,
+        run_dataset_tags.c.value,
+    )
+    .distinct()
+    .join(run_dataset_uses, run_dataset_uses.c.dataset_pk == run_datasets.c.pk)
+    .outerjoin(
+        run_dataset_tags,
+        sa.and_(
+            run_dataset_tags.c.run_pk == run_dataset_uses.c.run_pk,
+            run_dataset_tags.c.dataset_pk == run_datasets.c.pk,
+            run_dataset_tags.c.key == sa.bindparam("context"),
+        ),
+    )
+    .where(run_datasets.c.experiment_pk == sa.bindparam("experiment"))
+    .order_by(run_datasets.c.pk, run_dataset_tags.c.value)
+    .limit(sa.bindparam("limit", type_=sa.Integer))
 )
 _TAGS = Prepared(
     lambda dialect: (

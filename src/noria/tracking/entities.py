@@ -153,6 +153,21 @@ class Dataset(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fields=T
     tags: dict[str, str] = {}
 
 
+class DatasetUse(msgspec.Struct, frozen=True, kw_only=True):
+    """A data set of an experiment, and what for a run read it; None when no run said."""
+
+    name: str
+    digest: str
+    source_type: str
+    context: str | None
+
+
+class DatasetUses(msgspec.Struct, frozen=True, kw_only=True):
+    """Data sets by purpose, in the order of first use."""
+
+    items: list[DatasetUse]
+
+
 class RunSource(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fields=True):
     """What was run, and where.
 

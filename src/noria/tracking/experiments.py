@@ -13,7 +13,9 @@ from noria.core.errors import Conflict, NotFound
 from noria.core.events.log import EventType
 from noria.core.operations import Service, operation
 from noria.tracking.counts import recount
+from noria.tracking.datasets import uses_in_experiment
 from noria.tracking.entities import (
+    DatasetUses,
     Experiment,
     ExperimentChange,
     ExperimentPage,
@@ -106,6 +108,14 @@ class Experiments(Service):
             rows = [dict(row) for row in connection.execute(query).mappings()]
             items = experiments_of(connection, rows[:bound])
         return ExperimentPage(items=items, next=items[-1].number if len(rows) > bound else None)
+
+    @operation("GET", "/projects/{project}/experiments/{name}/datasets", needs=READ_RUNS)
+    def datasets(self, project: str, name: str, limit: int = 1000) -> DatasetUses:
+        """List the data sets that runs of an experiment read, once for each purpose."""
+        bound = max(1, min(limit, MAX_PAGE))
+        with self.context.database.read() as connection:
+            found = get_experiment(connection, project_pk(connection, project), name)
+            return DatasetUses(items=uses_in_experiment(connection, found["pk"], bound))
 
     @operation("PATCH", "/projects/{project}/experiments/{name}", needs=WRITE_RUNS)
     def rename(self, project: str, name: str, change: ExperimentChange) -> Experiment:

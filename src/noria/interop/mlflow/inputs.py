@@ -5,13 +5,15 @@ from __future__ import annotations
 from typing import Final
 
 from noria.core.adapters import AdapterRequest
+from noria.core.errors import NotFound
 from noria.interop.mlflow.errors import invalid
 from noria.interop.mlflow.messages import Dataset, DatasetInput, ModelInput
-from noria.interop.mlflow.projects import load_row, log
+from noria.interop.mlflow.projects import load_row, log, number_of
 from noria.interop.mlflow.validation import check_length, check_run_id
 from noria.interop.mlflow.wire import Endpoints, Message
 from noria.tracking import entities
 from noria.tracking.entities import LogBatch
+from noria.tracking.experiments import Experiments
 from noria.tracking.logged_models import LoggedModels
 from noria.tracking.model_entities import ModelUse, RunModels
 
@@ -21,6 +23,7 @@ LIMITS: Final = {"name": 500, "digest": 36, "source": 65_535, "schema": 1_048_57
 MAX_TAG_KEY_CHARS: Final = 255
 MAX_TAG_VALUE_CHARS: Final = 500
 MAX_EXPERIMENTS: Final = 20
+MAX_SUMMARIES: Final = 1_000
 
 endpoint = Endpoints()
 
@@ -69,6 +72,37 @@ def log_inputs(request: AdapterRequest, message: LogInputs) -> None:
     if message.models:
         uses = RunModels(inputs=[ModelUse(model=model.model_id) for model in message.models])
         request.context.guarded(LoggedModels).link(row.place.project, message.run_id, uses)
+
+
+def search_datasets(request: AdapterRequest, message: SearchDatasets) -> DatasetSummaries:
+    """List the data sets of experiments; one that the caller may not read has none."""
+    numbers = message.experiment_ids
+    if not numbers:
+        raise invalid("SearchDatasets request must specify at least one experiment_id.")
+    if len(numbers) > MAX_EXPERIMENTS:
+        raise invalid(
+            f"SearchDatasets request cannot specify more than {MAX_EXPERIMENTS} experiment_ids."
+            f" Received {len(numbers)} experiment_ids."
+        )
+    found: list[DatasetSummary] = []
+    for experiment_id in dict.fromkeys(numbers):
+        found += _summaries(request, experiment_id)
+    return DatasetSummaries(dataset_summaries=found[:MAX_SUMMARIES])
+
+
+def _summaries(request: AdapterRequest, experiment_id: str) -> list[DatasetSummary]:
+    service = request.context.guarded(Experiments)
+    try:
+        experiment = service.by_number(number_of(experiment_id))
+    except NotFound:
+        return []
+    return [
+        DatasetSummary(str(experiment.number), use.name, use.digest, use.context)
+        for use in service.datasets(experiment.project, experiment.name, limit=MAX_SUMMARIES).items
+    ]
+
+
+endpoint("POST", "/ajax-api/2.0/mlflow/experiments/search-datasets", SearchDatasets)(search_datasets)
 
 
 def _dataset(given: DatasetInput) -> entities.Dataset:
