@@ -87,7 +87,7 @@ def check_key(kind: str, key: str) -> str:
     if not _KEY.fullmatch(key) or not _is_tidy_path(key):
         raise Invalid(
             f"`{shorten(key)}` cannot be the key of a {kind}",
-            hint="Use letters, digits, spaces and `_ - . : /`, without `..`, `//` or a `/` at either end",
+            hint="Use letters, digits, spaces and `_ - . : /`, without parts that are empty or `..`",
         )
     return key
 
@@ -260,7 +260,7 @@ def _check_model_points(points: list[ModelPoint]) -> None:
 
 
 def _is_tidy_path(key: str) -> bool:
-    return not (key.startswith("/") or key.endswith("/") or "//" in key or ".." in key or not key.strip())
+    return bool(key.strip()) and not any(part in ("", "..") for part in key.split("/"))
 
 
 def _check_count(kind: str, n_entries: int, limit: int) -> None:

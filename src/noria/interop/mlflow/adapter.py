@@ -16,6 +16,7 @@ from noria.interop.mlflow import (
     model_versions,
     models,
     old_traces,
+    page,
     runs,
     system,
     trace_metrics,
@@ -44,13 +45,14 @@ MODULES: Final = (
     artifacts,
     artifact_uploads,
     logged_models,
+    models,
+    model_versions,
     traces,
     old_traces,
     trace_spans,
     trace_metrics,
     assessments,
-    models,
-    model_versions,
+    page,
 )
 
 ADAPTER: Final = Adapter(
