@@ -27,6 +27,7 @@ COMMANDS: tuple[Command, ...] = (
     Command("run", "noria.pipelines.commands:run", "Run a pipeline"),
     Command("deploy", "noria.serving.commands:deploy", "Put a model version behind an endpoint"),
     Command("serve", "noria.serving.commands:serve", "Start a model server"),
+    Command("gc", "noria.server.upkeep_commands:app", "Free the space of what was deleted long ago"),
 )
 
 NOUNS: tuple[Command, ...] = (

@@ -76,6 +76,7 @@ SECTIONS: dict[str, str] = {
     "project": "noria.core.config:ProjectSection",
     "workspace": "noria.core.config:WorkspaceSection",
     "server": "noria.server.entities:ServerSection",
+    "gc": "noria.server.upkeep:GcSection",
     "outbound": "noria.core.outbound.entities:OutboundSection",
     "tracking": "noria.tracking.settings:TrackingSection",
     "rollouts": "noria.serving.entities:RolloutSection",

@@ -51,10 +51,12 @@ SERVICES = (
 
 CONTROL = (
     "noria.core.events.control",
+    "noria.tracking.control",
     "noria.pipelines.control",
     "noria.serving.control",
     "noria.monitoring.control",
     "noria.decisions.control",
+    "noria.server.upkeep",
 )
 """Modules with any of `WORKFLOWS`, `TICKS`, `REACTIONS` and `CHORES`."""
 

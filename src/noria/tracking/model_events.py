@@ -16,3 +16,6 @@ LOGGED_MODEL_UPDATED = EventType(
 )
 LOGGED_MODEL_DELETED = EventType("logged_model.deleted", "A logged model was deleted; it can be restored")
 LOGGED_MODEL_RESTORED = EventType("logged_model.restored", "A deleted logged model is active again")
+LOGGED_MODEL_PURGED = EventType(
+    "logged_model.purged", "A logged model that was deleted long ago is gone for good, with its files"
+)

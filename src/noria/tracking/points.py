@@ -5,7 +5,7 @@ Either way a point that is there already stays as it is, so a batch may be sent 
 
 from __future__ import annotations
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Iterable, Mapping, Sequence
 from typing import Any
 
 import sqlalchemy as sa
@@ -62,6 +62,11 @@ def write_points(connection: sa.Connection, run: RunKey, points: Mapping[int, Co
         _ADD_CHUNKS.many_tuples(connection, packed)
     if latest:
         _SET_LATEST.many_tuples(connection, latest)
+
+
+def add_chunks(connection: sa.Connection, run: int, key: int, parts: Iterable[Columns]) -> None:
+    """Write points of a metric, in order, as one packed row for each part."""
+    _ADD_CHUNKS.many_tuples(connection, [(run, key, *pack(columns)) for columns in parts])
 
 
 def latest_of(points: Sequence[Point]) -> Point:
