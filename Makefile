@@ -40,7 +40,7 @@ check: $(VENV)/.dev ## Check style, types and the order of imports
 .PHONY: bench
 bench: $(VENV)/.dev ## Measure; figures in the docs come from here
 	@$(VENV)/bin/python tools/show_versions.py
-	@for program in benchmarks/bench_*.py; do echo; echo "$$program"; $(VENV)/bin/python $$program $(ARGS); done
+	@for program in benchmarks/bench_*.py benchmarks/*/bench_*.py; do echo; echo "$$program"; $(VENV)/bin/python $$program $(ARGS); done
 
 .PHONY: e2e
 e2e: $(VENV)/.dev services ## Drive the real command line, servers and browser

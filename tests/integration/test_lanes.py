@@ -12,7 +12,9 @@ import pytest
 from support.processes import Processes
 
 ROOT = Path(__file__).resolve().parents[2]
-BENCHMARKS = sorted(path.name for path in (ROOT / "benchmarks").glob("bench_*.py"))
+BENCHMARKS = sorted(
+    str(path.relative_to(ROOT / "benchmarks")) for path in (ROOT / "benchmarks").rglob("bench_*.py")
+)
 
 
 def run(*command: str | Path, cwd: Path = ROOT) -> subprocess.CompletedProcess[str]:

@@ -28,6 +28,7 @@ COMMANDS: tuple[Command, ...] = (
     Command("deploy", "noria.serving.commands:deploy", "Put a model version behind an endpoint"),
     Command("serve", "noria.serving.commands:serve", "Start a model server"),
     Command("gc", "noria.server.upkeep_commands:app", "Free the space of what was deleted long ago"),
+    Command("import", "noria.interop.commands:app", "Bring what another tool holds"),
 )
 
 NOUNS: tuple[Command, ...] = (
@@ -47,6 +48,9 @@ NOUNS: tuple[Command, ...] = (
     Command("rollouts", "noria.serving.commands:rollouts", "Rollouts and their gates"),
     Command("monitors", "noria.monitoring.commands:monitors", "Monitors, windows and alerts"),
     Command("decisions", "noria.decisions.commands:decisions", "Incidents, diagnoses and remedies"),
+    Command(
+        "webhooks", "noria.delivery.commands:webhooks", "Addresses that are called when something happens"
+    ),
 )
 
 ALIASES = {"datasets": "data"}

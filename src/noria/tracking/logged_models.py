@@ -40,7 +40,14 @@ from noria.tracking.model_events import (
     LOGGED_MODEL_UPDATED,
 )
 from noria.tracking.model_links import REF, write_run_models
-from noria.tracking.model_rows import LoggedModelNotFound, find_place, load_model, load_models, model_pk
+from noria.tracking.model_rows import (
+    LoggedModelNotFound,
+    find_place,
+    is_model_id,
+    load_model,
+    load_models,
+    model_pk,
+)
 from noria.tracking.model_search import search_models
 from noria.tracking.model_tables import logged_model_params, logged_model_tags, logged_models
 from noria.tracking.permissions import FIND_RUNS, READ_RUNS, WRITE_RUNS
@@ -61,7 +68,7 @@ class LoggedModels(Service):
     def create(self, project: str, new: NewLoggedModel) -> LoggedModel:
         """Begin a logged model; it is pending until `finish` says that its files are there."""
         _check_new(new)
-        model_id = f"m-{new_id()}"
+        model_id = new.id or f"m-{new_id()}"
         with self.context.database.write() as connection:
             owner = project_pk(connection, project)
             experiment = get_experiment(connection, owner, new.experiment)
@@ -70,6 +77,7 @@ class LoggedModels(Service):
                     f"The experiment {experiment['number']} must be in the 'active' state."
                     " Current state is deleted."
                 )
+            _check_free(connection, model_id)
             now = self.context.clock.now()
             values = {
                 "id": model_id,
@@ -80,7 +88,7 @@ class LoggedModels(Service):
                 "status_message": "",
                 "model_type": new.model_type,
                 "source_run": new.source_run,
-                "created_at": now,
+                "created_at": new.created_at or now,
                 "updated_at": now,
             }
             key = connection.execute(_INSERT, values).scalar_one()
@@ -215,7 +223,18 @@ def check_model_name(name: str) -> None:
         )
 
 
+def _check_free(connection: sa.Connection, model_id: str) -> None:
+    taken = sa.select(logged_models.c.pk).where(logged_models.c.id == model_id)
+    if connection.execute(taken).first() is not None:
+        raise Conflict(f"There is a logged model `{model_id}` already", hint="Leave the id out")
+
+
 def _check_new(new: NewLoggedModel) -> None:
+    if new.id is not None and not is_model_id(new.id):
+        raise Invalid(
+            f"`{shorten(new.id)}` is not the id of a logged model",
+            hint="Use `m-` and 32 hexadecimal digits, or leave it out",
+        )
     if new.name is not None:
         check_model_name(new.name)
     check_length("model type", new.model_type, MAX_NAME_CHARS)

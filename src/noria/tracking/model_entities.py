@@ -9,6 +9,7 @@ from datetime import datetime
 import msgspec
 from msgspec.structs import force_setattr
 
+from noria.tracking.entities import Instant
 from noria.tracking.floats import Float, NotFinite, mark_of, restored
 
 
@@ -107,6 +108,8 @@ class NewLoggedModel(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_f
         Name of an active experiment.
     name
         For people; made up when left out. Models of an experiment may share one.
+    id, created_at
+        Of the original, for an import: `m-` and 32 hexadecimal digits. A second request with the same id is refused.
     """
 
     experiment: str
@@ -115,6 +118,8 @@ class NewLoggedModel(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_f
     source_run: str = ""
     params: dict[str, str] = {}
     tags: dict[str, str] = {}
+    id: str | None = None
+    created_at: Instant | None = None
 
 
 class ModelEnd(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fields=True):

@@ -1,0 +1,1 @@
+"""Bring what an MLflow store holds into a workspace: `noria import mlflow`."""

@@ -1,0 +1,225 @@
+"""What the reader tells, line by line, and what an import did."""
+
+from __future__ import annotations
+
+import msgspec
+
+
+class Line(msgspec.Struct, tag_field="kind", kw_only=True):
+    """A line of the reader; the base of its kinds."""
+
+
+class Begin(Line, tag="begin"):
+    """The reader has opened the store with this version of MLflow."""
+
+    version: str
+
+
+class ExperimentLine(Line, tag="experiment"):
+    """An experiment; its logged models and runs follow."""
+
+    id: str
+    name: str
+    tags: dict[str, str]
+    created_ms: int | None
+    deleted: bool
+
+
+class UnknownExperiment(Line, tag="unknown-experiment"):
+    """The store has no experiment of a name that was asked for."""
+
+    name: str
+    known: list[str]
+
+
+class DatasetLine(msgspec.Struct, kw_only=True):
+    """Data that a run read."""
+
+    name: str
+    digest: str
+    source_type: str
+    source: str
+    schema: str | None
+    profile: str | None
+    tags: dict[str, str]
+
+
+class ModelMade(msgspec.Struct, kw_only=True):
+    """A logged model that a run made."""
+
+    id: str
+    step: int
+
+
+class RunLine(Line, tag="run"):
+    """A run; taken, its points and files follow, then its end."""
+
+    id: str
+    experiment: str
+    name: str | None
+    user: str | None
+    status: str
+    started_ms: int | None
+    ended_ms: int | None
+    deleted: bool
+    params: dict[str, str]
+    tags: dict[str, str]
+    datasets: list[DatasetLine]
+    models_read: list[str]
+    models_made: list[ModelMade]
+
+
+class PointsLine(Line, tag="points"):
+    """Points of a metric of the run before; `values` has text for what is not finite."""
+
+    key: str
+    steps: list[int]
+    at_ms: list[int]
+    values: list[float | str]
+
+
+class FileLine(Line, tag="file"):
+    """A file of the run or logged model before, at a place on this machine for as long as it is not answered."""
+
+    path: str
+    place: str
+
+
+class RunEndLine(Line, tag="run-end"):
+    """The run is through; `complete` unless some of its files could not be read, or were not asked for."""
+
+    id: str
+    complete: bool
+
+
+class ModelMetricLine(msgspec.Struct, kw_only=True):
+    """A value that a run found for a logged model."""
+
+    run: str
+    key: str
+    value: float | str
+    step: int
+    at_ms: int
+    dataset_name: str
+    dataset_digest: str
+
+
+class LoggedModelLine(Line, tag="logged-model"):
+    """A logged model; taken, its files follow, then its end."""
+
+    id: str
+    name: str
+    experiment: str
+    model_type: str
+    source_run: str
+    status: str
+    created_ms: int | None
+    params: dict[str, str]
+    tags: dict[str, str]
+    metrics: list[ModelMetricLine]
+
+
+class LoggedModelEndLine(Line, tag="logged-model-end"):
+    """The logged model is through; `complete` as of a run."""
+
+    id: str
+    complete: bool
+
+
+class ExperimentsEnd(Line, tag="experiments-end"):
+    """There are no more experiments."""
+
+
+class ModelLine(Line, tag="model"):
+    """A registered model; its versions follow, then its aliases."""
+
+    name: str
+    description: str | None
+    tags: dict[str, str]
+    created_ms: int | None
+
+
+class VersionLine(Line, tag="version"):
+    """A version of a registered model."""
+
+    name: str
+    number: int
+    source: str
+    run_id: str | None
+    run_link: str | None
+    model_id: str | None
+    description: str | None
+    tags: dict[str, str]
+    stage: str
+    created_ms: int | None
+
+
+class AliasesLine(Line, tag="aliases"):
+    """The aliases of a registered model."""
+
+    name: str
+    aliases: dict[str, int]
+
+
+class SkippedLine(Line, tag="skipped"):
+    """Something that could not be read."""
+
+    what: str
+    name: str
+    why: str
+
+
+class End(Line, tag="end"):
+    """The reader is through."""
+
+
+AnyLine = (
+    Begin
+    | ExperimentLine
+    | UnknownExperiment
+    | RunLine
+    | PointsLine
+    | FileLine
+    | RunEndLine
+    | LoggedModelLine
+    | LoggedModelEndLine
+    | ExperimentsEnd
+    | ModelLine
+    | VersionLine
+    | AliasesLine
+    | SkippedLine
+    | End
+)
+
+
+class Skipped(msgspec.Struct, frozen=True, kw_only=True):
+    """Something that was not brought over."""
+
+    what: str
+    name: str
+    why: str
+
+
+class ImportReport(msgspec.Struct, frozen=True, kw_only=True):
+    """What an import did.
+
+    Attributes
+    ----------
+    source
+        Where it came from, without credentials.
+    n_present
+        Runs, logged models and versions that an earlier import had brought.
+    """
+
+    source: str
+    mlflow_version: str
+    project: str
+    n_experiments: int
+    n_runs: int
+    n_points: int
+    n_files: int
+    n_logged_models: int
+    n_models: int
+    n_versions: int
+    n_present: int
+    skipped: list[Skipped]

@@ -1,0 +1,139 @@
+"""`noria import mlflow`: everything of a real store, once, also when the import is killed in the middle."""
+
+from __future__ import annotations
+
+import json
+import time
+from collections.abc import Iterator
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+import pytest
+
+from noria.core.config import load_settings
+from noria.core.errors import Failed, Invalid, NotFound
+from noria.core.workspace import Workspace, open_workspace
+from noria.interop.mlflow.importing.run import import_mlflow
+from noria.registry.service import Models
+from noria.registry.versions import ModelVersions
+from noria.tracking.artifacts import Artifacts
+from noria.tracking.entities import RunStatus
+from noria.tracking.logged_models import LoggedModels
+from noria.tracking.service import Experiments, Runs
+from peers.conftest import PROGRAMS, Peer
+from support.processes import Processes
+
+PEER = "mlflow"
+DISTRIBUTION = "mlflow"
+COVERS = (
+    "runs, histories, artifacts, logged models and the registry of a SQLite store, imported by its own client"
+)
+NOT_YET = "a PostgreSQL store as the source; it goes through the same client"
+
+pytestmark = pytest.mark.timeout(400)
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Store:
+    """A filled MLflow store."""
+
+    uri: str
+    python: str
+    made: dict[str, Any]
+
+
+@pytest.fixture
+def store(peer: Peer, tmp_path: Path) -> Store:
+    """Fill a store with MLflow itself."""
+    uri = f"sqlite:///{tmp_path / 'mlflow.db'}"
+    arguments: list[str | Path] = [
+        "python",
+        PROGRAMS / "mlflow_store.py",
+        uri,
+        (tmp_path / "artifacts").as_uri(),
+    ]
+    output = peer.run(arguments, cwd=tmp_path)
+    return Store(uri=uri, python=str(peer.bin / "python"), made=json.loads(output.strip().splitlines()[-1]))
+
+
+@pytest.fixture
+def workspace(tmp_path: Path) -> Iterator[Workspace]:
+    """Give an empty workspace."""
+    with open_workspace(load_settings(workspace=str(tmp_path / "workspace"))) as opened:
+        yield opened
+
+
+def check_all(workspace: Workspace, store: Store) -> None:
+    runs, made, project = workspace.service(Runs), store.made, workspace.project
+    parent, child = runs.get(project, made["parent"]), runs.get(project, made["child"])
+    assert (parent.name, parent.experiment, parent.status) == ("parent", "años", RunStatus.FINISHED)
+    assert (parent.params["depth"], len(parent.params["largo"])) == ("2", 500)
+    assert child.parent == parent.id
+    loss = runs.history(project, child.id, "loss", limit=10_000).items
+    assert [point.step for point in loss] == list(range(2500))
+    assert [point.value for point in loss[:2]] == [1.0, 0.5]
+    odd = [point.value for point in runs.history(project, child.id, "odd").items]
+    assert odd[0] != odd[0]
+    assert odd[1] == 0.5
+    assert runs.get(project, made["gone"]).deleted_at is not None
+    assert runs.get(project, made["running"]).status is RunStatus.RUNNING
+    assert workspace.service(Experiments).get(project, "closed").deleted_at is not None
+    artifacts = workspace.service(Artifacts)
+    assert artifacts.get(project, of=f"run:{parent.id}", path="notes/hi.txt").read() == b"hola"
+    assert artifacts.get(project, of=f"run:{parent.id}", path="empty.txt").read() == b""
+    assert workspace.service(LoggedModels).get(project, made["model"]).source_run == parent.id
+    model = workspace.service(Models).get(project, "iris")
+    assert (model.aliases, model.tags, model.latest) == ({"champion": 3}, {"kind": "flowers"}, 3)
+    versions = workspace.service(Models).versions(project, "iris").items
+    assert [version.version for version in versions] == [3, 1]
+    assert all(version.digest is not None for version in versions)
+    assert workspace.service(ModelVersions).newest(project, "iris", stages=["Production"]).items
+
+
+def test_everything_comes_once(store: Store, workspace: Workspace) -> None:
+    """Runs, points, files, logged models, versions and aliases are here as they were there; again, nothing changes."""
+    first = import_mlflow(workspace, store.uri, python=store.python)
+    check_all(workspace, store)
+    again = import_mlflow(workspace, store.uri, python=store.python)
+
+    assert first.skipped == []
+    assert (first.n_runs, first.n_logged_models, first.n_models, first.n_versions) == (4, 1, 1, 2)
+    assert (first.n_points, first.n_experiments) == (2502, 2)
+    assert (again.n_runs, again.n_points, again.n_files, again.n_versions) == (0, 0, 0, 0)
+    assert again.n_present == 4 + 1 + 2
+
+
+def test_a_killed_import_goes_on(
+    store: Store, workspace: Workspace, processes: Processes, noria_command: tuple[str, ...]
+) -> None:
+    """After `kill -9` at any moment, another import brings the rest, and nothing twice."""
+    command = [*noria_command, "import", "mlflow", store.uri, "--python", store.python]
+    folder = str(workspace.settings.folder)
+    for attempt in range(3):
+        killed = processes.start([*command, "--workspace", folder], name=f"import-{attempt}")
+        time.sleep(2.5 + attempt)  # somewhere in the middle; wherever it is, the outcome must be the same
+        killed.kill()
+    import_mlflow(workspace, store.uri, python=store.python)
+
+    check_all(workspace, store)
+
+
+def test_only_some_experiments_can_be_brought(store: Store, workspace: Workspace) -> None:
+    """A name that the store lacks is told with the near one, and changes nothing."""
+    with pytest.raises(NotFound, match="`anos`") as caught:
+        import_mlflow(workspace, store.uri, python=store.python, experiments=["anos"])
+    report = import_mlflow(workspace, store.uri, python=store.python, experiments=["años"], artifacts=False)
+
+    assert caught.value.hint == "Did you mean `años`?"
+    assert (report.n_experiments, report.n_files, report.n_models) == (1, 0, 0)
+
+
+def test_a_store_that_cannot_be_read_is_told(peer: Peer, workspace: Workspace, tmp_path: Path) -> None:
+    """A wrong address and an environment without MLflow name the value and the mend, and no password."""
+    python = str(peer.bin / "python")
+    with pytest.raises(Failed, match="could not read") as caught:
+        import_mlflow(workspace, "postgresql://ana:secret@127.0.0.1:1/none", python=python)
+    assert "secret" not in str(caught.value)
+    with pytest.raises(Invalid, match="has MLflow"):
+        import_mlflow(workspace, "sqlite:///x.db", python=str(tmp_path / "python"))
