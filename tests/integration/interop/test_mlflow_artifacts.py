@@ -386,6 +386,41 @@ def test_the_page_uploads_small_files(http: httpx.Client, run: str) -> None:
     assert http.get("/get-artifact", params={"run_id": run, "path": "sub/test.txt"}).text == "hello world"
 
 
+def test_the_files_of_a_registered_version_are_given(http: httpx.Client, model: str) -> None:
+    """From where they were registered, and from the version's own copy once those have changed; nobody changes that."""
+    put(http, f"0/models/{model}/artifacts/MLmodel", b"flavors: {python_function: {}}")
+    put(http, f"0/models/{model}/artifacts/data/weights.bin", b"0123456789")
+    http.post(f"{API}/registered-models/create", json={"name": "digits"})
+    sent = {"name": "digits", "source": f"models:/{model}", "model_id": model}
+    made = http.post(f"{API}/model-versions/create", json=sent)
+    assert made.status_code == 200, made.text
+    asked = {"name": "digits", "version": "1", "path": "data/weights.bin"}
+    for slash in ("/", "//"):
+        got = http.get(f"{http.base_url}{slash}model-versions/get-artifact", params=asked)
+        assert got.content == b"0123456789", got.text
+    put(http, f"0/models/{model}/artifacts/data/weights.bin", b"tampered")
+    query = {"name": "digits", "version": "1"}
+    uri = http.get(f"{API}/model-versions/get-download-uri", params=query).json()["artifact_uri"]
+    copy = uri.removeprefix("mlflow-artifacts:/")
+
+    assert copy.startswith("registry/")
+    assert http.get("/model-versions/get-artifact", params=asked).content == b"0123456789"
+    part = http.get(f"{TREE}/{copy}/data/weights.bin", headers={"range": "bytes=2-4"})
+    assert (part.status_code, part.content) == (206, b"234")
+    assert {"path": "data", "is_dir": True} in listed(http, copy)
+    assert listed(http, f"{copy}/data") == [{"path": "weights.bin", "is_dir": False, "file_size": 10}]
+    assert http.get(f"{TREE}/{copy}/data").status_code == 400
+    assert http.get(f"{TREE}/{copy}/nothing").status_code == 404
+    assert_refused(put(http, f"{copy}/data/weights.bin"), 403, "PERMISSION_DENIED", "never change")
+    assert_refused(http.delete(f"{TREE}/{copy}"), 403, "PERMISSION_DENIED", "never change")
+    assert http.get(f"{TREE}/registry/{'0' * 32}/x").status_code == 404
+    for path, status in (("../x", 400), ("nothing", 404)):
+        answer = http.get("/model-versions/get-artifact", params={**query, "path": path})
+        assert answer.status_code == status
+    unknown = http.get("/model-versions/get-artifact", params={"name": "no", "version": "1", "path": "x"})
+    assert_refused(unknown, 404, "RESOURCE_DOES_NOT_EXIST", "not found")
+
+
 def test_missing_parameters_are_named(http: httpx.Client, run: str) -> None:
     """No run, no path, or a run that is not there."""
     assert_refused(http.get("/get-artifact", params={"run_id": run}), 400, "BAD_REQUEST", "path")

@@ -6,15 +6,18 @@ import mimetypes
 import posixpath
 import re
 import unicodedata
-from collections.abc import Mapping
+from collections.abc import Callable, Mapping
 from typing import Final
 from urllib.parse import quote
 
 from noria.core.adapters import AdapterAnswer, AdapterRequest, AdapterStream
+from noria.core.objects.store import ObjectInfo
+from noria.core.operations import Download
+from noria.interop.mlflow.artifact_places import Place
 from noria.interop.mlflow.errors import refuse
 from noria.interop.mlflow.wire import MlflowError
-from noria.tracking.artifact_entities import KeptFile
 from noria.tracking.artifacts import Artifacts
+from noria.tracking.shelves import ArtifactIsFolder
 
 TEXT_ENDINGS: Final = frozenset(
     {
@@ -58,9 +61,7 @@ _TOKEN: Final = re.compile(r"[A-Za-z0-9!#$%&'*+\-.^_`|~]+")
 _TYPES: Final = mimetypes.MimeTypes()
 
 
-def file_answer(
-    request: AdapterRequest, project: str, of: str, path: str, *, file: KeptFile | None = None
-) -> AdapterAnswer | AdapterStream:
+def file_answer(request: AdapterRequest, place: Place) -> AdapterAnswer | AdapterStream:
     """Give a file of a shelf, or the part of it that the request asks for.
 
     Raises
@@ -68,28 +69,49 @@ def file_answer(
     ArtifactNotFound, ArtifactIsFolder
     """
     artifacts = request.context.guarded(Artifacts)
-    file = file or artifacts.info(project, of=of, path=path)
+    if not place.parts:
+        raise ArtifactIsFolder(place.path)
+    file = artifacts.info(place.project, of=place.of, path=place.path)
+    return part_answer(
+        request,
+        place.parts[-1],
+        ObjectInfo(digest=file.digest, size_bytes=file.size_bytes),
+        lambda start, length: artifacts.get(
+            place.project, of=place.of, path=place.path, start=start, length=length
+        ),
+    )
+
+
+def part_answer(
+    request: AdapterRequest, name: str, found: ObjectInfo, read: Callable[[int, int], Download]
+) -> AdapterAnswer | AdapterStream:
+    """Give a file, or the part of it that the request asks for.
+
+    Parameters
+    ----------
+    read
+        Gives so many bytes from a place on.
+    """
     headers = {
         "accept-ranges": "bytes",
-        "content-disposition": disposition(posixpath.basename(path)),
-        "etag": f'"{file.digest.partition(":")[2]}"',
+        "content-disposition": disposition(name),
+        "etag": f'"{found.digest.partition(":")[2]}"',
     }
     try:
-        part = wanted_range(request.headers, file.size_bytes, headers["etag"])
+        part = wanted_range(request.headers, found.size_bytes, headers["etag"])
     except RangeUnsatisfiable as error:
         answer = refuse(error)
         return AdapterAnswer(
-            status=416, body=answer.body, headers={"content-range": f"bytes */{file.size_bytes}"}
+            status=416, body=answer.body, headers={"content-range": f"bytes */{found.size_bytes}"}
         )
-    start, length = part or (0, file.size_bytes)
+    start, length = part or (0, found.size_bytes)
     if part is not None:
-        headers["content-range"] = f"bytes {start}-{start + length - 1}/{file.size_bytes}"
-    download = artifacts.get(project, of=of, path=path, start=start, length=length)
+        headers["content-range"] = f"bytes {start}-{start + length - 1}/{found.size_bytes}"
     return AdapterStream(
-        chunks=download.chunks,
+        chunks=read(start, length).chunks,
         size_bytes=length,
         status=200 if part is None else 206,
-        media_type=media_type(posixpath.basename(path)),
+        media_type=media_type(name),
         headers=headers,
     )
 

@@ -15,7 +15,7 @@ from noria.core.adapters import AdapterRequest
 from noria.core.errors import NotFound
 from noria.core.ids import is_id
 from noria.interop.mlflow.artifact_paths import parts_of, proxied_parts
-from noria.interop.mlflow.errors import MlflowError, invalid
+from noria.interop.mlflow.errors import MlflowError, invalid, missing
 from noria.interop.mlflow.locations import artifact_location
 from noria.interop.mlflow.projects import DEFAULT_PROJECT
 from noria.tracking.artifact_entities import FolderItem
@@ -77,17 +77,32 @@ def place_of(request: AdapterRequest, parts: list[str]) -> Place:
 
 
 def place_of_uri(request: AdapterRequest, uri: str, path: str = "") -> Place:
-    """Find the shelf of an artifact's address, `mlflow-artifacts:/…`, and a path below it.
+    """Find the shelf of an artifact's address, and a path below it.
+
+    Parameters
+    ----------
+    uri
+        `mlflow-artifacts:/…`, `runs:/<run>/…` or `models:/<logged model>/…`.
 
     Raises
     ------
     MlflowError
-        If clients reach the address without this server.
+        If clients reach the address without this server, or there is no such run or model.
     """
+    scheme, _, rest = uri.partition(":")
+    owner, *inside = [*parts_of(rest.lstrip("/")), *parts_of(path)] or [""]
+    try:
+        if scheme == "runs":
+            return run_place(request.context.guarded(Runs).locate(owner), inside)
+        if scheme == MODELS and is_model_id(owner):
+            return model_place(request.context.guarded(LoggedModels).locate(owner), inside)
+    except NotFound as error:
+        raise missing(error.message) from error
     root = proxied_parts(uri)
     if root is None:
-        scheme = uri.partition(":")[0][:100]
-        raise MlflowError("NOT_IMPLEMENTED", f"This server does not read artifacts of the scheme '{scheme}'.")
+        raise MlflowError(
+            "NOT_IMPLEMENTED", f"This server does not read artifacts of the scheme '{scheme[:100]}'."
+        )
     return place_of(request, [*parts_of("/".join(root)), *parts_of(path)])
 
 

@@ -18,12 +18,21 @@ from noria.interop.mlflow.artifact_places import (
     model_place,
     names_above_shelves,
     place_of,
+    place_of_uri,
     run_place,
 )
 from noria.interop.mlflow.errors import MlflowError, invalid, missing, refuse
 from noria.interop.mlflow.locations import artifact_location, below, run_artifacts
+from noria.interop.mlflow.model_versions import VersionByNumber, get_download_uri
 from noria.interop.mlflow.projects import get_place
+from noria.interop.mlflow.registry_files import (
+    check_not_registered,
+    version_file,
+    version_listing,
+    version_parts,
+)
 from noria.interop.mlflow.wire import Endpoints, Int64, Message, encode
+from noria.tracking.artifact_entities import FolderItem
 from noria.tracking.artifacts import Artifacts
 from noria.tracking.entities import RunPlace
 from noria.tracking.logged_models import LoggedModels
@@ -127,10 +136,7 @@ def _drain(upload: Iterable[bytes] | None) -> None:
 
 def download(request: AdapterRequest) -> Reply:
     """Give a file of the tree, or a part of it."""
-    place = place_of(request, parts_of(request.path["path"]))
-    if not place.parts:
-        raise ArtifactIsFolder(request.path["path"])
-    return file_answer(request, place.project, place.of, place.path)
+    return _file_of_tree(request, parts_of(request.path["path"]))
 
 
 def upload(request: AdapterRequest) -> AdapterAnswer:
@@ -142,15 +148,12 @@ def upload(request: AdapterRequest) -> AdapterAnswer:
 
 def list_tree(request: AdapterRequest) -> AdapterAnswer:
     """List a folder of the tree, by the names in it."""
-    parts = parts_of(request.query.get("path", [""])[0])
-    place = place_of(request, parts)
-    found = {
-        item.path.rpartition("/")[2]: FileInfo(
-            path=item.path.rpartition("/")[2], is_dir=item.is_folder, file_size=item.size_bytes or None
-        )
-        for item in listing(request, place)
-    }
-    if place.of == "":
+    parts = parts_of(_first(request, "path") or "")
+    of_version = version_parts(parts)
+    place = None if of_version else place_of(request, parts)
+    items = version_listing(request, *of_version) if of_version else listing(request, place) if place else ()
+    found = {(name := item.path.rpartition("/")[2]): _info(name, item) for item in items}
+    if place is not None and place.of == "":
         found |= {name: FileInfo(path=name, is_dir=True) for name in names_above_shelves(request, parts)}
     return AdapterAnswer(body=encode(FileList(files=[found[name] for name in sorted(found)])))
 
@@ -160,6 +163,7 @@ def delete(request: AdapterRequest) -> AdapterAnswer:
     parts = parts_of(request.path["path"])
     if not parts:
         raise invalid("The whole tree of artifacts cannot be deleted; name a path.")
+    check_not_registered(parts)
     place = place_of(request, parts)
     check_within_shelf(request, place)
     request.context.guarded(Artifacts).delete(place.project, of=place.of, path=place.path)
@@ -187,7 +191,7 @@ def get_run_artifact(request: AdapterRequest) -> Reply:
     run_id = _first(request, "run_id") or _first(request, "run_uuid") or ""
     parts = parts_of(_path_of(request))
     place = run_place(get_place(request, run_id), parts)
-    return file_answer(request, place.project, place.of, place.path)
+    return file_answer(request, place)
 
 
 def get_model_artifact(request: AdapterRequest) -> Reply:
@@ -197,7 +201,21 @@ def get_model_artifact(request: AdapterRequest) -> Reply:
         raise MlflowError("BAD_REQUEST", 'Request must include the "artifact_file_path" query parameter.')
     parts = parts_of(path)
     place = model_place(get_model_place(request, request.path["model_id"]), parts)
-    return file_answer(request, place.project, place.of, place.path)
+    return file_answer(request, place)
+
+
+def get_version_artifact(request: AdapterRequest) -> Reply:
+    """Give a file of a registered version."""
+    path = _path_of(request)
+    parts_of(path)
+    named = VersionByNumber(name=_first(request, "name") or "", version=_first(request, "version") or "")
+    uri = get_download_uri(request, named).artifact_uri
+    of_version = version_parts([*(proxied_parts(uri) or ()), *parts_of(path)])
+    return (
+        version_file(request, *of_version)
+        if of_version
+        else file_answer(request, place_of_uri(request, uri, path))
+    )
 
 
 def upload_from_page(request: AdapterRequest) -> AdapterAnswer:
@@ -293,7 +311,9 @@ def get_model_place(request: AdapterRequest, model_id: str) -> ModelPlace:
 
 
 def _place_of_file(request: AdapterRequest, path: str) -> Place:
-    place = place_of(request, file_parts_of(path))
+    parts = file_parts_of(path)
+    check_not_registered(parts)
+    place = place_of(request, parts)
     if not place.parts:
         raise ArtifactIsFolder(path)
     return place
@@ -305,13 +325,21 @@ def _list(request: AdapterRequest, place: Place, root_uri: str, token: str) -> A
     page = request.context.guarded(Artifacts).folder(
         place.project, of=place.of, path=place.path, limit=ITEMS_AT_ONCE, after=token
     )
-    files = [
-        FileInfo(path=item.path, is_dir=item.is_folder, file_size=item.size_bytes or None)
-        for item in page.items
-    ]
+    files = [_info(item.path, item) for item in page.items]
     if page.next is None and not token:
         files.sort(key=lambda file: file.path)
     return ArtifactList(files=files, root_uri=root_uri, next_page_token=page.next)
+
+
+def _file_of_tree(request: AdapterRequest, parts: list[str]) -> Reply:
+    of_version = version_parts(parts)
+    return (
+        version_file(request, *of_version) if of_version else file_answer(request, place_of(request, parts))
+    )
+
+
+def _info(path: str, item: FolderItem) -> FileInfo:
+    return FileInfo(path=path, is_dir=item.is_folder, file_size=item.size_bytes or None)
 
 
 def _first(request: AdapterRequest, name: str) -> str | None:
@@ -332,6 +360,9 @@ for _root in _ROOTS:
     endpoint.add("DELETE", f"{_root}/artifacts/{{path:path}}", _told(delete))
     endpoint.add("GET", f"{_root}/presigned/{{path:path}}", _told(presigned_download))
 endpoint.add("GET", "/get-artifact", _told(get_run_artifact))
+# MLflow's server takes `//` for `/`, and its own tests ask so.
+for _slash in ("/", "//"):
+    endpoint.add("GET", f"{_slash}model-versions/get-artifact", _told(get_version_artifact))
 endpoint.add("POST", "/ajax-api/2.0/mlflow/upload-artifact", _told(upload_from_page))
 endpoint.add(
     "GET", "/ajax-api/2.0/mlflow/logged-models/{model_id}/artifacts/files", _told(get_model_artifact)

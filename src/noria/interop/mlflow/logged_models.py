@@ -7,9 +7,10 @@ import uuid
 from typing import Any, Final
 
 from noria.core.adapters import AdapterRequest
+from noria.core.errors import Conflict
 from noria.core.ids import new_id
-from noria.interop.mlflow.artifacts import get_model_place, model_root
-from noria.interop.mlflow.errors import invalid, missing
+from noria.interop.mlflow.artifacts import model_root
+from noria.interop.mlflow.errors import INVALID_PARAMETER_VALUE, invalid, missing
 from noria.interop.mlflow.messages import Empty, KeyValue, Metric, ModelOutput
 from noria.interop.mlflow.projects import (
     check_active,
@@ -44,9 +45,6 @@ from noria.tracking.model_rows import LoggedModelNotFound
 
 HISTORY_TAG: Final = "mlflow.log-model.history"
 """Where clients of MLflow 2 keep what models a run logged."""
-
-VERSIONS_TAG: Final = "mlflow.modelVersions"
-"""Where it is kept as which versions a model was registered."""
 
 _HISTORY_FIELDS: Final = ("run_id", "utc_time_created", "artifact_path", "model_uuid")
 _MANDATORY: Final = frozenset({"artifact_path", "flavors", "utc_time_created", "run_id"})
@@ -226,7 +224,9 @@ def delete(request: AdapterRequest, message: Empty) -> None:  # noqa: ARG001 - a
     _models(request).delete(place.project, place.model_id)
 
 
-@endpoint("POST", "2:logged-models/{model_id}/params", LogModelParams)
+@endpoint(
+    "POST", "2:logged-models/{model_id}/params", LogModelParams, errors={Conflict: INVALID_PARAMETER_VALUE}
+)
 def log_params(request: AdapterRequest, message: LogModelParams) -> None:
     """Add params to a model."""
     place = _place(request)
@@ -284,7 +284,7 @@ def search(request: AdapterRequest, message: SearchModels) -> Message:
 def log_outputs(request: AdapterRequest, message: LogOutputs) -> None:
     """Note which models a run made."""
     place = get_active_place(request, message.run_id)
-    uses = [ModelUse(model=model.model_id, step=model.step) for model in message.models or ()]
+    uses = [ModelUse(model=model.model_id, step=model.step or 0) for model in message.models or ()]
     _models(request).link(place.project, place.run_id, RunModels(outputs=uses))
 
 
@@ -297,23 +297,6 @@ def log_model(request: AdapterRequest, message: LogModel) -> None:
     value = json.dumps([*(json.loads(history) if history else []), described])
     check_length("value", value, MAX_TAG_CHARS)
     log(request, message.run_id, LogBatch(tags={HISTORY_TAG: value}))
-
-
-def note_version(request: AdapterRequest, model_id: str, name: str, version: int) -> None:
-    """Note on a logged model that it was registered as a version.
-
-    Raises
-    ------
-    MlflowError
-        If there is no such model that the caller may write to.
-    """
-    place = get_model_place(request, model_id)
-    noted = _found(request, place).tags.get(VERSIONS_TAG)
-    entry = {"name": name, "version": version}
-    known = json.loads(noted) if noted else []
-    if entry not in known:
-        tags = ModelTags(tags={VERSIONS_TAG: json.dumps([*known, entry])})
-        _models(request).set_tags(place.project, model_id, tags)
 
 
 def wire_model(model: LoggedModel) -> WireModel:

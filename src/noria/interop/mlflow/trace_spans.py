@@ -92,7 +92,7 @@ def _file_of(request: AdapterRequest, found: Trace, path: str) -> AdapterAnswer 
     if below is None:
         raise missing(f"The files of trace {found.id} are not kept by this server.")
     place = place_of(request, [*below, *file_parts_of(path)])
-    return file_answer(request, place.project, place.of, place.path)
+    return file_answer(request, place)
 
 
 def _refused(status: int, code: str, message: str) -> AdapterAnswer:
