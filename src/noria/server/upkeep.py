@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import importlib
 from collections.abc import Iterable
-from datetime import datetime, timedelta
+from datetime import UTC, datetime, timedelta
 from typing import Annotated, Any
 
 import msgspec
@@ -28,6 +28,7 @@ DAILY_S = 24 * 3600.0
 OBJECTS_GRACE = timedelta(hours=24)
 """Longer than any upload takes from its first byte to the reference to it."""
 
+_EPOCH = datetime(1970, 1, 1, tzinfo=UTC)
 _WORTH_VACUUM_BYTES = 16 << 20
 _WORTH_VACUUM_SHARE = 0.25
 
@@ -85,7 +86,8 @@ def remove_deleted(
     """
     if older_than < timedelta():
         raise Invalid(f"A grace period of {older_than} is none", hint="Give 0 or more, such as `30d`")
-    before = context.clock.now() - older_than
+    now = context.clock.now()
+    before = now - min(older_than, now - _EPOCH)
     rows = {purge.kind: purge.purge(context, before, dry_run) for purge in load_purges()}
     objects = collect_garbage(
         context.database, context.objects, context.clock, grace=OBJECTS_GRACE, dry_run=dry_run

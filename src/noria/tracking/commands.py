@@ -8,7 +8,15 @@ import typer
 
 from noria.core.console.options import JsonFlag, LimitOption, ProjectOption, WorkspaceOption, opened
 from noria.core.console.output import cell, facts, show, table
-from noria.tracking.entities import RunStatus
+from noria.tracking.entities import Lifecycle, RunStatus
+from noria.tracking.lifecycle_commands import (
+    delete_experiment,
+    delete_runs,
+    rename_experiment,
+    restore_experiment,
+    restore_runs,
+    show_experiment,
+)
 
 if TYPE_CHECKING:
     from noria.core.workspace import Workspace
@@ -17,6 +25,8 @@ if TYPE_CHECKING:
 
 runs = typer.Typer(no_args_is_help=True, help="Runs, their params and metrics")
 experiments = typer.Typer(no_args_is_help=True, help="Experiments")
+
+DeletedFlag = Annotated[bool, typer.Option("--deleted", help="Only what was deleted and can be restored.")]
 
 _SHOWN_METRICS = 3
 _SHOWN_ARTIFACTS = 100
@@ -30,6 +40,7 @@ def _experiments() -> None:
 
 @experiments.command("list")
 def list_experiments(
+    deleted: DeletedFlag = False,
     limit: LimitOption = 100,
     json: JsonFlag = False,
     workspace: WorkspaceOption = None,
@@ -39,9 +50,16 @@ def list_experiments(
     from noria.tracking.service import Experiments
 
     with opened(workspace, project) as ws:
-        page = ws.service(Experiments).list(ws.project, limit=limit)
+        lifecycle = Lifecycle.DELETED if deleted else Lifecycle.ACTIVE
+        page = ws.service(Experiments).list(ws.project, limit=limit, lifecycle=lifecycle)
     rows = [(e.number, e.name, e.created_at) for e in page.items]
     show(page, json=json, render=lambda _: table(["number", "name", "created"], rows))
+
+
+experiments.command("show")(show_experiment)
+experiments.command("rename")(rename_experiment)
+experiments.command("delete")(delete_experiment)
+experiments.command("restore")(restore_experiment)
 
 
 @runs.command("list")
@@ -52,6 +70,7 @@ def list_runs(
     status: Annotated[
         RunStatus | None, typer.Option("--status", help="Only with this status.", show_default=False)
     ] = None,
+    deleted: DeletedFlag = False,
     limit: LimitOption = 20,
     json: JsonFlag = False,
     workspace: WorkspaceOption = None,
@@ -61,7 +80,10 @@ def list_runs(
     from noria.tracking.service import Runs
 
     with opened(workspace, project) as ws:
-        page = ws.service(Runs).list(ws.project, experiment=experiment, status=status, limit=limit)
+        lifecycle = Lifecycle.DELETED if deleted else Lifecycle.ACTIVE
+        page = ws.service(Runs).list(
+            ws.project, experiment=experiment, status=status, limit=limit, lifecycle=lifecycle
+        )
     columns = ["id", "name", "experiment", "status", "started", "metrics"]
     rows = [(r.id, r.name, r.experiment, r.status, r.started_at, _metrics_text(r)) for r in page.items]
     show(page, json=json, render=lambda _: table(columns, rows))
@@ -105,6 +127,10 @@ def comparison_table(compared: RunComparison) -> Any:
     rows += [[f"param {key}", *(run.params.get(key) for run in compared.runs)] for key in compared.params]
     rows += [[f"metric {key}", *(run.metrics.get(key) for run in compared.runs)] for key in compared.metrics]
     return table(headings, rows)
+
+
+runs.command("delete")(delete_runs)
+runs.command("restore")(restore_runs)
 
 
 def _story(workspace: Workspace, service: Runs, run: Run) -> Any:
