@@ -33,6 +33,7 @@ SERVICES = (
     "noria.tracking.logged_models:LoggedModels",
     "noria.tracking.traces.service:Traces",
     "noria.tracking.traces.assessment_service:Assessments",
+    "noria.tracking.evaluation_datasets:EvaluationDatasets",
     "noria.pipelines.service:StepCache",
     "noria.pipelines.service:PipelineRuns",
     "noria.pipelines.jobs:Jobs",

@@ -9,6 +9,7 @@ from noria.interop.mlflow import (
     artifact_uploads,
     artifacts,
     assessments,
+    datasets,
     experiments,
     inputs,
     logged_models,
@@ -52,6 +53,7 @@ MODULES: Final = (
     trace_spans,
     trace_metrics,
     assessments,
+    datasets,
     page,
 )
 
