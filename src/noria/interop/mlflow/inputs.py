@@ -7,7 +7,7 @@ from typing import Final
 from noria.core.adapters import AdapterRequest
 from noria.core.errors import NotFound
 from noria.interop.mlflow.errors import invalid
-from noria.interop.mlflow.messages import Dataset, DatasetInput, ModelInput
+from noria.interop.mlflow.messages import DatasetInput, ModelInput
 from noria.interop.mlflow.projects import load_row, log, number_of
 from noria.interop.mlflow.validation import check_length, check_run_id
 from noria.interop.mlflow.wire import Endpoints, Message
@@ -109,27 +109,22 @@ def _dataset(given: DatasetInput) -> entities.Dataset:
     described = given.dataset
     if described is None:
         raise invalid("Dataset cannot be None")
-    _check_dataset(described)
+    if not described.name or not described.digest:
+        raise invalid(f"Dataset {'digest' if described.name else 'name'} cannot be None")
+    for name, limit in LIMITS.items():
+        check_length(name, getattr(described, name) or "", limit)
     for tag in given.tags:
         check_length("key", tag.key, MAX_TAG_KEY_CHARS)
         check_length("value", tag.value, MAX_TAG_VALUE_CHARS)
     return entities.Dataset(
         name=described.name,
         digest=described.digest,
-        source_type=described.source_type,
-        source=described.source,
+        source_type=described.source_type or "",
+        source=described.source or "",
         schema=described.schema,
         profile=described.profile,
         tags={tag.key: tag.value for tag in given.tags},
     )
-
-
-def _check_dataset(dataset: Dataset) -> None:
-    for name in ("name", "digest"):
-        if not getattr(dataset, name):
-            raise invalid(f"Dataset {name} cannot be None")
-    for name, limit in LIMITS.items():
-        check_length(name, getattr(dataset, name) or "", limit)
 
 
 ROUTES = endpoint.routes

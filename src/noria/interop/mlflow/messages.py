@@ -33,8 +33,8 @@ class Leaf(msgspec.Struct, omit_defaults=True, gc=False):
     """A small message of which an answer holds many: it holds no other, so the garbage collector can pass it by."""
 
 
-class KeyValue(Leaf):
-    """A param or tag."""
+class KeyValue(Leaf, omit_defaults=False):
+    """A param or tag; an empty value is there too."""
 
     key: str = ""
     value: str = ""
@@ -95,10 +95,10 @@ class RunData(Message):
 class Dataset(Message):
     """Data that a run read, as its script described it."""
 
-    name: str = ""
-    digest: str = ""
-    source_type: str = ""
-    source: str = ""
+    name: str | None = None
+    digest: str | None = None
+    source_type: str | None = None
+    source: str | None = None
     schema: str | None = None
     profile: str | None = None
 
@@ -120,7 +120,7 @@ class ModelOutput(Message):
     """A logged model that a run made, at a step."""
 
     model_id: str = ""
-    step: Int64 = msgspec.field(default=0)
+    step: Int64 | None = None
 
 
 class RunInputs(Message):
