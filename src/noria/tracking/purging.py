@@ -27,7 +27,7 @@ from noria.tracking.model_tables import (
     logged_models,
     run_models,
 )
-from noria.tracking.shelves import model_shelf, run_shelf
+from noria.tracking.shelves import find_shelf, model_shelf, remove_below, run_shelf
 from noria.tracking.tables import (
     experiment_tags,
     experiments,
@@ -198,6 +198,10 @@ def _remove_experiments(connection: sa.Connection, context: Context, gone: list[
             pass
         for table in (experiment_tags, run_datasets, run_counts):
             connection.execute(sa.delete(table).where(table.c.experiment_pk == experiment.pk))
+        # Clients keep files of traces below the experiment's number, which is never given again.
+        number = sa.select(experiments.c.number).where(experiments.c.pk == experiment.pk)
+        beside = find_shelf(connection, experiment.project, "")
+        remove_below(connection, beside, str(connection.execute(number).scalar_one()))
         connection.execute(sa.delete(experiments).where(experiments.c.pk == experiment.pk))
         append_event(
             connection,

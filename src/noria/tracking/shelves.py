@@ -19,7 +19,7 @@ from noria.core.clock import Clock
 from noria.core.database.engine import upsertable
 from noria.core.errors import Conflict, Invalid, NotFound
 from noria.core.objects.paths import folders_of
-from noria.core.objects.references import add_reference, drop_owner, object_references, record_upload
+from noria.core.objects.references import add_reference, object_references, record_upload
 from noria.core.objects.store import ObjectInfo
 from noria.tracking.artifact_entities import FolderItem, KeptFile
 from noria.tracking.limits import shorten
@@ -226,12 +226,6 @@ def remove_below(connection: sa.Connection, shelf: Shelf, path: str) -> int:
     digests = list(connection.execute(gone).scalars())
     _release(connection, shelf, digests)
     return len(digests)
-
-
-def clear(connection: sa.Connection, shelf: Shelf) -> None:
-    """Remove everything from a shelf whose owner is being purged."""
-    connection.execute(sa.delete(shelf.table).where(shelf.table.c[shelf.column] == shelf.key))
-    drop_owner(connection, shelf.owner)
 
 
 def _lock(connection: sa.Connection, shelf: Shelf) -> None:

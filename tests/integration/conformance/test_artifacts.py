@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from datetime import timedelta
+
 import pytest
 
 from noria.access.projects import NewProject, Projects
@@ -13,6 +15,7 @@ from noria.tracking.artifacts import Artifacts
 from noria.tracking.entities import NewExperiment, NewRun
 from noria.tracking.logged_models import LoggedModels
 from noria.tracking.model_entities import NewLoggedModel
+from noria.tracking.purging import purge_experiments
 from noria.tracking.service import Experiments, Runs
 from noria.tracking.shelves import ArtifactInTheWay, ArtifactIsFolder, ArtifactNotFound
 from support.conformance import Services
@@ -187,3 +190,17 @@ def test_the_files_of_a_run_are_among_its_artifacts(services: Services) -> None:
 
     assert (artifact.path, artifact.digest, artifact.size_bytes) == (kept.path, kept.digest, 1)
     assert services(Runs).artifact("default", run, path="plots/roc.png").read() == b"x"
+
+
+def test_files_beside_the_runs_go_with_their_experiment(services: Services, context: Context) -> None:
+    """What lies below the number of an experiment is freed when the experiment is gone for good."""
+    made = services(Experiments).create("default", NewExperiment(name="short"))
+    artifacts = services(Artifacts)
+    gone = artifacts.put("default", [b"trace"], path=f"{made.number}/traces/t/artifacts/traces.json")
+    stays = artifacts.put("default", [b"other"], path=f"{made.number}0/traces/t/artifacts/traces.json")
+    services(Experiments).delete("default", "short")
+    purge_experiments(context, context.clock.now() + timedelta(days=1), dry_run=False)
+
+    assert artifacts.files("default").items == [stays]
+    assert held(context) == {stays.digest}
+    assert gone.digest != stays.digest
