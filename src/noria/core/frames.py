@@ -24,8 +24,10 @@ class Parsed(NamedTuple):
     ----------
     records
         Payloads of the whole records, in order.
+    ends
+        Offset behind each of them, relative to the piece.
     end
-        Offset behind the last of them, relative to the piece.
+        Offset behind the last of them, damaged ones included.
     n_damaged
         Records that were skipped because their checksum does not fit.
     broken
@@ -33,6 +35,7 @@ class Parsed(NamedTuple):
     """
 
     records: list[bytes]
+    ends: list[int]
     end: int
     n_damaged: int
     broken: bool
@@ -61,18 +64,20 @@ def parse(data: bytes | memoryview, *, max_records: int | None = None) -> Parsed
     """
     view = memoryview(data)
     records: list[bytes] = []
+    ends: list[int] = []
     start = n_damaged = 0
     while len(view) - start >= _HEADER.size and len(records) != max_records:
         length, checksum = _HEADER.unpack_from(view, start)
         if not 0 < length <= MAX_RECORD_BYTES:
-            return Parsed(records, start, n_damaged, broken=True)
+            return Parsed(records, ends, start, n_damaged, broken=True)
         end = start + _HEADER.size + length
         if end > len(view):
             break
         payload = bytes(view[start + _HEADER.size : end])
         if zlib.crc32(payload) == checksum:
             records.append(payload)
+            ends.append(end)
         else:
             n_damaged += 1
         start = end
-    return Parsed(records, start, n_damaged, broken=False)
+    return Parsed(records, ends, start, n_damaged, broken=False)

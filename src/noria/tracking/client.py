@@ -1,275 +1,74 @@
-"""Log runs from Python; the same on a folder and on a server.
-
-Calls on the active run append to memory and return; a thread sends what has gathered, ten times a second.
-"""
+"""Log runs from Python; the same on a folder and on a server."""
 
 from __future__ import annotations
 
-import atexit
+import os
 import platform
 import sys
-import threading
-from collections.abc import Mapping
-from contextvars import ContextVar, Token
-from datetime import datetime
+import warnings
+from collections.abc import Iterator, Mapping
 from pathlib import Path
-from types import TracebackType
-from typing import Any, Self
+from typing import TYPE_CHECKING, Any, NamedTuple
 
-from noria.core import lineage
 from noria.core.author import local_author
-from noria.core.errors import Conflict, Invalid, NoriaError
-from noria.core.ids import new_id
-from noria.core.objects.sources import scan
+from noria.core.errors import Conflict, Invalid, NoriaError, NotFound, Unavailable
+from noria.core.ids import is_id, new_id
 from noria.core.workspace import Workspace, current_workspace
-from noria.tracking.batches import ParamChanged
-from noria.tracking.entities import (
-    DEFAULT_EXPERIMENT,
-    Link,
-    LogBatch,
-    NewRun,
-    Run,
-    RunEnd,
-    RunStatus,
-)
-from noria.tracking.limits import (
-    MAX_ENTRIES,
-    MAX_PARAM_CHARS,
-    MAX_TAG_CHARS,
-    check_artifact_path,
-    check_key,
-    check_length,
-    check_link,
-)
-from noria.tracking.outbox import Outbox, Point
+from noria.tracking.active import ERROR_TAG, ActiveRun, RunNotSent, active
+from noria.tracking.capture import described_by, shared_looks
+from noria.tracking.entities import DEFAULT_EXPERIMENT, NewRun, Run, RunSource, RunStatus
+from noria.tracking.frames import Opened
+from noria.tracking.lifecycle import check_new_run
+from noria.tracking.line import depot_of
+from noria.tracking.media import read_table as _read_table
+from noria.tracking.segments import peek
 from noria.tracking.service import Runs
-from noria.tracking.source import capture_source, redact
-from noria.tracking.values import as_float, as_step, as_text
+from noria.tracking.settings import Capture, TrackingSection, chosen_capture
+from noria.tracking.source import shown_command
+from noria.tracking.spool import segments_in, spool_folder
+from noria.tracking.sync import begin_in_background, send_rest_of_run
+from noria.tracking.values import as_text
 
-ERROR_TAG = "noria.error"
-_MAX_ERROR_CHARS = 1_000
+if TYPE_CHECKING:
+    import polars as pl
 
-_active: ContextVar[ActiveRun | None] = ContextVar("noria_active_run", default=None)
+__all__ = [
+    "ERROR_TAG",
+    "ActiveRun",
+    "Capture",
+    "RunNotSent",
+    "RunOffline",
+    "active_run",
+    "log",
+    "read_table",
+    "run",
+]
 
 
-class ActiveRun:
-    """A run that is being logged to.
+class RunOffline(UserWarning):
+    """The service does not answer; the run goes on and is sent later."""
 
-    Made by `noria.run()`. As a context manager it is the active run inside the block (`noria.log()` and the lineage
-    of datasets and models go to it), and ends with the block: `finished`, `failed` when the block raises, `killed`
-    when it is interrupted. Without a `with` block call `end()`; a program that ends without it ends the run too.
 
-    Methods may be called from any thread.
-    """
-
-    def __init__(self, workspace: Workspace, run: Run, *, steps: Mapping[str, int] | None = None) -> None:
-        self.workspace = workspace
-        self._service = workspace.service(Runs)
-        self._clock = workspace.clock
-        self.id = run.id
-        self.name = run.name
-        self.project = run.project
-        self.experiment = run.experiment
-        self._params = dict(run.params)
-        self._next_step = {key: step + 1 for key, step in (steps or {}).items()}
-        self._lock = threading.Lock()
-        self._outbox = Outbox(self._send, workspace.clock)
-        self._tokens: tuple[Token[ActiveRun | None], Token[lineage.Recorder | None]] | None = None
-        self._ended = False
-        self._inputs_read = dict.fromkeys(link.ref for link in run.inputs)
-        atexit.register(self._at_exit)
-
-    def log(self, metrics: Mapping[str, Any], *, step: int | None = None) -> None:
-        """Log values of metrics.
-
-        Parameters
-        ----------
-        metrics
-            Numbers by key; NaN and infinities are kept.
-        step
-            Batch, epoch. Left out, each key counts up by itself from 0.
-
-        Raises
-        ------
-        Invalid
-            If a value is no number or a key has a wrong form; nothing of this call is logged then.
-        """
-        at = self._clock.now()
-        chosen = None if step is None else as_step(step)
-        with self._lock:
-            points = [self._point(key, value, chosen, at) for key, value in metrics.items()]
-            for key, _, used, _ in points:
-                self._next_step[key] = used + 1
-        self._outbox.points(points)
-        self._outbox.raise_pending()
-
-    def _point(self, key: str, value: Any, step: int | None, at: datetime) -> Point:
-        following = self._next_step.get(key)
-        if following is None:
-            check_key("metric", key)
-        number = value if type(value) is float else as_float(key, value)
-        return (key, number, (following or 0) if step is None else step, at)
-
-    def param(self, key: str, value: Any) -> None:
-        """Log a param: what this run was told to do. It never changes.
-
-        Raises
-        ------
-        ParamChanged
-            If it has another value already.
-        """
-        check_key("param", key)
-        text = as_text(key, value)
-        check_length(f"value of the param `{key}`", text, MAX_PARAM_CHARS)
-        with self._lock:
-            old = self._params.setdefault(key, text)
-        if old != text:
-            raise ParamChanged(self.id, key, old=old, new=text)
-        self._outbox.param(key, text)
-
-    def params(self, params: Mapping[str, Any]) -> None:
-        """Log several params."""
-        for key, value in params.items():
-            self.param(key, value)
-
-    def tag(self, key: str, value: Any) -> None:
-        """Set a tag; None removes it."""
-        check_key("tag", key)
-        text = None if value is None else as_text(key, value)
-        check_length(f"value of the tag `{key}`", text or "", MAX_TAG_CHARS)
-        self._outbox.tag(key, text)
-
-    def tags(self, tags: Mapping[str, Any]) -> None:
-        """Set several tags."""
-        for key, value in tags.items():
-            self.tag(key, value)
-
-    def artifact(self, path: str | Path, name: str | None = None) -> list[str]:
-        """Keep a file, or a folder with all files below it. Returns when the bytes are stored.
-
-        Parameters
-        ----------
-        name
-            Path within the run; the file's or folder's own name when left out.
-
-        Returns
-        -------
-        list of str
-            The paths within the run.
-
-        Raises
-        ------
-        NotFound
-            If nothing is there.
-        """
-        location = Path(path)
-        base = check_artifact_path(name or location.resolve().name)
-        files = {
-            base if location.is_file() else f"{base}/{found.path}": found.location
-            for found in scan(location).files
-        }
-        for inner in files:
-            check_artifact_path(inner)
-        store = self.workspace.objects(self.project)
-        digests = {inner: store.put_file(source).digest for inner, source in files.items()}
-        paths = list(digests)
-        for start in range(0, len(paths), MAX_ENTRIES):
-            part = {inner: digests[inner] for inner in paths[start : start + MAX_ENTRIES]}
-            self._service.log(self.project, self.id, LogBatch(artifacts=part))
-        return paths
-
-    def record_input(self, ref: str, digest: str) -> None:
-        """Note that this run read `ref`, as `dataset:digits@2`."""
-        self._inputs_read[ref] = None
-        self._link("inputs", ref, digest)
-
-    @property
-    def inputs_read(self) -> list[str]:
-        """References of what this run read so far, in the order of the first reading."""
-        return list(self._inputs_read)
-
-    def record_output(self, ref: str, digest: str) -> None:
-        """Note that this run made `ref`."""
-        self._link("outputs", ref, digest)
-
-    def flush(self) -> None:
-        """Send all that was logged so far, and wait for it.
-
-        Raises
-        ------
-        NoriaError
-            What the service refused, or `Unavailable`.
-        """
-        self._outbox.flush()
-
-    def end(self, status: RunStatus | str = RunStatus.FINISHED) -> None:
-        """Send all that was logged and end the run. A second call does nothing."""
-        with self._lock:
-            if self._ended:
-                return
-            self._ended = True
-        atexit.unregister(self._at_exit)
-        try:
-            self._outbox.close()
-        finally:
-            self._service.finish(self.project, self.id, RunEnd(status=RunStatus(status)))
-
-    def __enter__(self) -> Self:
-        if self._tokens is not None:
-            raise Conflict(f"The run `{self.id}` is active already", hint="Enter it once")
-        self._tokens = (_active.set(self), lineage.recorder.set(self))
-        return self
-
-    def __exit__(
-        self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None
-    ) -> None:
-        self._leave()
-        if error is None:
-            self.end()
-            return
-        try:
-            status = _status_of(error)
-            if status is RunStatus.FAILED:
-                self.tag(ERROR_TAG, redact(f"{type(error).__name__}: {error}")[:_MAX_ERROR_CHARS])
-            self.end(status)
-        except NoriaError as second:
-            # The block's own error is what the caller must see.
-            error.add_note(f"The end of run `{self.id}` could not be recorded: {second.message}")
-
-    def __repr__(self) -> str:
-        return f"<run {self.id} `{self.name}` of `{self.experiment}`>"
-
-    def _leave(self) -> None:
-        if self._tokens is not None:
-            active, recorder = self._tokens
-            _active.reset(active)
-            lineage.recorder.reset(recorder)
-            self._tokens = None
-
-    def _link(self, direction: str, ref: str, digest: str) -> None:
-        link = Link(ref=ref, digest=digest)
-        check_link(link)
-        self._outbox.link(direction, link)
-
-    def _send(self, batch: LogBatch) -> None:
-        self._service.log(self.project, self.id, batch)
-
-    def _at_exit(self) -> None:
-        # Python leaves the error that ends a program in `sys.last_value`.
-        error = getattr(sys, "last_value", None)
-        self.end(RunStatus.FINISHED if error is None else _status_of(error))
+class _Begun(NamedTuple):
+    run: Run
+    opened: Opened
+    steps: dict[str, int]
 
 
 def run(
     name: str | None = None,
     *,
     experiment: str | None = None,
-    resume: str | None = None,
+    params: Mapping[str, Any] | None = None,
+    tags: Mapping[str, Any] | None = None,
+    resume: str | bool | None = None,
+    capture: Capture | Mapping[str, bool] | bool | None = None,
     workspace: Workspace | None = None,
 ) -> ActiveRun:
     """Start a run, or go on with one.
 
-    Inside the block of another run it is a child of that run.
+    Inside the block of another run it is a child of that run. When the service does not answer, the run starts all
+    the same, with a warning, and is sent when it does.
 
     Parameters
     ----------
@@ -277,17 +76,30 @@ def run(
         For people; made up when left out.
     experiment
         Group of runs, made at first use. `Default` when left out, or the parent's.
+    params, tags
+        What the run starts with; more can be logged later.
     resume
-        Id of a run to go on with; one that has ended is running again.
+        Id or name of a run to go on with, a name within `experiment`; of several the one that started last. True goes
+        on with the run that `name` says, and starts it if there is none. One that has ended is running again.
+    capture
+        What is captured without being asked: `False` for nothing, `{"console": False}` for all but the console; the
+        settings in `[tracking]` when left out.
     workspace
         The current one when left out.
+
+    Raises
+    ------
+    Invalid
+        If a name, param or tag cannot be kept.
+    NotFound
+        If there is no run to go on with.
 
     Examples
     --------
     >>> import noria, tempfile
     >>> folder = tempfile.TemporaryDirectory()
     >>> ws = noria.open_workspace(noria.load_settings(workspace=folder.name))
-    >>> with noria.run("first", experiment="digits", workspace=ws) as run:
+    >>> with noria.run("first", experiment="digits", workspace=ws, capture=False) as run:
     ...     run.param("lr", 0.1)
     ...     run.log({"accuracy": 0.91})
     ...     run.log({"accuracy": 0.97})
@@ -298,23 +110,24 @@ def run(
     >>> ws.close(); folder.cleanup()
     """
     place = workspace or current_workspace()
-    if resume is not None:
-        return _resume(place, resume, name, experiment)
+    captured = chosen_capture(capture, place.settings.section("tracking", TrackingSection))
+    _send_what_was_left(place)
     parent = _parent_in(place)
-    new = NewRun(
-        id=new_id(),
-        name=name,
-        experiment=experiment or (parent.experiment if parent else DEFAULT_EXPERIMENT),
-        parent=parent.id if parent else None,
-        source=capture_source(sys.argv, Path.cwd(), python=platform.python_version(), host=platform.node()),
-        author=local_author(),
-    )
-    return ActiveRun(place, place.service(Runs).create(place.project, new))
+    group = experiment or (parent.experiment if parent else DEFAULT_EXPERIMENT)
+    begun = _resumed(place, resume, name, group, experiment) if resume else None
+    if begun is None:
+        begun = _started(place, parent, _new_run(place, name, group, parent, captured, params, tags))
+    started = ActiveRun(place, begun.run, steps=begun.steps, opened=begun.opened)
+    if begun.opened.new is None:
+        started.params(params or {})
+        started.tags(tags or {})
+    started.capture(captured)
+    return started
 
 
 def active_run() -> ActiveRun | None:
     """Give the run of the innermost `with noria.run()` block, or None."""
-    return _active.get()
+    return active.get()
 
 
 def log(metrics: Mapping[str, Any], *, step: int | None = None) -> None:
@@ -325,32 +138,191 @@ def log(metrics: Mapping[str, Any], *, step: int | None = None) -> None:
     Conflict
         If there is none.
     """
-    current = _active.get()
+    current = active.get()
     if current is None:
         raise Conflict("There is no active run to log to", hint="with noria.run(): noria.log(…)")
     current.log(metrics, step=step)
 
 
-def _resume(workspace: Workspace, run_id: str, name: str | None, experiment: str | None) -> ActiveRun:
-    if name is not None or experiment is not None:
+def read_table(run_id: str, path: str, *, workspace: Workspace | None = None) -> pl.DataFrame:
+    """Read a table that `run.table()` kept.
+
+    Parameters
+    ----------
+    path
+        Its path within the run, as `run.table()` gave it.
+    """
+    place = workspace or current_workspace()
+    return _read_table(path, place.service(Runs).artifact(place.project, run_id, path).read())
+
+
+def _new_run(
+    workspace: Workspace,
+    name: str | None,
+    experiment: str,
+    parent: ActiveRun | None,
+    capture: Capture,
+    params: Mapping[str, Any] | None,
+    tags: Mapping[str, Any] | None,
+) -> NewRun:
+    run_id = new_id()
+    return NewRun(
+        id=run_id,
+        name=name or f"run-{run_id[-8:]}",
+        experiment=experiment,
+        parent=parent.id if parent else None,
+        params={key: as_text(key, value) for key, value in (params or {}).items()},
+        tags={key: as_text(key, value) for key, value in (tags or {}).items()},
+        started_at=workspace.clock.now(),
+        source=_source(capture),
+        author=local_author(),
+    )
+
+
+def _source(capture: Capture) -> RunSource:
+    known = RunSource(
+        command=shown_command(shared_looks().redactor().command(sys.argv)) if capture.command else None,
+        python=platform.python_version(),
+        host=platform.node() if capture.host else None,
+    )
+    return described_by(known, shared_looks().fresh(Path.cwd(), capture)) if capture.code else known
+
+
+def _started(workspace: Workspace, parent: ActiveRun | None, new: NewRun) -> _Begun:
+    check_new_run(new)
+    made: Run | None = None
+    if parent is None or parent.is_known:
+        try:
+            made = workspace.service(Runs).create(workspace.project, new)
+        except Unavailable as away:
+            _warn_offline(away)
+    opened = Opened(
+        project=workspace.project,
+        run_id=new.id or "",
+        new=new,
+        known=made is not None,
+        process=os.getpid(),
+    )
+    return _Begun(made or _imagined(workspace, new), opened, {})
+
+
+def _imagined(workspace: Workspace, new: NewRun) -> Run:
+    """Give the run as the service will make it."""
+    return Run(
+        id=new.id or "",
+        project=workspace.project,
+        experiment=new.experiment,
+        name=new.name or "",
+        status=RunStatus.RUNNING,
+        started_at=new.started_at or workspace.clock.now(),
+        params=new.params,
+        tags=new.tags,
+        source=new.source,
+        parent=new.parent,
+    )
+
+
+def _resumed(
+    workspace: Workspace, resume: str | bool, name: str | None, group: str, experiment: str | None
+) -> _Begun | None:
+    """Go on with a run; None when there is none and one may be started."""
+    if resume is True:
+        if name is None:
+            raise Invalid("A run to go on with needs a name", hint='noria.run("name", resume=True)')
+        found = _named(workspace, name, group)
+        return None if found is None else _resumed_by_id(workspace, found, group)
+    wanted = str(resume)
+    if name is not None or (experiment is not None and is_id(wanted)):
         raise Invalid(
-            f"The run `{run_id}` has a name and an experiment already",
+            f"The run `{wanted}` has a name and an experiment already",
             hint="Leave `name` and `experiment` out when you resume",
         )
+    if is_id(wanted):
+        return _resumed_by_id(workspace, wanted, group)
+    found = _named(workspace, wanted, group)
+    if found is None:
+        raise NotFound(
+            f"The experiment `{group}` has no run `{wanted}`",
+            hint=f"noria runs list -e {group}; `noria.run({wanted!r}, resume=True)` starts one",
+        )
+    return _resumed_by_id(workspace, found, group)
+
+
+def _resumed_by_id(workspace: Workspace, run_id: str, group: str) -> _Begun:
     service = workspace.service(Runs)
-    resumed = service.resume(workspace.project, run_id)
-    latest = service.metrics(workspace.project, run_id).items
-    return ActiveRun(workspace, resumed, steps={point.key: point.step for point in latest})
+    steps: dict[str, int] = {}
+    made: Run | None = None
+    try:
+        send_rest_of_run(workspace, run_id)
+        made = service.resume(workspace.project, run_id)
+        steps = {point.key: point.step for point in service.metrics(workspace.project, run_id).items}
+    except Unavailable as away:
+        _warn_offline(away)
+    opened = Opened(
+        project=workspace.project, run_id=run_id, new=None, known=made is not None, process=os.getpid()
+    )
+    imagined = NewRun(id=run_id, name=f"run-{run_id[-8:]}", experiment=group)
+    return _Begun(made or _imagined(workspace, imagined), opened, steps)
+
+
+def _named(workspace: Workspace, name: str, experiment: str) -> str | None:
+    """Find the run of a name that started last, at the service or, while that does not answer, in the spool."""
+    try:
+        return next(
+            (found.id for found in _runs_of(workspace, experiment) if found.name == name),
+            _spooled(workspace, name, experiment),
+        )
+    except Unavailable as away:
+        found = _spooled(workspace, name, experiment)
+        if found is not None:
+            return found
+        raise Unavailable(
+            f"Whether there is a run `{name}` cannot be told: {away.message}",
+            hint="Resume it by its id, or start another one",
+        ) from away
+
+
+def _runs_of(workspace: Workspace, experiment: str) -> Iterator[Run]:
+    service = workspace.service(Runs)
+    before: str | None = None
+    while True:
+        try:
+            page = service.list(workspace.project, experiment=experiment, limit=1_000, before=before)
+        except NotFound:
+            return  # no such experiment yet
+        yield from page.items
+        if page.next is None:
+            return
+        before = page.next
+
+
+def _spooled(workspace: Workspace, name: str, experiment: str) -> str | None:
+    for path in reversed(segments_in(spool_folder(workspace.settings))):
+        opened = peek(path)
+        if opened is None or opened.new is None or opened.project != workspace.project:
+            continue
+        if (opened.new.name, opened.new.experiment) == (name, experiment):
+            return opened.run_id
+    return None
 
 
 def _parent_in(workspace: Workspace) -> ActiveRun | None:
-    active = _active.get()
-    if active is None or active.workspace.settings != workspace.settings:
+    current = active.get()
+    if current is None or current.workspace.settings != workspace.settings:
         return None
-    return active
+    return current
 
 
-def _status_of(error: BaseException) -> RunStatus:
-    if isinstance(error, SystemExit):
-        return RunStatus.FINISHED if error.code in (None, 0) else RunStatus.FAILED
-    return RunStatus.KILLED if isinstance(error, (KeyboardInterrupt, GeneratorExit)) else RunStatus.FAILED
+def _send_what_was_left(workspace: Workspace) -> None:
+    depot = depot_of(workspace.settings.workspace)
+    if depot.has_left:
+        depot.has_left = False
+        begin_in_background(workspace)
+
+
+def _warn_offline(away: NoriaError) -> None:
+    warnings.warn(
+        f"{away.message}. The run goes on, and is sent when the service answers again",
+        RunOffline,
+        stacklevel=4,
+    )

@@ -1,202 +1,356 @@
-"""What a run has logged and not yet sent, and the thread that sends it.
+"""Take what a run logs to disk within moments, and from there to the service.
 
-Callers append to memory and go on; a background thread sends what has gathered, ten times a second. A server that
-does not answer is tried again; a server that refuses is reported by the next call of the run.
+Callers append to memory and go on. One thread of the process writes what has gathered to the segment of the run, and
+what is written outlives the process; another one, of the run, sends what the segment holds, and tries again for as long
+as the service does not answer. Neither ever raises into the code that logs: what is refused is raised by `flush` and
+`close`.
 """
 
 from __future__ import annotations
 
 import logging
+import os
+import sys
 import threading
+import weakref
 from collections.abc import Callable
-from datetime import datetime
-from typing import TypeVar
+from typing import Any
 
 from noria.core.clock import Clock
-from noria.core.errors import NoriaError
-from noria.tracking.entities import Link, LogBatch, MetricPoint
-from noria.tracking.limits import MAX_ENTRIES
+from noria.core.errors import Conflict, NoriaError, StorageFull
+from noria.tracking.buffer import PointBuffer
+from noria.tracking.frames import Ended, Points, Record
+from noria.tracking.limits import MAX_POINTS
+from noria.tracking.segments import Segment
+from noria.tracking.sender import Sender
+from noria.tracking.ticker import shared_ticker
 
-K = TypeVar("K")
-V = TypeVar("V")
-Point = tuple[str, float, int, datetime]
-
-SEND_INTERVAL_S = 0.1
-POINTS_PER_BATCH = 5_000
-MAX_WAITING_POINTS = 1_000_000
-"""When more points wait than this, the caller itself sends (and so waits), rather than filling the memory."""
+WRITE_INTERVAL_S = 0.04
+"""Less than the tenth of a second that is promised, since a busy interpreter wakes threads late."""
+SEND_INTERVAL_S = 0.25
 GIVE_UP_S = 30.0
-_FIRST_PAUSE_S, _LONGEST_PAUSE_S = 0.2, 5.0
+MAX_WAITING_BYTES = 256 << 20
+"""When points can neither be written nor sent, the calls that log refuse beyond this, rather than fill the memory."""
+_APPEND_BYTES = 4 << 20
+_FIRST_PAUSE_S, _LONGEST_PAUSE_S = 0.2, 10.0
 
 _log = logging.getLogger(__name__)
 
+Line = tuple[Segment, Sender]
+
 
 class Outbox:
-    """Gathers what one run logs and sends it in batches.
-
-    Thread-safe.
+    """Gathers what one run logs, writes it down and sends it. Thread-safe, and of use in processes made by fork.
 
     Parameters
     ----------
-    send
-        Delivers a batch; a retryable error means that the same batch is sent again.
+    line
+        Segment and sender, held by this process.
+    line_of_child
+        Opens others in a process that was made by fork.
+    buffer
+        Of metric points.
+
+    Attributes
+    ----------
+    quiet
+        True while nothing new was announced; who adds to the buffer then calls `wake`.
+    before_write
+        Called before each writing, to add what gathered elsewhere.
     """
 
-    def __init__(self, send: Callable[[LogBatch], None], clock: Clock) -> None:
-        self._send = send
+    def __init__(
+        self, line: Line, buffer: PointBuffer, clock: Clock, *, line_of_child: Callable[[], Line]
+    ) -> None:
+        self.quiet = True
+        self.buffer = buffer
+        self.before_write: Callable[[], None] = _nothing
+        self._line: Line | None = line
+        self._line_of_child = line_of_child
         self._clock = clock
-        self._points: list[Point] = []
-        self._params: dict[str, str] = {}
-        self._tags: dict[str, str | None] = {}
-        self._links: dict[str, dict[Link, None]] = {"inputs": {}, "outputs": {}}
-        self._lock = threading.Lock()  # held for appending and taking, never while sending
-        self._sending = threading.Lock()  # one batch at a time, in order
-        self._wake = threading.Event()
+        self._ticker = shared_ticker()
+        self._will_send = False
+        self._is_child = False
+        self._closed = False
+        self._n_raised = 0
+        self._records: list[Record] = []
+        self._make_locks()
+        _outboxes.add(self)
+
+    def _make_locks(self) -> None:
+        self._opening = threading.Lock()
+        self._writing = threading.RLock()  # one writes at a time, in order
+        self._written = threading.Event()
         self._stop = threading.Event()
-        self._thread: threading.Thread | None = None
-        self._error: Exception | None = None
+        self._sending: threading.Thread | None = None
+        self._trouble: NoriaError | None = None
+        self._pause_s = WRITE_INTERVAL_S
 
-    def points(self, points: list[Point]) -> None:
-        """Add metric points."""
-        with self._lock:
-            self._points += points
-            waiting = len(self._points)
-        self._notify()
-        if waiting > MAX_WAITING_POINTS:
-            self.flush()
+    @property
+    def segment(self) -> Segment:
+        """The segment that is written to."""
+        return self._held_line()[0]
 
-    def param(self, key: str, value: str) -> None:
-        """Add a param."""
-        with self._lock:
-            self._params[key] = value
-        self._notify()
+    @property
+    def sender(self) -> Sender:
+        """The sender of that segment."""
+        return self._held_line()[1]
 
-    def tag(self, key: str, value: str | None) -> None:
-        """Set or remove a tag."""
-        with self._lock:
-            self._tags[key] = value
-        self._notify()
+    def add(self, record: Record) -> None:
+        """Add something that was logged besides points."""
+        self._records.append(record)
+        if self.quiet:
+            self.wake()
 
-    def link(self, direction: str, link: Link) -> None:
-        """Add one of the `inputs` or `outputs`."""
-        with self._lock:
-            self._links[direction][link] = None
-        self._notify()
+    def wake(self) -> None:
+        """Have what was added written soon.
 
-    def flush(self, *, give_up_s: float = GIVE_UP_S) -> None:
-        """Send all that waits.
+        Raises
+        ------
+        Conflict
+            If the outbox is closed.
+        NoriaError
+            Why too much waits in memory already.
+        """
+        if self._closed:
+            raise Conflict(
+                "The run has ended, and nothing more can be logged to it", hint="noria.run(resume=…)"
+            )
+        if self._trouble is not None:  # then the next try is on its way
+            if self.buffer.n_bytes > MAX_WAITING_BYTES:
+                raise self._trouble
+            return
+        with self._opening:
+            if not self.quiet:
+                return
+            self.quiet = False
+        self._ticker.call_later(WRITE_INTERVAL_S, self._tick)
+
+    def write(self) -> None:
+        """Write down all that was added so far.
 
         Raises
         ------
         NoriaError
-            What the service refused something with, now or earlier in the background; `Unavailable` if it did not
-            answer for `give_up_s` seconds, and what was not sent keeps waiting.
+            If that is not possible, and the service does not take it from memory either; it stays in memory then.
         """
-        deadline = self._clock.monotonic() + give_up_s
-        pause_s = _FIRST_PAUSE_S
-        while (failure := self._send_waiting()) is not None:
-            if self._clock.monotonic() + pause_s > deadline:
-                raise failure
-            self._clock.sleep(pause_s)
-            pause_s = min(pause_s * 2, _LONGEST_PAUSE_S)
-        self.raise_pending()
+        with self._writing:
+            self.before_write()
+            while self._write_some():
+                pass
 
-    def raise_pending(self) -> None:
-        """Raise what the background thread met, once."""
-        error, self._error = self._error, None
-        if error is not None:
-            raise error
+    def _write_some(self) -> bool:
+        """Write down a part; False when nothing waited."""
+        n_records = len(self._records)
+        pieces = self.buffer.waiting(MAX_POINTS, _APPEND_BYTES)
+        if not n_records and not pieces:
+            return False
+        points = [Points(rows.keys, data) for rows, data in pieces]
+        self._append([*self._records[:n_records], *points])
+        del self._records[:n_records]
+        self.buffer.forget(pieces)
+        return True
 
-    def close(self) -> None:
-        """Stop the thread and send what waits; raises as `flush`."""
-        self._stop.set()
-        self._wake.set()
-        if self._thread is not None:
-            self._thread.join()
-            self._thread = None
-        self.flush()
+    def flush(self, *, give_up_s: float = GIVE_UP_S) -> None:
+        """Write and send all that was added so far.
 
-    def _notify(self) -> None:
-        if not self._wake.is_set():
-            self._wake.set()
-            self._start()
+        Raises
+        ------
+        NoriaError
+            What the service refused, now or earlier; `Unavailable` if it did not answer for `give_up_s` seconds, and
+            what was not sent keeps waiting.
+        """
+        self.write()
+        self._send(give_up_s)
+        self._raise_refused()
 
-    def _start(self) -> None:
-        with self._lock:
-            if self._thread is None and not self._stop.is_set():
-                self._thread = threading.Thread(target=self._run, name="noria-outbox", daemon=True)
-                self._thread.start()
+    def close(self, ended: Ended | None, *, give_up_s: float) -> NoriaError | None:
+        """Write and send all with the end of the run behind it, and let go of the segment. A second call does nothing.
 
-    def _run(self) -> None:
-        pause_s = SEND_INTERVAL_S
-        while not self._stop.is_set():
-            self._wake.wait()
-            self._stop.wait(pause_s)
-            self._wake.clear()
-            if self._send_waiting() is None:
-                pause_s = SEND_INTERVAL_S
-            else:
-                pause_s = min(pause_s * 2, _LONGEST_PAUSE_S)
-                self._wake.set()
+        Returns
+        -------
+        NoriaError or None
+            Why not all of it could be sent; it is in the spool then, for whoever sends it later.
 
-    def _send_waiting(self) -> NoriaError | None:
-        """Send all that waits; give the error of a service that does not answer, and keep what it did not get."""
-        with self._sending:
-            while batch := self._take():
-                try:
-                    self._send(batch)
-                except NoriaError as error:
-                    if error.retryable:
-                        self._put_back(batch)
-                        return error
-                    self._send_parts(batch, error)
-                except Exception as error:  # noqa: BLE001 - the thread must live on; the run's next call raises it
-                    self._error = self._error or error
+        Raises
+        ------
+        NoriaError
+            What the service refused; all else was sent then. Or why nothing could be written.
+        """
+        with self._writing:
+            if self._closed:
+                return None
+            self._closed = True
+            self.quiet = True  # so that whoever adds something is told
+            self.before_write = _nothing
+        self._join()
+        if self._line is None and not self._records and not self.buffer.n_bytes:
+            return None  # a child that logged nothing
+        segment, sender = self._held_line()
+        try:
+            self.write()
+            if ended is not None and not self._is_child:
+                self._append([ended])
+            left = self._sent_or_left(give_up_s)
+        except BaseException:
+            segment.release()
+            raise
+        if left is None and sender.run_refused is None:
+            segment.remove()
+        else:
+            segment.release()
+        self._raise_refused()
+        return left
+
+    def _sent_or_left(self, give_up_s: float) -> NoriaError | None:
+        try:
+            self._send(give_up_s)
+        except NoriaError as error:
+            return error
         return None
 
-    def _send_parts(self, batch: LogBatch, error: NoriaError) -> None:
-        """Save from a refused batch what is not to blame, and keep the error for the run's next call."""
-        _log.warning("run.log_refused", extra={"error": error.message})
-        self._error = self._error or error
-        parts = _parts(batch)
-        for part in parts if len(parts) > 1 else []:
+    def _send(self, give_up_s: float) -> None:
+        _, sender = self._held_line()
+        deadline = self._clock.monotonic() + give_up_s
+        pause_s = _FIRST_PAUSE_S
+        while True:
             try:
-                self._send(part)
-            except NoriaError as refused:
-                _log.warning("run.log_refused", extra={"error": refused.message})
+                sender.send()
+            except NoriaError as error:
+                if not error.retryable or self._clock.monotonic() + pause_s > deadline:
+                    raise
+            else:
+                return
+            self._clock.sleep(pause_s)
+            pause_s = min(pause_s * 2, _LONGEST_PAUSE_S)
 
-    def _take(self) -> LogBatch | None:
-        with self._lock:
-            points, self._points = self._points[:POINTS_PER_BATCH], self._points[POINTS_PER_BATCH:]
-            params = _take_some(self._params)
-            tags = _take_some(self._tags)
-            inputs = list(_take_some(self._links["inputs"]))
-            outputs = list(_take_some(self._links["outputs"]))
-        if not (points or params or tags or inputs or outputs):
-            return None
-        metrics = [MetricPoint(key=key, value=value, step=step, at=at) for key, value, step, at in points]
-        return LogBatch(metrics=metrics, params=params, tags=tags, inputs=inputs, outputs=outputs)
+    def _raise_refused(self) -> None:
+        _, sender = self._held_line()
+        new = sender.refusals[self._n_raised :]
+        self._n_raised += len(new)
+        if new:
+            error = new[0].to_error()
+            for other in new[1:]:
+                error.add_note(other.error.message)
+            raise error
 
-    def _put_back(self, batch: LogBatch) -> None:
-        with self._lock:
-            self._points[:0] = [(p.key, p.value, p.step, p.at) for p in batch.metrics]
-            self._params = {**batch.params, **self._params}
-            self._tags = {**batch.tags, **self._tags}
-            for direction, links in (("inputs", batch.inputs), ("outputs", batch.outputs)):
-                self._links[direction] = {**dict.fromkeys(links), **self._links[direction]}
+    def _append(self, records: list[Record]) -> None:
+        segment, sender = self._held_line()
+        try:
+            segment.append(records)
+        except StorageFull as full:
+            self._append_despite(full, records, segment, sender)
+
+    def _append_despite(
+        self, full: StorageFull, records: list[Record], segment: Segment, sender: Sender
+    ) -> None:
+        """Make room by sending what the segment holds; if that is not enough, send without writing."""
+        try:
+            sender.send()
+            try:
+                segment.append(records)
+            except StorageFull:
+                sender.send_directly(records)
+        except NoriaError as away:
+            raise full from away
+
+    def _held_line(self) -> Line:
+        with self._opening:
+            if self._line is None:
+                self._line = self._line_of_child()
+                _at_end_of_child(self)
+            return self._line
+
+    def _tick(self) -> None:
+        with self._writing:
+            if self._closed:
+                return
+            self.quiet = True
+            if not self._write_quietly():
+                self._pause_s = min(self._pause_s * 2, _LONGEST_PAUSE_S)
+                self._ticker.call_later(self._pause_s, self._tick)
+                return
+        self._pause_s = WRITE_INTERVAL_S
+        if self._sending is not None:
+            self._written.set()
+        elif not self._will_send:
+            self._will_send = True
+            self._ticker.call_later(SEND_INTERVAL_S, self._start_sending)
+
+    def _write_quietly(self) -> bool:
+        try:
+            self.write()
+        except Exception as error:  # noqa: BLE001 - the run must live on; `flush` and `close` meet the same
+            if self._trouble is None:
+                _log.warning("run.not_written", extra={"error": str(error)})
+            self._trouble = error if isinstance(error, NoriaError) else NoriaError(f"{error!r}")
+            return False
+        self._trouble = None
+        return True
+
+    def _start_sending(self) -> None:
+        with self._writing:
+            if not self._closed:
+                self._written.set()
+                self._sending = threading.Thread(target=self._send_on, name="noria-send", daemon=True)
+                self._sending.start()
+
+    def _send_on(self) -> None:
+        pause_s = 0.0
+        while True:
+            self._written.wait()
+            if self._stop.wait(pause_s):
+                return
+            self._written.clear()
+            pause_s = (
+                SEND_INTERVAL_S if self._send_quietly() else min(max(pause_s, 0.1) * 2, _LONGEST_PAUSE_S)
+            )
+
+    def _send_quietly(self) -> bool:
+        try:
+            self._held_line()[1].send()
+        except Exception as error:  # noqa: BLE001 - as above
+            _log.info("run.not_sent", extra={"error": str(error)})
+            self._written.set()
+            return False
+        return True
+
+    def _join(self) -> None:
+        self._stop.set()
+        self._written.set()
+        if self._sending is not None:
+            self._sending.join()
+
+    def _after_fork_in_child(self) -> None:
+        """Begin anew: what waits in memory is the parent's to write."""
+        self._is_child = True
+        self.before_write = _nothing
+        self._line = None
+        self._n_raised = 0
+        self._records = []
+        self.buffer.empty()
+        self.quiet = True
+        self._will_send = False
+        self._make_locks()
 
 
-def _take_some(entries: dict[K, V]) -> dict[K, V]:
-    """Move out of `entries` as many as one batch may have."""
-    return {key: entries.pop(key) for key in list(entries)[:MAX_ENTRIES]}
+def _nothing() -> None:
+    pass
 
 
-def _parts(batch: LogBatch) -> list[LogBatch]:
-    """Cut a batch into one of metrics, one of links, and one for each param and tag."""
-    parts = [
-        LogBatch(metrics=batch.metrics),
-        LogBatch(inputs=batch.inputs, outputs=batch.outputs),
-        *(LogBatch(params={key: value}) for key, value in batch.params.items()),
-        *(LogBatch(tags={key: value}) for key, value in batch.tags.items()),
-    ]
-    return [part for part in parts if part != LogBatch()]
+_outboxes: weakref.WeakSet[Outbox] = weakref.WeakSet()
+
+
+def _after_fork_in_child() -> None:
+    for outbox in list(_outboxes):
+        outbox._after_fork_in_child()
+
+
+def _at_end_of_child(outbox: Outbox) -> None:
+    # A child of multiprocessing ends without the calls of `atexit`, but not without these.
+    util: Any = sys.modules.get("multiprocessing.util")
+    if util is not None and util.multiprocessing.parent_process() is not None:
+        util.Finalize(None, outbox.close, args=(None,), kwargs={"give_up_s": 2.0}, exitpriority=10)
+
+
+os.register_at_fork(after_in_child=_after_fork_in_child)

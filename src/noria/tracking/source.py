@@ -1,34 +1,24 @@
-"""What was run: commit, command line, machine. Values that look like secrets are replaced before they leave here."""
+"""What is run: command line, machine, and the state of the working folder's code.
+
+Values that look like secrets are replaced before they leave here.
+"""
 
 from __future__ import annotations
 
 import os
 import re
-import shlex
 import subprocess
 from collections.abc import Sequence
 from pathlib import Path
 
 from noria.tracking.entities import RunSource
+from noria.tracking.redaction import redact_command
 
-HIDDEN = "***"
+MAX_DIFF_BYTES = 2 << 20
+"""A longer diff is cut: it is mostly data that should not have been committed."""
+
 _GIT_TIMEOUT_S = 5.0
 _MAX_COMMAND_CHARS = 4_000
-
-_SENSITIVE = (
-    r"[\w.-]*(?:passw(?:or)?d|passphrase|secret|token(?!s|iz)|credential"
-    r"|api[_-]?key|access[_-]?key|private[_-]?key)[\w.-]*"
-)
-_SECRET_OPTION = re.compile(rf"-{{1,2}}{_SENSITIVE}", re.IGNORECASE)
-_ASSIGNMENT = re.compile(
-    rf"((?:^|[\s,;&?\"'{{])-{{0,2}}{_SENSITIVE}[\"']?\s*[=:]\s*)[^\s,;&}}]+", re.IGNORECASE
-)
-_USERINFO = re.compile(r"(\b[a-z][a-z0-9+.-]*://)[^/\s@]+@", re.IGNORECASE)
-_BEARER = re.compile(r"\b((?:bearer|basic)\s+)[\w.~+/=-]{8,}", re.IGNORECASE)
-_SHAPES = re.compile(
-    r"\b(?:gh[pousr]_\w{20,}|github_pat_\w{20,}|glpat-[\w-]{16,}|sk-[\w-]{16,}|xox[abprs]-[\w-]{10,}"
-    r"|AKIA[0-9A-Z]{16}|eyJ[\w-]{8,}\.[\w-]{8,}\.[\w-]*)"
-)
 
 
 def capture_source(arguments: Sequence[str], folder: Path, *, python: str, host: str) -> RunSource:
@@ -45,30 +35,52 @@ def capture_source(arguments: Sequence[str], folder: Path, *, python: str, host:
     return RunSource(
         git_commit=commit,
         git_dirty=dirty,
-        command=redact_command(arguments)[:_MAX_COMMAND_CHARS],
+        command=shown_command(redact_command(arguments)),
         python=python,
         host=host,
     )
 
 
+def shown_command(command: str) -> str:
+    """Cut a command line to what a run keeps of it."""
+    return command[:_MAX_COMMAND_CHARS]
+
+
 def git_state(folder: Path) -> tuple[str | None, bool | None]:
     """Give the commit of a working folder, and whether tracked files differ from it; None twice outside one."""
+    answer = _git(folder, "status", "--porcelain=v2", "--branch", "--untracked-files=no")
+    return (None, None) if answer is None else _parse_status(answer.decode(errors="replace"))
+
+
+def git_diff(folder: Path, *, limit_bytes: int = MAX_DIFF_BYTES) -> str | None:
+    """Give how tracked files differ from the commit, as text that `git apply` takes; None when that cannot be told.
+
+    A diff longer than `limit_bytes` is cut, and says so at its end.
+    """
+    answer = _git(folder, "diff", "HEAD", "--no-color", "--no-ext-diff", "--no-textconv")
+    if answer is None:
+        return None
+    text = answer[:limit_bytes].decode(errors="replace")
+    left = len(answer) - limit_bytes
+    return text if left <= 0 else f"{text}\n… and {left} bytes more that are not kept\n"
+
+
+def _git(folder: Path, *arguments: str) -> bytes | None:
     try:
         done = subprocess.run(
-            ["git", "status", "--porcelain=v2", "--branch", "--untracked-files=no"],
+            # A monitor of the file system would stay behind as a process of its own.
+            ["git", "-c", "core.fsmonitor=false", *arguments],
             cwd=folder,
             # Without this, looking would take the lock of the index from under a user's own git command.
             env={**os.environ, "GIT_OPTIONAL_LOCKS": "0", "LC_ALL": "C"},
             stdin=subprocess.DEVNULL,
             capture_output=True,
-            text=True,
-            errors="replace",
             check=False,
             timeout=_GIT_TIMEOUT_S,
         )
     except (OSError, subprocess.TimeoutExpired):
-        return None, None
-    return _parse_status(done.stdout) if done.returncode == 0 else (None, None)
+        return None
+    return done.stdout if done.returncode == 0 else None
 
 
 def _parse_status(text: str) -> tuple[str | None, bool | None]:
@@ -78,38 +90,3 @@ def _parse_status(text: str) -> tuple[str | None, bool | None]:
     if not commits or not re.fullmatch(r"[0-9a-f]{40,64}", commits[0]):
         return None, dirty  # a repository without a commit
     return commits[0], dirty
-
-
-def redact_command(arguments: Sequence[str]) -> str:
-    """Join a command line, without the values of options that name a secret.
-
-    Examples
-    --------
-    >>> redact_command(["train.py", "--lr", "0.1", "--api-key", "abc123"])
-    'train.py --lr 0.1 --api-key ***'
-    """
-    shown: list[str] = []
-    hide_next = False
-    for argument in arguments:
-        hidden = hide_next and not argument.startswith("-")
-        shown.append(HIDDEN if hidden else _quote(redact(argument)))
-        hide_next = _SECRET_OPTION.fullmatch(argument) is not None
-    return " ".join(shown)
-
-
-def redact(text: str) -> str:
-    """Replace what looks like a secret in free text: passwords in addresses, assignments, bearer tokens, known shapes.
-
-    Examples
-    --------
-    >>> redact("postgresql://ana:pw@db/runs password=hunter2")
-    'postgresql://***@db/runs password=***'
-    """
-    text = _USERINFO.sub(rf"\1{HIDDEN}@", text)
-    text = _BEARER.sub(rf"\1{HIDDEN}", text)
-    text = _ASSIGNMENT.sub(rf"\1{HIDDEN}", text)
-    return _SHAPES.sub(HIDDEN, text)
-
-
-def _quote(argument: str) -> str:
-    return argument if HIDDEN in argument else shlex.quote(argument)

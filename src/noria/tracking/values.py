@@ -23,7 +23,7 @@ def as_float(key: str, value: Any) -> float:
     if not isinstance(value, (str, bytes, bytearray)):
         try:
             return float(value)
-        except (TypeError, ValueError, OverflowError):
+        except (TypeError, ValueError, OverflowError, RuntimeError):  # the last one of tensors
             pass
     raise Invalid(
         f"The metric `{key}` is {type(value).__name__} `{shorten(repr(value))}`, not a number",

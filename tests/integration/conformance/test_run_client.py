@@ -185,7 +185,7 @@ def test_files_and_folders_are_kept(runs: Runs, tmp_path: Path) -> None:
     (folder / "deep").mkdir(parents=True)
     (folder / "a.txt").write_bytes(b"one")
     (folder / "deep" / "é b.bin").write_bytes(bytes(range(256)) * 5000)
-    with noria.run() as run:
+    with noria.run(capture=False) as run:
         assert run.artifact(folder / "a.txt") == ["a.txt"]
         assert run.artifact(folder / "a.txt", "notes/readme") == ["notes/readme"]
         assert sorted(run.artifact(folder)) == ["plots/a.txt", "plots/deep/é b.bin"]

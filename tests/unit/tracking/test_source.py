@@ -5,74 +5,8 @@ from __future__ import annotations
 import subprocess
 from pathlib import Path
 
-import pytest
-
-from noria.tracking.source import HIDDEN, capture_source, git_state, redact, redact_command
-
-
-@pytest.mark.parametrize(
-    ("arguments", "shown"),
-    [
-        (["train.py", "--lr", "0.1"], "train.py --lr 0.1"),
-        (["train.py", "--password", "pw1"], f"train.py --password {HIDDEN}"),
-        (["train.py", "--db-password=pw1"], f"train.py --db-password={HIDDEN}"),
-        (["train.py", "--api-key", "k", "--epochs", "3"], f"train.py --api-key {HIDDEN} --epochs 3"),
-        (["train.py", "--API_KEY=k"], f"train.py --API_KEY={HIDDEN}"),
-        (
-            ["train.py", "--max-tokens", "512", "--tokenizer=bert"],
-            "train.py --max-tokens 512 --tokenizer=bert",
-        ),
-        (["train.py", "--token", "--verbose"], "train.py --token --verbose"),
-        (["noria", "run", "-p", "secret=abc"], f"noria run -p secret={HIDDEN}"),
-        (["train.py", "a b"], "train.py 'a b'"),
-        (["x", "postgresql://ana:pw@db/runs"], f"x postgresql://{HIDDEN}@db/runs"),
-    ],
-)
-def test_values_of_secret_options_are_hidden(arguments: list[str], shown: str) -> None:
-    """The name of the option stays, its value does not; the rest can be copied into a shell."""
-    assert redact_command(arguments) == shown
-
-
-@pytest.mark.parametrize(
-    "secret",
-    [
-        "ghp_" + "a1" * 18,
-        "glpat-" + "x" * 20,
-        "sk-" + "z" * 40,
-        "AKIA" + "Q" * 16,
-        "xoxb-123456789012-abc",
-        "eyJhbGciOiJIUzI1NiJ9.eyJzdWIiOiIxIn0.abc_def",
-    ],
-)
-def test_known_shapes_of_secrets_are_hidden(secret: str) -> None:
-    """A token is hidden wherever it stands."""
-    assert secret not in redact(f"fetching with {secret} now")
-    assert secret not in redact_command(["fetch", secret])
-
-
-@pytest.mark.parametrize(
-    "text",
-    [
-        "Authorization: Bearer abcdefgh12345678",
-        '{"password": "hunter22"}',
-        "https://user:hunter22@host/x",
-        "AWS_SECRET_ACCESS_KEY=hunter22abcdefgh",
-        "token: hunter22",
-    ],
-)
-def test_secrets_in_free_text_are_hidden(text: str) -> None:
-    """Error messages are kept with runs; passwords in them are not."""
-    redacted = redact(text)
-
-    assert "hunter22" not in redacted
-    assert "abcdefgh12345678" not in redacted
-    assert HIDDEN in redacted
-
-
-@pytest.mark.parametrize("text", ["keyboard", "n_tokens", "the secretary left", "max_token_length 5"])
-def test_ordinary_words_stay(text: str) -> None:
-    """Text without a secret is not changed."""
-    assert redact(text) == text
+from noria.tracking.redaction import HIDDEN
+from noria.tracking.source import capture_source, git_diff, git_state
 
 
 def git(folder: Path, *arguments: str) -> None:
@@ -110,3 +44,42 @@ def test_a_source_holds_what_was_passed_in(tmp_path: Path) -> None:
 def test_a_folder_that_is_gone_has_no_state(tmp_path: Path) -> None:
     """A working folder that was deleted is no reason to fail."""
     assert git_state(tmp_path / "gone") == (None, None)
+
+
+def repository(folder: Path) -> Path:
+    git(folder, "init", "-q")
+    (folder / "a.py").write_text("one\n")
+    git(folder, "add", "a.py")
+    git(folder, "commit", "-qm", "first")
+    return folder
+
+
+def test_a_diff_can_be_applied(tmp_path: Path) -> None:
+    """What differs from the commit is told so that the folder can be made again, from any folder inside it."""
+    repository(tmp_path)
+    (tmp_path / "a.py").write_text("two\n")
+    (tmp_path / "inner").mkdir()
+    diff = git_diff(tmp_path / "inner")
+    git(tmp_path, "checkout", "-q", "a.py")
+    assert diff is not None
+    subprocess.run(["git", "apply"], cwd=tmp_path, input=diff, text=True, check=True)
+
+    assert (tmp_path / "a.py").read_text() == "two\n"
+
+
+def test_a_long_diff_is_cut(tmp_path: Path) -> None:
+    """The cut is said, with what is missing."""
+    repository(tmp_path)
+    (tmp_path / "a.py").write_text("x" * 5000)
+    diff = git_diff(tmp_path, limit_bytes=1000)
+
+    assert diff is not None
+    assert len(diff) < 1100
+    assert "that are not kept" in diff
+
+
+def test_without_a_commit_there_is_no_diff(tmp_path: Path) -> None:
+    """Neither outside a repository nor in one that has no commit yet."""
+    assert git_diff(tmp_path) is None
+    git(tmp_path, "init", "-q")
+    assert git_diff(tmp_path) is None
