@@ -39,7 +39,9 @@ def parts_of(path: str) -> list[str]:
     parts = plain.split("/")
     if _REFUSED.search(plain) or ".." in parts:
         raise _invalid_path()
-    return [part for part in parts if part not in ("", ".")]
+    tidy = [part for part in parts if part not in ("", ".")]
+    # Without an empty part, there may be more to leave out: `?/` is a name, and `?` is not.
+    return tidy if tidy == parts or not tidy else parts_of("/".join(tidy))
 
 
 def file_parts_of(path: str) -> list[str]:
