@@ -44,10 +44,13 @@ class Log:
         self.cursors: dict[str, int] = {}
         self.broken = False
 
-    def read(self, after: int, /, *, limit: int = 100) -> list[Event]:
+    def read(self, after: int, /, *, limit: int = 100, types: list[str]) -> list[Event]:
         if self.broken:
             raise Unavailable("The log does not answer")
-        return [event for event in self.events if event.position > after][:limit]
+        return [event for event in self.events if event.position > after and event.type in types][:limit]
+
+    def last_position(self) -> int:
+        return max((event.position for event in self.events), default=0)
 
     def cursor(self, reader: str, /) -> int:
         return self.cursors.get(reader, 0)

@@ -17,6 +17,7 @@ from noria.core.control.workflows import (
     JSON,
     Chore,
     EventReader,
+    LoggedEvent,
     Reaction,
     Steps,
     Tick,
@@ -30,6 +31,9 @@ from noria.core.errors import Invalid, Unavailable, unknown_name
 DATABASE_FILE = "control.db"
 
 _BATCH = 100
+_UNKEPT_POSITIONS = 10_000
+"""After a restart at most so many events are passed over once more."""
+
 _FORGET_BATCH = 500
 
 _log = logging.getLogger("noria.control")
@@ -121,6 +125,7 @@ class ControlLoop:
         self._engine = Engine(url=settings.url, functions=self._functions, clock=clock)
         self._pacer: Pacer | None = None
         self._cursors: dict[str, int] = {}
+        self._kept_cursors: dict[str, int] = {}
         self._begun: dict[str, datetime] = {}
         self._require_workflows_of_reactions()
 
@@ -264,15 +269,30 @@ class ControlLoop:
         log = self._events
         assert log is not None  # noqa: S101 - a loop with reactions is not built without
         after = self._cursors.get(reaction.name)
-        found = log.read(log.cursor(reaction.name) if after is None else after, limit=_BATCH)
+        if after is None:
+            after = self._kept_cursors[reaction.name] = log.cursor(reaction.name)
+        head = log.last_position()
+        if head <= after:
+            self._cursors[reaction.name] = after
+            return 0
+        found = log.read(after, limit=_BATCH, types=sorted(reaction.event_types))
         for event in found:
-            if event.type in reaction.event_types:
+            if self._is_needed(reaction, event):
                 workflow_id = f"{reaction.name}:{event.position}"
                 self._engine.start(reaction.workflow, workflow_id, (event_arguments(event),))
-        if found:
-            log.advance(reaction.name, found[-1].position)
-            self._cursors[reaction.name] = found[-1].position
+        # What came after the head was read is looked at next time, if it is not among the found.
+        seen = (
+            found[-1].position if len(found) == _BATCH else max(head, *(event.position for event in found), 0)
+        )
+        self._cursors[reaction.name] = seen
+        # Most events concern no reaction, and each write of a cursor takes the writer's place from somebody.
+        if found or seen - self._kept_cursors[reaction.name] >= _UNKEPT_POSITIONS:
+            log.advance(reaction.name, seen)
+            self._kept_cursors[reaction.name] = seen
         return len(found)
+
+    def _is_needed(self, reaction: Reaction, event: LoggedEvent) -> bool:
+        return reaction.when is None or reaction.when(self._app, event)
 
     def _revive(self) -> None:
         self._engine.revive(self._settings.revive_s)

@@ -146,11 +146,15 @@ class Reaction:
     workflow
         Name of the workflow; it is called with one argument, the event as a JSON object with `position`, `type`,
         `subject`, `project` and `payload`.
+    when
+        Asked, with the app and the event, whether a workflow is needed at all, where that is cheaper to know than
+        starting one; it may be asked again after a kill.
     """
 
     name: str
     event_types: frozenset[str]
     workflow: str
+    when: Callable[[Any, LoggedEvent], bool] | None = None
 
 
 @dataclass(frozen=True, slots=True)
@@ -202,8 +206,12 @@ class LoggedEvent(Protocol):
 class EventReader(Protocol):
     """The log of events as the loop reads it, with a cursor per reader."""
 
-    def read(self, after: int, /, *, limit: int = ...) -> Sequence[LoggedEvent]:
-        """List events with a position greater than `after`, in order, at most `limit`."""
+    def read(self, after: int, /, *, limit: int = ..., types: list[str]) -> Sequence[LoggedEvent]:
+        """List events of these types with a position greater than `after`, in order, at most `limit`."""
+        ...
+
+    def last_position(self) -> int:
+        """Give the position of the newest event, 0 when there is none."""
         ...
 
     def cursor(self, reader: str, /) -> int:

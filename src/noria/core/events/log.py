@@ -135,8 +135,8 @@ class EventLog:
     def last_position(self) -> int:
         """Give the position of the newest event, 0 when there is none."""
         with self._database.read() as connection:
-            newest = sa.select(sa.func.coalesce(sa.func.max(events.c.position), 0))
-            return int(connection.execute(newest).scalar_one())
+            newest = _NEWEST.first(connection, {})
+        return 0 if newest is None else int(newest[0])
 
     def cursor(self, reader: str) -> int:
         """Give the position up to which `reader` has read, 0 at first."""
@@ -157,6 +157,12 @@ class EventLog:
             )
 
 
+_NEWEST = Prepared(
+    sa.select(events.c.position)
+    .where(events.c.position.is_not(None))
+    .order_by(events.c.position.desc())
+    .limit(sa.literal_column("1"))
+)
 _COLUMNS = [events.c[name] for name in Event.__struct_fields__]
 
 

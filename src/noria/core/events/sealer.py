@@ -9,11 +9,15 @@ from __future__ import annotations
 
 from datetime import timedelta
 from pathlib import Path
+from typing import Any
 
+import msgspec
 import sqlalchemy as sa
 
 from noria.core.clock import Clock
 from noria.core.database.engine import Database
+from noria.core.database.prepared import Prepared
+from noria.core.database.schema import from_micros
 from noria.core.events.chain import GENESIS, seal
 from noria.core.events.checkpoints import Checkpoint, Checkpoints
 from noria.core.events.log import Event, EventLog
@@ -65,7 +69,7 @@ def assign_positions(database: Database) -> int:
         return int(connection.execute(_ASSIGN).rowcount)
 
 
-_SEAL = (
+_SEAL = Prepared(
     sa.update(events)
     .where(events.c.position == sa.bindparam("at_position"))
     .values(hash=sa.bindparam("link"))
@@ -126,17 +130,14 @@ class Sealer:
 
     def _seal_batch(self) -> int:
         position, _ = _head(self._database)
-        if not EventLog(self._database).read(position, limit=1):
+        if EventLog(self._database).last_position() <= position:
             return 0
         with self._database.write() as connection:
             _take_turns(connection)
             position, head = _head_of(connection)
             batch = _read_after(connection, position)
-            if batch:
-                rows = zip(batch, seal(head, batch), strict=True)
-                connection.execute(
-                    _SEAL, [{"at_position": event.position, "link": hash_} for event, hash_ in rows]
-                )
+            links = zip(batch, seal(head, batch), strict=True)
+            _SEAL.many(connection, [{"at_position": event.position, "link": link} for event, link in links])
             return len(batch)
 
 
@@ -158,28 +159,43 @@ def _head(database: Database) -> tuple[int, str]:
 
 
 def _head_of(connection: sa.Connection) -> tuple[int, str]:
-    row = connection.execute(
-        sa.select(events.c.position, events.c.hash)
-        .where(events.c.hash.is_not(None))
-        .order_by(events.c.position.desc())
-        .limit(1)
-    ).first()
-    return (row.position, row.hash) if row else (0, GENESIS)
+    position, hash_ = _HEAD.first(connection, {}) or (0, GENESIS)
+    return int(position), str(hash_)
 
 
 def _read_after(connection: sa.Connection, position: int) -> list[Event]:
-    query = (
-        sa.select(
-            events.c.position,
-            events.c.at,
-            events.c.actor,
-            events.c.project,
-            events.c.type,
-            events.c.subject,
-            events.c.payload,
+    return [
+        Event(
+            position=row[0],
+            at=from_micros(row[1]),
+            actor=row[2],
+            project=row[3],
+            type=row[4],
+            subject=row[5],
+            payload=_payload.decode(row[6]),
         )
-        .where(events.c.position > position)
-        .order_by(events.c.position)
-        .limit(_BATCH)
+        for row in _UNSEALED.all(connection, {"after": position})
+    ]
+
+
+_payload = msgspec.json.Decoder(dict[str, Any])
+_HEAD = Prepared(
+    sa.select(events.c.position, events.c.hash)
+    .where(events.c.hash.is_not(None))
+    .order_by(events.c.position.desc())
+    .limit(sa.literal_column("1"))
+)
+_UNSEALED = Prepared(
+    sa.select(
+        events.c.position,
+        events.c.at,
+        events.c.actor,
+        events.c.project,
+        events.c.type,
+        events.c.subject,
+        events.c.payload,
     )
-    return [Event(**row) for row in connection.execute(query).mappings()]
+    .where(events.c.position > sa.bindparam("after"))
+    .order_by(events.c.position)
+    .limit(sa.literal_column(str(_BATCH)))
+)
