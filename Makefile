@@ -26,7 +26,7 @@ demo: $(VENV)/.runtime ## Watch the loop close on real data: a model goes wrong 
 	$(VENV)/bin/noria demo $(ARGS)
 
 .PHONY: test
-test: $(VENV)/.dev $(PEERS_VENV)/kfp/.ready services ## Run unit, property and integration tests and one smoke of each other lane
+test: $(VENV)/.dev $(PEERS_VENV)/kfp/.ready $(PEERS_VENV)/mlflow/.ready services ## Run unit, property and integration tests and one smoke of each other lane
 	$(PYTEST) $(ARGS)
 
 .PHONY: check

@@ -3,11 +3,14 @@
 from __future__ import annotations
 
 import json
+import os
+from collections.abc import Iterator
 from pathlib import Path
 
 import pytest
 
 from peers.conftest import PROGRAMS, Peer
+from support.buckets import S3Server, S3Unavailable, running_seaweed
 from support.ports import free_port
 from support.processes import Processes
 
@@ -16,7 +19,19 @@ DISTRIBUTION = "mlflow"
 COVERS = "experiments, autologging, models, registry, search, history, data sets and artifacts against Noria"
 NOT_YET = "trace and webhook clients (see tests/integration/interop)"
 
-pytestmark = pytest.mark.timeout(400)
+pytestmark = [pytest.mark.timeout(400), pytest.mark.smoke]
+
+
+@pytest.fixture(scope="module")
+def seaweed() -> Iterator[S3Server]:
+    """Start a server that speaks S3, or skip with the reason."""
+    try:
+        with running_seaweed() as started:
+            yield started
+    except S3Unavailable as reason:
+        if os.environ.get("TEST_SERVICES") == "required":
+            raise
+        pytest.skip(f"SeaweedFS: {reason}")
 
 
 class NoriaServer:
@@ -51,7 +66,8 @@ def server(
     if request.param == "postgres":
         env["NORIA_DATABASE"] = request.getfixturevalue("postgres_url")
     if request.param == "s3":
-        env |= request.getfixturevalue("s3_environment")
+        bucket: S3Server = request.getfixturevalue("seaweed")
+        env |= {**bucket.environment, "NORIA_OBJECTS": f"s3://{bucket.bucket}/{tmp_path.name}"}
     return NoriaServer(processes, noria_command, tmp_path / "workspace", env)
 
 
