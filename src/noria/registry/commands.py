@@ -102,6 +102,84 @@ def promote(
         say(f"{version.model}@{alias} is version {version.version}")
 
 
+@models.command("rename")
+def rename(
+    name: ModelArgument,
+    new_name: Annotated[str, typer.Argument(help="What it shall be called.")],
+    json: JsonFlag = False,
+    workspace: WorkspaceOption = None,
+    project: ProjectOption = None,
+) -> None:
+    """Give a model another name; the one before leads to it until another model takes it."""
+    from noria.registry.entities import NewName
+    from noria.registry.service import Models
+
+    with opened(workspace, project) as ws:
+        renamed = ws.service(Models).rename(ws.project, name, NewName(name=new_name))
+    if json:
+        show(renamed, json=True, render=str)
+    else:
+        say(f"`{name}` is `{renamed.name}` now")
+
+
+@models.command("delete")
+def delete(
+    ref: Annotated[str, typer.Argument(help="`model@version`, or `model` with `--all-versions`.")],
+    all_versions: Annotated[
+        bool, typer.Option("--all-versions", help="Delete the model with every version.")
+    ] = False,
+    workspace: WorkspaceOption = None,
+    project: ProjectOption = None,
+) -> None:
+    """Delete a version, or a model with all versions; `noria gc` frees what only they kept."""
+    from noria.core.errors import Invalid
+    from noria.registry.rules import parse_model_ref
+    from noria.registry.service import Models
+    from noria.registry.versions import ModelVersions
+
+    name, selector = parse_model_ref(ref)
+    if (selector is None) != all_versions:
+        raise Invalid(
+            f"`{ref}` does not say what to delete",
+            hint=f"Name one version, as `{name}@1`, or give the model with `--all-versions`",
+        )
+    with opened(workspace, project) as ws:
+        if all_versions:
+            ws.service(Models).delete(ws.project, name)
+            say(f"`{name}` is deleted with all versions")
+            return
+        found = ws.service(Models).resolve(ws.project, ref)
+        ws.service(ModelVersions).delete(ws.project, found.model, found.version)
+    say(f"`{found.ref}` is deleted")
+
+
+@models.command("consent")
+def consent(
+    ref: RefArgument,
+    withdraw: Annotated[bool, typer.Option("--withdraw", help="Take the consent back.")] = False,
+    json: JsonFlag = False,
+    workspace: WorkspaceOption = None,
+    project: ProjectOption = None,
+) -> None:
+    """Let the pickles of a version be loaded, which runs the code in them; bound to these very files."""
+    from noria.registry.consents import Consents
+    from noria.registry.service import Models
+
+    with opened(workspace, project) as ws:
+        found = ws.service(Models).resolve(ws.project, ref)
+        consents = ws.service(Consents)
+        change = consents.withdraw if withdraw else consents.give
+        version = change(ws.project, found.model, found.version)
+    if json:
+        show(version, json=True, render=version_facts)
+    elif version.consent is None:
+        say(
+            f"The pickles of `{version.ref}` are loaded no longer; what is in memory stays until its server restarts"
+        )
+    else:
+        say(f"The pickles of `{version.ref}` may be loaded: {version.digest}")
+
+
 def version_facts(version: ModelVersion) -> Any:
     """Lay out one version."""
     from noria.registry.entities import Stage

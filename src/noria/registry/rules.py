@@ -102,7 +102,19 @@ def check_consent(version: ModelVersion) -> None:
     ConsentMissing
         If there is no consent, or it was given to other files.
     """
-    if version.pickled and (version.consent is None or version.consent.digest != version.digest):
+    if version.pickled:
+        require_consent(version)
+
+
+def require_consent(version: ModelVersion) -> None:
+    """Refuse to load what is a pickle, unless somebody has consented to load these very files.
+
+    Raises
+    ------
+    ConsentMissing
+        If there is no consent, or it was given to other files.
+    """
+    if version.consent is None or version.consent.digest != version.digest:
         raise ConsentMissing(version)
 
 

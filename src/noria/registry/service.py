@@ -8,7 +8,7 @@ from contextlib import contextmanager
 import sqlalchemy as sa
 
 from noria.access.projects import project_pk
-from noria.core.errors import NotFound, unknown_name
+from noria.core.errors import Invalid, NotFound, unknown_name
 from noria.core.ids import new_id
 from noria.core.names import check_name
 from noria.core.objects.tree_references import add_tree_reference
@@ -42,6 +42,7 @@ from noria.registry.rows import (
     select_versions,
 )
 from noria.registry.rules import (
+    MLFLOW_FORMAT,
     check_alias,
     check_description,
     check_metrics,
@@ -49,6 +50,7 @@ from noria.registry.rules import (
     check_tags,
     parse_model_ref,
 )
+from noria.registry.snapshots import facts_of
 from noria.registry.tables import model_tags, model_versions, models
 from noria.tracking.entities import LineageGraph
 from noria.tracking.service import Lineage
@@ -151,7 +153,7 @@ class Models(Service):
                 check_name("model", name)
             model = change.find_or_insert(name)
             identity = new_id()
-            values = {
+            values: dict[str, object] = {
                 "id": identity,
                 "digest": new.digest,
                 "format": new.format,
@@ -172,6 +174,8 @@ class Models(Service):
                 digest=new.digest,
                 owner=owner_of(identity),
             )
+            if new.format == MLFLOW_FORMAT:
+                values |= self._read_from_files(new.digest)
             _, number = change.insert_version(model, values, origin=new.origin)
             return get_version(connection, model, number)
 
@@ -237,6 +241,16 @@ class Models(Service):
             # The run that made it knows it by the name that the model had then.
             then = connection.execute(named).scalar_one()
         return self.sibling(Lineage).upstream(project, f"model:{then}@{version}")
+
+    def _read_from_files(self, digest: str) -> dict[str, object]:
+        """Tell what the caller's word is not taken for: whether the files are pickles."""
+        facts = facts_of(self.context, digest)
+        if facts is None:
+            raise Invalid(
+                f"The files `{digest}` are not in MLflow's format: they have no `MLmodel` file that can be read",
+                hint="Register the folder that MLflow saved the model to",
+            )
+        return {"flavor": facts.flavor, "pickled": facts.pickled}
 
     @contextmanager
     def _change(self, project: str) -> Iterator[Change]:

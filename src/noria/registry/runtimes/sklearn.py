@@ -83,7 +83,7 @@ class SklearnModel:
 
     def __init__(self, estimator: Any, signature: Signature) -> None:
         self.estimator = estimator
-        self._names = [spec.name for spec in signature.inputs]
+        self.names = [spec.name for spec in signature.inputs]
 
     @property
     def task(self) -> Task | None:
@@ -101,20 +101,24 @@ class SklearnModel:
 
     def predict(self, inputs: Arrays) -> dict[str, NDArray[Any]]:
         """Predict classes or numbers, and probabilities where the estimator has them."""
-        matrix = to_matrix([inputs[name] for name in self._names])
-        answer = {"predictions": np.asarray(self.estimator.predict(matrix))}
+        rows = self.rows(inputs)
+        answer = {"predictions": np.asarray(self.estimator.predict(rows))}
         if hasattr(self.estimator, "predict_proba"):
-            answer["probabilities"] = np.asarray(self.estimator.predict_proba(matrix), dtype=np.float64)
+            answer["probabilities"] = np.asarray(self.estimator.predict_proba(rows), dtype=np.float64)
         return answer
 
     def features(self, inputs: Arrays) -> NDArray[Any]:
         """Give what the last step of a scikit-learn Pipeline sees; the input itself for any other estimator."""
-        matrix = to_matrix([inputs[name] for name in self._names])
+        rows = self.rows(inputs)
         steps = getattr(self.estimator, "steps", None)
         if steps is None or len(steps) < 2:
-            return matrix
-        transformed = self.estimator[:-1].transform(matrix)
+            return np.asarray(rows)
+        transformed = self.estimator[:-1].transform(rows)
         return np.asarray(transformed.toarray() if hasattr(transformed, "toarray") else transformed)
+
+    def rows(self, inputs: Arrays) -> Any:
+        """Give inputs in the form in which the estimator takes them: a matrix of shape (n_rows, n_columns)."""
+        return to_matrix([inputs[name] for name in self.names])
 
 
 def to_matrix(arrays: list[NDArray[Any]]) -> NDArray[Any]:
