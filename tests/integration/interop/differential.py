@@ -59,9 +59,8 @@ class Difference:
 class Caller:
     """Sends the steps to one server, and keeps what later steps refer to."""
 
-    def __init__(self, url: str, token: str | None = None) -> None:
-        headers = {"Authorization": f"Bearer {token}"} if token else {}
-        self._client = httpx.Client(base_url=url, headers=headers, timeout=60)
+    def __init__(self, client: httpx.Client) -> None:
+        self._client = client
         self._kept: dict[str, str] = {}
 
     def ask(self, step: Step) -> Answer:
@@ -70,8 +69,10 @@ class Caller:
         if body is None and step.sends is not None:
             body = json.dumps(self._filled(step.sends)).encode()
         headers = {"Content-Type": step.content_type} if body is not None and step.content_type else {}
+        headers |= self._filled(step.headers)
         query = [(key, self._filled(value)) for key, value in step.query]
-        response = self._client.request(step.method, step.path, params=query, content=body, headers=headers)
+        path = self._filled(step.path)
+        response = self._client.request(step.method, path, params=query, content=body, headers=headers)
         if response.status_code < 400:
             self._kept |= {name: _at(_content(response), path) for name, path in step.keeps.items()}
         return Answer(response.status_code, self._forgotten(_content(response)))

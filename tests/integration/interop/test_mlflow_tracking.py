@@ -658,3 +658,52 @@ class TestTheServer:
                 f"{API}/experiments/create", content=b'{"name": "x"}', headers={"content-type": kind}
             )
             assert (answer.status_code, answer.json()["error_code"]) == (400, "INVALID_PARAMETER_VALUE")
+
+
+class TestThePage:
+    """What only MLflow's page asks for."""
+
+    def test_a_prompt_that_was_tried_is_a_run(self, client: Client, context: Context) -> None:
+        """With its params, tags, and a table of what went in and came out."""
+        sent = {
+            "experiment_id": "0",
+            "run_name": "tried",
+            "prompt_template": "Say {{word}}",
+            "prompt_parameters": [{"key": "word", "value": "hi"}],
+            "model_route": "chat",
+            "model_parameters": [{"key": "temperature", "value": 0.1}],
+            "model_input": "Say hi",
+            "model_output": "hi",
+            "model_output_parameters": [{"key": "latency", "value": 100}],
+            "mlflow_version": "3.17.2",
+            "start_time": AT_MS,
+        }
+        answer = client.http.post(f"{AJAX}/runs/create-promptlab-run", json=sent)
+        assert answer.status_code == 200, answer.text
+        run = answer.json()["run"]
+        assert (run["info"]["run_name"], run["info"]["status"], run["info"]["start_time"]) == (
+            "tried",
+            "FINISHED",
+            AT_MS,
+        )
+        expected = {"temperature": "0.1", "model_route": "chat", "prompt_template": "Say {{word}}"}
+        assert pairs(run["data"]["params"]) == expected
+        assert pairs(run["data"]["tags"])["mlflow.runSourceType"] == "PROMPT_ENGINEERING"
+        query = {"run_id": run["info"]["run_id"], "path": "eval_results_table.json"}
+        table = client.http.get("/get-artifact", params=query).json()
+        assert table == {
+            "columns": ["word", "prompt", "output", "latency"],
+            "data": [["hi", "Say hi", "hi", "100"]],
+        }
+
+    def test_what_a_tried_prompt_lacks_is_named(self, client: Client) -> None:
+        """The first thing that is missing."""
+        answer = client.http.post(f"{AJAX}/runs/create-promptlab-run", json={"experiment_id": "0"})
+        assert answer.status_code == 400
+        assert answer.json()["message"] == "CreatePromptlabRun request must specify prompt_template."
+
+    def test_it_reports_nothing_about_its_users(self, client: Client) -> None:
+        """Telemetry is off, and what comes all the same is dropped."""
+        path = "/ajax-api/3.0/mlflow/ui-telemetry"
+        assert client.http.get(path).json()["disable_ui_telemetry"] is True
+        assert client.http.post(path, json={"records": []}).json() == {"status": "disabled"}

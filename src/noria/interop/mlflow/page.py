@@ -1,4 +1,4 @@
-"""The GraphQL reads of MLflow's page: the endpoints of the REST API under other names.
+"""What only MLflow's page asks for: GraphQL reads, which are the endpoints of the REST API under other names.
 
 The schema stands in `page.graphql`; resolvers call the handlers of the REST endpoints, so there is nothing to read here
 that those would not give. The GraphQL library is loaded at the first request.
@@ -13,7 +13,7 @@ from collections.abc import Callable, Mapping
 from importlib.resources import files
 from typing import TYPE_CHECKING, Any, Final, TypeVar
 
-from noria.core.adapters import AdapterRequest
+from noria.core.adapters import AdapterAnswer, AdapterRequest
 from noria.interop.mlflow import (
     artifacts,
     experiments,
@@ -26,7 +26,7 @@ from noria.interop.mlflow import (
 )
 from noria.interop.mlflow.decoding import Decoder, number_of_text
 from noria.interop.mlflow.query_limits import fault_of_query
-from noria.interop.mlflow.wire import MAX_DOUBLE, Endpoints, Message
+from noria.interop.mlflow.wire import MAX_DOUBLE, Endpoints, Message, encode
 
 if TYPE_CHECKING:
     from graphql import GraphQLResolveInfo, GraphQLSchema
@@ -86,6 +86,29 @@ def answer_query(request: AdapterRequest, message: Query) -> Result:
 
 for _method in ("GET", "POST"):
     endpoint(_method, "/graphql", Query)(answer_query)
+
+
+class Telemetry(Message, omit_defaults=False):
+    """Whether the page may tell others how it is used: it may not."""
+
+    disable_ui_telemetry: bool = True
+    disable_ui_events: list[str] = []
+    ui_rollout_percentage: int = 0
+
+
+class TelemetryIgnored(Message, omit_defaults=False):
+    """What becomes of what the page tells all the same."""
+
+    status: str = "disabled"
+
+
+def telemetry(request: AdapterRequest) -> AdapterAnswer:
+    """Tell the page not to report on its users, and drop what it reports."""
+    return AdapterAnswer(body=encode(Telemetry() if request.method == "GET" else TelemetryIgnored()))
+
+
+for _method in ("GET", "POST"):
+    endpoint.add(_method, "/ajax-api/3.0/mlflow/ui-telemetry", telemetry)
 
 
 @functools.cache
