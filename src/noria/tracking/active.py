@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import atexit
+import contextlib
 import os
 import sys
 import threading
@@ -71,7 +72,7 @@ class ActiveRun:
     ) -> None:
         self.workspace = workspace
         self._clock = workspace.clock
-        self.id = run.id
+        self._id = run.id
         self.name = run.name
         self.project = run.project
         self.experiment = run.experiment
@@ -81,14 +82,24 @@ class ActiveRun:
         self._lock = threading.Lock()
         following = {key: step + 1 for key, step in (steps or {}).items()}
         self._buffer = PointBuffer(nanoseconds_of(workspace.clock), following)
-        self._outbox = open_outbox(workspace, self._buffer, opened or going_on(self.project, self.id))
+        self._outbox = open_outbox(workspace, self._buffer, opened or going_on(self.project, self._id))
         self._keeper = Keeper(self._outbox, workspace, self.project)
         self._capturing: Capturing | None = None
         self._tokens: tuple[Token[ActiveRun | None], Token[lineage.Recorder | None]] | None = None
         self._ended = False
         self._process = os.getpid()
         self._inputs_read = dict.fromkeys(link.ref for link in run.inputs)
+        self._is_introduced = self._outbox.segment.is_known
+        if not self._is_introduced:
+            self._outbox.wake()
         atexit.register(self._at_exit)
+
+    @property
+    def id(self) -> str:
+        """Id of the run, which the service knows when somebody asks for it: 32 digits out of 0-9 and a-f."""
+        if not self._is_introduced:
+            self._introduce()
+        return self._id
 
     def log(self, metrics: Mapping[str, Any], *, step: int | None = None) -> None:
         """Log values of metrics.
@@ -125,7 +136,7 @@ class ActiveRun:
         with self._lock:
             old = self._params.setdefault(key, text)
         if old != text:
-            raise ParamChanged(self.id, key, old=old, new=text)
+            raise ParamChanged(self._id, key, old=old, new=text)
         self._outbox.add(Params({key: text}))
 
     def params(self, params: Mapping[str, Any]) -> None:
@@ -293,7 +304,7 @@ class ActiveRun:
             send_rest_of_run(self.workspace, self.id)
         else:
             depot_of(self.workspace.settings.workspace).has_left = True
-            _warn_not_sent(self.id, left)
+            _warn_not_sent(self._id, left)
 
     def capture(self, capture: Capture) -> None:
         """Begin to capture what was not logged by hand. Called once, at the start."""
@@ -311,16 +322,23 @@ class ActiveRun:
 
     @property
     def is_known(self) -> bool:
-        """Whether the service has heard of the run; if not, it is asked once more."""
-        try:
+        """Whether the service has heard of the run; if not, it is told now."""
+        self._is_introduced = True
+        with contextlib.suppress(NoriaError):
             self._outbox.sender.send()
-        except NoriaError:
-            return self._outbox.segment.is_known
-        return True
+        return self._outbox.segment.is_known
+
+    def _introduce(self) -> None:
+        """Have the service know the run before its id is passed on; when it does not answer, it will later."""
+        if self._ended or os.getpid() != self._process or self.is_known:
+            return
+        refused = self._outbox.sender.run_refused
+        if refused is not None:
+            raise refused
 
     def __enter__(self) -> Self:
         if self._tokens is not None:
-            raise Conflict(f"The run `{self.id}` is active already", hint="Enter it once")
+            raise Conflict(f"The run `{self._id}` is active already", hint="Enter it once")
         self._tokens = (active.set(self), lineage.recorder.set(self))
         return self
 
@@ -338,10 +356,10 @@ class ActiveRun:
             self.end(status)
         except NoriaError as second:
             # The block's own error is what the caller must see.
-            error.add_note(f"The end of run `{self.id}` could not be recorded: {second.message}")
+            error.add_note(f"The end of run `{self._id}` could not be recorded: {second.message}")
 
     def __repr__(self) -> str:
-        return f"<run {self.id} `{self.name}` of `{self.experiment}`>"
+        return f"<run {self._id} `{self.name}` of `{self.experiment}`>"
 
     def _leave(self) -> None:
         if self._tokens is not None:

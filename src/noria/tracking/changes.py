@@ -11,9 +11,9 @@ import sqlalchemy as sa
 from noria.core.context import Context
 from noria.core.events.log import EventType
 from noria.tracking.batches import write_batch
-from noria.tracking.entities import LogBatch, NewRun, Run, RunChange
+from noria.tracking.entities import LogBatch, NewRun, Run, RunChange, RunRecord, RunStatus
 from noria.tracking.events import RUN_CREATED, RUN_FINISHED, RUN_RESUMED, RUN_UPDATED, append_event
-from noria.tracking.lifecycle import amend_run, insert_run
+from noria.tracking.lifecycle import amend_run, end_run, insert_run
 from noria.tracking.rows import RunState, load_run, run_state
 from noria.tracking.run_keys import writable_run
 
@@ -57,6 +57,28 @@ def log_batch(
     payload = _names_of(batch)
     if payload:
         append_run_event(connection, context, RUN_UPDATED, project, run_id, payload)
+
+
+def record_run(connection: sa.Connection, context: Context, project: str, record: RunRecord) -> None:
+    """Keep a checked run from its start to its end; a second request with the same id changes nothing.
+
+    Raises
+    ------
+    ExperimentDeleted
+        If its experiment was deleted.
+    Invalid
+        If it would end before it started.
+    """
+    new, end = record.new, record.end
+    run = start_run(connection, context, project, new)
+    if end.last is not None:
+        log_batch(connection, context, project, run.id, end.last)
+    ended_at = end.ended_at or context.clock.now()
+    if run.status is RunStatus.RUNNING:
+        before = run_state(connection, project, run.id)
+        end_run(connection, before, end.status, ended_at)
+        after = before._replace(status=end.status, ended_at=ended_at)
+        append_status_event(connection, context, project, before, after)
 
 
 def change_run(

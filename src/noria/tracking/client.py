@@ -190,10 +190,13 @@ def _source(capture: Capture) -> RunSource:
 
 def _started(workspace: Workspace, parent: ActiveRun | None, new: NewRun) -> _Begun:
     check_new_run(new)
+    trusting = depot_of(workspace.settings.workspace).trusting
     made: Run | None = None
-    if parent is None or parent.is_known:
+    # Once this process was let in, starting a run needs no request: the service hears of it with what is logged.
+    if workspace.project not in trusting and (parent is None or parent.is_known):
         try:
             made = workspace.service(Runs).create(workspace.project, new)
+            trusting.add(workspace.project)
         except Unavailable as away:
             _warn_offline(away)
     opened = Opened(

@@ -280,6 +280,19 @@ class RunEnd(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fields=Tr
     last: LogBatch | None = None
 
 
+class RunRecord(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fields=True):
+    """A whole run, kept at once after it ended.
+
+    Attributes
+    ----------
+    new
+        With an id, so that a repeated request makes one run.
+    """
+
+    new: NewRun
+    end: RunEnd
+
+
 class RunChange(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fields=True):
     """What a run shall be; what is left out stays as it is.
 

@@ -6,6 +6,7 @@ added at the end, with a default.
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from datetime import datetime
 from typing import Any, TypeAlias
 
@@ -93,6 +94,38 @@ class Ended(msgspec.Struct, frozen=True, array_like=True, tag="end"):
 
 
 Record: TypeAlias = Opened | Points | Params | Tags | Linked | Kept | Described | Ended
+
+
+def merged(records: Sequence[Record], *, max_entries: int) -> list[Record]:
+    """Make one record of several params, or several tags, in a row.
+
+    Examples
+    --------
+    >>> merged([Params({"a": "1"}), Params({"b": "2"}), Tags({"t": None})], max_entries=9)
+    [Params(params={'a': '1', 'b': '2'}), Tags(tags={'t': None})]
+    """
+    result: list[Record] = []
+    for record in records:
+        last = result[-1] if result else None
+        if isinstance(record, Params) and isinstance(last, Params) and len(last.params) < max_entries:
+            last.params.update(record.params)
+        elif isinstance(record, Tags) and isinstance(last, Tags) and len(last.tags) < max_entries:
+            last.tags.update(record.tags)
+        else:
+            result.append(_own(record))
+    return result
+
+
+def _own(record: Record) -> Record:
+    """Give a record whose entries may be added to."""
+    match record:
+        case Params():
+            return Params(dict(record.params))
+        case Tags():
+            return Tags(dict(record.tags))
+        case _:
+            return record
+
 
 _encoder = msgspec.msgpack.Encoder()
 _decoder: msgspec.msgpack.Decoder[Any] = msgspec.msgpack.Decoder(Record)

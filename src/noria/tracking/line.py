@@ -25,11 +25,14 @@ class Depot:
 
     Attributes
     ----------
+    trusting
+        Projects that took a run of this process: it is let in there, and further runs need not wait to hear it.
     has_left
         True when one of them left something in the spool.
     """
 
     uploads: Uploads = field(default_factory=Uploads)
+    trusting: set[str] = field(default_factory=set)
     has_left: bool = False
 
 

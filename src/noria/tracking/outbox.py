@@ -19,8 +19,8 @@ from typing import Any
 from noria.core.clock import Clock
 from noria.core.errors import Conflict, NoriaError, StorageFull
 from noria.tracking.buffer import PointBuffer
-from noria.tracking.frames import Ended, Points, Record
-from noria.tracking.limits import MAX_POINTS
+from noria.tracking.frames import Ended, Points, Record, merged
+from noria.tracking.limits import MAX_ENTRIES, MAX_POINTS
 from noria.tracking.segments import Segment
 from noria.tracking.sender import Sender
 from noria.tracking.ticker import shared_ticker
@@ -146,7 +146,7 @@ class Outbox:
         if not n_records and not pieces:
             return False
         points = [Points(rows.keys, data) for rows, data in pieces]
-        self._append([*self._records[:n_records], *points])
+        self._append([*merged(self._records[:n_records], max_entries=MAX_ENTRIES), *points])
         del self._records[:n_records]
         self.buffer.forget(pieces)
         return True

@@ -8,6 +8,8 @@ import threading
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass, field
 
+import msgspec
+
 from noria.core.errors import (
     Conflict,
     Failed,
@@ -23,7 +25,7 @@ from noria.core.http_errors import RouteNotFound
 from noria.core.objects.digests import hash_bytes
 from noria.core.objects.references import ObjectNotInProject
 from noria.core.workspace import Workspace
-from noria.tracking.entities import LogBatch, RunChange, RunEnd
+from noria.tracking.entities import LogBatch, NewRun, RunChange, RunEnd, RunRecord
 from noria.tracking.frames import Described, Ended, Kept, Linked, Opened, Params, Points, Record, Tags
 from noria.tracking.gathering import Gathering, as_batch, n_points_of
 from noria.tracking.lifecycle import RunStatusConflict
@@ -144,6 +146,30 @@ class Sender:
                 self._send_records([(record, -1) for record in records])
 
     def _send_records(self, records: Sequence[tuple[Record, int]]) -> None:
+        whole = whole_run(records)
+        if whole is None or not self._record(*whole, records[-1][1]):
+            self._send_parts(records)
+
+    def _record(self, new: NewRun, last: Sequence[Record], ended: Ended, end: int) -> bool:
+        """Send a run from its start to its end in one request; False when something of it is refused."""
+
+        def record(batch: LogBatch) -> None:
+            closing = RunEnd(status=ended.status, ended_at=ended.at, last=batch)
+            self._runs.record(self._project, RunRecord(new=new, end=closing))
+
+        try:
+            self._call_with(last, record)
+        except RouteNotFound:
+            return False
+        except Exception as error:
+            if not self._is_final(error):
+                raise
+            return False
+        self.ended = True
+        self._settle(last, end)
+        return True
+
+    def _send_parts(self, records: Sequence[tuple[Record, int]]) -> None:
         gathering = Gathering()
         reached = -1
         for record, end in records:
@@ -304,6 +330,24 @@ class Sender:
     def _note_damage(self, n_damaged: int) -> None:
         self.n_damaged += n_damaged
         _log.warning("run.spool_damaged", extra={"run_id": self._run_id, "n_records": n_damaged})
+
+
+def whole_run(
+    records: Sequence[tuple[Record, int]],
+) -> tuple[NewRun, list[Record], Ended] | None:
+    """Tell whether these are all of a short run: how to start it, what it logged, how it ended."""
+    first, ended = records[0][0], records[-1][0]
+    if not isinstance(first, Opened) or first.new is None or not isinstance(ended, Ended):
+        return None
+    new, gathering = first.new, Gathering()
+    for record, _ in records[1:-1]:
+        if isinstance(record, Described):
+            new = msgspec.structs.replace(new, source=record.source)
+        elif isinstance(record, (Opened, Ended)) or not gathering.fits(record):
+            return None
+        else:
+            gathering.add(record)
+    return new, gathering.records, ended
 
 
 def parts_of(record: Record) -> list[Record]:

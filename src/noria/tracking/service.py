@@ -10,7 +10,14 @@ from noria.access.projects import project_pk
 from noria.core.errors import Invalid, NotFound
 from noria.core.ids import is_id
 from noria.core.operations import Download, Service, operation
-from noria.tracking.changes import append_run_event, append_status_event, change_run, log_batch, start_run
+from noria.tracking.changes import (
+    append_run_event,
+    append_status_event,
+    change_run,
+    log_batch,
+    record_run,
+    start_run,
+)
 from noria.tracking.comparison import differences
 from noria.tracking.entities import (
     Artifact,
@@ -31,6 +38,7 @@ from noria.tracking.entities import (
     RunPage,
     RunPlace,
     RunPoints,
+    RunRecord,
     RunStatus,
 )
 from noria.tracking.events import (
@@ -102,6 +110,18 @@ class Runs(Service):
         with self.context.database.write() as connection:
             return start_run(connection, self.context, project, new)
 
+    @operation("POST", "/projects/{project}/runs/record", needs=WRITE_RUNS)
+    def record(self, project: str, record: RunRecord) -> None:
+        """Keep a whole run at once, from its start to its end; sending it twice changes nothing."""
+        if record.new.id is None:
+            raise Invalid(
+                "A run that is recorded whole needs an id", hint="Make one, so that it is kept once"
+            )
+        check_new_run(record.new)
+        _check_end(record.end)
+        with self.context.database.write() as connection:
+            record_run(connection, self.context, project, record)
+
     @operation("GET", "/projects/{project}/runs/{run_id}", needs=READ_RUNS)
     def get(self, project: str, run_id: str) -> Run:
         """Get one run, deleted or not."""
@@ -159,11 +179,7 @@ class Runs(Service):
     @operation("POST", "/projects/{project}/runs/{run_id}/finish", needs=WRITE_RUNS, status=200)
     def finish(self, project: str, run_id: str, end: RunEnd) -> Run:
         """End a run."""
-        if not end.status.ended:
-            raise Invalid(f"A run cannot end as `{end.status}`", hint="Use `finished`, `failed` or `killed`")
-        check_instant("end", end.ended_at)
-        if end.last is not None:
-            check_batch(end.last)
+        _check_end(end)
         with self.context.database.write() as connection:
             if end.last is not None:
                 log_batch(connection, self.context, project, run_id, end.last)
@@ -327,3 +343,11 @@ def _select_artifacts(run: int) -> sa.Select[Any]:
     return sa.select(
         run_artifacts.c.path, run_artifacts.c.digest, run_artifacts.c.size_bytes, run_artifacts.c.at
     ).where(run_artifacts.c.run_pk == run)
+
+
+def _check_end(end: RunEnd) -> None:
+    if not end.status.ended:
+        raise Invalid(f"A run cannot end as `{end.status}`", hint="Use `finished`, `failed` or `killed`")
+    check_instant("end", end.ended_at)
+    if end.last is not None:
+        check_batch(end.last)
