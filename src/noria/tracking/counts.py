@@ -6,13 +6,14 @@ wait for each other.
 
 from __future__ import annotations
 
+from collections import Counter
 from collections.abc import Iterable
 
 import sqlalchemy as sa
 
 from noria.core.database.engine import upsertable
 from noria.core.database.prepared import Prepared
-from noria.tracking.tables import run_counts, runs
+from noria.tracking.tables import run_counts
 
 Change = tuple[int, int, str, int]
 """Experiment's integer key, 1 for deleted runs, status, how many more."""
@@ -23,17 +24,14 @@ def count(connection: sa.Connection, changes: Iterable[Change]) -> None:
     _ADD.many_tuples(connection, sorted(changes))
 
 
-def recount(connection: sa.Connection, experiment: int) -> None:
-    """Count the runs of an experiment anew, after many of them changed at once."""
-    connection.execute(sa.delete(run_counts).where(run_counts.c.experiment_pk == experiment))
-    deleted = sa.case((runs.c.deleted_at.is_(None), 0), else_=1)
-    groups = (
-        sa.select(runs.c.experiment_pk, deleted, runs.c.status, sa.func.count())
-        .where(runs.c.experiment_pk == experiment)
-        .group_by(runs.c.experiment_pk, deleted, runs.c.status)
-    )
-    columns = ["experiment_pk", "is_deleted", "status", "n_runs"]
-    connection.execute(sa.insert(run_counts).from_select(columns, groups))
+def count_marked(
+    connection: sa.Connection, experiment: int, statuses: Iterable[str], *, deleted: bool
+) -> None:
+    """Count runs of these statuses as deleted, or as active again."""
+    moved = Counter(statuses)
+    sign = 1 if deleted else -1
+    active = [(experiment, 0, status, -sign * n) for status, n in moved.items()]
+    count(connection, [*active, *((experiment, 1, status, sign * n) for status, n in moved.items())])
 
 
 def _add(dialect: str) -> sa.Executable:

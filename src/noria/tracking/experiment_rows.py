@@ -65,6 +65,14 @@ def get_experiment(connection: sa.Connection, project: int, name: str) -> Row:
     return found
 
 
+def held_experiment(connection: sa.Connection, row: Row) -> Row:
+    """Give an experiment as it is now, and hold it until the transaction ends: nobody adds runs meanwhile."""
+    if connection.dialect.name != "postgresql":
+        return row
+    held = sa.select(experiments.c.deleted_at).where(experiments.c.pk == row["pk"]).with_for_update()
+    return {**row, "deleted_at": connection.execute(held).scalar_one()}
+
+
 def find_or_create_experiment(
     connection: sa.Connection, context: Context, project: str, new: NewExperiment
 ) -> tuple[Row, bool]:

@@ -12,7 +12,7 @@ from noria.core.clock import Clock
 from noria.core.errors import Conflict, NotFound
 from noria.core.events.log import EventType
 from noria.core.operations import Service, operation
-from noria.tracking.counts import recount
+from noria.tracking.counts import count_marked
 from noria.tracking.datasets import uses_in_experiment
 from noria.tracking.entities import (
     DatasetUses,
@@ -36,6 +36,7 @@ from noria.tracking.experiment_rows import (
     find_numbered_experiment,
     find_or_create_experiment,
     get_experiment,
+    held_experiment,
     select_experiments,
     write_experiment_tags,
 )
@@ -145,29 +146,23 @@ class Experiments(Service):
     def delete(self, project: str, name: str) -> None:
         """Mark an experiment and its active runs as deleted; they can be read and restored until `noria gc`."""
         with self.context.database.write() as connection:
-            row = self._row(connection, project, name)
+            row = held_experiment(connection, self._row(connection, project, name))
             if row["deleted_at"] is not None:
                 return
             now = self.context.clock.now()
             _update(connection, row, self.context.clock, deleted_at=now)
-            connection.execute(
-                sa.update(runs)
-                .where(runs.c.experiment_pk == row["pk"])
-                .where(runs.c.deleted_at.is_(None))
-                .values(deleted_at=now)
-            )
-            recount(connection, row["pk"])
+            _mark_runs(connection, row["pk"], old=None, new=now)
             self._append(connection, EXPERIMENT_DELETED, project, row, {"number": row["number"]})
 
     @operation("POST", "/projects/{project}/experiments/{name}/restore", needs=WRITE_RUNS, status=200)
     def restore(self, project: str, name: str) -> Experiment:
         """Make a deleted experiment active again, and the runs that were deleted with it."""
         with self.context.database.write() as connection:
-            row = self._row(connection, project, name)
+            row = held_experiment(connection, self._row(connection, project, name))
             if row["deleted_at"] is not None:
                 _update(connection, row, self.context.clock, deleted_at=None)
-                _restore_runs(connection, row["pk"], row["deleted_at"])
-                recount(connection, row["pk"])
+                # Those that were deleted in the same moment as it, not those before.
+                _mark_runs(connection, row["pk"], old=row["deleted_at"], new=None)
                 self._append(connection, EXPERIMENT_RESTORED, project, row, {"number": row["number"]})
             return self._get(connection, project, name)
 
@@ -202,14 +197,19 @@ def _update(connection: sa.Connection, row: Row, clock: Clock, **values: Any) ->
     connection.execute(changed.values(updated_at=clock.now(), **values))
 
 
-def _restore_runs(connection: sa.Connection, experiment: int, deleted_at: datetime) -> None:
-    """Restore the runs that were deleted in the moment in which their experiment was, not those before."""
-    connection.execute(
+def _mark_runs(
+    connection: sa.Connection, experiment: int, *, old: datetime | None, new: datetime | None
+) -> None:
+    """Give the runs of an experiment that have one moment of deletion another."""
+    mark = (
         sa.update(runs)
         .where(runs.c.experiment_pk == experiment)
-        .where(runs.c.deleted_at == deleted_at)
-        .values(deleted_at=None)
+        .where(runs.c.deleted_at.is_(None) if old is None else runs.c.deleted_at == old)
+        .values(deleted_at=new)
+        .returning(runs.c.status)
     )
+    statuses = connection.execute(mark).scalars()
+    count_marked(connection, experiment, statuses, deleted=new is not None)
 
 
 def _name_taken(project: str, row: Row) -> Conflict:

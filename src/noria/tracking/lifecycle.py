@@ -15,7 +15,7 @@ from noria.core.database.prepared import Prepared
 from noria.core.database.schema import to_micros
 from noria.core.errors import Conflict, Invalid
 from noria.core.ids import is_id, new_id
-from noria.tracking.counts import count
+from noria.tracking.counts import count, count_marked
 from noria.tracking.entities import ALLOWED_MOVES, NewExperiment, NewRun, Run, RunChange, RunSource, RunStatus
 from noria.tracking.experiment_rows import ExperimentDeleted, Row, find_or_create_experiment
 from noria.tracking.limits import check_instant, check_length, check_params, check_tags, check_title, shorten
@@ -167,7 +167,7 @@ def set_status(
         "end": None if ended_at is None else to_micros(ended_at),
     }
     if _SET_STATUS.run(connection, values) != 1:
-        raise RunStatusConflict(state.id, old=_status_now(connection, state.key.pk), new=status)
+        raise _overtaken(connection, state, status)
     if status is not state.status:
         experiment = state.key.experiment
         count(connection, [(experiment, 0, state.status.value, -1), (experiment, 0, status.value, 1)])
@@ -203,27 +203,29 @@ def _end_of(state: RunState, change: RunChange, status: RunStatus, clock: Clock)
 
 def mark_deleted(connection: sa.Connection, key: RunKey, at: datetime) -> bool:
     """Mark a run as deleted; False when it is so already."""
-    return _mark(connection, key, _DELETE, {"run": key.pk, "at": to_micros(at)}, more_deleted=1)
+    return _mark(connection, key, _DELETE, {"run": key.pk, "at": to_micros(at)}, deleted=True)
 
 
 def mark_restored(connection: sa.Connection, key: RunKey) -> bool:
     """Make a deleted run active again; False when it is so already."""
-    return _mark(connection, key, _RESTORE, {"run": key.pk}, more_deleted=-1)
+    return _mark(connection, key, _RESTORE, {"run": key.pk}, deleted=False)
 
 
 def _mark(
-    connection: sa.Connection, key: RunKey, statement: Prepared, values: dict[str, Any], *, more_deleted: int
+    connection: sa.Connection, key: RunKey, statement: Prepared, values: dict[str, Any], *, deleted: bool
 ) -> bool:
-    changed = statement.first(connection, values)
-    if changed is None:
-        return False
-    status = changed[0]
-    count(connection, [(key.experiment, 0, status, -more_deleted), (key.experiment, 1, status, more_deleted)])
-    return True
+    statuses = [row[0] for row in statement.all(connection, values)]
+    count_marked(connection, key.experiment, statuses, deleted=deleted)
+    return bool(statuses)
 
 
-def _status_now(connection: sa.Connection, run: int) -> RunStatus:
-    return RunStatus(connection.execute(sa.select(runs.c.status).where(runs.c.pk == run)).scalar_one())
+def _overtaken(connection: sa.Connection, state: RunState, wanted: RunStatus) -> Conflict:
+    """Say what another writer made of a run since its state was read."""
+    query = sa.select(runs.c.status, runs.c.deleted_at).where(runs.c.pk == state.key.pk)
+    status, deleted_at = connection.execute(query).one()
+    if deleted_at is not None:
+        return RunDeleted(state.id)
+    return RunStatusConflict(state.id, old=RunStatus(status), new=wanted)
 
 
 def _json(source: RunSource | None) -> str | None:

@@ -2,14 +2,17 @@
 
 from __future__ import annotations
 
+from concurrent.futures import ThreadPoolExecutor
 from datetime import UTC, datetime
 
 import pytest
+import sqlalchemy as sa
 
 from noria.access.projects import NewProject, Projects
 from noria.core.context import Context
 from noria.core.errors import Conflict, Forbidden, Invalid, NotFound, TooLarge
 from noria.core.permissions import Principal, Role
+from noria.tracking import tables
 from noria.tracking.entities import (
     ExperimentChange,
     Lifecycle,
@@ -22,6 +25,7 @@ from noria.tracking.entities import (
     Tags,
 )
 from noria.tracking.experiment_rows import ExperimentDeleted
+from noria.tracking.run_keys import RunDeleted
 from noria.tracking.service import Experiments, Runs
 from support.conformance import Services
 
@@ -159,3 +163,35 @@ def test_runs_are_counted_by_experiment_status_and_deletion(services: Services) 
     runs.restore(PROJECT, ids[0])
     runs.resume(PROJECT, ids[0])
     assert counted() == others | {("digits", "running", False, 2), ("digits", "scheduled", False, 1)}
+
+
+def test_counts_stay_right_under_writers_at_once(services: Services, context: Context) -> None:
+    """Eight callers that make, end and delete runs and their experiment leave the counts that counting gives."""
+    experiments, runs = services(Experiments), services(Runs)
+    experiments.create(PROJECT, NewExperiment(name="busy"))
+
+    def work(worker: int) -> None:
+        for turn in range(4):
+            try:
+                run = runs.create(PROJECT, NewRun(experiment="busy"))
+                runs.finish(
+                    PROJECT, run.id, RunEnd(status=RunStatus.FAILED if turn % 2 else RunStatus.KILLED)
+                )
+                if worker % 2:
+                    runs.delete(PROJECT, run.id)
+            except (ExperimentDeleted, RunDeleted):
+                experiments.restore(PROJECT, "busy")
+            if worker == turn:
+                experiments.delete(PROJECT, "busy")
+
+    with ThreadPoolExecutor(8) as pool:
+        list(pool.map(work, range(8)))
+    deleted = sa.case((tables.runs.c.deleted_at.is_(None), 0), else_=1)
+    groups = (tables.runs.c.experiment_pk, deleted, tables.runs.c.status)
+    with context.database.read() as connection:
+        counted = {
+            tuple(row) for row in connection.execute(sa.select(*groups, sa.func.count()).group_by(*groups))
+        }
+        query = sa.select(tables.run_counts).where(tables.run_counts.c.n_runs > 0)
+        kept = {tuple(row) for row in connection.execute(query)}
+    assert kept == counted

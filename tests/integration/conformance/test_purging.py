@@ -70,6 +70,12 @@ def full_run(context: Context, experiment: str, parent: str | None = None) -> st
     return run.id
 
 
+def removed_rows(context: Context, older_than: timedelta, *, dry_run: bool = False) -> dict[str, int]:
+    """Remove what was deleted, and give how many of what this suite deletes."""
+    rows = remove_deleted(context, older_than=older_than, dry_run=dry_run).rows
+    return {kind: rows[kind] for kind in ("runs", "logged models", "experiments")}
+
+
 def n_rows(context: Context) -> dict[str, int]:
     """Count the rows of all tables but events, keys and uploads."""
     kept = {"events", "event_cursors", "tracking_keys", "alembic_version", "object_references"}
@@ -89,29 +95,25 @@ def test_what_was_deleted_long_ago_leaves_nothing_behind(context: Context, clock
     before = n_rows(context)
     context.service(Experiments).create(PROJECT, NewExperiment(name="gone", tags={"a": "b"}))
     first = full_run(context, "gone")
-    full_run(context, "gone", parent=first)
+    second = full_run(context, "gone", parent=first)
+    files = [context.service(Runs).artifacts(PROJECT, run).items[0].digest for run in (first, second)]
     models = context.service(LoggedModels)
     made = models.create(PROJECT, NewLoggedModel(experiment="gone"))
     models.link(PROJECT, first, RunModels(outputs=[ModelUse(model=made.id)]))
     context.service(Experiments).delete(PROJECT, "gone")
     clock.advance(30 * DAY_S)
 
-    assert remove_deleted(context, older_than=31 * DAY).rows == {
-        "runs": 0,
-        "logged models": 0,
-        "experiments": 0,
-    }
+    assert set(removed_rows(context, 31 * DAY).values()) == {0}
     expected = {"runs": 2, "logged models": 1, "experiments": 1}
     held = n_rows(context)
-    assert remove_deleted(context, older_than=29 * DAY, dry_run=True).rows == expected
+    assert removed_rows(context, 29 * DAY, dry_run=True) == expected
     assert n_rows(context) == held
-    removed = remove_deleted(context, older_than=29 * DAY)
-    assert removed.rows == expected
-    assert removed.objects.n_removed == 2
+    assert removed_rows(context, 29 * DAY) == expected
+    assert context.objects.missing(files) == set(files)
     assert n_rows(context) == before
     with pytest.raises(NotFound):
         context.service(Experiments).get(PROJECT, "gone")
-    assert remove_deleted(context, older_than=timedelta()).rows == dict.fromkeys(expected, 0)
+    assert set(removed_rows(context, timedelta()).values()) == {0}
 
 
 def test_a_child_outlives_its_parent(context: Context, clock: ManualClock) -> None:
@@ -133,9 +135,9 @@ def test_a_restored_run_keeps_its_experiment(context: Context, clock: ManualCloc
     context.service(Experiments).delete(PROJECT, "e")
     context.service(Runs).restore(PROJECT, kept)
     clock.advance(DAY_S)
-    removed = remove_deleted(context, older_than=timedelta())
+    removed = removed_rows(context, timedelta())
 
-    assert removed.rows == {"runs": 1, "logged models": 0, "experiments": 0}
+    assert removed == {"runs": 1, "logged models": 0, "experiments": 0}
     assert context.service(Experiments).restore(PROJECT, "e").name == "e"
     assert [run.id for run in context.service(Runs).list(PROJECT).items] == [kept]
     with pytest.raises(NotFound):
