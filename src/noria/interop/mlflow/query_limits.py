@@ -31,7 +31,7 @@ def fault_of_query(document: DocumentNode) -> str | None:
     n_roots = n_selections = 0
     for operation in operations:
         level = [operation.selection_set]
-        for depth in range(1, MAX_DEPTH + 2):
+        for depth in range(1, MAX_DEPTH + 1):
             below: list[SelectionSetNode] = []
             for selection_set in level:
                 fields = list(_fields(selection_set, fragments, set()))
