@@ -18,6 +18,7 @@ from noria.core.clock import Clock, SystemClock
 from noria.core.config import Settings, load_settings
 from noria.core.errors import ConfigInvalid
 from noria.core.key import ensure_key, read_key
+from noria.core.leftovers import send_leftovers
 from noria.core.operations import Service
 from noria.core.permissions import LOCAL_OWNER
 
@@ -128,13 +129,17 @@ class Workspace:
         self.close()
 
 
-def open_workspace(settings: Settings | None = None, *, clock: Clock | None = None) -> Workspace:
+def open_workspace(
+    settings: Settings | None = None, *, clock: Clock | None = None, send_left: bool = True
+) -> Workspace:
     """Open the workspace that the settings name.
 
     Parameters
     ----------
     settings
         From `load_settings()` when left out.
+    send_left
+        Whether what runs of dead processes left in the spool is sent in the background.
 
     Raises
     ------
@@ -146,7 +151,13 @@ def open_workspace(settings: Settings | None = None, *, clock: Clock | None = No
         If the schema must be migrated while a server of another version runs.
     """
     chosen = settings or load_settings()
-    ticking = clock or SystemClock()
+    workspace = _opened(chosen, clock or SystemClock())
+    if send_left:
+        send_leftovers(workspace)
+    return workspace
+
+
+def _opened(chosen: Settings, ticking: Clock) -> Workspace:
     if chosen.is_remote:
         return Workspace(chosen, _over_http(chosen.workspace, chosen.token), ticking)
     from noria.core.control.lock import read_server_info

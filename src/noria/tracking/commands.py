@@ -17,6 +17,7 @@ from noria.tracking.lifecycle_commands import (
     restore_runs,
     show_experiment,
 )
+from noria.tracking.sync_commands import sync_runs
 
 if TYPE_CHECKING:
     from noria.core.workspace import Workspace
@@ -129,6 +130,7 @@ def comparison_table(compared: RunComparison) -> Any:
     return table(headings, rows)
 
 
+runs.command("sync")(sync_runs)
 runs.command("delete")(delete_runs)
 runs.command("restore")(restore_runs)
 

@@ -30,12 +30,13 @@ from noria.tracking.frames import Described, Ended, Kept, Linked, Opened, Params
 from noria.tracking.gathering import Gathering, as_batch, n_points_of
 from noria.tracking.lifecycle import RunStatusConflict
 from noria.tracking.refusals import Refusal, RefusedFile
-from noria.tracking.run_keys import RunNotFound
+from noria.tracking.run_keys import RunDeleted, RunNotFound
 from noria.tracking.segments import Segment
 from noria.tracking.service import Runs
 
 _WAITING = (Unavailable, Unauthenticated, Forbidden, Locked, RouteNotFound)
 _REFUSING = (Invalid, NotFound, Conflict, Failed)
+_GONE = (RunNotFound, RunDeleted)
 _MOST_FAULTS = 5
 """So often is something sent that the service fails on in a way that nobody foresaw."""
 
@@ -194,7 +195,7 @@ class Sender:
     def _flush(self, records: Sequence[Record], end: int) -> None:
         try:
             self._log(records)
-        except RunNotFound as error:
+        except _GONE as error:
             self._refuse_run(error)
             return
         except Exception as error:
@@ -236,7 +237,7 @@ class Sender:
         except Exception as error:
             if not self._is_final(error):
                 raise
-            if isinstance(record, Opened) or isinstance(error, RunNotFound):
+            if isinstance(record, Opened) or isinstance(error, _GONE):
                 self._refuse_run(error)
                 return
             self._refuse(record, error)
@@ -246,7 +247,7 @@ class Sender:
         """End the run, with what was logged last in the same request when nothing of it is refused."""
         try:
             self._call_with(last, lambda batch: self._finish(record, batch))
-        except RunNotFound as error:
+        except _GONE as error:
             self._refuse_run(error)
             return
         except RunStatusConflict:

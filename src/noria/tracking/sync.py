@@ -54,9 +54,9 @@ class LeftRun(msgspec.Struct, frozen=True, kw_only=True):
     Attributes
     ----------
     process
-        Number of the process that is logging to the run and sends it itself; None when it is dead.
+        Number of the process that opened the run, while that or another one sends it; None when nobody does.
     reason
-        Why the rest was not sent; None when a process will.
+        Why the rest was not sent; None when a process sends it.
     """
 
     run_id: str
