@@ -18,9 +18,9 @@ from noria.tracking.limits import shorten
 from noria.tracking.model_entities import DatasetChoice, ModelOrder, ModelSearch
 from noria.tracking.model_filter import (
     NUMBERS,
+    TEXTS,
     Comparison,
     Kind,
-    attribute_column,
     parse_filter,
 )
 from noria.tracking.model_tables import (
@@ -176,7 +176,10 @@ def _terms(order_by: Sequence[ModelOrder]) -> tuple[sa.FromClause, list[_Term]]:
     for order in order_by:
         entity, dot, key = order.field.partition(".")
         if not dot:
-            terms.append(_Term(_attribute(attribute_column(order.field)), order.ascending))
+            column = NUMBERS.get(order.field) or TEXTS.get(order.field)
+            if column is None:
+                raise Invalid(f"Invalid order by field name: {shorten(order.field)}")
+            terms.append(_Term(_attribute(column), order.ascending))
             continue
         if entity != "metrics":
             raise Invalid(f"Invalid order by field name: {shorten(order.field)}. Only metrics are supported.")

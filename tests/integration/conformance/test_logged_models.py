@@ -315,7 +315,7 @@ def test_searches_are_ordered(services: Services, models: LoggedModels) -> None:
     by_digest = ModelOrder(field="metrics.acc", dataset_digest="y-digest")
     assert found(models, "", by_digest)[0] == "a"
     for field in ("nothing", "params.depth", "foo.bar"):
-        with pytest.raises(Invalid):
+        with pytest.raises(Invalid, match="Invalid order by field name"):
             found(models, "", ModelOrder(field=field))
 
 

@@ -236,15 +236,17 @@ def test_paths_that_lead_elsewhere_are_refused(
     assert_refused(upload, 400, "INVALID_PARAMETER_VALUE", "Invalid path")
 
 
-@pytest.mark.parametrize("path", ["a/./b.txt", "a//b.txt", "./a.txt"])
-def test_paths_with_empty_parts_are_not_written(
+@pytest.mark.parametrize("path", ["a/./b.txt", "./a.txt"])
+def test_paths_with_idle_parts_are_not_written(
     http: httpx.Client, mlflow_server: LiveServer, path: str
 ) -> None:
-    """They would be another path than they say; a folder cannot be written either."""
+    """They would be another path than they say; a folder cannot be written either. A slash too many does not matter."""
     answer = ask_exactly(mlflow_server, "PUT", f"{TREE}/{path}")
 
     assert_refused(answer, 400, "INVALID_PARAMETER_VALUE", "Invalid artifact path")
     assert_refused(put(http, "dir/"), 400, "INVALID_PARAMETER_VALUE", "must include a filename")
+    assert put(http, "dir//file.txt").status_code == 200
+    assert http.get(f"{TREE}/dir/file.txt").status_code == 200
 
 
 def test_files_and_folders_do_not_share_a_path(http: httpx.Client) -> None:
@@ -439,7 +441,7 @@ def test_a_folder_has_no_uploads_past_the_server(http: httpx.Client, run: str) -
         message = "Multipart upload is not supported for the current artifact repository"
         assert_refused(http.post(address, json=body), 501, "NOT_IMPLEMENTED", message)
     presigned = http.get("/api/2.0/mlflow-artifacts/presigned/big.bin")
-    assert_refused(presigned, 501, "NOT_IMPLEMENTED", "Presigned download")
+    assert_refused(presigned, 501, "NOT_IMPLEMENTED", "Multipart download is not supported")
     for kind in ("upload", "download"):
         answer = http.post(f"{API}/artifacts/presigned-{kind}-url", json={"run_id": run, "path": "x"})
         assert_refused(answer, 400, "INVALID_PARAMETER_VALUE", "proxied artifact storage")

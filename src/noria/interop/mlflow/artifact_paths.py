@@ -18,6 +18,8 @@ _MAX_DECODINGS: Final = 10
 _CONTROL: Final = re.compile(r"[\x00-\x1f\x7f]")
 _REFUSED: Final = re.compile(r"[\\#]|\A/|\A[A-Za-z]:/|\Afile:", re.IGNORECASE)
 
+_SLASHES: Final = re.compile("/+")
+
 _PROXIED: Final = "mlflow-artifacts"
 
 
@@ -50,13 +52,13 @@ def file_parts_of(path: str) -> list[str]:
     Raises
     ------
     MlflowError
-        As `parts_of`; or if the path ends in `/`, or is not in its shortest form.
+        As `parts_of`; or if the path ends in `/`, or has a part `.`.
     """
     parts = parts_of(path)
     plain = _decoded(path)
     if not parts or plain.endswith("/"):
         raise invalid("Artifact path must include a filename (cannot end with '/').")
-    if "/".join(parts) != plain:
+    if "/".join(parts) != _SLASHES.sub("/", plain):
         folder = posixpath.dirname(plain)
         raise invalid(
             f"Invalid artifact path: '{folder}'. Names may be treated as files in certain cases, and must not resolve"

@@ -278,7 +278,7 @@ def presigned_download(request: AdapterRequest) -> AdapterAnswer:
     """Refuse to give an address past this server for a file of the tree."""
     parts_of(request.path["path"])
     raise MlflowError(
-        "NOT_IMPLEMENTED", "Presigned download is not supported for the current artifact repository"
+        "NOT_IMPLEMENTED", "Multipart download is not supported for the current artifact repository"
     )
 
 

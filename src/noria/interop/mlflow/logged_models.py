@@ -73,9 +73,9 @@ class ModelInfo(Message):
     artifact_uri: str
     creation_timestamp_ms: int
     last_updated_timestamp_ms: int
+    model_type: str
+    source_run_id: str
     status: WireStatus
-    model_type: str = ""
-    source_run_id: str = ""
     status_message: str = ""
     tags: list[KeyValue] = []
 
@@ -347,7 +347,7 @@ def _described(text: str) -> dict[str, Any]:
         model = json.loads(text)
     except (ValueError, RecursionError) as error:
         raise invalid(f"Malformed model info. \n {text} \n is not a valid JSON.") from error
-    absent = _MANDATORY - set(model if isinstance(model, dict) else ())
+    absent = set(_MANDATORY) - set(model if isinstance(model, dict) else ())
     if absent:
         raise invalid(f"Model json is missing mandatory fields: {absent}")
     model.setdefault("model_uuid", uuid.uuid4().hex)
