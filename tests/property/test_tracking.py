@@ -15,9 +15,15 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from noria.core.clock import SystemClock
+from noria.core.context import Context
+from noria.core.database.schema import to_micros
 from noria.core.workspace import InProcess, Workspace
-from noria.tracking.entities import LogBatch, MetricPoint, NewRun, Run, RunStatus
+from noria.tracking.chunks import Columns, Point, ordered, pack, points_of, unpack
+from noria.tracking.compaction import compact_run
+from noria.tracking.entities import HistoryOrder, LogBatch, MetricPoint, NewRun, PointColumns, Run, RunStatus
+from noria.tracking.histories import merge
 from noria.tracking.limits import MAX_STEP
+from noria.tracking.sampling import sampled
 from noria.tracking.service import Runs
 from noria.tracking.sparkline import sparkline
 from support.conformance import open_test_context, workspace_settings
@@ -38,13 +44,37 @@ points = st.builds(
 )
 
 
+@st.composite
+def points_in_columns(draw: st.DrawFn) -> Columns:
+    """Draw columns: a few odd points, or a long stretch of steps with some of them moved."""
+    odd = st.lists(
+        st.tuples(st.integers(-MAX_STEP, MAX_STEP), st.integers(0, 3), floats), min_size=1, max_size=9
+    )
+    if draw(st.booleans()):
+        chosen = draw(odd)
+    else:
+        begin, n_points, stride = (
+            draw(st.integers(-50, 50)),
+            draw(st.integers(60, 130)),
+            draw(st.integers(0, 3)),
+        )
+        chosen = [(begin + stride * i, i % 7, i / 3) for i in range(n_points)] + draw(st.just([]) | odd)
+    steps, at, values = (list(column) for column in zip(*chosen, strict=True))
+    return Columns(steps, at, values)
+
+
 @pytest.fixture(scope="module")
-def runs(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Runs]:
-    """Give the service on one SQLite workspace for all examples; each uses runs of its own."""
+def context(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Context]:
+    """Give one SQLite workspace for all examples; each uses runs of its own."""
     folder: Path = tmp_path_factory.mktemp("workspace")
-    clock = SystemClock()
-    with open_test_context(workspace_settings(folder), clock) as context:
-        yield Workspace(context.settings, InProcess(context), clock).service(Runs)
+    with open_test_context(workspace_settings(folder), SystemClock()) as opened:
+        yield opened
+
+
+@pytest.fixture(scope="module")
+def runs(context: Context) -> Runs:
+    """Give the service on that workspace."""
+    return Workspace(context.settings, InProcess(context), context.clock).service(Runs)
 
 
 def same(point: MetricPoint) -> tuple[object, ...]:
@@ -103,6 +133,70 @@ def test_the_latest_value_is_that_of_the_history(
 def rank(point: MetricPoint) -> tuple[int, datetime, bool, float]:
     is_nan = math.isnan(point.value)
     return (point.step, point.at, not is_nan, 0.0 if is_nan else point.value)
+
+
+@given(points_in_columns())
+def test_packed_points_come_back(columns: Columns) -> None:
+    """Whatever the steps, times and values, what was put in order and packed comes back."""
+    kept = ordered(columns)
+    back = points_of(unpack(pack(kept).data))
+
+    assert back == points_of(kept) == sorted(set(points_of(columns)))
+
+
+@given(
+    st.lists(
+        st.lists(st.tuples(st.integers(0, 9), st.integers(0, 1), st.just(0), st.sampled_from([0.0, 1.0])))
+    )
+)
+def test_merging_is_a_union(parts: list[list[Point]]) -> None:
+    """Merged parts hold each point once, in order, whether or not they overlap."""
+    tidy = [sorted(set(part)) for part in parts]
+
+    assert merge(tidy) == sorted({point for part in parts for point in part})
+
+
+@given(st.lists(floats, min_size=1, max_size=300), st.integers(4, 60))
+def test_samples_keep_the_extremes(values: list[float], max_points: int) -> None:
+    """The least and the greatest number of a history, its first and its last point are shown."""
+    whole: list[Point] = [
+        (step, 0, 1, 0.0) if math.isnan(value) else (step, 0, 0, value) for step, value in enumerate(values)
+    ]
+    shown = sampled(whole, max_points)
+    numbers = [point[3] for point in whole if not point[2]]
+
+    assert len(shown) <= max_points
+    assert set(shown) <= set(whole)
+    assert (shown[0], shown[-1]) == (whole[0], whole[-1])
+    if numbers:
+        seen = [point[3] for point in shown if not point[2]]
+        assert (min(seen), max(seen)) == (min(numbers), max(numbers))
+
+
+@fewer
+@given(batches=st.lists(points_in_columns(), max_size=4), compacted=st.booleans(), limit=st.integers(1, 40))
+def test_every_point_of_columns_comes_back_once(
+    context: Context, runs: Runs, batches: list[Columns], compacted: bool, limit: int
+) -> None:
+    """Rows, packed points and both together read as one history, whole, paged and by time."""
+    run = runs.create(PROJECT, NewRun())
+    for batch in batches:
+        runs.log(PROJECT, run.id, LogBatch(points={"m": PointColumns(**batch._asdict())}))
+    if compacted:
+        compact_run(context, run.id)
+    logged = sorted({point for batch in batches for point in points_of(batch)})
+    if not logged:
+        return
+    by_time = sorted(logged, key=lambda p: (p[1], p[0], *p[2:]))
+    whole, timed = (
+        runs.points(PROJECT, run.id, "m", order=order).points
+        for order in (HistoryOrder.STEP, HistoryOrder.TIME)
+    )
+    paged = whole_history(runs, run.id, "m", limit)
+
+    assert points_of(Columns(whole.steps, whole.at, whole.values)) == logged
+    assert points_of(Columns(timed.steps, timed.at, timed.values)) == by_time
+    assert [(p.step, to_micros(p.at)) for p in paged] == [point[:2] for point in logged]
 
 
 @fewer

@@ -27,6 +27,7 @@ _VERSION = b"\x01"
 _LISTED, _STRIDED = b"l", b"s"
 _STRIDE = struct.Struct("<qq")
 _WIDTH = 8
+_TOO_LONG = 1 << 63
 _LEVEL = 1  # the others take five times as long for a tenth of the size
 
 
@@ -128,7 +129,7 @@ def _columns(payload: bytes) -> Columns:
 def _packed_steps(steps: list[int]) -> bytes:
     stride = steps[1] - steps[0] if len(steps) > 1 else 1
     last = steps[0] + stride * (len(steps) - 1)
-    if stride > 0 and steps[-1] == last and steps == list(range(steps[0], last + 1, stride)):
+    if 0 < stride < _TOO_LONG and steps[-1] == last and steps == list(range(steps[0], last + 1, stride)):
         return _STRIDED + _STRIDE.pack(steps[0], stride)
     return _LISTED + _planes(array("q", steps))
 
