@@ -14,6 +14,14 @@ from integration.interop.mlflow_requests import Step
 
 _ID = re.compile(r"\b[0-9a-f]{32}\b")
 _MADE_UP_NAME = re.compile(r"[a-z]+-[a-z]+-[0-9]+")
+_CHOSEN = (
+    "creation_time",
+    "last_update_time",
+    "creation_timestamp",
+    "last_updated_timestamp",
+    "next_page_token",
+)
+_SET = re.compile(r"\{([^{}]*)\}")
 _REFERENCE = re.compile(r"\{([a-z0-9_]+)\}")
 
 
@@ -103,7 +111,7 @@ def differences(left: Caller, right: Caller, steps: Iterable[Step]) -> Iterator[
             yield Difference(step, "status", (one.status, one.content), (other.status, other.content))
         elif one.error_code != other.error_code:
             yield Difference(step, "code", (one.error_code, one.message), (other.error_code, other.message))
-        elif one.message != other.message:
+        elif not says_the_same(one.message, other.message):
             yield Difference(step, "message", one.message, other.message)
         elif one.status < 400 and one.shape != other.shape:
             yield Difference(step, "keys", sorted(one.shape - other.shape), sorted(other.shape - one.shape))
@@ -111,17 +119,42 @@ def differences(left: Caller, right: Caller, steps: Iterable[Step]) -> Iterator[
             yield Difference(step, "values", one.content, other.content)
 
 
+def says_the_same(one: str | None, other: str | None) -> bool:
+    """Tell whether a message has the words of another, and perhaps a hint behind them."""
+    if one is None or other is None:
+        return one == other
+    return _ordered(other).startswith(_ordered(one).rstrip("."))
+
+
+def _ordered(message: str) -> str:
+    """Put the elements of printed sets in one order."""
+    return _SET.sub(lambda match: "{" + ", ".join(sorted(match[1].split(", "))) + "}", message)
+
+
 def _settled(value: Any, key: str = "") -> Any:
-    """Drop what each server chooses for itself: times of its clock, names that it makes up, tokens, orders of tags."""
+    """Drop what each server chooses for itself: its clock, names that it makes up, tokens, orders of what has none."""
     if isinstance(value, dict):
-        return {name: _settled(each, name) for name, each in value.items()}
+        unordered = _UNORDERED.get(key, ())
+        settled = {name: _settled(each, name) for name, each in value.items()}
+        return {
+            name: sorted(each, key=json.dumps) if name in unordered and isinstance(each, list) else each
+            for name, each in settled.items()
+        }
     if isinstance(value, list):
-        found = [_settled(each) for each in value]
-        unordered = key in ("tags", "params", "metrics_of_run", "dataset_summaries", "dataset_inputs")
-        return sorted(found, key=json.dumps) if unordered else found
+        return [_settled(each, "[]") for each in value]
     if key in ("creation_time", "last_update_time", "next_page_token"):
         return "…"
     return "…" if isinstance(value, str) and _MADE_UP_NAME.fullmatch(value) else value
+
+
+_UNORDERED = {
+    "data": ("metrics", "params", "tags"),
+    "experiment": ("tags",),
+    "[]": ("tags",),
+    "": ("dataset_summaries",),
+    "mlflowSearchDatasets": ("datasetSummaries",),
+}
+"""Where an answer lists what has no order: message → its fields."""
 
 
 def _content(response: httpx.Response) -> Any:

@@ -9,7 +9,7 @@ import math
 from collections.abc import Iterable, Sequence
 
 from noria.interop.mlflow.errors import invalid
-from noria.interop.mlflow.wire import wire_number
+from noria.interop.mlflow.wire import wire_metric
 from noria.tracking.entities import PointColumns
 
 Point = tuple[float, int, int]
@@ -65,7 +65,7 @@ def wired(points: Iterable[Point]) -> list[tuple[float | str, int, int]]:
     # One sum tells of all values at once that none is NaN or infinite, which is nearly always so.
     if math.isfinite(sum([value for value, _, _ in found])):
         return found  # type: ignore[return-value]
-    return [(wire_number(value), at_ms, step) for value, at_ms, step in found]
+    return [(wire_metric(value), at_ms, step) for value, at_ms, step in found]
 
 
 def token_of(offset: int) -> str:

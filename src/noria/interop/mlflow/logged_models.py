@@ -23,7 +23,7 @@ from noria.interop.mlflow.projects import (
 from noria.interop.mlflow.run_names import name_of
 from noria.interop.mlflow.times import millis
 from noria.interop.mlflow.validation import MAX_TAG_CHARS, check_length, check_run_id
-from noria.interop.mlflow.wire import Endpoints, Int32, Message, WireEnum, missing_parameter, wire_number
+from noria.interop.mlflow.wire import Endpoints, Int32, Message, WireEnum, missing_parameter, wire_metric
 from noria.tracking.entities import LogBatch
 from noria.tracking.logged_models import LoggedModels
 from noria.tracking.model_entities import (
@@ -331,7 +331,7 @@ def wire_model(model: LoggedModel) -> WireModel:
 def _metric(model_id: str, metric: ModelMetric) -> Metric:
     return Metric(
         key=metric.key,
-        value=wire_number(metric.value),
+        value=wire_metric(metric.value),
         timestamp=millis(metric.at),
         step=metric.step,
         dataset_name=metric.dataset_name or None,

@@ -24,7 +24,7 @@ from noria.interop.mlflow.messages import (
     RunOutputs,
 )
 from noria.interop.mlflow.times import millis
-from noria.interop.mlflow.wire import wire_number
+from noria.interop.mlflow.wire import wire_metric
 from noria.tracking import entities
 from noria.tracking.entities import RunSource
 from noria.tracking.run_rows import Latest, RunRow
@@ -129,7 +129,7 @@ def _metrics(latest: list[Latest]) -> list[Metric]:
     # One sum tells of all values at once that none is NaN or infinite, which is nearly always so.
     if math.isfinite(sum([value for _, value, _, _ in latest])):
         return [Metric(key, value, at // 1000, step) for key, value, step, at in latest]
-    return [Metric(key, wire_number(value), at // 1000, step) for key, value, step, at in latest]
+    return [Metric(key, wire_metric(value), at // 1000, step) for key, value, step, at in latest]
 
 
 def _dataset_input(dataset: entities.Dataset) -> DatasetInput:

@@ -52,6 +52,7 @@ __all__ = [
     "encode",
     "invalid_parameter",
     "missing_parameter",
+    "wire_metric",
     "wire_number",
 ]
 
@@ -155,6 +156,19 @@ def wire_number(value: float) -> float | str:
     if -MAX_DOUBLE <= value <= MAX_DOUBLE:
         return value
     return "Infinity" if value > 0 else "-Infinity" if value < 0 else "NaN"
+
+
+def wire_metric(value: float) -> float | str:
+    """Give the value of a metric as MLflow's server answers it, whose store has no infinities.
+
+    Examples
+    --------
+    >>> wire_metric(0.5), wire_metric(float("nan")), wire_metric(float("-inf"))
+    (0.5, 'NaN', -1.7976931348623157e+308)
+    """
+    if value != value:  # noqa: PLR0124 - NaN
+        return "NaN"
+    return min(max(value, -MAX_DOUBLE), MAX_DOUBLE)
 
 
 def check_content_type(request: AdapterRequest) -> None:
