@@ -542,6 +542,26 @@ def test_each_event_is_reacted_to_once(settings: ControlSettings) -> None:
     assert last.name == "react"
 
 
+def test_a_reaction_may_ask_whether_it_is_needed(settings: ControlSettings) -> None:
+    """Where a workflow is not needed none is started, and the cursor moves past the event."""
+    seen: list[int] = []
+
+    def react(steps: Steps, app: object, event: Any) -> JSON:
+        seen.append(event["position"])
+        return None
+
+    log = Log(*["alert.opened"] * 4)
+    needed = Reaction(
+        "decide", frozenset({"alert.opened"}), "react", when=lambda _, event: event.position % 2 == 0
+    )
+    with running(settings, {"react": react}, reactions=[needed], events=log) as loop:
+        wait_until(lambda: log.cursors.get("decide") == 4 and len(seen) == 2)
+        with pytest.raises(NotFound):
+            loop.status("decide:1")
+
+    assert sorted(seen) == [2, 4]
+
+
 def test_reactions_outlive_a_log_that_fails(settings: ControlSettings) -> None:
     """While the log of events does not answer, the rest goes on; afterwards every event is reacted to."""
     seen: list[int] = []

@@ -16,11 +16,12 @@ from noria.access.tables import project_roles, projects, tokens, users
 from noria.core.clock import Clock
 from noria.core.database.prepared import Prepared
 from noria.core.ids import new_id
-from noria.core.permissions import Principal, Role
+from noria.core.permissions import LOCAL_OWNER, Principal, Role
 
 SECRET_PREFIX = "noria_"  # noqa: S105 - begins every secret, so that scanners for leaked ones know it
 _SHOWN = len(SECRET_PREFIX) + 6
 _EXPIRED_KEPT = timedelta(days=1)
+_TOKEN_ACTOR = "token:"  # noqa: S105 - how the log calls a token without a user
 
 
 def authenticate(connection: sa.Connection, clock: Clock, secret: str) -> Principal | None:
@@ -35,6 +36,35 @@ def authenticate(connection: sa.Connection, clock: Clock, secret: str) -> Princi
     if token.expires_at <= clock.now():
         return None
     return limited(_owner(connection, token), token)
+
+
+def principal_of_name(connection: sa.Connection, clock: Clock, name: str) -> Principal | None:
+    """Give the caller of a name with today's roles, for what is done in their name while they are away.
+
+    Parameters
+    ----------
+    name
+        What the event log shows as actor: `local`, a user's name, `token:<name>`.
+
+    Returns
+    -------
+    Principal or None
+        None where nobody of this name could sign in any more.
+    """
+    if name == LOCAL_OWNER.name:
+        return LOCAL_OWNER
+    if name.startswith(_TOKEN_ACTOR):
+        of_name = (
+            select_tokens()
+            .where(tokens.c.name == name.removeprefix(_TOKEN_ACTOR), tokens.c.kind == str(TokenKind.API))
+            .where(tokens.c.user_pk.is_(None), tokens.c.expires_at > clock.now())
+            .order_by(tokens.c.id.desc())
+            .limit(1)
+        )
+        row = connection.execute(of_name).mappings().first()
+        return None if row is None else limited(_owner(connection, read_token(row)), read_token(row))
+    user = connection.execute(sa.select(users.c.pk, users.c.role).where(users.c.name == name)).first()
+    return None if user is None else _user(connection, name, user.pk, user.role)
 
 
 def issue_narrow_token(
@@ -164,12 +194,17 @@ def hash_secret(secret: str) -> str:
 
 def _owner(connection: sa.Connection, token: Token) -> Principal:
     if token.user is None:
-        name = token.name if token.kind is TokenKind.NARROW else f"token:{token.name}"
+        name = token.name if token.kind is TokenKind.NARROW else _TOKEN_ACTOR + token.name
         return Principal(name=name, role=Role.ADMIN)
     query = sa.select(users.c.pk, users.c.role).where(users.c.name == token.user)
     user = connection.execute(query).one()
+    return _user(connection, token.user, user.pk, user.role)
+
+
+def _user(connection: sa.Connection, name: str, user_pk: int, role: str | None) -> Principal:
     return Principal(
-        name=token.user,
-        role=Role(user.role) if user.role else None,
-        project_roles=roles_by_project(connection, user.pk),
+        name=name,
+        role=Role(role) if role else None,
+        project_roles=roles_by_project(connection, user_pk),
+        holds_key=True,
     )

@@ -47,6 +47,7 @@ SERVICES = (
     "noria.serving.service:Captures",
     "noria.monitoring.service:Monitors",
     "noria.decisions.service:Decisions",
+    "noria.delivery.service:Webhooks",
 )
 """Classes whose operations are routes."""
 
@@ -57,6 +58,7 @@ CONTROL = (
     "noria.serving.control",
     "noria.monitoring.control",
     "noria.decisions.control",
+    "noria.delivery.control",
     "noria.server.upkeep",
 )
 """Modules with any of `WORKFLOWS`, `TICKS`, `REACTIONS` and `CHORES`."""

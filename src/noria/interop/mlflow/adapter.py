@@ -23,6 +23,7 @@ from noria.interop.mlflow import (
     trace_metrics,
     trace_spans,
     traces,
+    webhooks,
 )
 from noria.interop.mlflow.errors import refuse
 
@@ -55,6 +56,7 @@ MODULES: Final = (
     assessments,
     datasets,
     page,
+    webhooks,
 )
 
 ADAPTER: Final = Adapter(
