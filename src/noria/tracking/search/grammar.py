@@ -295,10 +295,8 @@ def _list(entity: Entity, named: Field, token: Token) -> tuple[str, ...]:
 
 
 def _number(text: str) -> float | int:
-    try:
-        return int(text)
-    except ValueError:
-        return float(text)
+    # Whole numbers that fit in 64 bits stay exact.
+    return int(text) if text.lstrip("-").isdigit() and len(text) < 19 else float(text)
 
 
 def _without(text: str, *quotes: str) -> str:

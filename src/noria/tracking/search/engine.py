@@ -1,0 +1,298 @@
+"""Find the first runs of a search in its order, and those that follow a place in it."""
+
+from __future__ import annotations
+
+import math
+from collections.abc import Sequence
+from dataclasses import dataclass, field
+
+from noria.tracking.search.attributes import lifecycle_condition
+from noria.tracking.search.conditions import (
+    Condition,
+    Place,
+    listed_condition,
+    members_of,
+    present_condition,
+)
+from noria.tracking.search.evaluate import MISSING, NOT_A_NUMBER, NUMBER, Fact
+from noria.tracking.search.plan import USUAL, Costs, expected_walk
+from noria.tracking.search.scope import Scope
+from noria.tracking.search.sieve import Sieve
+from noria.tracking.search.statement import Reader, Sql
+from noria.tracking.search.terms import MetricTerm, Term
+from noria.tracking.search.walk import Walk
+
+After = tuple[tuple[int, Fact], ...]
+"""A place in an order: for each of its terms the rank (number, NaN, missing) and the value."""
+
+Conditions = tuple[Condition, ...]
+Terms = tuple[Term, ...]
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Engine:
+    """One search on one connection.
+
+    Attributes
+    ----------
+    values
+        What was read already: term → run → value.
+    """
+
+    reader: Reader
+    scope: Scope
+    costs: Costs = USUAL
+    values: dict[Term, dict[int, Fact]] = field(default_factory=dict)
+
+    def take(self, conditions: Conditions, terms: Terms, after: After | None, need: int) -> list[int]:
+        """Give the integer keys of the first runs.
+
+        Parameters
+        ----------
+        conditions
+            All of them hold for each run.
+        terms
+            What orders the runs; the last one tells any two apart.
+        after
+            Where the page before ended.
+        need
+            How many runs at most.
+        """
+        if need <= 0 or any(one.size == 0 for one in conditions):
+            return []
+        smallest = self._smallest(conditions, need)
+        if smallest is not None:
+            return self._sorted(smallest, conditions, terms, after, need)
+        if terms[0].place is None:
+            return self._sorted(self._cheapest(conditions), conditions, terms, after, need)
+        return self._walked(conditions, terms, after, need)
+
+    def place_of(self, key: int, terms: Terms) -> After:
+        """Give the place of a run in the order."""
+        return tuple([_ranked(self.read(term, [key])[key]) for term in terms])
+
+    def read(self, term: Term, keys: Sequence[int]) -> dict[int, Fact]:
+        """Give the values of a term, of these runs at least; None for those without."""
+        known = self.values.setdefault(term, {})
+        new = sorted({key for key in keys if key not in known})
+        if new:
+            found = term.read(self.reader, new)
+            known.update({key: found.get(key) for key in new})
+        return known
+
+    def ordered(self, keys: Sequence[int], terms: Terms, after: After | None = None) -> list[int]:
+        """Sort runs, and leave out those up to a place."""
+        if not terms:
+            return [] if after is not None else list(keys)
+        if after is None and len(keys) < 2:
+            return list(keys)
+        groups = self._groups(keys, terms[0])
+        tied = [key for group in groups if len(group) > 1 for key in group]
+        if tied and len(terms) > 1:
+            self.read(terms[1], tied)
+        found: list[int] = []
+        for group in groups:
+            place = _compare(terms[0], self.values[terms[0]][group[0]], after[0]) if after else 1
+            if place > 0:
+                found += group if len(group) == 1 else self.ordered(group, terms[1:])
+            elif place == 0 and after is not None:
+                found += self.ordered(group, terms[1:], after[1:])
+        return found
+
+    def _groups(self, keys: Sequence[int], term: Term) -> list[list[int]]:
+        """Give runs of the same value together, in the order of the term."""
+        values = self.read(term, keys)
+        kinds: dict[int, list[int]] = {NUMBER: [], NOT_A_NUMBER: [], MISSING: []}
+        for key in keys:
+            kinds[_rank(values[key])].append(key)
+        groups: list[list[int]] = []
+        last: Fact = None
+        for key in sorted(kinds[NUMBER], key=values.__getitem__, reverse=not term.ascending):  # type: ignore[arg-type]
+            value = values[key]
+            if groups and value == last:
+                groups[-1].append(key)
+            else:
+                groups.append([key])
+            last = value
+        return groups + [kinds[rank] for rank in (NOT_A_NUMBER, MISSING) if kinds[rank]]
+
+    def _smallest(self, conditions: Conditions, need: int) -> Condition | None:
+        """Find a condition that so few runs fulfil that they are best read and sorted."""
+        bound = self.costs.few(need, self.scope.n_runs)
+        best: Condition | None = None
+        for one in conditions:
+            if not one.can_be_read:
+                continue
+            size = one.size if one.size is not None else self._count(one, bound)
+            if size <= bound:
+                best, bound = one, size
+            if size == 0:
+                break
+        return best
+
+    def _count(self, condition: Condition, bound: int) -> int:
+        """Count the runs of a condition, at most one more than `bound`."""
+        query = members_of(condition, self.reader, self.scope)
+        limited = Sql("select count(*) from (select 1 as one from (").then(
+            query, Sql(") as r limit ?) as s", (bound + 1,))
+        )
+        return self.reader.number(limited)
+
+    def _cheapest(self, conditions: Conditions) -> Condition:
+        """Find the condition with the fewest runs, whatever counting takes."""
+        readable = [one for one in conditions if one.can_be_read]
+        everything = self.scope.n_all
+        sizes = [one.size if one.size is not None else self._count(one, everything) for one in readable]
+        best = min(range(len(readable)), key=sizes.__getitem__, default=None)
+        return lifecycle_condition(self.scope) if best is None else readable[best]
+
+    def _sorted(
+        self, source: Condition, conditions: Conditions, terms: Terms, after: After | None, need: int
+    ) -> list[int]:
+        """Read the runs of one condition, sort them, and check the others in this order."""
+        keys = source.keys
+        if keys is None:
+            keys = frozenset(self.reader.keys(members_of(source, self.reader, self.scope)))
+        rest = [one for one in conditions if one is not source]
+        sieve = Sieve(self.reader, self.scope, self.costs, self._beyond(rest, of_runs=_is_of_runs(source)))
+        groups = self._groups(sorted(keys), terms[0])
+        if after is not None:
+            groups = [group for group in groups if self._compared(terms[0], group[0], after[0]) >= 0]
+        found: list[int] = []
+        at, step = 0, max(self.costs.least_step, need)
+        while at < len(groups) and len(found) < need:
+            some: list[int] = []
+            while at < len(groups) and len(some) < step:
+                some += groups[at]
+                at += 1
+            found += self.ordered(sieve.passing(some) if sieve else some, terms, after)
+            step = self.costs.next_step(need, sieve.share, step, tests=True)
+        return found[:need]
+
+    def _walked(self, conditions: Conditions, terms: Terms, after: After | None, need: int) -> list[int]:
+        """Walk to numbers or texts, then to NaN, then to runs without a value."""
+        term, rank = terms[0], after[0][0] if after else NUMBER
+        found: list[int] = []
+        if rank == NUMBER:
+            found = self._numbers(conditions, terms, after, need)
+        if isinstance(term, MetricTerm) and rank <= NOT_A_NUMBER and len(found) < need:
+            rest = after[1:] if after and rank == NOT_A_NUMBER else None
+            found += self.take((*conditions, term.nan()), terms[1:], rest, need - len(found))
+        missing = term.missing() if len(found) < need else None
+        if missing is not None and self._may_lack(term, conditions):
+            rest = after[1:] if after and rank == MISSING else None
+            found += self.take((*conditions, missing), terms[1:], rest, need - len(found))
+        return found
+
+    def _may_lack(self, term: Term, conditions: Conditions) -> bool:
+        """Tell whether there can be runs without a value."""
+        place = term.place
+        if place is None or place.of_runs:
+            return True
+        if any(one.requires == (place.table, place.key) for one in conditions):
+            return False
+        return self._count(present_condition(place), self.scope.n_all) < self.scope.n_all
+
+    def _numbers(self, conditions: Conditions, terms: Terms, after: After | None, need: int) -> list[int]:
+        term, place = terms[0], terms[0].place
+        if place is None:
+            raise TypeError("An order without an index cannot be walked")
+        near = [one for one in conditions if one.place == place or (place.of_runs and one.row is not None)]
+        walk = Walk(self.reader, self.scope, place, ascending=term.ascending, conditions=near)
+        if after is not None:
+            walk.begin_at(term.group(after[0][1]))
+        left = [one for one in conditions if not _tells(place, one)]
+        sieve = Sieve(self.reader, self.scope, self.costs, self._beyond(left, of_runs=place.of_runs))
+        found: list[int] = []
+        step, n_walked, prepared = self.costs.first_step(need, checked=bool(sieve)), 0, False
+        while not walk.at_end() and len(found) < need:
+            keys = walk.next(step)
+            n_walked += len(keys)
+            passed = sieve.passing(keys) if sieve else keys
+            found += self._settled(walk, keys, passed, conditions, terms, after, need - len(found))
+            if walk.at_end() or len(found) >= need:
+                break
+            missing = need - len(found)
+            expected = expected_walk(missing, sieve.share, self.scope.n_all) if sieve else missing
+            if not prepared and sieve.cost(expected) > self.costs.worth_planning:
+                sieve.prepare(expected)
+                prepared = True
+            if sieve.members is not None and self.costs.sorting_pays(
+                len(sieve.members), need, n_walked, self.scope.n_all
+            ):
+                some = listed_condition(sieve.members)
+                return self._sorted(some, (*conditions, some), terms, after, need)
+            share = sieve.share if sieve else 1.0
+            step = self.costs.next_step(missing, share, step, tests=sieve.tests)
+        return found[:need]
+
+    def _settled(
+        self,
+        walk: Walk,
+        keys: list[int],
+        passed: list[int],
+        conditions: Conditions,
+        terms: Terms,
+        after: After | None,
+        need: int,
+    ) -> list[int]:
+        """Give what of a step is certain in its order, and set the walk to where the rest begins.
+
+        The last value of a step may have more runs than stand in it: the next step begins with it. A step of one value
+        only is a search of its own, among the runs of this value, by the rest of the order.
+        """
+        if not keys:
+            return []
+        if walk.at_end():
+            return self.ordered(passed, terms, after)
+        term = terms[0]
+        values = self.read(term, [*passed, keys[0], keys[-1]])
+        last = term.group(values[keys[-1]])
+        if term.group(values[keys[0]]) != last:
+            walk.begin_at(last)
+            return self.ordered([key for key in passed if term.group(values[key]) != last], terms, after)
+        walk.begin_after(last)
+        same, rest = term.same(last, is_sqlite=self.reader.is_sqlite)
+        within = None
+        if after is not None and after[0][0] == NUMBER and term.group(after[0][1]) == last:
+            within = after if rest else after[1:]
+        return self.take((*conditions, same), (*rest, *terms[1:]), within, need)
+
+    def _beyond(self, conditions: Sequence[Condition], *, of_runs: bool) -> list[Condition]:
+        """Give the conditions that are left to check, with the lifecycle where the index does not tell it."""
+        if of_runs or not self.scope.is_mixed:
+            return list(conditions)
+        return [*conditions, lifecycle_condition(self.scope)]
+
+    def _compared(self, term: Term, key: int, place: tuple[int, Fact]) -> int:
+        return _compare(term, self.values[term][key], place)
+
+
+def _is_of_runs(source: Condition) -> bool:
+    return source.place is not None and source.place.of_runs
+
+
+def _tells(place: Place, condition: Condition) -> bool:
+    """Tell whether rows of an index are enough to check a condition."""
+    return (condition.place == place and condition.exact) or (place.of_runs and condition.row is not None)
+
+
+def _rank(value: Fact) -> int:
+    if value is None:
+        return MISSING
+    return NOT_A_NUMBER if isinstance(value, float) and math.isnan(value) else NUMBER
+
+
+def _ranked(value: Fact) -> tuple[int, Fact]:
+    rank = _rank(value)
+    return rank, value if rank == NUMBER else None
+
+
+def _compare(term: Term, value: Fact, place: tuple[int, Fact]) -> int:
+    """Tell whether a value stands before a place (-1), at it (0) or after it (1)."""
+    rank = _rank(value)
+    if rank != place[0]:
+        return 1 if rank > place[0] else -1
+    if rank != NUMBER or value == place[1]:
+        return 0
+    return 1 if (value > place[1]) is term.ascending else -1  # type: ignore[operator]

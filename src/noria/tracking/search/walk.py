@@ -1,0 +1,123 @@
+"""Walk an index in the order of a search, a piece at a time."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+
+from noria.tracking.search.conditions import NAN_RANGE, NUMBER_RANGE, Condition, Place
+from noria.tracking.search.evaluate import Fact
+from noria.tracking.search.scope import Scope
+from noria.tracking.search.statement import Reader, Sql, all_of, either_of, joined
+
+MAX_MERGED = 64
+"""Experiments whose indexes one query merges; its text grows with them."""
+
+
+class Walk:
+    """The runs of a scope in the order of one index. Runs of one value come in any order.
+
+    Parameters
+    ----------
+    place
+        The index.
+    ascending
+        In which direction.
+    conditions
+        On `place`, or on the columns of runs if it is one of runs.
+    """
+
+    def __init__(
+        self,
+        reader: Reader,
+        scope: Scope,
+        place: Place,
+        *,
+        ascending: bool,
+        conditions: Sequence[Condition] = (),
+    ) -> None:
+        self._reader, self._scope, self._place, self._ascending = reader, scope, place, ascending
+        first = next((one for one in conditions if one.place == place), None)
+        ranges = first.ranges if first else (Sql(f"{place.column} is not null"),)
+        self._segments = [one for one in ranges if one != NAN_RANGE]
+        if not ascending:
+            self._segments.reverse()
+        self._filters = [_range(one) for one in conditions if one is not first and one.place == place]
+        self._filters += [one.row for one in conditions if one.row and not (one.place == place and one.exact)]
+        self._bound: Sql | None = None
+
+    def at_end(self) -> bool:
+        """Whether there is nothing left."""
+        return not self._segments
+
+    def next(self, limit: int) -> list[int]:
+        """Give the next runs; fewer than `limit` only at the end."""
+        found: list[int] = []
+        while self._segments and len(found) < limit:
+            wanted = limit - len(found)
+            keys = self._reader.keys(self._query(self._segments[0], wanted))
+            found += keys
+            if len(keys) < wanted:
+                self._segments.pop(0)
+        return found
+
+    def begin_at(self, value: Fact) -> None:
+        """Leave out what comes before a value."""
+        self._bound = Sql(f"{self._place.column} {'>=' if self._ascending else '<='} ?", (value,))
+
+    def begin_after(self, value: Fact) -> None:
+        """Leave out a value, and what comes before it."""
+        self._bound = Sql(f"{self._place.column} {'>' if self._ascending else '<'} ?", (value,))
+
+    def _query(self, segment: Sql, limit: int) -> Sql:
+        place, experiments = self._place, self._scope.experiments
+        direction = "asc" if self._ascending else "desc"
+        conditions = [place.fixed, segment, *self._filters]
+        if place.table == "metric_latest":
+            conditions.append(NUMBER_RANGE)
+        if self._bound is not None:
+            conditions.append(self._bound)
+        pieces = [
+            all_of([lifecycle, *conditions])
+            for lifecycle in (self._scope.of_runs if place.of_runs else (Sql("1 = 1"),))
+        ]
+        order = Sql(f"order by {place.column} {direction} limit ?", (limit,))
+        if len(experiments) * len(pieces) == 1:
+            head = Sql(
+                f"select {place.run} as run_pk from {place.table} where experiment_pk = ? and",  # noqa: S608
+                experiments,
+            )
+            return head.then(pieces[0], order)
+        merge = self._merged if len(experiments) <= MAX_MERGED else self._gathered
+        ordered = Sql(f"order by v {direction} limit ?", (limit,))
+        return Sql("select run_pk from (").then(merge(pieces, order), ordered, Sql(") as m"))
+
+    def _merged(self, pieces: Sequence[Sql], order: Sql) -> Sql:
+        """Put ordered ranges together; both databases merge them, and read each only as far as they need it."""
+        ranges = [
+            self._ordered(Sql("experiment_pk = ? and", (one,)).then(piece), order)
+            for one in self._scope.experiments
+            for piece in pieces
+        ]
+        union = joined(" union all ", ranges)
+        return union if self._reader.is_sqlite else Sql("select * from (").then(union, Sql(") as u"))
+
+    def _gathered(self, pieces: Sequence[Sql], order: Sql) -> Sql:
+        """Take the first runs of each experiment; the text does not grow with the number of experiments."""
+        experiments = self._scope.experiments
+        if self._reader.is_sqlite:
+            where = self._reader.among("experiment_pk", experiments).then(Sql("and"))
+            return joined(" union all ", [self._ordered(where.then(piece), order) for piece in pieces])
+        inner = [self._ordered(Sql("experiment_pk = x.pk and").then(piece), order) for piece in pieces]
+        return Sql(
+            "select q.* from unnest(?::bigint[]) as x(pk) cross join lateral (", (list(experiments),)
+        ).then(joined(" union all ", inner), Sql(") as q"))
+
+    def _ordered(self, where: Sql, order: Sql) -> Sql:
+        place = self._place
+        rows = Sql(f"select {place.column} as v, {place.run} as run_pk from {place.table} where").then(where)  # noqa: S608
+        # SQLite orders a union as a whole, and reads its parts in this order; PostgreSQL wants it said of each part.
+        return rows if self._reader.is_sqlite else Sql("(").then(rows, order, Sql(")"))
+
+
+def _range(condition: Condition) -> Sql:
+    return condition.ranges[0] if len(condition.ranges) == 1 else either_of(condition.ranges)

@@ -1,0 +1,287 @@
+"""Whatever the runs, the filter, the order and the pages: the plans find what the meaning of the filter says."""
+
+from __future__ import annotations
+
+import math
+from collections.abc import Iterator
+from dataclasses import dataclass
+from pathlib import Path
+
+import pytest
+import sqlalchemy as sa
+from hypothesis import given, note, settings
+from hypothesis import strategies as st
+
+from noria.access.tables import projects
+from noria.core.clock import SystemClock
+from noria.core.database.engine import Database
+from noria.core.database.migrate import migrate
+from noria.tracking.entities import Lifecycle
+from noria.tracking.search.evaluate import Facts, matches, order_key
+from noria.tracking.search.grammar import ATTRIBUTE
+from noria.tracking.search.plan import USUAL, Costs
+from noria.tracking.search.runs import RunQuery, parse_query, search_runs
+from support.run_store import StoredExperiment, StoredRun, Used, store_runs
+
+fewer = settings(max_examples=max(1, settings().max_examples * 2))
+fewest = settings(max_examples=max(1, settings().max_examples // 2))
+
+LONG = "x" * 64
+TEXTS = [
+    "",
+    "a",
+    "A",
+    "ab",
+    "aB",
+    "b%",
+    "_a",
+    "á",
+    "a*[?",
+    "\\a",
+    "it's",
+    LONG,
+    LONG + "1",
+    LONG + "2",
+    "z\U0010ffff",
+]
+NUMBERS = [math.nan, math.inf, -math.inf, 0.0, -0.0, 0.5, 0.1 + 0.2, 0.3, 1.0, 1e300]
+PATTERNS = [*TEXTS, "a%", "A%", "%a", "_", "%", "%b%", "a_", LONG + "%", "x%1", "%*%", "z%", "\\%"]
+STATUSES = ["running", "finished", "failed", "killed", "scheduled"]
+STARTS = [0, 1, 999, 1000, 1001, 2000, 5_000_000]
+
+texts, numbers = st.sampled_from(TEXTS), st.sampled_from(NUMBERS)
+runs = st.builds(
+    StoredRun,
+    id=st.uuids(version=4).map(lambda made: made.hex),
+    name=texts,
+    status=st.sampled_from(STATUSES),
+    started_at=st.sampled_from(STARTS),
+    ended_at=st.none() | st.sampled_from(STARTS),
+    author=st.sampled_from(["", "ana", "Bo"]),
+    deleted=st.booleans() | st.just(value=False),
+    metrics=st.dictionaries(st.sampled_from(["m", "a b", "loss"]), numbers, max_size=3),
+    params=st.dictionaries(st.sampled_from(["p", "q.r"]), texts, max_size=2),
+    tags=st.dictionaries(st.sampled_from(["t", "m"]), texts, max_size=2),
+    datasets=st.lists(
+        st.builds(
+            Used,
+            name=st.sampled_from(["d", "e"]),
+            digest=st.sampled_from(["1", "2"]),
+            context=st.sampled_from([None, "train", "test"]),
+        ),
+        max_size=2,
+        unique_by=lambda used: (used.name, used.digest),
+    ).map(tuple),
+)
+
+
+@st.composite
+def families(draw: st.DrawFn) -> list[StoredRun]:
+    """Give runs of one experiment, some of which were started inside others, and some of which are alike."""
+    made = draw(st.lists(runs, max_size=14, unique_by=lambda run: run.id))
+    n_alike = draw(st.integers(-12, 12))
+    if made:  # often many of one kind
+        made += [StoredRun(**{**vars(made[0]), "id": f"{at:032x}"[::-1]}) for at in range(n_alike)]
+        made = list({run.id: run for run in made}.values())
+    choices = draw(st.lists(st.integers(-20, 20), min_size=len(made), max_size=len(made)))
+    parents = [choice if 0 <= choice < at else None for at, choice in enumerate(choices)]
+    return [StoredRun(**{**vars(run), "parent": parent}) for run, parent in zip(made, parents, strict=True)]
+
+
+def quoted(value: str) -> str:
+    return "'" + value.replace("'", "''") + "'"
+
+
+KEYED = ["params.p", 'param."q.r"', "parameters.nobody", "tags.t", "tag.m", "tags.`mlflow.runName`"]
+MEASURED = ["metrics.m", "metric.`a b`", "metrics.loss", "metrics.nothing"]
+TIMES = ["start_time", "attributes.end_time", "Created"]
+NAMED = ["run_name", "attributes.user_id", "status", "run.artifact_uri"]
+USED = ["datasets.name", "dataset.digest", "datasets.context"]
+STATES = ["FINISHED", "RUNNING", "finished", "F%", "%ED", "k%"]
+
+text_values = st.sampled_from(PATTERNS).map(quoted)
+text_signs = st.sampled_from(["=", "!=", "LIKE", "ILIKE"])
+number_signs = st.sampled_from(["=", "!=", ">", ">=", "<", "<="])
+number_values = st.sampled_from([n for n in NUMBERS if math.isfinite(n)]).map(repr) | st.just("1e999")
+lists = st.lists(st.sampled_from(["d", "1", "train", "2"]).map(quoted), min_size=1).map(
+    lambda all_: f"({', '.join(all_)})"
+)
+
+clauses = st.one_of(
+    st.tuples(st.sampled_from(KEYED), text_signs, text_values),
+    st.tuples(st.sampled_from(KEYED), st.sampled_from(["IS NULL", "is not null"])),
+    st.tuples(st.sampled_from(MEASURED), number_signs, number_values),
+    st.tuples(
+        st.sampled_from(TIMES), number_signs, st.sampled_from(["0", "0.5", "1", "2", "5000", "-1", "1e30"])
+    ),
+    st.tuples(st.sampled_from(NAMED), text_signs, text_values | st.sampled_from(STATES).map(quoted)),
+    st.tuples(st.sampled_from(USED), text_signs, st.sampled_from(["d", "1", "train", "t%", "%"]).map(quoted)),
+    st.tuples(st.sampled_from(USED), st.sampled_from(["IN", "not in"]), lists),
+)
+
+
+@dataclass(frozen=True)
+class Known:
+    """One stored run with what there is to know of it."""
+
+    pk: int
+    run: StoredRun
+    facts: Facts
+
+
+@dataclass(frozen=True)
+class Store:
+    """A database that the examples share, each with experiments of its own."""
+
+    database: Database
+    project: int
+
+    def fill(self, groups: list[list[StoredRun]]) -> tuple[list[int], list[Known]]:
+        """Store runs, and give the integer keys of their experiments."""
+        with self.database.write() as connection:
+            taken = [self._distinct(group) for group in groups]
+            made = [store_runs(connection, self.project, group) for group in taken]
+        known = [one for group, place in zip(taken, made, strict=True) for one in _known(group, place)]
+        return [place.pk for place in made], known
+
+    def _distinct(self, group: list[StoredRun]) -> list[StoredRun]:
+        # Ids are unique in a database, and examples repeat themselves.
+        return [StoredRun(**{**vars(run), "id": _fresh(run.id)}) for run in group]
+
+    def pages(self, places: list[int], query: RunQuery, limit: int, costs: Costs) -> list[int]:
+        """Search page by page, to the end."""
+        found: list[int] = []
+        after = None
+        while True:
+            with self.database.read() as connection:
+                page, after = search_runs(connection, places, query, limit=limit, after=after, costs=costs)
+            assert len(page) <= limit
+            found += page
+            if after is None:
+                return found
+
+
+_n_made = iter(range(1 << 62))
+
+
+def _fresh(run_id: str) -> str:
+    """Give an id that sorts about as the given one does, and that nobody had before."""
+    return run_id[:16] + f"{next(_n_made):016x}"
+
+
+def _known(group: list[StoredRun], place: StoredExperiment) -> list[Known]:
+    return [
+        Known(pk, run, run.facts(place.number, None if run.parent is None else group[run.parent].id))
+        for pk, run in zip(place.keys, group, strict=True)
+    ]
+
+
+@pytest.fixture(scope="module")
+def sqlite_store(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Store]:
+    folder: Path = tmp_path_factory.mktemp("search")
+    yield from _opened(f"sqlite:///{folder / 'noria.db'}")
+
+
+@pytest.fixture(scope="module")
+def postgres_store(request: pytest.FixtureRequest) -> Iterator[Store]:
+    server = request.getfixturevalue("postgres_server")
+    with server.fresh_database() as url:
+        yield from _opened(url)
+
+
+def _opened(url: str) -> Iterator[Store]:
+    database = Database(url)
+    migrate(database, now=SystemClock().now())
+    with database.read() as connection:
+        project = connection.execute(
+            sa.select(projects.c.pk).where(projects.c.name == "default")
+        ).scalar_one()
+    yield Store(database, project)
+    database.dispose()
+
+
+@dataclass(frozen=True)
+class Asked:
+    """One search."""
+
+    filter: str
+    order_by: list[str]
+    lifecycle: Lifecycle
+    limit: int
+    costs: Costs
+
+
+searches = st.builds(
+    Asked,
+    filter=st.lists(clauses.map(" ".join), max_size=3).map(" and ".join),
+    order_by=st.lists(
+        st.tuples(
+            st.sampled_from(
+                [*KEYED, *MEASURED, "status", "user_id", "run_name", "end_time", "start_time", "run_id"]
+            )
+            | st.sampled_from(["tags.`mlflow.parentRunId`", "attributes.artifact_uri"]),
+            st.sampled_from(["", " ASC", " DESC", " desc"]),
+        ),
+        max_size=3,
+        unique_by=lambda order: order[0].partition("`mlflow.runName")[1] or order[0],
+    ).map(lambda orders: ["".join(order) for order in orders]),
+    lifecycle=st.sampled_from([Lifecycle.ACTIVE, Lifecycle.ACTIVE, Lifecycle.DELETED, Lifecycle.ALL]),
+    limit=st.integers(1, 8) | st.just(1000),
+    # Small stores never need the ways of large ones, unless these are made out to be cheap.
+    costs=st.just(USUAL)
+    | st.builds(
+        Costs,
+        least_sorted=st.sampled_from([0, 3]),
+        test=st.sampled_from([0.001, 1.0, 1000.0]),
+        worth_planning=st.sampled_from([0.0, 20.0]),
+        least_step=st.sampled_from([2, 3, 5]),
+        most_step=st.sampled_from([5, 8, 100]),
+        max_set=st.sampled_from([0, 3, 1000]),
+    ),
+)
+
+
+def expected(known: list[Known], asked: Asked, query: RunQuery) -> list[int]:
+    """Find runs by looking at each one."""
+    wanted = {Lifecycle.ACTIVE: {False}, Lifecycle.DELETED: {True}, Lifecycle.ALL: {False, True}}[
+        asked.lifecycle
+    ]
+    found = [one for one in known if one.run.deleted in wanted and matches(query.clauses, one.facts)]
+    found.sort(key=lambda one: (-one.run.started_at, one.run.id))
+    found.sort(key=lambda one: order_key(query.orders, _exact_times(one)))
+    return [one.pk for one in found]
+
+
+def _exact_times(one: Known) -> Facts:
+    """Give facts for the order, which knows microseconds where filters know milliseconds."""
+    times = {"start_time": one.run.started_at, "end_time": one.run.ended_at}
+    return Facts(of={**one.facts.of, ATTRIBUTE: {**one.facts.of[ATTRIBUTE], **times}})
+
+
+def check(store: Store, groups: list[list[StoredRun]], asked: Asked) -> None:
+    places, known = store.fill(groups)
+    query = parse_query(asked.filter, asked.order_by, asked.lifecycle)
+    note(f"{[(one.pk, one.run) for one in known]}")
+
+    found = store.pages(places, query, asked.limit, asked.costs)
+
+    assert found == expected(known, asked, query)
+
+
+@fewer
+@given(groups=st.lists(families(), min_size=1, max_size=3), asked=searches)
+def test_a_search_finds_what_its_filter_means(
+    sqlite_store: Store, groups: list[list[StoredRun]], asked: Asked
+) -> None:
+    """On SQLite, page by page, in the order asked for, whichever way the plan goes."""
+    check(sqlite_store, groups, asked)
+
+
+@fewest
+@given(groups=st.lists(families(), min_size=1, max_size=3), asked=searches)
+@pytest.mark.postgres
+def test_a_search_finds_the_same_on_postgresql(
+    postgres_store: Store, groups: list[list[StoredRun]], asked: Asked
+) -> None:
+    """On PostgreSQL the same."""
+    check(postgres_store, groups, asked)
