@@ -11,12 +11,15 @@ import functools
 from collections.abc import Sequence
 from dataclasses import dataclass
 from datetime import datetime
+from typing import NamedTuple
 
 import sqlalchemy as sa
 
 from noria.access.projects import project_pk
 from noria.core.clock import Clock
 from noria.core.database.engine import upsertable
+from noria.core.database.prepared import Prepared, as_list, listed
+from noria.core.database.schema import from_micros
 from noria.core.errors import Conflict, Invalid, NotFound
 from noria.core.objects.paths import folders_of
 from noria.core.objects.references import add_reference, object_references, record_upload
@@ -133,12 +136,11 @@ def model_shelf(project: str, key: int, model_id: str) -> Shelf:
 
 def find_file(connection: sa.Connection, shelf: Shelf, path: str) -> KeptFile | None:
     """Give the file at a path, or None."""
-    table = shelf.table
-    query = sa.select(table.c.path, table.c.digest, table.c.size_bytes, table.c.at).where(
-        table.c[shelf.column] == shelf.key, table.c.path == path
-    )
-    row = connection.execute(query).one_or_none()
-    return None if row is None else _file(*row)
+    row = _questions(shelf.table).find.first(connection, {"key": shelf.key, "path": path})
+    if row is None:
+        return None
+    digest, size_bytes, at = row
+    return KeptFile(path=path, digest=digest, size_bytes=size_bytes, at=from_micros(at))
 
 
 def get_file(connection: sa.Connection, shelf: Shelf, path: str) -> KeptFile:
@@ -159,7 +161,8 @@ def get_file(connection: sa.Connection, shelf: Shelf, path: str) -> KeptFile:
 
 def is_folder(connection: sa.Connection, shelf: Shelf, path: str) -> bool:
     """Tell whether any file lies below a path."""
-    return bool(_files(connection, shelf, _Range.inside(path), limit=1))
+    inside = {"key": shelf.key, "begin": f"{path}/", "end": path + _AFTER_SLASH}
+    return _questions(shelf.table).inside.first(connection, inside) is not None
 
 
 def files_below(
@@ -238,12 +241,10 @@ def _check_place(connection: sa.Connection, shelf: Shelf, path: str) -> None:
     if is_folder(connection, shelf, path):
         raise ArtifactInTheWay(path, path)
     above = folders_of(path)
-    table = shelf.table
     if above:
-        query = sa.select(table.c.path).where(table.c[shelf.column] == shelf.key, table.c.path.in_(above))
-        other = connection.execute(query).scalar()
+        other = _questions(shelf.table).any_of.first(connection, {"key": shelf.key, "paths": as_list(above)})
         if other is not None:
-            raise ArtifactInTheWay(path, other)
+            raise ArtifactInTheWay(path, other[0])
 
 
 def _release(connection: sa.Connection, shelf: Shelf, digests: Sequence[str]) -> None:
@@ -313,6 +314,34 @@ def _item_of(file: KeptFile, prefix: str) -> tuple[str, FolderItem]:
     if slash:
         return path + slash, FolderItem(path=path, is_folder=True)
     return path, FolderItem(path=path, is_folder=False, size_bytes=file.size_bytes)
+
+
+class _Questions(NamedTuple):
+    """What is asked of a table for each file."""
+
+    find: Prepared
+    inside: Prepared
+    any_of: Prepared
+
+
+@functools.cache
+def _questions(table: sa.Table) -> _Questions:
+    owner, path = next(iter(table.primary_key.columns)), table.c.path
+    mine = owner == sa.bindparam("key")
+    within = sa.and_(path >= sa.bindparam("begin"), path < sa.bindparam("end"))
+    return _Questions(
+        find=Prepared(
+            sa.select(table.c.digest, table.c.size_bytes, table.c.at).where(
+                mine, path == sa.bindparam("path")
+            )
+        ),
+        inside=Prepared(sa.select(path).where(mine, within).limit(1)),
+        any_of=Prepared(
+            lambda dialect: (
+                sa.select(path).where(mine, path.in_(listed(dialect, "paths", sa.Text()))).limit(1)
+            )
+        ),
+    )
 
 
 @functools.cache
