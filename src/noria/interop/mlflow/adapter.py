@@ -18,6 +18,7 @@ from noria.interop.mlflow import (
     models,
     old_traces,
     page,
+    promptlab,
     runs,
     system,
     trace_metrics,
@@ -56,6 +57,7 @@ MODULES: Final = (
     assessments,
     datasets,
     page,
+    promptlab,
     webhooks,
 )
 

@@ -258,8 +258,7 @@ def _normal(node: inspect.Type, value: Any, path: str) -> Any:
     if isinstance(kind, inspect.ListType):
         if not isinstance(value, list):
             raise invalid_parameter(path, value)
-        found = [_normal_item(kind.item_type, each, f"{path}[{at}]") for at, each in enumerate(value)]
-        return [each for each in found if each is not _ABSENT]
+        return _normal_list(kind.item_type, value, path)
     if isinstance(kind, inspect.DictType):
         if not isinstance(value, dict):
             raise invalid_parameter(path, value)
@@ -273,6 +272,15 @@ def _normal(node: inspect.Type, value: Any, path: str) -> Any:
     if found is None or not _is_in_range(kind, found):
         raise invalid_parameter(path, value)
     return found
+
+
+def _normal_list(item: inspect.Type, values: list[Any], path: str) -> list[Any]:
+    if isinstance(item, inspect.StrType):  # told whole, as MLflow's server does
+        if not all(_text(each) is not None for each in values):
+            raise invalid_parameter(path, values)
+        return values
+    found = [_normal_item(item, each, f"{path}[{at}]") for at, each in enumerate(values)]
+    return [each for each in found if each is not _ABSENT]
 
 
 def _normal_item(node: inspect.Type, value: Any, path: str) -> Any:

@@ -151,7 +151,7 @@ def refuse(error: NoriaError, codes: ErrorCodes | None = None) -> AdapterAnswer:
     if isinstance(error, AddressInvalid):
         return AdapterAnswer(status=400, body=_encode(INVALID_PARAMETER_VALUE, "Invalid path"))
     code = error.error_code if isinstance(error, MlflowError) else code_of(error, codes or {})
-    message = error.message if error.hint is None else f"{error.message}. {error.hint}"
+    message = error.message if error.hint is None else f"{error.message.rstrip('.')}. {error.hint}"
     return AdapterAnswer(status=STATUS[code], body=_encode(code, message))
 
 

@@ -146,7 +146,7 @@ def test_a_missing_field_is_named(sent: object) -> None:
             "Invalid value 5 for parameter 'tags[0].key' supplied:  Hint:",
         ),
         ({"run_id": "a", "tags": [None]}, "Invalid value null for parameter 'tags[0]' supplied:  Hint:"),
-        ({"run_id": "a", "names": [1]}, "Invalid value 1 for parameter 'names[0]' supplied:  Hint:"),
+        ({"run_id": "a", "names": [1]}, "Invalid value [1] for parameter 'names' supplied:  Hint:"),
         ({"run_id": "a", "colour": []}, "Invalid value [] for parameter 'colour' supplied:  Hint:"),
         ({"run_id": "\ud800"}, "Invalid value \"\\ud800\" for parameter 'run_id' supplied:  Hint:"),
         (b"[]", "The request must be a JSON object, not list."),
