@@ -17,11 +17,12 @@ from noria.tracking.lifecycle_commands import (
     restore_runs,
     show_experiment,
 )
+from noria.tracking.selecting_commands import compare_runs, export_runs
 from noria.tracking.sync_commands import sync_runs
 
 if TYPE_CHECKING:
     from noria.core.workspace import Workspace
-    from noria.tracking.entities import Artifact, MetricPoint, Run, RunComparison
+    from noria.tracking.entities import Artifact, MetricPoint, Run
     from noria.tracking.service import Runs
 
 runs = typer.Typer(no_args_is_help=True, help="Runs, their params and metrics")
@@ -106,30 +107,8 @@ def show_run(
         show(run, json=json, render=lambda found: _story(ws, service, found))
 
 
-@runs.command("compare")
-def compare_runs(
-    ids: Annotated[list[str], typer.Argument(metavar="ID ID…", help="Ids of the runs, two or more.")],
-    json: JsonFlag = False,
-    workspace: WorkspaceOption = None,
-    project: ProjectOption = None,
-) -> None:
-    """Put runs side by side; only what differs is shown."""
-    from noria.tracking.service import Runs
-
-    with opened(workspace, project) as ws:
-        compared = ws.service(Runs).compare(ws.project, ids)
-    show(compared, json=json, render=comparison_table)
-
-
-def comparison_table(compared: RunComparison) -> Any:
-    """Lay out a comparison: one column a run, one line for each param and metric that differs."""
-    headings = ["", *(f"{run.name} ({run.id[-6:]})" for run in compared.runs)]
-    rows: list[list[object]] = [["status", *(run.status for run in compared.runs)]]
-    rows += [[f"param {key}", *(run.params.get(key) for run in compared.runs)] for key in compared.params]
-    rows += [[f"metric {key}", *(run.metrics.get(key) for run in compared.runs)] for key in compared.metrics]
-    return table(headings, rows)
-
-
+runs.command("compare")(compare_runs)
+runs.command("export")(export_runs)
 runs.command("sync")(sync_runs)
 runs.command("delete")(delete_runs)
 runs.command("restore")(restore_runs)

@@ -48,6 +48,8 @@ from noria.tracking.limits import (
     check_title,
 )
 from noria.tracking.permissions import FIND_RUNS, READ_RUNS, WRITE_RUNS
+from noria.tracking.search.entities import ExperimentSearch, ExperimentsFound
+from noria.tracking.search.operations import find_experiments
 from noria.tracking.tables import experiments, runs
 
 MAX_PAGE = 1_000
@@ -117,6 +119,14 @@ class Experiments(Service):
         with self.context.database.read() as connection:
             found = get_experiment(connection, project_pk(connection, project), name)
             return DatasetUses(items=uses_in_experiment(connection, found["pk"], bound))
+
+    @operation("POST", "/experiments/search", needs=FIND_RUNS, status=200)
+    def search(self, search: ExperimentSearch) -> ExperimentsFound:
+        """Find experiments of all projects that the caller may read."""
+        with self.context.database.read() as connection:
+            return find_experiments(
+                connection, search, lambda project: self.context.principal.may(READ_RUNS, project)
+            )
 
     @operation("PATCH", "/projects/{project}/experiments/{name}", needs=WRITE_RUNS)
     def rename(self, project: str, name: str, change: ExperimentChange) -> Experiment:

@@ -1,4 +1,4 @@
-"""Read many runs with all that they hold: a fixed number of statements, and tuples until the end.
+"""Read many runs with all that they hold: a fixed number of statements, whatever their number.
 
 Params, metrics and tags come back with the integers of their keys, whose names are read once; joining the names in the
 database would cost more than everything else.
@@ -70,6 +70,13 @@ class ExperimentPlace:
     artifact_location: str | None
 
 
+class RunRowsPage(msgspec.Struct, frozen=True, kw_only=True):
+    """Runs as their rows say, in the order asked for; `next` continues after them, or is None at the end."""
+
+    items: list[RunRow]
+    next: str | None
+
+
 def load_run_rows(connection: sa.Connection, pks: Sequence[int]) -> list[RunRow]:
     """Read runs by their integer keys, in the order of the keys; one that is gone is left out."""
     wanted = {"runs": as_list(pks)}
@@ -111,14 +118,17 @@ def _ids(connection: sa.Connection, pks: set[Any]) -> dict[int, str]:
 def _fill_values(connection: sa.Connection, wanted: dict[str, str], by_pk: dict[int, RunRow]) -> None:
     params, tags = _PARAMS.all(connection, wanted), _TAGS.all(connection, wanted)
     metrics = _METRICS.all(connection, wanted)
-    keys = {row[1] for row in params} | {row[1] for row in tags} | {row[1] for row in metrics}
-    names = key_names(connection, keys)
-    for run, key, value in params:
-        by_pk[run].params.append((names[key], value))
-    for run, key, value in tags:
-        by_pk[run].tags.append((names[key], value))
-    for run, key, number, step, at, is_nan in metrics:
-        by_pk[run].metrics.append((names[key], math.nan if is_nan else number, step, at))
+    # Runs of one program have the same keys, so that few of these lists are different ones.
+    lists = {text: _integers(text) for text in {row[1] for row in (*params, *tags)}}
+    names = key_names(connection, {row[1] for row in metrics}.union(*lists.values()))
+    named = {text: [names[key] for key in keys] for text, keys in lists.items()}
+    for run, keys, values in params:
+        by_pk[run].params = list(zip(named[keys], _texts(values), strict=True))
+    for run, keys, values in tags:
+        by_pk[run].tags = list(zip(named[keys], _texts(values), strict=True))
+    add = {pk: row.metrics.append for pk, row in by_pk.items()}
+    for run, key, number, step, at in metrics:
+        add[run]((names[key], math.nan if number is None else number, step, at))
 
 
 def _links(connection: sa.Connection, pks: Sequence[int]) -> dict[int, tuple[list[Link], list[Link]]]:
@@ -152,6 +162,8 @@ def _run(row: RunRow, inputs: list[Link], outputs: list[Link]) -> Run:
 
 
 _source = msgspec.json.Decoder(RunSource)
+_integers = msgspec.json.Decoder(list[int]).decode
+_texts = msgspec.json.Decoder(list[str]).decode
 
 _HEAD_COLUMNS = (
     runs.c.pk,
@@ -168,7 +180,9 @@ _HEAD_COLUMNS = (
 )
 
 
-def _of_runs(table: sa.Table, *columns: sa.Column[Any], order: Sequence[sa.Column[Any]] = ()) -> Prepared:
+def _of_runs(
+    table: sa.Table, *columns: sa.ColumnElement[Any], order: Sequence[sa.Column[Any]] = ()
+) -> Prepared:
     key = table.c.pk if table is runs else table.c.run_pk
 
     def build(dialect: str) -> sa.Executable:
@@ -178,18 +192,29 @@ def _of_runs(table: sa.Table, *columns: sa.Column[Any], order: Sequence[sa.Colum
     return Prepared(build)
 
 
+def _gathered(table: sa.Table) -> Prepared:
+    """Give, a row a run, its keys and its values as two JSON lists: the driver makes rows slowly, and lists fast."""
+
+    def build(dialect: str) -> sa.Executable:
+        gather = sa.func.json_group_array if dialect == "sqlite" else sa.func.json_agg
+        lists = [sa.cast(gather(column), sa.Text) for column in (table.c.key_pk, table.c.value)]
+        among = table.c.run_pk.in_(listed(dialect, "runs", sa.BigInteger()))
+        return sa.select(table.c.run_pk, *lists).where(among).group_by(table.c.run_pk)
+
+    return Prepared(build)
+
+
 _HEADS = _of_runs(runs, *_HEAD_COLUMNS)
 _IDS = _of_runs(runs, runs.c.pk, runs.c.id)
-_PARAMS = _of_runs(run_params, run_params.c.run_pk, run_params.c.key_pk, run_params.c.value)
-_TAGS = _of_runs(run_tags, run_tags.c.run_pk, run_tags.c.key_pk, run_tags.c.value)
+_PARAMS = _gathered(run_params)
+_TAGS = _gathered(run_tags)
 _METRICS = _of_runs(
     metric_latest,
     metric_latest.c.run_pk,
     metric_latest.c.key_pk,
-    metric_latest.c.value,
+    sa.case((metric_latest.c.is_nan == sa.literal_column("0"), metric_latest.c.value)),
     metric_latest.c.step,
     metric_latest.c.at,
-    metric_latest.c.is_nan,
 )
 _LINKS = _of_runs(
     run_links,

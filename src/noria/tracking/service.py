@@ -83,8 +83,10 @@ from noria.tracking.rows import (
     run_state,
 )
 from noria.tracking.run_keys import run_key, run_pk, run_pks
-from noria.tracking.run_rows import load_runs
+from noria.tracking.run_rows import RunRowsPage, load_runs
 from noria.tracking.sampling import sampled_history
+from noria.tracking.search.entities import NumberedRunSearch, RunSearch
+from noria.tracking.search.operations import find_numbered_runs, find_runs
 from noria.tracking.tables import run_artifacts, runs
 
 __all__ = ["Experiments", "Lineage", "Runs"]
@@ -162,6 +164,21 @@ class Runs(Service):
             pks = connection.execute(newest_first).scalars().all()
             items = load_runs(connection, pks[:bound])
         return RunPage(items=items, next=items[-1].id if len(pks) > bound else None)
+
+    @operation("POST", "/projects/{project}/runs/search", needs=READ_RUNS, status=200)
+    def search(self, project: str, search: RunSearch) -> RunPage:
+        """Find runs by MLflow's filter grammar, in any order, page by page."""
+        with self.context.database.read() as connection:
+            return find_runs(connection, project, search)
+
+    @operation("POST", "/runs/search", needs=FIND_RUNS, status=200)
+    def search_numbers(self, search: NumberedRunSearch) -> RunRowsPage:
+        """Find runs in experiments of any projects; those that the caller may not read hold none."""
+        with self.context.database.read() as connection:
+            rows, following = find_numbered_runs(
+                connection, search, lambda project: self.context.principal.may(READ_RUNS, project)
+            )
+        return RunRowsPage(items=rows, next=following)
 
     @operation("GET", "/projects/{project}/run-counts", needs=READ_RUNS)
     def counts(self, project: str) -> RunCounts:
