@@ -118,10 +118,10 @@ def value_of(message: AssessmentMessage) -> tuple[AssessmentKind, Any, Assessmen
     MlflowError
         If it is of no kind, or its text cannot be read.
     """
-    if message.expectation is not None:
-        return AssessmentKind.EXPECTATION, _expected(message.expectation), None
     if message.feedback is not None:
         return AssessmentKind.FEEDBACK, message.feedback.value, _error(message.feedback.error)
+    if message.expectation is not None:
+        return AssessmentKind.EXPECTATION, _expected(message.expectation), None
     if message.issue is not None:
         return AssessmentKind.ISSUE, message.issue.issue_name, None
     raise invalid("Unknown assessment type: None")

@@ -49,7 +49,7 @@ def old_search_traces(request: AdapterRequest, message: OldSearchTraces) -> byte
     return encode(page_of({"traces": list(map(old_trace_message, items))}, token))
 
 
-@endpoint("POST", "2:traces", OldStartTrace)
+@endpoint("POST", "2:traces", OldStartTrace, required=("experiment_id",))
 def old_start_trace(request: AdapterRequest, message: OldStartTrace) -> bytes:
     """Keep what a program tells of a trace that begins."""
     experiment = get_experiment(request, message.experiment_id)

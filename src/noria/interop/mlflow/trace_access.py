@@ -17,6 +17,10 @@ MAX_SEARCHED: Final = 500
 DEFAULT_SEARCHED: Final = 100
 MAX_LINKED: Final = 100
 
+NOT_FOUND: Final = "Trace with ID '{}' not found."
+SPANS_NOT_FOUND: Final = "Trace with ID {} is not found."
+"""How it is said that there is no trace: where the spans are asked for, MLflow words it otherwise."""
+
 
 class Wanted(Message):
     """Which traces are asked for, besides where."""
@@ -27,7 +31,7 @@ class Wanted(Message):
     page_token: str = ""
 
 
-def trace_place(request: AdapterRequest, trace_id: str) -> TracePlace:
+def trace_place(request: AdapterRequest, trace_id: str, *, told: str = NOT_FOUND) -> TracePlace:
     """Find the project and experiment of a trace.
 
     Raises
@@ -38,7 +42,7 @@ def trace_place(request: AdapterRequest, trace_id: str) -> TracePlace:
     try:
         return request.context.guarded(Traces).locate(trace_id)
     except NotFound as error:
-        raise missing(f"Trace with ID '{trace_id}' not found.") from error
+        raise missing(told.format(trace_id)) from error
 
 
 def experiment_numbers(ids: Sequence[str]) -> list[int]:
@@ -46,7 +50,9 @@ def experiment_numbers(ids: Sequence[str]) -> list[int]:
     return [number_of(each) for each in ids]
 
 
-def find_trace(request: AdapterRequest, trace_id: str, *, spans: bool = False) -> Trace:
+def find_trace(
+    request: AdapterRequest, trace_id: str, *, spans: bool = False, told: str = NOT_FOUND
+) -> Trace:
     """Get a trace.
 
     Raises
@@ -54,7 +60,7 @@ def find_trace(request: AdapterRequest, trace_id: str, *, spans: bool = False) -
     MlflowError
         If there is no such trace that the caller may read.
     """
-    place = trace_place(request, trace_id)
+    place = trace_place(request, trace_id, told=told)
     found: Trace = request.context.guarded(Traces).get(place.project, trace_id, spans=spans)
     return found
 

@@ -154,6 +154,10 @@ def trace_message(trace: Trace) -> dict[str, Any]:
         "response_preview": trace.response,
         "execution_duration": None if trace.duration_ms is None else _sent_duration(trace.duration_ms),
     }
+    filled = {
+        "trace_metadata": sent_metadata(trace),
+        "assessments": list(map(assessment_message, trace.assessments)),
+    }
     return {
         "trace_id": trace.id,
         "trace_location": {
@@ -162,10 +166,9 @@ def trace_message(trace: Trace) -> dict[str, Any]:
         },
         "request_time": sent_moment(trace.started_at),
         "state": trace.state.value,
-        "trace_metadata": sent_metadata(trace),
         "tags": sent_tags(trace),
         **{name: value for name, value in optional.items() if value is not None},
-        **({"assessments": list(map(assessment_message, trace.assessments))} if trace.assessments else {}),
+        **{name: value for name, value in filled.items() if value},
     }
 
 

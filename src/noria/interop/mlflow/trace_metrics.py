@@ -6,7 +6,7 @@ from noria.core.adapters import AdapterRequest
 from noria.interop.mlflow.errors import invalid
 from noria.interop.mlflow.times import instant
 from noria.interop.mlflow.trace_access import experiment_numbers
-from noria.interop.mlflow.wire import Endpoints, Int32, Int64, Message, WireEnum, wire_number
+from noria.interop.mlflow.wire import Endpoints, Int32, Int64, Message, WireEnum, encode
 from noria.tracking.traces.service import Traces
 from noria.tracking.traces.statistic_entities import (
     Aggregate,
@@ -88,17 +88,6 @@ class QueryCorrelation(Message):
     base_filter: str = ""
 
 
-class CorrelationAnswer(Message, omit_defaults=False):
-    """How often two filters find the same traces."""
-
-    npmi: float | str
-    npmi_smoothed: float | str
-    filter1_count: int
-    filter2_count: int
-    joint_count: int
-    total_count: int
-
-
 @endpoint(
     "POST",
     "3:traces/metrics",
@@ -117,7 +106,7 @@ def query_metrics(request: AdapterRequest, message: QueryMetrics) -> Message:
     QueryCorrelation,
     required=("experiment_ids", "filter_string1", "filter_string2"),
 )
-def calculate_filter_correlation(request: AdapterRequest, message: QueryCorrelation) -> Message:
+def calculate_filter_correlation(request: AdapterRequest, message: QueryCorrelation) -> bytes:
     """Tell how often two filters find the same traces."""
     wanted = CorrelationQuery(
         experiments=experiment_numbers(message.experiment_ids or []),
@@ -126,14 +115,14 @@ def calculate_filter_correlation(request: AdapterRequest, message: QueryCorrelat
         base=message.base_filter,
     )
     found = request.context.guarded(Traces).correlation(wanted)
-    return CorrelationAnswer(
-        npmi=_number(found.npmi),
-        npmi_smoothed=_number(found.npmi_smoothed),
-        filter1_count=found.n_first,
-        filter2_count=found.n_second,
-        joint_count=found.n_both,
-        total_count=found.n_all,
-    )
+    figures = {"npmi": found.npmi, "npmi_smoothed": found.npmi_smoothed}
+    counts = {
+        "filter1_count": found.n_first,
+        "filter2_count": found.n_second,
+        "joint_count": found.n_both,
+        "total_count": found.n_all,
+    }
+    return encode({**{name: value for name, value in figures.items() if value is not None}, **counts})
 
 
 def _query(message: QueryMetrics) -> StatisticQuery:
@@ -166,10 +155,6 @@ def _aggregate(message: AggregationMessage) -> Aggregate:
 def _point(metric: str, found: Statistic) -> DataPoint:
     time = {} if found.bucket is None else {"time_bucket": found.bucket.isoformat()}
     return DataPoint(metric_name=metric, dimensions={**time, **found.dimensions}, values=found.values)
-
-
-def _number(value: float | None) -> float | str:
-    return "NaN" if value is None else wire_number(value)
 
 
 ROUTES = endpoint.routes

@@ -15,7 +15,7 @@ from noria.interop.mlflow.artifact_places import place_of
 from noria.interop.mlflow.errors import STATUS, MlflowError, code_of, missing, refuse
 from noria.interop.mlflow.otlp import JSON, PROTOBUF, SpanUnusable, read_spans, unpacked
 from noria.interop.mlflow.projects import get_experiment
-from noria.interop.mlflow.trace_access import MAX_LINKED, find_trace, link_traces
+from noria.interop.mlflow.trace_access import MAX_LINKED, SPANS_NOT_FOUND, find_trace, link_traces
 from noria.interop.mlflow.trace_messages import files_of, stored_span
 from noria.interop.mlflow.wire import Endpoints, encode
 from noria.tracking.traces.entities import SpanBatch, Trace
@@ -65,7 +65,7 @@ def get_trace_artifact(request: AdapterRequest) -> AdapterAnswer | AdapterStream
         if not trace_id:
             raise MlflowError("BAD_REQUEST", 'Request must include the "request_id" query parameter.')
         path = request.query.get("path", [""])[0]
-        found = find_trace(request, trace_id, spans=not path)
+        found = find_trace(request, trace_id, spans=not path, told=SPANS_NOT_FOUND)
         if found.n_spans and not path:
             body = json.dumps({"spans": list(map(stored_span, found.spans or ()))}).encode()
             headers = {

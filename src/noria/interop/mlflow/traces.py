@@ -14,6 +14,7 @@ from noria.interop.mlflow.otlp import span_message
 from noria.interop.mlflow.projects import check_active, get_experiment
 from noria.interop.mlflow.times import instant, millis
 from noria.interop.mlflow.trace_access import (
+    SPANS_NOT_FOUND,
     Wanted,
     experiment_numbers,
     find_trace,
@@ -23,6 +24,7 @@ from noria.interop.mlflow.trace_access import (
     trace_place,
 )
 from noria.interop.mlflow.trace_messages import Location, TraceMessage, new_trace, trace_message
+from noria.interop.mlflow.validation import check_tag
 from noria.interop.mlflow.wire import Endpoints, Int32, Int64, Message, encode, missing_parameter
 from noria.tracking.traces.conventions import SIZE_METADATA, whole
 from noria.tracking.traces.entities import Trace, TraceDeletion, TraceIds, TracePrompts, TraceTags
@@ -116,7 +118,9 @@ def start_trace(request: AdapterRequest, message: StartTrace) -> bytes:
     if info is None or not info.trace_id:
         raise missing_parameter("trace.trace_info.trace_id")
     where = info.trace_location.mlflow_experiment if info.trace_location is not None else None
-    experiment = get_experiment(request, where.experiment_id if where is not None else "")
+    if where is None or not where.experiment_id:
+        raise missing_parameter("trace.trace_info.trace_location")
+    experiment = get_experiment(request, where.experiment_id)
     check_active(experiment)
     kept = request.context.guarded(Traces).record(experiment.project, new_trace(info, experiment.number))
     return encode({"trace": {"trace_info": trace_message(kept)}})
@@ -132,7 +136,7 @@ def get_trace_info(request: AdapterRequest, _: Empty) -> bytes:
 def get_trace(request: AdapterRequest, message: GetTrace) -> bytes:
     """Give a trace with its spans, once all of them have come."""
     for wait_s in (*WAITS_S, None):
-        found = find_trace(request, message.trace_id, spans=True)
+        found = find_trace(request, message.trace_id, spans=True, told=SPANS_NOT_FOUND)
         if message.allow_partial or _is_complete(found):
             return encode({"trace": _whole_message(found)})
         if wait_s is not None:
@@ -183,7 +187,7 @@ def delete_traces(request: AdapterRequest, message: DeleteTraces) -> Message:
 @endpoint("PATCH", "3:traces/{trace_id}/tags", TraceTag, required=("key",))
 def set_trace_tag(request: AdapterRequest, message: TraceTag) -> None:
     """Set a tag of a trace."""
-    _change_tag(request, message.key, message.value)
+    _change_tag(request, message.key, check_tag(message.key, message.value))
 
 
 @endpoint("DELETE", "2:traces/{trace_id}/tags", TraceTag, required=("key",))

@@ -82,7 +82,7 @@ SUBJECTS: Final[Mapping[View, Subject]] = {
             "trace_count": Metric(
                 column=traces.c.pk, aggregations=_COUNT, dimensions=("trace_name", "trace_status")
             ),
-            "session_count": Metric(column=sa.distinct(traces.c.session), aggregations=_COUNT, dimensions=()),
+            "session_count": Metric(column=traces.c.session, aggregations=_COUNT, dimensions=(), once=True),
             "latency": Metric(column=traces.c.duration_ms, aggregations=_NO_SUM, dimensions=("trace_name",)),
             **_measured(traces, _TOKENS, ("trace_name",), by_span=False),
         },
@@ -169,8 +169,6 @@ def compute(connection: sa.Connection, places: Sequence[Place], query: Statistic
         If the metric, an aggregation, a dimension or a filter is not known there.
     """
     subject, metric = _checked(query)
-    if not places:
-        return []
     groups = _groups(subject, query)
     inner = (
         sa.select(*groups, metric.column.label("value"))
@@ -248,6 +246,7 @@ def _where(
     return [
         *found,
         sa.or_(
+            sa.false(),
             *(
                 sa.and_(
                     traces.c.experiment_pk == place.pk,
@@ -256,7 +255,7 @@ def _where(
                     .where,
                 )
                 for place in places
-            )
+            ),
         ),
     ]
 
