@@ -109,6 +109,10 @@ def running_seaweed() -> Iterator[S3Server]:
         "-filer",
         "-s3",
         f"-s3.config={folder / 's3.json'}",
+        # Not needed here, and on ports that a second server of the same machine would find taken.
+        "-s3.port.iceberg=0",
+        "-s3.port.lance=0",
+        "-master.telemetry=false",
         "-volume.max=20",
         "-master.volumeSizeLimitMB=64",
     ]
