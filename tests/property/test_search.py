@@ -61,7 +61,7 @@ runs = st.builds(
     deleted=st.booleans() | st.just(value=False),
     metrics=st.dictionaries(st.sampled_from(["m", "a b", "loss"]), numbers, max_size=3),
     params=st.dictionaries(st.sampled_from(["p", "q.r"]), texts, max_size=2),
-    tags=st.dictionaries(st.sampled_from(["t", "m"]), texts, max_size=2),
+    tags=st.dictionaries(st.sampled_from(["t", "t", "m", "mlflow.parentRunId"]), texts, max_size=2),
     datasets=st.lists(
         st.builds(
             Used,
@@ -108,6 +108,12 @@ lists = st.lists(st.sampled_from(["d", "1", "train", "2"]).map(quoted), min_size
 )
 
 clauses = st.one_of(
+    st.tuples(
+        st.just("tags.mlflow.parentRunId"),
+        text_signs,
+        st.sampled_from(["'FIRST'", "'FIRST'", "'a'", "'A%'", "'%'", "'nobody'", "'%FIRST'"]),
+    ),
+    st.tuples(st.just("tag.`mlflow.parentRunId`"), st.sampled_from(["IS NULL", "is not null"])),
     st.tuples(st.sampled_from(KEYED), text_signs, text_values),
     st.tuples(st.sampled_from(KEYED), st.sampled_from(["IS NULL", "is not null"])),
     st.tuples(st.sampled_from(MEASURED), number_signs, number_values),
@@ -202,7 +208,13 @@ def _opened(url: str) -> Iterator[Store]:
 
 @dataclass(frozen=True)
 class Asked:
-    """One search."""
+    """One search.
+
+    Attributes
+    ----------
+    filter
+        In it `FIRST` is the id of the first run, in which others were started.
+    """
 
     filter: str
     order_by: list[str]
@@ -260,7 +272,8 @@ def _exact_times(one: Known) -> Facts:
 
 def check(store: Store, groups: list[list[StoredRun]], asked: Asked) -> None:
     places, known = store.fill(groups)
-    query = parse_query(asked.filter, asked.order_by, asked.lifecycle)
+    filter_text = asked.filter.replace("FIRST", known[0].run.id if known else "")
+    query = parse_query(filter_text, asked.order_by, asked.lifecycle)
     note(f"{[(one.pk, one.run) for one in known]}")
 
     found = store.pages(places, query, asked.limit, asked.costs)

@@ -80,7 +80,7 @@ class StoredRun:
                 ATTRIBUTE: attributes,
                 METRIC: self.metrics,
                 PARAM: self.params,
-                TAG: {**self.tags, RUN_NAME_TAG: self.name, PARENT_TAG: parent_id},
+                TAG: {PARENT_TAG: parent_id, **self.tags, RUN_NAME_TAG: self.name},
             },
             parts={
                 DATASET: [

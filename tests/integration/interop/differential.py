@@ -137,14 +137,18 @@ def _settled(value: Any, key: str = "") -> Any:
         unordered = _UNORDERED.get(key, ())
         settled = {name: _settled(each, name) for name, each in value.items()}
         return {
-            name: sorted(each, key=json.dumps) if name in unordered and isinstance(each, list) else each
+            name: sorted(each, key=_sorting_key) if name in unordered and isinstance(each, list) else each
             for name, each in settled.items()
         }
     if isinstance(value, list):
         return [_settled(each, "[]") for each in value]
-    if key in ("creation_time", "last_update_time", "next_page_token"):
+    if key in _CHOSEN:
         return "…"
     return "…" if isinstance(value, str) and _MADE_UP_NAME.fullmatch(value) else value
+
+
+def _sorting_key(value: Any) -> str:
+    return json.dumps(value, sort_keys=True)
 
 
 _UNORDERED = {

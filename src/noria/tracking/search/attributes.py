@@ -15,6 +15,7 @@ from noria.tracking.search.conditions import (
     compared,
     like_test,
     listed_condition,
+    members_of,
     present_condition,
     ranged_rows,
     row_condition,
@@ -24,7 +25,7 @@ from noria.tracking.search.evaluate import Facts, matches
 from noria.tracking.search.fields import CONTEXT_TAG
 from noria.tracking.search.grammar import ATTRIBUTE, Clause
 from noria.tracking.search.scope import Scope
-from noria.tracking.search.statement import Reader, Sql, all_of, either_of
+from noria.tracking.search.statement import Reader, Sql, all_of, either_of, joined
 
 NAME = Place(table="runs", run="pk", column="name", whole="name")
 AUTHOR = Place(table="runs", run="pk", column="author", whole="author")
@@ -145,18 +146,62 @@ def _artifact_condition(clause: Clause, reader: Reader, scope: Scope) -> Conditi
     )
 
 
-def parent_condition(clause: Clause, reader: Reader, scope: Scope) -> Condition:
-    """Give the condition of a clause on the id of the run inside which a run was started."""
+def parent_condition(clause: Clause, key: int | None, reader: Reader, scope: Scope) -> Condition:
+    """Give the condition of a clause on the tag that names the run inside which a run was started.
+
+    Runs that MLflow's clients started have the tag, whatever it names; of others it is their parent's id.
+
+    Parameters
+    ----------
+    key
+        Integer of the tag; None if no run has it.
+    """
     if clause.comparator in ("IS NULL", "IS NOT NULL"):
-        return row_condition(Sql(f"parent_pk {clause.comparator.lower()}"))
+        named = _child_condition("IS NOT NULL", "", reader, scope)
+        if key is not None:
+            named = Condition(probe=_first_known(present_condition(_parent_place(key)), named))
+        return named if clause.comparator == "IS NOT NULL" else _opposite(named)
     value = str(clause.value)
-    if clause.comparator in ("LIKE", "ILIKE"):
-        any_case = clause.comparator == "ILIKE"
+    derived = _child_condition(clause.comparator, value, reader, scope)
+    if key is None:
+        return derived
+    tagged = text_condition(_parent_place(key), clause.comparator, value, is_sqlite=reader.is_sqlite)
+    if derived is NOTHING:
+        return tagged
+    members = None
+    if derived.members is not None:
+        untagged = Sql(
+            "and not exists (select 1 from run_tags as t where t.run_pk = runs.pk and t.key_pk = ?)", (key,)
+        )
+        members = joined(" union all ", [members_of(tagged, reader, scope), derived.members.then(untagged)])
+    return Condition(probe=_first_known(tagged, derived), members=members)
+
+
+def _parent_place(key: int) -> Place:
+    return Place(table="run_tags", run="run_pk", column="head", key=key)
+
+
+def _first_known(one: Condition, other: Condition) -> Sql:
+    """Ask the first of two conditions that is not null."""
+    probes = [probe for probe in (one.probe, other.probe) if probe is not None]
+    return Sql("coalesce(").then(joined(", ", probes), Sql(")"))
+
+
+def _opposite(condition: Condition) -> Condition:
+    return Condition(probe=Sql("(not").then(condition.probe or Sql("true"), Sql(")")))
+
+
+def _child_condition(comparator: str, value: str, reader: Reader, scope: Scope) -> Condition:
+    """Give the condition on the id of a run's parent."""
+    if comparator == "IS NOT NULL":
+        return row_condition(Sql("parent_pk is not null"))
+    if comparator in ("LIKE", "ILIKE"):
+        any_case = comparator == "ILIKE"
         test = like_test("p.id", value, is_sqlite=reader.is_sqlite, any_case=any_case)
         inner = "from runs as r join runs as p on p.pk = r.parent_pk where r.pk = o.run_pk"
         return Condition(probe=Sql(f"(select {test.text} {inner})", test.values))
     parent = reader.keys(Sql("select pk as run_pk from runs where id = ?", (value,)))
-    if clause.comparator == "!=":
+    if comparator == "!=":
         return row_condition(Sql("parent_pk <> ?", (parent[0],)) if parent else Sql("parent_pk is not null"))
     if not parent:
         return NOTHING

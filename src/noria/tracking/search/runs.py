@@ -157,7 +157,7 @@ def _condition(clause: Clause, keys: dict[str, int], reader: Reader, scope: Scop
     if clause.entity == DATASET:
         return dataset_condition(clause, reader, scope)
     if clause.entity == TAG and clause.key == PARENT_TAG:
-        return parent_condition(clause, reader, scope)
+        return parent_condition(clause, keys.get(clause.key), reader, scope)
     if clause.entity != ATTRIBUTE:
         return _logged_condition(clause, keys.get(clause.key), reader)
     if clause.comparator in ("IS NULL", "IS NOT NULL"):  # of the name, which every run has
@@ -199,7 +199,7 @@ def _term(order: Order, keys: dict[str, int]) -> Term | None:
     if order.entity == ATTRIBUTE:
         return attribute_term(order.key, ascending=order.ascending)
     if order.entity == TAG and order.key == PARENT_TAG:
-        return parent_term(ascending=order.ascending)
+        return parent_term(keys.get(order.key), ascending=order.ascending)
     key = keys.get(order.key)
     if key is None:
         return None

@@ -177,7 +177,7 @@ class ComputedTerm(Term):
                 reader.listed(keys), Sql(f"cross join {self.source} where r.pk = o.run_pk")
             )
         )
-        return dict(rows)
+        return {key: value for key, value in rows if value is not None}
 
 
 def started_term(*, ascending: bool) -> ColumnTerm:
@@ -201,7 +201,8 @@ def attribute_term(key: str, *, ascending: bool) -> Term:
     return ColumnTerm(column=places[key].column, place=places[key], ascending=ascending)
 
 
-def parent_term(*, ascending: bool) -> Term:
-    """Order by the id of the run inside which a run was started."""
-    source = "runs as r join runs as p on p.pk = r.parent_pk"
-    return ComputedTerm(expression="p.id", source=source, ascending=ascending)
+def parent_term(key: int | None, *, ascending: bool) -> Term:
+    """Order by what the tag of this key, or else the parent's id, says of the run inside which a run was started."""
+    source = "runs as r left join runs as p on p.pk = r.parent_pk"
+    tagged = f"(select value from run_tags as t where t.run_pk = r.pk and t.key_pk = {key or 0})"  # noqa: S608 - a number
+    return ComputedTerm(expression=f"coalesce({tagged}, p.id)", source=source, ascending=ascending)
