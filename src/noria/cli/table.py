@@ -40,6 +40,7 @@ NOUNS: tuple[Command, ...] = (
     Command("data", "noria.data.commands:data", "Versions of data sets"),
     Command("experiments", "noria.tracking.commands:experiments", "Experiments"),
     Command("runs", "noria.tracking.commands:runs", "Runs, their params and metrics"),
+    Command("traces", "noria.tracking.traces.commands:traces", "Traces, their spans and assessments"),
     Command("pipelines", "noria.pipelines.commands:pipelines", "Pipelines and their runs"),
     Command("jobs", "noria.pipelines.commands:jobs", "Jobs that workers run"),
     Command("models", "noria.registry.commands:models", "Registered models, versions and aliases"),
