@@ -9,7 +9,7 @@ from hypothesis import example, given
 from hypothesis import strategies as st
 
 from noria.core.errors import ConfigInvalid
-from noria.core.outbound.addresses import AddressRefused, AddressRules, read_rules, why_not_public
+from noria.core.outbound.addresses import AddressRefused, AddressRules, read_rules, unwrapped, why_not_public
 
 NOTHING_ALLOWED = AddressRules()
 METADATA = ["169.254.169.254", "fd00:ec2::254", "100.100.100.200", "168.63.129.16", "192.0.0.192"]
@@ -49,16 +49,21 @@ def refused(rules: AddressRules, host: str, address: object) -> bool:
 @given(address=any_address)
 @example(address=ipaddress.ip_address("127.0.0.1"))
 @example(address=ipaddress.ip_address("224.0.0.1"))
+@example(address=ipaddress.ip_address("::ffff:1.0.0.0"))
 def test_what_the_standard_library_calls_special_is_refused(address: ipaddress.IPv4Address) -> None:
-    """No address that Python's own tables know as private, local, multicast or reserved is public here."""
+    """No address that Python's own tables know as private, local, multicast or reserved is public here.
+
+    An address that wraps another one is judged by that one, which has a property of its own.
+    """
+    plain = unwrapped(address)
     special = (
-        address.is_private
-        or address.is_loopback
-        or address.is_link_local
-        or address.is_multicast
-        or address.is_reserved
-        or address.is_unspecified
-        or not address.is_global
+        plain.is_private
+        or plain.is_loopback
+        or plain.is_link_local
+        or plain.is_multicast
+        or plain.is_reserved
+        or plain.is_unspecified
+        or not plain.is_global
     )
     assert not special or refused(NOTHING_ALLOWED, "host", address)
 

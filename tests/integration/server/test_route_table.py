@@ -100,7 +100,7 @@ def test_a_role_opens_exactly_what_it_contains(call: Caller, role: Role) -> None
 
 
 def test_a_viewer_changes_nothing(call: Caller) -> None:
-    """What a viewer is let in to is reading, asking, and minding one's own credentials."""
+    """What a viewer is let in to is reading, asking, and minding one's own credentials and webhooks."""
     let_in = {
         operation.id
         for operation in GUARDED
@@ -113,6 +113,10 @@ def test_a_viewer_changes_nothing(call: Caller) -> None:
         "tokens.create",
         "tokens.revoke",
         "users.set_password",
+        "webhooks.create",
+        "webhooks.delete",
+        "webhooks.test",
+        "webhooks.update",
     }
 
 

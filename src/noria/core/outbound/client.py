@@ -109,7 +109,9 @@ class Outbound:
         try:
             with (
                 self._pool(deadline) as pool,
-                pool.stream(hop.method, hop.url, headers=list(headers.items()), content=hop.body or None) as response,
+                pool.stream(
+                    hop.method, hop.url, headers=list(headers.items()), content=hop.body or None
+                ) as response,
             ):
                 body, is_cut = _read(response.iter_stream(), request)
                 return OutboundAnswer(
