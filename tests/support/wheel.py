@@ -37,13 +37,14 @@ from noria.monitoring.service import Monitors
 from noria.registry.entities import (
     AliasTarget,
     Holdout,
-    ModelVersion,
     NewModelVersion,
     Origin,
+    ServableVersion,
     Signature,
     Task,
     TensorSpec,
 )
+from noria.registry.rules import servable
 from noria.registry.service import Models
 from noria.serving.entities import Deployment, Reason, RolloutStep, Strategy
 from noria.serving.plans import AppliedPlan, ServerReport
@@ -93,7 +94,7 @@ class Turn:
         self._store = ProjectStore(context.service(Objects), PROJECT)
         self._tree = put_manifest(self._store, make_manifest([]))
 
-    def registered(self) -> ModelVersion:
+    def registered(self) -> ServableVersion:
         """Add data, run a training and register a version."""
         words, name = self._words, self._words.model
         data = self._context.service(Datasets).add(
@@ -126,7 +127,7 @@ class Turn:
         version = self._context.service(Models).register(PROJECT, name, new)
         if version.version == 1:
             self._context.service(Models).set_alias(PROJECT, name, "champion", AliasTarget(version=1))
-        return version
+        return servable(version)
 
     def deployed(self, *, version: int = 1, decision_id: str | None = None) -> str:
         """Deploy a version, by canary if there is one already; gives the rollout's id."""

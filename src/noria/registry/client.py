@@ -77,7 +77,7 @@ def register(
     alias: str | None = None,
     message: str = "",
     workspace: Workspace | None = None,
-) -> ModelVersion:
+) -> ServableVersion:
     """Register a fitted estimator as the next version of a model.
 
     Kept beside it: its signature, a sample and a profile of the training rows, a golden batch (raw inputs with their
@@ -150,7 +150,7 @@ def register(
     lineage.record_output(f"model:{version.ref}", tree.digest)
     if alias is not None:
         version = models.set_alias(ws.project, name, alias, AliasTarget(version=version.version))
-    return version
+    return servable(version)
 
 
 def model(ref: str, *, workspace: Workspace | None = None) -> Registered:

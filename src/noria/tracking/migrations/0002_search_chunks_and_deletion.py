@@ -4,6 +4,8 @@ SQLite cannot change a check, nor add a column that must not be null: there the 
 the old ones. `runs` goes with everything that refers to it, since renaming it takes their foreign keys along.
 """
 
+from typing import Any
+
 import sqlalchemy as sa
 from alembic import op
 
@@ -277,9 +279,9 @@ def _create_datasets() -> None:
     )
 
 
-def _key(name: str, target: str) -> sa.Column:
+def _key(name: str, target: str) -> sa.Column[Any]:
     return sa.Column(name, sa.BigInteger, sa.ForeignKey(target), primary_key=True, autoincrement=False)
 
 
-def _bare_key(name: str, type_: type = sa.BigInteger) -> sa.Column:
+def _bare_key(name: str, type_: type = sa.BigInteger) -> sa.Column[Any]:
     return sa.Column(name, type_, primary_key=True, autoincrement=False)

@@ -1,5 +1,7 @@
 """Logged models with what they hold, and artifacts that belong to no run."""
 
+from typing import Any
+
 import sqlalchemy as sa
 from alembic import op
 
@@ -100,5 +102,5 @@ def _create_artifacts() -> None:
     op.create_index("loose_artifacts_by_digest", "loose_artifacts", ["project_pk", "digest"])
 
 
-def _key(name: str, target: str) -> sa.Column:
+def _key(name: str, target: str) -> sa.Column[Any]:
     return sa.Column(name, sa.BigInteger, sa.ForeignKey(target), primary_key=True, autoincrement=False)

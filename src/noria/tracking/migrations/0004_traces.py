@@ -1,5 +1,7 @@
 """Traces with their spans and assessments, and evaluation data sets."""
 
+from typing import Any
+
 import sqlalchemy as sa
 from alembic import op
 
@@ -209,10 +211,10 @@ def _create_evaluation_records() -> None:
     op.create_index("evaluation_records_by_time", "evaluation_records", ["dataset_pk", "created_ms", "id"])
 
 
-def _owner(name: str, target: str) -> sa.Column:
+def _owner(name: str, target: str) -> sa.Column[Any]:
     return sa.Column(name, sa.BigInteger, sa.ForeignKey(target, ondelete="CASCADE"), nullable=False)
 
 
-def _key(name: str, target: str) -> sa.Column:
+def _key(name: str, target: str) -> sa.Column[Any]:
     foreign = sa.ForeignKey(target, ondelete="CASCADE")
     return sa.Column(name, sa.BigInteger, foreign, primary_key=True, autoincrement=False)
