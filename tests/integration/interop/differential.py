@@ -61,7 +61,7 @@ class Difference:
 
     def __str__(self) -> str:
         """Tell the difference in a few lines."""
-        return f"{self.kind}: {self.step.name}\n    - {self.left}\n    + {self.right}"
+        return f"{self.kind}: {self.step.name}\n    - {self.left!s:.1000}\n    + {self.right!s:.1000}"
 
 
 class Caller:
@@ -116,7 +116,7 @@ def differences(left: Caller, right: Caller, steps: Iterable[Step]) -> Iterator[
         elif one.status < 400 and one.shape != other.shape:
             yield Difference(step, "keys", sorted(one.shape - other.shape), sorted(other.shape - one.shape))
         elif one.status < 400 and _settled(one.content) != _settled(other.content):
-            yield Difference(step, "values", one.content, other.content)
+            yield Difference(step, "values", *_first_unlike(_settled(one.content), _settled(other.content)))
 
 
 def says_the_same(one: str | None, other: str | None) -> bool:
@@ -145,6 +145,17 @@ def _settled(value: Any, key: str = "") -> Any:
     if key in _CHOSEN:
         return "…"
     return "…" if isinstance(value, str) and _MADE_UP_NAME.fullmatch(value) else value
+
+
+def _first_unlike(one: Any, other: Any, path: str = "") -> tuple[Any, Any]:
+    """Find the innermost values that differ first."""
+    if isinstance(one, dict) and isinstance(other, dict) and one.keys() == other.keys():
+        pairs = [(f"{path}.{key}", one[key], other[key]) for key in one]
+    elif isinstance(one, list) and isinstance(other, list) and len(one) == len(other):
+        pairs = [(f"{path}[{at}]", each, other[at]) for at, each in enumerate(one)]
+    else:
+        return (path, one), (path, other)
+    return next(_first_unlike(left, right, where) for where, left, right in pairs if left != right)
 
 
 def _sorting_key(value: Any) -> str:

@@ -212,6 +212,7 @@ def _runs() -> Iterator[Step]:
             "experiment_id": "{a}",
             "user_id": "ana",
             "start_time": 2,
+            "run_name": "child",
             "tags": [{"key": "mlflow.parentRunId", "value": "{r}"}],
         },
         keeps={"child": "run.info.run_id"},
