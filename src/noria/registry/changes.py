@@ -109,6 +109,7 @@ class Change:
     def rename(self, model: ModelRow, name: str) -> None:
         """Give a model another name; the one before leads to it until another model takes it."""
         if name == model.name:
+            self.touch(model)
             return
         taken = sa.select(models.c.pk).where(models.c.project_pk == model.project_pk, models.c.name == name)
         if self.connection.execute(taken).first() is not None:

@@ -120,7 +120,7 @@ def version_message(version: ModelVersion, home: str) -> VersionMessage:
         current_stage=version.stage.value,
         description=version.message or None if version.description is None else version.description,
         source=version.source or registry_uri(version.id),
-        run_id=version.origin.run_id,
+        run_id=version.origin.run_id or "",
         status=READY,
         tags=tag_messages(version.tags),
         run_link=version.run_link,

@@ -121,8 +121,8 @@ def create(request: AdapterRequest, message: CreateVersion) -> VersionAnswer:
         copy_of=found.copy_of,
         run_id=found.run_id,
         model_id=found.model_id,
-        run_link=message.run_link or None,
-        description=message.description,
+        run_link=message.run_link or "",
+        description=message.description or "",
         tags=read_tags(message.tags),
     )
     with in_words(message.name):
