@@ -26,7 +26,7 @@ class RecordSource(msgspec.Struct, frozen=True, kw_only=True):
     source_data: dict[str, Any] = {}
 
 
-class NewRecord(msgspec.Struct, frozen=True, kw_only=True):
+class NewRecord(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fields=True):
     """A record to keep; one of the same inputs is completed by it.
 
     Attributes
