@@ -54,11 +54,20 @@ class WheelMaker:
 
     def wheels(self, models: Sequence[Model]) -> tuple[Wheel, ...]:
         """Gather a wheel for each model."""
+        names = {model.name for model in models}
         endpoints: dict[str, list[Endpoint]] = {}
         for endpoint in self.context.service(Endpoints).list(self.project, limit=_PAGE).items:
-            endpoints.setdefault(endpoint.model, []).append(endpoint)
+            name = endpoint.model if endpoint.model in names else self._present_name(endpoint.model)
+            endpoints.setdefault(name, []).append(endpoint)
         watching = self._watching()
         return tuple(self._wheel(model, endpoints.get(model.name, []), watching) for model in models)
+
+    def _present_name(self, model: str) -> str:
+        """Give the name of a model that an endpoint knows by the name that it had when it was deployed."""
+        try:
+            return self.context.service(Models).get(self.project, model).name
+        except NotFound:
+            return model
 
     def _watching(self) -> dict[str, tuple[Monitor, int]]:
         """Give the monitor of each endpoint, and how many alerts it has open."""

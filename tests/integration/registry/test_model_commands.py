@@ -13,7 +13,12 @@ from sklearn.tree import DecisionTreeClassifier
 import noria
 from noria.cli.main import main
 from noria.core.config import load_settings
+from noria.core.objects.trees import put_tree
 from noria.core.workspace import open_workspace
+from noria.registry.entities import NewModelVersion, Task
+from noria.registry.service import Models
+from support.mlflow_models import saved_model
+from support.serving import signature
 
 Command = Callable[..., str]
 
@@ -75,3 +80,39 @@ def test_errors_name_the_value_and_the_mend(command: Command) -> None:
     assert "no version 3" in command("models", "show", "iris@3", code=1)
     assert "`iris@0`" in command("models", "show", "iris@0", code=2)
     assert "cannot be an alias" in command("models", "promote", "iris@1", "latest", code=2)
+
+
+def test_a_model_is_renamed_and_deleted(command: Command) -> None:
+    """The former name leads to the model; a version or all of them are deleted, and nothing by accident."""
+    assert json.loads(command("models", "rename", "iris", "flowers", "--json"))["name"] == "flowers"
+    assert json.loads(command("models", "show", "iris@1", "--json"))["model"] == "flowers"
+    for ref in (("flowers",), ("flowers@1", "--all-versions")):
+        assert "does not say what to delete" in command("models", "delete", *ref, code=2)
+    command("models", "delete", "flowers@2")
+    assert [
+        v["version"] for v in json.loads(command("models", "versions", "flowers", "--json"))["items"]
+    ] == [1]
+    assert "no version 2" in command("models", "show", "flowers@2", code=1)
+    command("models", "delete", "flowers", "--all-versions")
+    assert json.loads(command("models", "list", "--json"))["items"] == []
+
+
+def test_a_consent_to_pickles_is_given_and_taken_back(command: Command, tmp_path: Path) -> None:
+    """Only pickles take one; `show` tells who gave it, or how to give it."""
+    assert "no pickles" in command("models", "consent", "iris@1", code=1)
+    with open_workspace(load_settings()) as workspace:
+        for path, data in saved_model("pickle").items():
+            (tmp_path / "saved" / path).parent.mkdir(parents=True, exist_ok=True)
+            (tmp_path / "saved" / path).write_bytes(data)
+        digest = put_tree(workspace.objects(), tmp_path / "saved").digest
+        new = NewModelVersion(
+            digest=digest, format="mlflow", task=Task.CLASSIFICATION, signature=signature(columns=2)
+        )
+        workspace.service(Models).register("default", "pickled", new)
+
+    assert "noria models consent pickled@1" in command("models", "show", "pickled@1")
+    command("models", "consent", "pickled@1")
+    assert "consented" in command("models", "show", "pickled@1")
+    assert json.loads(command("models", "consent", "pickled", "--json"))["consent"]["digest"] == digest
+    command("models", "consent", "pickled@1", "--withdraw")
+    assert json.loads(command("models", "show", "pickled", "--json"))["consent"] is None
