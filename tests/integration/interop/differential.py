@@ -15,6 +15,8 @@ from integration.interop.mlflow_requests import Step
 _ID = re.compile(r"\b[0-9a-f]{32}\b")
 _MADE_UP_NAME = re.compile(r"[a-z]+-[a-z]+-[0-9]+")
 _CHOSEN = (
+    "create_time",
+    "created_time",
     "creation_time",
     "last_update_time",
     "creation_timestamp",
@@ -144,6 +146,8 @@ def _settled(value: Any, key: str = "") -> Any:
         return [_settled(each, "[]") for each in value]
     if key in _CHOSEN:
         return "…"
+    if isinstance(value, float):
+        return float(f"{value:.12g}")
     return "…" if isinstance(value, str) and _MADE_UP_NAME.fullmatch(value) else value
 
 
@@ -165,7 +169,8 @@ def _sorting_key(value: Any) -> str:
 _UNORDERED = {
     "data": ("metrics", "params", "tags"),
     "experiment": ("tags",),
-    "[]": ("tags",),
+    "[]": ("tags", "request_metadata"),
+    "trace_info": ("tags", "request_metadata"),
     "": ("dataset_summaries",),
     "mlflowSearchDatasets": ("datasetSummaries",),
 }

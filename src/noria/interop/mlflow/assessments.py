@@ -55,7 +55,7 @@ def create_assessment(request: AdapterRequest, message: CreateAssessment) -> byt
 def get_assessment(request: AdapterRequest, _: Empty) -> bytes:
     """Give an assessment."""
     trace_id, assessment_id = request.path["trace_id"], request.path["assessment_id"]
-    place = trace_place(request, trace_id)
+    place = trace_place(request, trace_id, told="Trace with request_id '{}' not found")
     try:
         found = request.context.guarded(Assessments).get(place.project, trace_id, assessment_id)
     except AssessmentNotFound as error:

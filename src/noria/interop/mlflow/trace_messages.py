@@ -175,14 +175,17 @@ def trace_message(trace: Trace) -> dict[str, Any]:
 def old_trace_message(trace: Trace) -> dict[str, Any]:
     """Give what is known of a trace in the older form."""
     status = "TRACE_STATUS_UNSPECIFIED" if trace.state is TraceState.UNSPECIFIED else trace.state.value
+    filled = {
+        "request_metadata": [KeyValue(key=key, value=value) for key, value in sent_metadata(trace).items()],
+        "tags": [KeyValue(key=key, value=value) for key, value in sent_tags(trace).items()],
+    }
     return {
         "request_id": trace.id,
         "experiment_id": str(trace.experiment_number),
         "timestamp_ms": millis(trace.started_at),
         "execution_time_ms": trace.duration_ms or 0,
         "status": status,
-        "request_metadata": [KeyValue(key=key, value=value) for key, value in sent_metadata(trace).items()],
-        "tags": [KeyValue(key=key, value=value) for key, value in sent_tags(trace).items()],
+        **{name: pairs for name, pairs in filled.items() if pairs},
     }
 
 
