@@ -295,7 +295,7 @@ class ActiveRun:
                 return
             self._ended = True
         atexit.unregister(self._at_exit)
-        if self._capturing is not None:
+        if self._capturing is not None and os.getpid() == self._process:
             self._capturing.stop()
         left = self._outbox.close(ended, give_up_s=self._section.patience_s)
         if os.getpid() != self._process:

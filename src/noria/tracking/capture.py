@@ -178,10 +178,6 @@ class Capturing:
             self._looking.join(_PATIENCE_S)
         self._stop_listening()
 
-    def forget(self) -> None:
-        """Capture nothing in a process made by fork."""
-        self._curves = self._looking = self._console = None
-
     def _listen(self, path: Path, heard: Callable[[], None]) -> None:
         console = ConsoleLog(path, self._looks.redactor())
 

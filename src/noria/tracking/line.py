@@ -63,7 +63,7 @@ def open_outbox(workspace: Workspace, buffer: PointBuffer, opened: Opened) -> Ou
         # Connections of the parent must not be used by two processes.
         again = going_on(opened.project, opened.run_id, forked=True)
         own = Segment.create(spool_folder(settings), again)
-        return own, Sender(lambda: open_workspace(settings), own)
+        return own, Sender(lambda: open_workspace(settings, send_left=False), own)
 
     return Outbox((segment, sender), buffer, workspace.clock, line_of_child=line_of_child)
 

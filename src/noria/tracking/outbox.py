@@ -71,6 +71,7 @@ class Outbox:
         self._ticker = shared_ticker()
         self._will_send = False
         self._is_child = False
+        self._has_farewell = False
         self._closed = False
         self._n_raised = 0
         self._records: list[Record] = []
@@ -124,6 +125,9 @@ class Outbox:
             if not self.quiet:
                 return
             self.quiet = False
+        if self._is_child and not self._has_farewell:
+            self._has_farewell = True
+            _at_end_of_child(self)
         self._ticker.call_later(WRITE_INTERVAL_S, self._tick)
 
     def write(self) -> None:
@@ -258,7 +262,6 @@ class Outbox:
         with self._opening:
             if self._line is None:
                 self._line = self._line_of_child()
-                _at_end_of_child(self)
             return self._line
 
     def _tick(self) -> None:
@@ -331,6 +334,7 @@ class Outbox:
         self.buffer.empty()
         self.quiet = True
         self._will_send = False
+        self._has_farewell = False
         self._make_locks()
 
 
@@ -348,8 +352,9 @@ def _after_fork_in_child() -> None:
 
 def _at_end_of_child(outbox: Outbox) -> None:
     # A child of multiprocessing ends without the calls of `atexit`, but not without these.
-    util: Any = sys.modules.get("multiprocessing.util")
-    if util is not None and util.multiprocessing.parent_process() is not None:
+    process: Any = sys.modules.get("multiprocessing.process")
+    if process is not None and process.parent_process() is not None:
+        util: Any = sys.modules["multiprocessing.util"]
         util.Finalize(None, outbox.close, args=(None,), kwargs={"give_up_s": 2.0}, exitpriority=10)
 
 

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import functools
 import logging
 import threading
 from collections.abc import Callable, Sequence
@@ -103,6 +102,8 @@ class Sender:
         self, open_workspace: Callable[[], Workspace], segment: Segment, uploads: Uploads | None = None
     ) -> None:
         self._open_workspace = open_workspace
+        self._opened: Workspace | None = None
+        self._service: Runs | None = None
         self._segment = segment
         self._project = segment.opened.project
         self._run_id = segment.opened.run_id
@@ -115,13 +116,17 @@ class Sender:
         self.ended = False
         self.n_damaged = 0
 
-    @functools.cached_property
+    @property
     def _workspace(self) -> Workspace:
-        return self._open_workspace()
+        if self._opened is None:
+            self._opened = self._open_workspace()
+        return self._opened
 
-    @functools.cached_property
+    @property
     def _runs(self) -> Runs:
-        return self._workspace.service(Runs)
+        if self._service is None:
+            self._service = self._workspace.service(Runs)
+        return self._service
 
     def send(self) -> None:
         """Send all that the segment holds.

@@ -167,7 +167,8 @@ def _send(
     try:
         _keep_console(segment)
         sender.send()
-        if sender.run_refused is None and not sender.ended:
+        is_last = _is_last(segment)
+        if sender.run_refused is None and not sender.ended and is_last:
             sender.ended = _declare_killed(workspace, segment, died_at)
     except NoriaError as error:
         segment.release()
@@ -175,11 +176,16 @@ def _send(
     except BaseException:
         segment.release()
         raise
-    if sender.run_refused is None or discard:
+    if discard or (sender.run_refused is None and (is_last or segment.opened.forked)):
         segment.remove()
     else:
         segment.release()
     return sender, None
+
+
+def _is_last(segment: Segment) -> bool:
+    """Tell whether no other process has logged to the run, or all that did were sent."""
+    return segments_in(segment.path.parent, segment.opened.run_id) == [segment.path]
 
 
 def _keep_console(segment: Segment) -> None:
@@ -190,10 +196,9 @@ def _keep_console(segment: Segment) -> None:
 
 
 def _declare_killed(workspace: Workspace, segment: Segment, died_at: datetime) -> bool:
-    """End a run whose process died without a word, unless another process goes on with it."""
+    """End a run whose process died without a word."""
     run_id, project = segment.opened.run_id, segment.opened.project
-    others = [path for path in segments_in(segment.path.parent, run_id) if path != segment.path]
-    if others or segment.opened.forked:
+    if segment.opened.forked:
         return False
     runs = workspace.service(Runs)
     try:
