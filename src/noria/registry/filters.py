@@ -5,7 +5,7 @@ from __future__ import annotations
 import base64
 import binascii
 import operator
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any, Final
 
@@ -15,7 +15,7 @@ import sqlalchemy as sa
 from noria.access.tables import projects
 from noria.core.database.patterns import ilike, like
 from noria.core.errors import Invalid
-from noria.registry.prompts import PROMPT_TAG
+from noria.registry.prompts import PROMPT_TAG, without_prompt_versions, without_prompts
 from noria.registry.tables import model_tags, model_version_tags, model_versions, models
 from noria.tracking.search.grammar import (
     ATTRIBUTE,
@@ -104,6 +104,53 @@ class Search:
     prompts: bool
 
 
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Scope:
+    """Where a search looks.
+
+    Attributes
+    ----------
+    dialect
+        Of the database.
+    projects
+        Name of each project that the caller may read, by key.
+    home
+        Project whose models have plain names.
+    """
+
+    dialect: str
+    projects: Mapping[int, str]
+    home: str
+
+    @property
+    def names(self) -> Any:
+        """The name of each model for whoever knows no projects; see `queries.shown_name`."""
+        if list(self.projects.values()) == [self.home]:
+            return models.c.name
+        full = projects.c.name + "." + models.c.name
+        name = sa.case((projects.c.name == self.home, models.c.name), else_=full)
+        return name if self.dialect == "sqlite" else sa.collate(name, "C")
+
+    def models(self) -> Condition:
+        """Say that a model is in one of the projects, for a search that begins with models."""
+        return models.c.project_pk.in_(self.projects)
+
+    def versions(self, search: Search) -> Condition:
+        """Say the same for a search of versions.
+
+        Without the name of a model there are few versions to show and many to look at: SQLite shall walk them in the
+        order that is asked for, rather than sort all versions of all models, to which the index of projects tempts it.
+        """
+        names = (
+            clause.comparator
+            for clause in search.clauses
+            if (clause.entity, clause.key) == (ATTRIBUTE, "name")
+        )
+        if any(comparator not in ("!=", "NOT IN") for comparator in names):
+            return self.models()
+        return (models.c.project_pk + 0).in_(self.projects)
+
+
 def read_filter(grammar: Grammar, text: str) -> Search:
     """Read a filter; prompts are found only by one that asks for their tag."""
     clauses = grammar.parse_filter(text)
@@ -113,24 +160,24 @@ def read_filter(grammar: Grammar, text: str) -> Search:
     return Search(clauses=tuple([clause for clause in clauses if clause not in marked]), prompts=False)
 
 
-def model_conditions(dialect: str, home: str, search: Search) -> list[Condition]:
+def model_conditions(scope: Scope, search: Search) -> list[Condition]:
     """Give what models must fulfil."""
-    name = shown_names(dialect, home)
+    name = scope.names
     found = []
     for clause in search.clauses:
         if clause.entity == TAG:
-            found.append(_tagged(dialect, model_tags.c.model_pk, models.c.pk, clause))
+            found.append(_tagged(scope.dialect, model_tags.c.model_pk, models.c.pk, clause))
         else:
-            found.append(_compare(dialect, name, clause))
+            found.append(_compare(scope.dialect, name, clause))
     if not search.prompts:
-        found.append(~_marked(sa.select(model_tags.c.model_pk), model_tags))
+        found.append(without_prompts())
     return found
 
 
-def version_conditions(dialect: str, home: str, search: Search) -> list[Condition]:
+def version_conditions(scope: Scope, search: Search) -> list[Condition]:
     """Give what versions must fulfil."""
     columns: dict[str, Any] = {
-        "name": shown_names(dialect, home),
+        "name": scope.names,
         "version_number": model_versions.c.version,
         "run_id": model_versions.c.run_id,
         "source_path": model_versions.c.source,
@@ -138,22 +185,18 @@ def version_conditions(dialect: str, home: str, search: Search) -> list[Conditio
     found = []
     for clause in search.clauses:
         if clause.entity == TAG:
-            found.append(_tagged(dialect, model_version_tags.c.version_pk, model_versions.c.pk, clause))
+            found.append(_tagged(scope.dialect, model_version_tags.c.version_pk, model_versions.c.pk, clause))
         else:
             _check_whole(clause)
-            found.append(_compare(dialect, columns[clause.key], clause))
+            found.append(_compare(scope.dialect, columns[clause.key], clause))
     if not search.prompts:
-        others = model_versions.alias()
-        of_model = sa.select(others.c.model_pk).join(
-            model_version_tags, model_version_tags.c.version_pk == others.c.pk
-        )
-        found.append(~_marked(of_model, model_version_tags, owner=others.c.model_pk))
+        found.append(without_prompt_versions())
     return found
 
 
-def model_terms(dialect: str, home: str, order_by: Sequence[str]) -> list[Term]:
+def model_terms(scope: Scope, order_by: Sequence[str]) -> list[Term]:
     """Give what models are ordered by, ending in their names."""
-    name = Term(shown_names(dialect, home), True, str)
+    name = Term(scope.names, True, str)
     terms = []
     try:
         orders = MODELS.parse_orders(order_by)
@@ -172,10 +215,10 @@ def model_terms(dialect: str, home: str, order_by: Sequence[str]) -> list[Term]:
     return [*terms, *([] if name in terms else [name]), Term(models.c.pk, True, int)]
 
 
-def version_terms(dialect: str, home: str, order_by: Sequence[str]) -> list[Term]:
+def version_terms(scope: Scope, order_by: Sequence[str]) -> list[Term]:
     """Give what versions are ordered by, ending in name and number; the last updated first when nothing is asked."""
     columns: dict[str, tuple[Any, type[int] | type[str]]] = {
-        "name": (shown_names(dialect, home), str),
+        "name": (scope.names, str),
         "version_number": (model_versions.c.version, int),
         "creation_timestamp": (_micros(model_versions.c.created_at), int),
         "last_updated_timestamp": (_micros(model_versions.c.updated_at), int),
@@ -189,20 +232,17 @@ def version_terms(dialect: str, home: str, order_by: Sequence[str]) -> list[Term
     return [*terms, Term(model_versions.c.pk, True, int)]
 
 
-def shown_names(dialect: str, home: str) -> Any:
-    """Give the name of each model for whoever knows no projects; see `queries.shown_name`."""
-    name = sa.case((projects.c.name == home, models.c.name), else_=projects.c.name + "." + models.c.name)
-    return name if dialect == "sqlite" else sa.collate(name, "C")
-
-
 def follows(terms: Sequence[Term], last: Sequence[Any]) -> Condition:
     """Say that a row comes after the one with the values `last`."""
+    first = terms[0].value
+    # The choices alone would not tell the database where in an index to begin.
+    bound = first >= last[0] if terms[0].ascending else first <= last[0]
     choices: list[Condition] = []
     equal: Condition = sa.true()
     for term, value in zip(terms, last, strict=True):
         choices.append(sa.and_(equal, term.value > value if term.ascending else term.value < value))
         equal = sa.and_(equal, term.value == value)
-    return sa.or_(*choices)
+    return sa.and_(bound, sa.or_(*choices))
 
 
 def ordered(terms: Sequence[Term]) -> list[Any]:
@@ -259,12 +299,6 @@ def _tagged(dialect: str, owner: sa.Column[Any], of: sa.Column[Any], clause: Cla
         .where(_compare(dialect, table.c.value, clause))
         .exists()
     )
-
-
-def _marked(
-    query: sa.Select[Any], tags: sa.Table, owner: sa.Column[Any] = model_tags.c.model_pk
-) -> Condition:
-    return query.where(owner == models.c.pk, tags.c.key == PROMPT_TAG, tags.c.value == "true").exists()
 
 
 def _micros(column: sa.Column[Any]) -> Any:

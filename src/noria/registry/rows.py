@@ -2,16 +2,18 @@
 
 from __future__ import annotations
 
+import functools
 from collections.abc import Collection, Iterable, Sequence
 from datetime import datetime
 from typing import Any, NamedTuple
 
+import msgspec
 import sqlalchemy as sa
 
 from noria.access.projects import project_pk
 from noria.access.tables import projects
 from noria.core.errors import NotFound, unknown_name
-from noria.registry.entities import Consent, Model, ModelVersion, Stage, Task
+from noria.registry.entities import Consent, Model, ModelVersion, Signature, Stage, Task
 from noria.registry.tables import (
     former_model_names,
     model_aliases,
@@ -130,10 +132,13 @@ _VERSION_COLUMNS = [
     models.c.project_pk,
     projects.c.name,
     models.c.name,
-    *(model_versions.c[name] for name in _VERSION_FIELDS),
+    *(
+        sa.type_coerce(model_versions.c[name], sa.Text) if name == "signature" else model_versions.c[name]
+        for name in _VERSION_FIELDS
+    ),
 ]
 _N_KEYS = 5
-_TASK, _STAGE = _VERSION_FIELDS.index("task"), _VERSION_FIELDS.index("stage")
+_TASK, _STAGE, _SIGNATURE = (_VERSION_FIELDS.index(name) for name in ("task", "stage", "signature"))
 _DIGEST, _PICKLED, _VERSION = (_VERSION_FIELDS.index(name) for name in ("digest", "pickled", "version"))
 
 
@@ -257,8 +262,15 @@ def _version(row: Any, aliases: list[str], tags: dict[str, str], consent: Consen
     values = list(row[_N_KEYS : _N_KEYS + len(_VERSION_FIELDS)])
     values[_TASK] = values[_TASK] and Task(values[_TASK])
     values[_STAGE] = Stage(values[_STAGE])
+    values[_SIGNATURE] = values[_SIGNATURE] and _read_signature(values[_SIGNATURE])
     fields = dict(zip(_VERSION_FIELDS, values, strict=True))
     return ModelVersion(project=row[3], model=row[4], aliases=aliases, tags=tags, consent=consent, **fields)
+
+
+@functools.lru_cache(maxsize=1_000)
+def _read_signature(text: str) -> Signature:
+    # Versions of a model mostly have the same, and it can list hundreds of columns.
+    return msgspec.json.decode(text, type=Signature)
 
 
 def _consents_of(connection: sa.Connection, rows: Sequence[Any]) -> dict[tuple[int, str], Consent]:

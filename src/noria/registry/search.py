@@ -13,6 +13,7 @@ from noria.core.operations import Service, operation
 from noria.registry.filters import (
     MODELS,
     VERSIONS,
+    Scope,
     Term,
     follows,
     model_conditions,
@@ -83,14 +84,13 @@ class Registry(Service):
         search = read_filter(MODELS, query.filter)
         with self.context.database.read() as connection:
             readable = self._readable(connection)
-            dialect, home = connection.dialect.name, home_of(readable.values())
+            scope = self._scope(connection, readable)
             statement = (
                 select_models()
                 .join(projects, projects.c.pk == models.c.project_pk)
-                .where(models.c.project_pk.in_(readable))
-                .where(*model_conditions(dialect, home, search))
+                .where(scope.models(), *model_conditions(scope, search))
             )
-            terms = model_terms(dialect, home, query.order_by)
+            terms = model_terms(scope, query.order_by)
             page, token = _page(connection, statement, terms, query, MAX_MODELS)
             rows = [ModelRow(*row[: len(ModelRow._fields)]) for row in page]
             found = load_models(connection, rows, readable)
@@ -99,7 +99,7 @@ class Registry(Service):
             FoundModel(model=model, newest=newest.get(row.pk, []))
             for model, row in zip(found, rows, strict=True)
         ]
-        return FoundModels(items=items, next=token, home=home)
+        return FoundModels(items=items, next=token, home=scope.home)
 
     @operation("POST", "/registry/versions/search", needs=FIND_MODELS, status=200)
     def versions(self, query: RegistryQuery) -> FoundVersions:
@@ -107,16 +107,12 @@ class Registry(Service):
         search = read_filter(VERSIONS, query.filter)
         with self.context.database.read() as connection:
             readable = self._readable(connection)
-            dialect, home = connection.dialect.name, home_of(readable.values())
-            statement = (
-                select_versions()
-                .where(models.c.project_pk.in_(readable))
-                .where(*version_conditions(dialect, home, search))
-            )
-            terms = version_terms(dialect, home, query.order_by)
+            scope = self._scope(connection, readable)
+            statement = select_versions().where(scope.versions(search), *version_conditions(scope, search))
+            terms = version_terms(scope, query.order_by)
             page, token = _page(connection, statement, terms, query, MAX_VERSIONS)
             items = read_versions(connection, page)
-        return FoundVersions(items=items, next=token, home=home)
+        return FoundVersions(items=items, next=token, home=scope.home)
 
     @operation("GET", "/registry/files/{version_id}", needs=FIND_MODELS)
     def files(self, version_id: str) -> VersionFiles:
@@ -127,6 +123,9 @@ class Registry(Service):
         if not found or not self.context.principal.may(READ_MODELS, found[0].project):
             raise ModelNotFound(f"There is no version of a model with the id `{version_id[:60]}`")
         return VersionFiles(project=found[0].project, ref=found[0].ref, digest=files_of(found[0]))
+
+    def _scope(self, connection: sa.Connection, readable: dict[int, str]) -> Scope:
+        return Scope(dialect=connection.dialect.name, projects=readable, home=home_of(readable.values()))
 
     def _readable(self, connection: sa.Connection) -> dict[int, str]:
         """Give the projects whose models the caller may read, by key."""

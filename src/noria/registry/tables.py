@@ -66,6 +66,7 @@ model_versions = sa.Table(
     sa.Column("deleted_at", UtcMicros),
     sa.UniqueConstraint("model_pk", "version", name="model_versions_by_version"),
     sa.Index("model_versions_by_run", "run_id"),
+    sa.Index("model_versions_by_update", "updated_at"),
 )
 
 model_aliases = sa.Table(
@@ -83,6 +84,7 @@ model_tags = sa.Table(
     sa.Column("model_pk", sa.BigInteger, sa.ForeignKey("models.pk"), primary_key=True, autoincrement=False),
     sa.Column("key", BytewiseText, primary_key=True),
     sa.Column("value", BytewiseText, nullable=False),
+    sa.Index("model_tags_by_key", "key", "model_pk"),
     sqlite_with_rowid=False,
 )
 
@@ -98,6 +100,7 @@ model_version_tags = sa.Table(
     ),
     sa.Column("key", BytewiseText, primary_key=True),
     sa.Column("value", BytewiseText, nullable=False),
+    sa.Index("model_version_tags_by_key", "key", "version_pk"),
     sqlite_with_rowid=False,
 )
 

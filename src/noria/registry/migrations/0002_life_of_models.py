@@ -24,6 +24,7 @@ def upgrade() -> None:
         sa.Column("value", BYTEWISE, nullable=False),
         sqlite_with_rowid=False,
     )
+    op.create_index("model_tags_by_key", "model_tags", ["key", "model_pk"])
     op.create_table(
         "model_version_tags",
         key("version_pk", "model_versions.pk"),
@@ -31,6 +32,7 @@ def upgrade() -> None:
         sa.Column("value", BYTEWISE, nullable=False),
         sqlite_with_rowid=False,
     )
+    op.create_index("model_version_tags_by_key", "model_version_tags", ["key", "version_pk"])
     op.create_table(
         "former_model_names",
         key("project_pk", "projects.pk"),
@@ -101,6 +103,7 @@ def rebuild_versions() -> None:
         sa.UniqueConstraint("model_pk", "version", name="model_versions_by_version"),
     )
     op.create_index("model_versions_by_run", "model_versions", ["run_id"])
+    op.create_index("model_versions_by_update", "model_versions", ["updated_at"])
     if rows:
         op.bulk_insert(table, rows)
     if connection.dialect.name == "postgresql":
