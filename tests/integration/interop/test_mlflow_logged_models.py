@@ -240,6 +240,19 @@ def test_searches_come_filtered_ordered_and_in_pages(http: httpx.Client) -> None
     )
 
 
+def test_a_model_names_the_versions_made_of_it(http: httpx.Client) -> None:
+    """Each version made of a model is added to the model's tag, its number as a number."""
+    info = create(http)["info"]
+    version = {"name": "noted", "source": info["artifact_uri"], "model_id": info["model_id"]}
+    http.post(f"{API}/registered-models/create", json={"name": "noted"})
+    for number in (1, 2):
+        assert http.post(f"{API}/model-versions/create", json=version).status_code == 200
+        tags = {tag["key"]: tag["value"] for tag in get(http, info["model_id"])["info"]["tags"]}
+        assert json.loads(tags["mlflow.modelVersions"]) == [
+            {"name": "noted", "version": known} for known in range(1, number + 1)
+        ]
+
+
 def test_old_clients_find_the_history_of_a_run_s_models(http: httpx.Client) -> None:
     """Each model is added to the tag that they read, without its configuration; bad descriptions are named."""
     run_id = start(http)

@@ -243,7 +243,7 @@ def _check_prompt_text(tags: dict[str, str]) -> None:
 def _note_on_logged_model(request: AdapterRequest, made: ModelVersion, home: str) -> None:
     """Name the version on the logged model that it was made of, where the caller may write that."""
     models = request.context.guarded(LoggedModels)
-    entry = {"name": shown_name(made.project, made.model, home), "version": str(made.version)}
+    entry = {"name": shown_name(made.project, made.model, home), "version": made.version}
     try:
         place = models.locate(made.model_id or "")
         known = _versions_of(models.get(place.project, place.model_id).tags.get(VERSIONS_TAG))
