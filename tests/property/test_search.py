@@ -249,6 +249,7 @@ searches = st.builds(
         least_step=st.sampled_from([2, 3, 5]),
         most_step=st.sampled_from([5, 8, 100]),
         max_set=st.sampled_from([0, 3, 1000]),
+        most_merged=st.sampled_from([1, 64]),
     ),
 )
 

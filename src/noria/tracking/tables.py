@@ -65,7 +65,7 @@ runs = sa.Table(
     sa.Column("status", sa.Text, nullable=False),
     sa.Column("started_at", UtcMicros, nullable=False),
     sa.Column("ended_at", UtcMicros),
-    sa.Column("author", sa.Text, nullable=False),
+    sa.Column("author", BytewiseText, nullable=False),
     sa.Column("source", JsonText(RunSource)),
     sa.Column("deleted_at", UtcMicros),
     sa.CheckConstraint(

@@ -144,6 +144,7 @@ def _alter() -> None:
     op.create_check_constraint("runs_status", "runs", STATUSES)
     for table, column in (
         ("runs", "name"),
+        ("runs", "author"),
         ("experiments", "name"),
         ("run_params", "value"),
         ("run_tags", "value"),

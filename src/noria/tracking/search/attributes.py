@@ -27,11 +27,11 @@ from noria.tracking.search.grammar import ATTRIBUTE, Clause
 from noria.tracking.search.scope import Scope
 from noria.tracking.search.statement import Reader, Sql, all_of, either_of, joined
 
-NAME = Place(table="runs", run="pk", column="name", whole="name")
-AUTHOR = Place(table="runs", run="pk", column="author", whole="author")
-STATUS = Place(table="runs", run="pk", column="status", whole="status")
-STARTED = Place(table="runs", run="pk", column="started_at", whole="started_at")
-ENDED = Place(table="runs", run="pk", column="ended_at", whole="ended_at")
+NAME = Place(table="runs", run="pk", column="name", whole="name", index="runs_by_name")
+AUTHOR = Place(table="runs", run="pk", column="author", whole="author", index="runs_by_author")
+STATUS = Place(table="runs", run="pk", column="status", whole="status", index="runs_by_experiment_status")
+STARTED = Place(table="runs", run="pk", column="started_at", whole="started_at", index="runs_by_experiment")
+ENDED = Place(table="runs", run="pk", column="ended_at", whole="ended_at", index="runs_by_end")
 ID = Place(table="runs", run="pk", column="id", whole="id")
 """In order only among runs of one start; otherwise the database sorts them."""
 TIMES = {"start_time": STARTED, "end_time": ENDED}

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Iterable, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from typing import Any
 
 from noria.tracking.search.scope import Scope
@@ -25,6 +25,8 @@ class Place:
         Integer of the key; None for a column of runs.
     whole
         The column that holds the whole value, of which `column` may hold the first characters only.
+    index
+        Name of the index, of active runs if it is one of runs.
     """
 
     table: str
@@ -32,6 +34,7 @@ class Place:
     column: str
     key: int | None = None
     whole: str = "value"
+    index: str = ""
 
     @property
     def fixed(self) -> Sql:
@@ -57,9 +60,11 @@ class Condition:
     place, ranges
         Where its runs stand together: conditions on columns of an index, disjoint, in ascending order of values.
     exact
-        Whether all runs in the ranges fulfil it; otherwise `row_test` is still to be asked of their rows.
-    row_test
-        The test on the columns of the row in the table of `place`.
+        Whether all runs in the ranges fulfil it; otherwise the probe is still to be asked.
+    reads
+        Narrower conditions than the ranges on columns of the index, for reading its runs.
+    scans
+        Whether this passes over many others.
     requires
         Table and key that only runs with a value of it fulfil.
     members
@@ -75,7 +80,8 @@ class Condition:
     place: Place | None = None
     ranges: tuple[Sql, ...] = ()
     exact: bool = True
-    row_test: Sql | None = None
+    reads: tuple[Sql, ...] = ()
+    scans: bool = False
     requires: tuple[str, int] | None = None
     members: Sql | None = None
     keys: frozenset[int] | None = None
@@ -113,10 +119,15 @@ NAN_RANGE = Sql("is_nan = 1")
 NUMBER_RANGE = Sql("is_nan = 0")
 
 
-def members_of(condition: Condition, reader: Reader, scope: Scope) -> Sql:
-    """Give the query of all runs of the scope that fulfil a condition, as `run_pk`.
+def members_of(condition: Condition, reader: Reader, scope: Scope, *, roughly: bool = False) -> Sql:
+    """Give the query of all runs of the scope that fulfil a condition, as `run_pk`; with others if it is not exact.
 
     A condition on values gives runs of either lifecycle.
+
+    Parameters
+    ----------
+    roughly
+        By the ranges alone, so that counting some does not pass over many.
     """
     if condition.members is not None:
         return condition.members
@@ -124,15 +135,14 @@ def members_of(condition: Condition, reader: Reader, scope: Scope) -> Sql:
     if place is None:
         raise TypeError("The runs of this condition stand nowhere together")
     where = reader.among("experiment_pk", scope.experiments)
-    rest = [] if condition.exact or condition.row_test is None else [condition.row_test]
     lifecycles = scope.of_runs if place.of_runs else (Sql("1 = 1"),)
     return joined(
         " union all ",
         [
             Sql(f"select {place.run} as run_pk from {place.table} where").then(  # noqa: S608 - own words
-                all_of([where, place.fixed, lifecycle, one, *rest])
+                all_of([where, place.fixed, lifecycle, one])
             )
-            for one in condition.ranges
+            for one in (condition.ranges if roughly else condition.reads or condition.ranges)
             for lifecycle in lifecycles
         ],
     )
@@ -199,7 +209,7 @@ def ranged_rows(place: Place, ranges: Sequence[Sql], *, size: int | None = None)
     """Find the runs in one of some ranges of an index of runs."""
     test = ranges[0] if len(ranges) == 1 else either_of(ranges)
     probe = _looked_up(test)
-    return Condition(row=test, probe=probe, place=place, ranges=tuple(ranges), row_test=test, size=size)
+    return Condition(row=test, probe=probe, place=place, ranges=tuple(ranges), size=size)
 
 
 def listed_condition(keys: Iterable[int]) -> Condition:
@@ -236,9 +246,7 @@ def successor(prefix: str) -> str | None:
 
 def _at(place: Place, ranges: Sequence[Sql], test: Sql, *, exact: bool = True) -> Condition:
     if place.of_runs:
-        return Condition(
-            row=test, probe=_looked_up(test), place=place, ranges=tuple(ranges), exact=exact, row_test=test
-        )
+        return Condition(row=test, probe=_looked_up(test), place=place, ranges=tuple(ranges), exact=exact)
     # One row at most, by its primary key: a scalar is looked up, and never made into another kind of join.
     probe = Sql(f"(select {test.text} from {place.table} as c where c.run_pk = o.run_pk and", test.values)  # noqa: S608
     return Condition(
@@ -246,7 +254,6 @@ def _at(place: Place, ranges: Sequence[Sql], test: Sql, *, exact: bool = True) -
         place=place,
         ranges=tuple(ranges),
         exact=exact,
-        row_test=test,
         requires=(place.table, place.key or 0),
     )
 
@@ -259,10 +266,32 @@ def _like_condition(place: Place, pattern: str, *, is_sqlite: bool, any_case: bo
     fixed = _fixed_part(pattern, any_case=any_case)
     if fixed == pattern:
         return text_condition(place, "=", pattern, is_sqlite=is_sqlite)
-    head = fixed if place.column == place.whole else fixed[:HEAD_CHARS]
-    interval = Interval(head or None, high=successor(head) if head else None, high_open=True)
+    interval = prefix_interval(place, pattern, any_case=any_case).sql(place.column)
     test = like_test(place.whole, pattern, is_sqlite=is_sqlite, any_case=any_case)
-    return _at(place, [interval.sql(place.column)], test, exact=pattern == f"{head}%")
+    if pattern == f"{fixed}%" and (place.column == place.whole or len(fixed) <= HEAD_CHARS):
+        return _at(place, [interval], test)
+    of_index = like_test(place.column, pattern, is_sqlite=is_sqlite, any_case=any_case)
+    if place.column != place.whole:  # what the index does not hold whole is compared in its row
+        of_index = either_of([of_index, Sql(f"length({place.column}) = ?", (HEAD_CHARS,))])
+    found = _at(place, [interval], test, exact=False)
+    return replace(found, reads=(all_of([interval, of_index]),), scans=True)
+
+
+def prefix_interval(place: Place, pattern: str, *, any_case: bool) -> Interval:
+    """Give where all texts lie that have the form of a pattern."""
+    fixed = _fixed_part(pattern, any_case=any_case)
+    head = fixed if place.column == place.whole else fixed[:HEAD_CHARS]
+    return Interval(head or None, high=successor(head) if head else None, high_open=True)
+
+
+def values_condition(place: Place, values: Sequence[str]) -> Condition:
+    """Find the runs that have one of some short texts, given in ascending order."""
+    if not values:
+        return NOTHING
+    marks = ", ".join("?" * len(values))
+    ranges = [Sql(f"{place.column} = ?", (value,)) for value in values]
+    found = _at(place, ranges, Sql(f"{place.whole} in ({marks})", tuple(values)))
+    return replace(found, reads=(Sql(f"{place.column} in ({marks})", tuple(values)),))
 
 
 def _fixed_part(pattern: str, *, any_case: bool) -> str:

@@ -15,7 +15,7 @@ from noria.tracking.search.conditions import (
     present_condition,
 )
 from noria.tracking.search.evaluate import MISSING, NOT_A_NUMBER, NUMBER, Fact
-from noria.tracking.search.plan import USUAL, Costs, expected_walk
+from noria.tracking.search.plan import USUAL, Costs
 from noria.tracking.search.scope import Scope
 from noria.tracking.search.sieve import Sieve
 from noria.tracking.search.statement import Reader, Sql
@@ -24,6 +24,9 @@ from noria.tracking.search.walk import Walk
 
 After = tuple[tuple[int, Fact], ...]
 """A place in an order: for each of its terms the rank (number, NaN, missing) and the value."""
+
+_ROWS_PAY = 0.2
+"""From this share of runs that pass on, their values are read with them."""
 
 Conditions = tuple[Condition, ...]
 Terms = tuple[Term, ...]
@@ -131,8 +134,8 @@ class Engine:
         return best
 
     def _count(self, condition: Condition, bound: int) -> int:
-        """Count the runs of a condition, at most one more than `bound`."""
-        query = members_of(condition, self.reader, self.scope)
+        """Count the runs of a condition, at most one more than `bound`, with those that stand among them."""
+        query = members_of(condition, self.reader, self.scope, roughly=True)
         limited = Sql("select count(*) from (select 1 as one from (").then(
             query, Sql(") as r limit ?) as s", (bound + 1,))
         )
@@ -153,7 +156,7 @@ class Engine:
         keys = source.keys
         if keys is None:
             keys = frozenset(self.reader.keys(members_of(source, self.reader, self.scope)))
-        rest = [one for one in conditions if one is not source]
+        rest = [one for one in conditions if one is not source or not one.exact]
         sieve = Sieve(self.reader, self.scope, self.costs, self._beyond(rest, of_runs=_is_of_runs(source)))
         groups = self._groups(sorted(keys), terms[0])
         if after is not None:
@@ -166,7 +169,7 @@ class Engine:
                 some += groups[at]
                 at += 1
             found += self.ordered(sieve.passing(some) if sieve else some, terms, after)
-            step = self.costs.next_step(need, sieve.share, step, tests=True)
+            step = self.costs.next_step(sieve.walk(need - len(found)), step, tests=True)
         return found[:need]
 
     def _walked(self, conditions: Conditions, terms: Terms, after: After | None, need: int) -> list[int]:
@@ -174,7 +177,9 @@ class Engine:
         term, rank = terms[0], after[0][0] if after else NUMBER
         found: list[int] = []
         if rank == NUMBER:
-            found = self._numbers(conditions, terms, after, need)
+            found, matches = self._numbers(conditions, terms, after, need)
+            if matches is not None:
+                return self._sorted(matches, (*conditions, matches), terms, after, need)
         if isinstance(term, MetricTerm) and rank <= NOT_A_NUMBER and len(found) < need:
             rest = after[1:] if after and rank == NOT_A_NUMBER else None
             found += self.take((*conditions, term.nan()), terms[1:], rest, need - len(found))
@@ -193,38 +198,53 @@ class Engine:
             return False
         return self._count(present_condition(place), self.scope.n_all) < self.scope.n_all
 
-    def _numbers(self, conditions: Conditions, terms: Terms, after: After | None, need: int) -> list[int]:
+    def _numbers(
+        self, conditions: Conditions, terms: Terms, after: After | None, need: int
+    ) -> tuple[list[int], Condition | None]:
+        """Give the first runs with a number or a text; or the matches, if they are better sorted."""
         term, place = terms[0], terms[0].place
         if place is None:
             raise TypeError("An order without an index cannot be walked")
         near = [one for one in conditions if one.place == place or (place.of_runs and one.row is not None)]
-        walk = Walk(self.reader, self.scope, place, ascending=term.ascending, conditions=near)
+        walk = Walk(
+            self.reader,
+            self.scope,
+            place,
+            ascending=term.ascending,
+            most_merged=self.costs.most_merged,
+            conditions=near,
+        )
         if after is not None:
             walk.begin_at(term.group(after[0][1]))
         left = [one for one in conditions if not _tells(place, one)]
         sieve = Sieve(self.reader, self.scope, self.costs, self._beyond(left, of_runs=place.of_runs))
         found: list[int] = []
-        step, n_walked, prepared = self.costs.first_step(need, checked=bool(sieve)), 0, False
+        step, n_walked, worth = self.costs.first_step(need, checked=bool(sieve)), 0, self.costs.worth_planning
         while not walk.at_end() and len(found) < need:
-            keys = walk.next(step)
+            keys = self._step(walk, term, step, values=not sieve or sieve.share > _ROWS_PAY)
             n_walked += len(keys)
             passed = sieve.passing(keys) if sieve else keys
             found += self._settled(walk, keys, passed, conditions, terms, after, need - len(found))
             if walk.at_end() or len(found) >= need:
                 break
             missing = need - len(found)
-            expected = expected_walk(missing, sieve.share, self.scope.n_all) if sieve else missing
-            if not prepared and sieve.cost(expected) > self.costs.worth_planning:
-                sieve.prepare(expected)
-                prepared = True
-            if sieve.members is not None and self.costs.sorting_pays(
-                len(sieve.members), need, n_walked, self.scope.n_all
-            ):
-                some = listed_condition(sieve.members)
-                return self._sorted(some, (*conditions, some), terms, after, need)
-            share = sieve.share if sieve else 1.0
-            step = self.costs.next_step(missing, share, step, tests=sieve.tests)
-        return found[:need]
+            if sieve and sieve.cost(missing) > worth:
+                worth = 4 * sieve.cost(missing)  # once more, should it prove to take far longer than expected
+                sieve.prepare(missing)
+            walk_on = sieve.walk(missing) if sieve else missing
+            if sieve.members is not None and self.costs.sorting_pays(len(sieve.members), walk_on, n_walked):
+                return [], listed_condition(sieve.members)
+            step = self.costs.next_step(walk_on, step, tests=sieve.tests)
+        return found[:need], None
+
+    def _step(self, walk: Walk, term: Term, limit: int, *, values: bool) -> list[int]:
+        """Go on by some runs, and keep their values if nearly all will be asked for."""
+        if not values:
+            return walk.next(limit)
+        rows = walk.next_rows(limit)
+        known = self.values.setdefault(term, {})
+        known.update({key: value for key, value in rows if term.whole(value)})
+        return [key for key, _ in rows]
 
     def _settled(
         self,

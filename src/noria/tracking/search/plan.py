@@ -29,6 +29,8 @@ class Costs:
         Up to so many matches are always sorted.
     least_step, most_step
         How many runs are looked at in one go, at least 2. So many of one value are searched by the rest of the order.
+    most_merged
+        Of how many experiments one query merges the indexes; its text grows with them.
     """
 
     read: float = 0.3
@@ -39,6 +41,7 @@ class Costs:
     least_sorted: int = 100
     least_step: int = 64
     most_step: int = 50_000
+    most_merged: int = 64
 
     def few(self, need: int, n_runs: int) -> int:
         """Give the number of matches up to which sorting them is cheaper than walking to them.
@@ -47,70 +50,73 @@ class Costs:
         """
         return max(self.least_sorted, math.isqrt(int(need * n_runs * self.walk / self.test)))
 
-    def sets_worth_reading(self, shares: Sequence[float], n_runs: int, walk: int) -> list[tuple[int, int]]:
-        """Choose which conditions are better read into sets than tested.
-
-        Parameters
-        ----------
-        shares
-            Of the runs that fulfil each condition, as far as known.
-        n_runs
-            In the scope.
-        walk
-            Runs that are still to be walked.
-
-        Returns
-        -------
-        list of (int, int)
-            Position of a condition, and up to how many of its runs to read; the most selective first.
-        """
-        chosen, reaching = [], float(walk)
-        for at in sorted(range(len(shares)), key=shares.__getitem__):
-            bound = min(self.max_set, int(reaching * self.test / self.read))
-            if shares[at] * n_runs <= bound:
-                chosen.append((at, bound))
-            reaching *= shares[at]
-        return chosen
-
-    def tests(self, shares: Sequence[float], walk: int) -> float:
-        """Give what testing costs on a walk, the most selective condition first."""
-        cost, reaching = 0.0, float(walk)
+    def tests(self, shares: Sequence[float], reaching: float) -> float:
+        """Give what it costs to test so many runs, for the most selective condition first."""
+        cost = 0.0
         for share in sorted(shares):
             cost += reaching * self.test
             reaching *= share
         return cost
 
-    def sorting_pays(self, n_matches: int, need: int, n_walked: int, n_runs: int) -> bool:
-        """Tell whether to sort what is known to match, rather than to walk on.
+    def set_to_read(self, shares: Sequence[float], sizes: Sequence[float], reaching: float) -> int | None:
+        """Choose the condition that is better read into a set than tested, if there is one.
+
+        Parameters
+        ----------
+        shares
+            Of the runs that fulfil each condition, as far as known.
+        sizes
+            Runs that are to be read for each.
+        reaching
+            Runs that will be tested.
+
+        Returns
+        -------
+        int or None
+            Its position.
+        """
+        best, least = None, 0.8 * self.tests(shares, reaching)  # shares are guesses
+        for at, (share, size) in enumerate(zip(shares, sizes, strict=True)):
+            others = [one for other, one in enumerate(shares) if other != at]
+            cost = size * self.read + self.tests(others, reaching * share)
+            if cost < least:
+                best, least = at, cost
+        return best
+
+    def sorting_pays(self, n_members: int, walk: int, n_walked: int) -> bool:
+        """Tell whether to sort the runs of a set, rather than to walk on.
 
         Also when the walk has taken twice as long as sorting would: then what matches stands far back in the order.
+
+        Parameters
+        ----------
+        n_members
+            Runs of the set.
+        walk, n_walked
+            Runs that are probably still to be walked, and that were walked.
         """
-        sorting = n_matches * self.test
-        walking = self.walk * min(n_runs, need * n_runs / max(1, n_matches))
-        return sorting < walking or n_walked * self.walk > 2 * sorting + self.worth_planning
+        sorting = n_members * self.test
+        return sorting < walk * self.walk or n_walked * self.walk > 2 * sorting + self.worth_planning
 
     def first_step(self, need: int, *, checked: bool) -> int:
         """Give how many runs to look at first: what is needed and some ties, or enough to learn how many fit."""
         least = self.least_step
         return max(least, min(need + need // 4, 4 * least)) if checked else max(least, need + least // 8)
 
-    def next_step(self, need: int, share: float, last: int, *, tests: bool) -> int:
-        """Give how many runs to look at next, when about this share of them fits.
+    def next_step(self, walk: int, last: int, *, tests: bool) -> int:
+        """Give how many runs to look at next.
 
         Parameters
         ----------
+        walk
+            Runs that are probably still to be walked.
         last
             How many were looked at last.
         tests
-            Whether each costs a test; then a wrong share would cost much.
+            Whether each costs a test; then a wrong guess would cost much.
         """
-        wanted = math.ceil(1.2 * need / max(share, 1e-6)) + self.least_step // 4
+        wanted = math.ceil(1.2 * walk) + self.least_step // 4
         return max(self.least_step, min(wanted, last * 8 if tests else self.most_step, self.most_step))
-
-
-def expected_walk(need: int, share: float, left: int) -> int:
-    """Give how many runs are walked until `need` are found, when a share of them fits and so many are left."""
-    return min(left, math.ceil(need / share)) if share > 0 else left
 
 
 USUAL = Costs()

@@ -21,6 +21,7 @@ from noria.tracking.search.conditions import (
 )
 from noria.tracking.search.engine import After, Engine
 from noria.tracking.search.evaluate import MISSING
+from noria.tracking.search.few_values import found_by_values
 from noria.tracking.search.fields import DATASET, METRIC, PARAM, PARENT_TAG, RUN_NAME_TAG, RUNS, TAG
 from noria.tracking.search.grammar import ATTRIBUTE, Clause, Order
 from noria.tracking.search.pages import mark_of, read_token, write_token
@@ -159,13 +160,13 @@ def _condition(clause: Clause, keys: dict[str, int], reader: Reader, scope: Scop
     if clause.entity == TAG and clause.key == PARENT_TAG:
         return parent_condition(clause, keys.get(clause.key), reader, scope)
     if clause.entity != ATTRIBUTE:
-        return _logged_condition(clause, keys.get(clause.key), reader)
+        return _logged_condition(clause, keys.get(clause.key), reader, scope)
     if clause.comparator in ("IS NULL", "IS NOT NULL"):  # of the name, which every run has
         return NOTHING if clause.comparator == "IS NULL" else None
     return attribute_condition(clause, reader, scope)
 
 
-def _logged_condition(clause: Clause, key: int | None, reader: Reader) -> Condition | None:
+def _logged_condition(clause: Clause, key: int | None, reader: Reader, scope: Scope) -> Condition | None:
     if key is None:  # no run of the workspace has it
         return None if clause.comparator == "IS NULL" else NOTHING
     place = _place(clause.entity, key)
@@ -173,7 +174,8 @@ def _logged_condition(clause: Clause, key: int | None, reader: Reader) -> Condit
         return missing_condition(place) if clause.comparator == "IS NULL" else present_condition(place)
     if clause.entity == METRIC:
         return metric_condition(place, clause.comparator, float(clause.value))  # type: ignore[arg-type]
-    return text_condition(place, clause.comparator, str(clause.value), is_sqlite=reader.is_sqlite)
+    found = text_condition(place, clause.comparator, str(clause.value), is_sqlite=reader.is_sqlite)
+    return found_by_values(found, clause, reader, scope) if found.scans else found
 
 
 def _place(entity: str, key: int) -> Place:

@@ -8,7 +8,7 @@ from dataclasses import dataclass, field
 from noria.tracking.entities import Lifecycle
 from noria.tracking.search.statement import Reader, Sql
 
-_ACTIVE, _DELETED = Sql("deleted_at is null"), Sql("deleted_at is not null")
+ACTIVE, DELETED = Sql("deleted_at is null"), Sql("deleted_at is not null")
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -55,9 +55,9 @@ class Scope:
     def of_runs(self) -> tuple[Sql, ...]:
         """Conditions on the table of runs, which has indexes of the active ones and of the deleted ones."""
         kinds = {
-            Lifecycle.ACTIVE: (_ACTIVE,),
-            Lifecycle.DELETED: (_DELETED,),
-            Lifecycle.ALL: (_ACTIVE, _DELETED),
+            Lifecycle.ACTIVE: (ACTIVE,),
+            Lifecycle.DELETED: (DELETED,),
+            Lifecycle.ALL: (ACTIVE, DELETED),
         }
         return kinds[self.lifecycle]
 

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import math
 from collections.abc import Sequence
 
 from noria.tracking.search.conditions import Condition, members_of
@@ -10,6 +11,8 @@ from noria.tracking.search.scope import Scope
 from noria.tracking.search.statement import Reader, Sql, all_of, joined
 
 _AT_ONCE = 5_000
+_TELLING = 5
+"""So many that passed tell the share of those that do."""
 
 
 class Sieve:
@@ -35,13 +38,22 @@ class Sieve:
 
     @property
     def share(self) -> float:
-        """About which part of the runs passes: as seen, or as expected while nothing was seen."""
-        return (self.n_passed + 0.5) / (self.n_seen + 1) if self.n_seen else self._expected_share()
+        """About which part of the runs passes: as seen, if enough did, or as expected of each condition."""
+        seen = (self.n_passed + 0.5) / (self.n_seen + 1)
+        return seen if self.n_passed >= _TELLING else min(seen, self._members_share * math.prod(self._shares))
 
     @property
     def tests(self) -> bool:
         """Whether rows are looked up for the runs."""
         return bool(self._tested)
+
+    @property
+    def _members_share(self) -> float:
+        return 1.0 if self.members is None else len(self.members) / max(1, self._scope.n_all)
+
+    def walk(self, need: int) -> int:
+        """Give how many runs are probably walked until so many pass."""
+        return min(self._scope.n_all, math.ceil(need / max(self.share, 1e-9)))
 
     def passing(self, keys: list[int]) -> list[int]:
         """Give those runs that fulfil all conditions, in their order."""
@@ -54,39 +66,50 @@ class Sieve:
         self.n_passed += len(keys)
         return keys
 
-    def cost(self, walk: int) -> float:
-        """Give what the tests of a walk cost, in microseconds."""
-        return self._costs.tests(self._shares, walk)
+    def cost(self, need: int) -> float:
+        """Give what the tests cost until so many runs pass, in microseconds."""
+        return self._costs.tests(self._shares, self.walk(need) * self._members_share)
 
-    def prepare(self, walk: int) -> None:
-        """Read the conditions into sets that are tested too dearly on a walk of so many runs."""
-        read: list[Condition] = []
-        for at, bound in self._costs.sets_worth_reading(self._shares, self._scope.n_all, walk):
-            one = self._tested[at]
-            found = self._read(one, bound) if one.can_be_read else None
+    def prepare(self, need: int) -> None:
+        """Read conditions into sets as long as testing them would cost more."""
+        passed_over: list[Condition] = []
+        while True:
+            left = [
+                at for at, one in enumerate(self._tested) if one.can_be_read and not _is_in(one, passed_over)
+            ]
+            reaching = self.walk(need) * self._members_share
+            sizes = [self._size(at) for at in left]
+            best = self._costs.set_to_read([self._shares[at] for at in left], sizes, reaching)
+            if best is None:
+                return
+            one = self._tested[left[best]]
+            found = self._read(one)
+            passed_over.append(one)
             if found is not None:
-                read.append(one)
-                self.members = found if self.members is None else self.members & found
-        kept = [at for at, one in enumerate(self._tested) if not any(one is other for other in read)]
-        self._tested, self._shares = [self._tested[at] for at in kept], [self._shares[at] for at in kept]
-        if read:
-            self.n_passed = self.n_seen = 0
+                self._keep(one, found)
 
-    def _expected_share(self) -> float:
-        """Give the part of runs that will pass by what is known of each condition."""
-        share = 1.0
-        for one in self._shares:
-            share *= one
-        if self.members is not None:
-            share *= min(1.0, len(self.members) / max(1, self._scope.n_all))
-        return share
+    def _size(self, at: int) -> float:
+        one = self._tested[at]
+        if one.size is not None:
+            return one.size
+        return self._scope.n_all * (1.0 if one.scans else self._shares[at])
 
-    def _read(self, condition: Condition, bound: int) -> frozenset[int] | None:
-        if condition.size is not None and condition.size > bound:
+    def _keep(self, condition: Condition, found: frozenset[int]) -> None:
+        at = next(at for at, one in enumerate(self._tested) if one is condition)
+        self.members = found if self.members is None else self.members & found
+        self.n_seen = self.n_passed = 0
+        if condition.exact:
+            del self._tested[at], self._shares[at]
+        else:
+            self._shares[at] = 1.0
+
+    def _read(self, condition: Condition) -> frozenset[int] | None:
+        most = self._costs.max_set
+        if condition.size is not None and condition.size > most:
             return None
         query = members_of(condition, self._reader, self._scope)
-        keys = self._reader.keys(Sql("select run_pk from (").then(query, Sql(") as r limit ?", (bound + 1,))))
-        return frozenset(keys) if len(keys) <= bound else None
+        keys = self._reader.keys(Sql("select run_pk from (").then(query, Sql(") as r limit ?", (most + 1,))))
+        return frozenset(keys) if len(keys) <= most else None
 
     def _measured(self, keys: list[int]) -> list[int]:
         """Test each condition of each run, and keep which part fulfils it."""
@@ -108,3 +131,7 @@ class Sieve:
             query = Sql("select o.run_pk from").then(self._reader.listed(some), Sql("where"), all_of(probes))
             passed.update(self._reader.keys(query))
         return [key for key in keys if key in passed]
+
+
+def _is_in(condition: Condition, conditions: Sequence[Condition]) -> bool:
+    return any(condition is one for one in conditions)

@@ -50,6 +50,10 @@ class Term:
         """Give what of a value the index is ordered by."""
         return value
 
+    def whole(self, group: Fact) -> bool:  # noqa: ARG002 - most indexes hold everything
+        """Tell whether what the index holds is all of the value."""
+        return True
+
     def same(self, group: Fact, *, is_sqlite: bool) -> tuple[Condition, tuple[Term, ...]]:
         """Give the condition of the runs of one group, and what of this term still orders them."""
         raise NotImplementedError
@@ -114,6 +118,10 @@ class TextTerm(Term):
     def group(self, value: Fact) -> Fact:
         """Give its first characters."""
         return value[:HEAD_CHARS] if isinstance(value, str) else value
+
+    def whole(self, group: Fact) -> bool:
+        """Tell whether the first characters are all."""
+        return isinstance(group, str) and len(group) < HEAD_CHARS
 
     def same(self, group: Fact, *, is_sqlite: bool) -> tuple[Condition, tuple[Term, ...]]:
         """Give the condition of the runs whose values begin so; longer ones are ordered by what follows."""
