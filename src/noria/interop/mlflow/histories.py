@@ -6,70 +6,73 @@ import base64
 import binascii
 import json
 import math
+from bisect import bisect_left, bisect_right
 from collections.abc import Iterable, Sequence
-from operator import lt
 
 from noria.interop.mlflow.errors import invalid
+from noria.interop.mlflow.messages import Metric
 from noria.interop.mlflow.wire import wire_metric
 from noria.tracking.entities import PointColumns
 
-Point = tuple[float, int, int]
-"""Value, milliseconds since 1970, step."""
+Point = tuple[int, int, float]
+"""Milliseconds since 1970, step, value."""
 
 
-def points_of(columns: PointColumns) -> list[Point]:
-    """Give the points of columns."""
+def by_time(columns: PointColumns) -> list[Point]:
+    """Give points in the order of time, then step, then value, NaN as the greatest."""
+    moments = [at // 1000 for at in columns.at]
+    points = list(zip(moments, columns.steps, columns.values, strict=True))
+    points.sort(key=_nan_last if math.isnan(sum(columns.values)) else None)
+    return points
+
+
+def at_steps(columns: PointColumns, first: int | None, last: int | None, limit: int) -> list[Point]:
+    """Give at most `limit` points, evenly chosen from those whose steps lie between two, both included.
+
+    Parameters
+    ----------
+    columns
+        In the order of steps.
+    first, last
+        None for all.
+    """
+    steps = columns.steps
+    begin = 0 if first is None else bisect_left(steps, first)
+    end = len(steps) if last is None else bisect_right(steps, last)
     return [
-        (value, at // 1000, step)
-        for value, at, step in zip(columns.values, columns.at, columns.steps, strict=True)
+        (columns.at[place] // 1000, steps[place], columns.values[place])
+        for place in evenly(range(begin, end), limit)
     ]
 
 
-def by_time(points: list[Point]) -> list[Point]:
-    """Put points in the order of time, then step, then value, NaN as the greatest."""
-    moments = [at_ms for _, at_ms, _ in points]
-    if all(map(lt, moments, moments[1:])):  # as nearly all histories are
-        return points
-    if any(math.isnan(value) for value, _, _ in points):
-        return sorted(points, key=_by_time_with_nan)
-    return sorted(points, key=_by_time)
-
-
-def between(points: list[Point], first: int | None, last: int | None) -> list[Point]:
-    """Give the points whose steps lie between two, both included."""
-    if first is None or last is None:
-        return points
-    return [point for point in points if first <= point[2] <= last]
-
-
-def evenly(points: Sequence[Point], limit: int) -> Sequence[Point]:
-    """Choose at most `limit` of ordered points: the first of each of as many equal parts, and the last of all.
+def evenly(places: Sequence[int], limit: int) -> Sequence[int]:
+    """Choose at most `limit` places: the first of each of as many equal parts, and the last of all.
 
     The parts are those of SQL's `ntile`: where they cannot be equal, the first ones hold one more.
 
     Examples
     --------
-    >>> [step for _, _, step in evenly([(0.0, 0, step) for step in range(10)], 4)]
+    >>> evenly(range(10), 4)
     [0, 3, 6, 9]
-    >>> [step for _, _, step in evenly([(0.0, 0, step) for step in range(10)], 1)]
+    >>> evenly(range(10), 1)
     [9]
     """
-    if len(points) <= limit:
-        return points
-    size, n_larger = divmod(len(points), limit)
-    starts = [part * size + min(part, n_larger) for part in range(limit)]
-    chosen = [points[start] for start in starts]
-    chosen[-1] = points[-1]
+    if len(places) <= limit:
+        return places
+    size, n_larger = divmod(len(places), limit)
+    chosen = [places[part * size + min(part, n_larger)] for part in range(limit)]
+    chosen[-1] = places[-1]
     return chosen
 
 
-def wired(points: Iterable[Point]) -> list[tuple[float | str, int, int]]:
-    """Give points with values that JSON can hold."""
-    found = list(points)
+def wire_points(key: str, points: Iterable[Point], run_id: str | None = None) -> list[Metric]:
+    """Give points of a metric as they are sent."""
+    found = [Metric(key, value, at_ms, step, run_id=run_id) for at_ms, step, value in points]
     # One sum tells of all values at once that none is NaN or infinite, which is nearly always so.
-    if math.isfinite(sum([value for value, _, _ in found])):
-        return found  # type: ignore[return-value]
-    return [(wire_metric(value), at_ms, step) for value, at_ms, step in found]
+    if not math.isfinite(sum([point.value for point in found])):  # type: ignore[misc]
+        for point in found:
+            point.value = wire_metric(point.value)  # type: ignore[arg-type]
+    return found
 
 
 def token_of(offset: int) -> str:
@@ -106,12 +109,7 @@ def offset_of(token: str) -> int:
     return offset
 
 
-def _by_time(point: Point) -> tuple[int, int, float]:
-    value, at_ms, step = point
-    return at_ms, step, value
-
-
-def _by_time_with_nan(point: Point) -> tuple[int, int, bool, float]:
-    value, at_ms, step = point
+def _nan_last(point: Point) -> tuple[int, int, bool, float]:
+    at_ms, step, value = point
     is_nan = math.isnan(value)
     return at_ms, step, is_nan, 0.0 if is_nan else value

@@ -8,21 +8,12 @@ from noria.core.adapters import AdapterAnswer, AdapterRequest
 from noria.core.errors import NoriaError, NotFound
 from noria.interop.mlflow.decoding import SEE_DOCS, invalid_parameter
 from noria.interop.mlflow.errors import invalid, refuse
-from noria.interop.mlflow.histories import (
-    Point,
-    between,
-    by_time,
-    evenly,
-    offset_of,
-    points_of,
-    token_of,
-    wired,
-)
+from noria.interop.mlflow.histories import at_steps, by_time, offset_of, token_of, wire_points
 from noria.interop.mlflow.messages import Metric
 from noria.interop.mlflow.points import gather
 from noria.interop.mlflow.projects import log
 from noria.interop.mlflow.wire import Endpoints, Int32, Int64, Message, encode
-from noria.tracking.entities import HistoryOrder, LogBatch
+from noria.tracking.entities import LogBatch, PointColumns
 from noria.tracking.service import Runs
 
 MAX_BULK_RUNS: Final = 100
@@ -110,10 +101,10 @@ def read_history(request: AdapterRequest, message: GetHistory) -> History:
             f"Invalid value {limit} for parameter 'max_results' supplied. It must be a positive integer."
         )
     begin = offset_of(message.page_token)
-    points = by_time(_history(request, message.run_id, message.metric_key, HistoryOrder.TIME))
+    points = by_time(_history(request, message.run_id, message.metric_key))
     end = len(points) if limit is None else begin + limit
     return History(
-        metrics=[Metric(message.metric_key, *point) for point in wired(points[begin:end])],
+        metrics=wire_points(message.metric_key, points[begin:end]),
         next_page_token=token_of(end) if end < len(points) else None,
     )
 
@@ -140,8 +131,8 @@ def read_sampled(request: AdapterRequest, message: GetSampled) -> Sampled:
     key = message.metric_key
     found: list[Metric] = []
     for run_id in run_ids:
-        points = between(_history(request, run_id, key, HistoryOrder.STEP), first, last)
-        found += [Metric(key, *point, run_id=run_id) for point in wired(evenly(points, limit))]
+        points = at_steps(_history(request, run_id, key), first, last, limit)
+        found += wire_points(key, points, run_id)
     return Sampled(metrics=found)
 
 
@@ -168,8 +159,8 @@ def _bulk(request: AdapterRequest) -> Bulk:
     limit = _bulk_limit(request.query.get("max_results", [str(MAX_BULK_POINTS)])[0])
     points: list[Metric] = []
     for run_id in sorted(set(run_ids)):
-        history = by_time(_history(request, run_id, key, HistoryOrder.TIME))[: limit - len(points)]
-        points += [Metric(key, *point, run_id=run_id) for point in wired(history)]
+        history = by_time(_history(request, run_id, key))[: limit - len(points)]
+        points += wire_points(key, history, run_id)
     return Bulk(metrics=points)
 
 
@@ -183,14 +174,16 @@ def _bulk_limit(text: str) -> int:
 endpoint.add("GET", "/ajax-api/2.0/mlflow/metrics/get-history-bulk", read_bulk)
 
 
-def _history(request: AdapterRequest, run_id: str, key: str, order: HistoryOrder) -> list[Point]:
+def _history(request: AdapterRequest, run_id: str, key: str) -> PointColumns:
     """Read the history of a metric; one that is not there, of a run that may not be there, is empty."""
     runs = request.context.guarded(Runs)
     try:
         place = runs.locate(run_id)
-        return points_of(runs.points(place.project, run_id, key=key, order=order).points)
+        return runs.points(place.project, run_id, key=key).points
     except NotFound:
-        return []
+        return _NO_POINTS
 
+
+_NO_POINTS: Final = PointColumns(steps=[], at=[], values=[])
 
 ROUTES = endpoint.routes
