@@ -23,11 +23,14 @@ class Role(enum.StrEnum):
     @property
     def rank(self) -> int:
         """Position in the order of the roles, 0 for the least."""
-        return list(Role).index(self)
+        return _RANKS[self]
 
     def contains(self, other: Role) -> bool:
         """Tell whether this role may do all that `other` may."""
         return self.rank >= other.rank
+
+
+_RANKS = {role: rank for rank, role in enumerate(Role)}
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

@@ -11,16 +11,16 @@ import sqlalchemy as sa
 
 from noria.core.admission import admit
 from noria.core.errors import NotFound
-from noria.core.ids import is_id
 from noria.core.operations import Service, operation
 from noria.core.permissions import Principal
-from noria.tracking.changes import change_run, log_batch, start_run
+from noria.tracking.changes import change_found, log_to, start_run
 from noria.tracking.entities import LogBatch, NewRun, RunChange, RunHead, RunPlace
 from noria.tracking.experiment_rows import find_numbered_experiment
 from noria.tracking.lifecycle import check_new_run, check_source
 from noria.tracking.limits import check_batch, check_instant, check_title, shorten
 from noria.tracking.permissions import FIND_RUNS, READ_RUNS, WRITE_RUNS
-from noria.tracking.rows import find_place
+from noria.tracking.rows import FoundRun, find_run
+from noria.tracking.run_keys import RunDeleted
 
 
 class RunsById(Service):
@@ -39,7 +39,7 @@ class RunsById(Service):
             admit(self.context.principal, WRITE_RUNS, project)
             placed = msgspec.structs.replace(new, experiment=experiment["name"])
             check_new_run(placed)
-            made = start_run(connection, self.context, project, placed)
+            made = start_run(connection, self.context, project, placed, experiment)
         return RunHead(
             place=RunPlace(
                 run_id=made.id,
@@ -60,8 +60,8 @@ class RunsById(Service):
         """Keep metric points, params, tags, links, data sets and artifacts of a run, all or nothing."""
         check_batch(batch)
         with self.context.database.write() as connection:
-            place = writable_place(connection, self.context.principal, run_id)
-            log_batch(connection, self.context, place.project, run_id, batch)
+            place, state = _writable_run(connection, self.context.principal, run_id)
+            log_to(connection, self.context, place.project, run_id, state.key, batch)
 
     @operation("PATCH", "/runs/{run_id}", needs=FIND_RUNS)
     def amend(self, run_id: str, change: RunChange) -> RunHead:
@@ -71,8 +71,8 @@ class RunsById(Service):
         check_instant("end", change.ended_at)
         check_source(change.source)
         with self.context.database.write() as connection:
-            place = writable_place(connection, self.context.principal, run_id)
-            state = change_run(connection, self.context, place.project, run_id, change)
+            place, before = _writable_run(connection, self.context.principal, run_id)
+            state = change_found(connection, self.context, place.project, before, change)
         return RunHead(
             place=place,
             name=state.name,
@@ -83,8 +83,8 @@ class RunsById(Service):
         )
 
 
-def writable_place(connection: sa.Connection, caller: Principal, run_id: str) -> RunPlace:
-    """Tell where a run belongs that the caller may write to.
+def _writable_run(connection: sa.Connection, caller: Principal, run_id: str) -> FoundRun:
+    """Find a run that the caller may write to.
 
     Raises
     ------
@@ -92,9 +92,13 @@ def writable_place(connection: sa.Connection, caller: Principal, run_id: str) ->
         If there is none of this id that the caller may read.
     Forbidden
         If the caller may read it only.
+    RunDeleted
+        If it was deleted.
     """
-    found = find_place(connection, run_id) if is_id(run_id) else None
-    if found is None or not caller.may(READ_RUNS, found.project):
+    found = find_run(connection, run_id)
+    if found is None or not caller.may(READ_RUNS, found.place.project):
         raise NotFound(f"There is no run `{shorten(run_id)}`", hint="See `noria runs list`")
-    admit(caller, WRITE_RUNS, found.project)
+    admit(caller, WRITE_RUNS, found.place.project)
+    if found.state.key.deleted:
+        raise RunDeleted(run_id)
     return found

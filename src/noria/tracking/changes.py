@@ -13,20 +13,28 @@ from noria.core.events.log import EventType
 from noria.tracking.batches import write_batch
 from noria.tracking.entities import LogBatch, NewRun, Run, RunChange, RunRecord, RunStatus
 from noria.tracking.events import RUN_CREATED, RUN_FINISHED, RUN_RESUMED, RUN_UPDATED, append_event
+from noria.tracking.experiment_rows import Row
 from noria.tracking.lifecycle import amend_run, end_run, insert_run
 from noria.tracking.rows import RunState, load_run, run_state
-from noria.tracking.run_keys import writable_run
+from noria.tracking.run_keys import RunKey, writable_run
 
 
-def start_run(connection: sa.Connection, context: Context, project: str, new: NewRun) -> Run:
+def start_run(
+    connection: sa.Connection, context: Context, project: str, new: NewRun, experiment: Row | None = None
+) -> Run:
     """Start a checked run; a second request with the same id gives the run that the first one made.
+
+    Parameters
+    ----------
+    experiment
+        The row of the experiment that the run names, for whoever has it already.
 
     Raises
     ------
     ExperimentDeleted
         If its experiment was deleted.
     """
-    inserted = insert_run(connection, context, project, new)
+    inserted = insert_run(connection, context, project, new, experiment)
     if inserted is None:
         return load_run(connection, project, new.id or "")
     key, made = inserted
@@ -52,7 +60,19 @@ def log_batch(
     ParamChanged
         If a param has another value already.
     """
-    run = writable_run(connection, project, run_id)
+    log_to(connection, context, project, run_id, writable_run(connection, project, run_id), batch)
+
+
+def log_to(
+    connection: sa.Connection, context: Context, project: str, run_id: str, run: RunKey, batch: LogBatch
+) -> None:
+    """Keep what a run logs, whose keys are known and which is not deleted.
+
+    Raises
+    ------
+    ParamChanged
+        If a param has another value already.
+    """
     write_batch(connection, context.clock, project=project, run=run, run_id=run_id, batch=batch)
     payload = _names_of(batch)
     if payload:
@@ -93,11 +113,22 @@ def change_run(
     RunDeleted
         If it was deleted.
     """
-    before = run_state(connection, project, run_id)
-    amend_run(connection, before, change, context.clock)
-    after = run_state(connection, project, run_id)
+    return change_found(connection, context, project, run_state(connection, project, run_id), change)
+
+
+def change_found(
+    connection: sa.Connection, context: Context, project: str, before: RunState, change: RunChange
+) -> RunState:
+    """Make a run whose state is known what the change says, and give its state then.
+
+    Raises
+    ------
+    RunDeleted
+        If it was deleted.
+    """
+    after = amend_run(connection, before, change, context.clock)
     if after.name != before.name:
-        append_run_event(connection, context, RUN_UPDATED, project, run_id, {"name": after.name})
+        append_run_event(connection, context, RUN_UPDATED, project, after.id, {"name": after.name})
     append_status_event(connection, context, project, before, after)
     return after
 

@@ -67,18 +67,23 @@ def check_source(source: RunSource | None) -> None:
 
 
 def insert_run(
-    connection: sa.Connection, context: Context, project: str, new: NewRun
+    connection: sa.Connection, context: Context, project: str, new: NewRun, experiment: Row | None = None
 ) -> tuple[RunKey, Run] | None:
     """Insert a run, without params and tags, and give its integer keys and itself.
 
     None when there is a run of the same id already, from an earlier request.
+
+    Parameters
+    ----------
+    experiment
+        The row of the experiment that the run names, for whoever has it already.
 
     Raises
     ------
     ExperimentDeleted
         If its experiment was deleted.
     """
-    experiment = _open_experiment(connection, context, project, new.experiment)
+    experiment = _open_experiment(connection, context, project, new.experiment, experiment)
     run_id = new.id or new_id()
     made = Run(
         id=run_id,
@@ -109,8 +114,12 @@ def insert_run(
     return RunKey(inserted[0], experiment["pk"]), made
 
 
-def _open_experiment(connection: sa.Connection, context: Context, project: str, name: str) -> Row:
-    row, made = find_or_create_experiment(connection, context, project, NewExperiment(name=name))
+def _open_experiment(
+    connection: sa.Connection, context: Context, project: str, name: str, found: Row | None
+) -> Row:
+    row, made = found, False
+    if row is None:
+        row, made = find_or_create_experiment(connection, context, project, NewExperiment(name=name))
     if not made and connection.dialect.name == "postgresql":
         # Whoever deletes the experiment waits for this transaction, and so finds the run that it adds.
         locked = sa.select(experiments.c.deleted_at).where(experiments.c.pk == row["pk"])
@@ -173,8 +182,8 @@ def set_status(
         count(connection, [(experiment, 0, state.status.value, -1), (experiment, 0, status.value, 1)])
 
 
-def amend_run(connection: sa.Connection, state: RunState, change: RunChange, clock: Clock) -> None:
-    """Make a run what the change says; what it leaves out stays.
+def amend_run(connection: sa.Connection, state: RunState, change: RunChange, clock: Clock) -> RunState:
+    """Make a run what the change says, and give its state then; what the change leaves out stays.
 
     Raises
     ------
@@ -192,7 +201,10 @@ def amend_run(connection: sa.Connection, state: RunState, change: RunChange, clo
         connection.execute(sa.update(runs).where(runs.c.pk == state.key.pk).values(**named))
     if change.status is not None or change.ended_at is not None:
         status = change.status or state.status
-        set_status(connection, state, status, _end_of(state, change, status, clock))
+        ended_at = _end_of(state, change, status, clock)
+        set_status(connection, state, status, ended_at)
+        state = state._replace(status=status, ended_at=ended_at)
+    return state if change.name is None else state._replace(name=change.name)
 
 
 def _end_of(state: RunState, change: RunChange, status: RunStatus, clock: Clock) -> datetime | None:

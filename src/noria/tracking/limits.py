@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import functools
 import re
 from collections.abc import Iterable
 from datetime import datetime
@@ -75,6 +76,7 @@ def check_keys(kind: str, keys: Iterable[str]) -> None:
         check_key(kind, key)
 
 
+@functools.lru_cache(maxsize=8_192)
 def check_key(kind: str, key: str) -> str:
     """Give `key` back if it can be the key of a metric, param or tag.
 

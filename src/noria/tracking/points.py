@@ -47,7 +47,13 @@ def write_points(connection: sa.Connection, run: RunKey, points: Mapping[int, Co
     packed: list[tuple[Any, ...]] = []
     latest: list[tuple[Any, ...]] = []
     for key in sorted(points):
-        columns = ordered(points[key]) if len(points[key].steps) > 1 else points[key]
+        columns = points[key]
+        if len(columns.steps) == 1:
+            last = _single(columns)
+            rows.append((run.pk, key, *last))
+            latest.append((run.pk, key, *last, run.experiment))
+            continue
+        columns = ordered(columns)
         if len(columns.steps) >= MIN_PACKED:
             packed.append((run.pk, key, *pack(columns)))
             last = latest_of(points_of(_tail(columns)))
@@ -74,9 +80,12 @@ def latest_of(points: Sequence[Point]) -> Point:
 
     It does not depend on the order in which points arrive, so a batch that is sent again cannot turn time back.
     """
-    if len(points) == 1:
-        return points[0]
     return max(points, key=lambda point: (point[0], point[1], -point[2], point[3]))
+
+
+def _single(columns: Columns) -> Point:
+    (step,), (at,), (value,) = columns
+    return (step, at, 0, value) if value == value else (step, at, 1, 0.0)  # noqa: PLR0124 - NaN
 
 
 def _tail(columns: Columns) -> Columns:

@@ -3,8 +3,9 @@
 from __future__ import annotations
 
 import math
+from collections.abc import Sequence
 from datetime import datetime
-from typing import NamedTuple
+from typing import Any, NamedTuple
 
 import sqlalchemy as sa
 
@@ -32,6 +33,13 @@ class RunState(NamedTuple):
     author: str
 
 
+class FoundRun(NamedTuple):
+    """A run of whichever project."""
+
+    place: RunPlace
+    state: RunState
+
+
 def run_state(connection: sa.Connection, project: str, run_id: str) -> RunState:
     """Get what decides what a run may become.
 
@@ -43,16 +51,7 @@ def run_state(connection: sa.Connection, project: str, run_id: str) -> RunState:
     row = _STATE.first(connection, {"run_id": run_id, "project": project}) if is_id(run_id) else None
     if row is None:
         raise no_run(connection, project, run_id)
-    pk, experiment, started, deleted, name, status, ended, author = row
-    return RunState(
-        key=RunKey(pk, experiment, deleted is not None),
-        id=run_id,
-        name=name,
-        status=RunStatus(status),
-        started_at=from_micros(started),
-        ended_at=None if ended is None else from_micros(ended),
-        author=author,
-    )
+    return _state(run_id, row)
 
 
 def load_run(connection: sa.Connection, project: str, run_id: str) -> Run:
@@ -102,37 +101,65 @@ def counts_of(connection: sa.Connection, project: int) -> list[RunCount]:
     ]
 
 
-def find_place(connection: sa.Connection, run_id: str) -> RunPlace | None:
-    """Tell where a run of whichever project belongs."""
-    row = _PLACE.first(connection, {"run_id": run_id})
+def find_run(connection: sa.Connection, run_id: str) -> FoundRun | None:
+    """Find a run of whichever project by its id, deleted or not."""
+    row = _FIND.first(connection, {"run_id": run_id}) if is_id(run_id) else None
     if row is None:
         return None
-    project, experiment, number, location, deleted = row
-    return RunPlace(
+    project, experiment, number, location, *state = row
+    found = _state(run_id, state)
+    place = RunPlace(
         run_id=run_id,
         project=project,
         experiment=experiment,
         experiment_number=number,
         artifact_location=location,
-        deleted_at=None if deleted is None else from_micros(deleted),
+        deleted_at=None if state[2] is None else from_micros(state[2]),
+    )
+    return FoundRun(place, found)
+
+
+def _state(run_id: str, row: Sequence[Any]) -> RunState:
+    pk, experiment, deleted, started, name, status, ended, author = row
+    return RunState(
+        key=RunKey(pk, experiment, deleted is not None),
+        id=run_id,
+        name=name,
+        status=RunStatus(status),
+        started_at=from_micros(started),
+        ended_at=None if ended is None else from_micros(ended),
+        author=author,
     )
 
 
 # Built once: making a statement costs more than running it.
+_STATE_COLUMNS = (
+    runs.c.pk,
+    runs.c.experiment_pk,
+    runs.c.deleted_at,
+    runs.c.started_at,
+    runs.c.name,
+    runs.c.status,
+    runs.c.ended_at,
+    runs.c.author,
+)
 _STATE = Prepared(
-    sa.select(
-        runs.c.pk,
-        runs.c.experiment_pk,
-        runs.c.started_at,
-        runs.c.deleted_at,
-        runs.c.name,
-        runs.c.status,
-        runs.c.ended_at,
-        runs.c.author,
-    )
+    sa.select(*_STATE_COLUMNS)
     .join(projects, projects.c.pk == runs.c.project_pk)
     .where(runs.c.id == sa.bindparam("run_id"))
     .where(projects.c.name == sa.bindparam("project"))
+)
+_FIND = Prepared(
+    sa.select(
+        projects.c.name.label("project"),
+        experiments.c.name.label("experiment"),
+        experiments.c.number,
+        experiments.c.artifact_location,
+        *_STATE_COLUMNS,
+    )
+    .join(experiments, experiments.c.pk == runs.c.experiment_pk)
+    .join(projects, projects.c.pk == runs.c.project_pk)
+    .where(runs.c.id == sa.bindparam("run_id"))
 )
 _LATEST = Prepared(
     sa.select(
@@ -151,16 +178,4 @@ _COUNTS = Prepared(
     .where(experiments.c.project_pk == sa.bindparam("project"))
     .where(run_counts.c.n_runs > sa.literal_column("0"))
     .order_by(experiments.c.number, run_counts.c.is_deleted, run_counts.c.status)
-)
-_PLACE = Prepared(
-    sa.select(
-        projects.c.name.label("project"),
-        experiments.c.name,
-        experiments.c.number,
-        experiments.c.artifact_location,
-        runs.c.deleted_at,
-    )
-    .join(experiments, experiments.c.pk == runs.c.experiment_pk)
-    .join(projects, projects.c.pk == runs.c.project_pk)
-    .where(runs.c.id == sa.bindparam("run_id"))
 )

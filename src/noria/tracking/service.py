@@ -8,7 +8,6 @@ import sqlalchemy as sa
 
 from noria.access.projects import project_pk
 from noria.core.errors import Invalid, NotFound
-from noria.core.ids import is_id
 from noria.core.operations import Download, Service, operation
 from noria.tracking.changes import (
     append_run_event,
@@ -77,7 +76,7 @@ from noria.tracking.permissions import FIND_RUNS, READ_RUNS, WRITE_RUNS
 from noria.tracking.rows import (
     counts_of,
     filtered_runs,
-    find_place,
+    find_run,
     latest_points,
     load_run,
     run_state,
@@ -134,10 +133,10 @@ class Runs(Service):
     def locate(self, run_id: str) -> RunPlace:
         """Tell where a run of whichever project belongs, deleted or not."""
         with self.context.database.read() as connection:
-            found = find_place(connection, run_id) if is_id(run_id) else None
-        if found is None or not self.context.principal.may(READ_RUNS, found.project):
+            found = find_run(connection, run_id)
+        if found is None or not self.context.principal.may(READ_RUNS, found.place.project):
             raise NotFound(f"There is no run `{shorten(run_id)}`", hint="See `noria runs list`")
-        return found
+        return found.place
 
     @operation("GET", "/projects/{project}/runs", needs=READ_RUNS)
     def list(

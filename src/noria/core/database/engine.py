@@ -17,12 +17,14 @@ from typing import TYPE_CHECKING, Any
 import sqlalchemy as sa
 from sqlalchemy.pool import ConnectionPoolEntry
 
+from noria.core.database.kept import KeptConnections
 from noria.core.errors import ConfigInvalid, Corrupt, Invalid, StorageFull, Unavailable
 
 if TYPE_CHECKING:
     from sqlalchemy.dialects import postgresql, sqlite
 
 BUSY_TIMEOUT_S = 30.0
+_WAIT_S = BUSY_TIMEOUT_S * 2
 _READERS = 8
 _DAMAGED = ("file is not a database", "database disk image is malformed")
 
@@ -44,6 +46,8 @@ class Database:
         if self.is_sqlite:
             self._writer = _sqlite_engine(self.url, readers=False)
             self._reader = _sqlite_engine(self.url, readers=True)
+            self._kept_writer = KeptConnections(self._writer, limit=1, timeout_s=_WAIT_S)
+            self._kept_readers = KeptConnections(self._reader, limit=2 * _READERS, timeout_s=_WAIT_S)
         else:
             self._writer = self._reader = _postgres_engine(self.url)
 
@@ -60,10 +64,11 @@ class Database:
     @contextmanager
     def read(self) -> Iterator[sa.Connection]:
         """Give a connection for reading, in one consistent view."""
-        with translated(), self._reader.connect() as connection:
-            if self.is_sqlite:
+        if self.is_sqlite:
+            with translated(), self._kept_readers.lent() as connection:
                 yield connection
-            else:
+        else:
+            with translated(), self._reader.connect() as connection:
                 yield connection.execution_options(
                     postgresql_readonly=True, isolation_level="REPEATABLE READ"
                 )
@@ -84,10 +89,13 @@ class Database:
         Unavailable
             If the writer's place could not be had in time, or the server is gone.
         """
-        with translated(), self._writer.connect() as connection:
-            if self.is_sqlite:
+        if self.is_sqlite:
+            with translated(), self._kept_writer.lent() as connection:
                 _set_durability(connection, full=durable)
-            with connection.begin():
+                with connection.begin():
+                    yield connection
+        else:
+            with translated(), self._writer.connect() as connection, connection.begin():
                 yield connection
 
     def insert(self, table: sa.Table) -> sqlite.Insert | postgresql.Insert:
@@ -96,6 +104,9 @@ class Database:
 
     def dispose(self) -> None:
         """Close every connection."""
+        if self.is_sqlite:
+            self._kept_writer.dispose()
+            self._kept_readers.dispose()
         self._writer.dispose()
         self._reader.dispose()
 
@@ -159,9 +170,9 @@ def _sqlite_engine(url: sa.URL, *, readers: bool) -> sa.Engine:
         url,
         connect_args={"timeout": BUSY_TIMEOUT_S, "check_same_thread": False},
         poolclass=sa.pool.QueuePool,
-        pool_size=_READERS if readers else 1,
-        max_overflow=_READERS if readers else 0,
-        pool_timeout=BUSY_TIMEOUT_S * 2,
+        pool_size=2 * _READERS if readers else 2,  # of writers one is kept, and one is for migrations
+        max_overflow=0,
+        pool_timeout=_WAIT_S,
     )
 
     @sa.event.listens_for(engine, "connect")
@@ -192,8 +203,10 @@ def _postgres_engine(url: sa.URL) -> sa.Engine:
 
 def _set_durability(connection: sa.Connection, *, full: bool) -> None:
     # Outside a transaction, or SQLite ignores it; the raw cursor keeps SQLAlchemy from beginning one.
-    raw: Any = connection.connection.dbapi_connection
-    raw.execute(f"PRAGMA synchronous={'FULL' if full else 'NORMAL'}")
+    if connection.info.get("full", False) is not full:
+        raw: Any = connection.connection.dbapi_connection
+        raw.execute(f"PRAGMA synchronous={'FULL' if full else 'NORMAL'}")
+        connection.info["full"] = full
 
 
 @contextmanager
