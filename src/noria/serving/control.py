@@ -1,4 +1,4 @@
-"""What the control loop runs for rollouts."""
+"""What the control loop runs for rollouts, and for endpoints whose model got another name."""
 
 from __future__ import annotations
 
@@ -6,17 +6,19 @@ from collections.abc import Mapping
 from typing import Any
 
 from noria.core.context import Context
-from noria.core.control.workflows import JSON, Chore, Reaction, Steps, Tick, workflow
+from noria.core.control.workflows import JSON, Chore, LoggedEvent, Reaction, Steps, Tick, workflow
 from noria.core.errors import NotFound, Unavailable
 from noria.core.permissions import Principal, Role
+from noria.registry.events import MODEL_RENAMED
 from noria.registry.service import Models
-from noria.serving.deployment import settle_alias
+from noria.serving.deployment import rename_model, serves, settle_alias
 from noria.serving.entities import RolloutStatus
 from noria.serving.events import ROLLOUT_STARTED
 from noria.serving.passage import advance
 from noria.serving.sight import load_rollout
 
 ROLLOUT = "serving.rollout"
+FOLLOW_NAME = "serving.follow_name"
 
 _RETRY_S = 2.0
 
@@ -66,7 +68,25 @@ def _move_alias(context: Context, rollout_id: str) -> str | None:
         return None
 
 
-WORKFLOWS = (rollout,)
+@workflow(FOLLOW_NAME)
+def follow_name(steps: Steps, app: Context, event: Mapping[str, Any]) -> JSON:
+    """Let endpoints know their model by its new name, since another model may take the one before."""
+    context = app.acting_as(CONTROL)
+    project: str = event["project"]
+    before: str = event["payload"]["before"]
+    name = str(event["subject"]).partition(":")[2]
+    return steps.run("endpoints", lambda: rename_model(context, project, before, name))
+
+
+def _is_served(app: Context, event: LoggedEvent) -> bool:
+    with app.database.read() as connection:
+        return serves(connection, str(event.project), str(event.payload["before"]))
+
+
+WORKFLOWS = (rollout, follow_name)
 TICKS: tuple[Tick, ...] = ()
 CHORES: tuple[Chore, ...] = ()
-REACTIONS = (Reaction("serving.rollouts", frozenset({str(ROLLOUT_STARTED)}), ROLLOUT),)
+REACTIONS = (
+    Reaction("serving.rollouts", frozenset({str(ROLLOUT_STARTED)}), ROLLOUT),
+    Reaction("serving.names", frozenset({str(MODEL_RENAMED)}), FOLLOW_NAME, when=_is_served),
+)

@@ -260,6 +260,26 @@ def settle_alias(models: Models, rollout: Rollout) -> Rollout:
     return rollout
 
 
+def serves(connection: sa.Connection, project: str, model: str) -> bool:
+    """Tell whether an endpoint knows its model by this name."""
+    query = sa.select(endpoints.c.pk).where(
+        endpoints.c.project_pk == project_pk(connection, project), endpoints.c.model == model
+    )
+    return connection.execute(query.limit(1)).first() is not None
+
+
+def rename_model(context: Context, project: str, before: str, name: str) -> int:
+    """Let the endpoints of a model know its new name; give how many there are. Safe to repeat."""
+    with context.database.write(durable=True) as connection:
+        changed = connection.execute(
+            sa.update(endpoints)
+            .where(endpoints.c.project_pk == project_pk(connection, project))
+            .where(endpoints.c.model == before)
+            .values(model=name)
+        )
+    return changed.rowcount
+
+
 def signature_differences(known: Signature, new: Signature) -> list[str]:
     """Say how a signature differs from the one that clients know, one sentence each.
 

@@ -12,10 +12,12 @@ import pytest
 from noria.core.clock import ManualClock
 from noria.core.context import Context
 from noria.core.control.testing import InlineSteps
+from noria.core.control.workflows import event_arguments
 from noria.core.events.log import EventLog
 from noria.core.workspace import InProcess, Workspace
+from noria.registry.entities import NewModel, NewName
 from noria.registry.service import Models
-from noria.serving.control import REACTIONS, rollout
+from noria.serving.control import REACTIONS, follow_name, rollout
 from noria.serving.entities import Deployment, Reason, Rollout, RolloutStatus, RolloutStep, Strategy, Verdict
 from noria.serving.predictions import CaptureBatch
 from noria.serving.service import Captures, Endpoints, Rollouts
@@ -142,9 +144,30 @@ def test_waiting_for_long_is_cheap(context: Context, clock: BusyClock) -> None:
 def test_the_event_of_a_start_starts_the_workflow(context: Context) -> None:
     """What the reaction listens to is what a deployment appends, with the id that the workflow needs."""
     made = context.service(Endpoints).deploy("default", "live", _canary())
-    (reaction,) = REACTIONS
+    reaction = next(each for each in REACTIONS if each.workflow == rollout.name)
 
     events = EventLog(context.database).read(0, types=sorted(reaction.event_types))
 
     assert events[-1].payload["rollout_id"] == made.id
-    assert reaction.workflow == rollout.name
+
+
+def test_endpoints_follow_the_name_of_their_model(context: Context, clock: BusyClock) -> None:
+    """Another model that takes the former name is none of theirs; models without endpoints need no work."""
+    models = context.service(Models)
+    models.create("default", NewModel(name="unserved"))
+    models.rename("default", "unserved", NewName(name="unserved still"))
+    models.rename("default", "digits", NewName(name="numbers"))
+    models.create("default", NewModel(name="digits"))
+    reaction = next(each for each in REACTIONS if each.workflow == follow_name.name)
+    assert reaction.when is not None
+    for event in EventLog(context.database).read(0, types=[*reaction.event_types]):
+        assert reaction.when(context, event) is (event.payload["before"] == "digits")
+        follow_name.fn(InlineSteps(clock), context, event_arguments(event))
+
+    assert context.service(Endpoints).get("default", "live").model == "numbers"
+    assert (
+        context.service(Endpoints)
+        .deploy("default", "live", Deployment(model="numbers", version=2, strategy=Strategy.REPLACE))
+        .to_version
+        == 2
+    )
