@@ -28,9 +28,10 @@ if TYPE_CHECKING:
     from noria.pipelines.values import register_fingerprint
     from noria.registry.client import model, register
     from noria.serving.client import deploy, endpoint
-    from noria.tracking.client import active_run, log, run
+    from noria.tracking.client import Capture, active_run, log, read_table, run
 
 _HOMES = {
+    "Capture": "noria.tracking.client",
     "Codec": "noria.pipelines.codecs",
     "Invalid": "noria.core.errors",
     "NoriaError": "noria.core.errors",
@@ -49,6 +50,7 @@ _HOMES = {
     "model": "noria.registry.client",
     "open_workspace": "noria.core.workspace",
     "pipeline": "noria.pipelines.authoring",
+    "read_table": "noria.tracking.client",
     "record": "noria.catalog.client",
     "register": "noria.registry.client",
     "register_codec": "noria.pipelines.codecs",
@@ -59,6 +61,7 @@ _HOMES = {
 }
 
 __all__ = [
+    "Capture",
     "Codec",
     "Invalid",
     "NoriaError",
@@ -78,6 +81,7 @@ __all__ = [
     "model",
     "open_workspace",
     "pipeline",
+    "read_table",
     "record",
     "register",
     "register_codec",

@@ -58,7 +58,7 @@ class Looks:
         self._clock = clock
         self._lock = threading.Lock()
         self._seen: dict[tuple[Path, Capture], tuple[float, Surroundings]] = {}
-        self._redactor: tuple[float, Redactor] | None = None
+        self._redactor: tuple[dict[str, str], Redactor] | None = None
 
     def fresh(self, folder: Path, capture: Capture) -> Surroundings | None:
         """Give what was seen moments ago, or None."""
@@ -66,10 +66,10 @@ class Looks:
         return seen if self._clock.monotonic() - at_s < _FRESH_S else None
 
     def redactor(self) -> Redactor:
-        """Give what hides the secrets of the environment, as it was moments ago."""
-        now_s = self._clock.monotonic()
-        if self._redactor is None or now_s - self._redactor[0] > _FRESH_S:
-            self._redactor = (now_s, Redactor(os.environ))
+        """Give what hides the secrets of the environment as it is now."""
+        environ = dict(os.environ)
+        if self._redactor is None or self._redactor[0] != environ:
+            self._redactor = (environ, Redactor(environ))
         return self._redactor[1]
 
     def look(self, folder: Path, capture: Capture) -> Surroundings:

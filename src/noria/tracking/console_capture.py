@@ -69,7 +69,7 @@ class Tees:
         """Tell it nothing more."""
         with self._lock:
             for name, tee in list(self._tees.items()):
-                tee.listeners = tuple(each for each in tee.listeners if each is not listener)
+                tee.listeners = tuple(each for each in tee.listeners if each != listener)
                 if not tee.listeners and getattr(sys, name) is tee:
                     setattr(sys, name, tee._stream)
                     del self._tees[name]

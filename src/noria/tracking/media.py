@@ -146,7 +146,7 @@ def text_file(name: str, text: str) -> MadeFile:
         raise Invalid(
             f"The text `{name}` is a `{type(text).__name__}`", hint="Give a `str`, or use `run.dict()`"
         )
-    path = name if PurePosixPath(name).suffix else f"{name}.txt"
+    path = name if PurePosixPath(check_artifact_path(name)).suffix else f"{name}.txt"
     return MadeFile(check_artifact_path(path), text.encode(errors="replace"))
 
 

@@ -71,6 +71,8 @@ def _as_bytes(array: Any) -> np.ndarray[Any, Any]:  # (height, width, n_channels
         pixels = pixels[:, :, None]
     if pixels.ndim != 3 or pixels.shape[2] not in _COLOUR_TYPES or 0 in pixels.shape:
         raise _no_image(f"of the shape {tuple(np.shape(array))}")
+    if pixels.dtype.kind not in "biuf":
+        raise _no_image(f"of `{pixels.dtype}`")
     if pixels.dtype == bool:
         return np.where(pixels, 255, 0).astype(np.uint8)
     low, high = pixels.min(), pixels.max()
