@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import base64
 import json
+import math
 import zlib
 from collections.abc import Iterable, Iterator, Mapping
 from typing import TYPE_CHECKING, Any, Final
@@ -256,11 +257,18 @@ def _sent_value(value: Any) -> dict[str, Any]:
     if isinstance(value, list):
         return {"array_value": {"values": [_sent_value(each) for each in value]}}
     if isinstance(value, int) and not -(1 << 63) <= value < 1 << 63:
-        value = float(value)  # what needs more than 64 bits has no whole number there
+        value = _as_float(value)  # what needs more than 64 bits has no whole number there
     if isinstance(value, float):
         return {"double_value": wire_number(value)}
     kind = _SENT_KINDS.get(type(value))
     return {} if kind is None else {kind: value}
+
+
+def _as_float(value: int) -> float:
+    try:
+        return float(value)
+    except OverflowError:
+        return math.inf if value > 0 else -math.inf
 
 
 _SENT_KINDS: Final = {bool: "bool_value", str: "string_value", int: "int_value"}

@@ -1,22 +1,29 @@
 r"""Regular expressions that a caller may send: matched in a time in proportion to the text, whatever they say.
 
 Python's own engine tries one way after another, and some expressions have exponentially many; while it tries, no other
-request is served. Here all ways are followed at once (Thompson, "Regular expression search algorithm", 1968). What is
-known: characters, `.`, classes, groups, `|`, repetitions, `^`, `$`, and `\d \w \s` with their opposites.
+request is served. Here all ways are followed at once (Thompson, "Regular expression search algorithm", 1968), and the
+steps are remembered (Cox, "Regular Expression Matching Can Be Simple And Fast", 2007). What is known: characters, `.`,
+classes, groups, `|`, repetitions, `^`, `$`, and `\d \w \s` with their opposites.
 """
 
 from __future__ import annotations
 
 import functools
-from collections.abc import Callable
-from dataclasses import dataclass
+import itertools
+from collections.abc import Callable, Iterable
+from dataclasses import dataclass, field
 from typing import Final
 
 from noria.core.errors import Invalid
 from noria.tracking.limits import shorten
 
 MAX_EXPRESSION_CHARS: Final = 500
-MAX_STATES: Final = 2_000
+MAX_STATES: Final = 500
+MAX_DEPTH: Final = 30
+"""So many groups may lie inside one another."""
+
+MAX_KEPT_STEPS: Final = 10_000
+"""So many steps from place to place are remembered before all are forgotten."""
 
 Accepts = Callable[[str], bool]
 
@@ -44,38 +51,79 @@ class _State:
     out: tuple[_State, ...] = ()
 
 
-@dataclass(frozen=True, slots=True)
-class Expression:
-    """A regular expression, ready to be looked for in texts."""
+@dataclass(slots=True, eq=False)
+class _Node:
+    """All places where a reader of the text may be at once, and where each character leads.
 
-    first: _State
-    last: _State
+    Attributes
+    ----------
+    fits
+        Whether the expression fits what was read, wherever the text ends.
+    fits_at_end
+        Whether it fits if the text ends here; None until somebody asks.
+    """
+
+    states: frozenset[_State]
+    fits: bool
+    fits_at_end: bool | None = None
+    after: dict[str, _Node] = field(default_factory=dict)
+
+
+class Expression:
+    """A regular expression, ready to be looked for in texts.
+
+    What was found out about one text is kept for the next, up to a bound.
+    """
+
+    def __init__(self, first: _State, last: _State) -> None:
+        self._first = first
+        self._last = last
+        self._start = self._node({first}, at_start=True)
+        self._known: dict[frozenset[_State], _Node] = {}
+        self._n_steps = 0
 
     def search(self, text: str) -> bool:
         """Tell whether it fits anywhere in the text."""
-        here: set[_State] = set()
-        for at, char in enumerate(text):
-            self._enter(here, self.first, at == 0, False)
-            if self.last in here:
+        node = self._start
+        for char in text:
+            if node.fits:
                 return True
-            after: set[_State] = set()
-            for state in here:
-                if state.accepts is not None and state.accepts(char):
-                    self._enter(after, state.out[0], False, at + 1 == len(text))
-            here = after
-        self._enter(here, self.first, not text, True)
-        return self.last in here
+            after = node.after.get(char)
+            node = after if after is not None else self._step(node, char)
+        if node.fits_at_end is None:
+            ends = _reached(node.states, at_start=node is self._start, at_end=True)
+            node.fits_at_end = self._last in ends
+        return node.fits_at_end
 
-    @staticmethod
-    def _enter(states: set[_State], state: _State, at_start: bool, at_end: bool) -> None:
-        stack = [state]
-        while stack:
-            each = stack.pop()
-            if each in states or (each.edge == "^" and not at_start) or (each.edge == "$" and not at_end):
-                continue
-            states.add(each)
-            if each.accepts is None:
-                stack += each.out
+    def _step(self, node: _Node, char: str) -> _Node:
+        self._n_steps += 1
+        if self._n_steps > MAX_KEPT_STEPS:
+            self._n_steps = 0
+            self._known = {}
+            self._start.after.clear()
+        ways = {state.out[0] for state in node.states if state.accepts is not None and state.accepts(char)}
+        after = self._node(ways | {self._first}, at_start=False)
+        node.after[char] = after = self._known.setdefault(after.states, after)
+        return after
+
+    def _node(self, ways: set[_State], *, at_start: bool) -> _Node:
+        states = _reached(ways, at_start=at_start, at_end=False)
+        return _Node(frozenset(states), self._last in states)
+
+
+def _reached(ways: Iterable[_State], *, at_start: bool, at_end: bool) -> set[_State]:
+    """Give the places that are reached without a character; an edge that is not passed is one of them."""
+    found: set[_State] = set()
+    waiting = list(ways)
+    while waiting:
+        state = waiting.pop()
+        if state in found:
+            continue
+        found.add(state)
+        passed = {"": True, "^": at_start, "$": at_end}[state.edge]
+        if passed and state.accepts is None:
+            waiting += state.out
+    return found
 
 
 @functools.lru_cache(maxsize=64)
@@ -111,6 +159,7 @@ class _Reader:
         self._text = text
         self._at = 0
         self._n_states = 0
+        self._depth = 0
 
     def read(self) -> Expression:
         first, last = self._either()
@@ -142,7 +191,7 @@ class _Reader:
         part = self._one()
         end = self._at
         while (bounds := self._bounds()) is not None:
-            part = self._times(begin, end, *bounds)
+            part = self._times(part, begin, end, *bounds)
             end = self._at
             self._take("?")  # reluctant or not, it fits or does not
         return part
@@ -163,31 +212,32 @@ class _Reader:
             raise self._wrong("it repeats too often")
         return least, most
 
-    def _times(self, begin: int, end: int, low: int, high: int | None) -> Fragment:
-        """Repeat the part that was written from `begin` to `end`."""
+    def _times(self, part: Fragment, begin: int, end: int, low: int, high: int | None) -> Fragment:
+        """Repeat a part, which was written from `begin` to `end`."""
         after = self._at
+        copies = itertools.chain([part], (self._again(begin, end) for _ in itertools.count()))
         first = last = self._state()
         for _ in range(low):
-            last = self._append(last, self._again(begin, end))
+            part = next(copies)
+            last = self._append(last, part)
+        leave = self._state()
         if high is None:
-            start, stop = self._again(begin, end)
-            leave = self._state()
-            last.out = (*last.out, start, leave)
-            stop.out = (start, leave)
-            last = leave
-        else:
-            leave = self._state()
-            for _ in range(high - low):
-                last.out = (*last.out, leave)
-                last = self._append(last, self._again(begin, end))
+            if low == 0:
+                part = next(copies)
+                last.out = (part[0], leave)
+            part[1].out = (part[0], leave)
+        for _ in range((high or low) - low):
             last.out = (*last.out, leave)
-            last = leave
+            last = self._append(last, next(copies))
+        if high is not None:
+            last.out = (*last.out, leave)
         self._at = after
-        return first, last
+        return first, leave
 
     def _again(self, begin: int, end: int) -> Fragment:
         inner = _Reader(self._text[begin:end])
         inner._n_states = self._n_states
+        inner._depth = self._depth
         part = inner._repeated()
         self._n_states = inner._n_states
         return part
@@ -217,7 +267,11 @@ class _Reader:
     def _group(self) -> Fragment:
         if self._take("?") and not self._take(":"):
             raise self._wrong("of groups that begin with `(?` only `(?:` is known")
+        self._depth += 1
+        if self._depth > MAX_DEPTH:
+            raise self._wrong("too many groups lie inside one another")
         part = self._either()
+        self._depth -= 1
         if not self._take(")"):
             raise self._wrong("a group is not closed")
         return part
