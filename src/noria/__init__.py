@@ -28,6 +28,7 @@ if TYPE_CHECKING:
     from noria.pipelines.values import register_fingerprint
     from noria.registry.client import model, register
     from noria.serving.client import deploy, endpoint
+    from noria.tracking.autolog import autolog
     from noria.tracking.client import Capture, active_run, log, read_table, run
 
 _HOMES = {
@@ -39,6 +40,7 @@ _HOMES = {
     "Workspace": "noria.core.workspace",
     "Unavailable": "noria.core.errors",
     "active_run": "noria.tracking.client",
+    "autolog": "noria.tracking.autolog",
     "choose": "noria.catalog.client",
     "current_workspace": "noria.core.workspace",
     "dataset": "noria.data.client",
@@ -70,6 +72,7 @@ __all__ = [
     "Workspace",
     "__version__",
     "active_run",
+    "autolog",
     "choose",
     "current_workspace",
     "dataset",
