@@ -14,7 +14,6 @@ import sqlalchemy as sa
 
 from noria.access.tables import projects
 from noria.core.database.patterns import ilike, like
-from noria.core.errors import Invalid
 from noria.registry.prompts import PROMPT_TAG, without_prompt_versions, without_prompts
 from noria.registry.tables import model_tags, model_version_tags, model_versions, models
 from noria.tracking.search.grammar import (
@@ -26,6 +25,7 @@ from noria.tracking.search.grammar import (
     FilterInvalid,
     Grammar,
 )
+from noria.tracking.search.page_tokens import PageTokenInvalid
 
 TAG: Final = "tag"
 _TAGS = Entity(name=TAG, also=("tags",), comparators=TEXT_COMPARATORS, orderable=False)
@@ -71,12 +71,6 @@ _COMPARE: Final[dict[str, Callable[[Any, Any], Any]]] = {
     "IN": lambda column, values: column.in_(values),
     "NOT IN": lambda column, values: column.not_in(values),
 }
-
-
-class PageTokenInvalid(Invalid):
-    """The token is of another search, or of none."""
-
-    code = "registry_page_token_invalid"
 
 
 @dataclass(frozen=True, slots=True)

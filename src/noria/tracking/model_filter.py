@@ -14,8 +14,9 @@ import enum
 import re
 from dataclasses import dataclass
 
-from noria.core.errors import Invalid, near
+from noria.core.errors import near
 from noria.tracking.limits import shorten
+from noria.tracking.search.grammar import FilterInvalid
 
 NUMBER_OPERATORS = ("<", "<=", ">", ">=", "=", "!=")
 TEXT_OPERATORS = ("=", "!=", "LIKE", "ILIKE", "IN", "NOT IN")
@@ -80,12 +81,6 @@ class Comparison:
     key: str
     operator: str
     value: float | str | tuple[str, ...]
-
-
-class FilterInvalid(Invalid):
-    """A filter that cannot be read."""
-
-    code = "filter_invalid"
 
 
 def parse_filter(text: str) -> list[Comparison]:

@@ -29,6 +29,7 @@ from noria.tracking.model_tables import (
     logged_model_tags,
     logged_models,
 )
+from noria.tracking.search.page_tokens import PageTokenInvalid
 from noria.tracking.tables import runs, tracking_keys
 
 MAX_ORDERS = 20
@@ -45,12 +46,6 @@ _MICROS_IN_MS = 1000
 Condition: TypeAlias = sa.ColumnElement[bool]
 
 _models, _metrics = logged_models.c, logged_model_metrics.c
-
-
-class PageTokenInvalid(Invalid):
-    """The token is of another search, or of none."""
-
-    code = "page_token_invalid"
 
 
 class _Float(msgspec.Struct, frozen=True, array_like=True, forbid_unknown_fields=True):

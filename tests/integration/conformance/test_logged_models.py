@@ -23,9 +23,9 @@ from noria.tracking.model_entities import (
     NewLoggedModel,
     RunModels,
 )
-from noria.tracking.model_filter import FilterInvalid
 from noria.tracking.model_rows import LoggedModelNotFound
-from noria.tracking.model_search import PageTokenInvalid
+from noria.tracking.search.grammar import FilterInvalid
+from noria.tracking.search.page_tokens import PageTokenInvalid
 from noria.tracking.service import Experiments, Lineage, Runs
 from support.conformance import Services
 

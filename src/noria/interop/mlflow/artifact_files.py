@@ -119,6 +119,8 @@ def part_answer(
 class RangeUnsatisfiable(MlflowError):
     """No byte of the file lies in the range that was asked for."""
 
+    code = "mlflow_range_unsatisfiable"
+
     def __init__(self, asked: str, size_bytes: int) -> None:
         super().__init__(
             "INVALID_PARAMETER_VALUE",

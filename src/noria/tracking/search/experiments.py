@@ -10,7 +10,7 @@ from noria.tracking.search.entities import ExperimentSearch, ExperimentsFound
 from noria.tracking.search.evaluate import Fact, Facts, matches, order_key
 from noria.tracking.search.fields import EXPERIMENTS, TAG
 from noria.tracking.search.grammar import ATTRIBUTE, Order
-from noria.tracking.search.pages import Place, mark_of, read_token, write_token
+from noria.tracking.search.page_tokens import Place, mark_of, read_token, write_token
 
 _NEWEST_FIRST = (Order(entity=ATTRIBUTE, key="creation_time", ascending=False),)
 _LAST = Order(entity=ATTRIBUTE, key="experiment_id")

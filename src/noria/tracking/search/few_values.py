@@ -12,23 +12,25 @@ from noria.tracking.search.statement import Reader, Sql, all_of, joined
 from noria.tracking.tables import HEAD_CHARS
 
 _MOST_VALUES: Final = 200
-_MOST_STEPS: Final = 2_000
+_MOST_STEPS: Final = 6_000
 """Values that are looked up in all experiments together; each takes a few microseconds."""
 
 
 def found_by_values(condition: Condition, clause: Clause, reader: Reader, scope: Scope) -> Condition:
     """Give the condition of a pattern as one of the values that have its form, if the key has few values."""
     place, pattern, any_case = condition.place, str(clause.value), clause.comparator == "ILIKE"
-    most = min(_MOST_VALUES, _MOST_STEPS // len(scope.experiments))
-    if place is None or most == 0:
+    if place is None:
         return condition
     where = all_of([place.fixed, prefix_interval(place, pattern, any_case=any_case).sql(place.column)])
     values: set[str] = set()
-    for experiment in scope.experiments:
+    left = _MOST_STEPS
+    for at, experiment in enumerate(scope.experiments):
+        most = min(_MOST_VALUES, left // (len(scope.experiments) - at))
         found = _values(reader, place, experiment, where, most + 1)
         if len(found) > most or any(len(value) == HEAD_CHARS for value in found):
             return condition
         values.update(found)
+        left -= len(found)
     form = like(pattern, any_case=any_case)
     return values_condition(place, sorted(value for value in values if form.fullmatch(value)))
 

@@ -24,7 +24,7 @@ from noria.tracking.search.evaluate import MISSING
 from noria.tracking.search.few_values import found_by_values
 from noria.tracking.search.fields import DATASET, METRIC, PARAM, PARENT_TAG, RUN_NAME_TAG, RUNS, TAG
 from noria.tracking.search.grammar import ATTRIBUTE, Clause, Order
-from noria.tracking.search.pages import mark_of, read_token, write_token
+from noria.tracking.search.page_tokens import mark_of, read_token, write_token
 from noria.tracking.search.plan import USUAL, Costs
 from noria.tracking.search.scope import Scope, measure_scope
 from noria.tracking.search.statement import Reader

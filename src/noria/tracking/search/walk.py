@@ -7,7 +7,7 @@ from typing import TypeVar
 
 from noria.tracking.search.conditions import NAN_RANGE, NUMBER_RANGE, Condition, Place
 from noria.tracking.search.evaluate import Fact
-from noria.tracking.search.scope import DELETED, Scope
+from noria.tracking.search.scope import Scope
 from noria.tracking.search.statement import Reader, Rows, Sql, all_of, either_of, joined
 
 T = TypeVar("T")
@@ -91,56 +91,53 @@ class Walk:
             conditions.append(NUMBER_RANGE)
         if self._bound is not None:
             conditions.append(self._bound)
-        pieces = [
-            all_of([lifecycle, *conditions])
-            for lifecycle in (self._scope.of_runs if place.of_runs else (Sql("1 = 1"),))
-        ]
+        where = all_of(conditions)
+        lifecycles = self._scope.of_runs if place.of_runs else (Sql("1 = 1"),)
         order = Sql(f"order by {place.column} {direction} limit ?", (limit,))
-        if len(experiments) * len(pieces) == 1:
-            return self._rows(Sql("experiment_pk = ? and", experiments).then(pieces[0])).then(order)
+        if len(experiments) * len(lifecycles) == 1:
+            return self._rows(all_of([Sql("experiment_pk = ?", experiments), lifecycles[0], where])).then(
+                order
+            )
         merge = self._merged if len(experiments) <= self._most_merged else self._gathered
         ordered = Sql(f"order by v {direction} limit ?", (limit,))
-        return Sql("select run_pk, v from (").then(merge(pieces, order), _AS_M, ordered)
+        return Sql("select run_pk, v from (").then(merge(where, lifecycles, order), _AS_M, ordered)
 
-    def _rows(self, where: Sql) -> Sql:
-        place = self._place
-        return Sql(f"select {place.run} as run_pk, {place.column} as v from {place.table} where").then(where)  # noqa: S608
-
-    def _merged(self, pieces: Sequence[Sql], order: Sql) -> Sql:
+    def _merged(self, where: Sql, lifecycles: Sequence[Sql], order: Sql) -> Sql:
         """Put ordered ranges together; both databases merge them, and read each only as far as they need it."""
         ranges = [
-            self._ordered(Sql("experiment_pk = ? and", (one,)).then(piece), order)
+            self._rows(all_of([Sql("experiment_pk = ?", (one,)), lifecycle, where]))
             for one in self._scope.experiments
-            for piece in pieces
+            for lifecycle in lifecycles
         ]
-        return joined(" union all ", ranges)
-
-    def _gathered(self, pieces: Sequence[Sql], order: Sql) -> Sql:
-        """Take the first runs of each experiment; the text does not grow with the number of experiments."""
-        experiments = self._scope.experiments
-        if self._reader.is_sqlite:
-            where = self._reader.among("experiment_pk", experiments).then(Sql("and"))
-            return joined(" union all ", [self._hinted(where.then(piece)) for piece in pieces])
-        inner = [self._ordered(Sql("experiment_pk = x.pk and").then(piece), order) for piece in pieces]
-        return Sql(
-            "select q.* from unnest(?::bigint[]) as x(pk) cross join lateral (", (list(experiments),)
-        ).then(joined(" union all ", inner), Sql(") as q"))
-
-    def _hinted(self, where: Sql) -> Sql:
-        """Name the index: SQLite stops in each experiment where no better run can follow, but only in this order."""
-        rows, place = self._rows(where), self._place
-        if not place.index:
-            return rows
-        index = "runs_deleted" if DELETED.text in where.text else place.index
-        return Sql(
-            rows.text.replace(f"from {place.table}", f"from {place.table} indexed by {index}"), rows.values
-        )
-
-    def _ordered(self, where: Sql, order: Sql) -> Sql:
         # SQLite orders a union as a whole, and reads its parts in this order; PostgreSQL wants it said of each part.
-        return (
-            self._rows(where) if self._reader.is_sqlite else Sql("(").then(self._rows(where), order, Sql(")"))
+        return joined(
+            " union all ", ranges if self._reader.is_sqlite else [_closed(one, order) for one in ranges]
         )
+
+    def _gathered(self, where: Sql, lifecycles: Sequence[Sql], order: Sql) -> Sql:
+        """Take the first runs of each experiment; the text does not grow with the number of experiments."""
+        reader, place, experiments = self._reader, self._place, self._scope.experiments
+        if reader.is_sqlite:  # it stops in each experiment where no better run can follow
+            among = reader.among("experiment_pk", experiments)
+            return joined(
+                " union all ",
+                [self._rows(all_of([among, one, where]), place.source(reader, one)) for one in lifecycles],
+            )
+        inner = [
+            _closed(self._rows(all_of([Sql("experiment_pk = x.pk"), one, where])), order)
+            for one in lifecycles
+        ]
+        each = Sql("select q.* from unnest(?::bigint[]) as x(pk) cross join lateral (", (list(experiments),))
+        return each.then(joined(" union all ", inner), Sql(") as q"))
+
+    def _rows(self, where: Sql, source: str = "") -> Sql:
+        place = self._place
+        head = f"select {place.run} as run_pk, {place.column} as v from {source or place.table} where"  # noqa: S608
+        return Sql(head).then(where)
+
+
+def _closed(rows: Sql, order: Sql) -> Sql:
+    return Sql("(").then(rows, order, Sql(")"))
 
 
 def _range(condition: Condition) -> Sql:
