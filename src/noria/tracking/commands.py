@@ -17,12 +17,14 @@ from noria.tracking.lifecycle_commands import (
     restore_runs,
     show_experiment,
 )
+from noria.tracking.search_commands import search_runs
 from noria.tracking.selecting_commands import compare_runs, export_runs
 from noria.tracking.sync_commands import sync_runs
 
 if TYPE_CHECKING:
     from noria.core.workspace import Workspace
-    from noria.tracking.entities import Artifact, MetricPoint, Run
+    from noria.tracking.entities import Artifact, Run
+    from noria.tracking.point_entities import MetricPoint
     from noria.tracking.service import Runs
 
 runs = typer.Typer(no_args_is_help=True, help="Runs, their params and metrics")
@@ -107,6 +109,7 @@ def show_run(
         show(run, json=json, render=lambda found: _story(ws, service, found))
 
 
+runs.command("search")(search_runs)
 runs.command("compare")(compare_runs)
 runs.command("export")(export_runs)
 runs.command("sync")(sync_runs)
