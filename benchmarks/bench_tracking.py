@@ -11,8 +11,9 @@ from collections.abc import Callable
 from noria.core.config import load_settings
 from noria.core.workspace import Workspace, open_workspace, use_workspace
 from noria.tracking.client import run
-from noria.tracking.entities import LogBatch, MetricPoint, NewRun, RunEnd
+from noria.tracking.entities import LogBatch, NewRun, RunEnd
 from noria.tracking.limits import MAX_POINTS
+from noria.tracking.point_entities import MetricPoint
 from noria.tracking.service import Runs
 
 Measure = Callable[[Workspace, int], float]

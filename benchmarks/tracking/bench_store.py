@@ -16,7 +16,8 @@ from datetime import timedelta
 
 from noria.core.config import load_settings
 from noria.core.workspace import Workspace, open_workspace
-from noria.tracking.entities import LogBatch, MetricPoint, NewRun, PointColumns, RunEnd
+from noria.tracking.entities import LogBatch, NewRun, RunEnd
+from noria.tracking.point_entities import MetricPoint, PointColumns
 from noria.tracking.service import Runs
 
 N_POINTS = 100_000

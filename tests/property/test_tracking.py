@@ -20,9 +20,10 @@ from noria.core.database.schema import to_micros
 from noria.core.workspace import InProcess, Workspace
 from noria.tracking.chunks import Columns, Point, ordered, pack, points_of, unpack
 from noria.tracking.compaction import compact_run
-from noria.tracking.entities import HistoryOrder, LogBatch, MetricPoint, NewRun, PointColumns, Run, RunStatus
+from noria.tracking.entities import LogBatch, NewRun, Run, RunStatus
 from noria.tracking.histories import merge
 from noria.tracking.limits import MAX_STEP
+from noria.tracking.point_entities import HistoryOrder, MetricPoint, PointColumns
 from noria.tracking.sampling import sampled
 from noria.tracking.service import Runs
 from noria.tracking.sparkline import sparkline

@@ -50,7 +50,8 @@ from noria.serving.entities import Deployment, Reason, RolloutStep, Strategy
 from noria.serving.plans import AppliedPlan, ServerReport
 from noria.serving.predictions import CaptureBatch, Prediction
 from noria.serving.service import Captures, Endpoints, Rollouts
-from noria.tracking.entities import LogBatch, MetricPoint, NewRun, RunEnd, RunStatus
+from noria.tracking.entities import LogBatch, NewRun, RunEnd, RunStatus
+from noria.tracking.point_entities import MetricPoint
 from noria.tracking.service import Runs
 
 PROJECT = "default"

@@ -2,13 +2,17 @@
 
 from __future__ import annotations
 
-from typing import Any, TypeVar
+from datetime import datetime
+from typing import Annotated, Any, TypeVar
 
 import msgspec
 
 from noria.core.errors import Invalid
 
 T = TypeVar("T")
+
+Instant = Annotated[datetime, msgspec.Meta(tz=True)]
+"""A moment in a request: one without a time zone is refused when it is decoded."""
 
 _encoder = msgspec.json.Encoder(decimal_format="string")
 _canonical = msgspec.json.Encoder(order="sorted", decimal_format="string")

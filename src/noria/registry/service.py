@@ -52,7 +52,7 @@ from noria.registry.rules import (
 )
 from noria.registry.snapshots import facts_of
 from noria.registry.tables import model_tags, model_versions, models
-from noria.tracking.entities import LineageGraph
+from noria.tracking.lineage_entities import LineageGraph
 from noria.tracking.service import Lineage
 
 __all__ = ["AliasNotFound", "ModelExists", "ModelNotFound", "ModelVersionNotFound", "Models"]

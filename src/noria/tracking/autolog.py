@@ -13,7 +13,7 @@ from noria.core.errors import Conflict, Unavailable
 from noria.core.key import read_key
 from noria.core.workspace import Workspace, current_workspace
 from noria.tracking.active import active
-from noria.tracking.entities import DEFAULT_EXPERIMENT
+from noria.tracking.experiment_entities import DEFAULT_EXPERIMENT
 
 _PARENT_TAG = "mlflow.parentRunId"
 _TOKEN = "MLFLOW_TRACKING_TOKEN"  # noqa: S105 - the name of a variable

@@ -16,7 +16,8 @@ from noria.core.ids import is_id, new_id
 from noria.core.workspace import Workspace, current_workspace
 from noria.tracking.active import ERROR_TAG, ActiveRun, RunNotSent, active
 from noria.tracking.capture import described_by, shared_looks
-from noria.tracking.entities import DEFAULT_EXPERIMENT, NewRun, Run, RunSource, RunStatus
+from noria.tracking.entities import NewRun, Run, RunSource, RunStatus
+from noria.tracking.experiment_entities import DEFAULT_EXPERIMENT
 from noria.tracking.frames import Opened
 from noria.tracking.lifecycle import check_new_run
 from noria.tracking.line import depot_of

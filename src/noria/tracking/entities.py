@@ -1,22 +1,19 @@
-"""Experiments, runs and what runs hold, with the rules on them."""
+"""Runs and what they hold, with the rules on them."""
 
 from __future__ import annotations
 
 import enum
 import math
 from datetime import datetime
-from typing import Annotated
 
 import msgspec
 from msgspec.structs import force_setattr
 
 from noria.core.objects.digests import Digest
-from noria.tracking.floats import Float, NotFinite, all_finite, mark_of, restored
-
-DEFAULT_EXPERIMENT = "Default"
-
-Instant = Annotated[datetime, msgspec.Meta(tz=True)]
-"""A moment in a request: one without a time zone is refused when it is decoded."""
+from noria.core.serialisation import Instant
+from noria.tracking.experiment_entities import DEFAULT_EXPERIMENT
+from noria.tracking.floats import Float, NotFinite, mark_of, restored
+from noria.tracking.point_entities import MetricPoint, ModelPoint, PointColumns
 
 
 class RunStatus(enum.StrEnum):
@@ -54,64 +51,10 @@ class Lifecycle(enum.StrEnum):
     ALL = "all"
 
 
-class Experiment(msgspec.Struct, frozen=True, kw_only=True):
-    """A named group of runs.
-
-    Attributes
-    ----------
-    number
-        Counts up from 0 (`Default`) in a workspace, and is never given again.
-    updated_at
-        When its name, tags or deletion last changed.
-    deleted_at
-        None for an active experiment. A deleted one can be read and restored until the grace period is over.
-    artifact_location
-        Where other clients were told to put artifacts; None for the store of this workspace.
-    """
-
-    id: str
-    project: str
-    name: str
-    number: int
-    created_at: datetime
-    updated_at: datetime
-    deleted_at: datetime | None = None
-    artifact_location: str | None = None
-    tags: dict[str, str] = {}
-
-
-class NewExperiment(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fields=True):
-    """An experiment to make.
-
-    Attributes
-    ----------
-    created_at
-        Now, when left out; an import tells the time of the original.
-    """
-
-    name: str
-    tags: dict[str, str] = {}
-    artifact_location: str | None = None
-    created_at: Instant | None = None
-
-
-class ExperimentChange(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fields=True):
-    """What an experiment shall be called."""
-
-    name: str
-
-
 class Tags(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fields=True):
     """Tags to set; null removes one."""
 
     tags: dict[str, str | None]
-
-
-class ExperimentPage(msgspec.Struct, frozen=True, kw_only=True):
-    """Experiments, newest first; `next` continues after them, or is None at the end."""
-
-    items: list[Experiment]
-    next: int | None
 
 
 class Link(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fields=True):
@@ -347,147 +290,6 @@ class RunCounts(msgspec.Struct, frozen=True, kw_only=True):
     items: list[RunCount]
 
 
-class MetricPoint(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fields=True):
-    """One value of a metric.
-
-    Attributes
-    ----------
-    value
-        May be NaN or infinite.
-    not_finite
-        On the wire only: which float a null `value` stands for.
-    step
-        Position in the run's own counting: batch, epoch.
-    """
-
-    key: str
-    value: Float
-    not_finite: NotFinite | msgspec.UnsetType = msgspec.UNSET
-    step: int = 0
-    at: Instant
-
-    def __post_init__(self) -> None:
-        """Mark a float that is not finite, or restore it."""
-        mark = None if self.not_finite is msgspec.UNSET else self.not_finite
-        value = restored(self.value, mark)
-        if not math.isfinite(value):
-            force_setattr(self, "value", value)
-            force_setattr(self, "not_finite", mark_of(value))
-
-
-class ModelPoint(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fields=True):
-    """A value of a metric that a run found for a logged model.
-
-    Attributes
-    ----------
-    model
-        Id of a logged model of the run's project.
-    value
-        May be NaN or infinite.
-    not_finite
-        On the wire only: which float a null `value` stands for.
-    dataset_name, dataset_digest
-        The data that it was found on; empty when none is named.
-    """
-
-    model: str
-    key: str
-    value: Float
-    not_finite: NotFinite | msgspec.UnsetType = msgspec.UNSET
-    step: int = 0
-    at: Instant
-    dataset_name: str = ""
-    dataset_digest: str = ""
-
-    def __post_init__(self) -> None:
-        """Mark a float that is not finite, or restore it."""
-        mark = None if self.not_finite is msgspec.UNSET else self.not_finite
-        value = restored(self.value, mark)
-        if not math.isfinite(value):
-            force_setattr(self, "value", value)
-            force_setattr(self, "not_finite", mark_of(value))
-
-
-class PointColumns(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fields=True):
-    """Points of one metric as columns of equal length, which are written and read faster than one by one.
-
-    Attributes
-    ----------
-    steps
-        Positions in the run's own counting.
-    at
-        Moments in microseconds since 1970, UTC.
-    values
-        May be NaN or infinite.
-    not_finite
-        On the wire only: position → which float a null of `values` stands for.
-    """
-
-    steps: list[int]
-    at: list[int]
-    values: list[Float]
-    not_finite: dict[int, NotFinite] | msgspec.UnsetType = msgspec.UNSET
-
-    def __post_init__(self) -> None:
-        """Mark floats that are not finite, or restore them."""
-        if not len(self.steps) == len(self.at) == len(self.values):
-            raise ValueError("The columns `steps`, `at` and `values` differ in length")
-        marks = {} if self.not_finite is msgspec.UNSET else self.not_finite
-        if not marks and all_finite(self.values):
-            return
-        values = [restored(value, marks.get(i)) for i, value in enumerate(self.values)]
-        found = {i: mark_of(value) for i, value in enumerate(values) if not math.isfinite(value)}
-        force_setattr(self, "values", values)
-        force_setattr(self, "not_finite", found or msgspec.UNSET)
-
-
-class HistoryOrder(enum.StrEnum):
-    """In which order points come: by step, then time, or by time, then step; by value in the end."""
-
-    STEP = "step"
-    TIME = "time"
-
-
-class RunPoints(msgspec.Struct, frozen=True, kw_only=True):
-    """All points of one metric of a run, in order."""
-
-    points: PointColumns
-
-
-class RunHistory(msgspec.Struct, frozen=True, kw_only=True):
-    """Points of one metric of one run, in the order of step, then time.
-
-    Attributes
-    ----------
-    n_points
-        How many there are; `points` holds fewer when they were sampled.
-    """
-
-    run_id: str
-    key: str
-    n_points: int
-    points: PointColumns
-
-
-class Histories(msgspec.Struct, frozen=True, kw_only=True):
-    """Histories by run, then key, in the order asked for; a run without the metric is left out."""
-
-    items: list[RunHistory]
-
-
-class MetricPage(msgspec.Struct, frozen=True, kw_only=True):
-    """Points of one metric in the order of step, then time; `next` continues, or is None at the end."""
-
-    items: list[MetricPoint]
-    next: str | None
-
-
-class MetricList(msgspec.Struct, frozen=True, kw_only=True):
-    """The latest point of each metric of a run, in the order of keys."""
-
-    items: list[MetricPoint]
-
-
 class Artifact(msgspec.Struct, frozen=True, kw_only=True):
     """A file that a run keeps."""
 
@@ -549,53 +351,3 @@ class RunComparison(msgspec.Struct, frozen=True, kw_only=True):
     runs: list[Run]
     params: list[str]
     metrics: list[str]
-
-
-class LineageEdge(msgspec.Struct, frozen=True, kw_only=True):
-    """A step from cause to effect.
-
-    Attributes
-    ----------
-    source, target
-        References; a run is `run:<id>`.
-    kind
-        `read` (thing → run), `made` (run → thing) or `started` (run → run inside it).
-    """
-
-    source: str
-    target: str
-    kind: str
-
-
-class LineageNode(msgspec.Struct, frozen=True, kw_only=True):
-    """A thing or a run.
-
-    Attributes
-    ----------
-    ref
-        `dataset:digits@2`, `run:<id>`.
-    label
-        What people call it: the run's name, or the reference itself.
-    distance
-        Number of edges from where the walk began.
-    """
-
-    ref: str
-    label: str
-    distance: int
-    digest: str = ""
-
-
-class LineageGraph(msgspec.Struct, frozen=True, kw_only=True):
-    """What a thing came from, or what came of it.
-
-    Attributes
-    ----------
-    truncated
-        True when there is more than the walk was allowed to gather.
-    """
-
-    root: str
-    nodes: list[LineageNode]
-    edges: list[LineageEdge]
-    truncated: bool = False

@@ -15,8 +15,8 @@ from noria.core.database.prepared import Prepared, as_list, listed
 from noria.core.database.schema import from_micros
 from noria.core.errors import Conflict, unknown_name
 from noria.core.ids import new_id
-from noria.tracking.entities import Experiment, NewExperiment
 from noria.tracking.events import EXPERIMENT_CREATED, append_event
+from noria.tracking.experiment_entities import Experiment, NewExperiment
 from noria.tracking.keys import intern_keys
 from noria.tracking.limits import shorten
 from noria.tracking.tables import experiment_numbers, experiment_tags, experiments, tracking_keys

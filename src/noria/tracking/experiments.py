@@ -14,21 +14,14 @@ from noria.core.events.log import EventType
 from noria.core.operations import Service, operation
 from noria.tracking.counts import count_marked
 from noria.tracking.datasets import uses_in_experiment
-from noria.tracking.entities import (
-    DatasetUses,
-    Experiment,
-    ExperimentChange,
-    ExperimentPage,
-    Lifecycle,
-    NewExperiment,
-    Tags,
-)
+from noria.tracking.entities import DatasetUses, Lifecycle, Tags
 from noria.tracking.events import (
     EXPERIMENT_DELETED,
     EXPERIMENT_RESTORED,
     EXPERIMENT_UPDATED,
     append_event,
 )
+from noria.tracking.experiment_entities import Experiment, ExperimentChange, ExperimentPage, NewExperiment
 from noria.tracking.experiment_rows import (
     ExperimentDeleted,
     Row,

@@ -13,7 +13,8 @@ from typing import TYPE_CHECKING, Any
 
 from noria.core.errors import Invalid, near
 from noria.core.serialisation import to_json
-from noria.tracking.entities import MetricPoint, Run
+from noria.tracking.entities import Run
+from noria.tracking.point_entities import MetricPoint
 
 if TYPE_CHECKING:
     import polars as pl

@@ -7,9 +7,10 @@ from array import array
 from collections.abc import Iterable
 
 from noria.tracking.buffer import row_bytes
-from noria.tracking.entities import Link, LogBatch, PointColumns
+from noria.tracking.entities import Link, LogBatch
 from noria.tracking.frames import Kept, Linked, Params, Points, Record, Tags
 from noria.tracking.limits import MAX_ENTRIES, MAX_POINTS
+from noria.tracking.point_entities import PointColumns
 
 
 class Gathering:

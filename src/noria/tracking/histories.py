@@ -15,9 +15,9 @@ from noria.core.database.prepared import Prepared, as_list, listed
 from noria.core.database.schema import from_micros
 from noria.core.errors import Invalid, unknown_name
 from noria.tracking.chunks import Columns, Point, columns_of, points_of, unpack
-from noria.tracking.entities import HistoryOrder, MetricPoint, PointColumns
 from noria.tracking.keys import known_keys
 from noria.tracking.limits import MAX_STEP, shorten
+from noria.tracking.point_entities import HistoryOrder, MetricPoint, PointColumns
 from noria.tracking.tables import metric_chunks, metric_latest, metric_points, tracking_keys
 
 _BEFORE_ALL: Point = (-MAX_STEP - 1, 0, 0, 0.0)

@@ -16,7 +16,8 @@ from noria.core.database.schema import to_micros
 from noria.core.errors import Conflict, Invalid
 from noria.core.ids import is_id, new_id
 from noria.tracking.counts import count, count_marked
-from noria.tracking.entities import ALLOWED_MOVES, NewExperiment, NewRun, Run, RunChange, RunSource, RunStatus
+from noria.tracking.entities import ALLOWED_MOVES, NewRun, Run, RunChange, RunSource, RunStatus
+from noria.tracking.experiment_entities import NewExperiment
 from noria.tracking.experiment_rows import ExperimentDeleted, Row, find_or_create_experiment
 from noria.tracking.limits import check_instant, check_length, check_params, check_tags, check_title, shorten
 from noria.tracking.rows import RunState

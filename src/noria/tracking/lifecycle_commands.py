@@ -62,7 +62,7 @@ def rename_experiment(
     project: ProjectOption = None,
 ) -> None:
     """Give an experiment another name."""
-    from noria.tracking.entities import ExperimentChange
+    from noria.tracking.experiment_entities import ExperimentChange
     from noria.tracking.service import Experiments
 
     with opened(workspace, project) as ws:

@@ -10,7 +10,8 @@ from typing import Final
 
 from noria.core.errors import Invalid, TooLarge
 from noria.core.objects.digests import is_digest
-from noria.tracking.entities import Dataset, Link, LogBatch, MetricPoint, ModelPoint
+from noria.tracking.entities import Dataset, Link, LogBatch
+from noria.tracking.point_entities import MetricPoint, ModelPoint
 
 MAX_KEY_CHARS: Final = 250
 MAX_PARAM_CHARS: Final = 6_000

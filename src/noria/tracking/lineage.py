@@ -13,8 +13,8 @@ import sqlalchemy as sa
 
 from noria.access.projects import project_pk
 from noria.core.operations import Service, operation
-from noria.tracking.entities import LineageEdge, LineageGraph, LineageNode
 from noria.tracking.limits import check_ref
+from noria.tracking.lineage_entities import LineageEdge, LineageGraph, LineageNode
 from noria.tracking.permissions import READ_RUNS
 from noria.tracking.tables import run_links, runs
 

@@ -9,7 +9,7 @@ from datetime import datetime
 import msgspec
 from msgspec.structs import force_setattr
 
-from noria.tracking.entities import Instant
+from noria.core.serialisation import Instant
 from noria.tracking.floats import Float, NotFinite, mark_of, restored
 
 

@@ -13,10 +13,10 @@ from noria.access.tables import projects
 from noria.core.database.engine import upsertable
 from noria.core.database.prepared import Prepared, as_list, listed
 from noria.core.database.schema import to_micros
-from noria.tracking.entities import ModelPoint
 from noria.tracking.model_entities import RunModels
 from noria.tracking.model_rows import LoggedModelNotFound
 from noria.tracking.model_tables import logged_model_metrics, logged_models, run_models
+from noria.tracking.point_entities import ModelPoint
 from noria.tracking.tables import run_links
 
 REF = "logged-model:"

@@ -14,7 +14,8 @@ from noria.core.database.engine import upsertable
 from noria.core.database.prepared import Prepared
 from noria.core.database.schema import to_micros
 from noria.tracking.chunks import Columns, Point, ordered, pack, points_of
-from noria.tracking.entities import LogBatch, MetricPoint, PointColumns
+from noria.tracking.entities import LogBatch
+from noria.tracking.point_entities import MetricPoint, PointColumns
 from noria.tracking.run_keys import RunKey
 from noria.tracking.tables import metric_chunks, metric_latest, metric_points
 

@@ -14,8 +14,9 @@ from noria.access.tables import projects
 from noria.core.database.prepared import Prepared
 from noria.core.database.schema import from_micros
 from noria.core.ids import is_id
-from noria.tracking.entities import Lifecycle, MetricPoint, Run, RunCount, RunPlace, RunStatus
+from noria.tracking.entities import Lifecycle, Run, RunCount, RunPlace, RunStatus
 from noria.tracking.experiment_rows import get_experiment
+from noria.tracking.point_entities import MetricPoint
 from noria.tracking.run_keys import RunKey, no_run, run_pk
 from noria.tracking.run_rows import load_runs
 from noria.tracking.tables import experiments, metric_latest, run_counts, runs, tracking_keys

@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Sequence
 
 from noria.tracking.chunks import Point, columns_of
-from noria.tracking.entities import PointColumns, RunHistory
+from noria.tracking.point_entities import PointColumns, RunHistory
 
 
 def sampled(points: Sequence[Point], max_points: int) -> list[Point]:

@@ -15,7 +15,8 @@ from noria.core.errors import Invalid
 
 if TYPE_CHECKING:
     from noria.core.workspace import Workspace
-    from noria.tracking.entities import MetricPoint, Run, RunComparison
+    from noria.tracking.entities import Run, RunComparison
+    from noria.tracking.point_entities import MetricPoint
     from noria.tracking.replicates import ReplicateComparison, Replicates
 
 _PAGE = 1_000

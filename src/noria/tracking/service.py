@@ -21,22 +21,16 @@ from noria.tracking.comparison import differences
 from noria.tracking.entities import (
     Artifact,
     ArtifactPage,
-    Histories,
-    HistoryOrder,
     Lifecycle,
     LogBatch,
-    MetricList,
-    MetricPage,
     NewRun,
     Run,
     RunChange,
     RunComparison,
     RunCounts,
     RunEnd,
-    RunHistory,
     RunPage,
     RunPlace,
-    RunPoints,
     RunRecord,
     RunStatus,
 )
@@ -73,6 +67,14 @@ from noria.tracking.limits import (
 )
 from noria.tracking.lineage import Lineage
 from noria.tracking.permissions import FIND_RUNS, READ_RUNS, WRITE_RUNS
+from noria.tracking.point_entities import (
+    Histories,
+    HistoryOrder,
+    MetricList,
+    MetricPage,
+    RunHistory,
+    RunPoints,
+)
 from noria.tracking.rows import (
     counts_of,
     filtered_runs,

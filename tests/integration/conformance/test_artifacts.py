@@ -12,7 +12,8 @@ from noria.core.errors import Invalid, NotFound
 from noria.core.objects.references import UPLOAD, object_references
 from noria.core.objects.store import RangeInvalid
 from noria.tracking.artifacts import Artifacts
-from noria.tracking.entities import NewExperiment, NewRun
+from noria.tracking.entities import NewRun
+from noria.tracking.experiment_entities import NewExperiment
 from noria.tracking.logged_models import LoggedModels
 from noria.tracking.model_entities import NewLoggedModel
 from noria.tracking.purging import purge_experiments

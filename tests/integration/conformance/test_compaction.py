@@ -11,7 +11,8 @@ import sqlalchemy as sa
 from noria.core.context import Context
 from noria.core.events.sealer import Sealer
 from noria.tracking.compaction import MAX_PACKED, compact_ended, compact_run
-from noria.tracking.entities import LogBatch, NewRun, PointColumns, RunEnd
+from noria.tracking.entities import LogBatch, NewRun, RunEnd
+from noria.tracking.point_entities import PointColumns
 from noria.tracking.points import MIN_PACKED
 from noria.tracking.service import Runs
 from noria.tracking.tables import metric_chunks, metric_points

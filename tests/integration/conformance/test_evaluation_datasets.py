@@ -8,7 +8,6 @@ import pytest
 
 from noria.access.projects import NewProject, Projects
 from noria.core.errors import Invalid, NotFound
-from noria.tracking.entities import NewExperiment
 from noria.tracking.evaluation_datasets import EvaluationDatasetNotFound, EvaluationDatasets
 from noria.tracking.evaluation_entities import (
     EvaluationDatasetSearch,
@@ -21,6 +20,7 @@ from noria.tracking.evaluation_entities import (
     RecordSource,
     RecordSourceType,
 )
+from noria.tracking.experiment_entities import NewExperiment
 from noria.tracking.service import Experiments
 from support.conformance import Services
 

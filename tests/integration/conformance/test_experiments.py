@@ -13,17 +13,8 @@ from noria.core.context import Context
 from noria.core.errors import Conflict, Forbidden, Invalid, NotFound, TooLarge
 from noria.core.permissions import Principal, Role
 from noria.tracking import tables
-from noria.tracking.entities import (
-    ExperimentChange,
-    Lifecycle,
-    LogBatch,
-    NewExperiment,
-    NewRun,
-    RunChange,
-    RunEnd,
-    RunStatus,
-    Tags,
-)
+from noria.tracking.entities import Lifecycle, LogBatch, NewRun, RunChange, RunEnd, RunStatus, Tags
+from noria.tracking.experiment_entities import ExperimentChange, NewExperiment
 from noria.tracking.experiment_rows import ExperimentDeleted
 from noria.tracking.run_keys import RunDeleted
 from noria.tracking.service import Experiments, Runs

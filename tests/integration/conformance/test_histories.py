@@ -10,7 +10,8 @@ import pytest
 
 from noria.core.errors import Invalid, NotFound
 from noria.core.ids import new_id
-from noria.tracking.entities import HistoryOrder, LogBatch, MetricPoint, NewRun, PointColumns
+from noria.tracking.entities import LogBatch, NewRun
+from noria.tracking.point_entities import HistoryOrder, MetricPoint, PointColumns
 from noria.tracking.points import MIN_PACKED
 from noria.tracking.run_keys import RunNotFound
 from noria.tracking.service import Runs

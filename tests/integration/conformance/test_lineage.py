@@ -6,8 +6,9 @@ import pytest
 
 from noria.access.projects import NewProject, Projects
 from noria.core.errors import Invalid, NotFound
-from noria.tracking.entities import LineageGraph, Link, LogBatch, NewRun
+from noria.tracking.entities import Link, LogBatch, NewRun
 from noria.tracking.lineage import MAX_NODES
+from noria.tracking.lineage_entities import LineageGraph
 from noria.tracking.service import Lineage, Runs
 from support.conformance import Services
 

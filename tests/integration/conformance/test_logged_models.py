@@ -8,7 +8,8 @@ from datetime import UTC, datetime, timedelta
 import pytest
 
 from noria.core.errors import Conflict, Invalid, NotFound, TooLarge
-from noria.tracking.entities import Link, LogBatch, ModelPoint, NewExperiment, NewRun
+from noria.tracking.entities import Link, LogBatch, NewRun
+from noria.tracking.experiment_entities import NewExperiment
 from noria.tracking.logged_models import LoggedModels
 from noria.tracking.model_entities import (
     DatasetChoice,
@@ -24,6 +25,7 @@ from noria.tracking.model_entities import (
     RunModels,
 )
 from noria.tracking.model_rows import LoggedModelNotFound
+from noria.tracking.point_entities import ModelPoint
 from noria.tracking.search.grammar import FilterInvalid
 from noria.tracking.search.page_tokens import PageTokenInvalid
 from noria.tracking.service import Experiments, Lineage, Runs

@@ -37,7 +37,8 @@ from noria.registry.tables import model_tags, model_version_tags, model_versions
 from noria.registry.versions import ModelVersions
 from noria.serving.client import deploy
 from noria.tracking.artifacts import Artifacts
-from noria.tracking.entities import NewExperiment, NewRun
+from noria.tracking.entities import NewRun
+from noria.tracking.experiment_entities import NewExperiment
 from noria.tracking.logged_models import LoggedModels
 from noria.tracking.model_entities import NewLoggedModel
 from noria.tracking.service import Experiments, Runs

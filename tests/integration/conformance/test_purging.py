@@ -14,19 +14,11 @@ from noria.core.errors import Invalid, NotFound
 from noria.core.objects.references import object_references
 from noria.core.objects.service import Objects
 from noria.server.upkeep import remove_deleted
-from noria.tracking.entities import (
-    Dataset,
-    Link,
-    LogBatch,
-    MetricPoint,
-    NewExperiment,
-    NewRun,
-    PointColumns,
-    RunEnd,
-    Tags,
-)
+from noria.tracking.entities import Dataset, Link, LogBatch, NewRun, RunEnd, Tags
+from noria.tracking.experiment_entities import NewExperiment
 from noria.tracking.logged_models import LoggedModels
 from noria.tracking.model_entities import ModelUse, NewLoggedModel, RunModels
+from noria.tracking.point_entities import MetricPoint, PointColumns
 from noria.tracking.purging import OF_MODELS, OF_RUNS
 from noria.tracking.service import Experiments, Runs
 from noria.tracking.tables import run_counts, runs

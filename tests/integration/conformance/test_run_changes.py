@@ -17,13 +17,13 @@ from noria.tracking.entities import (
     Dataset,
     Lifecycle,
     LogBatch,
-    MetricPoint,
     NewRun,
     RunChange,
     RunEnd,
     RunSource,
     RunStatus,
 )
+from noria.tracking.point_entities import MetricPoint
 from noria.tracking.run_keys import RunDeleted, RunNotFound
 from noria.tracking.service import Runs
 from support.conformance import Services

@@ -9,7 +9,8 @@ import pytest
 from noria.core.errors import Invalid
 from noria.core.ids import new_id
 from noria.tracking.batches import ParamChanged
-from noria.tracking.entities import LogBatch, MetricPoint, NewRun, RunEnd, RunRecord, RunStatus
+from noria.tracking.entities import LogBatch, NewRun, RunEnd, RunRecord, RunStatus
+from noria.tracking.point_entities import MetricPoint
 from noria.tracking.service import Runs
 from support.conformance import Services
 

@@ -9,8 +9,9 @@ import pytest
 
 from noria.core.errors import Invalid, NotFound
 from noria.core.workspace import Workspace
-from noria.tracking.entities import LogBatch, MetricPoint, NewRun, RunEnd
+from noria.tracking.entities import LogBatch, NewRun, RunEnd
 from noria.tracking.export import write_runs
+from noria.tracking.point_entities import MetricPoint
 from noria.tracking.replicates import compare_replicates
 from noria.tracking.selecting_commands import chosen
 from noria.tracking.service import Runs

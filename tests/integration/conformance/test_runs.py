@@ -18,18 +18,10 @@ from noria.core.ids import new_id
 from noria.core.objects.references import ObjectNotInProject
 from noria.core.objects.service import Objects
 from noria.tracking.batches import ParamChanged
-from noria.tracking.entities import (
-    Link,
-    LogBatch,
-    MetricPoint,
-    NewExperiment,
-    NewRun,
-    Run,
-    RunEnd,
-    RunSource,
-    RunStatus,
-)
+from noria.tracking.entities import Link, LogBatch, NewRun, Run, RunEnd, RunSource, RunStatus
+from noria.tracking.experiment_entities import NewExperiment
 from noria.tracking.lifecycle import RunStatusConflict
+from noria.tracking.point_entities import MetricPoint
 from noria.tracking.run_keys import RunNotFound
 from noria.tracking.service import Experiments, Runs
 from support.conformance import Services

@@ -9,7 +9,8 @@ import pytest
 
 from noria.access.projects import NewProject, Projects
 from noria.core.errors import Invalid, NotFound, TooLarge
-from noria.tracking.entities import NewExperiment, NewRun
+from noria.tracking.entities import NewRun
+from noria.tracking.experiment_entities import NewExperiment
 from noria.tracking.service import Experiments, Runs
 from noria.tracking.traces.assessment_entities import (
     AssessmentChange,

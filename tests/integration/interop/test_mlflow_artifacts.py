@@ -14,7 +14,8 @@ from noria.access.projects import NewProject, Projects
 from noria.core.context import Context
 from noria.core.permissions import Principal, Role
 from noria.tracking.artifacts import Artifacts
-from noria.tracking.entities import NewExperiment, NewRun
+from noria.tracking.entities import NewRun
+from noria.tracking.experiment_entities import NewExperiment
 from noria.tracking.logged_models import LoggedModels
 from noria.tracking.model_entities import NewLoggedModel
 from noria.tracking.service import Experiments, Runs

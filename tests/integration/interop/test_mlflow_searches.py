@@ -11,7 +11,9 @@ import pytest
 from noria.access.projects import NewProject, Projects
 from noria.core.context import Context
 from noria.core.permissions import Principal, Role
-from noria.tracking.entities import LogBatch, MetricPoint, NewExperiment, NewRun
+from noria.tracking.entities import LogBatch, NewRun
+from noria.tracking.experiment_entities import NewExperiment
+from noria.tracking.point_entities import MetricPoint
 from noria.tracking.service import Experiments, Runs
 from support.live_server import LiveServer
 

@@ -13,16 +13,9 @@ import pytest
 from noria.access.projects import NewProject, Projects
 from noria.core.context import Context
 from noria.core.permissions import Principal, Role
-from noria.tracking.entities import (
-    HistoryOrder,
-    LogBatch,
-    MetricPoint,
-    NewExperiment,
-    NewRun,
-    RunChange,
-    RunSource,
-    RunStatus,
-)
+from noria.tracking.entities import LogBatch, NewRun, RunChange, RunSource, RunStatus
+from noria.tracking.experiment_entities import NewExperiment
+from noria.tracking.point_entities import HistoryOrder, MetricPoint
 from noria.tracking.service import Experiments, Runs
 from support.live_server import LiveServer
 

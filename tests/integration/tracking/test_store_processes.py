@@ -23,7 +23,8 @@ HEAD = """
     import itertools, sys
     from noria.core.config import load_settings
     from noria.core.workspace import open_workspace
-    from noria.tracking.entities import LogBatch, NewRun, PointColumns, RunEnd
+    from noria.tracking.entities import LogBatch, NewRun, RunEnd
+    from noria.tracking.point_entities import PointColumns
     from noria.tracking.service import Experiments, Runs
 
     def columns(begin, n):

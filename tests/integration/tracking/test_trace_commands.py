@@ -12,7 +12,7 @@ import pytest
 from noria.cli.main import main
 from noria.core.config import load_settings
 from noria.core.workspace import open_workspace
-from noria.tracking.entities import NewExperiment
+from noria.tracking.experiment_entities import NewExperiment
 from noria.tracking.service import Experiments
 from noria.tracking.traces.assessment_entities import AssessmentKind, NewAssessment
 from noria.tracking.traces.entities import NewTrace, Span, SpanBatch, SpanStatus, TraceState

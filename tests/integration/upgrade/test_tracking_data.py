@@ -15,7 +15,9 @@ from noria.core.database.engine import Database
 from noria.core.database.migrate import upgrade
 from noria.core.database.schema import from_micros
 from noria.core.workspace import open_context
-from noria.tracking.entities import LogBatch, MetricPoint, NewExperiment, NewRun, RunEnd, RunStatus
+from noria.tracking.entities import LogBatch, NewRun, RunEnd, RunStatus
+from noria.tracking.experiment_entities import NewExperiment
+from noria.tracking.point_entities import MetricPoint
 from noria.tracking.service import Experiments, Runs
 from support.conformance import workspace_settings
 

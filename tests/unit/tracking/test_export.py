@@ -12,8 +12,9 @@ import pytest
 
 from noria.core.errors import Invalid
 from noria.core.ids import new_id
-from noria.tracking.entities import MetricPoint, Run, RunStatus
+from noria.tracking.entities import Run, RunStatus
 from noria.tracking.export import check_target, write_points, write_runs
+from noria.tracking.point_entities import MetricPoint
 
 NOW = datetime(2026, 1, 2, 3, 4, 5, 6, tzinfo=UTC)
 

@@ -8,7 +8,8 @@ from datetime import UTC, datetime
 import msgspec
 import pytest
 
-from noria.tracking.entities import MetricPoint, Run, RunStatus
+from noria.tracking.entities import Run, RunStatus
+from noria.tracking.point_entities import MetricPoint
 
 NOW = datetime(2026, 1, 1, tzinfo=UTC)
 

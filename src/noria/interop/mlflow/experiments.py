@@ -23,7 +23,8 @@ from noria.interop.mlflow.projects import (
 )
 from noria.interop.mlflow.validation import check_experiment_name, check_experiment_tag
 from noria.interop.mlflow.wire import Endpoints, Message
-from noria.tracking.entities import Experiment, ExperimentChange, NewExperiment, Tags
+from noria.tracking.entities import Tags
+from noria.tracking.experiment_entities import Experiment, ExperimentChange, NewExperiment
 from noria.tracking.service import Experiments
 
 MAX_VIEWS: Final = 50

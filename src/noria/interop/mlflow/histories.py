@@ -12,7 +12,7 @@ from collections.abc import Iterable, Sequence
 from noria.interop.mlflow.errors import invalid
 from noria.interop.mlflow.messages import Metric
 from noria.interop.mlflow.wire import wire_metric
-from noria.tracking.entities import PointColumns
+from noria.tracking.point_entities import PointColumns
 
 Point = tuple[int, int, float]
 """Milliseconds since 1970, step, value."""

@@ -13,7 +13,8 @@ from noria.interop.mlflow.messages import Metric
 from noria.interop.mlflow.points import gather
 from noria.interop.mlflow.projects import log
 from noria.interop.mlflow.wire import Endpoints, Int32, Int64, Message, encode
-from noria.tracking.entities import LogBatch, PointColumns
+from noria.tracking.entities import LogBatch
+from noria.tracking.point_entities import PointColumns
 from noria.tracking.service import Runs
 
 MAX_BULK_RUNS: Final = 100

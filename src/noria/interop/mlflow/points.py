@@ -11,7 +11,7 @@ from noria.interop.mlflow.decoding import invalid_parameter, invalid_value, numb
 from noria.interop.mlflow.errors import invalid
 from noria.interop.mlflow.messages import Metric
 from noria.interop.mlflow.validation import MAX_KEY_CHARS, check_length, fault_of_key, joined
-from noria.tracking.entities import ModelPoint, PointColumns
+from noria.tracking.point_entities import ModelPoint, PointColumns
 
 _MAX_MS: Final = ((1 << 63) - 1) // 1000
 """The last millisecond whose microseconds fit in 64 bits, in the year 294247."""

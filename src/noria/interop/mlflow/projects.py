@@ -17,7 +17,8 @@ from noria.core.adapters import AdapterRequest
 from noria.core.errors import Forbidden, NotFound
 from noria.interop.mlflow.errors import invalid, missing
 from noria.tracking.by_id import RunsById
-from noria.tracking.entities import Experiment, LogBatch, RunPlace
+from noria.tracking.entities import LogBatch, RunPlace
+from noria.tracking.experiment_entities import Experiment
 from noria.tracking.permissions import READ_RUNS
 from noria.tracking.run_keys import RunDeleted, run_pk
 from noria.tracking.run_rows import RunRow, load_run_rows

@@ -4,7 +4,8 @@ from __future__ import annotations
 
 import msgspec
 
-from noria.tracking.entities import Experiment, Lifecycle
+from noria.tracking.entities import Lifecycle
+from noria.tracking.experiment_entities import Experiment
 
 MAX_FOUND = 50_000
 """How many a page may hold, as MLflow's clients may ask for."""

@@ -5,7 +5,8 @@ from __future__ import annotations
 from collections.abc import Sequence
 
 from noria.core.database.schema import to_micros
-from noria.tracking.entities import Experiment, Lifecycle
+from noria.tracking.entities import Lifecycle
+from noria.tracking.experiment_entities import Experiment
 from noria.tracking.search.entities import ExperimentSearch, ExperimentsFound
 from noria.tracking.search.evaluate import Fact, Facts, matches, order_key
 from noria.tracking.search.fields import EXPERIMENTS, TAG

@@ -9,7 +9,8 @@ import sqlalchemy as sa
 from noria.access.projects import project_pk
 from noria.access.tables import projects
 from noria.core.errors import Invalid, unknown_name
-from noria.tracking.entities import Experiment, RunPage
+from noria.tracking.entities import RunPage
+from noria.tracking.experiment_entities import Experiment
 from noria.tracking.experiment_rows import experiments_of, select_experiments
 from noria.tracking.limits import shorten
 from noria.tracking.run_rows import RunRow, load_run_rows, load_runs

@@ -8,7 +8,7 @@ from typing import Any
 
 import msgspec
 
-from noria.tracking.entities import Instant
+from noria.core.serialisation import Instant
 from noria.tracking.traces.assessment_entities import Assessment, NewAssessment
 
 

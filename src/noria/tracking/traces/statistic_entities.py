@@ -8,7 +8,7 @@ from typing import Annotated
 
 import msgspec
 
-from noria.tracking.entities import Instant
+from noria.core.serialisation import Instant
 
 
 class View(enum.StrEnum):

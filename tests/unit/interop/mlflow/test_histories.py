@@ -11,7 +11,7 @@ from hypothesis import strategies as st
 
 from noria.interop.mlflow.errors import MlflowError
 from noria.interop.mlflow.histories import at_steps, by_time, evenly, offset_of, token_of, wire_points
-from noria.tracking.entities import PointColumns
+from noria.tracking.point_entities import PointColumns
 
 moments = st.integers(0, 5).map(lambda ms: 1000 * ms + ms)
 points = st.tuples(st.floats(allow_infinity=True, allow_nan=True), moments, st.integers(-3, 3))

@@ -36,16 +36,8 @@ from noria.registry.entities import AliasTarget, NewModel, SourceVersion, StageM
 from noria.registry.service import Models
 from noria.registry.versions import ModelVersions
 from noria.tracking.artifacts import Artifacts
-from noria.tracking.entities import (
-    Dataset,
-    LogBatch,
-    ModelPoint,
-    NewExperiment,
-    NewRun,
-    PointColumns,
-    RunChange,
-    RunStatus,
-)
+from noria.tracking.entities import Dataset, LogBatch, NewRun, RunChange, RunStatus
+from noria.tracking.experiment_entities import NewExperiment
 from noria.tracking.logged_models import LoggedModels
 from noria.tracking.model_entities import (
     ModelEnd,
@@ -55,6 +47,7 @@ from noria.tracking.model_entities import (
     NewLoggedModel,
     RunModels,
 )
+from noria.tracking.point_entities import ModelPoint, PointColumns
 from noria.tracking.service import Experiments, Runs
 
 IMPORTED_TAG = "noria.imported_from"
