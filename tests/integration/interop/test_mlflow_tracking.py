@@ -568,6 +568,17 @@ class TestDatasets:
             {"dataset": dataset, "tags": [{"key": "mlflow.data.context", "value": "train"}]}
         ]
 
+    def test_as_many_as_a_client_sends_are_noted(self, client: Client) -> None:
+        """A request holds as many as its size allows."""
+        run_id = client.run()
+        sent = [
+            {"dataset": {"name": f"n{at}", "digest": "d", "source_type": "local", "source": "s"}}
+            for at in range(1_010)
+        ]
+        client.post("runs/log-inputs", run_id=run_id, datasets=sent)
+        read = client.read(run_id)["inputs"]["dataset_inputs"]
+        assert {each["dataset"]["name"] for each in read} == {each["dataset"]["name"] for each in sent}
+
     def test_those_of_experiments_are_listed_by_purpose(self, client: Client) -> None:
         """Once for each purpose; an experiment that is not there has none."""
         for purpose in ("train", "train", None):

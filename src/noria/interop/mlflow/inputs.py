@@ -14,6 +14,7 @@ from noria.interop.mlflow.wire import Endpoints, Message
 from noria.tracking import entities
 from noria.tracking.entities import LogBatch
 from noria.tracking.experiments import Experiments
+from noria.tracking.limits import MAX_ENTRIES
 from noria.tracking.logged_models import LoggedModels
 from noria.tracking.model_entities import ModelUse, RunModels
 
@@ -68,7 +69,8 @@ def log_inputs(request: AdapterRequest, message: LogInputs) -> None:
     row = load_row(request, message.run_id)
     known = {(each.name, each.digest) for each in row.datasets}
     new = [dataset for key, dataset in datasets.items() if key not in known]
-    log(request, message.run_id, LogBatch(datasets=new))
+    for at in range(0, max(len(new), 1), MAX_ENTRIES):
+        log(request, message.run_id, LogBatch(datasets=new[at : at + MAX_ENTRIES]))
     if message.models:
         uses = RunModels(inputs=[ModelUse(model=model.model_id) for model in message.models])
         request.context.guarded(LoggedModels).link(row.place.project, message.run_id, uses)
