@@ -304,7 +304,7 @@ def _normal_struct(kind: inspect.StructType, value: Any, path: str) -> dict[str,
 
 
 def _normal_enum(cls: type[enum.Enum], value: Any, path: str) -> Any:
-    """Give the name of a member; one that is unknown is as good as none."""
+    """Give the name of a member; an unknown name is as good as none, an unknown number is refused."""
     if isinstance(value, str) and value in cls.__members__:
         return cls[value].value
     number = _integer(value)
@@ -312,7 +312,10 @@ def _normal_enum(cls: type[enum.Enum], value: Any, path: str) -> Any:
         if isinstance(value, str):
             return _ABSENT
         raise invalid_parameter(path, value)
-    return next((member.value for member in cls if getattr(member, "number", None) == number), _ABSENT)
+    for member in cls:
+        if getattr(member, "number", None) == number:
+            return member.value
+    raise invalid_parameter(path, value)
 
 
 def _text(value: Any) -> str | None:
