@@ -48,7 +48,7 @@ e2e: $(VENV)/.dev services ## Drive the real command line, servers and browser
 
 .PHONY: peers
 peers: $(VENV)/.dev $(PEERS:%=$(PEERS_VENV)/%/.ready) ## Run MLflow, DVC, Airflow and kfp beside Noria
-	$(VENV)/bin/python -m pytest -m peers --timeout 600 -rA $(PEERS:%=tests/peers/test_%.py) $(ARGS)
+	$(VENV)/bin/python -m pytest -m peers --timeout 600 -rA $(foreach peer,$(PEERS),$(wildcard tests/peers/test_$(peer)*.py)) $(ARGS)
 
 .PHONY: soak
 soak: $(VENV)/.dev services ## Kill processes again and again, and run properties for long
