@@ -6,7 +6,7 @@ import os
 import platform
 import sys
 import warnings
-from collections.abc import Iterator, Mapping
+from collections.abc import Mapping
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, NamedTuple
 
@@ -22,6 +22,7 @@ from noria.tracking.frames import Opened
 from noria.tracking.lifecycle import check_new_run
 from noria.tracking.line import depot_of
 from noria.tracking.media import read_table as _read_table
+from noria.tracking.search.entities import RunSearch
 from noria.tracking.segments import peek
 from noria.tracking.service import Runs
 from noria.tracking.settings import Capture, TrackingSection, chosen_capture
@@ -272,10 +273,7 @@ def _resumed_by_id(workspace: Workspace, run_id: str, group: str) -> _Begun:
 def _named(workspace: Workspace, name: str, experiment: str) -> str | None:
     """Find the run of a name that started last, at the service or, while that does not answer, in the spool."""
     try:
-        return next(
-            (found.id for found in _runs_of(workspace, experiment) if found.name == name),
-            _spooled(workspace, name, experiment),
-        )
+        return _found(workspace, name, experiment) or _spooled(workspace, name, experiment)
     except Unavailable as away:
         found = _spooled(workspace, name, experiment)
         if found is not None:
@@ -286,18 +284,24 @@ def _named(workspace: Workspace, name: str, experiment: str) -> str | None:
         ) from away
 
 
-def _runs_of(workspace: Workspace, experiment: str) -> Iterator[Run]:
-    service = workspace.service(Runs)
-    before: str | None = None
-    while True:
-        try:
-            page = service.list(workspace.project, experiment=experiment, limit=1_000, before=before)
-        except NotFound:
-            return  # no such experiment yet
-        yield from page.items
-        if page.next is None:
-            return
-        before = page.next
+def _found(workspace: Workspace, name: str, experiment: str) -> str | None:
+    mark = '"' if "'" in name else "'"
+    if mark in name:
+        raise Invalid(
+            f"The run `{name}` cannot be looked for by its name, which holds both kinds of quotes",
+            hint="Resume it by its id",
+        )
+    search = RunSearch(
+        filter=f"attributes.run_name = {mark}{name}{mark}",
+        order_by=["attributes.start_time DESC"],
+        experiments=[experiment],
+        limit=1,
+    )
+    try:
+        page = workspace.service(Runs).search(workspace.project, search)
+    except NotFound:
+        return None  # no such experiment yet
+    return page.items[0].id if page.items else None
 
 
 def _spooled(workspace: Workspace, name: str, experiment: str) -> str | None:

@@ -219,6 +219,17 @@ def test_a_run_goes_on_by_its_name(runs: Runs) -> None:
         noria.run(resume=True)
 
 
+def test_a_name_may_hold_quotes(runs: Runs) -> None:
+    """A name is looked for as it is; one with both kinds of quotes is told apart by its id only."""
+    for name in ("it's", 'the "best" one', "50 % \\ all"):
+        with noria.run(name, capture=False) as first:
+            pass
+        with noria.run(resume=name, capture=False) as again:
+            assert again.id == first.id
+    with pytest.raises(Invalid, match="both kinds of quotes"):
+        noria.run(resume="""a'b"c""")
+
+
 def test_a_run_that_has_ended_takes_nothing_more(runs: Runs) -> None:
     """The call says so, rather than losing what it was given."""
     with noria.run(capture=False) as active:
