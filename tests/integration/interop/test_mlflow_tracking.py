@@ -241,6 +241,8 @@ class TestRuns:
             client.post(path, run_id=run_id, **sent)
             read = client.read(run_id)
             assert read["info"]["run_name"] == pairs(read["data"]["tags"])["mlflow.runName"] == name
+        client.post("runs/delete-tag", run_id=run_id, key="mlflow.runName")
+        assert client.read(run_id)["info"]["run_name"] == name
         assert context.service(Runs).get("default", run_id).name == "by batch"
         assert context.service(Runs).get("default", run_id).tags == {}
         differing = {"run_name": "x", "tags": [{"key": "mlflow.runName", "value": "y"}]}

@@ -189,8 +189,10 @@ def set_tag(request: AdapterRequest, message: SetTag) -> None:
 
 @endpoint("POST", "2:runs/delete-tag", DeleteTag, required=("run_id", "key"))
 def delete_tag(request: AdapterRequest, message: DeleteTag) -> None:
-    """Remove a tag."""
+    """Remove a tag. That of the run's name is the name itself, which stays, as MLflow's server keeps it, too."""
     row = load_row(request, message.run_id)
+    if row.deleted_at is None and message.key == RUN_NAME_TAG:
+        return
     if row.deleted_at is None and message.key not in dict(row.tags):
         raise missing(f"No tag with name: {message.key} in run with id {message.run_id}")
     log(request, message.run_id, LogBatch(tags={message.key: None}))
