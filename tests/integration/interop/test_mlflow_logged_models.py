@@ -112,7 +112,7 @@ def test_bad_requests_are_told(http: httpx.Client, context: Context) -> None:
         assert answer[:2] == (400, "INVALID_PARAMETER_VALUE")
         assert answer[2].startswith(f"Invalid model name ({name!r}) provided.")
     assert refused(http.patch(f"{models}/{model_id}", json={}))[0] == 400
-    for answer in (
+    for lost in (
         http.patch(unknown, json={"status": "LOGGED_MODEL_READY"}),
         http.delete(unknown),
         http.patch(f"{unknown}/tags", json={"tags": []}),
@@ -120,7 +120,7 @@ def test_bad_requests_are_told(http: httpx.Client, context: Context) -> None:
         http.get(f"{models}/nothing"),
         http.get(f"{unknown}/artifacts/directories"),
     ):
-        assert refused(answer)[:2] == (404, "RESOURCE_DOES_NOT_EXIST")
+        assert refused(lost)[:2] == (404, "RESOURCE_DOES_NOT_EXIST")
     http.post(f"{models}/{model_id}/params", json={"params": [{"key": "p", "value": "1"}]})
     changed = http.post(f"{models}/{model_id}/params", json={"params": [{"key": "p", "value": "2"}]})
     assert refused(changed)[:2] == (400, "INVALID_PARAMETER_VALUE")

@@ -17,7 +17,9 @@ from noria.tracking.limits import (
 )
 
 
-@pytest.mark.parametrize("key", ["a", "val/accuracy", "layer.0:w-x_y z", "größe", "k" * 250, ".hidden", "a..b"])
+@pytest.mark.parametrize(
+    "key", ["a", "val/accuracy", "layer.0:w-x_y z", "größe", "k" * 250, ".hidden", "a..b"]
+)
 def test_good_keys_pass(key: str) -> None:
     """Letters of any script, digits, spaces and `_ - . : /` make a key."""
     assert check_key("metric", key) == key

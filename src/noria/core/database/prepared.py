@@ -61,7 +61,9 @@ class Prepared:
         compiled = self._text(connection)
         order, constants = compiled.order, compiled.constants
         bound = ({**constants, **each} for each in values) if constants else values
-        return self._run_many(connection, compiled.text, [tuple([each[name] for name in order]) for each in bound])
+        return self._run_many(
+            connection, compiled.text, [tuple([each[name] for name in order]) for each in bound]
+        )
 
     def many_tuples(self, connection: sa.Connection, rows: Iterable[tuple[Any, ...]]) -> int:
         """Run it once for each tuple, which holds the values in the order in which the statement binds them.
