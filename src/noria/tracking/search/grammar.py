@@ -282,6 +282,10 @@ def _list(entity: Entity, named: Field, token: Token) -> tuple[str, ...]:
             if valid
             else f"Expected a quoted string value for {entity.name} (e.g. 'my-value'). Got value {token.text}"
         )
+    if token.ill_formed:
+        raise FilterInvalid(
+            "While parsing a list in the query, expected a non-empty list of string values, but got ill-formed list"
+        )
     if token.items is None:
         raise FilterInvalid(
             "While parsing a list in the query, expected string value, punctuation, or whitespace, "

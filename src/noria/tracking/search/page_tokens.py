@@ -55,7 +55,7 @@ def read_token(token: str, mark: str, kinds: tuple[type, ...]) -> Place:
     try:
         found = _decoder.decode(base64.b64decode(token.encode(), altchars=b"-_", validate=True))
         place: Place = tuple([(rank, _read(rank, kind, text)) for rank, kind, text in found.place])
-    except (binascii.Error, ValueError, msgspec.MsgspecError) as error:
+    except (binascii.Error, ValueError, OverflowError, msgspec.MsgspecError) as error:
         raise _invalid("it cannot be read") from error
     if found.mark != mark:
         raise _invalid("it belongs to another search")

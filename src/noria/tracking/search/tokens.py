@@ -54,6 +54,8 @@ class Token:
         A text without its quotes.
     items
         Of a list: its texts, or None if something else stands in it.
+    ill_formed
+        Whether the commas of a list stand where they should not.
     """
 
     kind: Kind
@@ -61,6 +63,7 @@ class Token:
     start: int = 0
     value: str = ""
     items: tuple[str, ...] | None = None
+    ill_formed: bool = False
 
     @property
     def word(self) -> str:
@@ -159,7 +162,9 @@ def _list(tokens: list[Token]) -> Token:
         kind=Kind.LIST,
         text="".join(token.text for token in tokens),
         start=tokens[0].start,
-        items=texts if (alternate or not inner) and len(texts) == len(items) else None,
+        items=texts if len(texts) == len(items) else None,
+        ill_formed=len(tokens) > 2
+        and (not alternate or any(token.kind is Kind.COMMA for token in inner[::2])),
     )
 
 
