@@ -9,7 +9,7 @@ from pathlib import Path
 
 import pytest
 import sqlalchemy as sa
-from hypothesis import given, note, settings
+from hypothesis import currently_in_test_context, given, note, settings
 from hypothesis import strategies as st
 
 from noria.access.tables import projects
@@ -275,7 +275,8 @@ def check(store: Store, groups: list[list[StoredRun]], asked: Asked) -> None:
     places, known = store.fill(groups)
     filter_text = asked.filter.replace("FIRST", known[0].run.id if known else "")
     query = parse_query(filter_text, asked.order_by, asked.lifecycle)
-    note(f"{[(one.pk, one.run) for one in known]}")
+    if currently_in_test_context():
+        note(f"{[(one.pk, one.run) for one in known]}")
 
     found = store.pages(places, query, asked.limit, asked.costs)
 
@@ -299,3 +300,19 @@ def test_a_search_finds_the_same_on_postgresql(
 ) -> None:
     """On PostgreSQL the same."""
     check(postgres_store, groups, asked)
+
+
+@pytest.mark.parametrize("direction", ["ASC", "DESC"])
+@pytest.mark.parametrize("filter_text", ["", "metrics.m > 3"])
+def test_many_texts_that_begin_alike_are_ordered_by_what_follows(
+    sqlite_store: Store, direction: str, filter_text: str
+) -> None:
+    """An index holds the first 64 characters, and does not tell these runs apart however many there are."""
+    alike = [
+        StoredRun(id=f"{at:032x}", params={"p": f"{LONG}{at % 5}"}, metrics={"m": float(at)}, started_at=at)
+        for at in range(40)
+    ]
+    costs = Costs(least_sorted=0, test=1000.0, least_step=2, most_step=5)
+    asked = Asked(filter_text, [f"params.p {direction}"], Lifecycle.ACTIVE, 7, costs)
+
+    check(sqlite_store, [alike], asked)

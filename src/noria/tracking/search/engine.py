@@ -66,7 +66,7 @@ class Engine:
         smallest = self._smallest(conditions, need)
         if smallest is not None:
             return self._sorted(smallest, conditions, terms, after, need)
-        if terms[0].place is None:
+        if not terms[0].is_walked:
             return self._sorted(self._cheapest(conditions), conditions, terms, after, need)
         return self._walked(conditions, terms, after, need)
 

@@ -42,6 +42,11 @@ class Term:
         """Type of its values."""
         return str
 
+    @property
+    def is_walked(self) -> bool:
+        """Whether an index stands in its order."""
+        return self.place is not None
+
     def read(self, reader: Reader, keys: Sequence[int]) -> dict[int, Fact]:
         """Read the values of some runs; those without one are left out."""
         raise NotImplementedError
@@ -139,6 +144,11 @@ class UnindexedText(TextTerm):
     """Values that an index does not tell apart, since they begin alike."""
 
     __slots__ = ()
+
+    @property
+    def is_walked(self) -> bool:
+        """Whether an index stands in its order: it would lead back to the same runs."""
+        return False
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
