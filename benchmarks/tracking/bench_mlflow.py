@@ -67,7 +67,10 @@ def main() -> None:
         print("MLflow is not installed: make peers PEERS=mlflow")
         return
     measured = [
-        measure(name, smoke=options.smoke) for name in ("noria", "mlflow") if options.only in (None, name)
+        measure(name, smoke=options.smoke)
+        for name in ("noria", "mlflow")
+        # MLflow's own server takes half a minute to start on a busy machine, which is no matter of a smoke.
+        if options.only == name or (options.only is None and not (options.smoke and name == "mlflow"))
     ]
     for served in measured:
         report(served)

@@ -1,8 +1,10 @@
 """What searches take among many runs: wall time and CPU of the service's operation, on SQLite and PostgreSQL.
 
+    python benchmarks/tracking/bench_search.py
     python benchmarks/tracking/bench_search.py sqlite:////tmp/runs.db postgresql://… --repeats 40
 
-The databases are made by `fill_runs.py`. Each query is asked again and again with other metrics and thresholds, so
+The first fills a database of 100,000 runs for itself; others are made by `fill_runs.py`.
+Each query is asked again and again with other metrics and thresholds, so
 that no page of a database is warm because the query before it was the same.
 """
 
@@ -11,12 +13,17 @@ from __future__ import annotations
 import argparse
 import random
 import statistics
+import sys
+import tempfile
 import time
 from collections.abc import Iterator
 from dataclasses import dataclass
 from pathlib import Path
 
 import sqlalchemy as sa
+
+sys.path.insert(0, str(Path(__file__).parent))
+from fill_runs import fill  # type: ignore[import-not-found]  # beside this program
 
 from noria.core.database.engine import Database
 from noria.tracking.entities import Lifecycle
@@ -129,12 +136,28 @@ class Taken:
 def main() -> None:
     """Print one line per query and database."""
     parser = argparse.ArgumentParser(description=__doc__)
-    parser.add_argument("urls", nargs="+")
+    parser.add_argument("urls", nargs="*", help="databases made by fill_runs.py; a new one unless given")
+    parser.add_argument("--runs", type=int, default=100_000, help="in the new database")
     parser.add_argument("--repeats", type=int, default=40)
+    parser.add_argument("--smoke", action="store_true", help="few runs, once: shows only that it runs")
     parser.add_argument("--only", default="", help="part of the name of the queries to run")
     parser.add_argument("--seed", type=int, default=0)
     asked = parser.parse_args()
-    for url in asked.urls:
+    if asked.smoke:
+        asked.runs, asked.repeats = 500, 1
+    with tempfile.TemporaryDirectory(prefix="bench-search-") as folder:
+        _measure_all(asked.urls or [_filled(f"sqlite:///{folder}/runs.db", asked.runs)], asked)
+
+
+def _filled(url: str, n_runs: int) -> str:
+    database = Database(url)
+    fill(database, n_runs, 1)
+    database.dispose()
+    return url
+
+
+def _measure_all(urls: list[str], asked: argparse.Namespace) -> None:
+    for url in urls:
         database = Database(url)
         n_runs, experiments = _content(database)
         print(

@@ -107,6 +107,6 @@ def test_errors_name_the_value_and_the_mend(ids: list[str], command: Command) ->
     assert "`abc`" in command("runs", "show", "abc", code=1)
     assert "`digits`" in command("runs", "list", "-e", "digts", code=1)
     assert "finished" in command("runs", "list", "--status", "done", code=2)
-    assert "2 to 100" in command("runs", "compare", ids[0], code=2)
+    assert "1 runs were chosen" in command("runs", "compare", ids[0], code=2)
     error = json.loads(command("runs", "show", "abc", "--json", code=1))
     assert error["code"] == "run_not_found"
