@@ -137,3 +137,19 @@ def test_a_store_that_cannot_be_read_is_told(peer: Peer, workspace: Workspace, t
     assert "secret" not in str(caught.value)
     with pytest.raises(Invalid, match="has MLflow"):
         import_mlflow(workspace, "sqlite:///x.db", python=str(tmp_path / "python"))
+
+
+def test_a_misspelt_path_is_told_and_nothing_is_made(
+    peer: Peer, workspace: Workspace, tmp_path: Path
+) -> None:
+    """MLflow would make an empty store there, and the import would succeed with nothing."""
+    python = str(peer.bin / "python")
+    (tmp_path / "mlflow.db").touch()
+    for uri in (f"sqlite:///{tmp_path / 'mlfow.db'}", str(tmp_path / "mlrunz")):
+        with pytest.raises(NotFound, match="There is no"):
+            import_mlflow(workspace, uri, python=python)
+    with pytest.raises(NotFound) as caught:
+        import_mlflow(workspace, f"sqlite:///{tmp_path / 'mlfow.db'}", python=python)
+
+    assert caught.value.hint == f"Did you mean `sqlite:///{tmp_path / 'mlflow.db'}`?"
+    assert not (tmp_path / "mlfow.db").exists()

@@ -41,6 +41,7 @@ from noria.interop.mlflow.importing.writing import Writer
 
 _READER = Path(__file__).with_name("reader.py")
 _PASSWORD = re.compile(r"(?<=//)([^/@:]*):[^/@]*@")
+_SQLITE = "sqlite:///"
 _SHOWN_CHARS = 500
 
 
@@ -75,12 +76,12 @@ def import_mlflow(
     Invalid
         If the interpreter has no MLflow.
     NotFound
-        If the store has no experiment of a name; nothing was changed by then.
+        If there is no such file or folder, or the store has no experiment of a name; nothing was changed by then.
     Failed
         If MLflow cannot read the store; what was brought so far stays, and another import goes on from there.
     """
     shown = _PASSWORD.sub(r"\1:***@", uri)
-    command = [_interpreter(python), "-u", str(_READER), _absolute(uri)]
+    command = [_interpreter(python), "-u", str(_READER), _present(uri)]
     for name in experiments or []:
         command += ["--experiment", name]
     if not artifacts:
@@ -180,6 +181,37 @@ def _interpreter(python: str | None) -> str:
     if asked is None or asked.stdout.strip() != "True":
         raise Invalid(f"`{python}` is no Python that has MLflow", hint=f"{python} -m pip install mlflow")
     return python
+
+
+def _present(uri: str) -> str:
+    """Give the URI of a store that is there; MLflow would make an empty one at a misspelt path.
+
+    Raises
+    ------
+    NotFound
+        If it names a file or folder of this machine that does not exist.
+    """
+    if uri.startswith(_SQLITE):
+        path = Path(uri.removeprefix(_SQLITE).partition("?")[0])
+        if not path.is_file():
+            raise NotFound(f"There is no database `{path}`", hint=_near_hint(path))
+    elif "://" not in uri and not Path(uri).is_dir():
+        raise NotFound(
+            f"There is no folder `{uri}`",
+            hint="Give a folder `mlruns`, `sqlite:///mlflow.db`, `postgresql://…` or `http://…`",
+        )
+    return _absolute(uri)
+
+
+def _near_hint(path: Path) -> str:
+    beside = [each.name for each in path.parent.glob("*.db")] if path.parent.is_dir() else []
+    close = near(path.name, beside)
+    shown = _SQLITE + str(path.with_name(close)) if close else ""
+    return (
+        f"Did you mean `{shown}`?"
+        if close
+        else "An absolute path has four slashes: `sqlite:////home/ana/mlflow.db`"
+    )
 
 
 def _absolute(uri: str) -> str:
