@@ -26,6 +26,7 @@ from noria.registry.events import (
 )
 from noria.registry.rows import ModelRow, aliases_of, find_model, get_version
 from noria.registry.tables import former_model_names, model_aliases, model_versions, models
+from noria.registry.uses import ModelVersionInUse, endpoints_of
 
 if TYPE_CHECKING:
     from noria.core.context import Context
@@ -124,14 +125,22 @@ class Change:
         self.tell(MODEL_RENAMED, name, {"before": model.name})
 
     def delete_model(self, model: ModelRow) -> None:
-        """Delete a model with its versions: their files are kept no longer, and the name is free."""
+        """Delete a model with its versions: their files are kept no longer, and the name is free.
+
+        Raises
+        ------
+        ModelVersionInUse
+            If an endpoint serves one of them.
+        """
         alive = (
-            sa.select(model_versions.c.id)
+            sa.select(model_versions.c.id, model_versions.c.digest, model_versions.c.version)
             .where(model_versions.c.model_pk == model.pk)
             .where(model_versions.c.deleted_at.is_(None))
         )
-        ids = list(self.connection.execute(alive).scalars())
-        for version_id in ids:
+        found = self.connection.execute(alive).all()
+        for version_id, digest, number in found:
+            self._check_unused(version_id, digest, f"{model.name}@{number}")
+        for version_id, *_ in found:
             drop_owner(self.connection, owner_of(version_id))
         of_model = model_versions.c.model_pk == model.pk
         self.connection.execute(sa.update(model_versions).where(of_model).values(deleted_at=self.now))
@@ -140,7 +149,7 @@ class Change:
             sa.delete(former_model_names).where(former_model_names.c.model_pk == model.pk)
         )
         self.touch(model, name=f"{model.name}:{model.id}", deleted_at=self.now, latest=0)
-        self.tell(MODEL_DELETED, model.name, {"id": model.id, "n_versions": len(ids)})
+        self.tell(MODEL_DELETED, model.name, {"id": model.id, "n_versions": len(found)})
 
     def insert_version(
         self, model: ModelRow, values: Mapping[str, Any], *, number: int | None = None, origin: Origin
@@ -184,8 +193,15 @@ class Change:
         )
 
     def delete_version(self, model: ModelRow, number: int) -> None:
-        """Delete a version: its aliases go, its files are kept no longer, its number is never given again."""
+        """Delete a version: its aliases go, its files are kept no longer, its number is never given again.
+
+        Raises
+        ------
+        ModelVersionInUse
+            If an endpoint serves it.
+        """
         found = get_version(self.connection, model, number)
+        self._check_unused(found.id, found.digest, found.ref)
         for alias in found.aliases:
             self.delete_alias(model, alias, number)
         drop_owner(self.connection, owner_of(found.id))
@@ -268,6 +284,11 @@ class Change:
             if told is not None:
                 when_set, when_deleted, subject, payload = told
                 self.tell(when_deleted if value is None else when_set, subject, {**payload, "key": name})
+
+    def _check_unused(self, version_id: str, digest: str | None, ref: str) -> None:
+        users = endpoints_of(self.connection, project=self.project, version_id=version_id, digest=digest)
+        if users:
+            raise ModelVersionInUse(ref, users)
 
     def _archive(self, model: ModelRow, number: int, stage: Stage) -> None:
         others = (

@@ -14,6 +14,7 @@ from noria.registry.service import Models
 from noria.serving.deployment import rename_model, serves, settle_alias
 from noria.serving.entities import RolloutStatus
 from noria.serving.events import ROLLOUT_STARTED
+from noria.serving.held_versions import keep_served_versions
 from noria.serving.passage import advance
 from noria.serving.sight import load_rollout
 
@@ -78,6 +79,10 @@ def follow_name(steps: Steps, app: Context, event: Mapping[str, Any]) -> JSON:
     return steps.run("endpoints", lambda: rename_model(context, project, before, name))
 
 
+def _keep_served(app: Context) -> None:
+    keep_served_versions(app.acting_as(CONTROL))
+
+
 def _is_served(app: Context, event: LoggedEvent) -> bool:
     with app.database.read() as connection:
         return serves(connection, str(event.project), str(event.payload["before"]))
@@ -85,7 +90,7 @@ def _is_served(app: Context, event: LoggedEvent) -> bool:
 
 WORKFLOWS = (rollout, follow_name)
 TICKS: tuple[Tick, ...] = ()
-CHORES: tuple[Chore, ...] = ()
+CHORES = (Chore("serving.held_versions", 3600.0, _keep_served),)
 REACTIONS = (
     Reaction("serving.rollouts", frozenset({str(ROLLOUT_STARTED)}), ROLLOUT),
     Reaction("serving.names", frozenset({str(MODEL_RENAMED)}), FOLLOW_NAME, when=_is_served),

@@ -15,6 +15,7 @@ from noria.core.operations import Service
 from noria.registry.entities import AliasTarget, ServableVersion, Signature, TensorSpec
 from noria.registry.rules import check_consent, servable
 from noria.registry.service import Models
+from noria.registry.uses import use_version
 from noria.serving.entities import (
     Deployment,
     Rollout,
@@ -26,7 +27,7 @@ from noria.serving.entities import (
 )
 from noria.serving.events import ENDPOINT_CREATED, ROLLOUT_PROMOTED, ROLLOUT_STARTED
 from noria.serving.locate import EndpointRow, find_endpoint
-from noria.serving.passage import announce_shares
+from noria.serving.passage import settle_shares
 from noria.serving.progress import LOADING
 from noria.serving.sight import load_rollout, select_rollouts, stored_rollout
 from noria.serving.tables import endpoints, rollouts
@@ -119,11 +120,23 @@ class Deployer:
             if (found and (found.pk, found.revision)) != (seen and (seen.pk, seen.revision)):
                 raise _Changed
             if found is None:
+                self._use(connection, project, name, version)
                 return self._create(connection, project, name, plan, version)
             repeated = _repeated(connection, found, plan, version)
             if repeated is not None:
                 return repeated
+            self._use(connection, project, name, version)
             return self._start(connection, project, found, plan, version)
+
+    def _use(self, connection: sa.Connection, project: str, name: str, version: ServableVersion) -> None:
+        use_version(
+            connection,
+            self._context,
+            project=project,
+            model=version.model,
+            version=version.version,
+            endpoint=name,
+        )
 
     def _create(
         self, connection: sa.Connection, project: str, name: str, plan: Deployment, version: ServableVersion
@@ -150,7 +163,7 @@ class Deployer:
             project,
             {"model": version.model, "version": version.version},
         )
-        announce_shares(connection, self._context, project, name, shares, 1)
+        settle_shares(connection, self._context, project, name, shares, 1)
         return self._insert_rollout(connection, made, plan, version, None, 1)
 
     def _start(
@@ -175,7 +188,7 @@ class Deployer:
                 digests={**endpoint.digests, version.version: version.digest},
             )
         )
-        announce_shares(connection, self._context, project, endpoint.name, shares, revision)
+        settle_shares(connection, self._context, project, endpoint.name, shares, revision)
         return self._insert_rollout(connection, endpoint.pk, plan, version, old, revision)
 
     def _insert_rollout(

@@ -12,6 +12,7 @@ from noria.access.tables import projects
 from noria.core.errors import Conflict
 from noria.core.events.log import append
 from noria.core.operations import Service, operation
+from noria.registry.uses import release_versions
 from noria.serving.deployment import Deployer
 from noria.serving.entities import (
     Deployment,
@@ -135,6 +136,9 @@ class Endpoints(Service):
         """Take an endpoint away; what it captured is kept. A rollout under way fails."""
         with self.context.database.write(durable=True) as connection:
             place = endpoint_row(connection, project, name, lock=True)
+            release_versions(
+                connection, project=project, endpoint=name, digests=place.digests.values(), keep=()
+            )
             for row in connection.execute(_under_way(place.pk)).mappings():
                 end(
                     connection,

@@ -13,6 +13,7 @@ import sqlalchemy as sa
 from noria.core.context import Context
 from noria.core.errors import Conflict
 from noria.core.events.log import EventType, append
+from noria.registry.uses import release_versions
 from noria.serving.counts import read_counts
 from noria.serving.entities import (
     MOVES,
@@ -34,6 +35,7 @@ from noria.serving.events import (
     ROLLOUT_ROLLED_BACK,
 )
 from noria.serving.gates import combine
+from noria.serving.locate import endpoint_row
 from noria.serving.predictions import StatsTable
 from noria.serving.progress import Finding, Move, judge, weight_of
 from noria.serving.sight import StoredRollout, load_rollout, see
@@ -274,10 +276,10 @@ def change_shares(
     )
     if done.rowcount != 1:
         raise RolloutMoved(stored.rollout.id)
-    announce_shares(connection, context, stored.rollout.project, stored.rollout.endpoint, shares, revision)
+    settle_shares(connection, context, stored.rollout.project, stored.rollout.endpoint, shares, revision)
 
 
-def announce_shares(
+def settle_shares(
     connection: sa.Connection,
     context: Context,
     project: str,
@@ -285,7 +287,15 @@ def announce_shares(
     shares: list[Share],
     revision: int,
 ) -> None:
-    """Tell the event log how an endpoint shares its requests."""
+    """Let go of the versions that an endpoint needs no longer, and tell the event log how it shares its requests."""
+    found = endpoint_row(connection, project, endpoint)
+    release_versions(
+        connection,
+        project=project,
+        endpoint=endpoint,
+        digests=found.digests.values(),
+        keep={share.version for share in shares},
+    )
     append(
         connection,
         context.clock,
