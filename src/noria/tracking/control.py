@@ -2,11 +2,14 @@
 
 from __future__ import annotations
 
+from datetime import datetime
+
 from noria.core.context import Context
-from noria.core.control.workflows import Chore, Reaction, Tick, Workflow
-from noria.tracking.compaction import compact_ended
+from noria.core.control.workflows import JSON, Chore, Reaction, Steps, Tick, Workflow
+from noria.tracking.compaction import compact_ended, compact_live
 
 COMPACT_EVERY_S = 30.0
+COMPACT_LIVE_EVERY_S = 900.0
 
 
 def compact(app: Context) -> None:
@@ -14,7 +17,12 @@ def compact(app: Context) -> None:
     compact_ended(app)
 
 
+def _pack_live(steps: Steps, app: Context, _start: datetime) -> JSON:
+    """Pack the many points of runs that go on."""
+    return steps.run("pack", lambda: compact_live(app))
+
+
 WORKFLOWS: list[Workflow] = []
-TICKS: list[Tick] = []
+TICKS = [Tick("tracking.compaction.live", COMPACT_LIVE_EVERY_S, _pack_live)]
 REACTIONS: list[Reaction] = []
 CHORES = [Chore("tracking.compaction", COMPACT_EVERY_S, compact)]
