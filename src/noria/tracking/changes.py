@@ -139,9 +139,10 @@ def append_status_event(
     """Append the event of a run that ended, or goes on, if it did."""
     if after.status is before.status:
         return
-    if after.status.ended and after.ended_at is not None:
-        duration_s = (after.ended_at - after.started_at).total_seconds()
-        payload = {"status": after.status, "duration_s": duration_s}
+    if after.status.ended:
+        payload: dict[str, Any] = {"status": after.status}
+        if after.ended_at is not None:
+            payload["duration_s"] = (after.ended_at - after.started_at).total_seconds()
         append_run_event(connection, context, RUN_FINISHED, project, after.id, payload)
     else:
         append_run_event(connection, context, RUN_RESUMED, project, after.id, {"was": before.status})

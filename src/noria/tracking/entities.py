@@ -243,12 +243,16 @@ class RunChange(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fields
 
     Attributes
     ----------
+    end_unknown
+        Nobody knows when the run ended: with an ended status and no `ended_at` it keeps the end that it has, or none,
+        instead of ending now.
     source
         What is known by now of the code that runs: looking at a working folder takes longer than starting a run.
     """
 
     status: RunStatus | None = None
     ended_at: Instant | None = None
+    end_unknown: bool = False
     name: str | None = None
     source: RunSource | None = None
 

@@ -154,18 +154,21 @@ class Experiments(Service):
                 return
             now = self.context.clock.now()
             _update(connection, row, self.context.clock, deleted_at=now)
-            _mark_runs(connection, row["pk"], old=None, new=now)
+            _mark_runs(connection, row["pk"], runs.c.deleted_at.is_(None), now)
             self._append(connection, EXPERIMENT_DELETED, project, row, {"number": row["number"]})
 
     @operation("POST", "/projects/{project}/experiments/{name}/restore", needs=WRITE_RUNS, status=200)
-    def restore(self, project: str, name: str) -> Experiment:
-        """Make a deleted experiment active again, and the runs that were deleted with it."""
+    def restore(self, project: str, name: str, every_run: bool = False) -> Experiment:
+        """Make a deleted experiment active again with the runs that were deleted with it, or with every deleted run."""
         with self.context.database.write() as connection:
             row = held_experiment(connection, self._row(connection, project, name))
             if row["deleted_at"] is not None:
                 _update(connection, row, self.context.clock, deleted_at=None)
                 # Those that were deleted in the same moment as it, not those before.
-                _mark_runs(connection, row["pk"], old=row["deleted_at"], new=None)
+                together = runs.c.deleted_at == row["deleted_at"]
+                _mark_runs(
+                    connection, row["pk"], runs.c.deleted_at.is_not(None) if every_run else together, None
+                )
                 self._append(connection, EXPERIMENT_RESTORED, project, row, {"number": row["number"]})
             return self._get(connection, project, name)
 
@@ -201,18 +204,17 @@ def _update(connection: sa.Connection, row: Row, clock: Clock, **values: Any) ->
 
 
 def _mark_runs(
-    connection: sa.Connection, experiment: int, *, old: datetime | None, new: datetime | None
+    connection: sa.Connection, experiment: int, which: sa.ColumnElement[bool], deleted_at: datetime | None
 ) -> None:
-    """Give the runs of an experiment that have one moment of deletion another."""
+    """Delete some active runs of an experiment, or restore some deleted ones."""
     mark = (
         sa.update(runs)
-        .where(runs.c.experiment_pk == experiment)
-        .where(runs.c.deleted_at.is_(None) if old is None else runs.c.deleted_at == old)
-        .values(deleted_at=new)
+        .where(runs.c.experiment_pk == experiment, which)
+        .values(deleted_at=deleted_at)
         .returning(runs.c.status)
     )
     statuses = connection.execute(mark).scalars()
-    count_marked(connection, experiment, statuses, deleted=new is not None)
+    count_marked(connection, experiment, statuses, deleted=deleted_at is not None)
 
 
 def _name_taken(project: str, row: Row) -> Conflict:

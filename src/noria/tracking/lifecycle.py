@@ -211,7 +211,9 @@ def amend_run(connection: sa.Connection, state: RunState, change: RunChange, clo
 def _end_of(state: RunState, change: RunChange, status: RunStatus, clock: Clock) -> datetime | None:
     if change.ended_at is not None:
         return change.ended_at
-    return state.ended_at or clock.now() if status.ended else None
+    if not status.ended:
+        return None
+    return state.ended_at or (None if change.end_unknown else clock.now())
 
 
 def mark_deleted(connection: sa.Connection, key: RunKey, at: datetime) -> bool:

@@ -101,6 +101,17 @@ def test_a_deleted_experiment_is_hidden_with_its_runs_and_comes_back(services: S
     runs.log(PROJECT, kept.id, LogBatch(tags={"back": "yes"}))
 
 
+def test_an_experiment_can_come_back_with_every_run(services: Services) -> None:
+    """Also with those that were deleted before it."""
+    experiments, runs = services(Experiments), services(Runs)
+    kept, gone = (runs.create(PROJECT, NewRun(experiment="digits")) for _ in range(2))
+    runs.delete(PROJECT, gone.id)
+    experiments.delete(PROJECT, "digits")
+
+    experiments.restore(PROJECT, "digits", every_run=True)
+    assert {run.id for run in runs.list(PROJECT).items} == {kept.id, gone.id}
+
+
 def test_the_name_of_a_deleted_experiment_is_taken(services: Services) -> None:
     """Names are unique also among deleted experiments, and the message says how to get it back."""
     experiments = services(Experiments)

@@ -44,6 +44,19 @@ def test_a_run_can_be_given_any_status(services: Services) -> None:
     assert runs.amend(PROJECT, run.id, RunChange(status=RunStatus.RUNNING)).ended_at is None
 
 
+def test_a_run_can_end_at_an_unknown_moment(services: Services) -> None:
+    """It has no end then, and the end that is told later; an end that is known already stays."""
+    runs = services(Runs)
+    run = runs.create(PROJECT, NewRun(started_at=NOON))
+    open_end = RunChange(status=RunStatus.FINISHED, end_unknown=True)
+    ended = runs.amend(PROJECT, run.id, open_end)
+    assert (ended.status, ended.ended_at) == (RunStatus.FINISHED, None)
+
+    later = runs.amend(PROJECT, run.id, RunChange(ended_at=NOON + timedelta(hours=1)))
+    assert (later.status, later.ended_at) == (RunStatus.FINISHED, NOON + timedelta(hours=1))
+    assert runs.amend(PROJECT, run.id, open_end) == later
+
+
 def test_a_change_leaves_what_it_does_not_name(services: Services) -> None:
     """A new name changes neither status nor end, and an end no name."""
     runs = services(Runs)

@@ -243,7 +243,11 @@ class TestRuns:
             assert read["info"]["run_name"] == pairs(read["data"]["tags"])["mlflow.runName"] == name
         client.post("runs/delete-tag", run_id=run_id, key="mlflow.runName")
         assert client.read(run_id)["info"]["run_name"] == name
+        assert "tags" not in client.read(run_id)["data"]
+        assert client.refused("runs/delete-tag", run_id=run_id, key="mlflow.runName")[0] == 404
         assert context.service(Runs).get("default", run_id).name == "by batch"
+        client.post("runs/update", run_id=run_id, run_name="again")
+        assert pairs(client.read(run_id)["data"]["tags"]) == {"mlflow.runName": "again"}
         assert context.service(Runs).get("default", run_id).tags == {}
         differing = {"run_name": "x", "tags": [{"key": "mlflow.runName", "value": "y"}]}
         assert client.refused("runs/create", experiment_id="0", **differing)[:2] == (

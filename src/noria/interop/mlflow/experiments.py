@@ -141,11 +141,11 @@ def delete_experiment(request: AdapterRequest, message: ExperimentById) -> None:
 
 @endpoint("POST", "2:experiments/restore", ExperimentById, required=("experiment_id",))
 def restore_experiment(request: AdapterRequest, message: ExperimentById) -> None:
-    """Undo the deletion of an experiment and of the runs that it took along."""
+    """Undo the deletion of an experiment and of its runs, also of those that were deleted before it."""
     found = get_experiment(request, message.experiment_id)
     if found.deleted_at is None:
         raise missing(f"No Experiment with id={found.number} exists")
-    request.context.guarded(Experiments).restore(found.project, found.name)
+    request.context.guarded(Experiments).restore(found.project, found.name, every_run=True)
 
 
 @endpoint("POST", "2:experiments/update", UpdateExperiment, required=("experiment_id", "new_name"))

@@ -32,6 +32,9 @@ from noria.tracking.run_rows import Latest, RunRow
 RUN_NAME_TAG: Final = "mlflow.runName"
 """The name of a run as a tag: it is not kept apart from the name."""
 
+NAME_TAG_GONE: Final = (RUN_NAME_TAG, "")
+"""What is kept of a run whose client deleted the tag of the name: the name stays, and the tag is not told."""
+
 PARENT_TAG: Final = "mlflow.parentRunId"
 SOURCE_NAME_TAG: Final = "mlflow.source.name"
 SOURCE_TYPE_TAG: Final = "mlflow.source.type"
@@ -110,7 +113,8 @@ def tags_of_source(source: RunSource) -> Iterable[tuple[str, str]]:
 
 def _tags(row: RunRow) -> list[KeyValue]:
     tags = [KeyValue(key, value) for key, value in row.tags if key != RUN_NAME_TAG]
-    tags.append(KeyValue(RUN_NAME_TAG, row.name))
+    if NAME_TAG_GONE not in row.tags:
+        tags.append(KeyValue(RUN_NAME_TAG, row.name))
     if row.parent is not None or row.source is not None:
         known = {tag.key for tag in tags}
         tags += [KeyValue(key, value) for key, value in _own_tags(row) if key not in known]

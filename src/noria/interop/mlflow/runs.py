@@ -12,7 +12,14 @@ from noria.interop.mlflow.errors import invalid, missing
 from noria.interop.mlflow.messages import KeyValue, Metric, RunAnswer, RunInfo, RunStatus
 from noria.interop.mlflow.points import gather
 from noria.interop.mlflow.projects import get_place, load_row, log, number_of, telling_of_run
-from noria.interop.mlflow.run_answers import PARENT_TAG, RUN_NAME_TAG, wire_head, wire_new_run, wire_run
+from noria.interop.mlflow.run_answers import (
+    NAME_TAG_GONE,
+    PARENT_TAG,
+    RUN_NAME_TAG,
+    wire_head,
+    wire_new_run,
+    wire_run,
+)
 from noria.interop.mlflow.run_names import name_of
 from noria.interop.mlflow.times import instant
 from noria.interop.mlflow.validation import MAX_TAG_CHARS, check_param, check_run_id, check_tag
@@ -142,6 +149,7 @@ def update_run(request: AdapterRequest, message: UpdateRun) -> RunUpdated:
     change = RunChange(
         status=None if message.status is None else Status(message.status.name.lower()),
         ended_at=None if message.end_time is None else instant(message.end_time, "end_time"),
+        end_unknown=True,
         name=message.run_name or None,
     )
     return RunUpdated(run_info=wire_head(_amend(request, message.run_id, change)))
@@ -189,13 +197,13 @@ def set_tag(request: AdapterRequest, message: SetTag) -> None:
 
 @endpoint("POST", "2:runs/delete-tag", DeleteTag, required=("run_id", "key"))
 def delete_tag(request: AdapterRequest, message: DeleteTag) -> None:
-    """Remove a tag. That of the run's name is the name itself, which stays, as MLflow's server keeps it, too."""
+    """Remove a tag. With that of the run's name the name stays, as MLflow's server keeps it, too."""
     row = load_row(request, message.run_id)
-    if row.deleted_at is None and message.key == RUN_NAME_TAG:
-        return
-    if row.deleted_at is None and message.key not in dict(row.tags):
+    names = message.key == RUN_NAME_TAG
+    known = NAME_TAG_GONE not in row.tags if names else message.key in dict(row.tags)
+    if row.deleted_at is None and not known:
         raise missing(f"No tag with name: {message.key} in run with id {message.run_id}")
-    log(request, message.run_id, LogBatch(tags={message.key: None}))
+    log(request, message.run_id, LogBatch(tags={message.key: "" if names else None}))
 
 
 @endpoint("POST", "2:runs/log-batch", LogBatchRequest, required=("run_id",))
@@ -293,7 +301,10 @@ def _parent(request: AdapterRequest, run_id: str, number: int) -> str | None:
 
 def _amend(request: AdapterRequest, run_id: str, change: RunChange) -> RunHead:
     with telling_of_run(run_id):
-        return request.context.guarded(RunsById).amend(run_id, change)
+        head = request.context.guarded(RunsById).amend(run_id, change)
+    if change.name is not None and NAME_TAG_GONE in load_row(request, run_id).tags:
+        log(request, run_id, LogBatch(tags={RUN_NAME_TAG: None}))
+    return head
 
 
 ROUTES = endpoint.routes

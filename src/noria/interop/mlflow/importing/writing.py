@@ -190,7 +190,7 @@ class Writer:
         run, self._run = self._run, None
         if run is None or run.id != line.id:
             return
-        change = RunChange(status=_STATUS.get(run.status), ended_at=_instant(run.ended_ms))
+        change = RunChange(status=_STATUS.get(run.status), ended_at=_instant(run.ended_ms), end_unknown=True)
         self._runs.amend(self._project, run.id, change)
         self._uses[run.id] = RunModels(
             inputs=[ModelUse(model=model) for model in run.models_read],
