@@ -24,14 +24,56 @@ from noria.tracking.search.grammar import (
     Field,
     FilterInvalid,
     Grammar,
+    Value,
 )
 from noria.tracking.search.page_tokens import PageTokenInvalid
+from noria.tracking.search.tokens import Kind, Token
 
 TAG: Final = "tag"
 _TAGS = Entity(name=TAG, also=("tags",), comparators=TEXT_COMPARATORS, orderable=False)
+_MAX_DIGITS: Final = 18
 _UPDATED = Field(key="last_updated_timestamp", numeric=True, searchable=False)
 
-MODELS: Final = Grammar(
+
+class RegistryGrammar(Grammar):
+    """The grammar of the registry, which says some things in other words than that of runs, as MLflow does."""
+
+    def comparator_refused(self, entity: Entity, named: Field, comparator: str) -> FilterInvalid:
+        """Say that a field cannot be compared in this way."""
+        what = f"{entity.name} {named.key}" if named.numeric else entity.name
+        return FilterInvalid(f"Invalid comparator for {what}: {comparator}")
+
+    def entity_refused(self, kind: str) -> FilterInvalid:
+        """Say that there is no such kind of things."""
+        valid = tuple([name for entity in self.entities for name in (entity.name, *entity.also)])
+        return FilterInvalid(f"Invalid entity type '{kind}'. Valid entity types are {valid}")
+
+    def value(self, entity: Entity, named: Field, token: Token) -> Value:
+        """Read what a field is compared with. A whole number may stand between quotes."""
+        if not named.numeric:
+            if entity.name == ATTRIBUTE and token.kind is Kind.NUMBER:
+                raise FilterInvalid(
+                    "Expected a quoted string value or a list of quoted string values for attributes."
+                    f" Got value {token.text}"
+                )
+            return super().value(entity, named, token)
+        if token.kind is Kind.LIST:
+            valid = sorted(one.key for one in entity.fields if one.lists)
+            raise FilterInvalid(
+                f"Only {valid} {entity.name}s support comparison with a list of quoted string values."
+            )
+        if token.kind is Kind.TEXT:
+            if not token.value.strip().isdecimal() or len(token.value) > _MAX_DIGITS:
+                raise _not_a_number(named.key, token.value)
+            return int(token.value)
+        number = super().value(entity, named, token)
+        if isinstance(number, float):
+            raise _not_a_number(named.key, number)
+        return number
+
+
+MODELS: Final = RegistryGrammar(
+    quotes_clauses=False,
     entities=(
         Entity(
             name=ATTRIBUTE,
@@ -41,9 +83,10 @@ MODELS: Final = Grammar(
             ),
         ),
         _TAGS,
-    )
+    ),
 )
-VERSIONS: Final = Grammar(
+VERSIONS: Final = RegistryGrammar(
+    quotes_clauses=False,
     entities=(
         Entity(
             name=ATTRIBUTE,
@@ -57,7 +100,7 @@ VERSIONS: Final = Grammar(
             ),
         ),
         _TAGS,
-    )
+    ),
 )
 
 Condition = sa.ColumnElement[bool]
@@ -181,7 +224,6 @@ def version_conditions(scope: Scope, search: Search) -> list[Condition]:
         if clause.entity == TAG:
             found.append(_tagged(scope.dialect, model_version_tags.c.version_pk, model_versions.c.pk, clause))
         else:
-            _check_whole(clause)
             found.append(_compare(scope.dialect, columns[clause.key], clause))
     if not search.prompts:
         found.append(without_prompt_versions())
@@ -280,9 +322,8 @@ def _compare(dialect: str, column: Any, clause: Clause) -> Condition:
     return found
 
 
-def _check_whole(clause: Clause) -> None:
-    if isinstance(clause.value, float):
-        raise FilterInvalid(f"Invalid value for numeric attribute '{clause.key}': {clause.value!r}")
+def _not_a_number(key: str, value: object) -> FilterInvalid:
+    return FilterInvalid(f"Invalid value for numeric attribute '{key}': {value!r}")
 
 
 def _tagged(dialect: str, owner: sa.Column[Any], of: sa.Column[Any], clause: Clause) -> Condition:

@@ -178,7 +178,7 @@ def delete(request: AdapterRequest, message: VersionByNumber) -> None:
 def search(request: AdapterRequest, message: SearchVersions) -> VersionsAnswer:
     """Search versions."""
     if message.max_results > MAX_VERSIONS:
-        raise invalid_parameter("max_results", message.max_results)
+        raise invalid_parameter("max_results", str(message.max_results))
     found = request.context.guarded(Registry).versions(
         RegistryQuery(
             filter=message.filter,

@@ -178,7 +178,7 @@ def delete(request: AdapterRequest, message: ModelByName) -> None:
 def search(request: AdapterRequest, message: SearchModels) -> ModelsAnswer:
     """Search models."""
     if message.max_results > MAX_MODELS:
-        raise invalid_parameter("max_results", message.max_results)
+        raise invalid_parameter("max_results", str(message.max_results))
     found = request.context.guarded(Registry).models(
         RegistryQuery(
             filter=message.filter,

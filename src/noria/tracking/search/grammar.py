@@ -153,9 +153,17 @@ class Entity:
 
 @dataclass(frozen=True, kw_only=True)
 class Grammar:
-    """What filters and orders of one kind of thing may name."""
+    """What filters and orders of one kind of thing may name.
+
+    Attributes
+    ----------
+    quotes_clauses
+        Whether messages show a clause that cannot be read between quotes, rather than its words one by one: MLflow
+        does the first for runs, the second for models.
+    """
 
     entities: tuple[Entity, ...]
+    quotes_clauses: bool = True
     _spellings: dict[str, Entity] = field(init=False, repr=False, compare=False, default_factory=dict)
 
     def __post_init__(self) -> None:
@@ -177,7 +185,7 @@ class Grammar:
         FilterInvalid
             With what cannot be read, in the words of MLflow.
         """
-        found = split_filter(text or "", self.spaced_keys)
+        found = split_filter(text or "", self.spaced_keys, quoted=self.quotes_clauses)
         if isinstance(found, str):
             raise FilterInvalid(
                 found, hint="Comparisons are joined by AND only; other keys than words stand in backticks"
@@ -201,6 +209,20 @@ class Grammar:
             )
         return orders
 
+    def comparator_refused(self, _entity: Entity, named: Field, comparator: str) -> FilterInvalid:
+        """Say that a field cannot be compared in this way."""
+        valid = ", ".join(f"'{one}'" for one in named.allowed)
+        return FilterInvalid(f"Invalid comparator '{comparator}' not one of '{{{valid}}}'")
+
+    def entity_refused(self, kind: str) -> FilterInvalid:
+        """Say that there is no such kind of things."""
+        valid = [one.name for one in self.entities]
+        return FilterInvalid(f"Invalid entity type '{kind}'. Valid values are {valid}")
+
+    def value(self, entity: Entity, named: Field, token: Token) -> Value:
+        """Read what a field is compared with."""
+        return _value(entity, named, token)
+
     def _clause(self, comparison: Comparison) -> Clause:
         if comparison.left.kind is not Kind.NAME:
             raise FilterInvalid(
@@ -214,10 +236,9 @@ class Grammar:
             return Clause(entity=entity.name, key=named.key, comparator=comparator, value=None)
         if comparator in named.number_comparators:
             named = replace(named, numeric=True)
-        value = _value(entity, named, comparison.right)
+        value = self.value(entity, named, comparison.right)
         if comparator not in named.allowed or isinstance(value, tuple) != (comparator in LIST_COMPARATORS):
-            valid = ", ".join(f"'{one}'" for one in named.allowed)
-            raise FilterInvalid(f"Invalid comparator '{comparator}' not one of '{{{valid}}}'")
+            raise self.comparator_refused(entity, named, comparator)
         return Clause(entity=entity.name, key=named.key, comparator=comparator, value=value)
 
     def _order(self, text: str) -> Order:
@@ -242,8 +263,7 @@ class Grammar:
             kind, key = ATTRIBUTE, name
         entity = self._spellings.get(_without(kind, "`"))
         if entity is None:
-            valid = [one.name for one in self.entities]
-            raise FilterInvalid(f"Invalid entity type '{_without(kind, '`')}'. Valid values are {valid}")
+            raise self.entity_refused(_without(kind, "`"))
         return entity, entity.field(_without(_without(key, "'", '"'), "`"), for_order=for_order)
 
 
@@ -284,7 +304,7 @@ def _list(entity: Entity, named: Field, token: Token) -> tuple[str, ...]:
         )
     if token.ill_formed:
         raise FilterInvalid(
-            "While parsing a list in the query, expected a non-empty list of string values, but got ill-formed list"
+            "While parsing a list in the query, expected a non-empty list of string values, but got ill-formed list."
         )
     if token.items is None:
         raise FilterInvalid(

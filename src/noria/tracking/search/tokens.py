@@ -83,13 +83,15 @@ class Comparison:
 _NOTHING = Token(kind=Kind.OTHER, text="")
 
 
-def split_filter(text: str, spaced_keys: frozenset[str]) -> list[Comparison] | str:
+def split_filter(text: str, spaced_keys: frozenset[str], *, quoted: bool = True) -> list[Comparison] | str:
     """Take a filter apart, or tell why it is none.
 
     Parameters
     ----------
     spaced_keys
         Names of two words that stand without quotes.
+    quoted
+        Whether a clause that is none is shown as it stands, between quotes, rather than word by word.
     """
     tokens = list(_tokens(text))
     if any(token.kind is Kind.END for token in tokens[:-1]):
@@ -98,7 +100,9 @@ def split_filter(text: str, spaced_keys: frozenset[str]) -> list[Comparison] | s
     for clause in _clauses(tokens):
         comparison = _comparison(_joined(clause, spaced_keys))
         if comparison is None:
-            wrong.append(f"'{_source(text, clause)}'")
+            wrong.append(
+                f"'{_source(text, clause)}'" if quoted else ", ".join(token.text for token in clause)
+            )
         else:
             found.append(comparison)
     return f"Invalid clause(s) in filter string: {', '.join(wrong)}" if wrong else found
@@ -160,7 +164,7 @@ def _list(tokens: list[Token]) -> Token:
     texts = tuple([item for item in items if item is not None])
     return Token(
         kind=Kind.LIST,
-        text="".join(token.text for token in tokens),
+        text="".join(", " if token.kind is Kind.COMMA else token.text for token in tokens),
         start=tokens[0].start,
         items=texts if len(texts) == len(items) else None,
         ill_formed=len(tokens) > 2

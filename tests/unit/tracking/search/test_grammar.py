@@ -74,11 +74,11 @@ REFUSED = [
     ("status IN ('x')", "Only ['run_id'] attributes support comparison with a list of quoted string values."),
     ("params.a IN ('x')", "Expected a quoted string value for parameter"),
     ("run_id IN ()", "expected a non-empty list of string values, but got empty list"),
-    ("run_id IN ('a', 1)", "but got different type in list: ('a',1)"),
+    ("run_id IN ('a', 1)", "but got different type in list: ('a', 1)"),
     ("run_id IN ('a' 'b')", "but got ill-formed list"),
     ("run_id IN (,)", "expected a non-empty list of string values, but got ill-formed list"),
     ("run_id IN ('a',,'b')", "but got ill-formed list"),
-    ("run_id IN (1,2,3)", "but got different type in list: (1,2,3)"),
+    ("run_id IN (1,2,3)", "but got different type in list: (1, 2, 3)"),
     (" and ".join(["status = 'x'"] * 201), "The filter has 201 clauses"),
 ]
 
