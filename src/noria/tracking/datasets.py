@@ -20,7 +20,9 @@ _DESCRIBED = ("name", "digest", "source_type", "source", "schema", "profile")
 
 def write_datasets(connection: sa.Connection, run: RunKey, datasets: Sequence[Dataset]) -> None:
     """Note that a run read data sets; what is known of one stays, and its tags are set anew."""
-    for dataset in sorted(datasets, key=lambda each: (each.name, each.digest)):
+    if len(datasets) > 1 and any(_find(connection, run.experiment, each) is None for each in datasets):
+        _wait_for_others(connection, run.experiment)
+    for dataset in datasets:
         key = _intern(connection, run.experiment, dataset)
         _ADD_USE.run(connection, {"run_pk": run.pk, "dataset_pk": key})
         tags = [(run.pk, key, name, value, run.experiment) for name, value in sorted(dataset.tags.items())]
@@ -53,16 +55,30 @@ def uses_in_experiment(connection: sa.Connection, experiment: int, limit: int) -
     ]
 
 
-def _intern(connection: sa.Connection, experiment: int, dataset: Dataset) -> int:
+def _find(connection: sa.Connection, experiment: int, dataset: Dataset) -> int | None:
     place = {"experiment_pk": experiment, "name": dataset.name, "digest": dataset.digest}
     found = _FIND.first(connection, place)
-    if found is None:
+    return None if found is None else found[0]
+
+
+def _wait_for_others(connection: sa.Connection, experiment: int) -> None:
+    """Let one writer at a time add several data sets to an experiment.
+
+    They are added in the order in which they are given, which is another in each run: without this, two writers in
+    PostgreSQL could wait for each other.
+    """
+    if connection.dialect.name == "postgresql":
+        connection.execute(_ADVISORY_LOCK, {"experiment": f"noria.datasets:{experiment}"})
+
+
+def _intern(connection: sa.Connection, experiment: int, dataset: Dataset) -> int:
+    key = _find(connection, experiment, dataset)
+    if key is None:
         described = {name: getattr(dataset, name) for name in _DESCRIBED}
         _ADD.run(connection, {"experiment_pk": experiment, **described})
-        found = _FIND.first(connection, place)
-    if found is None:
+        key = _find(connection, experiment, dataset)
+    if key is None:
         raise AssertionError("a data set that was just noted is not there")
-    key: int = found[0]
     return key
 
 
@@ -76,6 +92,7 @@ def _set_tag(dialect: str) -> sa.Executable:
     )
 
 
+_ADVISORY_LOCK = sa.text("select pg_advisory_xact_lock(hashtextextended(:experiment, 0))")
 _FIND = Prepared(
     sa.select(run_datasets.c.pk)
     .where(run_datasets.c.experiment_pk == sa.bindparam("experiment_pk"))

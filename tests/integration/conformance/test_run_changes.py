@@ -150,6 +150,17 @@ def test_data_sets_of_a_run_come_back_once(services: Services) -> None:
     ]
 
 
+def test_data_sets_stand_in_the_order_of_first_use(services: Services) -> None:
+    """As they were given, whatever their names and digests."""
+    runs = services(Runs)
+    given = [Dataset(name=name, digest=digest) for name, digest in (("b", "9"), ("b", "1"), ("a", "5"))]
+    run = runs.create(PROJECT, NewRun())
+    runs.log(PROJECT, run.id, LogBatch(datasets=given[:2]))
+    runs.log(PROJECT, run.id, LogBatch(datasets=[given[2], given[0]]))
+
+    assert runs.get(PROJECT, run.id).datasets == given
+
+
 @pytest.mark.parametrize(
     "wrong",
     [
