@@ -152,7 +152,7 @@ def _model_source(request: AdapterRequest, given: Source) -> Source:
         if not is_below(given.source, _model_root(place)):
             raise not_identified(given.source, "model_id")
         return _with_run(request, replace(given, artifacts=_artifacts(request, given.source)))
-    return given
+    return _with_run(request, given)
 
 
 def _run_source(request: AdapterRequest, given: Source) -> Source:
@@ -215,10 +215,15 @@ def _of_run(request: AdapterRequest, given: Source) -> Source:
 
 
 def _with_run(request: AdapterRequest, given: Source) -> Source:
-    if given.run_id is not None or given.artifacts is None or given.model_id is None:
+    """Name the run that made the logged model, unless the client named one."""
+    if given.run_id is not None or given.model_id is None:
         return given
-    model = request.context.guarded(LoggedModels).get(given.artifacts.project, given.model_id)
-    return replace(given, run_id=model.source_run or None)
+    models = request.context.guarded(LoggedModels)
+    try:
+        place = models.locate(given.model_id)
+    except NotFound as error:
+        raise missing(f"Logged model with ID '{given.model_id}' not found.") from error
+    return replace(given, run_id=models.get(place.project, place.model_id).source_run or None)
 
 
 def _artifacts(request: AdapterRequest, uri: str) -> ArtifactPlace | None:
