@@ -7,8 +7,8 @@ from noria.tracking.traces import assessing
 from noria.tracking.traces.assessment_entities import Assessment, AssessmentChange, NewAssessment
 from noria.tracking.traces.limits import check_assessment, check_change
 from noria.tracking.traces.permissions import READ_TRACES, WRITE_TRACES
-from noria.tracking.traces.places import TraceNotFound, trace_pk
-from noria.tracking.traces.rows import find_row
+from noria.tracking.traces.places import trace_pk
+from noria.tracking.traces.rows import held_row
 
 
 class Assessments(Service):
@@ -19,10 +19,7 @@ class Assessments(Service):
         """Assess a trace, or one of its spans."""
         check_assessment(new)
         with self.context.database.write() as connection:
-            trace_pk(connection, project, trace_id)
-            row = find_row(connection, trace_id)
-            if row is None:  # deleted since
-                raise TraceNotFound(trace_id)
+            row = held_row(connection, project, trace_id)
             return assessing.create(connection, self.context.clock, row, trace_id, new)
 
     @operation("GET", "/projects/{project}/traces/{trace_id}/assessments/{assessment_id}", needs=READ_TRACES)
@@ -39,8 +36,8 @@ class Assessments(Service):
         """Change what an assessment says; who said it, and of which span, stays."""
         check_change(change)
         with self.context.database.write() as connection:
-            trace = trace_pk(connection, project, trace_id)
-            return assessing.update(connection, self.context.clock, trace, trace_id, assessment_id, change)
+            row = held_row(connection, project, trace_id)
+            return assessing.update(connection, self.context.clock, row.pk, trace_id, assessment_id, change)
 
     @operation(
         "DELETE", "/projects/{project}/traces/{trace_id}/assessments/{assessment_id}", needs=WRITE_TRACES
@@ -48,4 +45,4 @@ class Assessments(Service):
     def delete(self, project: str, trace_id: str, assessment_id: str) -> None:
         """Remove an assessment if it is there; one that it overrode is valid again."""
         with self.context.database.write() as connection:
-            assessing.delete(connection, trace_pk(connection, project, trace_id), assessment_id)
+            assessing.delete(connection, held_row(connection, project, trace_id).pk, assessment_id)

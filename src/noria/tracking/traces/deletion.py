@@ -19,9 +19,10 @@ PURGED_AT_ONCE: Final = 1_000
 def delete_traces(connection: sa.Connection, place: Place, wanted: TraceDeletion) -> int:
     """Delete traces of an experiment, oldest first, and give their number."""
     keys = _chosen(connection, place, wanted)
-    for chunk in in_chunks(keys):
+    held = _hold(connection, keys)
+    for chunk in in_chunks(held):
         _delete(connection, chunk)
-    return len(keys)
+    return len(held)
 
 
 def purge_traces(connection: sa.Connection, experiment: int, limit: int = PURGED_AT_ONCE) -> int:
@@ -33,9 +34,10 @@ def purge_traces(connection: sa.Connection, experiment: int, limit: int = PURGED
         Key of the experiment.
     """
     keys = [row[0] for row in _SOME.all(connection, {"experiment": experiment, "limit": limit})]
-    for chunk in in_chunks(keys):
+    held = _hold(connection, keys)
+    for chunk in in_chunks(held):
         _delete(connection, chunk)
-    return len(keys)
+    return len(held)
 
 
 def count_traces(connection: sa.Connection, experiment: int) -> int:
@@ -60,6 +62,14 @@ def _chosen(connection: sa.Connection, place: Place, wanted: TraceDeletion) -> l
     return [row[0] for row in found[: wanted.limit]]
 
 
+def _hold(connection: sa.Connection, keys: list[int]) -> list[int]:
+    """Hold those rows that are still there, and give them.
+
+    In the order in which everybody does it, or a writer and this could wait for each other.
+    """
+    return [row[0] for row in _HOLD.all(connection, {"traces": as_list(keys)})]
+
+
 def _delete(connection: sa.Connection, keys: list[int]) -> None:
     wanted = {"traces": as_list(keys)}
     _UNLINK.run(connection, wanted)
@@ -74,6 +84,14 @@ _SOME = Prepared(
 )
 _COUNT = Prepared(
     sa.select(sa.func.count()).select_from(traces).where(traces.c.experiment_pk == sa.bindparam("experiment"))
+)
+_HOLD = Prepared(
+    lambda dialect: (
+        sa.select(traces.c.pk)
+        .where(traces.c.pk.in_(listed(dialect, "traces", sa.BigInteger())))
+        .order_by(traces.c.id)
+        .with_for_update()
+    )
 )
 _UNLINK = Prepared(
     lambda dialect: sa.delete(trace_runs).where(

@@ -10,6 +10,7 @@ import sqlalchemy as sa
 from noria.core.database.engine import upsertable
 from noria.core.database.prepared import Prepared
 from noria.tracking.traces.entities import TraceState
+from noria.tracking.traces.places import TraceNotFound, trace_pk
 from noria.tracking.traces.sums import COSTS, TOKENS
 from noria.tracking.traces.tables import traces
 
@@ -62,6 +63,21 @@ def find_row(connection: sa.Connection, trace_id: str) -> TraceRow | None:
     if row is None:
         return None
     return TraceRow(**dict(zip(("pk", *_NAMES), row, strict=True)))
+
+
+def held_row(connection: sa.Connection, project: str, trace_id: str) -> TraceRow:
+    """Find a trace of a project, and hold its row against other writers until the commit.
+
+    Raises
+    ------
+    TraceNotFound
+        If the project has none of this id.
+    """
+    trace_pk(connection, project, trace_id)
+    row = find_row(connection, trace_id)
+    if row is None:  # deleted since
+        raise TraceNotFound(trace_id)
+    return row
 
 
 def insert_row(connection: sa.Connection, row: TraceRow) -> bool:

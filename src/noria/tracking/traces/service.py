@@ -46,10 +46,10 @@ from noria.tracking.traces.limits import (
     check_trace_id,
 )
 from noria.tracking.traces.permissions import FIND_TRACES, READ_TRACES, WRITE_TRACES
-from noria.tracking.traces.places import TraceNotFound, experiment_in, place_of, readable, trace_pk
+from noria.tracking.traces.places import experiment_in, place_of, readable, trace_pk
 from noria.tracking.traces.reading import keys_of, load_traces
 from noria.tracking.traces.recording import end, keep_spans, kept_name, record
-from noria.tracking.traces.rows import TraceRow, find_row, update_row
+from noria.tracking.traces.rows import TraceRow, held_row, update_row
 from noria.tracking.traces.searching import matching, read_query, search
 from noria.tracking.traces.statistic_entities import (
     Correlation,
@@ -90,7 +90,7 @@ class Traces(Service):
     def end(self, project: str, trace_id: str, told: TraceEnd) -> Trace:
         """Close a trace that was told of when it began."""
         with self.context.database.write() as connection:
-            row = self._held(connection, project, trace_id)
+            row = held_row(connection, project, trace_id)
             end(connection, row, told)
             return load_traces(connection, [row.pk])[0]
 
@@ -178,7 +178,7 @@ class Traces(Service):
         for key, value in changed.tags.items():
             check_tag(key, value)
         with self.context.database.write() as connection:
-            row = self._held(connection, project, trace_id)
+            row = held_row(connection, project, trace_id)
             kept = {key: value[:MAX_VALUE_CHARS] for key, value in changed.tags.items() if value is not None}
             name = kept.pop(NAME_TAG, None)
             if name is not None:
@@ -209,19 +209,11 @@ class Traces(Service):
             if len(prompt) > 2 * MAX_KEY_CHARS:
                 raise Invalid(f"`{prompt[:60]}…` is too long for a prompt", hint="Write `name/version`")
         with self.context.database.write() as connection:
-            trace = trace_pk(connection, project, trace_id)
+            trace = held_row(connection, project, trace_id).pk
             insert = upsertable(connection.dialect.name, trace_prompts).on_conflict_do_nothing()
             rows = [{"trace_pk": trace, "prompt": prompt} for prompt in sorted(set(used.prompts))]
             if rows:
                 connection.execute(insert, rows)
-
-    @staticmethod
-    def _held(connection: sa.Connection, project: str, trace_id: str) -> TraceRow:
-        trace_pk(connection, project, trace_id)
-        row = find_row(connection, trace_id)
-        if row is None:  # deleted since
-            raise TraceNotFound(trace_id)
-        return row
 
     def _readable_keys(self, connection: sa.Connection, wanted: TraceIds) -> Sequence[int]:
         caller = self.context.principal
