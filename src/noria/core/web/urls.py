@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from urllib.parse import parse_qsl, quote, urlencode
 
@@ -12,7 +13,31 @@ LANGUAGE_PARAMETER = "lang"
 
 OVERVIEW_PATH = "/"
 PROJECT_PATH = "/projects/{project}"
+EXPERIMENTS_PATH = "/projects/{project}/experiments"
+EXPERIMENT_PATH = "/projects/{project}/experiments/{experiment}"
+RUN_PATH = "/projects/{project}/runs/{run_id}"
+COMPARE_PATH = "/projects/{project}/compare"
+MODELS_PATH = "/projects/{project}/models"
+MODEL_PATH = "/projects/{project}/models/{model}"
+VERSION_PATH = "/projects/{project}/models/{model}/versions/{version}"
+DATASETS_PATH = "/projects/{project}/datasets"
+DATASET_PATH = "/projects/{project}/datasets/{dataset}"
+DATASET_VERSION_PATH = "/projects/{project}/datasets/{dataset}/versions/{version}"
+ENDPOINTS_PATH = "/projects/{project}/endpoints"
+ENDPOINT_PATH = "/projects/{project}/endpoints/{endpoint}"
+ROLLOUT_PATH = "/projects/{project}/rollouts/{rollout_id}"
+INCIDENTS_PATH = "/projects/{project}/incidents"
+INCIDENT_PATH = "/projects/{project}/incidents/{incident}"
 DECISION_PATH = "/decisions/{project}/{record_id}"
+AUDIT_PATH = "/projects/{project}/audit"
+SEARCH_PATH = "/search"
+SIGN_IN_PATH = "/sign-in"
+SIGN_OUT_PATH = "/sign-out"
+ACCOUNT_PATH = "/account"
+TOKENS_PATH = "/account/tokens"
+
+Given = Mapping[str, str | Sequence[str] | None]
+"""Query parameters of a link; None leaves one out, and a list repeats one."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -32,9 +57,93 @@ class Urls:
         path = OVERVIEW_PATH if project is None else PROJECT_PATH.format(project=_part(project))
         return self._with_query(path, {"after": after})
 
+    def experiments(self, project: str, **given: str | None) -> str:
+        """Give the list of a project's experiments."""
+        return self._to(EXPERIMENTS_PATH, given, project=project)
+
+    def experiment(self, project: str, experiment: str, **given: str | Sequence[str] | None) -> str:
+        """Give the table of an experiment's runs."""
+        return self._to(EXPERIMENT_PATH, given, project=project, experiment=experiment)
+
+    def run(self, project: str, run_id: str, part: str = "", **given: str | Sequence[str] | None) -> str:
+        """Give the page of a run, or a part of it: `metrics`, `artifacts`, `code`, `console`, `system`."""
+        return self._to(f"{RUN_PATH}/{part}" if part else RUN_PATH, given, project=project, run_id=run_id)
+
+    def compare(self, project: str, **given: str | Sequence[str] | None) -> str:
+        """Give the comparison of runs: `runs=[…]`, or `experiment=…` with a `filter=…`."""
+        return self._to(COMPARE_PATH, given, project=project)
+
+    def models(self, project: str, **given: str | None) -> str:
+        """Give the list of a project's models."""
+        return self._to(MODELS_PATH, given, project=project)
+
+    def model(self, project: str, model: str, **given: str | None) -> str:
+        """Give the page of a model."""
+        return self._to(MODEL_PATH, given, project=project, model=model)
+
+    def version(self, project: str, model: str, version: int, **given: str | None) -> str:
+        """Give the page of a version of a model."""
+        return self._to(VERSION_PATH, given, project=project, model=model, version=str(version))
+
+    def datasets(self, project: str, **given: str | None) -> str:
+        """Give the list of a project's data sets."""
+        return self._to(DATASETS_PATH, given, project=project)
+
+    def dataset(self, project: str, dataset: str, **given: str | None) -> str:
+        """Give the page of a data set."""
+        return self._to(DATASET_PATH, given, project=project, dataset=dataset)
+
+    def dataset_version(self, project: str, dataset: str, version: int, **given: str | None) -> str:
+        """Give the page of a version of a data set."""
+        return self._to(DATASET_VERSION_PATH, given, project=project, dataset=dataset, version=str(version))
+
+    def endpoints(self, project: str, **given: str | None) -> str:
+        """Give the list of a project's endpoints."""
+        return self._to(ENDPOINTS_PATH, given, project=project)
+
+    def endpoint(self, project: str, endpoint: str, **given: str | None) -> str:
+        """Give the page of an endpoint."""
+        return self._to(ENDPOINT_PATH, given, project=project, endpoint=endpoint)
+
+    def rollout(self, project: str, rollout_id: str, **given: str | None) -> str:
+        """Give the page of a rollout."""
+        return self._to(ROLLOUT_PATH, given, project=project, rollout_id=rollout_id)
+
+    def incidents(self, project: str, **given: str | None) -> str:
+        """Give the list of a project's incidents."""
+        return self._to(INCIDENTS_PATH, given, project=project)
+
+    def incident(self, project: str, incident: str, **given: str | None) -> str:
+        """Give the page of an incident."""
+        return self._to(INCIDENT_PATH, given, project=project, incident=incident)
+
     def decision(self, project: str, record_id: str) -> str:
         """Give the story of a decision."""
-        return self._with_query(DECISION_PATH.format(project=_part(project), record_id=_part(record_id)), {})
+        return self._to(DECISION_PATH, {}, project=project, record_id=record_id)
+
+    def audit(self, project: str, **given: str | None) -> str:
+        """Give what happened in a project, newest first."""
+        return self._to(AUDIT_PATH, given, project=project)
+
+    def search(self, **given: str | None) -> str:
+        """Give the search over everything; `q` is what to look for."""
+        return self._to(SEARCH_PATH, given)
+
+    def sign_in(self, *, to: str | None = None) -> str:
+        """Give the page to sign in; `to` is the address to go on to."""
+        return self._to(SIGN_IN_PATH, {"to": to})
+
+    def sign_out(self) -> str:
+        """Give the address that ends the session."""
+        return self._to(SIGN_OUT_PATH, {})
+
+    def account(self) -> str:
+        """Give the reader's own page."""
+        return self._to(ACCOUNT_PATH, {})
+
+    def tokens(self) -> str:
+        """Give the reader's tokens."""
+        return self._to(TOKENS_PATH, {})
 
     def record_json(self, project: str, record_id: str) -> str:
         """Give a decision record as programs read it."""
@@ -56,8 +165,16 @@ class Urls:
         kept = [(name, value) for name, value in parse_qsl(query) if name != LANGUAGE_PARAMETER]
         return f"{path}?{urlencode([*kept, (LANGUAGE_PARAMETER, language.value)])}"
 
-    def _with_query(self, path: str, given: dict[str, str | None]) -> str:
-        pairs = [(name, value) for name, value in given.items() if value is not None]
+    def _to(self, path: str, given: Given, **parts: str) -> str:
+        return self._with_query(path.format(**{name: _part(value) for name, value in parts.items()}), given)
+
+    def _with_query(self, path: str, given: Given) -> str:
+        pairs = [
+            (name, value)
+            for name, values in given.items()
+            if values is not None
+            for value in ([values] if isinstance(values, str) else values)
+        ]
         if self.language is not None:
             pairs.append((LANGUAGE_PARAMETER, self.language.value))
         return f"{path}?{urlencode(pairs)}" if pairs else path

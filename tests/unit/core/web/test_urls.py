@@ -39,3 +39,11 @@ def test_a_page_in_another_language_is_the_same_page(after: str) -> None:
     assert path == "/projects/p"
     assert found["lang"] == ["es"]
     assert found.get("after", [""]) == [after]
+
+
+def test_lists_repeat_a_parameter_and_names_stay_one_part() -> None:
+    """Several runs go into one address, and a name with a slash does not split it."""
+    assert Urls().compare("p", runs=["a", "b"]) == "/projects/p/compare?runs=a&runs=b"
+    assert Urls().experiment("p", "x/y", filter="metrics.a > 1", after=None) == (
+        "/projects/p/experiments/x%2Fy?filter=metrics.a+%3E+1"
+    )
