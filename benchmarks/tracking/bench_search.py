@@ -134,7 +134,7 @@ class Taken:
 
 
 def main() -> None:
-    """Print one line per query and database."""
+    """Print one line per query and database: `<--` if the CPU took over 50 ms, `<-` if only the clock did."""
     parser = argparse.ArgumentParser(description=__doc__)
     parser.add_argument("urls", nargs="*", help="databases made by fill_runs.py; a new one unless given")
     parser.add_argument("--runs", type=int, default=100_000, help="in the new database")
@@ -165,7 +165,8 @@ def _measure_all(urls: list[str], asked: argparse.Namespace) -> None:
         )
         print(f"milliseconds of {asked.repeats} searches, after 3 others")
         print(
-            f"{'query':42} {'p50':>8} {'p95':>8} {'max':>8} {'cpu':>8} {'+load':>8} {'runs':>6}", flush=True
+            f"{'query':42} {'p50':>8} {'p95':>8} {'max':>8} {'cpu':>8} {'cpu95':>8} {'+load':>8} {'runs':>6}",
+            flush=True,
         )
         for name, query in QUERIES.items():
             if asked.only in name and (query.experiments or 1) <= len(experiments):
@@ -175,13 +176,12 @@ def _measure_all(urls: list[str], asked: argparse.Namespace) -> None:
 
 
 def _line(name: str, taken: list[Taken]) -> str:
-    found = sorted(one.find_ms for one in taken)
-    p95 = found[min(len(found) - 1, int(len(found) * 0.95))]
-    cpu = statistics.mean(one.cpu_ms for one in taken)
+    found, busy = sorted(one.find_ms for one in taken), sorted(one.cpu_ms for one in taken)
+    at = min(len(found) - 1, int(len(found) * 0.95))
     load = statistics.median(one.load_ms for one in taken)
     n_found = statistics.median(one.n_found for one in taken)
-    slow = "  <--" if p95 > 50 else ""
-    numbers = (statistics.median(found), p95, found[-1], cpu, load)
+    slow = "  <--" if busy[at] > 50 else "  <-" if found[at] > 50 else ""
+    numbers = (statistics.median(found), found[at], found[-1], statistics.mean(busy), busy[at], load)
     return f"{name:42} {' '.join(f'{one:8.2f}' for one in numbers)} {n_found:6.0f}{slow}"
 
 

@@ -109,7 +109,19 @@ def _drop_indexes(connection: sa.Connection, *, sqlite: bool) -> list[str]:
     found = connection.execute(sa.text(query)).fetchall()
     for name, _ in found:
         connection.execute(sa.text(f"drop index {name}"))
-    return [sql for _, sql in found]
+    return [sql for _, sql in found] + ([] if sqlite else _drop_references(connection, tables))
+
+
+def _drop_references(connection: sa.Connection, tables: str) -> list[str]:
+    """Drop foreign keys, which PostgreSQL checks row by row, and checks at once when they are made anew."""
+    query = (
+        "select c.relname, k.conname, pg_get_constraintdef(k.oid) from pg_constraint as k"
+        f" join pg_class as c on c.oid = k.conrelid where k.contype = 'f' and c.relname in ({tables})"
+    )
+    found = connection.execute(sa.text(query)).fetchall()
+    for table, name, _ in found:
+        connection.execute(sa.text(f"alter table {table} drop constraint {name}"))
+    return [f"alter table {table} add constraint {name} {sql}" for table, name, sql in found]
 
 
 def _fill_block(
@@ -136,7 +148,7 @@ def _fill_block(
         sa.text(
             "insert into metric_latest (run_pk, key_pk, step, at, is_nan, value, experiment_pk)"
             f" select pk, 1000 + i, 0, started_at, 0, case i when 16 then 1.0 when 17 then {few} / 10.0"
-            f" else {words['uniform']} end, experiment_pk from runs cross join {series.format(low=0, high=N_KEYS - 1)}"
+            f" else {words['uniform']} end, experiment_pk from runs cross join {series.format(low=0, high=N_KEYS - 3)}"
             " where pk between :low and :high order by pk, i"
         ),
         rows,
@@ -144,9 +156,9 @@ def _fill_block(
     for key, expression in ((18, "value"), (19, "1 - value")):
         connection.execute(
             sa.text(
-                f"update metric_latest set value = (select {expression} from metric_latest as m"
-                " where m.run_pk = metric_latest.run_pk and m.key_pk = 1000)"
-                f" where key_pk = {1000 + key} and run_pk between :low and :high"
+                "insert into metric_latest (run_pk, key_pk, step, at, is_nan, value, experiment_pk)"
+                f" select run_pk, {1000 + key}, step, at, is_nan, {expression}, experiment_pk from metric_latest"
+                " where key_pk = 1000 and run_pk between :low and :high order by run_pk"
             ),
             rows,
         )

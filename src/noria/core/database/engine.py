@@ -72,6 +72,7 @@ class Database:
                 yield connection.execution_options(
                     postgresql_readonly=True, isolation_level="REPEATABLE READ"
                 )
+                connection.commit()  # at a rollback the driver forgets every statement that it prepared
 
     @contextmanager
     def write(self, *, durable: bool = False) -> Iterator[sa.Connection]:

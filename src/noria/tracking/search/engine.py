@@ -15,7 +15,7 @@ from noria.tracking.search.conditions import (
     present_condition,
 )
 from noria.tracking.search.evaluate import MISSING, NOT_A_NUMBER, NUMBER, Fact
-from noria.tracking.search.plan import USUAL, Costs
+from noria.tracking.search.plan import Costs
 from noria.tracking.search.scope import Scope
 from noria.tracking.search.sieve import Sieve
 from noria.tracking.search.statement import Reader, Sql
@@ -44,7 +44,7 @@ class Engine:
 
     reader: Reader
     scope: Scope
-    costs: Costs = USUAL
+    costs: Costs
     values: dict[Term, dict[int, Fact]] = field(default_factory=dict)
 
     def take(self, conditions: Conditions, terms: Terms, after: After | None, need: int) -> list[int]:

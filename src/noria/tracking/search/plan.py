@@ -119,5 +119,9 @@ class Costs:
         return max(self.least_step, min(wanted, last * 8 if tests else self.most_step, self.most_step))
 
 
-USUAL = Costs()
-"""Measured by `benchmarks/tracking/bench_search.py` on both databases, whose pages were in memory."""
+SQLITE = Costs()
+POSTGRES = Costs(read=0.6, walk=1.2, test=6.0)
+"""Both measured by `benchmarks/tracking/bench_search.py` on databases whose pages were in memory.
+
+PostgreSQL looks up for each row of an index whether it is visible to all.
+"""

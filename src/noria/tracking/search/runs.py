@@ -25,7 +25,7 @@ from noria.tracking.search.few_values import found_by_values
 from noria.tracking.search.fields import DATASET, METRIC, PARAM, PARENT_TAG, RUN_NAME_TAG, RUNS, TAG
 from noria.tracking.search.grammar import ATTRIBUTE, Clause, Order
 from noria.tracking.search.page_tokens import mark_of, read_token, write_token
-from noria.tracking.search.plan import USUAL, Costs
+from noria.tracking.search.plan import POSTGRES, SQLITE, Costs
 from noria.tracking.search.scope import Scope, measure_scope
 from noria.tracking.search.statement import Reader
 from noria.tracking.search.terms import (
@@ -84,7 +84,7 @@ def search_runs(
     *,
     limit: int,
     after: str | None = None,
-    costs: Costs = USUAL,
+    costs: Costs | None = None,
 ) -> tuple[list[int], str | None]:
     """Find a page of runs in any number of experiments.
 
@@ -97,7 +97,7 @@ def search_runs(
     after
         The token of the page before.
     costs
-        What to plan by.
+        What to plan by; what was measured for the database unless given.
 
     Returns
     -------
@@ -121,7 +121,7 @@ def search_runs(
         return [], None
     conditions = [_condition(one, keys, reader, scope) for one in query.clauses]
     terms = tuple([one for one in asked if one is not None])
-    engine = Engine(reader=reader, scope=scope, costs=costs)
+    engine = Engine(reader=reader, scope=scope, costs=costs or (SQLITE if reader.is_sqlite else POSTGRES))
     found = engine.take(tuple([one for one in conditions if one is not None]), terms, place, limit + 1)
     if len(found) <= limit:
         return found, None

@@ -11,6 +11,7 @@ from noria.tracking.search.scope import Scope
 from noria.tracking.search.statement import Reader, Sql, all_of, joined
 
 _AT_ONCE = 5_000
+_MOST_TESTED = 0.2
 _TELLING = 5
 """So many that passed tell the share of those that do."""
 
@@ -44,8 +45,8 @@ class Sieve:
 
     @property
     def tests(self) -> bool:
-        """Whether rows are looked up for the runs."""
-        return bool(self._tested)
+        """Whether rows are looked up for many of the runs."""
+        return bool(self._tested) and self._members_share > _MOST_TESTED
 
     @property
     def _members_share(self) -> float:

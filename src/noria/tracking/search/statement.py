@@ -113,21 +113,28 @@ class Reader:
         dialect: Any = connection.dialect
         text = sql.text if self.is_sqlite else sql.text.replace("?", "%s")
         try:
-            cursor = driver.cursor() if self.is_sqlite else driver.cursor(binary=True)
-            cursor.execute(text, sql.values)
+            if self.is_sqlite:
+                cursor = driver.cursor()
+                cursor.execute(text, sql.values)
+            else:
+                cursor = driver.cursor(binary=True)
+                cursor.execute(text, sql.values, prepare=True)
         except dialect.loaded_dbapi.Error as error:
             kind = dialect.loaded_dbapi.Error
             raise sa.exc.DBAPIError.instance(text, None, error, kind, dialect=dialect) from error
         return cursor
 
     def _prefer_indexes(self) -> None:
-        # Statistics of fresh rows are missing or old, and then PostgreSQL reads whole tables. Until the end of this
-        # transaction only.
+        # Statistics of fresh rows are missing or old, and then PostgreSQL reads whole tables. Each statement is meant
+        # for one plan whatever its values, and to plan a merge of many ranges anew takes ten times as long as to run
+        # it. Until the end of this transaction only.
         off = ("enable_seqscan", "enable_bitmapscan", "enable_hashjoin", "enable_mergejoin", "jit")
-        parts = [f"set_config('{name}', 'off', true)" for name in off]
-        self._execute(
-            Sql(f"select {', '.join(parts)}, set_config('max_parallel_workers_per_gather', '0', true)")
-        )
+        settings = dict.fromkeys(off, "off") | {
+            "max_parallel_workers_per_gather": "0",
+            "plan_cache_mode": "force_generic_plan",
+        }
+        parts = [f"set_config('{name}', '{value}', true)" for name, value in settings.items()]
+        self._execute(Sql(f"select {', '.join(parts)}"))
 
 
 _keys = msgspec.json.Decoder(list[int])

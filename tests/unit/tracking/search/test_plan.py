@@ -4,7 +4,7 @@ import math
 
 import pytest
 
-from noria.tracking.search.plan import USUAL, Costs
+from noria.tracking.search.plan import SQLITE, Costs
 
 
 @pytest.mark.parametrize(("need", "n_runs"), [(100, 1_000_000), (100, 100_000), (1_000, 1_000_000)])
@@ -25,17 +25,17 @@ def test_small_stores_are_always_sorted() -> None:
 
 def test_one_selective_condition_is_read() -> None:
     """One in a hundred of a million: ten thousand runs are read rather than ten thousand rows looked up."""
-    assert USUAL.set_to_read([0.01, 0.99], [10_000, 990_000], 10_000) == 0
+    assert SQLITE.set_to_read([0.01, 0.99], [10_000, 990_000], 10_000) == 0
 
 
 def test_a_condition_that_half_fulfil_is_tested() -> None:
     """A walk of two hundred runs is tested; reading half a million would take longer."""
-    assert USUAL.set_to_read([0.5], [500_000], 200) is None
+    assert SQLITE.set_to_read([0.5], [500_000], 200) is None
 
 
 def test_the_same_condition_is_read_where_the_walk_is_long() -> None:
     """When nearly every run is walked, reading half of them costs less than looking each up."""
-    assert USUAL.set_to_read([0.5], [500_000], 1_000_000) == 0
+    assert SQLITE.set_to_read([0.5], [500_000], 1_000_000) == 0
 
 
 def test_tests_stop_at_the_first_that_fails() -> None:
@@ -45,20 +45,20 @@ def test_tests_stop_at_the_first_that_fails() -> None:
 
 def test_a_walk_that_finds_nothing_gives_way_to_sorting() -> None:
     """Ten thousand matches are walked to while they come; when they do not, they are sorted."""
-    assert not USUAL.sorting_pays(10_000, 10_000, n_walked=256)
-    assert USUAL.sorting_pays(10_000, 10_000, n_walked=400_000)
-    assert USUAL.sorting_pays(100, 1_000_000, n_walked=256)
+    assert not SQLITE.sorting_pays(10_000, 10_000, n_walked=256)
+    assert SQLITE.sorting_pays(10_000, 10_000, n_walked=400_000)
+    assert SQLITE.sorting_pays(100, 1_000_000, n_walked=256)
 
 
 def test_steps_grow_slowly_while_they_cost_tests() -> None:
     """A wrong guess costs at most eight times the step before, unless looking into a set is all there is to do."""
-    assert USUAL.next_step(1_000_000, 256, tests=True) == 2_048
-    assert USUAL.next_step(1_000_000, 256, tests=False) == USUAL.most_step
-    assert USUAL.next_step(1, 256, tests=True) == USUAL.least_step
+    assert SQLITE.next_step(1_000_000, 256, tests=True) == 2_048
+    assert SQLITE.next_step(1_000_000, 256, tests=False) == SQLITE.most_step
+    assert SQLITE.next_step(1, 256, tests=True) == SQLITE.least_step
 
 
 def test_first_steps_learn_how_many_fit() -> None:
     """Without conditions a step is what is needed, and a little more for ties."""
-    assert USUAL.first_step(100, checked=False) == 108
-    assert USUAL.first_step(100, checked=True) == 125
-    assert USUAL.first_step(5_000, checked=True) == 256
+    assert SQLITE.first_step(100, checked=False) == 108
+    assert SQLITE.first_step(100, checked=True) == 125
+    assert SQLITE.first_step(5_000, checked=True) == 256
