@@ -258,3 +258,13 @@ class TestExperiments:
         status, code, message = refused(http, "experiments/search", **asked)
         assert (status, code) == (400, "INVALID_PARAMETER_VALUE")
         assert message.startswith(told)
+
+
+def test_an_empty_id_of_an_experiment_is_no_experiment(http: httpx.Client) -> None:
+    """A search of it is refused, of runs and logged models alike."""
+    for path in ("runs/search", "logged-models/search"):
+        assert refused(http, path, experiment_ids=[""]) == (
+            400,
+            "INVALID_PARAMETER_VALUE",
+            "Invalid experiment ID ''. Experiment ID must be a valid integer.",
+        )

@@ -8,7 +8,7 @@ from noria.core.adapters import AdapterRequest
 from noria.core.errors import NotFound
 from noria.interop.mlflow.errors import invalid
 from noria.interop.mlflow.messages import DatasetInput, ModelInput
-from noria.interop.mlflow.projects import load_row, log, number_of
+from noria.interop.mlflow.projects import load_row, log, numbers_of
 from noria.interop.mlflow.validation import check_length, check_run_id
 from noria.interop.mlflow.wire import Endpoints, Message
 from noria.tracking import entities
@@ -87,15 +87,15 @@ def search_datasets(request: AdapterRequest, message: SearchDatasets) -> Dataset
             f" Received {len(numbers)} experiment_ids."
         )
     found: list[DatasetSummary] = []
-    for experiment_id in dict.fromkeys(numbers):
-        found += _summaries(request, experiment_id)
+    for number in dict.fromkeys(numbers_of(numbers)):
+        found += _summaries(request, number)
     return DatasetSummaries(dataset_summaries=found[:MAX_SUMMARIES])
 
 
-def _summaries(request: AdapterRequest, experiment_id: str) -> list[DatasetSummary]:
+def _summaries(request: AdapterRequest, number: int) -> list[DatasetSummary]:
     service = request.context.guarded(Experiments)
     try:
-        experiment = service.by_number(number_of(experiment_id))
+        experiment = service.by_number(number)
     except NotFound:
         return []
     return [

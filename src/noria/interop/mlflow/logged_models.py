@@ -18,7 +18,7 @@ from noria.interop.mlflow.projects import (
     get_experiment,
     load_row,
     log,
-    number_of,
+    numbers_of,
 )
 from noria.interop.mlflow.run_names import name_of
 from noria.interop.mlflow.times import millis
@@ -259,7 +259,7 @@ def search(request: AdapterRequest, message: SearchModels) -> Message:
             raise invalid("`dataset_name` in the `datasets` clause must be specified.")
     page = _models(request).search(
         ModelSearch(
-            numbers=[number_of(experiment_id) for experiment_id in message.experiment_ids],
+            numbers=numbers_of(message.experiment_ids),
             filter=message.filter,
             datasets=[
                 DatasetChoice(name=each.dataset_name, digest=each.dataset_digest) for each in message.datasets

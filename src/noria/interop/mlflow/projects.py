@@ -9,7 +9,7 @@ project; what the caller may not read does not exist.
 from __future__ import annotations
 
 import contextlib
-from collections.abc import Iterator
+from collections.abc import Iterable, Iterator
 from typing import Final
 
 from noria.access.projects import Projects
@@ -79,8 +79,17 @@ def get_experiment(request: AdapterRequest, experiment_id: str) -> Experiment:
 
 def number_of(experiment_id: str) -> int:
     """Read the id of an experiment; the first one is meant where there is no id."""
+    return _number_of(experiment_id or str(DEFAULT_NUMBER))
+
+
+def numbers_of(experiment_ids: Iterable[str]) -> list[int]:
+    """Read the ids of experiments to search; an empty one means none, not the first."""
+    return [_number_of(each) for each in experiment_ids]
+
+
+def _number_of(experiment_id: str) -> int:
     try:
-        number = int(experiment_id or DEFAULT_NUMBER)
+        number = int(experiment_id)
     except ValueError as error:
         raise invalid(
             f"Invalid experiment ID '{experiment_id}'. Experiment ID must be a valid integer."

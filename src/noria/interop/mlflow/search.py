@@ -10,7 +10,7 @@ from noria.interop.mlflow.decoding import invalid_parameter
 from noria.interop.mlflow.errors import invalid
 from noria.interop.mlflow.experiments import wire_experiment
 from noria.interop.mlflow.messages import ViewType
-from noria.interop.mlflow.projects import DEFAULT_PROJECT, number_of
+from noria.interop.mlflow.projects import DEFAULT_PROJECT, numbers_of
 from noria.interop.mlflow.run_answers import wire_run
 from noria.interop.mlflow.wire import Endpoints, Int32, Int64, Message
 from noria.tracking.entities import Lifecycle
@@ -71,7 +71,7 @@ def search_runs(request: AdapterRequest, message: SearchRuns) -> RunsFound:
     _check_positive(message.max_results)
     found = request.context.guarded(Runs).search_numbers(
         NumberedRunSearch(
-            numbers=[number_of(each) for each in message.experiment_ids],
+            numbers=numbers_of(message.experiment_ids),
             filter=message.filter,
             order_by=message.order_by,
             lifecycle=_LIFECYCLES[message.run_view_type],
