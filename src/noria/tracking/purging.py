@@ -125,6 +125,7 @@ def purge_experiments(context: Context, before: datetime, dry_run: bool) -> int:
     old = _old(experiments, condition & ~keeping.exists(), experiments.c.pk, experiments.c.name)
     if dry_run:
         return _count(context, old)
+    _purge_traces_of(context, old)
     return _purge(context, old, _remove_experiments)
 
 
@@ -144,6 +145,20 @@ def _old(
         .where(condition)
         .order_by(table.c.pk)
     )
+
+
+def _purge_traces_of(context: Context, old: sa.Select[Any]) -> None:
+    """Remove the traces of experiments that are to go, a limited number in one transaction."""
+    with context.database.read() as connection:
+        gone = [_Gone(*row) for row in connection.execute(old)]
+    for experiment in gone:
+        # Nobody restores it meanwhile; whoever still writes traces to it need not wait for this.
+        still = old.where(experiments.c.pk == experiment.pk).with_for_update(of=experiments, key_share=True)
+        n_traces = 1
+        while n_traces:
+            with context.database.write() as connection:
+                found = connection.execute(still).first()
+                n_traces = 0 if found is None else purge_traces(connection, experiment.pk)
 
 
 def _count(context: Context, old: sa.Select[Any]) -> int:

@@ -41,15 +41,21 @@ class Place(NamedTuple):
     project: str
 
 
-def experiment_in(connection: sa.Connection, project: str, number: int) -> Place:
+def experiment_in(connection: sa.Connection, project: str, number: int, *, hold: bool = False) -> Place:
     """Get an experiment of a project by its number.
+
+    Parameters
+    ----------
+    hold
+        Let nobody remove it until the commit. To be asked for before a trace is held: whoever removes an experiment
+        holds it, then its traces.
 
     Raises
     ------
     NotFound
         If the project has none of that number.
     """
-    row = _BY_NUMBER.first(connection, {"number": number})
+    row = (_HELD_BY_NUMBER if hold else _BY_NUMBER).first(connection, {"number": number})
     if row is None or row[3] != project:
         raise NotFound(
             f"The project `{project}` has no experiment number {number}", hint="See `noria experiments list`"
@@ -104,11 +110,13 @@ def in_chunks(keys: Iterable[int]) -> list[list[int]]:
     return [every[at : at + _IN_CHUNK] for at in range(0, len(every), _IN_CHUNK)]
 
 
-_BY_NUMBER = Prepared(
+_EXPERIMENT = (
     sa.select(experiments.c.pk, experiments.c.number, experiments.c.name, projects.c.name)
     .join(projects, projects.c.pk == experiments.c.project_pk)
     .where(experiments.c.number == sa.bindparam("number"))
 )
+_BY_NUMBER = Prepared(_EXPERIMENT)
+_HELD_BY_NUMBER = Prepared(_EXPERIMENT.with_for_update(read=True, key_share=True, of=experiments))
 _PROJECT = Prepared(
     sa.select(projects.c.name)
     .join_from(experiments, projects, projects.c.pk == experiments.c.project_pk)

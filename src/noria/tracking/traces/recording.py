@@ -90,7 +90,7 @@ def keep_spans(connection: sa.Connection, project: str, batch: SpanBatch) -> lis
     TraceElsewhere
         If a span belongs to a trace of another project.
     """
-    place = experiment_in(connection, project, batch.experiment)
+    place = experiment_in(connection, project, batch.experiment, hold=True)
     arrivals = _arrivals(batch)
     values: list[tuple[TraceRow, int, Values]] = []
     # In one order for all writers, or two of them could wait for each other.
@@ -117,7 +117,7 @@ def record(connection: sa.Connection, clock: Clock, project: str, new: NewTrace)
     TraceElsewhere
         If there is a trace of this id in another project.
     """
-    place = experiment_in(connection, project, new.experiment)
+    place = experiment_in(connection, project, new.experiment, hold=True)
     row = find_row(connection, new.id)
     is_new = row is None
     if row is None:
