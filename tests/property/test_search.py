@@ -316,3 +316,28 @@ def test_many_texts_that_begin_alike_are_ordered_by_what_follows(
     asked = Asked(filter_text, [f"params.p {direction}"], Lifecycle.ACTIVE, 7, costs)
 
     check(sqlite_store, [alike], asked)
+
+
+@pytest.mark.parametrize(
+    "store", ["sqlite_store", pytest.param("postgres_store", marks=pytest.mark.postgres)]
+)
+@pytest.mark.parametrize("n_values", [(0, 3), (3, 0, 40), (3, 450), (450, 3)])
+@pytest.mark.parametrize("pattern", ["%1%", "v1_", "%3", "%nobody%", "%X%"])
+def test_a_pattern_finds_the_same_however_many_values_there_are(
+    request: pytest.FixtureRequest, store: str, n_values: tuple[int, ...], pattern: str
+) -> None:
+    """Few values are compared instead of the runs, many are not, and long ones are not told by what is indexed."""
+    groups = [
+        [
+            StoredRun(
+                id=f"{at:032x}",
+                params={"p": f"v{at}" if at or group == 0 else LONG + "3"},
+                metrics={"m": float(at * 7919 % 450)},
+            )
+            for at in range(n)
+        ]
+        for group, n in enumerate(n_values)
+    ]
+    asked = Asked(f"params.p ILIKE '{pattern}'", ["metrics.m"], Lifecycle.ACTIVE, 50, None)
+
+    check(request.getfixturevalue(store), groups, asked)

@@ -9,6 +9,7 @@ import textwrap
 import threading
 from collections.abc import Iterator
 from pathlib import Path
+from typing import Any
 
 import pytest
 import sqlalchemy as sa
@@ -118,6 +119,24 @@ def test_a_reader_sees_one_state(database: Database) -> None:
             writer.execute(NOTES.insert().values(n=n))
 
     assert (before, during, after) == (1, 1, 2)
+
+
+@pytest.mark.postgres
+def test_what_a_read_prepared_serves_the_next(postgres_url: str) -> None:
+    """A read ends so that neither the driver nor PostgreSQL forgets the statements that were prepared in it."""
+    opened = Database(postgres_url)
+    for _ in range(2):
+        with opened.read() as connection:
+            connection.begin()
+            driver: Any = connection.connection
+            driver.cursor().execute("select 40 + %s", (2,), prepare=True)
+    with opened.read() as connection:
+        prepared = connection.execute(
+            sa.text("select count(*) from pg_prepared_statements where statement like 'select 40 + %'")
+        ).scalar_one()
+    opened.dispose()
+
+    assert prepared == 1
 
 
 def test_many_readers_and_a_writer_at_once(database: Database) -> None:

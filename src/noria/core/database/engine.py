@@ -199,7 +199,10 @@ def _sqlite_engine(url: sa.URL, *, readers: bool) -> sa.Engine:
 
 
 def _postgres_engine(url: sa.URL) -> sa.Engine:
-    return sa.create_engine(url, pool_size=_READERS, max_overflow=_READERS, pool_pre_ping=True)
+    # The last one used first: the fewer connections, the more statements are prepared on each.
+    return sa.create_engine(
+        url, pool_size=_READERS, max_overflow=_READERS, pool_pre_ping=True, pool_use_lifo=True
+    )
 
 
 def _set_durability(connection: sa.Connection, *, full: bool) -> None:

@@ -83,6 +83,10 @@ class Costs:
                 best, least = at, cost
         return best
 
+    def most_read(self, shares: Sequence[float], reaching: float) -> int:
+        """Give how many runs may be read into a set until this costs clearly more than the tests would."""
+        return min(self.max_set, int(1.2 * self.tests(shares, reaching) / self.read))
+
     def sorting_pays(self, n_members: int, walk: int, n_walked: int) -> bool:
         """Tell whether to sort the runs of a set, rather than to walk on.
 
@@ -120,7 +124,7 @@ class Costs:
 
 
 SQLITE = Costs()
-POSTGRES = Costs(read=0.6, walk=1.2, test=6.0)
+POSTGRES = Costs(read=0.7, walk=1.3, test=10.0)
 """Both measured by `benchmarks/tracking/bench_search.py` on databases whose pages were in memory.
 
 PostgreSQL looks up for each row of an index whether it is visible to all.

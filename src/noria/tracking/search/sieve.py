@@ -31,6 +31,7 @@ class Sieve:
         known = [one.keys for one in conditions if one.keys is not None]
         self.members: frozenset[int] | None = frozenset.intersection(*known) if known else None
         self._shares: list[float] = []
+        self._n_measured = 0
         self.n_seen = self.n_passed = 0
 
     def __bool__(self) -> bool:
@@ -84,16 +85,20 @@ class Sieve:
             if best is None:
                 return
             one = self._tested[left[best]]
-            found = self._read(one)
+            found = self._read(one, self._costs.most_read([self._shares[at] for at in left], reaching))
             passed_over.append(one)
             if found is not None:
                 self._keep(one, found)
 
     def _size(self, at: int) -> float:
+        """Give how many runs are read for a set: rather too few, since reading stops where it no longer pays."""
         one = self._tested[at]
         if one.size is not None:
             return one.size
-        return self._scope.n_all * (1.0 if one.scans else self._shares[at])
+        if one.scans:
+            return self._scope.n_all
+        passed = self._shares[at] * self._n_measured
+        return self._scope.n_all * max(0.5, passed - math.sqrt(passed)) / self._n_measured
 
     def _keep(self, condition: Condition, found: frozenset[int]) -> None:
         at = next(at for at, one in enumerate(self._tested) if one is condition)
@@ -104,8 +109,8 @@ class Sieve:
         else:
             self._shares[at] = 1.0
 
-    def _read(self, condition: Condition) -> frozenset[int] | None:
-        most = self._costs.max_set
+    def _read(self, condition: Condition, worth: int) -> frozenset[int] | None:
+        most = self._costs.max_set if condition.scans else worth
         if condition.size is not None and condition.size > most:
             return None
         query = members_of(condition, self._reader, self._scope)
@@ -120,6 +125,7 @@ class Sieve:
         self._shares = [
             (sum(1 for row in rows if row[at + 1]) + 0.5) / (len(rows) + 1) for at in range(len(probes))
         ]
+        self._n_measured = len(rows) + 1
         passed = {row[0] for row in rows if all(row[1:])}
         return [key for key in keys if key in passed]
 

@@ -38,6 +38,14 @@ def test_the_same_condition_is_read_where_the_walk_is_long() -> None:
     assert SQLITE.set_to_read([0.5], [500_000], 1_000_000) == 0
 
 
+def test_reading_stops_where_it_costs_more_than_the_tests() -> None:
+    """What a sample held for selective may not be: then a fifth more than the tests cost is lost, and no more."""
+    costs = Costs(read=0.5, test=5.0, max_set=1_000_000)
+
+    assert costs.most_read([0.03], 3_000) * costs.read == pytest.approx(1.2 * costs.tests([0.03], 3_000))
+    assert Costs(max_set=10).most_read([0.03], 3_000) == 10
+
+
 def test_tests_stop_at_the_first_that_fails() -> None:
     """The most selective comes first, and the others see only what is left."""
     assert Costs(test=1.0).tests([0.5, 0.1], 100) == 100 + 10
