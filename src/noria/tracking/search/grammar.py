@@ -15,6 +15,7 @@ from dataclasses import dataclass, field, replace
 from functools import cached_property
 
 from noria.core.errors import Invalid
+from noria.tracking.search import mending
 from noria.tracking.search.tokens import Comparison, Kind, Token, split_filter, split_order
 
 Value = float | int | str | tuple[str, ...] | None
@@ -147,7 +148,9 @@ class Entity:
         valid = ", ".join(f"'{one.key}'" for one in usable)
         raise FilterInvalid(
             f"Invalid {self.name} key '{key}' specified. Valid keys are '{{{valid}}}'",
-            hint="Metrics, params and tags are named with their kind: `metrics.acc`, `params.lr`, `tags.team`",
+            hint=mending.of_key(
+                self.name, key, [one.key for one in usable], is_attribute=self.name == ATTRIBUTE
+            ),
         )
 
 
@@ -187,9 +190,7 @@ class Grammar:
         """
         found = split_filter(text or "", self.spaced_keys, quoted=self.quotes_clauses)
         if isinstance(found, str):
-            raise FilterInvalid(
-                found, hint="Comparisons are joined by AND only; other keys than words stand in backticks"
-            )
+            raise FilterInvalid(found, hint=mending.of_clauses(text or ""))
         if len(found) > MAX_CLAUSES:
             raise FilterInvalid(f"The filter has {len(found)} clauses", hint=f"Give at most {MAX_CLAUSES}")
         return tuple([self._clause(one) for one in found])
@@ -238,7 +239,10 @@ class Grammar:
             named = replace(named, numeric=True)
         value = self.value(entity, named, comparison.right)
         if comparator not in named.allowed or isinstance(value, tuple) != (comparator in LIST_COMPARATORS):
-            raise self.comparator_refused(entity, named, comparator)
+            hint = mending.of_comparator(
+                _written(entity, named), comparator, named.allowed, numeric=named.numeric
+            )
+            raise _hinted(self.comparator_refused(entity, named, comparator), hint)
         return Clause(entity=entity.name, key=named.key, comparator=comparator, value=value)
 
     def _order(self, text: str) -> Order:
@@ -250,11 +254,14 @@ class Grammar:
         name, direction = found
         if direction.lower() not in ("asc", "desc"):
             raise FilterInvalid(
-                f"Invalid ordering key in order_by clause '{text}'.", hint="A key is followed by ASC or DESC"
+                f"Invalid ordering key in order_by clause '{text}'.", hint=mending.of_direction(direction)
             )
         entity, named = self._resolve(name, for_order=True)
         if not entity.orderable:
-            raise FilterInvalid(f"Invalid order_by entity type '{entity.name}'")
+            valid = ", ".join(f"`{one.name}`" for one in self.entities if one.orderable)
+            raise FilterInvalid(
+                f"Invalid order_by entity type '{entity.name}'", hint=f"Order by a key of one of: {valid}"
+            )
         return Order(entity=entity.name, key=named.key, ascending=direction.lower() == "asc")
 
     def _resolve(self, name: str, *, for_order: bool) -> tuple[Entity, Field]:
@@ -263,7 +270,8 @@ class Grammar:
             kind, key = ATTRIBUTE, name
         entity = self._spellings.get(_without(kind, "`"))
         if entity is None:
-            raise self.entity_refused(_without(kind, "`"))
+            kind = _without(kind, "`")
+            raise _hinted(self.entity_refused(kind), mending.of_entity(kind, self._spellings))
         return entity, entity.field(_without(_without(key, "'", '"'), "`"), for_order=for_order)
 
 
@@ -271,7 +279,8 @@ def _check_nullable(entity: Entity, named: Field, comparator: str) -> None:
     if comparator not in named.allowed:
         raise FilterInvalid(
             "IS NULL / IS NOT NULL is only supported for tags and params, "
-            f"not for '{entity.name}' '{named.key}'"
+            f"not for '{entity.name}' '{named.key}'",
+            hint=mending.of_null(_written(entity, named), numeric=named.numeric),
         )
 
 
@@ -279,7 +288,10 @@ def _value(entity: Entity, named: Field, token: Token) -> Value:
     if named.numeric:
         if token.kind is not Kind.NUMBER:
             what = f"numeric attribute: {named.key}" if entity.name == ATTRIBUTE else entity.name
-            raise FilterInvalid(f"Expected numeric value type for {what}. Found {token.text}")
+            raise FilterInvalid(
+                f"Expected numeric value type for {what}. Found {token.text}",
+                hint=mending.of_number(_written(entity, named), token.text),
+            )
         return _number(token.text) if entity.fields else float(token.text)
     if token.kind is Kind.LIST:
         return _list(entity, named, token)
@@ -288,10 +300,14 @@ def _value(entity: Entity, named: Field, token: Token) -> Value:
     if token.kind is Kind.NAME:
         raise FilterInvalid(
             "Parameter value is either not quoted or unidentified quote types used for string value "
-            f"{token.text}. Use either single or double quotes."
+            f"{token.text}. Use either single or double quotes.",
+            hint=mending.of_text(token.text),
         )
     example = "attributes." if entity.name == ATTRIBUTE else f"{entity.name} (e.g. 'my-value')."
-    raise FilterInvalid(f"Expected a quoted string value for {example} Got value {token.text}")
+    raise FilterInvalid(
+        f"Expected a quoted string value for {example} Got value {token.text}",
+        hint=mending.of_text(token.text),
+    )
 
 
 def _list(entity: Entity, named: Field, token: Token) -> tuple[str, ...]:
@@ -300,22 +316,35 @@ def _list(entity: Entity, named: Field, token: Token) -> tuple[str, ...]:
         raise FilterInvalid(
             f"Only {valid} {entity.name}s support comparison with a list of quoted string values."
             if valid
-            else f"Expected a quoted string value for {entity.name} (e.g. 'my-value'). Got value {token.text}"
+            else f"Expected a quoted string value for {entity.name} (e.g. 'my-value'). Got value {token.text}",
+            hint=mending.without_list(_written(entity, named), valid),
         )
+    wrong = _wrong_with(token)
+    if wrong is not None:
+        raise FilterInvalid(
+            f"While parsing a list in the query, expected {wrong}",
+            hint=mending.of_list(_written(entity, named), token.text),
+        )
+    return token.items or ()
+
+
+def _wrong_with(token: Token) -> str | None:
     if token.ill_formed:
-        raise FilterInvalid(
-            "While parsing a list in the query, expected a non-empty list of string values, but got ill-formed list."
-        )
+        return "a non-empty list of string values, but got ill-formed list."
     if token.items is None:
-        raise FilterInvalid(
-            "While parsing a list in the query, expected string value, punctuation, or whitespace, "
-            f"but got different type in list: {token.text}"
-        )
+        return f"string value, punctuation, or whitespace, but got different type in list: {token.text}"
     if not token.items:
-        raise FilterInvalid(
-            "While parsing a list in the query, expected a non-empty list of string values, but got empty list"
-        )
-    return token.items
+        return "a non-empty list of string values, but got empty list"
+    return None
+
+
+def _hinted(error: FilterInvalid, hint: str) -> FilterInvalid:
+    return error if error.hint else FilterInvalid(error.message, hint=hint)
+
+
+def _written(entity: Entity, named: Field) -> str:
+    """Give what a user writes for a key."""
+    return named.key if entity.name == ATTRIBUTE else f"{(entity.also or (entity.name,))[-1]}.{named.key}"
 
 
 def _number(text: str) -> float | int:

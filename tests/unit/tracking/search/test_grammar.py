@@ -137,6 +137,62 @@ def test_an_order_is_read(text: str, expected: tuple[str, str, bool]) -> None:
     assert RUNS.parse_orders([text]) == (Order(entity=expected[0], key=expected[1], ascending=expected[2]),)
 
 
+@pytest.mark.parametrize(
+    ("text", "hint"),
+    [
+        ("Metrics.acc > 1", "Did you mean `metrics`?"),
+        ("m.acc > 1", "Known: `metric`, `metrics`, "),
+        ("acc > 1", "`metrics.acc`"),
+        ("attributes.stauts = 'x'", "Did you mean `status`?"),
+        ("datasets.names = 'x'", "Did you mean `name`?"),
+        ("datasets.size = 'x'", "A dataset has `name`, `digest`, `context`"),
+        ("params.a NOT LIKE 'x'", "Write it as `params.a = 'a'`"),
+        ("metrics.a ~ 1", "Write it as `metrics.a > 1`"),
+        ("start_time > '5'", "without quotes: `5`"),
+        ("metrics.acc > 'high'", "such as `metrics.acc > 1`"),
+        ("params.acc = 5", "`'5'`"),
+        ("params.acc = LR", "`'LR'`"),
+        ("status IN ('x')", "Compare `status` with one value; lists stand after `run_id`"),
+        ("run_id IN ('a' 'b')", "`run_id IN (…)`"),
+        ("metrics.acc IS NULL", "as in `metrics.acc > 1`"),
+        ("metrics.a > 1 OR metrics.b > 1", "There is no OR"),
+        ("params.a = 'x", "Close each quote"),
+        ("metrics.a > 1;", "Leave out `;`"),
+        ("params.a-b = 'x'", "backticks"),
+    ],
+)
+def test_a_filter_that_is_refused_says_how_to_mend_it(text: str, hint: str) -> None:
+    """With the near name where there is one, and with what was written where it only lacks its form."""
+    with pytest.raises(FilterInvalid) as caught:
+        RUNS.parse_filter(text)
+    assert hint in str(caught.value.hint)
+
+
+@pytest.mark.parametrize("text", [text for text, _ in REFUSED])
+def test_every_filter_that_is_refused_has_a_hint(text: str) -> None:
+    """Also in the grammar of experiments, which knows fewer names."""
+    for grammar in (RUNS, EXPERIMENTS):
+        with pytest.raises(FilterInvalid) as caught:
+            grammar.parse_filter(text)
+        assert caught.value.hint
+
+
+@pytest.mark.parametrize(
+    ("text", "hint"),
+    [
+        ("metrics.acc DSC", "Did you mean `DESC`?"),
+        ("metrics.acc up", "`ASC` or `DESC`"),
+        ("start_tim", "Did you mean `start_time`?"),
+        ("dataset.name", "something else"),
+    ],
+)
+def test_an_order_that_is_refused_says_how_to_mend_it(text: str, hint: str) -> None:
+    """As filters do."""
+    with pytest.raises(FilterInvalid) as caught:
+        RUNS.parse_orders([text])
+    assert hint in str(caught.value.hint)
+
+
 @pytest.mark.parametrize(("text", "message"), REFUSED_ORDERS)
 def test_what_is_no_order_is_refused_in_mlflows_words(text: str, message: str) -> None:
     """The message holds what MLflow's message holds."""
