@@ -14,6 +14,7 @@ from noria.pipelines.jobs import Jobs
 from noria.serving.captures import Captures
 from noria.serving.endpoints import Endpoints
 from noria.serving.entities import Endpoint
+from noria.serving.locate import any_endpoint
 from noria.serving.permissions import READ_CAPTURES, READ_ENDPOINTS
 
 LOOK_EVERY_S = 0.5
@@ -25,6 +26,9 @@ _NEEDED = (READ_MONITORS, WRITE_MONITORS, READ_ENDPOINTS, READ_CAPTURES)
 
 def ask_for_looks(context: Context) -> None:
     """Submit a job for each endpoint that has a full window or new labels."""
+    with context.database.read() as connection:
+        if not any_endpoint(connection):
+            return
     settings = context.settings.section("monitors", MonitorSection)
     for project in context.service(Projects).list(limit=1000).items:
         for endpoint in context.service(Endpoints).list(project.name, limit=1000).items:

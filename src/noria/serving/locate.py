@@ -8,6 +8,7 @@ from typing import NamedTuple
 import sqlalchemy as sa
 
 from noria.access.projects import project_pk
+from noria.core.database.prepared import Prepared
 from noria.core.errors import unknown_name
 from noria.serving.entities import Endpoint, Share
 from noria.serving.tables import endpoints
@@ -42,6 +43,11 @@ class EndpointRow(NamedTuple):
             urls=urls or [],
             created_at=self.created_at,
         )
+
+
+def any_endpoint(connection: sa.Connection) -> bool:
+    """Tell whether there is an endpoint in any project."""
+    return _ANY.first(connection, {}) is not None
 
 
 COLUMNS = tuple(endpoints.c[name] for name in EndpointRow._fields)
@@ -89,3 +95,8 @@ def endpoint_row(
         known = connection.execute(query.limit(1000)).scalars()
         raise unknown_name("endpoint", name, known, see="noria endpoints list")
     return found
+
+
+_ANY = Prepared(
+    sa.select(endpoints.c.pk).where(endpoints.c.deleted_at.is_(None)).limit(sa.literal_column("1"))
+)

@@ -126,6 +126,7 @@ class ControlLoop:
         self._pacer: Pacer | None = None
         self._cursors: dict[str, int] = {}
         self._kept_cursors: dict[str, int] = {}
+        self._head = 0
         self._begun: dict[str, datetime] = {}
         self._require_workflows_of_reactions()
 
@@ -247,6 +248,7 @@ class ControlLoop:
         poll_s = self._settings.poll_s
         return [
             *(Source(t.name, min(poll_s, t.every_s), partial(self._begin_interval, t)) for t in self._ticks),
+            *([Source("look for events", poll_s, self._look)] if self._reactions else []),
             *(Source(r.name, poll_s, partial(self._react, r)) for r in self._reactions),
             *(Source(c.name, c.every_s, partial(c.fn, self._app)) for c in self._chores),
             Source("revive workflows", self._settings.revive_s, self._revive),
@@ -260,6 +262,11 @@ class ControlLoop:
         self._engine.start(tick.name, interval_id(tick.name, start), (start.isoformat(),))
         self._begun[tick.name] = start
 
+    def _look(self) -> None:
+        """Find the end of the log, once for all reactions."""
+        assert self._events is not None  # noqa: S101 - a loop with reactions is not built without
+        self._head = self._events.last_position()
+
     def _react(self, reaction: Reaction) -> None:
         while self._react_to_batch(reaction) == _BATCH and self._goes_on():
             pass
@@ -271,7 +278,7 @@ class ControlLoop:
         after = self._cursors.get(reaction.name)
         if after is None:
             after = self._kept_cursors[reaction.name] = log.cursor(reaction.name)
-        head = log.last_position()
+        head = self._head
         if head <= after:
             self._cursors[reaction.name] = after
             return 0

@@ -20,7 +20,7 @@ from noria.core.database.prepared import Prepared
 from noria.core.database.schema import from_micros
 from noria.core.events.chain import GENESIS, seal
 from noria.core.events.checkpoints import Checkpoint, Checkpoints
-from noria.core.events.log import Event, EventLog
+from noria.core.events.log import Event
 from noria.core.events.tables import events
 
 CHECKPOINT_EVERY = timedelta(minutes=1)
@@ -99,8 +99,13 @@ class Sealer:
             How many events were sealed.
         """
         assign_positions(self._database)
+        with self._database.read() as connection:
+            newest = _NEWEST.first(connection, {})
+        if newest is None:
+            return 0
         n_sealed = 0
-        for _ in range(_BATCHES_A_TICK):
+        # Events are sealed in their order: where the newest is, all are.
+        while newest[1] is None and n_sealed < _BATCHES_A_TICK * _BATCH:
             n = self._seal_batch()
             n_sealed += n
             if n < _BATCH:
@@ -129,9 +134,6 @@ class Sealer:
         return made
 
     def _seal_batch(self) -> int:
-        position, _ = _head(self._database)
-        if EventLog(self._database).last_position() <= position:
-            return 0
         with self._database.write() as connection:
             _take_turns(connection)
             position, head = _head_of(connection)
@@ -143,9 +145,7 @@ class Sealer:
 
 def _any_without_position(database: Database) -> bool:
     with database.read() as connection:
-        return bool(
-            connection.execute(sa.select(sa.exists().where(events.c.position.is_(None)))).scalar_one()
-        )
+        return _WITHOUT_POSITION.first(connection, {}) is not None
 
 
 def _take_turns(connection: sa.Connection) -> None:
@@ -178,7 +178,16 @@ def _read_after(connection: sa.Connection, position: int) -> list[Event]:
     ]
 
 
+_WITHOUT_POSITION = Prepared(
+    sa.select(events.c.seq).where(events.c.position.is_(None)).limit(sa.literal_column("1"))
+)
 _payload = msgspec.json.Decoder(dict[str, Any])
+_NEWEST = Prepared(
+    sa.select(events.c.position, events.c.hash)
+    .where(events.c.position.is_not(None))
+    .order_by(events.c.position.desc())
+    .limit(sa.literal_column("1"))
+)
 _HEAD = Prepared(
     sa.select(events.c.position, events.c.hash)
     .where(events.c.hash.is_not(None))

@@ -1,6 +1,7 @@
 from __future__ import annotations
 
 import threading
+import time
 
 import pytest
 
@@ -67,3 +68,17 @@ def test_nothing_is_called_after_the_stop() -> None:
 
     assert pacer.is_stopping
     assert calls == []
+
+
+def test_sources_that_are_due_nearly_together_share_a_waking() -> None:
+    """A source that began a little later is called together with the first one from then on."""
+    calls: list[tuple[str, float]] = []
+    first = Source("first", 0.2, lambda: calls.append(("first", time.monotonic())))
+    second = Source("second", 0.2, lambda: calls.append(("second", time.monotonic())))
+    second.due_at = time.monotonic() + 0.22
+    pacer = Pacer([first, second])
+    pacer.start()
+    wait_until(lambda: len(calls) >= 9)
+    pacer.stop(30)
+
+    assert first.due_at == second.due_at
