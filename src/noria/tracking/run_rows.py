@@ -9,13 +9,13 @@ from __future__ import annotations
 import math
 from collections.abc import Sequence
 from dataclasses import dataclass, field
-from typing import Any
+from typing import Any, NamedTuple
 
 import msgspec
 import sqlalchemy as sa
 
 from noria.access.tables import projects
-from noria.core.database.prepared import Prepared, as_list, listed
+from noria.core.database.prepared import Prepared, Rows, as_list, listed
 from noria.core.database.schema import from_micros
 from noria.tracking.datasets import datasets_of
 from noria.tracking.entities import Dataset, Link, Run, RunSource, RunStatus
@@ -24,10 +24,19 @@ from noria.tracking.model_links import ModelsOfRun, models_of_runs
 from noria.tracking.tables import experiments, metric_latest, run_links, run_params, run_tags, runs
 
 Pair = tuple[str, str]
-Latest = tuple[str, float, int, int]
-"""Key, value, step, microseconds since 1970."""
+
+
+class LatestColumns(NamedTuple):
+    """The latest points of a run's metrics, column by column; moments are microseconds since 1970."""
+
+    keys: Sequence[str]
+    values: Sequence[float]
+    steps: Sequence[int]
+    at: Sequence[int]
+
 
 _NO_MODELS = ModelsOfRun([], [])
+_NO_METRICS = LatestColumns((), (), (), ())
 
 
 @dataclass(slots=True)
@@ -55,7 +64,7 @@ class RunRow:
     source: str | None
     params: list[Pair] = field(default_factory=list)
     tags: list[Pair] = field(default_factory=list)
-    metrics: list[Latest] = field(default_factory=list)
+    metrics: LatestColumns = _NO_METRICS
     datasets: list[Dataset] = field(default_factory=list)
     models: ModelsOfRun = _NO_MODELS
 
@@ -117,18 +126,43 @@ def _ids(connection: sa.Connection, pks: set[Any]) -> dict[int, str]:
 
 def _fill_values(connection: sa.Connection, wanted: dict[str, str], by_pk: dict[int, RunRow]) -> None:
     params, tags = _PARAMS.all(connection, wanted), _TAGS.all(connection, wanted)
-    metrics = _METRICS.all(connection, wanted)
+    metrics, numbers = _METRICS.all(connection, wanted), _NUMBERS.all(connection, wanted)
     # Runs of one program have the same keys, so that few of these lists are different ones.
-    lists = {text: _integers(text) for text in {row[1] for row in (*params, *tags)}}
-    names = key_names(connection, {row[1] for row in metrics}.union(*lists.values()))
+    lists = {text: _integers(text) for text in {row[1] for row in (*params, *tags, *metrics)}}
+    names = key_names(connection, set().union(*lists.values()))
     named = {text: [names[key] for key in keys] for text, keys in lists.items()}
     for run, keys, values in params:
         by_pk[run].params = list(zip(named[keys], _texts(values), strict=True))
     for run, keys, values in tags:
         by_pk[run].tags = list(zip(named[keys], _texts(values), strict=True))
-    add = {pk: row.metrics.append for pk, row in by_pk.items()}
-    for run, key, number, step, at in metrics:
-        add[run]((names[key], math.nan if number is None else number, step, at))
+    _fill_metrics(metrics, [number for (number,) in numbers], lists, names, by_pk)
+
+
+def _fill_metrics(
+    metrics: Rows,
+    numbers: list[float | None],
+    lists: dict[str, list[int]],
+    names: dict[int, str],
+    by_pk: dict[int, RunRow],
+) -> None:
+    """Join what was gathered of each run with the numbers, which stand in the order of runs and keys."""
+    values = [math.nan if number is None else number for number in numbers]
+    orders = {
+        text: sorted(range(len(lists[text])), key=lists[text].__getitem__)
+        for text in {row[1] for row in metrics}
+    }
+    named = {text: [names[lists[text][i]] for i in order] for text, order in orders.items()}
+    end = 0
+    for run, text, steps, moments in sorted(metrics):
+        order, keys = orders[text], named[text]
+        begin, end = end, end + len(keys)
+        by_pk[run].metrics = LatestColumns(
+            keys, values[begin:end], _sorted(_integers(steps), order), _sorted(_integers(moments), order)
+        )
+
+
+def _sorted(column: list[int], order: Sequence[int]) -> list[int]:
+    return [column[i] for i in order]
 
 
 def _links(connection: sa.Connection, pks: Sequence[int]) -> dict[int, tuple[list[Link], list[Link]]]:
@@ -149,7 +183,7 @@ def _run(row: RunRow, inputs: list[Link], outputs: list[Link]) -> Run:
         started_at=from_micros(row.started_at),
         ended_at=None if row.ended_at is None else from_micros(row.ended_at),
         params=dict(sorted(row.params)),
-        metrics={key: value for key, value, _, _ in sorted(row.metrics)},
+        metrics=dict(sorted(zip(row.metrics.keys, row.metrics.values, strict=True))),
         tags=dict(sorted(row.tags)),
         inputs=inputs,
         outputs=outputs,
@@ -192,12 +226,15 @@ def _of_runs(
     return Prepared(build)
 
 
-def _gathered(table: sa.Table) -> Prepared:
-    """Give, a row a run, its keys and its values as two JSON lists: the driver makes rows slowly, and lists fast."""
+def _gathered(table: sa.Table, *columns: sa.Column[Any]) -> Prepared:
+    """Give, a row a run, some columns as JSON lists: the driver makes rows slowly, and lists fast.
+
+    The lists of a run are in one order, whichever that is.
+    """
 
     def build(dialect: str) -> sa.Executable:
         gather = sa.func.json_group_array if dialect == "sqlite" else sa.func.json_agg
-        lists = [sa.cast(gather(column), sa.Text) for column in (table.c.key_pk, table.c.value)]
+        lists = [sa.cast(gather(column), sa.Text) for column in columns]
         among = table.c.run_pk.in_(listed(dialect, "runs", sa.BigInteger()))
         return sa.select(table.c.run_pk, *lists).where(among).group_by(table.c.run_pk)
 
@@ -206,15 +243,14 @@ def _gathered(table: sa.Table) -> Prepared:
 
 _HEADS = _of_runs(runs, *_HEAD_COLUMNS)
 _IDS = _of_runs(runs, runs.c.pk, runs.c.id)
-_PARAMS = _gathered(run_params)
-_TAGS = _gathered(run_tags)
-_METRICS = _of_runs(
+_PARAMS = _gathered(run_params, run_params.c.key_pk, run_params.c.value)
+_TAGS = _gathered(run_tags, run_tags.c.key_pk, run_tags.c.value)
+_METRICS = _gathered(metric_latest, metric_latest.c.key_pk, metric_latest.c.step, metric_latest.c.at)
+# SQLite's JSON keeps fifteen digits of a number, which is too few: numbers pass as themselves.
+_NUMBERS = _of_runs(
     metric_latest,
-    metric_latest.c.run_pk,
-    metric_latest.c.key_pk,
     sa.case((metric_latest.c.is_nan == sa.literal_column("0"), metric_latest.c.value)),
-    metric_latest.c.step,
-    metric_latest.c.at,
+    order=(metric_latest.c.run_pk, metric_latest.c.key_pk),
 )
 _LINKS = _of_runs(
     run_links,

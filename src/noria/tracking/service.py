@@ -2,11 +2,14 @@
 
 from __future__ import annotations
 
-from typing import Any
+from collections.abc import Callable, Sequence
+from itertools import chain
+from typing import Any, TypeVar
 
 import sqlalchemy as sa
 
 from noria.access.projects import project_pk
+from noria.core.admission import admit
 from noria.core.errors import Invalid, NotFound
 from noria.core.operations import Download, Service, operation
 from noria.tracking.changes import (
@@ -84,7 +87,7 @@ from noria.tracking.rows import (
     run_state,
 )
 from noria.tracking.run_keys import run_key, run_pk, run_pks
-from noria.tracking.run_rows import RunRowsPage, load_runs
+from noria.tracking.run_rows import RunRow, RunRowsPage, load_runs
 from noria.tracking.sampling import sampled_history
 from noria.tracking.search.entities import NumberedRunSearch, RunSearch
 from noria.tracking.search.operations import find_numbered_runs, find_runs
@@ -98,6 +101,8 @@ MAX_COMPARED = 100
 MAX_HISTORIES = 1_000
 
 Texts = list[str]
+
+T = TypeVar("T")
 
 
 class Runs(Service):
@@ -175,11 +180,25 @@ class Runs(Service):
     @operation("POST", "/runs/search", needs=FIND_RUNS, status=200)
     def search_numbers(self, search: NumberedRunSearch) -> RunRowsPage:
         """Find runs in experiments of any projects; those that the caller may not read hold none."""
+        lots, following = self.numbers_by_lots(search, tuple)
+        return RunRowsPage(items=[*chain.from_iterable(lots)], next=following)
+
+    def numbers_by_lots(
+        self, search: NumberedRunSearch, use: Callable[[Sequence[RunRow]], T]
+    ) -> tuple[Sequence[T], str | None]:
+        """Do the same for who is in this process, and hand over a lot of runs at a time.
+
+        Parameters
+        ----------
+        use
+            Makes something of a lot. What all of them give is answered, and where the search goes on.
+        """
+        admit(self.context.principal, FIND_RUNS, None)
         with self.context.database.read() as connection:
-            rows, following = find_numbered_runs(
+            lots, following = find_numbered_runs(
                 connection, search, lambda project: self.context.principal.may(READ_RUNS, project)
             )
-        return RunRowsPage(items=rows, next=following)
+            return [use(lot) for lot in lots], following
 
     @operation("GET", "/projects/{project}/run-counts", needs=READ_RUNS)
     def counts(self, project: str) -> RunCounts:

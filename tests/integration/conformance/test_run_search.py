@@ -5,10 +5,12 @@ from __future__ import annotations
 import math
 from datetime import UTC, datetime, timedelta
 
+import msgspec
 import pytest
 
 from noria.access.projects import NewProject, Projects
 from noria.core.context import Context
+from noria.core.database.schema import to_micros
 from noria.core.errors import Forbidden, Invalid, NotFound
 from noria.core.permissions import Principal, Role
 from noria.tracking.entities import Dataset, Lifecycle, LogBatch, NewRun, RunEnd, RunStatus
@@ -16,6 +18,7 @@ from noria.tracking.experiment_entities import NewExperiment
 from noria.tracking.point_entities import MetricPoint
 from noria.tracking.search.entities import ExperimentSearch, NumberedRunSearch, RunSearch
 from noria.tracking.search.grammar import FilterInvalid
+from noria.tracking.search.operations import LOT
 from noria.tracking.search.page_tokens import PageTokenInvalid
 from noria.tracking.service import Experiments, Runs
 from support.conformance import Services
@@ -197,6 +200,41 @@ def test_experiments_can_be_chosen(runs: Runs) -> None:
     assert names([]) == ""
     assert runs.search_numbers(NumberedRunSearch(numbers=[])).items == []
     assert runs.search_numbers(NumberedRunSearch(numbers=[99])).items == []
+
+
+def test_a_page_of_many_lots_is_whole_and_in_order(services: Services, context: Context) -> None:
+    """Runs are read some hundred at a time, which shows nowhere; each has the metrics that it had."""
+    number = services(Experiments).create(PROJECT, NewExperiment(name="many")).number
+    for at in range(LOT + 7):
+        made = context.service(Runs).create(PROJECT, NewRun(name=f"r{at}", experiment="many"))
+        points = [MetricPoint(key="m", value=float(at), at=START, step=at)]
+        context.service(Runs).log(PROJECT, made.id, LogBatch(metrics=points))
+    search = NumberedRunSearch(numbers=[number], order_by=["metrics.m"], limit=LOT + 5)
+    page = services(Runs).search_numbers(search)
+    rest = services(Runs).search_numbers(msgspec.structs.replace(search, after=page.next))
+    rows = [*page.items, *rest.items]
+
+    assert [row.name for row in rows] == [f"r{at}" for at in range(LOT + 7)]
+    kept = [(["m"], [float(at)], [at], [to_micros(START)]) for at in range(LOT + 7)]
+    assert [tuple(map(list, row.metrics)) for row in rows] == kept
+    assert rest.next is None
+
+
+def test_metrics_go_with_their_keys_in_whatever_order_they_came(services: Services) -> None:
+    """A database may give the rows of a run in any order; one that was changed later often comes last."""
+    runs = services(Runs)
+    made = runs.create(PROJECT, NewRun(experiment="orders"))
+    for step, values in enumerate(({"b": 1.0, "a": math.nan, "c": 3.0}, {"b": math.nan, "a": 0.1 + 0.2})):
+        points = [MetricPoint(key=key, value=value, at=START, step=step) for key, value in values.items()]
+        runs.log(PROJECT, made.id, LogBatch(metrics=points))
+    other = runs.create(PROJECT, NewRun(experiment="orders"))
+    runs.log(PROJECT, other.id, LogBatch(metrics=[MetricPoint(key="c", value=math.inf, at=START)]))
+    page = runs.search(PROJECT, RunSearch(experiments=["orders"]))
+
+    assert [str(run.metrics) for run in page.items] == [
+        str({"c": math.inf}),
+        str({"a": 0.1 + 0.2, "b": math.nan, "c": 3.0}),
+    ]
 
 
 def test_only_what_may_be_read_is_found(services: Services, context: Context) -> None:

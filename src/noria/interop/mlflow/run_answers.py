@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import math
-from collections.abc import Iterable, Mapping
+from collections.abc import Iterable, Mapping, Sequence
 from itertools import starmap
 from typing import Final
 
@@ -27,7 +27,7 @@ from noria.interop.mlflow.times import millis
 from noria.interop.mlflow.wire import wire_metric
 from noria.tracking import entities
 from noria.tracking.entities import RunSource
-from noria.tracking.run_rows import Latest, RunRow
+from noria.tracking.run_rows import LatestColumns, RunRow
 
 RUN_NAME_TAG: Final = "mlflow.runName"
 """The name of a run as a tag: it is not kept apart from the name."""
@@ -129,11 +129,12 @@ def _own_tags(row: RunRow) -> Iterable[tuple[str, str]]:
         yield from tags_of_source(_read_source(row.source))
 
 
-def _metrics(latest: list[Latest]) -> list[Metric]:
+def _metrics(latest: LatestColumns) -> list[Metric]:
+    values: Sequence[float | str] = latest.values
     # One sum tells of all values at once that none is NaN or infinite, which is nearly always so.
-    if math.isfinite(sum([value for _, value, _, _ in latest])):
-        return [Metric(key, value, at // 1000, step) for key, value, step, at in latest]
-    return [Metric(key, wire_metric(value), at // 1000, step) for key, value, step, at in latest]
+    if not math.isfinite(sum(latest.values)):
+        values = [wire_metric(value) for value in latest.values]
+    return list(map(Metric, latest.keys, values, [at // 1000 for at in latest.at], latest.steps))
 
 
 def _dataset_input(dataset: entities.Dataset) -> DatasetInput:

@@ -2,7 +2,8 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Iterator, Sequence
+from typing import Final
 
 import sqlalchemy as sa
 
@@ -25,6 +26,9 @@ from noria.tracking.search.experiments import is_wanted, search_experiments
 from noria.tracking.search.runs import parse_query, search_runs
 from noria.tracking.tables import experiments
 
+LOT: Final = 250
+"""Runs with twenty params and metrics make half a megabyte of such a lot."""
+
 Readable = Callable[[str], bool]
 """Tells of a project whether the caller may read its runs."""
 
@@ -39,8 +43,12 @@ def find_runs(connection: sa.Connection, project: str, search: RunSearch) -> Run
 
 def find_numbered_runs(
     connection: sa.Connection, search: NumberedRunSearch, readable: Readable
-) -> tuple[list[RunRow], str | None]:
-    """Find runs in experiments of any projects, of which the caller reads some."""
+) -> tuple[Iterator[list[RunRow]], str | None]:
+    """Find runs in experiments of any projects, of which the caller reads some.
+
+    They come in lots of `LOT` runs, each read when it is asked for: a lot is gone from memory before the next one
+    comes, and the caches of the processor hold it.
+    """
     query = parse_query(search.filter, search.order_by, search.lifecycle)
     rows = connection.execute(
         sa.select(experiments.c.pk, projects.c.name)
@@ -49,7 +57,8 @@ def find_numbered_runs(
     )
     chosen = [pk for pk, project in rows if readable(project)]
     keys, following = search_runs(connection, chosen, query, limit=_checked(search.limit), after=search.after)
-    return load_run_rows(connection, keys), following
+    lots = (load_run_rows(connection, keys[start : start + LOT]) for start in range(0, len(keys), LOT))
+    return lots, following
 
 
 def find_experiments(
