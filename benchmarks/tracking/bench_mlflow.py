@@ -51,6 +51,7 @@ class Served:
     process: subprocess.Popen[bytes]
     start_s: float = 0.0
     rest_mib: float = 0.0
+    after_mib: float = 0.0
     peak_mib: float = 0.0
     n_processes: int = 0
     phases: dict[str, dict[str, float]] = field(default_factory=dict)
@@ -86,6 +87,8 @@ def measure(name: str, *, smoke: bool) -> Served:
     try:
         with serving(name, folder) as served, watching(served):
             work(served, folder, smoke=smoke)
+            time.sleep(5)
+            served.after_mib, _ = memory_mib(served.process.pid)
         return served
     finally:
         shutil.rmtree(folder, ignore_errors=True)
@@ -218,7 +221,10 @@ def memory_mib(pid: int) -> tuple[float, int]:
 def report(served: Served) -> None:
     """Print what one server took."""
     print(f"\n{served.name}: ready in {served.start_s:.1f} s, {served.n_processes} processes,")
-    print(f"  memory at rest {served.rest_mib:.0f} MiB, at most {served.peak_mib:.0f} MiB (PSS)")
+    print(
+        f"  memory at rest {served.rest_mib:.0f} MiB, at most {served.peak_mib:.0f} MiB,"
+        f" at rest after the work {served.after_mib:.0f} MiB (PSS)"
+    )
     print(f"  {'per operation':34} {'server CPU ms':>14} {'wall ms':>10}")
     for name, figures in served.phases.items():
         print(f"  {name:34} {figures['cpu_ms']:14.3f} {figures['wall_ms']:10.3f}")
