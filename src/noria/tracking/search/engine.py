@@ -219,7 +219,7 @@ class Engine:
         left = [one for one in conditions if not _tells(place, one)]
         sieve = Sieve(self.reader, self.scope, self.costs, self._beyond(left, of_runs=place.of_runs))
         found: list[int] = []
-        step, n_walked, worth = self.costs.first_step(need, checked=bool(sieve)), 0, self.costs.worth_planning
+        step, n_walked = self.costs.first_step(need, checked=bool(sieve)), 0
         while not walk.at_end() and len(found) < need:
             keys = self._step(walk, term, step, values=not sieve or sieve.share > _ROWS_PAY)
             n_walked += len(keys)
@@ -228,8 +228,7 @@ class Engine:
             if walk.at_end() or len(found) >= need:
                 break
             missing = need - len(found)
-            if sieve and sieve.cost(missing) > worth:
-                worth = 4 * sieve.cost(missing)  # once more, should it prove to take far longer than expected
+            if sieve and sieve.cost(missing) > self.costs.worth_planning:
                 sieve.prepare(missing)
             walk_on = sieve.walk(missing) if sieve else missing
             if sieve.members is not None and self.costs.sorting_pays(len(sieve.members), walk_on, n_walked):

@@ -21,6 +21,8 @@ class Costs:
     ----------
     read, walk, test
         To read a run of a range into a set, to go one run further in an index, to look up one row of a run.
+    pass_over
+        To leave out a run of a range, whose text has not the form of a pattern.
     worth_planning
         Less than this is not worth reading sets for.
     max_set
@@ -36,6 +38,7 @@ class Costs:
     read: float = 0.3
     walk: float = 0.3
     test: float = 5.0
+    pass_over: float = 0.2
     worth_planning: float = 4_000.0
     max_set: int = 500_000
     least_sorted: int = 100
@@ -124,7 +127,7 @@ class Costs:
 
 
 SQLITE = Costs()
-POSTGRES = Costs(read=0.7, walk=1.3, test=10.0)
+POSTGRES = Costs(read=0.7, walk=1.3, test=10.0, pass_over=0.3)
 """Both measured by `benchmarks/tracking/bench_search.py` on databases whose pages were in memory.
 
 PostgreSQL looks up for each row of an index whether it is visible to all.

@@ -32,6 +32,7 @@ class Sieve:
         self.members: frozenset[int] | None = frozenset.intersection(*known) if known else None
         self._shares: list[float] = []
         self._n_measured = 0
+        self._least: dict[int, int] = {}  # by the condition's identity: it has so many runs, and more
         self.n_seen = self.n_passed = 0
 
     def __bool__(self) -> bool:
@@ -86,7 +87,7 @@ class Sieve:
                 return
             one = self._tested[left[best]]
             found = self._read(one, self._costs.most_read([self._shares[at] for at in left], reaching))
-            passed_over.append(one)
+            passed_over.append(one)  # whether it is read or too large
             if found is not None:
                 self._keep(one, found)
 
@@ -96,9 +97,10 @@ class Sieve:
         if one.size is not None:
             return one.size
         if one.scans:
-            return self._scope.n_all
+            return self._scope.n_all * self._costs.pass_over / self._costs.read
         passed = self._shares[at] * self._n_measured
-        return self._scope.n_all * max(0.5, passed - math.sqrt(passed)) / self._n_measured
+        share = max(0.5, passed - math.sqrt(passed)) / self._n_measured
+        return max(self._scope.n_all * share, self._least.get(id(one), 0))
 
     def _keep(self, condition: Condition, found: frozenset[int]) -> None:
         at = next(at for at, one in enumerate(self._tested) if one is condition)
@@ -115,7 +117,10 @@ class Sieve:
             return None
         query = members_of(condition, self._reader, self._scope)
         keys = self._reader.keys(Sql("select run_pk from (").then(query, Sql(") as r limit ?", (most + 1,))))
-        return frozenset(keys) if len(keys) <= most else None
+        if len(keys) <= most:
+            return frozenset(keys)
+        self._least[id(condition)] = len(keys)
+        return None
 
     def _measured(self, keys: list[int]) -> list[int]:
         """Test each condition of each run, and keep which part fulfils it."""
