@@ -1,0 +1,56 @@
+"""MLflow's own server and Noria's, driven by MLflow's client through what its tests of stores and autologging check."""
+
+from __future__ import annotations
+
+import json
+from pathlib import Path
+from typing import Any
+
+import pytest
+
+from peers.conftest import PROGRAMS, Peer
+from peers.test_mlflow_answers import mlflow_url, noria_url  # noqa: F401 - fixtures
+from support.processes import RunningProcess
+
+PEER = "mlflow"
+DISTRIBUTION = "mlflow"
+COVERS = "stores of experiments, runs, metrics, data sets and logged models, and autologging of scikit-learn"
+NOT_YET = "autologging of other frameworks"
+
+pytestmark = pytest.mark.timeout(900)
+
+
+@pytest.mark.parametrize("program", ["mlflow_store_answers.py", "mlflow_sklearn_answers.py"])
+def test_the_client_is_told_the_same(
+    program: str,
+    peer: Peer,
+    mlflow_url: str,  # noqa: F811 - the fixture
+    noria_url: str,  # noqa: F811 - the fixture
+    tmp_path: Path,
+) -> None:
+    """By both servers, in each case."""
+    running = [start(peer, program, url, tmp_path) for url in (mlflow_url, noria_url)]
+    theirs, ours = (outcomes(each) for each in running)
+
+    assert theirs.keys() == ours.keys()
+    assert {label: ours[label] for label in ours if ours[label] != theirs[label]} == {}
+
+
+def start(peer: Peer, program: str, url: str, folder: Path) -> RunningProcess:
+    """Start a program of the peer's environment against a server."""
+    env = {
+        "PATH": f"{peer.bin}:/usr/bin:/bin",
+        "MLFLOW_HTTP_REQUEST_MAX_RETRIES": "0",
+        "MLFLOW_DISABLE_TELEMETRY": "true",
+        "GIT_PYTHON_REFRESH": "quiet",
+    }
+    return peer.processes.start(
+        [peer.bin / "python", PROGRAMS / program, url], name=program, cwd=folder, env=env
+    )
+
+
+def outcomes(running: RunningProcess) -> dict[str, Any]:
+    """Wait for a program, and give what it was told under each label."""
+    assert running.wait(800) == 0, running.output()
+    told: dict[str, Any] = json.loads(running.output().splitlines()[-1])
+    return told
