@@ -15,8 +15,10 @@ from noria.tracking.entities import LogBatch, NewRun, Run, RunChange, RunRecord,
 from noria.tracking.events import RUN_CREATED, RUN_FINISHED, RUN_RESUMED, RUN_UPDATED, append_event
 from noria.tracking.experiment_rows import Row
 from noria.tracking.lifecycle import amend_run, end_run, insert_run
+from noria.tracking.parents import follow_parent_tag
 from noria.tracking.rows import RunState, load_run, run_state
 from noria.tracking.run_keys import RunKey, writable_run
+from noria.tracking.search.fields import PARENT_TAG
 
 
 def start_run(
@@ -74,6 +76,8 @@ def log_to(
         If a param has another value already.
     """
     write_batch(connection, context.clock, project=project, run=run, run_id=run_id, batch=batch)
+    if PARENT_TAG in batch.tags:
+        follow_parent_tag(connection, project, run, batch.tags[PARENT_TAG])
     payload = _names_of(batch)
     if payload:
         append_run_event(connection, context, RUN_UPDATED, project, run_id, payload)

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import threading
 from datetime import UTC, datetime, timedelta
 
 import msgspec
@@ -202,3 +203,58 @@ def test_a_changed_param_leaves_the_whole_batch_unwritten(services: Services) ->
     assert runs.get(PROJECT, run.id) == run
     runs.log(PROJECT, run.id, LogBatch(params={"new": "1", "lr": "0.1"}))
     assert runs.get(PROJECT, run.id).params == {"lr": "0.1", "new": "1"}
+
+
+def test_no_run_is_its_own_ancestor(services: Services) -> None:
+    """A tag that says so is kept, and the run has no parent; those below it stay where they are."""
+    runs = services(Runs)
+    ids = [runs.create(PROJECT, NewRun(name=f"r{at}")).id for at in range(4)]
+
+    def name_parent(child: int, parent: int) -> None:
+        runs.log(PROJECT, ids[child], LogBatch(tags={"mlflow.parentRunId": ids[parent]}))
+
+    def parents() -> list[int | None]:
+        found = [runs.get(PROJECT, run_id).parent for run_id in ids]
+        return [None if parent is None else ids.index(parent) for parent in found]
+
+    for child in (1, 2, 3):
+        name_parent(child, child - 1)
+    assert parents() == [None, 0, 1, 2]
+    name_parent(0, 3)
+    assert parents() == [None, 0, 1, 2]
+    name_parent(2, 2)
+    assert parents() == [None, 0, None, 2]
+    assert runs.get(PROJECT, ids[2]).tags == {"mlflow.parentRunId": ids[2]}
+    name_parent(0, 3)
+    assert parents() == [3, 0, None, 2]
+
+
+def test_a_parent_is_of_the_same_project(services: Services) -> None:
+    """A tag that names a run elsewhere is a tag only."""
+    services(Projects).create(NewProject(name="bank"))
+    runs = services(Runs)
+    foreign = runs.create("bank", NewRun()).id
+    run = runs.create(PROJECT, NewRun()).id
+    runs.log(PROJECT, run, LogBatch(tags={"mlflow.parentRunId": foreign}))
+
+    assert runs.get(PROJECT, run).parent is None
+
+
+def test_two_runs_that_name_each_other_at_once(services: Services) -> None:
+    """One of them becomes the parent, whoever comes first."""
+    runs = services(Runs)
+    for _ in range(5):
+        pair = [runs.create(PROJECT, NewRun()).id for _ in range(2)]
+        start = threading.Barrier(2)
+
+        def name(child: str, parent: str, start: threading.Barrier = start) -> None:
+            start.wait()
+            runs.log(PROJECT, child, LogBatch(tags={"mlflow.parentRunId": parent}))
+
+        threads = [threading.Thread(target=name, args=order) for order in (pair, pair[::-1])]
+        for thread in threads:
+            thread.start()
+        for thread in threads:
+            thread.join()
+        found = [runs.get(PROJECT, run_id).parent for run_id in pair]
+        assert sorted(parent is None for parent in found) == [False, True]

@@ -269,6 +269,28 @@ class TestRuns:
         own = context.service(Runs).create("default", NewRun(parent=parent))
         assert pairs(client.read(own.id)["data"]["tags"])["mlflow.parentRunId"] == parent
 
+    def test_a_parent_follows_its_tag(self, client: Client, context: Context) -> None:
+        """Set, changed, set with others and removed; one that names no run is a tag and no parent."""
+        child, first, second = client.run(), client.run(), client.run()
+        tag = {"run_id": child, "key": "mlflow.parentRunId"}
+
+        def parent() -> tuple[str | None, str | None]:
+            shown = pairs(client.read(child)["data"]["tags"]).get("mlflow.parentRunId")
+            return context.service(Runs).get("default", child).parent, shown
+
+        client.post("runs/set-tag", **tag, value=first)
+        assert parent() == (first, first)
+        client.post("runs/log-batch", run_id=child, tags=[{"key": "mlflow.parentRunId", "value": second}])
+        assert parent() == (second, second)
+        client.post("runs/set-tag", **tag, value="7")
+        assert parent() == (None, "7")
+        client.post("runs/set-tag", **tag, value=first)
+        client.post("runs/delete-tag", **tag)
+        assert parent() == (None, None)
+        own = context.service(Runs).create("default", NewRun(parent=first)).id
+        client.post("runs/delete-tag", run_id=own, key="mlflow.parentRunId")
+        assert context.service(Runs).get("default", own).parent is None
+
     def test_status_and_end_change_freely(self, client: Client, context: Context) -> None:
         """An ended run may end anew, as MLflow's clients do; no status leaves it as it is."""
         run_id = client.run()

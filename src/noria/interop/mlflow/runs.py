@@ -201,6 +201,7 @@ def delete_tag(request: AdapterRequest, message: DeleteTag) -> None:
     row = load_row(request, message.run_id)
     names = message.key == RUN_NAME_TAG
     known = NAME_TAG_GONE not in row.tags if names else message.key in dict(row.tags)
+    known = known or (message.key == PARENT_TAG and row.parent is not None)
     if row.deleted_at is None and not known:
         raise missing(f"No tag with name: {message.key} in run with id {message.run_id}")
     log(request, message.run_id, LogBatch(tags={message.key: "" if names else None}))
