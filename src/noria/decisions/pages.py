@@ -2,12 +2,15 @@
 
 from __future__ import annotations
 
+import dataclasses
+
 from noria.catalog.entities import DecisionRecord
 from noria.catalog.permissions import READ_RECORDS
 from noria.catalog.service import Catalog
 from noria.core.context import Context
 from noria.core.errors import NotFound
-from noria.core.web.pages import Page, Visit
+from noria.core.web.languages import mark
+from noria.core.web.pages import Crumb, Page, Visit
 from noria.core.web.urls import DECISION_PATH
 from noria.decisions.entities import Decision
 from noria.decisions.permissions import READ_DECISIONS
@@ -31,7 +34,12 @@ def story(visit: Visit) -> StoryContext:
         decision = _decision_of(context, record)
     may_see_rollouts = context.principal.may(READ_ENDPOINTS, project)
     rollouts = _rollouts(context, record, decision) if may_see_rollouts else []
-    return tell(record, decision, rollouts, context.clock.now())
+    told = tell(record, decision, rollouts, context.clock.now())
+    trail = (
+        Crumb(text=mark("Incidents"), url=visit.urls.incidents(project), is_ours=True),
+        Crumb(text=mark("decision"), is_ours=True),
+    )
+    return dataclasses.replace(told, trail=trail)
 
 
 def _decision(context: Context, project: str, wanted: str) -> Decision | None:

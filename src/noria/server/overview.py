@@ -222,10 +222,6 @@ class OverviewContext(PageContext):
     ----------
     now
         When the page was made.
-    project
-        The project that is shown.
-    projects
-        Names of the projects that the reader may see, for the menu; at most 50.
     wheels
         Models in the order of their names.
     next_model
@@ -241,8 +237,6 @@ class OverviewContext(PageContext):
     """
 
     now: datetime
-    project: str
-    projects: tuple[str, ...]
     wheels: tuple[Wheel, ...]
     next_model: str | None
     is_first: bool

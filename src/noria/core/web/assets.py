@@ -6,6 +6,7 @@ import functools
 import hashlib
 import importlib.resources
 from dataclasses import dataclass
+from importlib.resources.abc import Traversable
 
 ASSETS_PATH = "/static"
 ASSET_HEADERS = {"cache-control": "public, max-age=31536000, immutable"}
@@ -25,7 +26,7 @@ class Asset:
     Attributes
     ----------
     name
-        As templates call it: `noria.css`.
+        As templates call it: `noria.css`, `vendor/plotly.min.js`.
     file
         Last part of its address: `noria.3f2a9c1d0b7e.css`.
     """
@@ -40,8 +41,24 @@ class Asset:
 def assets() -> dict[str, Asset]:
     """Read the static files; by name."""
     folder = importlib.resources.files(__package__) / "static"
-    read = [_asset(entry.name, entry.read_bytes()) for entry in folder.iterdir()]
-    return {asset.name: asset for asset in read}
+    own = [_asset(entry.name, entry.read_bytes()) for entry in folder.iterdir() if entry.is_file()]
+    return {asset.name: asset for asset in [*own, *_vendor(folder / "vendor")]}
+
+
+def _vendor(folder: Traversable) -> list[Asset]:
+    """Read the scripts of others, which the build puts there (`hatch_build.py`) where it can."""
+    if not folder.is_dir():
+        return []
+    return [
+        _asset(f"vendor/{entry.name}", entry.read_bytes())
+        for entry in folder.iterdir()
+        if entry.name.endswith(".js")
+    ]
+
+
+def has_asset(name: str) -> bool:
+    """Tell whether there is such a file: a script of others is there only if the build could get it."""
+    return name in assets()
 
 
 def asset_path(name: str) -> str:
@@ -55,6 +72,6 @@ def find_asset(file: str) -> Asset | None:
 
 
 def _asset(name: str, body: bytes) -> Asset:
-    stem, _, kind = name.rpartition(".")
+    stem, _, kind = name.rpartition("/")[2].rpartition(".")
     digest = hashlib.sha256(body).hexdigest()[:12]
     return Asset(name=name, file=f"{stem}.{digest}.{kind}", media_type=_MEDIA_TYPES[kind], body=body)

@@ -17,6 +17,7 @@ NOTHING = "–"
 
 _LISTED = 8
 _CLIPPED = 240
+_COMMA_FOR_POINT = str.maketrans(",.", ".,")
 _BYTE_UNITS = ("B", "KiB", "MiB", "GiB", "TiB")
 
 
@@ -26,6 +27,7 @@ class Formats:
     def __init__(self, language: Language) -> None:
         self._locale = Locale.parse(language.value)
         self._gettext = translations(language).gettext
+        self.has_decimal_comma = str(self._locale.number_symbols["latn"]["decimal"]) == ","
 
     def number(self, value: float | None, digits: int = 3) -> str:
         """Give a number with so many significant digits; whole numbers in full."""
@@ -40,6 +42,18 @@ class Formats:
         if places > 9:
             return f"{value:.{digits - 1}e}"
         return str(format_decimal(rounded, format="#,##0." + "#" * places, locale=self._locale))
+
+    def brief(self, value: float | str | datetime | None) -> str:
+        """Give a value for a long table: four significant digits, and quick, since such a table has thousands."""
+        if value is None:
+            return NOTHING
+        if isinstance(value, str):
+            return clipped(value, 80)
+        if isinstance(value, datetime):
+            return f"{value:%Y-%m-%d %H:%M:%S}"
+        is_whole = math.isfinite(value) and value == int(value) and abs(value) < 1e15
+        text = f"{int(value):,d}" if is_whole else f"{value:,.4g}"
+        return text.translate(_COMMA_FOR_POINT) if self.has_decimal_comma else text
 
     def percent(self, share: float | None) -> str:
         """Give a share between 0 and 1 in per cent, with one decimal where it tells something."""

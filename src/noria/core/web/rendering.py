@@ -8,12 +8,16 @@ import re
 from collections.abc import Callable
 from gettext import NullTranslations
 
+import msgspec
 from jinja2 import BaseLoader, Environment, StrictUndefined, TemplateNotFound
 from markupsafe import Markup, escape
 
+from noria.core.web.charts import Chart, figure, point_table
 from noria.core.web.formats import Formats
 from noria.core.web.languages import Language, translations
+from noria.core.web.markdown import markdown
 from noria.core.web.pages import Frame, PageContext
+from noria.core.web.parts import together
 
 PAGE_HEADERS = {
     "content-type": "text/html; charset=utf-8",
@@ -88,10 +92,19 @@ def environment(language: Language) -> Environment:
     )
     catalogue = translations(language)
     made.install_gettext_callables(catalogue.gettext, catalogue.ngettext, newstyle=True)  # type: ignore[attr-defined]
-    made.globals["fmt"] = Formats(language)
+    formats = Formats(language)
+    made.globals["fmt"] = formats
     made.globals["words"] = Words(catalogue)
     made.filters["prose"] = prose
+    made.filters["markdown"] = markdown
+    made.filters["together"] = together
+    made.filters["point_table"] = point_table
+    made.filters["figure"] = functools.partial(_figure_json, decimal_comma=formats.has_decimal_comma)
     return made
+
+
+def _figure_json(chart: Chart, *, decimal_comma: bool) -> str:
+    return msgspec.json.encode(figure(chart, decimal_comma=decimal_comma)).decode()
 
 
 def render(template: str, page: PageContext, frame: Frame) -> bytes:

@@ -17,7 +17,7 @@ ALLOWED_WORDS = {"Noria", "JSON", "ms", "n", "v"}
 """Names and signs that are the same in every language."""
 N_LITERALS = {"_": 1, "gettext": 1, "ngettext": 2}
 """How many of a translating function's arguments are taken for markup."""
-IN_CODE = re.compile(r"<code>[^<{]*</code>")
+IN_CODE = re.compile(r"<(code|kbd)\b[^>]*>[^<{]*</\1>")
 
 pytestmark = pytest.mark.parametrize("path", templates(), ids=lambda path: str(path.relative_to(ROOT)))
 

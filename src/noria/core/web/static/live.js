@@ -1,39 +1,86 @@
 // Keeps the parts marked `data-live` up to date. Without it the page works as it is.
 "use strict";
 (() => {
-  const every = 2000;
   const state = document.getElementById("live-state");
   const words = document.getElementById("live-words");
+  const beat = 1000 * Number(state.dataset.beat || 15);
+  const least = 1500; // between two looks
+  const patience = 8000;
+  let source = null;
+  let timer = 0;
+  let running = false;
+  let asked = false;
+  let last = 0;
+  let failures = 0;
   const say = (kind) => {
     if (words.textContent !== state.dataset[kind]) words.textContent = state.dataset[kind];
     state.classList.toggle("is-lost", kind === "lost");
+    state.classList.toggle("is-slow", kind === "slow");
   };
-  const stops = (part) => [...part.querySelectorAll("a, summary, [tabindex]")];
+  const stops = (part) => [...part.querySelectorAll("a, summary, button, input, [tabindex]")];
   const replace = (part, fresh) => {
     const place = stops(part).indexOf(document.activeElement);
     const open = [...part.querySelectorAll("details")].map((each) => each.open);
-    fresh.querySelectorAll("details").forEach((each, i) => { each.open = open[i] || false; });
-    if (part.innerHTML === fresh.innerHTML) return;
-    part.innerHTML = fresh.innerHTML;
+    const ticked = new Set([...part.querySelectorAll("input:checked")].map((each) => each.value));
+    const scrolled = [...part.querySelectorAll("[tabindex]")].map((each) => [each.scrollLeft, each.scrollTop]);
+    const before = part.dataset.shown ?? part.innerHTML;
+    const after = fresh.innerHTML;
+    if (before === after) return false;
+    part.innerHTML = after;
+    part.dataset.shown = after;
+    part.querySelectorAll("details").forEach((each, i) => { each.open = open[i] ?? each.open; });
+    part.querySelectorAll("input[type=checkbox]").forEach((each) => { each.checked ||= ticked.has(each.value); });
+    part.querySelectorAll("[tabindex]").forEach((each, i) => { [each.scrollLeft, each.scrollTop] = scrolled[i] ?? [0, 0]; });
     if (place >= 0) stops(part)[place]?.focus({ preventScroll: true });
+    return true;
+  };
+  const busy = () => document.activeElement?.closest?.("[data-live] form :is(input:not([type=checkbox]), textarea, select)");
+  const refresh = async () => {
+    const slow = setTimeout(() => say("slow"), 2000);
+    try {
+      const answer = await fetch(location.href, { headers: { accept: "text/html" }, signal: AbortSignal.timeout(patience) });
+      if (!answer.ok) throw new Error(answer.status);
+      const fresh = new DOMParser().parseFromString(await answer.text(), "text/html");
+      const changed = [...document.querySelectorAll("[data-live]")].filter((part) => {
+        const other = fresh.getElementById(part.id);
+        return other && replace(part, other);
+      });
+      failures = 0;
+      clearTimeout(slow);
+      say("found");
+      if (changed.length) dispatchEvent(new Event("noria:changed"));
+    } catch {
+      failures += 1;
+      clearTimeout(slow);
+      say("lost");
+    }
+  };
+  const next = () => (failures ? Math.min(least * 2 ** (failures - 1), 30000) : asked ? least : source ? beat : Math.min(beat, 3000));
+  const plan = () => {
+    clearTimeout(timer);
+    timer = setTimeout(look, Math.max(0, last + next() - performance.now()));
   };
   const look = async () => {
-    if (!document.hidden) {
-      try {
-        const answer = await fetch(location.href, { headers: { accept: "text/html" } });
-        if (!answer.ok) throw new Error(answer.status);
-        const fresh = new DOMParser().parseFromString(await answer.text(), "text/html");
-        document.querySelectorAll("[data-live]").forEach((part) => {
-          const other = fresh.getElementById(part.id);
-          if (other) replace(part, other);
-        });
-        say("found");
-      } catch (error) {
-        say("lost");
-      }
-    }
-    setTimeout(look, every);
+    if (document.hidden || running || busy()) return plan();
+    running = true;
+    asked = false;
+    await refresh();
+    last = performance.now();
+    running = false;
+    plan();
   };
+  const listen = () => {
+    if (!state.dataset.events || source || document.hidden) return;
+    source = new EventSource(state.dataset.events);
+    source.addEventListener("changed", () => { asked = true; if (!running) plan(); });
+    source.addEventListener("error", () => { source?.close(); source = null; asked = true; setTimeout(listen, 5000); plan(); });
+  };
+  // A browser opens few connections to one server: a page that nobody looks at holds none.
+  const leave = () => { source?.close(); source = null; };
+  document.addEventListener("visibilitychange", () => { document.hidden ? leave() : (asked = true, listen(), plan()); });
+  addEventListener("pagehide", leave);
   say("found");
-  setTimeout(look, every);
+  listen();
+  last = performance.now();
+  plan();
 })();

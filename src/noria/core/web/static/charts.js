@@ -1,0 +1,80 @@
+// Draws the figures that the server made, in the colours of the theme. Without the library the tables stay.
+"use strict";
+(() => {
+  const DASHES = ["solid", "dash", "dot", "dashdot", "longdash", "longdashdot", "solid", "dash"];
+  const MARKERS = ["circle", "square", "diamond", "triangle-up", "x", "star-diamond", "pentagon", "cross"];
+  const N = 8;
+  const probe = document.createElement("span");
+  const colour = (token) => {
+    probe.style.color = `var(--${token})`; // resolves what depends on the theme, which a custom property does not
+    return getComputedStyle(probe).color;
+  };
+  const faint = (rgb, share) => rgb.replace(/^rgba?\(([^)]+)\)$/, (_, parts) => `rgba(${parts.split(",").slice(0, 3)},${share})`);
+  const colours = () => {
+    document.body.append(probe);
+    const found = {
+      ink: colour("ink"), soft: colour("ink-soft"), line: colour("line"), panel: colour("panel"), strong: colour("line-strong"),
+      series: Array.from({ length: N }, (_, i) => colour(`series-${i + 1}`)),
+      font: getComputedStyle(document.body).fontFamily,
+    };
+    probe.remove();
+    return found;
+  };
+  const styled = (trace, { series, panel }) => {
+    const at = trace.meta % N;
+    const own = series[at];
+    if (trace.fill) return { ...trace, line: { width: 0 }, fillcolor: faint(own, 0.18) };
+    if (trace.type === "bar") return { ...trace, marker: { color: own, line: { color: panel, width: 1 } } };
+    return {
+      ...trace,
+      line: { color: own, width: 1.8, dash: DASHES[at] },
+      marker: { color: own, size: 6, symbol: MARKERS[at], line: { color: panel, width: 1 } },
+    };
+  };
+  const axis = (given, { soft, line, strong }) => ({
+    gridcolor: line, linecolor: strong, zerolinecolor: strong, tickcolor: strong, automargin: true, ...given,
+    title: { ...given.title, font: { size: 12, color: soft }, standoff: 8 },
+  });
+  const layout = (given, theme, height) => ({
+    ...given,
+    height,
+    margin: { l: 48, r: 12, t: 8, b: 36 },
+    paper_bgcolor: "rgba(0,0,0,0)", plot_bgcolor: "rgba(0,0,0,0)",
+    font: { family: theme.font, size: 12, color: theme.ink },
+    xaxis: axis(given.xaxis, theme),
+    yaxis: axis(given.yaxis, theme),
+    legend: { orientation: "h", y: -0.22, font: { size: 12 } },
+    hovermode: "x unified",
+    hoverlabel: { bgcolor: theme.panel, bordercolor: theme.strong, font: { family: theme.font, color: theme.ink } },
+    shapes: given.shapes.map((shape) => ({ ...shape, line: { color: theme.strong, width: 1.5, dash: "dot" } })),
+    annotations: given.annotations.map((each) => ({ ...each, font: { color: theme.soft, size: 11 }, yanchor: "bottom" })),
+  });
+  const options = { displaylogo: false, responsive: true, displayModeBar: "hover", modeBarButtonsToRemove: ["lasso2d", "select2d", "autoScale2d"] };
+  const draw = async (place, theme) => {
+    const given = JSON.parse(place.dataset.figure);
+    const height = place.closest(".is-wide") ? 384 : 248;
+    place.classList.add("is-drawn");
+    try {
+      await Plotly.react(place, given.data.map((trace) => styled(trace, theme)), layout(given.layout, theme, height), options);
+    } catch {
+      place.classList.remove("is-drawn"); // then the sentence below it says where the points are
+    }
+  };
+  const seen = new IntersectionObserver((entries) => {
+    const theme = colours();
+    entries.filter((entry) => entry.isIntersecting).forEach((entry) => {
+      seen.unobserve(entry.target);
+      draw(entry.target, theme);
+    });
+  }, { rootMargin: "300px" });
+  const begin = () => {
+    if (!globalThis.Plotly) return;
+    document.querySelectorAll("[data-figure]").forEach((place) => {
+      place.classList.add("is-drawn"); // keeps its room until it is in sight
+      seen.observe(place);
+    });
+  };
+  ["noria:changed", "htmx:after:swap"].forEach((name) => addEventListener(name, begin));
+  ["(prefers-color-scheme: dark)", "(prefers-contrast: more)"].forEach((query) => matchMedia(query).addEventListener("change", begin));
+  begin();
+})();
