@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import asyncio
+import ctypes
 import functools
 import gc
 import logging
@@ -40,6 +41,9 @@ from noria.server.threads import Threads
 
 CONTROL = Principal(name="control", role=Role.ADMIN, holds_key=True)
 """Who the event log names when the control loop acts."""
+
+_M_ARENA_MAX, _M_MMAP_THRESHOLD = -8, -3
+"""As `malloc.h` numbers them."""
 
 REQUEST_GRACE_S = 1.0
 DEADLINE_S = 5.0
@@ -174,6 +178,19 @@ def _settle_memory() -> None:
     gc.collect()
     gc.freeze()
     gc.set_threshold(50_000, 20, 50)
+    _keep_heaps_small()
+
+
+def _keep_heaps_small() -> None:
+    """Have glibc give the memory of large answers back, where glibc it is.
+
+    By itself it makes a heap for each thread, and takes large blocks from these once a large one was freed: after
+    some answers of megabytes each heap is mostly holes.
+    """
+    mallopt = getattr(ctypes.CDLL(None), "mallopt", None)
+    if mallopt is not None:
+        mallopt(_M_ARENA_MAX, 2)
+        mallopt(_M_MMAP_THRESHOLD, 1 << 20)
 
 
 async def _serve(listener: Listener, keeper: ControlKeeper, started: list[Callable[[], object]]) -> None:
