@@ -630,6 +630,18 @@ class TestGraphql:
         found: dict[str, Any] = answer.json()
         return found
 
+    def test_runs_are_searched(self, client: Client) -> None:
+        """Each with the fields that are asked for, the last started first, and the way to the next page."""
+        ids = [client.run(run_name=name, start_time=n) for n, name in enumerate(("a", "b", "c"))]
+        client.post("runs/log-metric", run_id=ids[2], key="m", value=0.5, timestamp=5)
+        query = """{ mlflowSearchRuns(input: {experimentIds: ["0"], maxResults: 2}) {
+            runs { info { runId runName } data { metrics { key value } } } nextPageToken } }"""
+        found = self.ask(client, query)["data"]["mlflowSearchRuns"]
+
+        assert [run["info"]["runId"] for run in found["runs"]] == ids[:0:-1]
+        assert [run["data"]["metrics"] for run in found["runs"]] == [[{"key": "m", "value": 0.5}], []]
+        assert found["nextPageToken"]
+
     def test_a_run_with_what_belongs_to_it(self, client: Client) -> None:
         """Under names in camelCase, 64-bit integers as text, NaN as null, what is absent empty."""
         run_id = client.run(run_name="first")

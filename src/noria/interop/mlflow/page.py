@@ -13,6 +13,8 @@ from collections.abc import Callable, Mapping
 from importlib.resources import files
 from typing import TYPE_CHECKING, Any, Final, TypeVar
 
+import msgspec
+
 from noria.core.adapters import AdapterAnswer, AdapterRequest
 from noria.interop.mlflow import (
     artifacts,
@@ -159,6 +161,19 @@ def _echo(request: AdapterRequest, arguments: Fields) -> Echo:  # noqa: ARG001 -
     return Echo(output=arguments.get("inputString") or "")
 
 
+class RunsRead(Message):
+    """Runs that were found, each read from its text."""
+
+    runs: list[messages.Run] = []
+    next_page_token: str | None = None
+
+
+def _search_runs(request: AdapterRequest, arguments: Fields) -> RunsRead:
+    """Search runs, whose answer is text already, for a page that asks for some fields only."""
+    found = _rest(search.search_runs, search.SearchRuns)(request, arguments)
+    return msgspec.json.decode(encode(found), type=RunsRead)
+
+
 _ROOTS: Final[Mapping[str, Resolver]] = {
     "test": _echo,
     "test_mutation": _echo,
@@ -168,7 +183,7 @@ _ROOTS: Final[Mapping[str, Resolver]] = {
     "mlflow_list_artifacts": _rest(artifacts.list_of_run, artifacts.ListArtifacts),
     "mlflow_search_datasets": _rest(inputs.search_datasets, inputs.SearchDatasets),
     "mlflow_search_model_versions": _rest(model_versions.search, model_versions.SearchVersions),
-    "mlflow_search_runs": _rest(search.search_runs, search.SearchRuns),
+    "mlflow_search_runs": _search_runs,
 }
 
 
