@@ -12,7 +12,7 @@ from noria.core.clock import SystemClock
 from noria.core.context import Context
 from noria.monitoring.entities import CloseAlert
 from noria.monitoring.service import Monitors
-from noria.server.assembly import load_pages
+from noria.server.assembly import load_actions, load_pages
 from support.browser import Browser
 from support.conformance import open_test_context, workspace_settings
 from support.live_server import LiveServer
@@ -32,7 +32,7 @@ def context(tmp_path: Path) -> Iterator[Context]:
 def url(context: Context) -> Iterator[str]:
     """Serve the pages of the workspace."""
     server = LiveServer()
-    server.show(load_pages())
+    server.show(load_pages(), load_actions())
     with server.serving(context):
         yield server.url
     server.close()

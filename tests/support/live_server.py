@@ -16,10 +16,12 @@ from noria.core.listening import Listener, address_of, bind
 from noria.core.operations import Service
 from noria.core.permissions import Principal
 from noria.core.remote import HttpTransport, remote_service
+from noria.core.web.actions import AnyAction
 from noria.core.web.pages import Page
+from noria.server.action_routes import action_routes
 from noria.server.app import Door, create_app
 from noria.server.entities import ServerSection
-from noria.server.page_routes import page_routes
+from noria.server.page_routes import PageTable, page_routes
 from noria.server.system_routes import system_routes
 from noria.server.threads import Threads
 
@@ -50,6 +52,7 @@ class LiveServer:
         self._threads = Threads(n_requests=4, n_transfers=2)
         self._services: list[type[Service]] = []
         self._pages: list[Page] = []
+        self._actions: list[AnyAction] = []
         self._adapters: list[Adapter] = []
         self._passwords = PasswordDoor()
         self._app = self._build()
@@ -79,9 +82,10 @@ class LiveServer:
             self._services += new
             self._app = self._build()
 
-    def show(self, pages: Sequence[Page]) -> None:
-        """Have routes for web pages."""
+    def show(self, pages: Sequence[Page], actions: Sequence[AnyAction] = ()) -> None:
+        """Have routes for web pages, and for what they do."""
         self._pages = [*pages]
+        self._actions = [*actions]
         self._app = self._build()
 
     def adapt(self, *adapters: Adapter) -> None:
@@ -105,6 +109,7 @@ class LiveServer:
             is_open=lambda _context: self.is_open,
             hosts=hosts_for("127.0.0.1", self._section.allowed_hosts),
         )
+        table = PageTable(self._pages)
         return create_app(
             self._current_context,
             services=self._services,
@@ -113,7 +118,8 @@ class LiveServer:
             threads=self._threads,
             pages=[
                 *system_routes(self._services, threads=self._threads, control_state=lambda: "absent"),
-                *page_routes(self._pages, threads=self._threads),
+                *page_routes(table, threads=self._threads),
+                *action_routes(self._actions, table, threads=self._threads),
             ],
             adapters=self._adapters,
         )

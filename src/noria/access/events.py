@@ -17,5 +17,8 @@ TOKEN_CREATED = EventType(
     "token.created", "A token was issued; the payload says what it may do, and until when"
 )
 TOKEN_REVOKED = EventType("token.revoked", "A token ended before its time")
-SIGNED_IN = EventType("session.created", "A password was exchanged for a token")
+SIGNED_IN = EventType(
+    "session.created", "Somebody signed in: for a token, or for a session in a browser; the payload names it"
+)
+SIGNED_OUT = EventType("session.ended", "A session in a browser was ended before its time")
 SIGN_IN_BLOCKED = EventType("session.blocked", "Too many wrong passwords for one name; it has to wait")

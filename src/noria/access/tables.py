@@ -1,4 +1,4 @@
-"""Tables of projects, users and tokens."""
+"""Tables of projects, users, tokens and sessions."""
 
 from __future__ import annotations
 
@@ -60,6 +60,25 @@ tokens = sa.Table(
     sa.Index("tokens_by_user", "user_pk"),
     sa.Index("tokens_by_name", "name"),
     sa.Index("tokens_by_expiry", "expires_at"),
+)
+
+sessions = sa.Table(
+    "sessions",
+    metadata,
+    pk(),
+    sa.Column("id", sa.Text, nullable=False, unique=True),
+    # BLAKE3 of the secret in the cookie, as with tokens.
+    sa.Column("secret_hash", sa.Text, nullable=False, unique=True),
+    # Null for the owner of the workspace, who signed in with its key.
+    sa.Column("user_pk", sa.BigInteger, sa.ForeignKey("users.pk", ondelete="cascade")),
+    # What the browser calls itself, cut.
+    sa.Column("browser", sa.Text, nullable=False),
+    sa.Column("created_at", UtcMicros, nullable=False),
+    # To within minutes, or each page would write.
+    sa.Column("seen_at", UtcMicros, nullable=False),
+    sa.Column("expires_at", UtcMicros, nullable=False),
+    sa.Index("sessions_by_user", "user_pk"),
+    sa.Index("sessions_by_expiry", "expires_at"),
 )
 
 sign_in_failures = sa.Table(

@@ -22,7 +22,7 @@ from noria.access.events import USER_CREATED, USER_DELETED, USER_PASSWORD_SET, U
 from noria.access.passwords import check_attempts, hash_password, matches, record_failure
 from noria.access.permissions import MANAGE_USERS, SET_PASSWORD
 from noria.access.projects import project_pk
-from noria.access.tables import project_roles, tokens, users
+from noria.access.tables import project_roles, sessions, tokens, users
 from noria.core.errors import Conflict, Forbidden, Invalid, Unauthenticated, unknown_name
 from noria.core.events.log import EventType, append
 from noria.core.ids import new_id
@@ -95,6 +95,7 @@ class Users(Service):
                 .where(tokens.c.user_pk == key)
                 .where(tokens.c.kind == str(TokenKind.SESSION))
             )
+            connection.execute(sa.delete(sessions).where(sessions.c.user_pk == key))
             self._append(connection, USER_PASSWORD_SET, name, {})
 
     @operation("DELETE", "/users/{name}", needs=MANAGE_USERS)

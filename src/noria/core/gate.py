@@ -26,6 +26,9 @@ READING_METHODS = frozenset({"GET", "HEAD", "OPTIONS"})
 WRITTEN_TYPES = frozenset({"application/json", "application/octet-stream", "application/x-protobuf"})
 """Content types of what is posted. A form cannot send them, and a script from elsewhere only after asking first."""
 
+FORM_TYPE = "application/x-www-form-urlencoded"
+"""What a form sends; taken where an action of a page is, and only with a word of the browser on where it comes from."""
+
 UNASKED_METHODS = frozenset({"POST"})
 """Of the methods that write, those that a browser sends to another site without asking it first."""
 
@@ -139,6 +142,7 @@ def check_origin(
     *,
     fetch_site: str | None = None,
     has_body: bool = True,
+    is_action: bool = False,
 ) -> None:
     """Refuse a write that a page of another site could have caused.
 
@@ -149,13 +153,15 @@ def check_origin(
     has_body
         A write without a body needs no content type. Nor does a body without a type from what is no browser: a browser
         tells the origin of every POST.
+    is_action
+        Whether the address is an action's, which takes a form and nothing else.
 
     Raises
     ------
     OriginRefused
-        If a browser says that the request comes from elsewhere.
+        If a browser says that the request comes from elsewhere, or none says where a form comes from.
     ContentTypeRefused
-        If the body of a POST is neither JSON nor raw bytes.
+        If the body of a POST is neither JSON nor raw bytes, or that of an action no form.
     """
     if method in READING_METHODS:
         return
@@ -172,14 +178,26 @@ def check_origin(
     if method not in UNASKED_METHODS:
         return
     from_program = origin is None and fetch_site is None
-    if content_type is None and (from_program or not has_body):
+    if content_type is None and not is_action and (from_program or not has_body):
         return
     kind = (content_type or "").partition(";")[0].strip().lower()
-    if kind not in WRITTEN_TYPES:
+    if is_action:
+        _check_form(kind, from_program=from_program)
+    elif kind not in WRITTEN_TYPES:
         raise ContentTypeRefused(
             f"This server takes no body of the type `{kind[:100]}`",
             hint="Send `Content-Type: application/json`, or `application/octet-stream` for raw bytes",
         )
+
+
+def _check_form(kind: str, *, from_program: bool) -> None:
+    if from_program:
+        raise OriginRefused(
+            "Nothing says which page sent this form",
+            hint="Programs use the API: see `/api/v1/openapi.json`; a browser that sends no `Origin` is too old",
+        )
+    if kind != FORM_TYPE:
+        raise ContentTypeRefused(f"This takes a form, not a body of the type `{kind[:100]}`")
 
 
 def _same_authority(origin: str, host: str) -> bool:

@@ -13,6 +13,7 @@ from litestar.handlers import BaseRouteHandler
 from litestar.middleware import DefineMiddleware
 from litestar.plugins.core import MsgspecDIPlugin
 
+from noria.access.sessions import resume_session
 from noria.core.adapters import Adapter
 from noria.core.context import Context
 from noria.core.errors import Invalid, NoriaError, TooLarge, Unauthenticated
@@ -23,8 +24,8 @@ from noria.core.permissions import Permission
 from noria.core.remote import API
 from noria.server.adapter_routes import AdapterSwitch, AdapterTable, refusal
 from noria.server.entities import ServerSection
-from noria.server.gate import PRINCIPAL, Authenticate, Gate, Gatekeeper, Guard, SignIn
-from noria.server.page_routes import error_page, wants_page
+from noria.server.gate import FORM, PRINCIPAL, Authenticate, Gate, Gatekeeper, Guard, Resume, SignIn
+from noria.server.page_routes import error_page, path_pattern, wants_page
 from noria.server.requests import HIDDEN_SLASH, Limits
 from noria.server.routes import PERMISSION, operation_routes
 from noria.server.threads import Threads
@@ -50,6 +51,8 @@ class Door:
         Tells whether somebody without a credential is a visitor rather than nobody.
     hosts
         What `Host` may say.
+    resume
+        Finds the principal of a browser's session.
     """
 
     key: str
@@ -57,6 +60,7 @@ class Door:
     sign_in: SignIn
     is_open: Callable[[Context], bool]
     hosts: AllowedHosts
+    resume: Resume = resume_session
 
 
 class _Application(Litestar):
@@ -117,6 +121,7 @@ def create_app(
         key=door.key,
         authenticate=door.authenticate,
         sign_in=door.sign_in,
+        resume=door.resume,
         is_open=door.is_open,
     )
     table = AdapterTable(adapters)
@@ -127,6 +132,7 @@ def create_app(
         door.hosts,
         threads=threads,
         identifies=table.knows,
+        takes_form=_paths_of_actions(routes),
         refuse=functools.partial(refusal, table),
     )
 
@@ -144,6 +150,17 @@ def require_permissions(routes: Sequence[BaseRouteHandler]) -> None:
             raise TypeError(
                 f"The route {sorted(route.paths)} declares no permission in `opt['{PERMISSION}']`"
             )
+
+
+def _paths_of_actions(routes: Sequence[BaseRouteHandler]) -> Callable[[str], bool]:
+    """Give what tells whether an action is at a path."""
+    patterns = [
+        path_pattern(path.replace(":str", ""))
+        for route in routes
+        if route.opt.get(FORM)
+        for path in route.paths
+    ]
+    return lambda path: any(pattern.fullmatch(path) for pattern in patterns)
 
 
 def _answer_error(request: Request[Any, Any, Any], error: Exception) -> Response[bytes]:

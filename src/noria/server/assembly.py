@@ -15,6 +15,7 @@ from noria.core.operations import Service
 if TYPE_CHECKING:
     from noria.core.adapters import Adapter
     from noria.core.control.workflows import Chore, Reaction, Tick, Workflow
+    from noria.core.web.actions import AnyAction
     from noria.core.web.pages import Page
 
 SERVICES = (
@@ -63,8 +64,11 @@ CONTROL = (
 )
 """Modules with any of `WORKFLOWS`, `TICKS`, `REACTIONS` and `CHORES`."""
 
-PAGES = ("noria.server.pages:PAGES", "noria.decisions.pages:PAGES")
+PAGES = ("noria.server.pages:PAGES", "noria.access.pages:PAGES", "noria.decisions.pages:PAGES")
 """Lists of `noria.core.web.pages.Page`."""
+
+ACTIONS = ("noria.access.pages:ACTIONS",)
+"""Lists of `noria.core.web.actions.Action`."""
 
 ADAPTERS: tuple[str, ...] = ("noria.interop.mlflow.adapter:ADAPTER",)
 """Foreign protocols: values of `noria.core.adapters.Adapter`."""
@@ -88,6 +92,11 @@ def load_services(names: Iterable[str] = SERVICES) -> list[type[Service]]:
 def load_pages(names: Iterable[str] = PAGES) -> list[Page]:
     """Import the pages."""
     return [page for name in names for page in _load(name)]
+
+
+def load_actions(names: Iterable[str] = ACTIONS) -> list[AnyAction]:
+    """Import the actions."""
+    return [action for name in names for action in _load(name)]
 
 
 def load_adapters(names: Iterable[str] = ADAPTERS) -> list[Adapter]:

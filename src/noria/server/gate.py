@@ -14,15 +14,18 @@ import logging
 import re
 import time
 from collections.abc import Callable, Iterable
-from typing import TYPE_CHECKING, Any
+from datetime import datetime
+from typing import TYPE_CHECKING, Any, NamedTuple
 from urllib.parse import unquote
 
-from noria.core.admission import SIGN_IN, admit
+from noria.core.admission import ANYONE, SIGN_IN, admit
 from noria.core.context import Context
 from noria.core.errors import Invalid, NoriaError, Unauthenticated
 from noria.core.gate import READING_METHODS, SECURITY_HEADERS, AllowedHosts, check_host, check_origin
 from noria.core.http_errors import AddressInvalid, MethodNotAllowed, known_error
 from noria.core.permissions import LOCAL_OWNER, LOCAL_VISITOR, Principal
+from noria.core.web.cookies import SESSION_COOKIE, read_cookie
+from noria.core.web.seals import Seals
 from noria.server.answers import WITHOUT_BODY, Answer
 from noria.server.requests import HIDDEN_SLASH
 from noria.server.routes import CONTEXT, PERMISSION
@@ -37,6 +40,9 @@ Authenticate = Callable[[Context, str], Principal | None]
 SignIn = Callable[[Context, str, str], Principal]
 """Finds the principal of a name with a password, or refuses."""
 
+Resume = Callable[[Context, str], Principal | None]
+"""Finds the principal of a browser's session; None when it has ended."""
+
 CHALLENGES = (b"Bearer", b'Basic realm="Noria", charset="UTF-8"')
 """What an answer without a valid credential says that one may be."""
 
@@ -45,6 +51,18 @@ HEALTH_PATH = "/health/"
 METHODS = frozenset({"GET", "HEAD", "POST", "PUT", "PATCH", "DELETE"})
 PRINCIPAL = "noria.principal"
 """Key in a request's scope under which the gate leaves who calls."""
+
+SESSION = "noria.session"
+"""Key in a request's scope under which the gate leaves the secret of the session that it belongs to."""
+
+SEALS = "noria.seals"
+"""Key in a request's scope under which the gate leaves what vouches for forms and cookies."""
+
+FORM = "form"
+"""Key in a route's `opt` that is true where it is an action, which takes forms."""
+
+STRANGER = "stranger"
+"""Key in a route's `opt` under which an action has the application that answers somebody who is not signed in."""
 
 IDENTIFY = "noria.identify"
 """Key in a request's scope under which the gate leaves what finds out who calls, where that is left to others."""
@@ -60,12 +78,28 @@ _READ_HEADERS = frozenset(
         b"authorization",
         b"content-length",
         b"content-type",
+        b"cookie",
         b"host",
         b"origin",
         b"sec-fetch-site",
         b"transfer-encoding",
     )
 )
+
+
+class Caller(NamedTuple):
+    """Who calls.
+
+    Attributes
+    ----------
+    principal
+        None for somebody unknown.
+    session
+        Secret of the session by which the caller is known; None where it is another credential, or none.
+    """
+
+    principal: Principal | None
+    session: str | None = None
 
 
 class Gatekeeper:
@@ -81,6 +115,8 @@ class Gatekeeper:
         Finds the principal of any other secret.
     sign_in
         Finds the principal of a name with a password.
+    resume
+        Finds the principal of a browser's session.
     is_open
         Tells whether somebody without a credential is let in as a visitor: on loopback, until a user exists.
     """
@@ -92,24 +128,46 @@ class Gatekeeper:
         key: str,
         authenticate: Authenticate,
         sign_in: SignIn,
+        resume: Resume,
         is_open: Callable[[Context], bool],
     ) -> None:
         self.context = context
+        self.seals = Seals(key, self._now)
+        self._resume = resume
         self._key = key.encode()
         self._authenticate = authenticate
         self._sign_in = sign_in
         self._is_open = is_open
 
-    def identify(self, authorization: str | None) -> Principal | None:
+    def identify(self, authorization: str | None, cookies: str | None = None) -> Principal | None:
         """Give the caller, or None for somebody unknown. Asks the database: call it in a thread.
+
+        Parameters
+        ----------
+        authorization, cookies
+            The headers `Authorization` and `Cookie`.
 
         Raises
         ------
         Unauthenticated
-            If there is a credential and it is not valid.
+            If there is a credential and it is not valid. A session that has ended is none.
         """
-        if authorization is None:
-            return LOCAL_VISITOR if self._is_open(self.context()) else None
+        return self.recognise(authorization, cookies).principal
+
+    def _now(self) -> datetime:
+        return self.context().clock.now()
+
+    def recognise(self, authorization: str | None, cookies: str | None) -> Caller:
+        """Give the caller, and the session by which they are known. Raises what `identify` does."""
+        if authorization is not None:
+            return Caller(self._authorized(authorization))
+        secret = read_cookie(cookies, SESSION_COOKIE)
+        principal = None if secret is None else self._resume(self.context(), secret)
+        if principal is not None:
+            return Caller(principal, secret)
+        return Caller(LOCAL_VISITOR if self._is_open(self.context()) else None)
+
+    def _authorized(self, authorization: str) -> Principal:
         scheme, _, credential = authorization.partition(" ")
         credential = credential.strip()
         if scheme.lower() == "bearer" and credential:
@@ -176,6 +234,8 @@ class Gate:
     identifies
         Tells of an address whether what answers it identifies the caller itself, by `scope[IDENTIFY]`, in the thread
         that serves the request: a thread less to pass through.
+    takes_form
+        Tells of an address whether an action is there.
     refuse
         Words for errors.
     """
@@ -188,6 +248,7 @@ class Gate:
         *,
         threads: Threads,
         identifies: Callable[[str], bool],
+        takes_form: Callable[[str], bool],
         refuse: Refuse,
     ) -> None:
         self._app = app
@@ -195,6 +256,7 @@ class Gate:
         self._hosts = hosts
         self._threads = threads
         self._identifies = identifies
+        self._takes_form = takes_form
         self._refuse = refuse
         self._known_hosts: set[str] = set()
 
@@ -204,7 +266,9 @@ class Gate:
             await self._app(scope, receive, send)
         elif scope["type"] == "http":
             began = time.monotonic()
-            answer = _Hardened(send, without_body=scope["method"] == "HEAD")
+            answer = _Hardened(
+                send, without_body=scope["method"] == "HEAD", is_browser=_is_browser(scope["headers"])
+            )
             try:
                 await self._admit(scope)
                 await self._app(scope, receive, answer)
@@ -225,6 +289,8 @@ class Gate:
         if host not in self._known_hosts:
             check_host(host, self._hosts)
             self._remember(host)
+        scope["path"] = path = routed_path(scope["raw_path"])
+        identifies_itself = self._identifies(path)
         if method not in READING_METHODS:
             check_origin(
                 method,
@@ -233,14 +299,16 @@ class Gate:
                 told.get(b"content-type"),
                 fetch_site=told.get(b"sec-fetch-site"),
                 has_body=told.get(b"content-length") not in (None, "0") or b"transfer-encoding" in told,
+                is_action=method == "POST" and not identifies_itself and self._takes_form(path),
             )
-        scope["path"] = routed_path(scope["raw_path"])
-        identify = functools.partial(self._gatekeeper.identify, told.get(b"authorization"))
-        if self._identifies(scope["path"]):
-            scope[IDENTIFY] = identify
+        scope[SEALS] = self._gatekeeper.seals
+        credentials = told.get(b"authorization"), told.get(b"cookie")
+        if identifies_itself:
+            scope[IDENTIFY] = functools.partial(self._gatekeeper.identify, *credentials)
         # Whether this process lives must not depend on the database that tells who asks.
-        elif not scope["path"].startswith(HEALTH_PATH):
-            scope[PRINCIPAL] = await self._threads.run(identify)
+        elif not path.startswith(HEALTH_PATH):
+            caller = await self._threads.run(self._gatekeeper.recognise, *credentials)
+            scope[PRINCIPAL], scope[SESSION] = caller
         if method == "HEAD":
             scope["method"] = "GET"
             scope[WITHOUT_BODY] = True
@@ -260,9 +328,17 @@ class Guard:
 
     async def __call__(self, scope: Any, receive: Receive, send: Send) -> None:
         """Let the caller in with a context of their own, or refuse."""
-        permission = scope["route_handler"].opt.get(PERMISSION)
+        options = scope["route_handler"].opt
         project = scope["path_params"].get("project")
-        scope[CONTEXT] = self._context().acting_as(admit(scope.get(PRINCIPAL), permission, project))
+        try:
+            caller = admit(scope.get(PRINCIPAL), options.get(PERMISSION), project)
+        except Unauthenticated:
+            if STRANGER not in options:
+                raise
+            scope[CONTEXT] = self._context().acting_as(ANYONE)
+            await options[STRANGER](scope, receive, send)
+            return
+        scope[CONTEXT] = self._context().acting_as(caller)
         await self.app(scope, receive, send)
 
 
@@ -313,8 +389,9 @@ def _told(headers: Iterable[tuple[bytes, bytes]]) -> dict[bytes, str]:
 class _Hardened:
     """Sends an answer with the security headers that it does not set itself."""
 
-    def __init__(self, send: Send, *, without_body: bool) -> None:
+    def __init__(self, send: Send, *, without_body: bool, is_browser: bool) -> None:
         self._send = send
+        self._is_browser = is_browser
         self._without_body = without_body
         self.status: int | None = None
 
@@ -322,7 +399,8 @@ class _Hardened:
         if message["type"] == "http.response.start":
             self.status = message["status"]
             headers = with_security_headers(message["headers"])
-            message["headers"] = with_challenges(headers) if self.status == UNAUTHORIZED else headers
+            unknown = self.status == UNAUTHORIZED
+            message["headers"] = with_challenges(headers, self._is_browser) if unknown else headers
         elif message["type"] == "http.response.body" and self._without_body:
             message["body"] = b""
         await self._send(message)
@@ -359,10 +437,18 @@ def with_security_headers(headers: Iterable[tuple[bytes, bytes]]) -> list[tuple[
     return [*given, *(pair for pair in _SECURITY_HEADERS if pair[0] not in names)]
 
 
-def with_challenges(headers: Iterable[tuple[bytes, bytes]]) -> list[tuple[bytes, bytes]]:
-    """Say which credentials would do."""
+def with_challenges(
+    headers: Iterable[tuple[bytes, bytes]],
+    is_browser: bool = False,
+) -> list[tuple[bytes, bytes]]:
+    """Say which credentials would do; a browser is not asked for a password, which it does in a window of its own."""
     others = [(name, value) for name, value in headers if name.lower() != b"www-authenticate"]
-    return [*others, *((b"www-authenticate", challenge) for challenge in CHALLENGES)]
+    challenges = CHALLENGES[:1] if is_browser else CHALLENGES
+    return [*others, *((b"www-authenticate", challenge) for challenge in challenges)]
+
+
+def _is_browser(headers: Iterable[tuple[bytes, bytes]]) -> bool:
+    return any(name in (b"origin", b"sec-fetch-site") for name, _ in headers)
 
 
 _SECURITY_HEADERS = [(name.encode(), value.encode()) for name, value in SECURITY_HEADERS.items()]

@@ -2,8 +2,9 @@
 
 from __future__ import annotations
 
+import dataclasses
 import re
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any
 from urllib.parse import parse_qs, quote
@@ -17,20 +18,28 @@ from noria.core.errors import Invalid, NoriaError, near
 from noria.core.http_errors import RouteNotFound, header, known_error, status_of
 from noria.core.permissions import Permission, Principal
 from noria.core.web.assets import ASSET_HEADERS, ASSETS_PATH, find_asset
+from noria.core.web.cookies import LANGUAGE_COOKIE, NOTICE_COOKIE, Cookie, read_cookie
 from noria.core.web.languages import Language, choose_language
-from noria.core.web.pages import Frame, Page, PageContext, Visit
+from noria.core.web.notices import open_notice
+from noria.core.web.pages import Browser, Frame, Page, PageContext, Visit
 from noria.core.web.rendering import PAGE_HEADERS, render
-from noria.core.web.urls import LANGUAGE_PARAMETER, Urls
+from noria.core.web.themes import THEME_PARAMETER, Theme, keep_theme, known_theme, theme_of
+from noria.core.web.urls import LANGUAGE_PARAMETER, OVERVIEW_PATH, Urls, without_parameter
 from noria.server.answers import Answer
-from noria.server.gate import PRINCIPAL
+from noria.server.gate import PRINCIPAL, SEALS, SESSION, UNAUTHORIZED
+from noria.server.live_routes import live_route
+from noria.server.navigation import sections
 from noria.server.requests import HIDDEN_SLASH
 from noria.server.routes import PERMISSION, context_of
 from noria.server.threads import Threads
 
 SEE_ASSETS = Permission(name="assets.read", public=True)
+MAX_FIELDS = 500
+"""Of a query: a comparison names up to 200 runs, and a table as many columns."""
+
 ERROR_TEMPLATE = "noria.core.web/error.html"
 
-_PATH_PARAMETER = re.compile(r"\{([a-z_]+)\}")
+PATH_PARAMETER = re.compile(r"\{([a-z_]+)\}")
 _CONTROL = re.compile(r"[\x00-\x1f\x7f]")
 
 
@@ -54,18 +63,64 @@ class ErrorContext(PageContext):
     hint: str | None
 
 
-def page_routes(pages: Sequence[Page], *, threads: Threads) -> list[BaseRouteHandler]:
+def page_routes(table: PageTable, *, threads: Threads) -> list[BaseRouteHandler]:
     """Make a route of each page, and one for the static files."""
-    return [*(_route(page, threads) for page in pages), _asset_route()]
+    return [*(_route(page, table, threads) for page in table.pages), _asset_route(), live_route(threads)]
+
+
+class PageTable:
+    """All pages: found by their address, and drawn."""
+
+    def __init__(self, pages: Sequence[Page]) -> None:
+        self.pages = tuple(pages)
+        self._served = frozenset(page.path for page in pages)
+        self._patterns = [(path_pattern(page.path), page) for page in pages]
+
+    def find(self, path: str) -> tuple[Page, dict[str, str]] | None:
+        """Give the page of a path, as the router has it, and the values of the path's parameters."""
+        for pattern, page in self._patterns:
+            match = pattern.fullmatch(path)
+            if match is not None:
+                return page, {
+                    name: value.replace(HIDDEN_SLASH, "/") for name, value in match.groupdict().items()
+                }
+        return None
+
+    def draw(self, page: Page, visit: Visit, frame: Frame) -> bytes:
+        """Give the HTML of a page."""
+        shown = page.build(visit)
+        project = visit.parameters.get("project", shown.project)
+        if project:
+            principal = visit.context.principal
+            found = sections(principal, project, path=page.path, served=self._served, urls=frame.urls)
+            frame = dataclasses.replace(frame, project=project, sections=found)
+        return render(page.template, shown, frame)
+
+
+def path_pattern(path: str) -> re.Pattern[str]:
+    """Give the pattern of a path with `{name}` for its parameters.
+
+    Examples
+    --------
+    >>> path_pattern("/projects/{project}").fullmatch("/projects/a").groupdict()
+    {'project': 'a'}
+    """
+    # Every other part is a name, every first one a literal.
+    parts = PATH_PARAMETER.split(path)
+    return re.compile(
+        "".join(f"(?P<{part}>[^/]+)" if i % 2 else re.escape(part) for i, part in enumerate(parts))
+    )
 
 
 def error_page(request: Request[Any, Any, Any], error: NoriaError) -> Response[bytes]:
-    """Give the page that tells an error."""
+    """Give the page that tells an error; who would have to sign in to read a page goes there."""
     status = status_of(error)
+    if status == UNAUTHORIZED and _may_sign_in(request):
+        return _to_sign_in(request.scope)
     shown = ErrorContext(status=status, code=error.code, message=error.message, hint=error.hint)
     headers = {**PAGE_HEADERS, **({"www-authenticate": "Bearer"} if status == 401 else {})}
     media_type = headers.pop("content-type").partition(";")[0]  # Litestar adds the encoding
-    body = render(ERROR_TEMPLATE, shown, _frame(request.scope))
+    body = render(ERROR_TEMPLATE, shown, frame_of(request.scope))
     return Response(body, status_code=status, headers=headers, media_type=media_type)
 
 
@@ -74,57 +129,161 @@ def wants_page(request: Request[Any, Any, Any]) -> bool:
     return "text/html" in (header(request.scope["headers"], b"accept") or "")
 
 
-def _route(page: Page, threads: Threads) -> HTTPRouteHandler:
+def _may_sign_in(request: Request[Any, Any, Any]) -> bool:
+    """Tell whether a browser asks for a page, and has not tried a credential of another kind."""
+    headers = request.scope["headers"]
+    navigates = header(headers, b"sec-fetch-mode") in (None, "navigate")
+    return request.method == "GET" and navigates and header(headers, b"authorization") is None
+
+
+def _to_sign_in(scope: Any) -> Response[bytes]:
+    frame = frame_of(scope)
+    to = None if scope["path"] == OVERVIEW_PATH else frame.here
+    return Response(b"", status_code=303, headers={"location": frame.urls.sign_in(to=to)})
+
+
+def _route(page: Page, table: PageTable, threads: Threads) -> HTTPRouteHandler:
     async def handle(request: Request[Any, Any, Any]) -> ASGIApp:
-        return await threads.run(_show, page, request.scope)
+        return await threads.run(_show, page, table, request.scope)
 
     def refuse(request: Request[Any, Any, Any], error: Exception) -> Response[bytes]:
         return error_page(request, known_error(error))
 
     return HTTPRouteHandler(
-        _PATH_PARAMETER.sub(r"{\1:str}", page.path),
+        PATH_PARAMETER.sub(r"{\1:str}", page.path),
         http_method="GET",
         opt={PERMISSION: page.needs},
         exception_handlers={Exception: refuse},
     )(handle)
 
 
-def _show(page: Page, scope: Any) -> ASGIApp:
-    frame = _frame(scope)
+def _show(page: Page, table: PageTable, scope: Any) -> ASGIApp:
+    chosen = known_theme(_last(scope["query_string"].decode("latin-1"), THEME_PARAMETER))
+    if chosen is not None:
+        return _with_theme(scope, chosen)
+    frame = frame_of(scope)
+    given = query_parameters(page, scope["query_string"])
     visit = Visit(
         context=context_of(scope),
-        parameters=_path_parameters(scope) | _query_parameters(page, scope["query_string"]),
+        parameters=path_parameters(scope) | {name: values[-1] for name, values in given.items()},
         urls=frame.urls,
+        lists=given,
+        browser=browser_of(scope),
     )
-    body = render(page.template, page.build(visit), frame)
-    headers = {**PAGE_HEADERS, "content-language": frame.language.value}
-    return Answer(200, body, [(name.encode(), value.encode()) for name, value in headers.items()])
+    kept = read_cookie(header(scope["headers"], b"cookie"), NOTICE_COOKIE)
+    if kept is None:
+        return html_answer(200, table.draw(page, visit, frame), frame)
+    notice = open_notice(scope[SEALS], kept)
+    shown = dataclasses.replace(frame, notice=notice)
+    return html_answer(
+        200, table.draw(page, visit, shown), frame, cookies=[Cookie(name=NOTICE_COOKIE, value="")]
+    )
 
 
-def _frame(scope: Any) -> Frame:
+def html_answer(
+    status: int,
+    body: bytes,
+    frame: Frame,
+    *,
+    cookies: Sequence[Cookie] = (),
+    secure: bool = False,
+    more: Mapping[str, str] | None = None,
+) -> Answer:
+    """Give a page as an answer.
+
+    Parameters
+    ----------
+    secure
+        Whether the cookies are for https alone.
+    more
+        Further headers.
+    """
+    headers = {**PAGE_HEADERS, "content-language": frame.language.value, **(more or {})}
+    pairs = [(name.encode(), value.encode()) for name, value in headers.items()]
+    set_ = [(b"set-cookie", cookie.header(secure=secure).encode()) for cookie in cookies]
+    return Answer(status, body, [*pairs, *set_])
+
+
+def _with_theme(scope: Any, theme: Theme) -> ASGIApp:
+    """Keep the theme that the address asks for, and go on to the address without it."""
+    location = without_parameter(_here(scope), THEME_PARAMETER)
+    headers = [(b"location", location.encode("latin-1")), (b"set-cookie", keep_theme(theme).encode())]
+    return Answer(303, b"", headers)
+
+
+def _here(scope: Any) -> str:
     query = scope["query_string"].decode("latin-1")
-    asked = _last(query, LANGUAGE_PARAMETER)
-    language = choose_language(asked, header(scope["headers"], b"accept-language"))
+    path = quote(scope["path"]).replace(quote(HIDDEN_SLASH), "%2F")
+    path = "/" + path.lstrip("/")  # `//host` would lead to another site
+    return f"{path}?{query}" if query else path
+
+
+def frame_of(scope: Any, *, here: str | None = None) -> Frame:
+    """Give the frame of a page.
+
+    Parameters
+    ----------
+    here
+        Address of the page; the one that was asked for when left out.
+    """
+    here = here or _here(scope)
+    headers = scope["headers"]
+    cookies = header(headers, b"cookie")
+    asked = _last(here.partition("?")[2], LANGUAGE_PARAMETER)
+    kept = read_cookie(cookies, LANGUAGE_COOKIE)
+    language = choose_language(asked, kept or header(headers, b"accept-language"))
     principal: Principal | None = scope.get(PRINCIPAL)
-    path = quote(scope["path"].replace(HIDDEN_SLASH, "%2F"), safe="/%")
     return Frame(
         language=language,
         languages=tuple(Language),
         urls=Urls(language=language if asked == language.value else None),
-        here=f"{path}?{query}" if query else path,
+        here=here,
         caller=principal.name if principal is not None else "",
         release=__version__,
+        theme=theme_of(cookies),
+        is_signed_in=bool(scope.get(SESSION)),
+        csrf=scope[SEALS].form_token(form_holder(scope)),
     )
 
 
-def _path_parameters(scope: Any) -> dict[str, str]:
+def form_holder(scope: Any) -> str:
+    """Tell whose forms a request's pages hold: of a session, or else of a caller."""
+    session: str = scope.get(SESSION) or ""
+    principal: Principal | None = scope.get(PRINCIPAL)
+    return session_holder(session) if session else f"caller {principal.name if principal else ''}"
+
+
+def session_holder(secret: str) -> str:
+    """Tell whose forms belong to a session."""
+    return f"session {secret}"
+
+
+def browser_of(scope: Any) -> Browser:
+    """Tell what asks."""
+    headers = scope["headers"]
+    return Browser(
+        name=header(headers, b"user-agent") or "",
+        is_secure=(header(headers, b"origin") or "").startswith("https://"),
+        session=scope.get(SESSION) or "",
+    )
+
+
+def path_parameters(scope: Any) -> dict[str, str]:
+    """Give the parameters in the path of a request."""
     return {name: str(value).replace(HIDDEN_SLASH, "/") for name, value in scope["path_params"].items()}
 
 
-def _query_parameters(page: Page, query: bytes) -> dict[str, str]:
+def query_parameters(page: Page, query: bytes) -> dict[str, list[str]]:
+    """Give the query parameters of an address.
+
+    Raises
+    ------
+    Invalid
+        If the page does not know one.
+    """
     text = query.decode("latin-1")
     known = (*page.query, LANGUAGE_PARAMETER)
-    found = parse_qs(text, max_num_fields=20) if text else {}
+    found = parse_qs(text, max_num_fields=MAX_FIELDS) if text else {}
     for name, values in found.items():
         if name not in known:
             close = near(name, known)
@@ -132,14 +291,14 @@ def _query_parameters(page: Page, query: bytes) -> dict[str, str]:
                 f"This page has no query parameter `{name[:100]}`",
                 hint=f"Did you mean `{close}`?" if close else "Leave it out",
             )
-        if _CONTROL.search(values[-1]):
+        if any(_CONTROL.search(value) for value in values):
             raise Invalid(f"The query parameter `{name}` holds a control character")
-    return {name: values[-1] for name, values in found.items()}
+    return found
 
 
 def _last(query: str, name: str) -> str | None:
     try:
-        return parse_qs(query, max_num_fields=20).get(name, [None])[-1]
+        return parse_qs(query, max_num_fields=MAX_FIELDS).get(name, [None])[-1]
     except ValueError:
         return None
 

@@ -31,11 +31,12 @@ from noria.core.listening import Listener, address_of, bind
 from noria.core.objects.digests import hash_bytes
 from noria.core.permissions import Principal, Role
 from noria.core.workspace import make_folder, open_context
+from noria.server.action_routes import action_routes
 from noria.server.app import Door, create_app
-from noria.server.assembly import load_adapters, load_control, load_pages, load_services
+from noria.server.assembly import load_actions, load_adapters, load_control, load_pages, load_services
 from noria.server.control import ControlKeeper
 from noria.server.entities import ServerSection
-from noria.server.page_routes import page_routes
+from noria.server.page_routes import PageTable, page_routes
 from noria.server.system_routes import system_routes
 from noria.server.threads import Threads
 
@@ -100,6 +101,7 @@ def run_server(
         stack.callback(threads.close)
         keeper = ControlKeeper(context, load_control())
         services = load_services()
+        table = PageTable(load_pages())
         app = create_app(
             lambda: context,
             services=services,
@@ -108,7 +110,8 @@ def run_server(
             threads=threads,
             pages=[
                 *system_routes(services, threads=threads, control_state=keeper.state),
-                *page_routes(load_pages(), threads=threads),
+                *page_routes(table, threads=threads),
+                *action_routes(load_actions(), table, threads=threads),
             ],
             adapters=load_adapters(),
         )

@@ -8,12 +8,56 @@ functions, and nothing else.
 from __future__ import annotations
 
 from collections.abc import Callable
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 
 from noria.core.context import Context
 from noria.core.permissions import Permission
+from noria.core.web.forms import FormState, FormView
 from noria.core.web.languages import Language
+from noria.core.web.notices import Notice
+from noria.core.web.themes import Theme
 from noria.core.web.urls import Urls
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Crumb:
+    """A step of the way from the project to a page.
+
+    Attributes
+    ----------
+    text
+        A name, or words of ours.
+    url
+        Where it leads; None for the page itself, which comes last.
+    is_ours
+        Whether the text is words of ours (`mark`), to be translated.
+    """
+
+    text: str
+    url: str | None = None
+    is_ours: bool = False
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Section:
+    """A part of a project in the main navigation.
+
+    Attributes
+    ----------
+    words
+        Its name, to be translated.
+    url
+        Where it begins.
+    key
+        The letter that leads there after `g`.
+    is_current
+        Whether the page is in it.
+    """
+
+    words: str
+    url: str
+    key: str
+    is_current: bool
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -34,6 +78,20 @@ class Frame:
         Name of the one who asks; empty when nobody is known.
     release
         Version of Noria.
+    theme, themes
+        How the page looks, and all ways that there are.
+    project
+        The project that the page is of; empty for a page of none.
+    sections
+        Main navigation of that project, by what the reader may see.
+    is_signed_in
+        Whether the reader has signed in here, and can sign out.
+    csrf
+        What each form carries to show that it is ours.
+    notice
+        What the last action has to say.
+    form
+        A form that was sent and not taken.
     """
 
     language: Language
@@ -42,6 +100,38 @@ class Frame:
     here: str
     caller: str
     release: str
+    theme: Theme = Theme.AUTO
+    themes: tuple[Theme, ...] = tuple(Theme)
+    project: str = ""
+    sections: tuple[Section, ...] = ()
+    is_signed_in: bool = False
+    csrf: str = ""
+    notice: Notice | None = None
+    form: FormState | None = None
+
+    def form_view(self, action: str, name: str = "") -> FormView:
+        """Give a form of this page: fresh, or as it was sent before and not taken."""
+        sent = self.form if self.form and (self.form.action, self.form.form) == (action, name) else None
+        return FormView(action=action, name=name, csrf=self.csrf, here=self.here, state=sent)
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Browser:
+    """What asks for a page.
+
+    Attributes
+    ----------
+    name
+        As it calls itself (`User-Agent`).
+    is_secure
+        Whether a form came by https.
+    session
+        The secret of the session that the request belongs to; empty when there is none.
+    """
+
+    name: str = ""
+    is_secure: bool = False
+    session: str = ""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -51,10 +141,24 @@ class PageContext:
     Attributes
     ----------
     live
-        Whether what is shown may change while it is read.
+        Whether what is shown may change while it is read. Parts of the template that have an `id` and `data-live`
+        are then kept up to date.
+    beat_s
+        Seconds after which a live page looks again though no event told it to: less for what changes without
+        events, such as the points of a running run.
+    project
+        The project that the page is of, where the address does not say it.
+    projects
+        Names of the projects to change to.
+    trail
+        The way from the project to this page, this page last.
     """
 
     live: bool = False
+    beat_s: int = 15
+    project: str = ""
+    projects: tuple[str, ...] = ()
+    trail: tuple[Crumb, ...] = ()
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -66,14 +170,21 @@ class Visit:
     context
         The workspace, on behalf of the reader.
     parameters
-        From the path and the query; a query parameter that was not given is absent.
+        From the path and the query; a query parameter that was not given is absent, and of one that was given
+        several times it has the last.
     urls
         Makes the addresses of links.
+    lists
+        All values of each query parameter that was given.
+    browser
+        What asks.
     """
 
     context: Context
     parameters: dict[str, str]
     urls: Urls
+    lists: dict[str, list[str]] = field(default_factory=dict)
+    browser: Browser = field(default_factory=Browser)
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

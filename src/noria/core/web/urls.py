@@ -2,12 +2,14 @@
 
 from __future__ import annotations
 
+import re
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from urllib.parse import parse_qsl, quote, urlencode
 
-from noria.core.web.assets import asset_path
+from noria.core.web.assets import asset_path, has_asset
 from noria.core.web.languages import Language
+from noria.core.web.themes import THEME_PARAMETER, Theme
 
 LANGUAGE_PARAMETER = "lang"
 
@@ -29,12 +31,19 @@ ROLLOUT_PATH = "/projects/{project}/rollouts/{rollout_id}"
 INCIDENTS_PATH = "/projects/{project}/incidents"
 INCIDENT_PATH = "/projects/{project}/incidents/{incident}"
 DECISION_PATH = "/decisions/{project}/{record_id}"
+LIVE_PATH = "/projects/{project}/live"
 AUDIT_PATH = "/projects/{project}/audit"
 SEARCH_PATH = "/search"
 SIGN_IN_PATH = "/sign-in"
 SIGN_OUT_PATH = "/sign-out"
 ACCOUNT_PATH = "/account"
+PASSWORD_PATH = "/account/password"  # noqa: S105 - an address
+END_SESSION_PATH = "/account/sessions/{session_id}/end"
 TOKENS_PATH = "/account/tokens"
+REVOKE_TOKEN_PATH = "/account/tokens/{token_id}/revoke"  # noqa: S105 - an address
+
+_LOCAL = re.compile(r"/(?!/)[^\\\x00-\x20\x7f-\U0010ffff]*")
+"""A path from the root. `//host` and `/\\host` name another server, and browsers drop tabs and line ends."""
 
 Given = Mapping[str, str | Sequence[str] | None]
 """Query parameters of a link; None leaves one out, and a list repeats one."""
@@ -141,9 +150,21 @@ class Urls:
         """Give the reader's own page."""
         return self._to(ACCOUNT_PATH, {})
 
-    def tokens(self) -> str:
+    def password(self) -> str:
+        """Give the action that changes the reader's password."""
+        return self._to(PASSWORD_PATH, {})
+
+    def end_session(self, session_id: str) -> str:
+        """Give the action that ends a session of the reader."""
+        return self._to(END_SESSION_PATH, {}, session_id=session_id)
+
+    def tokens(self, **given: str | None) -> str:
         """Give the reader's tokens."""
-        return self._to(TOKENS_PATH, {})
+        return self._to(TOKENS_PATH, given)
+
+    def revoke_token(self, token_id: str) -> str:
+        """Give the action that ends a token."""
+        return self._to(REVOKE_TOKEN_PATH, {}, token_id=token_id)
 
     def record_json(self, project: str, record_id: str) -> str:
         """Give a decision record as programs read it."""
@@ -153,6 +174,14 @@ class Urls:
         """Give a static file, in an address that changes with its content."""
         return asset_path(name)
 
+    def has_asset(self, name: str) -> bool:
+        """Tell whether there is such a static file."""
+        return has_asset(name)
+
+    def live(self, project: str) -> str:
+        """Give the stream that tells when something in a project changed."""
+        return LIVE_PATH.format(project=_part(project))
+
     def in_language(self, here: str, language: Language) -> str:
         """Give an address of ours in another language.
 
@@ -161,9 +190,11 @@ class Urls:
         >>> Urls().in_language("/?after=a%2Fb", Language.SPANISH)
         '/?after=a%2Fb&lang=es'
         """
-        path, _, query = here.partition("?")
-        kept = [(name, value) for name, value in parse_qsl(query) if name != LANGUAGE_PARAMETER]
-        return f"{path}?{urlencode([*kept, (LANGUAGE_PARAMETER, language.value)])}"
+        return _with_parameter(here, LANGUAGE_PARAMETER, language.value)
+
+    def in_theme(self, here: str, theme: Theme) -> str:
+        """Give an address of ours that keeps a theme and leads back to `here`."""
+        return _with_parameter(here, THEME_PARAMETER, theme.value)
 
     def _to(self, path: str, given: Given, **parts: str) -> str:
         return self._with_query(path.format(**{name: _part(value) for name, value in parts.items()}), given)
@@ -178,6 +209,35 @@ class Urls:
         if self.language is not None:
             pairs.append((LANGUAGE_PARAMETER, self.language.value))
         return f"{path}?{urlencode(pairs)}" if pairs else path
+
+
+def is_local(address: str) -> bool:
+    r"""Tell whether an address leads to a page of this server, whatever a browser makes of it.
+
+    Examples
+    --------
+    >>> is_local("/projects/a?x=1"), is_local("//evil.example"), is_local("/\\evil.example"), is_local("https:/x")
+    (True, False, False, False)
+    """
+    return _LOCAL.fullmatch(address) is not None
+
+
+def without_parameter(here: str, name: str) -> str:
+    """Give an address of ours without one of its query parameters.
+
+    Examples
+    --------
+    >>> without_parameter("/?theme=dark&after=a%2Fb", "theme"), without_parameter("/?theme=dark", "theme")
+    ('/?after=a%2Fb', '/')
+    """
+    path, _, query = here.partition("?")
+    kept = [(key, value) for key, value in parse_qsl(query, keep_blank_values=True) if key != name]
+    return f"{path}?{urlencode(kept)}" if kept else path
+
+
+def _with_parameter(here: str, name: str, value: str) -> str:
+    kept = without_parameter(here, name)
+    return f"{kept}{'&' if '?' in kept else '?'}{urlencode({name: value})}"
 
 
 def _part(text: str) -> str:
