@@ -72,7 +72,9 @@
   const listen = () => {
     if (!state.dataset.events || source || document.hidden) return;
     source = new EventSource(state.dataset.events);
-    source.addEventListener("changed", () => { asked = true; if (!running) plan(); });
+    const ask = () => { asked = true; if (!running) plan(); };
+    source.addEventListener("open", ask); // something may have changed since the page was made
+    source.addEventListener("changed", ask);
     source.addEventListener("error", () => { source?.close(); source = null; asked = true; setTimeout(listen, 5000); plan(); });
   };
   // A browser opens few connections to one server: a page that nobody looks at holds none.
