@@ -286,3 +286,18 @@ def test_old_clients_find_the_history_of_a_run_s_models(http: httpx.Client) -> N
         answer = refused(http.post(f"{API}/runs/log-model", json={"run_id": run_id, "model_json": text}))
         assert answer[1] == "INVALID_PARAMETER_VALUE"
         assert message in answer[2]
+
+
+def test_a_version_elsewhere_takes_over_the_run_of_its_logged_model(http: httpx.Client) -> None:
+    """Also when its files lie in another store; a model that is not there is refused, and no version is made."""
+    run = start(http)
+    model = create(http, source_run_id=run)["info"]["model_id"]
+    http.post(f"{API}/registered-models/create", json={"name": "elsewhere"})
+    versions = f"{API}/model-versions/create"
+    of = {"name": "elsewhere", "source": "s3://bucket/model"}
+    made = http.post(versions, json={**of, "model_id": model}).json()["model_version"]
+
+    assert (made["version"], made["run_id"], made["model_id"]) == ("1", run, model)
+    told = refused(http.post(versions, json={**of, "model_id": "m-nope"}))
+    assert told == (404, "RESOURCE_DOES_NOT_EXIST", "Logged model with ID 'm-nope' not found.")
+    assert http.post(versions, json=of).json()["model_version"]["version"] == "2"
