@@ -72,6 +72,7 @@ def test_the_cookie_is_out_of_reach(closed: Reader) -> None:
     """No script reads the cookie, other sites' forms do not bring it, and by https it never goes in the clear."""
     form = closed.form("/sign-in", "/sign-in")
     told = closed.send(form, name="ana", password=PASSWORD).headers["set-cookie"]
+    closed.client.cookies.clear()
     by_https = closed.client.post(
         f"{closed.server.url}/sign-in",
         data={**form.fields, "name": "ana", "password": PASSWORD},
