@@ -63,7 +63,7 @@ class Engine:
         """
         if need <= 0 or any(one.size == 0 for one in conditions):
             return []
-        smallest = self._smallest(conditions, need)
+        smallest = self._smallest(conditions, terms[0].place if terms[0].is_walked else None, need)
         if smallest is not None:
             return self._sorted(smallest, conditions, terms, after, need)
         if not terms[0].is_walked:
@@ -119,12 +119,15 @@ class Engine:
             last = value
         return groups + [kinds[rank] for rank in (NOT_A_NUMBER, MISSING) if kinds[rank]]
 
-    def _smallest(self, conditions: Conditions, need: int) -> Condition | None:
-        """Find a condition that so few runs fulfil that they are best read and sorted."""
+    def _smallest(self, conditions: Conditions, walked: Place | None, need: int) -> Condition | None:
+        """Find a condition that so few runs fulfil that they are best read and sorted.
+
+        Those on the index in the order of the search stand sorted already.
+        """
         bound = self.costs.few(need, self.scope.n_runs)
         best: Condition | None = None
         for one in conditions:
-            if not one.can_be_read:
+            if not one.can_be_read or (walked is not None and one.place == walked):
                 continue
             size = one.size if one.size is not None else self._count(one, bound)
             if size <= bound:
@@ -158,6 +161,9 @@ class Engine:
             keys = frozenset(self.reader.keys(members_of(source, self.reader, self.scope)))
         rest = [one for one in conditions if one is not source or not one.exact]
         sieve = Sieve(self.reader, self.scope, self.costs, self._beyond(rest, of_runs=_is_of_runs(source)))
+        passed = self._passing_few(sieve, sorted(keys), need)
+        if passed is not None:
+            return self.ordered(passed, terms, after)[:need]
         groups = self._groups(sorted(keys), terms[0])
         if after is not None:
             groups = [group for group in groups if self._compared(terms[0], group[0], after[0]) >= 0]
@@ -171,6 +177,16 @@ class Engine:
             found += self.ordered(sieve.passing(some) if sieve else some, terms, after)
             step = self.costs.next_step(sieve.walk(need - len(found)), step, tests=True)
         return found[:need]
+
+    def _passing_few(self, sieve: Sieve, keys: list[int], need: int) -> list[int] | None:
+        """Give all that pass, if they are probably so few that all are needed: then they alone have to be sorted."""
+        step = self.costs.least_step
+        if not sieve or len(keys) <= step:
+            return None
+        passed = sieve.passing(keys[:step])
+        if sieve.share * len(keys) > need:
+            return None
+        return passed + sieve.passing(keys[step:])
 
     def _walked(self, conditions: Conditions, terms: Terms, after: After | None, need: int) -> list[int]:
         """Walk to numbers or texts, then to NaN, then to runs without a value."""
