@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import threading
+from concurrent.futures import ThreadPoolExecutor
 from datetime import UTC, datetime, timedelta
 
 import msgspec
@@ -160,6 +161,27 @@ def test_data_sets_stand_in_the_order_of_first_use(services: Services) -> None:
     runs.log(PROJECT, run.id, LogBatch(datasets=[given[2], given[0]]))
 
     assert runs.get(PROJECT, run.id).datasets == given
+
+
+def test_writers_name_the_same_new_data_sets_in_other_orders(services: Services) -> None:
+    """Neither waits for the other for ever, and both runs show all of them."""
+    runs = services(Runs)
+    ids = [runs.create(PROJECT, NewRun(name=name)).id for name in ("there", "back")]
+
+    def log(run_id: str, n: int, step: int) -> None:
+        given = [Dataset(name=f"{n} {at}", digest="1") for at in range(8)][::step]
+        runs.log(PROJECT, run_id, LogBatch(datasets=given))
+
+    with ThreadPoolExecutor(2) as pool:
+        for n in range(5):
+            for written in [
+                pool.submit(log, run_id, n, step) for run_id, step in zip(ids, (1, -1), strict=True)
+            ]:
+                written.result(60)
+
+    for run_id in ids:
+        named = [dataset.name for dataset in runs.get(PROJECT, run_id).datasets]
+        assert sorted(named) == sorted(f"{n} {at}" for n in range(5) for at in range(8))
 
 
 @pytest.mark.parametrize(
