@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from dataclasses import dataclass
 from datetime import datetime
 from typing import Annotated
@@ -33,6 +34,7 @@ from noria.core.errors import Unauthenticated
 from noria.core.permissions import LOCAL_VISITOR, Principal, Role
 from noria.core.web.actions import Action, Confirmation, Done, FieldError, FieldsRefused, NoFields, Secret
 from noria.core.web.cookies import SESSION_COOKIE, Cookie
+from noria.core.web.formats import clipped
 from noria.core.web.languages import mark
 from noria.core.web.pages import Crumb, Page, PageContext, Visit
 from noria.core.web.urls import (
@@ -56,6 +58,24 @@ TOKENS_PER_PAGE = 25
 _PROJECTS = 200
 _DAY_S = 86_400.0
 
+_BROWSERS = (
+    ("Edg/", "Edge"),
+    ("OPR/", "Opera"),
+    ("Firefox/", "Firefox"),
+    ("Chrom", "Chrome"),
+    ("Safari/", "Safari"),
+)
+"""Signs in the order in which they tell: most browsers call themselves by the names of others too."""
+
+_SYSTEMS = (
+    ("Android", "Android"),
+    ("iPhone", "iOS"),
+    ("iPad", "iPadOS"),
+    ("Windows", "Windows"),
+    ("Mac OS", "macOS"),
+    ("Linux", "Linux"),
+)
+
 ACCOUNT = Crumb(text=mark("Account"), is_ours=True)
 
 
@@ -78,7 +98,9 @@ class SessionRow:
 
     Attributes
     ----------
-    browser
+    browser, system
+        Program and operating system, as far as they can be told.
+    name
         What the browser calls itself.
     began_at, seen_at, expires_at
         When it was begun and last used, and when it ends at the latest.
@@ -88,6 +110,8 @@ class SessionRow:
 
     id: str
     browser: str
+    system: str
+    name: str
     began_at: datetime
     seen_at: datetime
     expires_at: datetime
@@ -279,7 +303,9 @@ def _session_rows(visit: Visit) -> tuple[SessionRow, ...]:
     return tuple(
         SessionRow(
             id=session.id,
-            browser=session.browser,
+            browser=_first_in(session.browser, _BROWSERS) or clipped(session.browser, 60),
+            system=_first_in(session.browser, _SYSTEMS),
+            name=session.browser,
             began_at=session.created_at,
             seen_at=session.seen_at,
             expires_at=session.expires_at,
@@ -287,6 +313,10 @@ def _session_rows(visit: Visit) -> tuple[SessionRow, ...]:
         )
         for session in list_sessions(visit.context)
     )
+
+
+def _first_in(name: str, known: Sequence[tuple[str, str]]) -> str:
+    return next((words for sign, words in known if sign in name), "")
 
 
 def _token_row(token: Token, now: datetime) -> TokenRow:
