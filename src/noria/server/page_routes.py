@@ -265,6 +265,7 @@ def browser_of(scope: Any) -> Browser:
         name=header(headers, b"user-agent") or "",
         is_secure=(header(headers, b"origin") or "").startswith("https://"),
         session=scope.get(SESSION) or "",
+        cookies=header(headers, b"cookie") or "",
     )
 
 

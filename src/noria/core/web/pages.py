@@ -127,11 +127,14 @@ class Browser:
         Whether a form came by https.
     session
         The secret of the session that the request belongs to; empty when there is none.
+    cookies
+        The header `Cookie`, for `cookies.read_cookie`.
     """
 
     name: str = ""
     is_secure: bool = False
     session: str = ""
+    cookies: str = ""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

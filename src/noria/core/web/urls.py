@@ -70,9 +70,12 @@ class Urls:
         """Give the list of a project's experiments."""
         return self._to(EXPERIMENTS_PATH, given, project=project)
 
-    def experiment(self, project: str, experiment: str, **given: str | Sequence[str] | None) -> str:
-        """Give the table of an experiment's runs."""
-        return self._to(EXPERIMENT_PATH, given, project=project, experiment=experiment)
+    def experiment(
+        self, project: str, experiment: str, part: str = "", **given: str | Sequence[str] | None
+    ) -> str:
+        """Give the table of an experiment's runs, or the address of something that is done with it: `rename`."""
+        path = f"{EXPERIMENT_PATH}/{part}" if part else EXPERIMENT_PATH
+        return self._to(path, given, project=project, experiment=experiment)
 
     def run(self, project: str, run_id: str, part: str = "", **given: str | Sequence[str] | None) -> str:
         """Give the page of a run, or a part of it: `metrics`, `artifacts`, `code`, `console`, `system`."""
