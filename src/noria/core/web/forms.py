@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import enum
+import math
 import re
 import types
 import typing
@@ -285,9 +286,14 @@ def _decode(each: msgspec.structs.FieldInfo, values: Sequence[str]) -> dict[str,
 
 def _convert(value: Any, type_: Any) -> Any:
     try:
-        return msgspec.convert(value, type_, strict=False)
+        converted = msgspec.convert(value, type_, strict=False)
     except msgspec.ValidationError as error:
         raise _wrong(str(error), type_) from error
+    if isinstance(converted, float) and not math.isfinite(converted):
+        raise _Wrong(NUMBER)
+    if type(converted) is int and not -(1 << 63) <= converted < 1 << 63:
+        raise _Wrong(WHOLE_NUMBER)
+    return converted
 
 
 def _wrong(message: str, type_: Any) -> _Wrong:
@@ -295,7 +301,7 @@ def _wrong(message: str, type_: Any) -> _Wrong:
     if bound is not None:
         sign, most = (bound[1], bound[2]) if bound[1] else (bound[3], bound[4])
         few, many = (TOO_LONG, TOO_SHORT) if bound[1] else (TOO_LARGE, TOO_SMALL)
-        return _Wrong(few if sign.startswith("<") else many, bound=most)
+        return _Wrong(few if sign.startswith("<") else many, bound=most.removesuffix(".0"))
     kinds = [each for each in _members(type_) if isinstance(each, type)]
     for kind, words in _KIND_WORDS:
         if any(issubclass(each, kind) for each in kinds):
@@ -306,6 +312,7 @@ def _wrong(message: str, type_: Any) -> _Wrong:
 
 _KIND_WORDS: tuple[tuple[type, str], ...] = (
     (enum.Enum, LISTED),
+    (bool, WRONG),
     (int, WHOLE_NUMBER),
     (float, NUMBER),
     (datetime, DATE),
