@@ -321,7 +321,7 @@ def test_many_texts_that_begin_alike_are_ordered_by_what_follows(
 @pytest.mark.parametrize(
     "store", ["sqlite_store", pytest.param("postgres_store", marks=pytest.mark.postgres)]
 )
-@pytest.mark.parametrize("n_values", [(0, 3), (3, 0, 40), (3, 450), (450, 3)])
+@pytest.mark.parametrize("n_values", [(0, 3), (3, 0, 40), (3, 450), (450, 3), (120, 30, 5, 5, 5, 5)])
 @pytest.mark.parametrize("pattern", ["%1%", "v1_", "%3", "%nobody%", "%X%"])
 def test_a_pattern_finds_the_same_however_many_values_there_are(
     request: pytest.FixtureRequest, store: str, n_values: tuple[int, ...], pattern: str

@@ -16,6 +16,9 @@ _MOST_VALUES: Final = 200
 """Of one experiment."""
 _MOST_STEPS: Final = 6_000
 """Values that are looked up in all experiments together; each takes a few microseconds."""
+_FEW_STEPS: Final = 500
+_COMMON: Final = 20
+"""Where one in so many of the values has the form, a walk finds enough runs before many values are looked up."""
 
 
 def found_by_values(condition: Condition, clause: Clause, reader: Reader, scope: Scope) -> Condition:
@@ -24,16 +27,24 @@ def found_by_values(condition: Condition, clause: Clause, reader: Reader, scope:
     if place is None:
         return condition
     where = all_of([place.fixed, prefix_interval(place, pattern, any_case=any_case).sql(place.column)])
-    values: set[str] = set()
+    form = like(pattern, any_case=any_case)
+    matching: set[str] = set()
+    others = scope.experiments[1:]
     # One first: where all values differ, it tells at once.
-    for experiments in (scope.experiments[:1], scope.experiments[1:]):
+    for experiments in (scope.experiments[:1], others):
         most = min(_MOST_VALUES * len(experiments), _MOST_STEPS)
         found = _values(reader, place, experiments, where, most + 1) if experiments else []
         if len(found) > most or any(len(value) == HEAD_CHARS for value in found):
             return condition
-        values.update(found)
-    form = like(pattern, any_case=any_case)
-    return values_condition(place, sorted(value for value in values if form.fullmatch(value)))
+        matching.update(value for value in found if form.fullmatch(value))
+        if experiments is not others and _is_common(len(matching), len(found), len(others)):
+            return condition
+    return values_condition(place, sorted(matching))
+
+
+def _is_common(n_matching: int, n_values: int, n_others: int) -> bool:
+    """Tell whether so many values have the form that it is not worth looking at those of the other experiments."""
+    return n_others * n_values > _FEW_STEPS and n_matching * _COMMON >= n_values
 
 
 def _values(reader: Reader, place: Place, experiments: Sequence[int], where: Sql, limit: int) -> list[str]:
