@@ -258,6 +258,7 @@ class _Desk:
                 urls=frame.urls,
                 lists=given,
                 browser=post.browser,
+                language=frame.language,
             )
             return html_answer(status, self._pages.draw(page, visit, frame), frame, more=more)
         except NoriaError:

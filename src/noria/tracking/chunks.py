@@ -16,7 +16,7 @@ import zlib
 from array import array
 from collections.abc import Sequence
 from operator import lt
-from typing import NamedTuple
+from typing import Any, NamedTuple
 
 from noria.core.errors import Corrupt
 
@@ -92,6 +92,48 @@ def pack(columns: Columns) -> Chunk:
     )
 
 
+class PackedPoints:
+    """A chunk of which only the values are read; steps and moments where they are asked for.
+
+    Who wants few of many points reads a long history so in a third of the time.
+
+    Attributes
+    ----------
+    values
+        Of all points; NaN is one.
+
+    Raises
+    ------
+    Corrupt
+        If these are no packed points.
+    """
+
+    def __init__(self, data: bytes) -> None:
+        try:
+            payload = _payload(data)
+            body = memoryview(payload)[1:]
+            self._stride: tuple[int, int] | None = None
+            n_columns = 3
+            if payload[:1] == _STRIDED:
+                self._stride = _STRIDE.unpack_from(body)
+                body, n_columns = body[_STRIDE.size :], 2
+            n_bytes = len(body) // n_columns
+            self._steps, self._at = body[:n_bytes], body[-2 * n_bytes : -n_bytes]
+            self.values = _array("d", body[-n_bytes:])
+        except (ValueError, struct.error, zlib.error) as error:
+            raise _corrupt(error) from error
+
+    def step(self, place: int) -> int:
+        """Give the step of a point."""
+        if self._stride is not None:
+            return self._stride[0] + place * self._stride[1]
+        return _integer(self._steps, place)
+
+    def at(self, place: int) -> int:
+        """Give the moment of a point, in microseconds since 1970."""
+        return _integer(self._at, place)
+
+
 def unpack(data: bytes) -> Columns:
     """Unpack columns.
 
@@ -101,14 +143,21 @@ def unpack(data: bytes) -> Columns:
         If these are no packed points.
     """
     try:
-        if data[:1] != _VERSION:
-            raise ValueError("it has no known version")
-        return _columns(zlib.decompress(memoryview(data)[1:]))
+        return _columns(_payload(data))
     except (ValueError, struct.error, zlib.error) as error:
-        raise Corrupt(
-            f"Packed points of a metric cannot be read: {error}",
-            hint="Restore the database from a copy",
-        ) from error
+        raise _corrupt(error) from error
+
+
+def _payload(data: bytes) -> bytes:
+    if data[:1] != _VERSION:
+        raise ValueError("it has no known version")
+    return zlib.decompress(memoryview(data)[1:])
+
+
+def _corrupt(error: Exception) -> Corrupt:
+    return Corrupt(
+        f"Packed points of a metric cannot be read: {error}", hint="Restore the database from a copy"
+    )
 
 
 def _columns(payload: bytes) -> Columns:
@@ -142,17 +191,22 @@ def _planes(numbers: array[int] | array[float]) -> bytes:
 
 
 def _integers(planes: memoryview) -> list[int]:
-    numbers = array("q", _flat(planes))
-    if sys.byteorder == "big":
-        numbers.byteswap()
-    return numbers.tolist()
+    return _array("q", planes).tolist()
 
 
 def _floats(planes: memoryview) -> list[float]:
-    numbers = array("d", _flat(planes))
+    return _array("d", planes).tolist()
+
+
+def _array(kind: str, planes: memoryview) -> array[Any]:
+    numbers = array(kind, _flat(planes))
     if sys.byteorder == "big":
         numbers.byteswap()
-    return numbers.tolist()
+    return numbers
+
+
+def _integer(planes: memoryview, place: int) -> int:
+    return int.from_bytes(bytes(planes[place :: len(planes) // _WIDTH]), "little", signed=True)
 
 
 def _flat(planes: memoryview) -> bytes:

@@ -21,6 +21,7 @@ from noria.tracking.changes import (
     start_run,
 )
 from noria.tracking.comparison import differences
+from noria.tracking.curves import read_curve
 from noria.tracking.entities import (
     Artifact,
     ArtifactPage,
@@ -48,7 +49,6 @@ from noria.tracking.histories import (
     metric_key,
     read_columns,
     read_page,
-    read_points,
     wire_columns,
 )
 from noria.tracking.keys import known_keys
@@ -88,7 +88,6 @@ from noria.tracking.rows import (
 )
 from noria.tracking.run_keys import run_key, run_pk, run_pks
 from noria.tracking.run_rows import RunRow, RunRowsPage, load_runs
-from noria.tracking.sampling import sampled_history
 from noria.tracking.search.entities import NumberedRunSearch, RunSearch
 from noria.tracking.search.operations import find_numbered_runs, find_runs
 from noria.tracking.tables import run_artifacts, runs
@@ -327,8 +326,10 @@ class Runs(Service):
             key_pks = known_keys(connection, {key for _, key in wanted})
             for run, key in wanted:
                 if key in key_pks:
-                    found = read_points(connection, pks[run], key_pks[key], first, last)
-                    items += sampled_history(run, key, found, bound)
+                    curve = read_curve(connection, pks[run], key_pks[key], bound, first=first, last=last)
+                    if curve.n_points:
+                        points = wire_columns(curve.points)
+                        items.append(RunHistory(run_id=run, key=key, n_points=curve.n_points, points=points))
         return Histories(items=items)
 
     @operation("GET", "/projects/{project}/runs/compare", needs=READ_RUNS)

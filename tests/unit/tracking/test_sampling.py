@@ -7,7 +7,7 @@ import math
 import pytest
 
 from noria.tracking.chunks import Point
-from noria.tracking.sampling import sampled, sampled_history
+from noria.tracking.sampling import sampled
 
 
 def points(values: list[float]) -> list[Point]:
@@ -47,9 +47,3 @@ def test_nan_hides_no_number() -> None:
     assert (50, 50, 0, 7.0) in shown
     assert shown[1][2] == 1
 
-
-def test_a_metric_without_points_has_no_history() -> None:
-    """A run that lacks a metric is left out, not shown empty."""
-    assert sampled_history("r", "m", [], 10) == []
-    (history,) = sampled_history("r", "m", points([1.0] * 50), 10)
-    assert (history.n_points, len(history.points.steps) <= 10) == (50, True)

@@ -181,6 +181,8 @@ class Visit:
         All values of each query parameter that was given.
     browser
         What asks.
+    language
+        Of the answer: for words that go into a chart, which templates do not translate.
     """
 
     context: Context
@@ -188,6 +190,7 @@ class Visit:
     urls: Urls
     lists: dict[str, list[str]] = field(default_factory=dict)
     browser: Browser = field(default_factory=Browser)
+    language: Language = Language.ENGLISH
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
