@@ -16,8 +16,9 @@ from noria.core.gate import hosts_for
 from noria.core.operations import Operation, operations_of
 from noria.core.permissions import Permission, Principal, Role
 from noria.core.remote import API
+from noria.core.web.urls import SIGN_IN_PATH
 from noria.server.app import Door, create_app
-from noria.server.assembly import load_services
+from noria.server.assembly import load_actions, load_pages, load_services
 from noria.server.entities import ServerSection
 from noria.server.threads import Threads
 from support.live_server import LiveServer
@@ -198,6 +199,92 @@ def test_what_the_server_has_of_its_own_is_guarded_too(
     assert {
         entry["operationId"] for path in described.json()["paths"].values() for entry in path.values()
     } >= {operation.id for operation in OPERATIONS}
+
+
+PAGES = load_pages()
+ACTIONS = load_actions()
+
+
+class Visitor:
+    """Asks for pages and sends empty forms as somebody, and tells whether the gate let them in."""
+
+    def __init__(self, server: LiveServer, client: httpx.Client) -> None:
+        self._server = server
+        self._client = client
+        server.show(PAGES, ACTIONS)
+
+    def __call__(self, path: str, method: str, principal: Principal | None) -> str:
+        """Give the status of the gate's refusal, or an empty text."""
+        headers = {"accept": "text/html", "origin": self._server.url}
+        if principal is not None:
+            self._server.tokens["token"] = principal
+            headers["authorization"] = "Bearer token"
+        if method == "POST":
+            headers["content-type"] = "application/x-www-form-urlencoded"
+        address = re.sub(r"\{[a-z_]+\}", "1", path.replace("{project}", "default"))
+        answer = self._client.request(
+            method, address, headers=headers, content=b"" if method == "POST" else None
+        )
+        refused = answer.status_code in (303, 401) or (
+            answer.status_code == 403 and re.search("may not do this|needs the workspace key", answer.text)
+        )
+        return str(answer.status_code) if refused else ""
+
+    def refused(self, principal: Principal | None) -> dict[str, str]:
+        """Give all addresses that are closed to somebody, with the status."""
+        asked = [(page.path, "GET") for page in PAGES] + [(action.path, "POST") for action in ACTIONS]
+        answers = {f"{method} {path}": self(path, method, principal) for path, method in asked}
+        return {address: status for address, status in answers.items() if status}
+
+
+@pytest.fixture
+def visitor(small_server: LiveServer, stranger: httpx.Client) -> Iterator[Visitor]:
+    """Give what visits every page and action of the assembly."""
+    yield Visitor(small_server, stranger)
+    small_server.show([])
+
+
+def closed_by(principal: Principal | None) -> set[str]:
+    """Give the addresses whose permission somebody does not hold."""
+    needs = {f"GET {page.path}": page.needs for page in PAGES}
+    needs |= {f"POST {action.path}": action.needs for action in ACTIONS}
+    return {
+        address
+        for address, permission in needs.items()
+        if not permission.public
+        and (
+            principal is None or not principal.may(permission, "default" if "{project}" in address else None)
+        )
+    }
+
+
+def test_a_stranger_reads_and_does_nothing(small_server: LiveServer, visitor: Visitor) -> None:
+    """On a closed server every page but the one to sign in leads there, and every action asks to sign in."""
+    small_server.is_open = False
+    refused = visitor.refused(None)
+
+    assert set(refused) == closed_by(None)
+    assert set(refused) == {f"GET {page.path}" for page in PAGES if page.path != SIGN_IN_PATH} | {
+        f"POST {action.path}" for action in ACTIONS if action.path != SIGN_IN_PATH
+    }
+    assert {status for address, status in refused.items() if address.startswith("GET")} == {"303"}
+    assert {status for address, status in refused.items() if address.startswith("POST")} == {"401"}
+
+
+@pytest.mark.parametrize(
+    "principal",
+    [
+        *(only_role(role) for role in Role),
+        Principal(name="walker", project_roles={"energy": Role.ADMIN}, holds_key=True),
+        Principal(name="walker", project_roles={"default": Role.ADMIN}, holds_key=True),
+        Principal(name="walker", role=Role.ADMIN, holds_key=False),
+        Principal(name="walker", role=Role.ADMIN, holds_key=True, only=frozenset({"runs.read"})),
+    ],
+    ids=["viewer", "scientist", "engineer", "admin", "elsewhere", "local", "keyless", "narrow"],
+)
+def test_pages_and_actions_open_to_who_holds_their_permission(visitor: Visitor, principal: Principal) -> None:
+    """The gate before pages and their actions is the one before the operations."""
+    assert set(visitor.refused(principal)) == closed_by(principal)
 
 
 @pytest.fixture
