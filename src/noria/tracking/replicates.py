@@ -15,6 +15,7 @@ from collections.abc import Iterable, Sequence
 import msgspec
 
 from noria.core.errors import Invalid, NotFound, near
+from noria.core.stats.means import holm_adjusted, interval_of_mean, paired_difference, welch_difference
 from noria.tracking.entities import Run, RunStatus
 
 SEED_PARAMS = ("seed", "random_state", "random_seed", "rng_seed", "np_seed", "torch_seed")
@@ -177,10 +178,7 @@ def _group(
     values = [run.metrics[metric] for run in runs]
     lower = upper = None
     if len(values) > 1:
-        from noria.core.stats.intervals import mean_interval
-
-        interval = mean_interval(values, alpha=alpha)
-        lower, upper = interval.lower, interval.upper
+        lower, upper = interval_of_mean(values, alpha=alpha)
     return Replicates(
         label=", ".join(f"{key}={value}" for key, value in sorted(params.items())) or "all",
         params=params,
@@ -197,9 +195,6 @@ def _pairs(groups: Sequence[Replicates], alpha: float) -> list[PairComparison]:
     comparable = [group for group in groups if len(group.values) > 1]
     if len(comparable) < 2:
         return []
-    from noria.core.stats.means import paired_difference, welch_difference
-    from noria.core.stats.multiplicity import holm
-
     found = []
     for first, second in itertools.combinations(comparable, 2):
         paired = _by_seed(first, second)
@@ -207,7 +202,7 @@ def _pairs(groups: Sequence[Replicates], alpha: float) -> list[PairComparison]:
             found.append((first, second, paired_difference(*paired, alpha=alpha)))
         else:
             found.append((first, second, welch_difference(first.values, second.values, alpha=alpha)))
-    adjusted = holm([difference.p_value for _, _, difference in found])
+    adjusted = holm_adjusted(difference.p_value for _, _, difference in found)
     return [
         PairComparison(
             first=first.label,
@@ -216,7 +211,7 @@ def _pairs(groups: Sequence[Replicates], alpha: float) -> list[PairComparison]:
             lower=difference.lower,
             upper=difference.upper,
             p_value=difference.p_value,
-            p_adjusted=float(p_adjusted),
+            p_adjusted=p_adjusted,
             n=difference.n,
             method=difference.method,
         )

@@ -1,13 +1,18 @@
-"""Differences of means, with interval and test: paired where values belong together, and not where they do not."""
+"""Means and their differences, with interval and test: paired where values belong together, and not where they do not.
+
+Plain Python, for samples as small as repeated runs are: the server tells these too, and loads no numpy.
+"""
 
 from __future__ import annotations
 
+import math
+import statistics
+from collections.abc import Iterable
+
 import msgspec
-import numpy as np
-from numpy.typing import ArrayLike
 
 from noria.core.errors import Invalid
-from noria.core.stats.samples import Floats, check_alpha, one_sample
+from noria.core.stats.student import t_quantile, t_tail
 
 
 class MeanDifference(msgspec.Struct, frozen=True, kw_only=True):
@@ -34,12 +39,14 @@ class MeanDifference(msgspec.Struct, frozen=True, kw_only=True):
     method: str
 
 
-def paired_difference(first: ArrayLike, second: ArrayLike, *, alpha: float = 0.05) -> MeanDifference:
+def paired_difference(
+    first: Iterable[float], second: Iterable[float], *, alpha: float = 0.05
+) -> MeanDifference:
     """Student's t on the differences of pairs, such as two settings under the same seeds.
 
     Parameters
     ----------
-    first, second : array_like, shape (n,)
+    first, second : iterable of float, shape (n,)
         At least two finite values each; the i-th of both are a pair.
 
     Raises
@@ -58,21 +65,23 @@ def paired_difference(first: ArrayLike, second: ArrayLike, *, alpha: float = 0.0
     (0.0133, 0.057)
     """
     ours, theirs = _complete(first, "first"), _complete(second, "second")
-    if ours.size != theirs.size:
-        raise Invalid(f"Pairs need samples of one size, not `{ours.size}` and `{theirs.size}`")
-    check_alpha(alpha)
-    differences = ours - theirs
-    spread = float(differences.std(ddof=1) / differences.size**0.5)
-    degrees = float(differences.size - 1)
-    return _t_result(float(differences.mean()), spread, degrees, alpha, n=differences.size, method="paired t")
+    if len(ours) != len(theirs):
+        raise Invalid(f"Pairs need samples of one size, not `{len(ours)}` and `{len(theirs)}`")
+    _check_alpha(alpha)
+    differences = [one - other for one, other in zip(ours, theirs, strict=True)]
+    n = len(differences)
+    spread = statistics.stdev(differences) / n**0.5
+    return _t_result(math.fsum(differences) / n, spread, n - 1, alpha, n=n, method="paired t")
 
 
-def welch_difference(first: ArrayLike, second: ArrayLike, *, alpha: float = 0.05) -> MeanDifference:
+def welch_difference(
+    first: Iterable[float], second: Iterable[float], *, alpha: float = 0.05
+) -> MeanDifference:
     """Welch's t for two independent samples, whose variances may differ.
 
     Parameters
     ----------
-    first, second : array_like, shape (n,), (m,)
+    first, second : iterable of float, shape (n,), (m,)
         At least two finite values each.
 
     Raises
@@ -86,23 +95,72 @@ def welch_difference(first: ArrayLike, second: ArrayLike, *, alpha: float = 0.05
     Biometrika 34.
     """
     ours, theirs = _complete(first, "first"), _complete(second, "second")
-    check_alpha(alpha)
-    a, b = float(ours.var(ddof=1) / ours.size), float(theirs.var(ddof=1) / theirs.size)
-    parts = a**2 / (ours.size - 1) + b**2 / (theirs.size - 1)
-    degrees = (a + b) ** 2 / parts if parts > 0 else float(ours.size + theirs.size - 2)
-    estimate = float(ours.mean() - theirs.mean())
-    return _t_result(estimate, (a + b) ** 0.5, degrees, alpha, n=ours.size + theirs.size, method="Welch t")
+    _check_alpha(alpha)
+    a, b = statistics.variance(ours) / len(ours), statistics.variance(theirs) / len(theirs)
+    parts = a**2 / (len(ours) - 1) + b**2 / (len(theirs) - 1)
+    degrees = (a + b) ** 2 / parts if parts > 0 else float(len(ours) + len(theirs) - 2)
+    estimate = math.fsum(ours) / len(ours) - math.fsum(theirs) / len(theirs)
+    return _t_result(estimate, (a + b) ** 0.5, degrees, alpha, n=len(ours) + len(theirs), method="Welch t")
+
+
+def interval_of_mean(values: Iterable[float], *, alpha: float = 0.05) -> tuple[float, float]:
+    """Give the ends of Student's t interval for a mean, as `intervals.mean_interval` does for arrays.
+
+    Parameters
+    ----------
+    values : iterable of float, shape (n,)
+        At least two finite values.
+
+    Raises
+    ------
+    Invalid
+        If there are fewer than two values, or one that is missing or infinite.
+
+    References
+    ----------
+    Student (1908). The probable error of a mean. Biometrika 6.
+
+    Examples
+    --------
+    >>> low, high = interval_of_mean([1.0, 2.0, 3.0])
+    >>> round(low, 4), round(high, 4)
+    (-0.4841, 4.4841)
+    """
+    sample = _complete(values, "values")
+    _check_alpha(alpha)
+    mean = math.fsum(sample) / len(sample)
+    half = t_quantile(alpha, len(sample) - 1) * statistics.stdev(sample) / len(sample) ** 0.5
+    return mean - half, mean + half
+
+
+def holm_adjusted(p_values: Iterable[float]) -> list[float]:
+    """Adjust p-values to bound the chance of any false alarm, as `multiplicity.holm` does for arrays.
+
+    References
+    ----------
+    Holm, S. (1979). A simple sequentially rejective multiple test procedure. Scand. J. Statistics 6.
+
+    Examples
+    --------
+    >>> holm_adjusted([0.04, 0.01, 0.9])
+    [0.08, 0.03, 0.9]
+    """
+    known = list(p_values)
+    adjusted = [0.0] * len(known)
+    least = 0.0
+    for place, index in enumerate(sorted(range(len(known)), key=known.__getitem__)):
+        least = min(1.0, max(least, known[index] * (len(known) - place)))
+        adjusted[index] = least
+    return adjusted
 
 
 def _t_result(
     estimate: float, spread: float, degrees: float, alpha: float, *, n: int, method: str
 ) -> MeanDifference:
-    from scipy.special import stdtr, stdtrit
-
-    half = float(stdtrit(degrees, 1 - alpha / 2)) * spread
+    half = t_quantile(alpha, degrees) * spread
     p_value = 1.0 if estimate == 0 else 0.0  # without spread the difference is certain, or there is none
     if spread > 0:
-        p_value = 2 * float(stdtr(degrees, -abs(estimate) / spread))
+        p_value = t_tail(estimate / spread, degrees)
     return MeanDifference(
         estimate=estimate,
         lower=estimate - half,
@@ -114,8 +172,18 @@ def _t_result(
     )
 
 
-def _complete(values: ArrayLike, name: str) -> Floats:
-    sample, n_missing = one_sample(values, name=name)
-    if n_missing or sample.size < 2:
-        raise Invalid(f"`{name}` needs at least 2 values and none missing, not {sample.size} and {n_missing}")
-    return np.asarray(sample)
+def _check_alpha(alpha: float) -> None:
+    if not 0 < alpha < 1:
+        raise Invalid(f"`alpha` must lie between 0 and 1, not be `{alpha}`")
+
+
+def _complete(values: Iterable[float], name: str) -> list[float]:
+    sample = [float(value) for value in values]
+    n_missing = sum(math.isnan(value) for value in sample)
+    if n_missing or len(sample) < 2:
+        raise Invalid(
+            f"`{name}` needs at least 2 values and none missing, not {len(sample)} and {n_missing} missing"
+        )
+    if not all(map(math.isfinite, sample)):
+        raise Invalid(f"`{name}` holds an infinite value")
+    return sample

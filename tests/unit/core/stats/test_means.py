@@ -7,7 +7,10 @@ import pytest
 from scipy import stats
 
 from noria.core.errors import Invalid
-from noria.core.stats.means import paired_difference, welch_difference
+from noria.core.stats.intervals import mean_interval
+from noria.core.stats.means import holm_adjusted, interval_of_mean, paired_difference, welch_difference
+from noria.core.stats.multiplicity import holm
+from noria.core.stats.student import t_quantile, t_tail
 
 
 @pytest.mark.parametrize("seed", range(5))
@@ -62,3 +65,30 @@ def test_bad_samples_are_refused() -> None:
         welch_difference([1, 2, float("nan")], [1, 2])
     with pytest.raises(Invalid, match="alpha"):
         welch_difference([1, 2], [1, 2], alpha=1.5)
+
+
+@pytest.mark.parametrize("degrees", [0.7, 1, 2, 3.3, 9, 50, 1000])
+def test_the_t_distribution_is_that_of_scipy(degrees: float) -> None:
+    """Quantiles and tails agree with SciPy's from the middle far out, also for degrees that are not whole."""
+    for alpha in (0.5, 0.1, 0.05, 0.01, 1e-4, 1e-8):
+        assert t_quantile(alpha, degrees) == pytest.approx(stats.t.isf(alpha / 2, degrees), rel=1e-8)
+    for t in (0.0, 0.3, -1.5, 4.0, 30.0):
+        assert t_tail(t, degrees) == pytest.approx(2 * stats.t.sf(abs(t), degrees), rel=1e-9)
+    assert t_tail(float("inf"), degrees) == 0.0
+
+
+@pytest.mark.parametrize("seed", range(5))
+def test_intervals_and_adjustments_are_those_for_arrays(seed: int) -> None:
+    """What the server tells in plain Python is what workers tell with arrays."""
+    rng = np.random.default_rng(seed)
+    values, p_values = rng.normal(3, 2, 4 + seed), rng.uniform(0, 0.3, 7)
+    other = mean_interval(values, alpha=0.1)
+
+    assert interval_of_mean(values, alpha=0.1) == pytest.approx((other.lower, other.upper))
+    assert holm_adjusted(p_values) == pytest.approx(holm(p_values).tolist())
+
+
+def test_an_infinite_value_has_no_mean() -> None:
+    """Infinity is refused by name."""
+    with pytest.raises(Invalid, match="infinite"):
+        interval_of_mean([1.0, float("inf")])
