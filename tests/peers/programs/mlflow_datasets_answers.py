@@ -17,7 +17,7 @@ USER = "mlflow.user"
 
 
 def new_experiment(name):
-    return notes.know(store.create_experiment(notes.name(name)), name)
+    return store.create_experiment(notes.name(name))
 
 
 def new_dataset(name, **more):
@@ -66,7 +66,7 @@ def lives():
     experiments = [new_experiment("first"), new_experiment("second")]
     made = new_dataset("made", tags={"purpose": "testing", USER: "ana"}, experiment_ids=experiments)
     say("made", [told(made), made.startswith("d-")])
-    say("experiments", store.get_dataset_experiment_ids(made))
+    say("experiments", store.get_dataset_experiment_ids(made) == experiments)
     say("without anything", told(new_dataset("plain")))
     store.set_dataset_tags(made, {"purpose": "tests", "team": "ops", USER: None})
     say("tags", told(made))
@@ -76,7 +76,9 @@ def lives():
     third = new_experiment("third")
     ask("add", lambda: store.add_dataset_to_experiments(made, [third]).dataset_id)
     ask("remove", lambda: store.remove_dataset_from_experiments(made, experiments[:1]).dataset_id)
-    say("other experiments", store.get_dataset_experiment_ids(made))
+    say(
+        "other experiments", sorted(store.get_dataset_experiment_ids(made)) == sorted([experiments[1], third])
+    )
     ask("no such experiment", store.add_dataset_to_experiments, made, ["999999"])
     ask("name again", lambda: bool(store.create_dataset(notes.name("made"))))
     ask("no name", store.create_dataset, "")

@@ -17,15 +17,16 @@ _MOMENT = re.compile(r"\b1[789]\d{11}\b")
 class Notes:
     """Outcomes under labels.
 
-    Ids, numbers of experiments and moments are written alike whichever server gave them, and names are kept apart
-    from those of other programs on the same server by `name`.
+    Ids, locations and moments are written alike whichever server gave them, and names are kept apart from those of
+    other programs on the same server by `name`. Numbers of experiments are not: they are no outcome.
     """
 
     def __init__(self, uri):
         mlflow.set_tracking_uri(uri)
         self.uri = uri
         self.store = _get_store()
-        self._salt = uuid.uuid4().hex[:12]
+        # Begins with what no name of a test and no filter begins with.
+        self._salt = f"zz{uuid.uuid4().hex[:12]}"
         self._known = {self._salt: "", uri: "<uri>"}
         self._said = {}
 
@@ -81,9 +82,5 @@ class Notes:
     def _text(self, text):
         text = _MOMENT.sub("<moment>", _LOCATION.sub("mlflow-artifacts:/<number>", text))
         for identity, name in sorted(self._known.items(), key=lambda pair: -len(pair[0])):
-            # The number of an experiment may stand in anything: it counts only as a whole.
-            if len(identity) > 6:
-                text = text.replace(identity, name).replace(identity.upper(), name.upper())
-            elif text == identity:
-                text = name
+            text = text.replace(identity, name).replace(identity.upper(), name.upper())
         return text

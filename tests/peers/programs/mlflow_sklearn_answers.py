@@ -34,7 +34,7 @@ mlflow.models.infer_pip_requirements = lambda *_, **__: ["scikit-learn"]
 notes = Notes(sys.argv[1])
 say = notes.say
 client = MlflowClient()
-experiment = notes.know(mlflow.set_experiment(notes.name("autolog")).experiment_id, "experiment")
+experiment = mlflow.set_experiment(notes.name("autolog")).experiment_id
 X, Y = load_iris(return_X_y=True)
 X = X[:, :2]
 OF_THE_MACHINE = {"mlflow.source.name", "mlflow.source.git.commit", "mlflow.user", "mlflow.runName"}

@@ -44,7 +44,7 @@ def tick():
 
 def new_experiment(name, **more):
     tick()
-    return notes.know(store.create_experiment(notes.name(name), **more), name)
+    return store.create_experiment(notes.name(name), **more)
 
 
 def new_run(experiment, name="run", start=1, tags=()):
@@ -109,13 +109,13 @@ def lives_of_experiments():
     made = new_experiment("goku")
     first = store.get_experiment(made)
     say("made", [stage_of(made), first.creation_time == first.last_update_time])
-    ask("by name", lambda: store.get_experiment_by_name(notes.name("goku")).experiment_id)
+    ask("by name", lambda: store.get_experiment_by_name(notes.name("goku")).experiment_id == made)
     ask("by a name that is not there", store.get_experiment_by_name, "idontexist")
     tick()
     store.delete_experiment(made)
     deleted = store.get_experiment(made)
     say("deleted", [stage_of(made), deleted.last_update_time > first.last_update_time])
-    ask("deleted by name", lambda: store.get_experiment_by_name(notes.name("goku")).experiment_id)
+    ask("deleted by name", lambda: store.get_experiment_by_name(notes.name("goku")).experiment_id == made)
     ask("delete again", store.delete_experiment, made, tells="No Experiment with id=.+ exists")
     ask("set tag of deleted", store.set_experiment_tag, made, ExperimentTag("a", "b"), tells=INACTIVE)
     ask("run in deleted", store.create_run, made, "u", 0, [], "n", tells=INACTIVE)
