@@ -13,6 +13,7 @@ from noria.core.context import Context
 from noria.monitoring.entities import CloseAlert
 from noria.monitoring.service import Monitors
 from noria.server.assembly import load_actions, load_pages
+from support.axe import barriers
 from support.browser import Browser
 from support.conformance import open_test_context, workspace_settings
 from support.live_server import LiveServer
@@ -55,18 +56,65 @@ def test_the_wheel_leads_to_the_story_in_both_languages(browser: Browser, contex
 
 
 def test_keys_reach_everything_in_the_order_of_reading(browser: Browser, context: Context, url: str) -> None:
-    """The first key stop skips to the content; then come brand, languages, and the links of the page."""
+    """The first key stop skips to the content; then come brand, search, languages, menus, sections and the page."""
     turn_once(context)
     page = browser.page
     page.goto(url)
-    stops = []
-    for _ in range(5):
+    stops: list[str] = []
+    while "retrain" not in stops and len(stops) < 30:
         page.keyboard.press("Tab")
-        stops.append(page.evaluate("document.activeElement.textContent.trim()"))
+        stops.append(
+            page.evaluate(
+                "(document.activeElement.getAttribute('aria-label') || document.activeElement.name "
+                "|| document.activeElement.textContent).trim()"
+            )
+        )
     page.keyboard.press("Enter")
 
-    assert stops == ["Skip to the content", "Noria", "EN", "ES", "retrain"]
-    expect(page.get_by_role("heading", level=1)).to_be_visible()
+    assert stops[:6] == ["Skip to the content", "Noria", "q", "EN", "ES", "Appearance"]
+    assert stops[-6:] == ["digits", "digits-train@1", "extra trees", "digits@2", "digits", "retrain"]
+    expect(page.get_by_role("heading", level=1)).to_contain_text("fell from 97.2 %")
+
+
+def test_a_slow_or_dead_server_is_told_of(browser: Browser, context: Context, url: str) -> None:
+    """An open page says that the server does not answer, goes on trying, and says when it is back."""
+    turn_once(context)
+    page = browser.page
+    state = page.locator("#live-words")
+    page.goto(url)
+    expect(state).to_have_text("live")
+    page.route(f"{url}/", lambda route: route.abort())
+    page.route("**/live", lambda route: route.abort())
+    page.evaluate("document.dispatchEvent(new Event('visibilitychange'))")
+    expect(state).to_have_text("The server does not answer; trying again", timeout=20_000)
+    page.unroute(f"{url}/")
+    expect(state).to_have_text("live", timeout=20_000)
+    browser.complaints.clear()  # the browser reports the requests that were cut off
+
+
+def test_a_theme_is_chosen_without_script(browser: Browser, context: Context, url: str) -> None:
+    """The menu of themes is of links, and the choice holds on the next page."""
+    record = turn_once(context)
+    page = browser.page
+    page.goto(url)
+    page.locator("#appearance > summary").click()
+    page.get_by_role("link", name="High contrast").click()
+    expect(page.locator("html")).to_have_attribute("data-theme", "contrast")
+    page.goto(f"{url}/decisions/default/{record}")
+
+    expect(page.locator("html")).to_have_attribute("data-theme", "contrast")
+    assert page.evaluate("getComputedStyle(document.body).backgroundColor") == "rgb(255, 255, 255)"
+
+
+def test_keys_lead_to_a_section(browser: Browser, context: Context, url: str) -> None:
+    """`g` and then a letter goes to a section of the project."""
+    record = turn_once(context)
+    page = browser.page
+    page.goto(f"{url}/decisions/default/{record}")
+    page.keyboard.press("g")
+    page.keyboard.press("o")
+
+    page.wait_for_url(f"{url}/projects/default")
 
 
 def test_the_overview_keeps_up_to_date(browser: Browser, context: Context, url: str) -> None:
@@ -109,11 +157,13 @@ def test_pages_fit_a_phone_and_can_be_read(
     page.goto(url + path.format(record=record))
     width = page.evaluate("document.documentElement.scrollWidth")
     weak = page.evaluate(CONTRAST)
+    found = barriers(page)
     if path == "/nowhere":
         browser.complaints.clear()  # the browser reports the status that was asked for
 
     assert width <= PHONE["width"]
     assert weak == []
+    assert found == []
 
 
 CONTRAST = """() => {

@@ -21,6 +21,7 @@ from noria.core.web.pages import Page
 from noria.server.action_routes import action_routes
 from noria.server.app import Door, create_app
 from noria.server.entities import ServerSection
+from noria.server.live_routes import LiveStreams
 from noria.server.page_routes import PageTable, page_routes
 from noria.server.system_routes import system_routes
 from noria.server.threads import Threads
@@ -50,6 +51,7 @@ class LiveServer:
         self.tokens: dict[str, Principal] = {}
         self.is_open = True
         self._threads = Threads(n_requests=4, n_transfers=2)
+        self._streams = LiveStreams(self._threads)
         self._services: list[type[Service]] = []
         self._pages: list[Page] = []
         self._actions: list[AnyAction] = []
@@ -119,6 +121,7 @@ class LiveServer:
             pages=[
                 *system_routes(self._services, threads=self._threads, control_state=lambda: "absent"),
                 *page_routes(table, threads=self._threads),
+                self._streams.route(),
                 *action_routes(self._actions, table, threads=self._threads),
             ],
             adapters=self._adapters,
@@ -133,7 +136,8 @@ class LiveServer:
             await self._app(scope, receive, send)
 
         with asyncio.Runner(loop_factory=lambda: self._loop) as runner:
-            runner.run(Listener(delegate, self._socket).run(self._stopping, grace_s=2.0))
+            listener = Listener(delegate, self._socket, before_stop=self._streams.close)
+            runner.run(listener.run(self._stopping, grace_s=2.0))
 
 
 class LiveBackend:

@@ -6,6 +6,7 @@ import asyncio
 import contextlib
 import errno
 import socket
+from collections.abc import Callable
 from typing import TYPE_CHECKING, Any
 
 from granian._granian import SocketHolder
@@ -98,9 +99,13 @@ class Listener(Server):
     listening
         A bound socket, which `run` closes. Granian's own binding shares a port with whoever else asks
         (`SO_REUSEPORT`), so that a second server would go unnoticed.
+    before_stop
+        Called in the event loop when serving is to end: ends answers that would go on for ever.
     """
 
-    def __init__(self, app: ASGIApp, listening: socket.socket) -> None:
+    def __init__(
+        self, app: ASGIApp, listening: socket.socket, *, before_stop: Callable[[], None] | None = None
+    ) -> None:
         super().__init__(
             app,
             interface=Interfaces.ASGINL,
@@ -109,6 +114,7 @@ class Listener(Server):
             backlog=BACKLOG,
         )
         self._listening = listening
+        self._before_stop = before_stop
 
     def _init_shared_socket(self) -> None:
         # The holder owns the descriptor from here on. Its stub does not know the constructor, which is public to
@@ -121,6 +127,8 @@ class Listener(Server):
         serving = asyncio.ensure_future(self.serve())
         waiting = asyncio.ensure_future(stopping.wait())
         await asyncio.wait({serving, waiting}, return_when=asyncio.FIRST_COMPLETED)
+        if self._before_stop is not None:
+            self._before_stop()
         self.signal_handler_interrupt()  # type: ignore[no-untyped-call]
         await asyncio.wait({serving}, timeout=grace_s)
         for task in (waiting, serving):

@@ -20,27 +20,40 @@ from noria.server.threads import Threads
 _READ_AT_ONCE = 200
 
 
-def live_route(threads: Threads) -> HTTPRouteHandler:
-    """Make the route of the streams, which share one look at the log of a workspace."""
-    watches: dict[Database, Watch] = {}
+class LiveStreams:
+    """The streams of a server, which share one look at the log of its workspace."""
 
-    async def handle(request: Request[Any, Any, Any]) -> ASGIApp:
-        database = context_of(request.scope).database
-        watch = watches.get(database)
+    def __init__(self, threads: Threads) -> None:
+        self._threads = threads
+        self._watches: dict[Database, Watch] = {}
+
+    def route(self) -> HTTPRouteHandler:
+        """Give the route that answers with a stream."""
+
+        async def handle(request: Request[Any, Any, Any]) -> ASGIApp:
+            return self._answer(context_of(request.scope).database, request.scope)
+
+        return HTTPRouteHandler(
+            LIVE_PATH.replace("{project}", "{project:str}"),
+            http_method="GET",
+            opt={PERMISSION: READ_PROJECTS},
+        )(handle)
+
+    def close(self) -> None:
+        """End all streams: a server that stops must not wait for them."""
+        for watch in self._watches.values():
+            watch.close()
+
+    def _answer(self, database: Database, scope: Any) -> ASGIApp:
+        watch = self._watches.get(database)
         if watch is None:
-            watches.clear()  # a server has one database; a test changes it
-            watch = watches[database] = _watch(EventLog(database), threads)
-        if WITHOUT_BODY in request.scope:
+            self._watches.clear()  # a server has one database; a test changes it
+            watch = self._watches[database] = _watch(EventLog(database), self._threads)
+        if WITHOUT_BODY in scope:
             return Answer(200, b"", list(STREAM_HEADERS))
         if watch.is_full:
             return Answer(204, b"")  # tells a browser not to try again
-        return EventStream(watch, request.scope["path_params"]["project"])
-
-    return HTTPRouteHandler(
-        LIVE_PATH.replace("{project}", "{project:str}"),
-        http_method="GET",
-        opt={PERMISSION: READ_PROJECTS},
-    )(handle)
+        return EventStream(watch, scope["path_params"]["project"])
 
 
 def _watch(log: EventLog, threads: Threads) -> Watch:

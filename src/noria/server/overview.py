@@ -63,6 +63,8 @@ class DataStation:
 
     state: State
     ref: str
+    name: str = ""
+    number: int = 0
     n_rows: int | None = None
     size_bytes: int | None = None
     created_at: datetime | None = None
@@ -215,6 +217,16 @@ class EventRow:
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
+class RunningRow:
+    """A run that is under way."""
+
+    run_id: str
+    name: str
+    experiment: str
+    started_at: datetime
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
 class OverviewContext(PageContext):
     """What the overview shows.
 
@@ -228,6 +240,8 @@ class OverviewContext(PageContext):
         The model after which the next page begins; None at the end.
     is_first
         Whether this is the first page of models.
+    running
+        The newest runs that are under way.
     alerts
         The newest alerts, the open ones first.
     events
@@ -240,6 +254,7 @@ class OverviewContext(PageContext):
     wheels: tuple[Wheel, ...]
     next_model: str | None
     is_first: bool
+    running: tuple[RunningRow, ...]
     alerts: tuple[AlertRow, ...]
     events: tuple[EventRow, ...] | None
     drawing: WheelDrawing

@@ -27,7 +27,6 @@ from noria.core.web.themes import THEME_PARAMETER, Theme, keep_theme, known_them
 from noria.core.web.urls import LANGUAGE_PARAMETER, OVERVIEW_PATH, Urls, without_parameter
 from noria.server.answers import Answer
 from noria.server.gate import PRINCIPAL, SEALS, SESSION, UNAUTHORIZED
-from noria.server.live_routes import live_route
 from noria.server.navigation import sections
 from noria.server.requests import HIDDEN_SLASH
 from noria.server.routes import PERMISSION, context_of
@@ -65,7 +64,7 @@ class ErrorContext(PageContext):
 
 def page_routes(table: PageTable, *, threads: Threads) -> list[BaseRouteHandler]:
     """Make a route of each page, and one for the static files."""
-    return [*(_route(page, table, threads) for page in table.pages), _asset_route(), live_route(threads)]
+    return [*(_route(page, table, threads) for page in table.pages), _asset_route()]
 
 
 class PageTable:

@@ -22,12 +22,15 @@ from noria.server.overview import (
     AlertRow,
     EventRow,
     OverviewContext,
+    RunningRow,
     event_details,
     short_subject,
 )
 from noria.server.wheels import WheelMaker
 from noria.serving.permissions import READ_CAPTURES, READ_ENDPOINTS
+from noria.tracking.entities import RunStatus
 from noria.tracking.permissions import READ_RUNS
+from noria.tracking.service import Runs
 
 TEMPLATE = "noria.server/overview.html"
 MODELS_PER_PAGE = 10
@@ -35,6 +38,7 @@ MODELS_PER_PAGE = 10
 _READS = (READ_DATA, READ_RUNS, READ_MODELS, READ_ENDPOINTS, READ_CAPTURES, READ_MONITORS, READ_RECORDS)
 _STATIONS = 6
 _PROJECTS = 50
+_RUNNING = 6
 _ALERTS = 6
 _EVENTS = 14
 _SENTENCE = 400
@@ -54,6 +58,7 @@ def overview(visit: Visit) -> OverviewContext:
         wheels=WheelMaker(visit.context, project).wheels(page.items),
         next_model=page.next,
         is_first=not after,
+        running=_running(visit, project),
         alerts=_alerts(visit, project),
         events=_events(visit, project),
         drawing=draw_wheel(_STATIONS),
@@ -80,6 +85,16 @@ def _check_reads(visit: Visit, project: str) -> None:
             f"`{principal.name}` may not see this page: it needs `{missing.name}`",
             hint=f"Ask an admin for the role `{missing.role}`",
         )
+
+
+def _running(visit: Visit, project: str) -> tuple[RunningRow, ...]:
+    found = visit.context.service(Runs).list(project, status=RunStatus.RUNNING, limit=_RUNNING).items
+    return tuple(
+        RunningRow(
+            run_id=run.id, name=clipped(run.name, 80), experiment=run.experiment, started_at=run.started_at
+        )
+        for run in found
+    )
 
 
 def _alerts(visit: Visit, project: str) -> tuple[AlertRow, ...]:

@@ -36,6 +36,7 @@ from noria.server.app import Door, create_app
 from noria.server.assembly import load_actions, load_adapters, load_control, load_pages, load_services
 from noria.server.control import ControlKeeper
 from noria.server.entities import ServerSection
+from noria.server.live_routes import LiveStreams
 from noria.server.page_routes import PageTable, page_routes
 from noria.server.system_routes import system_routes
 from noria.server.threads import Threads
@@ -102,6 +103,7 @@ def run_server(
         keeper = ControlKeeper(context, load_control())
         services = load_services()
         table = PageTable(load_pages())
+        streams = LiveStreams(threads)
         app = create_app(
             lambda: context,
             services=services,
@@ -111,6 +113,7 @@ def run_server(
             pages=[
                 *system_routes(services, threads=threads, control_state=keeper.state),
                 *page_routes(table, threads=threads),
+                streams.route(),
                 *action_routes(load_actions(), table, threads=threads),
             ],
             adapters=load_adapters(),
@@ -122,7 +125,7 @@ def run_server(
         ]
         _settle_memory()
         with asyncio.Runner(loop_factory=uvloop.new_event_loop) as runner:
-            runner.run(_serve(Listener(app, listening), keeper, tell))
+            runner.run(_serve(Listener(app, listening, before_stop=streams.close), keeper, tell))
         Sealer(context.database, context.clock, folder).checkpoint(at_once=True)
     keeper.raise_failure()
 

@@ -122,6 +122,8 @@ class WheelMaker:
         return DataStation(
             state=State.GOOD,
             ref=found.ref,
+            name=found.name,
+            number=found.version,
             n_rows=found.n_rows,
             size_bytes=found.size_bytes,
             created_at=found.created_at,

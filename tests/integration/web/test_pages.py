@@ -22,6 +22,8 @@ from noria.registry.entities import NewModelVersion, Task
 from noria.registry.service import Models
 from noria.server.assembly import load_pages
 from noria.server.pages import MODELS_PER_PAGE
+from noria.tracking.entities import NewRun, RunEnd, RunStatus
+from noria.tracking.service import Runs
 from support.pages import Reader
 from support.wheel import PROJECT, SIGNATURE, Turn, Words, turn_once
 
@@ -67,6 +69,31 @@ def test_the_overview_tells_each_station(reader: Reader, context: Context) -> No
         "because: a new class appeared",
     ):
         assert told in shown
+
+
+def test_what_runs_now_is_told(reader: Reader, context: Context) -> None:
+    """A run under way stands on the overview with a link to it, until it ends."""
+    run = context.service(Runs).create(PROJECT, NewRun(name="night search", experiment="digits"))
+    shown = reader.get("/").text
+    context.service(Runs).finish(PROJECT, run.id, RunEnd(status=RunStatus.FINISHED))
+
+    assert "Running now" in shown
+    assert f'href="/projects/default/runs/{run.id}"' in shown
+    assert "night search" in shown
+    assert "night search" not in reader.text("/")
+
+
+def test_a_theme_is_kept_and_leads_back(reader: Reader) -> None:
+    """Choosing a theme is a link: it sets a cookie and leads back to where the reader was, and nowhere else."""
+    answer = reader.get("/?after=m&theme=dark&lang=es")
+    kept = answer.headers["set-cookie"].partition(";")[0]
+    shown = reader.client.get(reader.server.url + "/", headers={"accept": "text/html", "cookie": kept})
+    away = reader.get("//evil.example/x?theme=dark")
+
+    assert (answer.status_code, answer.headers["location"]) == (303, "/?after=m&lang=es")
+    assert 'data-theme="dark"' in shown.text
+    assert reader.get("/?theme=pink").status_code == 400
+    assert not away.headers.get("location", "/").startswith("//")
 
 
 def test_a_rollout_under_way_and_an_open_alert_are_told(reader: Reader, context: Context) -> None:
@@ -247,8 +274,8 @@ def test_many_models_are_paged(reader: Reader, context: Context) -> None:
     path: str | None = "/"
     while path is not None:
         page = reader.get(path).text
-        seen += re.findall(r"<h2>(m\d\d)</h2>", page)
-        found = re.search(r'<a href="([^"]+)" rel="next">', page)
+        seen += re.findall(r"<h2><a [^>]+>(m\d\d)</a></h2>", page)
+        found = re.search(r'href="([^"]+)" rel="next">', page)
         path = found[1] if found else None
 
     assert seen == [f"m{i:02}" for i in range(2 * MODELS_PER_PAGE + 3)]

@@ -114,9 +114,16 @@ class Watch:
             position = found.position
             await asyncio.sleep(self._every_s)
 
+    def close(self) -> None:
+        """End looking, and with it every stream."""
+        if self._task is not None:
+            self._task.cancel()
+        for listener in self._listeners:
+            listener.changed.set()
+
     def failed(self) -> bool:
         """Tell whether looking has come to an end, as it does when the database is gone."""
-        return self._task is None or self._task.done()
+        return self._task is None or self._task.done() or self._task.cancelling() > 0
 
 
 def _tell_failure(task: asyncio.Task[None]) -> None:

@@ -18,6 +18,7 @@ _TOP = 44.0
 _BOTTOM = _HEIGHT - 20.0
 _MARGIN = 90.0
 _STEP = 150.0
+_WIDTH = 1200.0
 _NAME = 18
 _CATEGORY_TICKS = 12
 
@@ -77,7 +78,8 @@ def parallel_plot(names: Sequence[str], runs: Sequence[tuple[str, Sequence[Value
         of categories.
     """
     scales = [_Scale([values[index] for _, values in runs]) for index in range(len(names))]
-    places = [_MARGIN + index * _STEP for index in range(len(names))]
+    step = max(_STEP, (_WIDTH - 2 * _MARGIN) / max(len(names) - 1, 1))
+    places = [round(_MARGIN + index * step, 1) for index in range(len(names))]
     axes = tuple(
         Axis(
             name=name,
@@ -89,7 +91,7 @@ def parallel_plot(names: Sequence[str], runs: Sequence[tuple[str, Sequence[Value
         for index, (name, x, scale) in enumerate(zip(names, places, scales, strict=True))
     )
     return ParallelPlot(
-        width=2 * _MARGIN + max(len(names) - 1, 0) * _STEP,
+        width=round(2 * _MARGIN + max(len(names) - 1, 0) * step, 1),
         height=_HEIGHT,
         top=_TOP,
         bottom=_BOTTOM,
