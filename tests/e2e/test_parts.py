@@ -27,21 +27,6 @@ if TYPE_CHECKING:
 PHONE = {"width": 390, "height": 844}
 DESK = {"width": 1280, "height": 800}
 PARTS = "table column_picker chart parallel graph diff tree markdown progress empty facts tabs tag_list code"
-    "table",
-    "column_picker",
-    "chart",
-    "parallel",
-    "graph",
-    "diff",
-    "tree",
-    "markdown",
-    "progress",
-    "empty",
-    "facts",
-    "tabs",
-    "tag_list",
-    "code",
-]
 
 
 @pytest.fixture(scope="module")

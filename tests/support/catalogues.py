@@ -2,7 +2,7 @@
 
 After a text was added or changed::
 
-    PYTHONPATH=tests python -m support.catalogues
+    tools/make_catalogue.py
 
 brings the catalogues up to date; the new texts in them wait for their translation.
 """
@@ -94,9 +94,3 @@ def store(catalogue: Catalog, path: Path) -> None:
     lines = written.getvalue().decode().splitlines(keepends=True)
     kept = [line for line in lines if not line.startswith(_UNKEPT_HEADERS)]
     path.write_text("".join(kept), encoding="utf-8")
-
-
-if __name__ == "__main__":
-    for each in Language:
-        if each is not Language.ENGLISH:
-            update(each)
