@@ -203,6 +203,7 @@ class _Desk:
             parameters=path_parameters(scope),
             urls=frame.urls,
             browser=post.browser,
+            here=post.here,
         )
         question = action.confirm(visit, form) if action.confirm else None
         if question is not None and sent.confirmed != (question.typed or "yes"):
@@ -258,6 +259,7 @@ class _Desk:
                 urls=frame.urls,
                 lists=given,
                 browser=post.browser,
+                here=post.here,
                 language=frame.language,
             )
             return html_answer(status, self._pages.draw(page, visit, frame), frame, more=more)

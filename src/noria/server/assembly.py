@@ -67,7 +67,10 @@ CONTROL = (
 PAGES = ("noria.server.pages:PAGES", "noria.access.pages:PAGES", "noria.decisions.pages:PAGES")
 """Lists of `noria.core.web.pages.Page`."""
 
-ACTIONS = ("noria.access.pages:ACTIONS",)
+ACTIONS = (
+    "noria.core.web.preferences:ACTIONS",
+    "noria.access.pages:ACTIONS",
+)
 """Lists of `noria.core.web.actions.Action`."""
 
 ADAPTERS: tuple[str, ...] = ("noria.interop.mlflow.adapter:ADAPTER",)

@@ -23,8 +23,8 @@ from noria.core.web.languages import Language, choose_language
 from noria.core.web.notices import open_notice
 from noria.core.web.pages import Browser, Frame, Page, PageContext, Visit
 from noria.core.web.rendering import PAGE_HEADERS, render
-from noria.core.web.themes import THEME_PARAMETER, Theme, keep_theme, known_theme, theme_of
-from noria.core.web.urls import LANGUAGE_PARAMETER, OVERVIEW_PATH, Urls, without_parameter
+from noria.core.web.themes import theme_of
+from noria.core.web.urls import LANGUAGE_PARAMETER, OVERVIEW_PATH, Urls
 from noria.server.answers import Answer
 from noria.server.gate import PRINCIPAL, SEALS, SESSION, UNAUTHORIZED
 from noria.server.navigation import sections
@@ -157,9 +157,6 @@ def _route(page: Page, table: PageTable, threads: Threads) -> HTTPRouteHandler:
 
 
 def _show(page: Page, table: PageTable, scope: Any) -> ASGIApp:
-    chosen = known_theme(_last(scope["query_string"].decode("latin-1"), THEME_PARAMETER))
-    if chosen is not None:
-        return _with_theme(scope, chosen)
     frame = frame_of(scope)
     given = query_parameters(page, scope["query_string"])
     visit = Visit(
@@ -202,13 +199,6 @@ def html_answer(
     pairs = [(name.encode(), value.encode()) for name, value in headers.items()]
     set_ = [(b"set-cookie", cookie.header(secure=secure).encode()) for cookie in cookies]
     return Answer(status, body, [*pairs, *set_])
-
-
-def _with_theme(scope: Any, theme: Theme) -> ASGIApp:
-    """Keep the theme that the address asks for, and go on to the address without it."""
-    location = without_parameter(_here(scope), THEME_PARAMETER)
-    headers = [(b"location", location.encode("latin-1")), (b"set-cookie", keep_theme(theme).encode())]
-    return Answer(303, b"", headers)
 
 
 def _here(scope: Any) -> str:

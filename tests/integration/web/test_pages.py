@@ -24,7 +24,7 @@ from noria.server.assembly import load_pages
 from noria.server.pages import MODELS_PER_PAGE
 from noria.tracking.entities import NewRun, RunEnd, RunStatus
 from noria.tracking.service import Runs
-from support.pages import Reader
+from support.pages import Form, Reader, forms_in
 from support.wheel import PROJECT, SIGNATURE, Turn, Words, turn_once
 
 HOSTILE = "<script>alert('x')</script>\"><img src=x onerror=alert(1)>{{ 7*7 }}%(n)s`<b>`"
@@ -83,17 +83,27 @@ def test_what_runs_now_is_told(reader: Reader, context: Context) -> None:
     assert "night search" not in reader.text("/")
 
 
-def test_a_theme_is_kept_and_leads_back(reader: Reader) -> None:
-    """Choosing a theme is a link: it sets a cookie and leads back to where the reader was, and nowhere else."""
-    answer = reader.get("/?after=m&theme=dark&lang=es")
-    kept = answer.headers["set-cookie"].partition(";")[0]
-    shown = reader.client.get(reader.server.url + "/", headers={"accept": "text/html", "cookie": kept})
-    away = reader.get("//evil.example/x?theme=dark")
+def test_a_theme_and_a_language_are_kept(reader: Reader) -> None:
+    """A button sets a cookie and leads back to where the reader was; the browser's own language can come back."""
+    path = "/?after=m&lang=es"
+    dark = reader.send(form_of(reader, path, theme="dark"))
+    shown = reader.get(path).text
+    spanish = reader.send(form_of(reader, "/account", language="es"))
+    english = reader.send(form_of(reader, "/account?lang=es", language="en"))
+    again = reader.send(form_of(reader, "/account", browser="true"), language="es")
 
-    assert (answer.status_code, answer.headers["location"]) == (303, "/?after=m&lang=es")
-    assert 'data-theme="dark"' in shown.text
-    assert reader.get("/?theme=pink").status_code == 400
-    assert not away.headers.get("location", "/").startswith("//")
+    assert (dark.status_code, dark.headers["location"]) == (303, path)
+    assert 'data-theme="dark"' in shown
+    assert spanish.headers["set-cookie"].startswith("noria_language=es; Path=/; Max-Age=31536000; HttpOnly")
+    assert english.headers["location"] == "/account"
+    assert "noria_language=;" in again.headers["set-cookie"]
+    assert reader.send(form_of(reader, path, theme="dark"), theme="pink").status_code == 422
+
+
+def form_of(reader: Reader, path: str, **chosen: str) -> Form:
+    """Give the button of a page that chooses."""
+    forms = [form for form in forms_in(reader.get(path).text) if form.action.startswith("/preferences")]
+    return next(form for form in forms if all(form.fields.get(name) == [chosen[name]] for name in chosen))
 
 
 def test_a_rollout_under_way_and_an_open_alert_are_told(reader: Reader, context: Context) -> None:

@@ -15,7 +15,7 @@ import pytest
 import noria
 from noria.core.operations import Download, Operation, operations_of
 from noria.core.permissions import Permission
-from noria.core.web.urls import SIGN_IN_PATH
+from noria.core.web.urls import PREFERENCES_PATH, SIGN_IN_PATH
 from noria.server.assembly import CONTROL, PAGES, load_actions, load_control, load_pages, load_services
 from noria.server.openapi import describe
 
@@ -220,6 +220,6 @@ def test_downloads_and_uploads_are_described_as_bytes() -> None:
 
 
 def test_pages_declare_their_permission() -> None:
-    """Every page and action says what its visitor must hold; only the sign-in is for whoever is unknown."""
+    """Every page and action says what its visitor must hold; only signing in, and choosing theme and language, is for whoever is unknown."""
     assert [page.path for page in load_pages() if page.needs.public] == [SIGN_IN_PATH]
-    assert [action.path for action in load_actions() if action.needs.public] == [SIGN_IN_PATH]
+    assert [action.path for action in load_actions() if action.needs.public] == [PREFERENCES_PATH, SIGN_IN_PATH]

@@ -181,6 +181,8 @@ class Visit:
         All values of each query parameter that was given.
     browser
         What asks.
+    here
+        Path and query of the page, or of the page that the form stands on.
     language
         Of the answer: for words that go into a chart, which templates do not translate.
     """
@@ -190,6 +192,7 @@ class Visit:
     urls: Urls
     lists: dict[str, list[str]] = field(default_factory=dict)
     browser: Browser = field(default_factory=Browser)
+    here: str = ""
     language: Language = Language.ENGLISH
 
 

@@ -9,7 +9,6 @@ from urllib.parse import parse_qsl, quote, urlencode
 
 from noria.core.web.assets import asset_path, has_asset
 from noria.core.web.languages import Language
-from noria.core.web.themes import THEME_PARAMETER, Theme
 
 LANGUAGE_PARAMETER = "lang"
 
@@ -36,6 +35,7 @@ AUDIT_PATH = "/projects/{project}/audit"
 SEARCH_PATH = "/search"
 SIGN_IN_PATH = "/sign-in"
 SIGN_OUT_PATH = "/sign-out"
+PREFERENCES_PATH = "/preferences"
 ACCOUNT_PATH = "/account"
 PASSWORD_PATH = "/account/password"  # noqa: S105 - an address
 END_SESSION_PATH = "/account/sessions/{session_id}/end"
@@ -78,8 +78,16 @@ class Urls:
         return self._to(path, given, project=project, experiment=experiment)
 
     def run(self, project: str, run_id: str, part: str = "", **given: str | Sequence[str] | None) -> str:
-        """Give the page of a run, or a part of it: `metrics`, `artifacts`, `code`, `console`, `system`."""
+        """Give the page of a run, or a part of it: `metrics`, `artifacts`, `code`, `console`, `system` …
+
+        What the page can do stands below it too: `rename`, `tag`, `untag`, `describe`, `delete`, `restore`, `end`.
+        """
         return self._to(f"{RUN_PATH}/{part}" if part else RUN_PATH, given, project=project, run_id=run_id)
+
+    def run_file(self, project: str, run_id: str, path: str) -> str:
+        """Give the bytes of a run's file, as programs read them; a browser takes them as an attachment."""
+        query = urlencode({"of": f"run:{run_id}", "path": path})
+        return f"/api/v1/projects/{_part(project)}/artifacts/file?{query}"
 
     def compare(self, project: str, **given: str | Sequence[str] | None) -> str:
         """Give the comparison of runs: `runs=[…]`, or `experiment=…` with a `filter=…`."""
@@ -195,9 +203,9 @@ class Urls:
         """
         return _with_parameter(here, LANGUAGE_PARAMETER, language.value)
 
-    def in_theme(self, here: str, theme: Theme) -> str:
-        """Give an address of ours that keeps a theme and leads back to `here`."""
-        return _with_parameter(here, THEME_PARAMETER, theme.value)
+    def preferences(self) -> str:
+        """Give the action that keeps the theme and the language."""
+        return self._to(PREFERENCES_PATH, {})
 
     def _to(self, path: str, given: Given, **parts: str) -> str:
         return self._with_query(path.format(**{name: _part(value) for name, value in parts.items()}), given)
@@ -230,7 +238,7 @@ def without_parameter(here: str, name: str) -> str:
 
     Examples
     --------
-    >>> without_parameter("/?theme=dark&after=a%2Fb", "theme"), without_parameter("/?theme=dark", "theme")
+    >>> without_parameter("/?lang=es&after=a%2Fb", "lang"), without_parameter("/?lang=es", "lang")
     ('/?after=a%2Fb', '/')
     """
     path, _, query = here.partition("?")
