@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import enum
-from collections.abc import Iterable
+from collections.abc import Callable, Iterable
 from dataclasses import dataclass, field
 from datetime import datetime
 from typing import Any
@@ -13,6 +13,7 @@ from noria.core.web.drawings import Interval, WheelDrawing
 from noria.core.web.formats import clipped
 from noria.core.web.languages import mark
 from noria.core.web.pages import PageContext
+from noria.core.web.urls import Urls
 from noria.decisions.words import VALUE_WORDS, in_words
 from noria.serving.entities import RolloutStatus
 
@@ -205,7 +206,7 @@ class AlertRow:
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class EventRow:
-    """Something that happened: what (to be translated), to whom, by whom, and details as the event holds them."""
+    """Something that happened: what (to be translated), to whom, by whom, details, and the page of what it is about."""
 
     at: datetime
     words: str
@@ -213,7 +214,7 @@ class EventRow:
     short_subject: str
     actor: str
     details: tuple[str, ...]
-    record_id: str | None
+    url: str | None
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -339,6 +340,31 @@ def short_subject(subject: str) -> str:
     kind, _, name = subject.partition(":")
     shown = f"…{name[-8:]}" if is_id(name) else name
     return clipped(f"{kind} {shown}".strip(), 80)
+
+
+def subject_url(urls: Urls, project: str, subject: str) -> str | None:
+    """Give the page of what an event is about, or None for what has none.
+
+    Examples
+    --------
+    >>> subject_url(Urls(), "a", "model:digits@2"), subject_url(Urls(), "a", "endpoint:d/x")
+    ('/projects/a/models/digits/versions/2', '/projects/a/endpoints/d%2Fx')
+    """
+    kind, _, name = subject.partition(":")
+    thing, _, number = name.partition("@")
+    if number.isdigit() and kind in ("model", "dataset"):
+        version = urls.version if kind == "model" else urls.dataset_version
+        return version(project, thing, int(number))
+    pages: dict[str, Callable[[str, str], str]] = {
+        "run": urls.run,
+        "model": urls.model,
+        "dataset": urls.dataset,
+        "endpoint": urls.endpoint,
+        "rollout": urls.rollout,
+        "record": urls.decision,
+        "decision": urls.decision,
+    }
+    return pages[kind](project, name) if kind in pages else None
 
 
 def event_details(told: Told, payload: dict[str, Any]) -> tuple[str, ...]:

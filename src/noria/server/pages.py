@@ -10,7 +10,7 @@ from noria.core.events.log import Event, EventLog
 from noria.core.web.drawings import draw_wheel
 from noria.core.web.formats import clipped
 from noria.core.web.pages import Page, Visit
-from noria.core.web.urls import OVERVIEW_PATH, PROJECT_PATH
+from noria.core.web.urls import OVERVIEW_PATH, PROJECT_PATH, Urls
 from noria.data.permissions import READ_DATA
 from noria.monitoring.entities import Alert
 from noria.monitoring.permissions import READ_MONITORS
@@ -25,6 +25,7 @@ from noria.server.overview import (
     RunningRow,
     event_details,
     short_subject,
+    subject_url,
 )
 from noria.server.wheels import WheelMaker
 from noria.serving.permissions import READ_CAPTURES, READ_ENDPOINTS
@@ -121,13 +122,13 @@ def _events(visit: Visit, project: str) -> tuple[EventRow, ...] | None:
         return None
     log = EventLog(visit.context.database)
     return tuple(
-        _event_row(event) for event in log.latest(types=list(TOLD_EVENTS), project=project, limit=_EVENTS)
+        _event_row(event, project, visit.urls)
+        for event in log.latest(types=list(TOLD_EVENTS), project=project, limit=_EVENTS)
     )
 
 
-def _event_row(event: Event) -> EventRow:
+def _event_row(event: Event, project: str, urls: Urls) -> EventRow:
     told = TOLD_EVENTS[event.type]
-    kind, _, name = event.subject.partition(":")
     return EventRow(
         at=event.at,
         words=told.words,
@@ -135,7 +136,7 @@ def _event_row(event: Event) -> EventRow:
         short_subject=short_subject(event.subject),
         actor=event.actor,
         details=event_details(told, event.payload),
-        record_id=name if kind == "record" else None,
+        url=subject_url(urls, project, event.subject),
     )
 
 
