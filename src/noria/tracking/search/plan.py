@@ -10,7 +10,7 @@ from __future__ import annotations
 
 import math
 from collections.abc import Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -21,6 +21,8 @@ class Costs:
     ----------
     read, walk, test
         To read a run of a range into a set, to go one run further in an index, to look up one row of a run.
+    merge
+        What a step in an index costs more for each experiment whose part of it is merged.
     pass_over
         To leave out a run of a range, whose text has not the form of a pattern.
     worth_planning
@@ -38,6 +40,7 @@ class Costs:
     read: float = 0.3
     walk: float = 0.3
     test: float = 5.0
+    merge: float = 0.015
     pass_over: float = 0.2
     worth_planning: float = 4_000.0
     max_set: int = 500_000
@@ -45,6 +48,11 @@ class Costs:
     least_step: int = 64
     most_step: int = 50_000
     most_merged: int = 64
+
+    def among(self, n_experiments: int) -> Costs:
+        """Give the costs in so many experiments."""
+        n_merged = min(n_experiments, self.most_merged) - 1
+        return self if n_merged < 1 else replace(self, walk=self.walk + self.merge * n_merged)
 
     def few(self, need: int, n_runs: int) -> int:
         """Give the number of matches up to which sorting them is cheaper than walking to them.
@@ -127,7 +135,7 @@ class Costs:
 
 
 SQLITE = Costs()
-POSTGRES = Costs(read=0.7, walk=1.3, test=10.0, pass_over=0.3)
+POSTGRES = Costs(read=0.7, walk=0.8, test=10.0, merge=0.01, pass_over=0.3)
 """Both measured by `benchmarks/tracking/bench_search.py` on databases whose pages were in memory.
 
 PostgreSQL looks up for each row of an index whether it is visible to all.

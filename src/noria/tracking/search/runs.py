@@ -121,7 +121,8 @@ def search_runs(
         return [], None
     conditions = [_condition(one, keys, reader, scope) for one in query.clauses]
     terms = tuple([one for one in asked if one is not None])
-    engine = Engine(reader=reader, scope=scope, costs=costs or (SQLITE if reader.is_sqlite else POSTGRES))
+    measured = SQLITE if reader.is_sqlite else POSTGRES
+    engine = Engine(reader=reader, scope=scope, costs=(costs or measured).among(len(scope.experiments)))
     found = engine.take(tuple([one for one in conditions if one is not None]), terms, place, limit + 1)
     if len(found) <= limit:
         return found, None

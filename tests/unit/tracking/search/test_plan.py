@@ -46,6 +46,15 @@ def test_reading_stops_where_it_costs_more_than_the_tests() -> None:
     assert Costs(max_set=10).most_read([0.03], 3_000) == 10
 
 
+def test_a_walk_costs_more_where_many_indexes_are_merged() -> None:
+    """One experiment costs as measured; of very many, the parts are gathered rather than merged."""
+    costs = Costs(walk=0.5, merge=0.01, most_merged=64)
+
+    assert costs.among(1) == costs.among(0) == costs
+    assert costs.among(51).walk == pytest.approx(1.0)
+    assert costs.among(1_000) == costs.among(64)
+
+
 def test_tests_stop_at_the_first_that_fails() -> None:
     """The most selective comes first, and the others see only what is left."""
     assert Costs(test=1.0).tests([0.5, 0.1], 100) == 100 + 10
