@@ -64,12 +64,18 @@ CONTROL = (
 )
 """Modules with any of `WORKFLOWS`, `TICKS`, `REACTIONS` and `CHORES`."""
 
-PAGES = ("noria.server.pages:PAGES", "noria.access.pages:PAGES", "noria.decisions.pages:PAGES")
+PAGES = (
+    "noria.server.pages:PAGES",
+    "noria.access.pages:PAGES",
+    "noria.tracking.pages:PAGES",
+    "noria.decisions.pages:PAGES",
+)
 """Lists of `noria.core.web.pages.Page`."""
 
 ACTIONS = (
     "noria.core.web.preferences:ACTIONS",
     "noria.access.pages:ACTIONS",
+    "noria.tracking.pages:ACTIONS",
 )
 """Lists of `noria.core.web.actions.Action`."""
 

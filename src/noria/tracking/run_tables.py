@@ -202,6 +202,18 @@ class RunTables(Service):
             numbers = read_numbers(connection, pks, metrics)
         return _grouped(pks, values, numbers, is_capped=following is not None)
 
+    def cells(self, project: str, ids: Sequence[str], wanted: Wanted) -> list[RunCells]:
+        """Read a few values of runs, in the order of the ids."""
+        self._admit(project)
+        with self.context.database.read() as connection:
+            pks = run_pks(connection, project, dict.fromkeys(ids))
+            return load_cells(connection, list(pks.values()), wanted, families=False)
+
+    def tags(self, project: str, ids: Sequence[str], key: str) -> dict[str, str]:
+        """Give a tag of those runs that have it, by id."""
+        found = self.cells(project, ids, Wanted(tags=(key,)))
+        return {run.id: run.tags[key] for run in found if key in run.tags}
+
     def whole(self, project: str, ids: Sequence[str]) -> list[Run]:
         """Read runs with all that they hold, deleted or not, in the order of the ids."""
         self._admit(project)

@@ -1,0 +1,10 @@
+"""The pages of tracking, and what they do."""
+
+from __future__ import annotations
+
+from noria.core.web.actions import AnyAction
+from noria.core.web.pages import Page
+from noria.tracking import actions_experiments, actions_run_table, pages_experiments, pages_run_table
+
+PAGES: tuple[Page, ...] = (*pages_experiments.PAGES, *pages_run_table.PAGES)
+ACTIONS: tuple[AnyAction, ...] = (*actions_experiments.ACTIONS, *actions_run_table.ACTIONS)

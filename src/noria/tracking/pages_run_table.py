@@ -1,0 +1,451 @@
+"""The table of an experiment's runs, and what completes its filter."""
+
+from __future__ import annotations
+
+import statistics
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
+from datetime import datetime
+from typing import Any, Final
+
+from noria.core.stats.means import interval_of_mean
+from noria.core.web.cookies import read_cookie
+from noria.core.web.formats import clipped
+from noria.core.web.pages import Crumb, Page, PageContext, Visit
+from noria.core.web.parts import Choice, Column, Pager
+from noria.core.web.urls import EXPERIMENT_PATH
+from noria.tracking.entities import RunStatus
+from noria.tracking.experiment_entities import Experiment
+from noria.tracking.experiment_lists import RunTally
+from noria.tracking.known import KeyKind, KnownKeys
+from noria.tracking.pages_experiments import EXPERIMENTS_WORDS, NOTE_TAG, own_tags
+from noria.tracking.permissions import READ_RUNS, WRITE_RUNS
+from noria.tracking.run_cells import RunCells
+from noria.tracking.run_signs import SIGNS, Sign
+from noria.tracking.run_tables import RunGroup, RunTables, Spread
+from noria.tracking.search.completion import Suggestion, complete, key_text, value_text
+from noria.tracking.search.grammar import FilterInvalid
+from noria.tracking.table_view import (
+    AUTHOR,
+    COLUMNS_COOKIE,
+    DURATION,
+    QUERY,
+    STARTED,
+    STATUS,
+    TableView,
+    chosen_columns,
+    column_choices,
+    in_order,
+    kept_columns,
+    read_view,
+    split_key,
+    table_columns,
+    wanted_of,
+)
+
+COMPLETE_PATH = f"{EXPERIMENT_PATH}/complete"
+_CELL: Final = 120
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Cell:
+    """A value in a row.
+
+    Attributes
+    ----------
+    kind
+        `status`, `moment`, `seconds`, `number` or `text`.
+    value
+        None where the run has none.
+    """
+
+    kind: str
+    value: Any
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class TableRow:
+    """A run in the table.
+
+    Attributes
+    ----------
+    id, name, url
+        And where its page is.
+    cells
+        One for each column after the first.
+    parent_name, parent_url
+        The run inside which it was started; empty when there is none.
+    n_children
+        Runs inside it, as far as they were counted.
+    children_url
+        Shows or folds the runs inside it; empty where it has none.
+    is_open
+        Whether they are shown.
+    is_child
+        Whether it is shown below the run that it is inside of.
+    """
+
+    id: str
+    name: str
+    url: str
+    cells: tuple[Cell, ...]
+    parent_name: str = ""
+    parent_url: str = ""
+    n_children: int = 0
+    children_url: str = ""
+    is_open: bool = False
+    is_child: bool = False
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class GroupCell:
+    """A metric within a group.
+
+    Attributes
+    ----------
+    half
+        Half the width of the interval that covers the mean with 95 %; None of fewer than two runs.
+    """
+
+    mean: float
+    least: float
+    greatest: float
+    half: float | None
+    n: int
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class GroupRow:
+    """Runs with one value.
+
+    Attributes
+    ----------
+    value
+        None for runs without one.
+    url
+        The table of these runs.
+    cells
+        One for each metric; None where no run has it.
+    """
+
+    value: str | None
+    url: str
+    n_runs: int
+    cells: tuple[GroupCell | None, ...]
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Grouping:
+    """The table when runs are put together.
+
+    Attributes
+    ----------
+    name
+        Of the param or tag.
+    metrics
+        Whose values are summed up.
+    n_runs, is_capped
+        How many runs were grouped, and whether there are more.
+    n_left_out
+        Groups that are not shown.
+    """
+
+    name: str
+    metrics: tuple[str, ...]
+    rows: tuple[GroupRow, ...]
+    n_runs: int
+    is_capped: bool
+    n_left_out: int
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class RunsContext(PageContext):
+    """What the table of an experiment's runs shows.
+
+    Attributes
+    ----------
+    experiment
+        Its name.
+    is_deleted
+        Whether the experiment is deleted.
+    note
+        What it is for, in Markdown; empty where nobody said.
+    tags
+        Of the experiment, those that people set.
+    tally
+        How many runs it has.
+    signs
+        How each status is shown.
+    has_running
+        Whether a run that is shown still runs.
+    view
+        What the address says.
+    error, hint
+        What is wrong with the filter, and what mends it; empty when nothing is.
+    columns
+        Headings of the table.
+    rows
+        Runs of this page.
+    pager
+        Place of this page in the table.
+    choices
+        Columns to choose.
+    choices_whole
+        Whether all are offered.
+    grouping
+        The table when runs are put together; None otherwise.
+    groups
+        Params and tags to put runs together by.
+    may_nest
+        Whether there is something to fold.
+    compare_all_url
+        Compares the runs that match.
+    may_write
+        Whether the reader may tag, delete and restore.
+    """
+
+    experiment: str
+    is_deleted: bool
+    note: str
+    tags: tuple[tuple[str, str], ...]
+    tally: RunTally
+    signs: Mapping[RunStatus, Sign]
+    has_running: bool
+    view: TableView
+    error: str
+    hint: str
+    columns: tuple[Column, ...]
+    rows: tuple[TableRow, ...]
+    pager: Pager
+    choices: tuple[Choice, ...]
+    choices_whole: bool
+    grouping: Grouping | None
+    groups: tuple[Choice, ...]
+    may_nest: bool
+    compare_all_url: str
+    may_write: bool
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class _Shown:
+    """What is in the table."""
+
+    rows: tuple[TableRow, ...] = ()
+    pager: Pager = Pager()  # noqa: RUF009 - frozen
+    grouping: Grouping | None = None
+    error: str = ""
+    hint: str = ""
+    has_running: bool = False
+    may_nest: bool = False
+
+
+def runs(visit: Visit) -> RunsContext:
+    """Gather the table of an experiment's runs."""
+    view = read_view(visit)
+    tables = visit.context.service(RunTables)
+    experiment, tally, keys = tables.experiment(view.project, view.experiment)
+    kept = kept_columns(read_cookie(visit.browser.cookies, COLUMNS_COOKIE) or "", experiment.number)
+    chosen = in_order(chosen_columns(view, keys, kept))
+    shown = _shown(visit, tables, view, chosen)
+    return RunsContext(
+        live=shown.has_running,
+        beat_s=4,
+        trail=(
+            Crumb(text=EXPERIMENTS_WORDS, url=visit.urls.experiments(view.project), is_ours=True),
+            Crumb(text=clipped(experiment.name, 80)),
+        ),
+        experiment=experiment.name,
+        is_deleted=experiment.deleted_at is not None,
+        note=experiment.tags.get(NOTE_TAG, ""),
+        tags=own_tags(experiment.tags),
+        tally=tally,
+        signs=SIGNS,
+        has_running=shown.has_running,
+        view=view,
+        error=shown.error,
+        hint=shown.hint,
+        columns=table_columns(view, visit.urls, chosen),
+        rows=shown.rows,
+        pager=shown.pager,
+        choices=column_choices(keys, chosen),
+        choices_whole=keys.is_whole,
+        grouping=shown.grouping,
+        groups=_group_choices(view, keys),
+        may_nest=shown.may_nest or view.nested,
+        compare_all_url=_compare_all(visit, view, experiment, tally),
+        may_write=visit.context.principal.may(WRITE_RUNS, view.project),
+    )
+
+
+def _compare_all(visit: Visit, view: TableView, experiment: Experiment, tally: RunTally) -> str:
+    if view.deleted or tally.n_active < 2:
+        return ""
+    return visit.urls.compare(view.project, experiment=experiment.name, filter=view.filter or None)
+
+
+def _shown(visit: Visit, tables: RunTables, view: TableView, chosen: Sequence[str]) -> _Shown:
+    try:
+        if view.group:
+            return _Shown(grouping=_grouping(visit, tables, view, chosen))
+        return _page(visit, tables, view, chosen)
+    except FilterInvalid as error:
+        return _Shown(error=error.message, hint=error.hint or "")
+
+
+def _page(visit: Visit, tables: RunTables, view: TableView, chosen: Sequence[str]) -> _Shown:
+    wanted = wanted_of(chosen)
+    found = tables.page(view.project, view.experiment, view.asked(), wanted)
+    rows: list[TableRow] = []
+    for run in found.rows:
+        rows.append(_row(visit, view, run, chosen))
+        if run.id in view.open and run.n_children:
+            inside = tables.children(view.project, run.id, wanted)
+            rows += [_row(visit, view, child, chosen, is_child=True) for child in inside]
+    return _Shown(
+        rows=tuple(rows),
+        pager=Pager(
+            first=view.url(visit.urls) if view.after else None,
+            following=view.url(visit.urls, after=found.next) if found.next else None,
+            n_shown=len(found.rows),
+            total=found.total,
+            is_capped=found.is_capped,
+        ),
+        has_running=any(run.status is RunStatus.RUNNING for run in found.rows),
+        may_nest=any(run.parent or run.n_children for run in found.rows),
+    )
+
+
+def _row(
+    visit: Visit, view: TableView, run: RunCells, chosen: Sequence[str], *, is_child: bool = False
+) -> TableRow:
+    is_open = run.id in view.open
+    others = tuple(one for one in view.open if one != run.id)
+    now = visit.context.clock.now()
+    return TableRow(
+        id=run.id,
+        name=run.name,
+        url=visit.urls.run(view.project, run.id),
+        cells=tuple(_cell(run, key, now) for key in chosen),
+        parent_name="" if is_child else clipped(run.parent_name, 60),
+        parent_url=visit.urls.run(view.project, run.parent) if run.parent else "",
+        n_children=run.n_children,
+        children_url=""
+        if is_child or not run.n_children
+        else view.url(visit.urls, open=others if is_open else (*others, run.id)),
+        is_open=is_open,
+        is_child=is_child,
+    )
+
+
+def _cell(run: RunCells, key: str, now: datetime) -> Cell:
+    kind, name = split_key(key)
+    if kind is KeyKind.METRICS:
+        return Cell(kind="number", value=run.metrics.get(name))
+    if kind is not None:
+        text = (run.params if kind is KeyKind.PARAMS else run.tags).get(name)
+        return Cell(kind="text", value=text)
+    return _attribute(run, key, now)
+
+
+def _attribute(run: RunCells, key: str, now: datetime) -> Cell:
+    if key == STATUS:
+        return Cell(kind="status", value=SIGNS[run.status])
+    if key == DURATION:
+        until = run.ended_at or (now if run.status is RunStatus.RUNNING else None)
+        return Cell(kind="seconds", value=(until - run.started_at).total_seconds() if until else None)
+    if key == AUTHOR:
+        return Cell(kind="text", value=run.author or None)
+    return Cell(kind="moment", value=run.started_at if key == STARTED else run.ended_at)
+
+
+def _grouping(visit: Visit, tables: RunTables, view: TableView, chosen: Sequence[str]) -> Grouping:
+    kind, name = split_key(view.group)
+    if kind is None or kind is KeyKind.METRICS:
+        raise FilterInvalid(
+            f"Runs cannot be put together by `{view.group[:100]}`", hint="Choose a param or a tag"
+        )
+    metrics = wanted_of(chosen).metrics
+    found = tables.groups(view.project, view.experiment, view.asked(), (kind, name), metrics)
+    return Grouping(
+        name=name,
+        metrics=metrics,
+        rows=tuple(_group_row(visit, view, group, key_text(kind, name), metrics) for group in found.groups),
+        n_runs=found.n_runs,
+        is_capped=found.is_capped,
+        n_left_out=found.n_left_out,
+    )
+
+
+def _group_row(visit: Visit, view: TableView, group: RunGroup, key: str, metrics: Sequence[str]) -> GroupRow:
+    clause = f"{key} IS NULL" if group.value is None else f"{key} = {value_text(group.value)}"
+    narrowed = f"{view.filter} AND {clause}" if view.filter.strip() else clause
+    return GroupRow(
+        value=group.value,
+        url=view.url(visit.urls, group="", filter=narrowed),
+        n_runs=group.n_runs,
+        cells=tuple(_group_cell(group.spreads.get(metric)) for metric in metrics),
+    )
+
+
+def _group_cell(spread: Spread | None) -> GroupCell | None:
+    if spread is None:
+        return None
+    values = spread.values
+    half = None
+    if len(values) > 1:
+        low, high = interval_of_mean(values)
+        half = (high - low) / 2
+    return GroupCell(
+        mean=statistics.fmean(values), least=min(values), greatest=max(values), half=half, n=len(values)
+    )
+
+
+def _group_choices(view: TableView, keys: KnownKeys) -> tuple[Choice, ...]:
+    return tuple(
+        Choice(value=f"{kind}.{key}", words=f"{kind}.{key}", is_chosen=view.group == f"{kind}.{key}")
+        for kind in (KeyKind.PARAMS, KeyKind.TAGS)
+        for key in keys.of(kind)
+    )
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class CompletionContext(PageContext):
+    """What may follow in a filter.
+
+    Attributes
+    ----------
+    suggestions
+        The likeliest first.
+    """
+
+    suggestions: tuple[Suggestion, ...]
+
+
+def completion(visit: Visit) -> CompletionContext:
+    """Suggest what may follow in the filter that is being typed."""
+    project, experiment = visit.parameters["project"], visit.parameters["experiment"]
+    tables = visit.context.service(RunTables)
+    _, _, keys = tables.experiment(project, experiment)
+
+    def values(kind: KeyKind, key: str, beginning: str) -> list[str]:
+        return tables.values(project, experiment, kind, key, beginning)
+
+    return CompletionContext(suggestions=tuple(complete(visit.parameters.get("filter", ""), keys, values)))
+
+
+PAGES = (
+    Page(
+        path=EXPERIMENT_PATH,
+        needs=READ_RUNS,
+        template="noria.tracking/runs.html",
+        build=runs,
+        query=QUERY,
+    ),
+    Page(
+        path=COMPLETE_PATH,
+        needs=READ_RUNS,
+        template="noria.tracking/completion.html",
+        build=completion,
+        query=("filter",),
+    ),
+)
