@@ -18,7 +18,7 @@ from typing import Any, NamedTuple
 from hatchling.builders.hooks.plugin.interface import BuildHookInterface
 
 VENDOR = Path("src/noria/core/web/static/vendor")
-PATIENCE_S = 180
+PATIENCE_S = 90
 
 
 class Script(NamedTuple):
@@ -104,7 +104,8 @@ def fetch_missing(folder: Path) -> None:
 
 def pack(npm: str, packages: list[str], place: Path) -> None:
     """Have npm download packages; none of their own scripts is run."""
-    command = [npm, "pack", "--ignore-scripts", "--silent", "--pack-destination", str(place), *packages]
+    options = ["--ignore-scripts", "--silent", "--fetch-retries=1", "--pack-destination", str(place)]
+    command = [npm, "pack", *options, *packages]
     try:
         subprocess.run(command, cwd=place, capture_output=True, timeout=PATIENCE_S, check=True)
     except subprocess.TimeoutExpired:
