@@ -47,6 +47,9 @@ CONTROL = Principal(name="control", role=Role.ADMIN, holds_key=True)
 _M_ARENA_MAX, _M_MMAP_THRESHOLD = -8, -3
 """As `malloc.h` numbers them."""
 
+CONTROL_AFTER_S = 0.3
+"""The import of the control loop's engine holds the interpreter for half a second; the first answers go before."""
+
 REQUEST_GRACE_S = 1.0
 DEADLINE_S = 5.0
 """A stopping server that has not ended by then is stuck in somebody's request, and ends all the same."""
@@ -205,10 +208,11 @@ async def _serve(listener: Listener, keeper: ControlKeeper, started: list[Callab
     stop = functools.partial(loop.call_soon_threadsafe, stopping.set)
     for number in (signal.SIGTERM, signal.SIGINT):
         loop.add_signal_handler(number, _on_signal, stopping)
-    keeper.start(on_failure=stop)
+    starting = loop.call_later(CONTROL_AFTER_S, functools.partial(keeper.start, on_failure=stop))
     for tell in started:
         tell()
     await listener.run(stopping, grace_s=REQUEST_GRACE_S)
+    starting.cancel()
     await asyncio.to_thread(keeper.stop)
 
 

@@ -12,6 +12,7 @@ import json
 import math
 import re
 from collections.abc import Mapping, Sequence
+from functools import cached_property
 from typing import Any, Generic, TypeVar
 
 import msgspec
@@ -69,13 +70,24 @@ class Decoder(Generic[M]):
     """
 
     def __init__(self, cls: type[M], required: Sequence[str] = ()) -> None:
-        self._decoder = msgspec.json.Decoder(cls)
         self._cls = cls
         self._required = frozenset(required)
         self._in_order = tuple(name for name in cls.__struct_fields__ if name in self._required)
         self._takes_uuid = "run_uuid" in cls.__struct_fields__
-        self._fields = _fields_of(cls)
-        self._camel = tuple(sorted({f'"{name}"'.encode() for name in _camel_names(cls)}))
+
+    # At the first request: to look into the types of a hundred endpoints would hold up each start of the server.
+
+    @cached_property
+    def _decoder(self) -> msgspec.json.Decoder[M]:
+        return msgspec.json.Decoder(self._cls)
+
+    @cached_property
+    def _fields(self) -> dict[str, inspect.Field]:
+        return _fields_of(self._cls)
+
+    @cached_property
+    def _camel(self) -> tuple[bytes, ...]:
+        return tuple(sorted({f'"{name}"'.encode() for name in _camel_names(self._cls)}))
 
     def read_body(self, body: bytes) -> M:
         """Read a JSON body; an empty one, and one that is no JSON, is taken for a message without fields."""
