@@ -110,8 +110,13 @@ class Frame:
     form: FormState | None = None
 
     def form_view(self, action: str, name: str = "") -> FormView:
-        """Give a form of this page: fresh, or as it was sent before and not taken."""
-        sent = self.form if self.form and (self.form.action, self.form.form) == (action, name) else None
+        """Give a form of this page: fresh, or as it was sent before and not taken.
+
+        A form with a name is known by it: its buttons may send it elsewhere (`formaction`).
+        """
+        sent = self.form
+        if sent is not None and (sent.form != name or not (name or sent.action == action)):
+            sent = None
         return FormView(action=action, name=name, csrf=self.csrf, here=self.here, state=sent)
 
 

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import dataclasses
 import enum
 from datetime import date
 from typing import Annotated, Any, Literal
@@ -188,8 +189,12 @@ def test_a_state_belongs_to_one_form() -> None:
     )
 
     assert frame.form_view("/x", "second").value("name") == "ana"
+    assert frame.form_view("/y", "second").value("name") == "ana"  # a button of its own sent it to /x
     assert frame.form_view("/x").value("name") == ""
-    assert frame.form_view("/y", "second").value("name") == ""
+    assert frame.form_view("/x", "first").value("name") == ""
+    unnamed = dataclasses.replace(frame, form=dataclasses.replace(state, form=""))
+    assert unnamed.form_view("/x").value("name") == "ana"
+    assert unnamed.form_view("/y").value("name") == ""
 
 
 FIELDS = """{% from "noria.core.web/_forms.html" import area, check, choice, text %}
