@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from pathlib import PurePosixPath
+
 from noria.core.errors import Invalid, NotFound
 from noria.core.objects.multipart import MultipartUploads, StartedUpload, multipart_uploads
 from noria.core.objects.store import ObjectInfo
@@ -20,6 +22,7 @@ from noria.tracking.artifact_owners import EXPERIMENT, EXPERIMENTS, MODELS, RUNS
 from noria.tracking.events import RUN_UPDATED, append_event
 from noria.tracking.limits import check_artifact_path
 from noria.tracking.permissions import FIND_RUNS, READ_RUNS, WRITE_RUNS
+from noria.tracking.previews import IMAGE_TYPES
 from noria.tracking.shelves import (
     RUN,
     files_below,
@@ -104,6 +107,8 @@ class Artifacts(Service):
         return Download(
             chunks=self.context.objects.open(file.digest, start=start, length=length),
             size_bytes=rest if length is None else min(length, rest),
+            # An image may stand in a page of ours; opened by itself it is an attachment as everything else.
+            media_type=IMAGE_TYPES.get(PurePosixPath(path).suffix.lower(), "application/octet-stream"),
             filename=path.rpartition("/")[2],
         )
 

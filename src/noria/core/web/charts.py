@@ -46,7 +46,10 @@ class Series:
     lower, upper
         Ends of an interval round each point, drawn as a band; None where there is none.
     n_points
-        How many points there were before some were left out; None when all are here.
+        How many points there were before some were left out; None when all are here, 0 for what is made of another
+        series, whose points do not count.
+    is_faint
+        Whether it is drawn lightly, as the ground of another.
     """
 
     name: str
@@ -55,6 +58,7 @@ class Series:
     lower: Sequence[Value] | None = None
     upper: Sequence[Value] | None = None
     n_points: int | None = None
+    is_faint: bool = False
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -116,8 +120,13 @@ def thin(series: Series, max_points: int = MAX_POINTS) -> Series:
         y=[series.y[i] for i in kept],
         lower=None if series.lower is None else [series.lower[i] for i in kept],
         upper=None if series.upper is None else [series.upper[i] for i in kept],
-        n_points=series.n_points or len(series.x),
+        n_points=_n_points(series),
+        is_faint=series.is_faint,
     )
+
+
+def _n_points(series: Series) -> int:
+    return len(series.x) if series.n_points is None else series.n_points
 
 
 def _kept(values: Sequence[Value], max_points: int) -> list[int]:
@@ -165,6 +174,7 @@ def _trace(series: Series, index: int, shape: Shape) -> dict[str, Any]:
         "y": [_finite(y) for y in series.y],
         "type": "bar" if shape is Shape.BARS else "scatter",
         "meta": index,
+        **({"opacity": 0.4} if series.is_faint else {}),
     }
     if shape is not Shape.BARS:
         few = len(series.x) <= 40
@@ -280,8 +290,8 @@ def point_table(chart: Chart, max_rows: int = MAX_ROWS) -> PointTable:
         names=tuple(series.name for series in few),
         rows=tuple((x, tuple(by_x[x])) for x in ordered),
         has_interval=any(series.lower is not None for series in few),
-        n_points=sum(series.n_points or len(series.x) for series in few),
-        n_shown=sum(len(series.x) for series in few),
+        n_points=sum(map(_n_points, few)),
+        n_shown=sum(len(series.x) for series in few if series.n_points != 0),
     )
 
 
