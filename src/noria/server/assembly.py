@@ -35,6 +35,7 @@ SERVICES = (
     "noria.tracking.traces.service:Traces",
     "noria.tracking.traces.assessment_service:Assessments",
     "noria.tracking.evaluation_datasets:EvaluationDatasets",
+    "noria.tracking.issues:Issues",
     "noria.pipelines.service:StepCache",
     "noria.pipelines.service:PipelineRuns",
     "noria.pipelines.jobs:Jobs",

@@ -1,4 +1,4 @@
-"""What callers may do with traces, assessments and evaluation data sets."""
+"""What callers may do with traces, assessments, issues and evaluation data sets."""
 
 from __future__ import annotations
 

@@ -1,0 +1,225 @@
+"""Operations on issues."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from typing import Any, Final
+
+import msgspec
+import sqlalchemy as sa
+
+from noria.access.tables import projects
+from noria.core.database.schema import from_micros, to_micros
+from noria.core.errors import Invalid, NotFound
+from noria.core.events.log import EventType
+from noria.core.ids import new_id
+from noria.core.operations import Service, operation
+from noria.tracking.events import append_event
+from noria.tracking.experiment_rows import ExperimentDeleted
+from noria.tracking.issue_entities import (
+    Issue,
+    IssueChange,
+    IssuePage,
+    IssuePlace,
+    IssueSearch,
+    IssueSeverity,
+    IssueStatus,
+    NewIssue,
+)
+from noria.tracking.issue_events import ISSUE_CREATED, ISSUE_UPDATED
+from noria.tracking.issue_search import FoundIssue, find_issues
+from noria.tracking.issue_tables import SEVERITIES, issues
+from noria.tracking.limits import check_length
+from noria.tracking.run_keys import run_pk
+from noria.tracking.tables import experiments, runs
+from noria.tracking.traces.limits import MAX_TEXT_CHARS, check_count
+from noria.tracking.traces.permissions import FIND_TRACES, READ_TRACES, WRITE_TRACES
+from noria.tracking.traces.places import experiment_in
+
+MAX_NAME_CHARS: Final = 250
+MAX_CREATOR_CHARS: Final = 255
+MAX_CATEGORY_CHARS: Final = 250
+MAX_LISTED: Final = 100
+MAX_PAGE: Final = 1_000
+
+_ISSUES = issues.c
+
+
+class IssueNotFound(NotFound):
+    """There is no issue of this id that the caller may read."""
+
+    code = "issue_not_found"
+
+    def __init__(self, issue_id: str) -> None:
+        super().__init__(f"There is no issue `{issue_id[:100]}`", details={"issue_id": issue_id[:100]})
+
+
+class Issues(Service):
+    """What is wrong with applications, as their traces show."""
+
+    @operation("POST", "/projects/{project}/issues", needs=WRITE_TRACES)
+    def create(self, project: str, new: NewIssue) -> Issue:
+        """Write an issue down; several may have the same name."""
+        _check_new(new)
+        now_ms = self._now_ms()
+        with self.context.database.write() as connection:
+            place = experiment_in(connection, project, new.experiment, hold=True)
+            _check_active(connection, place.pk, project, place.name)
+            run = None if new.source_run is None else run_pk(connection, project, new.source_run)
+            issue_id = f"iss-{new_id()}"
+            values = {
+                "id": issue_id,
+                "experiment_pk": place.pk,
+                "source_run_pk": run,
+                "name": new.name,
+                "description": new.description,
+                "status": new.status.value,
+                "severity": SEVERITIES.index(new.severity),
+                "root_causes": new.root_causes,
+                "categories": new.categories,
+                "created_by": new.created_by,
+                "created_ms": now_ms,
+                "updated_ms": now_ms,
+            }
+            made = connection.execute(sa.insert(issues).values(**values).returning(_ISSUES.pk))
+            key = made.scalar_one()
+            payload = {"experiment": new.experiment, "name": new.name, "status": new.status.value}
+            self._tell(connection, ISSUE_CREATED, project, issue_id, payload)
+            return _load(connection, [FoundIssue(key, None)])[0]
+
+    @operation("GET", "/projects/{project}/issues/{issue_id}", needs=READ_TRACES)
+    def get(self, project: str, issue_id: str) -> Issue:
+        """Get one issue."""
+        with self.context.database.read() as connection:
+            return _load(connection, [FoundIssue(_key(connection, project, issue_id), None)])[0]
+
+    @operation("GET", "/issues/{issue_id}/place", needs=FIND_TRACES)
+    def locate(self, issue_id: str) -> IssuePlace:
+        """Find the project of an issue that the caller may read."""
+        with self.context.database.read() as connection:
+            found = _find(connection, issue_id)
+        if found is None or not self.context.principal.may(READ_TRACES, found.project):
+            raise IssueNotFound(issue_id)
+        return IssuePlace(id=issue_id, project=found.project)
+
+    @operation("PATCH", "/projects/{project}/issues/{issue_id}", needs=WRITE_TRACES)
+    def update(self, project: str, issue_id: str, change: IssueChange) -> Issue:
+        """Change what an issue says; who found it, where and why, stays."""
+        _check_change(change)
+        values: dict[str, Any] = {
+            name: value for name, value in msgspec.to_builtins(change).items() if value is not None
+        }
+        payload: dict[str, Any] = {"fields": sorted(values)}
+        if change.status is not None:
+            payload["status"] = change.status.value
+        if change.severity is not None:
+            values["severity"] = SEVERITIES.index(change.severity)
+        with self.context.database.write() as connection:
+            key = _key(connection, project, issue_id)
+            changed = {**values, "updated_ms": self._now_ms()}
+            connection.execute(sa.update(issues).where(_ISSUES.pk == key).values(**changed))
+            self._tell(connection, ISSUE_UPDATED, project, issue_id, payload)
+            return _load(connection, [FoundIssue(key, None)])[0]
+
+    @operation("POST", "/issues/search", needs=FIND_TRACES, status=200)
+    def search(self, wanted: IssueSearch) -> IssuePage:
+        """Find issues by a filter: the worst first, and the newest first among equally bad ones."""
+        bounded = msgspec.structs.replace(wanted, limit=max(1, min(wanted.limit, MAX_PAGE)))
+        with self.context.database.read() as connection:
+            found, following = find_issues(connection, self.context.principal, bounded)
+            return IssuePage(items=_load(connection, found), next=following)
+
+    def _now_ms(self) -> int:
+        return to_micros(self.context.clock.now()) // 1_000
+
+    def _tell(
+        self, connection: sa.Connection, kind: EventType, project: str, issue_id: str, payload: dict[str, Any]
+    ) -> None:
+        subject = f"issue:{issue_id}"
+        append_event(connection, self.context, kind, subject=subject, project=project, payload=payload)
+
+
+def _check_new(new: NewIssue) -> None:
+    _check_texts(new.name, new.description)
+    check_length("creator of the issue", new.created_by or "", MAX_CREATOR_CHARS)
+    check_count("root causes", new.root_causes, MAX_LISTED)
+    check_count("categories", new.categories, MAX_LISTED)
+    for cause in new.root_causes:
+        check_length("root cause of the issue", cause, MAX_TEXT_CHARS)
+    for category in new.categories:
+        check_length("category of the issue", category, MAX_CATEGORY_CHARS)
+
+
+def _check_change(change: IssueChange) -> None:
+    _check_texts(change.name, change.description)
+
+
+def _check_texts(name: str | None, description: str | None) -> None:
+    for kind, text, limit in (
+        ("name", name, MAX_NAME_CHARS),
+        ("description", description, MAX_TEXT_CHARS),
+    ):
+        if text == "":
+            raise Invalid(f"An issue needs a {kind}", hint="Say in a few words what is wrong")
+        check_length(f"{kind} of the issue", text or "", limit)
+
+
+def _check_active(connection: sa.Connection, experiment: int, project: str, name: str) -> None:
+    query = sa.select(experiments.c.deleted_at).where(experiments.c.pk == experiment)
+    if connection.execute(query).scalar_one() is not None:
+        raise ExperimentDeleted(project, name)
+
+
+def _key(connection: sa.Connection, project: str, issue_id: str) -> int:
+    found = _find(connection, issue_id)
+    if found is None or found.project != project:
+        raise IssueNotFound(issue_id)
+    return int(found.pk)
+
+
+def _find(connection: sa.Connection, issue_id: str) -> Any:
+    return connection.execute(_PLACE.where(_ISSUES.id == issue_id)).first()
+
+
+def _load(connection: sa.Connection, found: Sequence[FoundIssue]) -> list[Issue]:
+    keys = [each.pk for each in found]
+    rows = {row.pk: row for row in connection.execute(_SELECT.where(_ISSUES.pk.in_(keys)))}
+    return [_issue(rows[each.pk], each.n_traces) for each in found]
+
+
+def _issue(row: Any, n_traces: int | None) -> Issue:
+    severity: IssueSeverity | None = SEVERITIES[row.severity]
+    return Issue(
+        id=row.id,
+        project=row.project,
+        experiment=row.number,
+        name=row.name,
+        description=row.description,
+        status=IssueStatus(row.status),
+        severity=severity,
+        root_causes=row.root_causes,
+        categories=row.categories,
+        source_run=row.source_run,
+        created_by=row.created_by,
+        created_at=from_micros(row.created_ms * 1_000),
+        updated_at=from_micros(row.updated_ms * 1_000),
+        n_traces=n_traces,
+    )
+
+
+_PLACE = (
+    sa.select(_ISSUES.pk, projects.c.name.label("project"))
+    .join(experiments, experiments.c.pk == _ISSUES.experiment_pk)
+    .join(projects, projects.c.pk == experiments.c.project_pk)
+)
+_SELECT = (
+    sa.select(
+        *(column for column in _ISSUES if column.name not in ("experiment_pk", "source_run_pk")),
+        experiments.c.number,
+        projects.c.name.label("project"),
+        runs.c.id.label("source_run"),
+    )
+    .join(experiments, experiments.c.pk == _ISSUES.experiment_pk)
+    .join(projects, projects.c.pk == experiments.c.project_pk)
+    .outerjoin(runs, runs.c.pk == _ISSUES.source_run_pk)
+)
