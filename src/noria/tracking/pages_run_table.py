@@ -33,8 +33,8 @@ from noria.tracking.table_view import (
     STARTED,
     STATUS,
     TableView,
-    chosen_columns,
     column_choices,
+    default_columns,
     in_order,
     kept_columns,
     read_view,
@@ -245,7 +245,9 @@ def runs(visit: Visit) -> RunsContext:
     tables = visit.context.service(RunTables)
     experiment, tally, keys = tables.experiment(view.project, view.experiment)
     kept = kept_columns(read_cookie(visit.browser.cookies, COLUMNS_COOKIE) or "", experiment.number)
-    chosen = in_order(chosen_columns(view, keys, kept))
+    chosen = in_order(
+        view.columns or kept or default_columns(keys, tables.varying(view.project, view.experiment, keys))
+    )
     shown = _shown(visit, tables, view, chosen)
     return RunsContext(
         live=shown.has_running,
@@ -298,7 +300,7 @@ def _page(visit: Visit, tables: RunTables, view: TableView, chosen: Sequence[str
     rows: list[TableRow] = []
     for run in found.rows:
         rows.append(_row(visit, view, run, chosen))
-        if run.id in view.open and run.n_children:
+        if view.nested and run.id in view.open:
             inside = tables.children(view.project, run.id, wanted)
             rows += [_row(visit, view, child, chosen, is_child=True) for child in inside]
     return _Shown(
@@ -318,8 +320,7 @@ def _page(visit: Visit, tables: RunTables, view: TableView, chosen: Sequence[str
 def _row(
     visit: Visit, view: TableView, run: RunCells, chosen: Sequence[str], *, is_child: bool = False
 ) -> TableRow:
-    is_open = run.id in view.open
-    others = tuple(one for one in view.open if one != run.id)
+    is_open = view.nested and run.id in view.open
     now = visit.context.clock.now()
     return TableRow(
         id=run.id,
@@ -329,12 +330,17 @@ def _row(
         parent_name="" if is_child else clipped(run.parent_name, 60),
         parent_url=visit.urls.run(view.project, run.parent) if run.parent else "",
         n_children=run.n_children,
-        children_url=""
-        if is_child or not run.n_children
-        else view.url(visit.urls, open=others if is_open else (*others, run.id)),
+        children_url="" if is_child or not run.n_children else _children_url(visit, view, run.id),
         is_open=is_open,
         is_child=is_child,
     )
+
+
+def _children_url(visit: Visit, view: TableView, run_id: str) -> str:
+    others = tuple(one for one in view.open if one != run_id)
+    if not view.nested:  # they stand in the table already, each by itself
+        return view.url(visit.urls, nested=True, open=(run_id,))
+    return view.url(visit.urls, open=others if run_id in view.open else (*others, run_id))
 
 
 def _cell(run: RunCells, key: str, now: datetime) -> Cell:

@@ -5,6 +5,7 @@ from __future__ import annotations
 import math
 from collections.abc import Sequence
 from dataclasses import dataclass
+from itertools import islice
 from typing import Final
 
 import sqlalchemy as sa
@@ -37,6 +38,8 @@ MAX_GROUPED: Final = 2_000
 """Runs whose values are grouped; the first of the order."""
 
 MAX_SHOWN_GROUPS: Final = 200
+MAX_TRIED: Final = 40
+ENOUGH_VARYING: Final = 4
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -158,6 +161,18 @@ class RunTables(Service):
         with self.context.database.read() as connection:
             found = get_experiment(connection, project_pk(connection, project), experiment)
             return values_of_key(connection, found["pk"], kind, key, beginning=beginning)
+
+    def varying(self, project: str, experiment: str, keys: KnownKeys) -> list[str]:
+        """Give the first params that are not the same in all runs, out of the first few dozen."""
+        self._admit(project)
+        with self.context.database.read() as connection:
+            found = get_experiment(connection, project_pk(connection, project), experiment)["pk"]
+            several = (
+                key
+                for key in keys.params[:MAX_TRIED]
+                if len(values_of_key(connection, found, KeyKind.PARAMS, key, limit=2)) > 1
+            )
+            return list(islice(several, ENOUGH_VARYING))
 
     def page(self, project: str, experiment: str, asked: TableAsked, wanted: Wanted) -> RunTable:
         """Find a page of an experiment's runs, and read what is shown of them."""

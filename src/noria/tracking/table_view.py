@@ -202,20 +202,22 @@ def split_key(key: str) -> tuple[KeyKind | None, str]:
     return (KeyKind(kind), name) if name and kind in set(KeyKind) else (None, key)
 
 
-def chosen_columns(view: TableView, keys: KnownKeys, kept: Sequence[str] | None) -> tuple[str, ...]:
-    """Give the columns to show: those of the address, or those that were chosen last, or some to begin with."""
-    return view.columns or tuple(kept or ()) or default_columns(keys)
+def default_columns(keys: KnownKeys, varying: Sequence[str]) -> tuple[str, ...]:
+    """Give columns that tell something of most runs.
 
-
-def default_columns(keys: KnownKeys) -> tuple[str, ...]:
-    """Give columns that tell something of most runs."""
+    Parameters
+    ----------
+    varying
+        Params that are not the same in all runs.
+    """
     metrics = [key for key in keys.metrics if not key.startswith("system/")][:_DEFAULT_METRICS]
+    params = [*varying, *(key for key in keys.params if key not in varying)][:_DEFAULT_PARAMS]
     return (
         STATUS,
         STARTED,
         DURATION,
         *(f"{KeyKind.METRICS}.{key}" for key in metrics),
-        *(f"{KeyKind.PARAMS}.{key}" for key in keys.params[:_DEFAULT_PARAMS]),
+        *(f"{KeyKind.PARAMS}.{key}" for key in params),
     )
 
 

@@ -42,19 +42,24 @@ def t_quantile(alpha: float, degrees: float) -> float:
     >>> round(t_quantile(0.05, 9), 9)
     2.262157163
     """
-    high = 1.0
-    while t_tail(high, degrees) > alpha:
-        high *= 2
-    low = high / 2 if high > 1 else 0.0
+    low, high = 0.0, math.inf
+    t = 1.0
     for _ in range(_STEPS):
-        middle = (low + high) / 2
-        if middle in (low, high):
-            break
-        if t_tail(middle, degrees) > alpha:
-            low = middle
-        else:
-            high = middle
-    return (low + high) / 2
+        excess = t_tail(t, degrees) - alpha
+        low, high = (t, high) if excess > 0 else (low, t)
+        # Newton's step, unless it leaves the bracket: far out the tail is flat, and the step too long.
+        better = t + excess / (2 * _density(t, degrees))
+        if not low < better < high:
+            better = (low + high) / 2 if math.isfinite(high) else 2 * t
+        if abs(better - t) <= 1e-12 * t:
+            return better
+        t = better
+    return t
+
+
+def _density(t: float, degrees: float) -> float:
+    scale = math.lgamma((degrees + 1) / 2) - math.lgamma(degrees / 2) - math.log(degrees * math.pi) / 2
+    return max(_TINY, math.exp(scale - (degrees + 1) / 2 * math.log1p(t * t / degrees)))
 
 
 def _incomplete_beta(a: float, b: float, x: float, rest: float) -> float:
