@@ -24,7 +24,8 @@ from noria.core.permissions import Permission
 from noria.core.remote import API
 from noria.server.adapter_routes import AdapterSwitch, AdapterTable, refusal
 from noria.server.entities import ServerSection
-from noria.server.gate import FORM, PRINCIPAL, Authenticate, Gate, Gatekeeper, Guard, Resume, SignIn
+from noria.server.gate import FORM, PRINCIPAL, Gate, Guard
+from noria.server.gatekeeper import Authenticate, Gatekeeper, Resume, SignIn
 from noria.server.page_routes import error_page, path_pattern, wants_page
 from noria.server.requests import HIDDEN_SLASH, Limits
 from noria.server.routes import PERMISSION, operation_routes

@@ -75,7 +75,7 @@ PAGES = (
 
 ACTIONS = (
     "noria.core.web.preferences:ACTIONS",
-    "noria.access.pages:ACTIONS",
+    "noria.access.actions:ACTIONS",
     "noria.tracking.pages:ACTIONS",
 )
 """Lists of `noria.core.web.actions.Action`."""
