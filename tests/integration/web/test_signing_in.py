@@ -9,7 +9,8 @@ import httpx
 import pytest
 import sqlalchemy as sa
 
-from noria.access.entities import NewUser, PasswordChange
+from noria.access.entities import NewToken, NewUser, PasswordChange
+from noria.access.pages import TOKENS_PER_PAGE
 from noria.access.passwords import FAILURES_OF_A_NAME
 from noria.access.projects import NewProject, Projects
 from noria.access.sessions import IDLE, LIFE, list_sessions
@@ -411,3 +412,43 @@ def test_pages_of_one_s_own_are_in_both_languages(closed: Reader) -> None:
 def without_cookies(reader: Reader) -> None:
     """Begin with a browser that nobody has used."""
     reader.client.cookies.clear()
+
+
+HOSTILE = "<script>alert('x')</script>\"><img src=x onerror=alert(1)>{{ 7*7 }}`<b>`"
+
+
+@pytest.mark.parametrize("language", ["en", "es"])
+def test_what_browsers_and_people_write_stays_text(closed: Reader, context: Context, language: str) -> None:
+    """The name of a browser and the permissions of a token are shown as text, however long they are."""
+    closed.client.headers["user-agent"] = HOSTILE + "x" * 900
+    sign_in(closed)
+    form = closed.form("/account/tokens", "/account/tokens")
+    closed.send(form, name="a" * 120, only=f"{HOSTILE.replace(' ', '')} {'p' * 500}")
+    refused = closed.send(form, name=HOSTILE[:100]).text
+    wrong = closed.send(closed.form("/sign-in", "/sign-in"), name=HOSTILE, password="x").text
+    shown = [closed.get(path, language=language).text for path in ("/account", "/account/tokens")]
+    closed.client.headers["user-agent"] = "test"
+
+    assert "&lt;script&gt;" in shown[0]
+    assert "&lt;script&gt;" in shown[1]
+    assert "p" * 500 in shown[1]
+    for html in (*shown, refused, wrong):
+        assert "<script>alert" not in html
+        assert "onerror=alert(1)>" not in html.replace("&gt;", "").replace("&lt;", "")
+        assert "<b>" not in html
+
+
+def test_many_tokens_are_paged(closed: Reader, context: Context) -> None:
+    """The list of tokens goes on on further pages, each token once."""
+    sign_in(closed)
+    for i in range(TOKENS_PER_PAGE + 3):
+        context.service(Tokens).create(NewToken(name=f"t{i:02}"))
+    seen: list[str] = []
+    path: str | None = "/account/tokens"
+    while path is not None:
+        page = closed.get(path).text
+        seen += re.findall(r"<strong>(t\d\d)</strong>", page)
+        found = re.search(r'<a href="([^"]+)" rel="next">', page)
+        path = found[1] if found else None
+
+    assert seen == [f"t{i:02}" for i in reversed(range(TOKENS_PER_PAGE + 3))]
