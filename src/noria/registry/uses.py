@@ -95,6 +95,21 @@ def endpoints_of(
     return sorted(owner.rpartition(":")[2] for owner in owners)
 
 
+def uses_of(connection: sa.Connection, *, project: str, digests: Collection[str]) -> dict[str, list[str]]:
+    """Give the endpoints that need versions with these digests, in their order, by the version's id."""
+    table = object_references
+    query = sa.select(table.c.owner).where(
+        table.c.project == project,
+        table.c.digest.in_(digests),
+        table.c.owner.startswith(_PREFIX, autoescape=True),
+    )
+    found: dict[str, list[str]] = {}
+    for owner in sorted(connection.execute(query).scalars()):
+        version_id, _, endpoint = owner.removeprefix(_PREFIX).split(":", 2)
+        found.setdefault(version_id, []).append(endpoint)
+    return found
+
+
 def _uses_of(
     connection: sa.Connection, project: str, endpoint: str, digests: Collection[str]
 ) -> dict[str, int]:

@@ -69,6 +69,8 @@ PAGES = (
     "noria.server.pages:PAGES",
     "noria.access.pages:PAGES",
     "noria.tracking.pages:PAGES",
+    "noria.registry.pages:PAGES",
+    "noria.registry.pages_version:PAGES",
     "noria.decisions.pages:PAGES",
 )
 """Lists of `noria.core.web.pages.Page`."""
@@ -77,6 +79,7 @@ ACTIONS = (
     "noria.core.web.preferences:ACTIONS",
     "noria.access.actions:ACTIONS",
     "noria.tracking.pages:ACTIONS",
+    "noria.registry.page_actions:ACTIONS",
 )
 """Lists of `noria.core.web.actions.Action`."""
 

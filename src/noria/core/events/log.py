@@ -122,10 +122,15 @@ class EventLog:
         return self._fetch(query.where(events.c.position > after).order_by(events.c.position))
 
     def latest(
-        self, *, limit: int = 100, types: list[str] | None = None, project: str | None = None
+        self,
+        *,
+        limit: int = 100,
+        types: list[str] | None = None,
+        subject: str | None = None,
+        project: str | None = None,
     ) -> list[Event]:
         """List the newest events, newest first; at most `limit`, 1 to 1000."""
-        query = _select(types, None, project, limit).where(events.c.position.is_not(None))
+        query = _select(types, subject, project, limit).where(events.c.position.is_not(None))
         return self._fetch(query.order_by(events.c.position.desc()))
 
     def _fetch(self, query: sa.Select[Any]) -> list[Event]:

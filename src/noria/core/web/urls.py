@@ -97,13 +97,15 @@ class Urls:
         """Give the list of a project's models."""
         return self._to(MODELS_PATH, given, project=project)
 
-    def model(self, project: str, model: str, **given: str | None) -> str:
-        """Give the page of a model."""
-        return self._to(MODEL_PATH, given, project=project, model=model)
+    def model(self, project: str, model: str, part: str = "", **given: str | None) -> str:
+        """Give the page of a model, or the address of something that is done with it: `alias`."""
+        path = f"{MODEL_PATH}/{part}" if part else MODEL_PATH
+        return self._to(path, given, project=project, model=model)
 
-    def version(self, project: str, model: str, version: int, **given: str | None) -> str:
-        """Give the page of a version of a model."""
-        return self._to(VERSION_PATH, given, project=project, model=model, version=str(version))
+    def version(self, project: str, model: str, version: int, part: str = "", **given: str | None) -> str:
+        """Give the page of a version of a model, or the address of something that is done with it: `tag`."""
+        path = f"{VERSION_PATH}/{part}" if part else VERSION_PATH
+        return self._to(path, given, project=project, model=model, version=str(version))
 
     def datasets(self, project: str, **given: str | None) -> str:
         """Give the list of a project's data sets."""

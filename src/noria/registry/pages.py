@@ -1,0 +1,463 @@
+"""The pages of models: the list, and one model with its versions and aliases."""
+
+from __future__ import annotations
+
+import hashlib
+from dataclasses import dataclass
+from datetime import datetime
+from typing import Final
+
+from noria.core.errors import Invalid
+from noria.core.events.log import Event
+from noria.core.web.formats import clipped
+from noria.core.web.languages import mark
+from noria.core.web.pages import Crumb, Page, PageContext, Visit
+from noria.core.web.parts import Column, Pager
+from noria.core.web.urls import MODEL_PATH, MODELS_PATH
+from noria.registry.entities import Model, ModelVersion, Stage
+from noria.registry.page_reads import ListedModel, ModelPages
+from noria.registry.permissions import PROMOTE_MODELS, READ_MODELS, REGISTER_MODELS
+from noria.registry.service import Models
+
+MODELS_PER_PAGE: Final = 50
+VERSIONS_PER_PAGE: Final = 25
+MODELS_WORDS = mark("Models")
+
+STAGE_WORDS = {
+    Stage.NONE: "",
+    Stage.STAGING: mark("staging"),
+    Stage.PRODUCTION: mark("production"),
+    Stage.ARCHIVED: mark("archived"),
+}
+
+_SENTENCE = 160
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class ServingRow:
+    """An endpoint that answers with a version."""
+
+    endpoint: str
+    url: str
+    version: int
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class AliasMark:
+    """An alias beside what it points at."""
+
+    alias: str
+    version: int
+    url: str
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class ModelRow:
+    """A model in the list.
+
+    Attributes
+    ----------
+    name, url
+        And its page.
+    description
+        Its beginning; empty where nobody said.
+    aliases
+        With the version of each.
+    newest, newest_url
+        Number of the newest version, and its page; None while there is none.
+    stage
+        Of the newest version, in words to be translated; empty for none.
+    metric, metric_value
+        How the newest version did on rows kept apart.
+    author, at
+        Who made the newest version, or the model where there is none, and when.
+    serving
+        Endpoints that answer with its newest or an aliased version.
+    tags
+        Key and value.
+    """
+
+    name: str
+    url: str
+    description: str
+    aliases: tuple[AliasMark, ...]
+    newest: int | None
+    newest_url: str
+    stage: str
+    metric: str
+    metric_value: float | None
+    author: str
+    at: datetime
+    serving: tuple[ServingRow, ...]
+    tags: tuple[tuple[str, str], ...]
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class ModelsContext(PageContext):
+    """What the list of models shows.
+
+    Attributes
+    ----------
+    now
+        When it was read.
+    columns
+        Headings.
+    models
+        In the order of their names.
+    pager
+        The place in the list.
+    is_first
+        Whether the list begins here.
+    """
+
+    now: datetime
+    columns: tuple[Column, ...]
+    models: tuple[ModelRow, ...]
+    pager: Pager
+    is_first: bool
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class VersionRow:
+    """A version in the table of a model.
+
+    Attributes
+    ----------
+    version, url
+        Number and page.
+    message
+        What its maker said, or its description; clipped.
+    aliases
+        That point at it.
+    stage
+        In words to be translated; empty for none.
+    metric, metric_value
+        How it did on rows kept apart.
+    format
+        Which runtime loads it; empty when it is not known.
+    run_id, run_url
+        The run that made it; empty for none.
+    dataset, dataset_url
+        What it was trained on; empty where that is not known.
+    author, created_at
+        Who registered it, and when.
+    serving
+        Endpoints that answer with it.
+    """
+
+    version: int
+    url: str
+    message: str
+    aliases: tuple[str, ...]
+    stage: str
+    metric: str
+    metric_value: float | None
+    format: str
+    run_id: str
+    run_url: str
+    dataset: str
+    dataset_url: str
+    author: str
+    created_at: datetime
+    serving: tuple[ServingRow, ...]
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class AliasRow:
+    """An alias of a model.
+
+    Attributes
+    ----------
+    moved_at
+        Since when it points there.
+    url
+        Page of the version.
+    """
+
+    alias: str
+    version: int
+    moved_at: datetime
+    url: str
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class MoveRow:
+    """A step in the history of the aliases.
+
+    Attributes
+    ----------
+    version
+        Where it points since; None when it was taken away.
+    before
+        Where it pointed before; None when it was new.
+    """
+
+    at: datetime
+    actor: str
+    alias: str
+    version: int | None
+    before: int | None
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class ModelContext(PageContext):
+    """What the page of a model shows.
+
+    Attributes
+    ----------
+    now
+        When it was read.
+    name
+        Of the model.
+    description
+        Markdown; empty where nobody said.
+    description_revision
+        Tells it apart from another.
+    author, created_at, updated_at
+        Who made it, and when; when it last changed. The author is empty when it is not known.
+    latest
+        Number of the newest version; 0 while there is none.
+    tags
+        Key and value.
+    aliases
+        In their order.
+    history
+        The last moves of aliases, newest first.
+    columns
+        Headings of the table of versions.
+    versions
+        Newest first.
+    pager
+        The place in the list of versions.
+    serving
+        Endpoints that answer with a version of this page; such a model cannot be deleted.
+    may_promote, may_write
+        Whether the reader may move aliases and delete, and describe and tag.
+    """
+
+    now: datetime
+    name: str
+    description: str
+    description_revision: str
+    author: str
+    created_at: datetime
+    updated_at: datetime
+    latest: int
+    tags: tuple[tuple[str, str], ...]
+    aliases: tuple[AliasRow, ...]
+    history: tuple[MoveRow, ...]
+    columns: tuple[Column, ...]
+    versions: tuple[VersionRow, ...]
+    pager: Pager
+    serving: tuple[ServingRow, ...]
+    may_promote: bool
+    may_write: bool
+
+
+def models_page(visit: Visit) -> ModelsContext:
+    """List models with their newest versions."""
+    project, after = visit.parameters["project"], visit.parameters.get("after", "")
+    found, following = visit.context.service(ModelPages).list(project, limit=MODELS_PER_PAGE, after=after)
+    return ModelsContext(
+        trail=(Crumb(text=MODELS_WORDS, is_ours=True),),
+        now=visit.context.clock.now(),
+        columns=_MODEL_COLUMNS,
+        models=tuple(_model_row(visit, project, each) for each in found),
+        pager=Pager(
+            first=visit.urls.models(project) if after else None,
+            following=visit.urls.models(project, after=following) if following else None,
+            n_shown=len(found),
+        ),
+        is_first=not after,
+    )
+
+
+def model_page(visit: Visit) -> ModelContext:
+    """Show a model: what it is for, its aliases with their history, and its versions."""
+    project, before = visit.parameters["project"], _number(visit, "before")
+    models, reads = visit.context.service(Models), visit.context.service(ModelPages)
+    model = models.get(project, visit.parameters["model"])
+    page = models.versions(project, model.name, limit=VERSIONS_PER_PAGE, before=before)
+    serving = reads.serving(project, page.items)
+    rows = tuple(version_row(visit, each, serving.get(each.version, ())) for each in page.items)
+    caller = visit.context.principal
+    return ModelContext(
+        trail=(models_crumb(visit, project), Crumb(text=model.name)),
+        now=visit.context.clock.now(),
+        name=model.name,
+        description=model.description or "",
+        description_revision=text_revision(model.description or ""),
+        author=model.author or "",
+        created_at=model.created_at,
+        updated_at=model.updated_at,
+        latest=model.latest,
+        tags=tuple(model.tags.items()),
+        aliases=_alias_rows(visit, project, model),
+        history=tuple(_move_row(event) for event in reads.history(project, model.name)),
+        columns=_VERSION_COLUMNS,
+        versions=rows,
+        pager=_version_pager(visit, model, before, page.next, len(rows)),
+        serving=tuple(each for row in rows for each in row.serving),
+        may_promote=caller.may(PROMOTE_MODELS, project),
+        may_write=caller.may(REGISTER_MODELS, project),
+    )
+
+
+def text_revision(text: str) -> str:
+    """Give what tells a description apart from another."""
+    return hashlib.blake2b(text.encode(errors="replace"), digest_size=8).hexdigest()
+
+
+def models_crumb(visit: Visit, project: str) -> Crumb:
+    """Give the step of the way that is the list of models."""
+    return Crumb(text=MODELS_WORDS, url=visit.urls.models(project), is_ours=True)
+
+
+def version_row(visit: Visit, version: ModelVersion, endpoints: tuple[str, ...]) -> VersionRow:
+    """Give a version as a table shows it."""
+    project, holdout, origin = version.project, version.holdout, version.origin
+    return VersionRow(
+        version=version.version,
+        url=visit.urls.version(project, version.model, version.version),
+        message=clipped(version.message or version.description or "", _SENTENCE),
+        aliases=tuple(version.aliases),
+        stage=STAGE_WORDS[version.stage],
+        metric=holdout.metric if holdout else "",
+        metric_value=holdout.value if holdout else None,
+        format=version.format or "",
+        run_id=origin.run_id or "",
+        run_url=visit.urls.run(project, origin.run_id) if origin.run_id else "",
+        dataset=origin.dataset or "",
+        dataset_url=dataset_url(visit, project, origin.dataset),
+        author=version.author,
+        created_at=version.created_at,
+        serving=serving_rows(visit, project, [(name, version.version) for name in endpoints]),
+    )
+
+
+def serving_rows(visit: Visit, project: str, found: list[tuple[str, int]]) -> tuple[ServingRow, ...]:
+    """Give endpoints with their pages."""
+    return tuple(
+        ServingRow(endpoint=name, url=visit.urls.endpoint(project, name), version=version)
+        for name, version in found
+    )
+
+
+def dataset_url(visit: Visit, project: str, ref: str | None) -> str:
+    """Give the page of a version of a data set; empty for a reference that names none."""
+    name, _, number = (ref or "").rpartition("@")
+    if not name or not number.isascii() or not number.isdecimal():
+        return ""
+    return visit.urls.dataset_version(project, name, int(number))
+
+
+def _model_row(visit: Visit, project: str, listed: ListedModel) -> ModelRow:
+    model, newest = listed.model, listed.newest
+    holdout = newest.holdout if newest else None
+    return ModelRow(
+        name=model.name,
+        url=visit.urls.model(project, model.name),
+        description=_first_line(model.description or ""),
+        aliases=tuple(
+            AliasMark(alias=alias, version=number, url=visit.urls.version(project, model.name, number))
+            for alias, number in model.aliases.items()
+        ),
+        newest=newest.version if newest else None,
+        newest_url=visit.urls.version(project, model.name, newest.version) if newest else "",
+        stage=STAGE_WORDS[newest.stage] if newest else "",
+        metric=holdout.metric if holdout else "",
+        metric_value=holdout.value if holdout else None,
+        author=newest.author if newest else model.author or "",
+        at=newest.created_at if newest else model.created_at,
+        serving=serving_rows(visit, project, list(listed.serving)),
+        tags=tuple(model.tags.items()),
+    )
+
+
+def _first_line(text: str) -> str:
+    """Give the beginning of a description without the signs of Markdown."""
+    line = next((line for line in text.splitlines() if line.strip("#*_`> -")), "")
+    return clipped(line.strip("#*_`> ").replace("**", "").replace("`", ""), _SENTENCE)
+
+
+def _alias_rows(visit: Visit, project: str, model: Model) -> tuple[AliasRow, ...]:
+    return tuple(
+        AliasRow(
+            alias=each.alias,
+            version=each.version,
+            moved_at=each.moved_at,
+            url=visit.urls.version(project, model.name, each.version),
+        )
+        for each in visit.context.service(ModelPages).aliases(project, model.name)
+    )
+
+
+def _move_row(event: Event) -> MoveRow:
+    told = event.payload
+    is_move = event.type == "model.alias_moved"
+    return MoveRow(
+        at=event.at,
+        actor=event.actor,
+        alias=str(told.get("alias", "")),
+        version=told.get("version") if is_move else None,
+        before=told.get("before") if is_move else told.get("version"),
+    )
+
+
+def _version_pager(
+    visit: Visit, model: Model, before: int | None, following: int | None, n_shown: int
+) -> Pager:
+    urls = visit.urls
+    return Pager(
+        first=None if before is None else urls.model(model.project, model.name),
+        following=urls.model(model.project, model.name, before=str(following)) if following else None,
+        n_shown=n_shown,
+    )
+
+
+def _number(visit: Visit, name: str) -> int | None:
+    given = visit.parameters.get(name)
+    if given is None:
+        return None
+    if not (given.isascii() and given.isdecimal()) or len(given) > 15:
+        raise Invalid(f"`{name}` must be a number, not `{given[:100]}`", hint="Leave it out")
+    return int(given)
+
+
+_MODEL_COLUMNS = (
+    Column(key="name", words=mark("Model")),
+    Column(key="newest", words=mark("Newest")),
+    Column(key="aliases", words=mark("Aliases")),
+    Column(key="serving", words=mark("Serves")),
+    Column(key="metric", words=mark("Held-out metric"), is_number=True),
+    Column(key="author", words=mark("By")),
+    Column(key="at", words=mark("When")),
+)
+
+_VERSION_COLUMNS = (
+    Column(key="version", words=mark("Version")),
+    Column(key="aliases", words=mark("Aliases")),
+    Column(key="metric", words=mark("Held-out metric"), is_number=True),
+    Column(key="run", words=mark("Run")),
+    Column(key="dataset", words=mark("Data set")),
+    Column(key="format", words=mark("Format")),
+    Column(key="author", words=mark("By")),
+    Column(key="at", words=mark("When")),
+)
+
+PAGES = (
+    Page(
+        path=MODELS_PATH,
+        needs=READ_MODELS,
+        template="noria.registry/models.html",
+        build=models_page,
+        query=("after",),
+    ),
+    Page(
+        path=MODEL_PATH,
+        needs=READ_MODELS,
+        template="noria.registry/model.html",
+        build=model_page,
+        query=("before",),
+    ),
+)
