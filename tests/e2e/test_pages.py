@@ -93,12 +93,12 @@ def test_a_slow_or_dead_server_is_told_of(browser: Browser, context: Context, ur
 
 
 def test_a_theme_is_chosen_without_script(browser: Browser, context: Context, url: str) -> None:
-    """The menu of themes is of links, and the choice holds on the next page."""
+    """The menu of themes is of plain buttons, and the choice holds on the next page."""
     record = turn_once(context)
     page = browser.page
     page.goto(url)
     page.locator("#appearance > summary").click()
-    page.get_by_role("link", name="High contrast").click()
+    page.get_by_role("button", name="High contrast").click()
     expect(page.locator("html")).to_have_attribute("data-theme", "contrast")
     page.goto(f"{url}/decisions/default/{record}")
 

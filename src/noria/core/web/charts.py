@@ -13,11 +13,15 @@ from dataclasses import dataclass
 from datetime import datetime
 from typing import Any
 
+from noria.core.web.formats import clipped
+
 MAX_POINTS = 1000
 """Points of a series that are drawn: about one for each pixel of a wide chart."""
 
 MAX_ROWS = 60
 """Rows of the table behind a chart, for each series."""
+
+_NAME = 60
 
 X = float | str | datetime
 Value = float | None
@@ -169,7 +173,7 @@ def figure(chart: Chart, *, decimal_comma: bool = False) -> dict[str, Any]:
 
 def _trace(series: Series, index: int, shape: Shape) -> dict[str, Any]:
     trace: dict[str, Any] = {
-        "name": series.name,
+        "name": _unmarked(series.name),
         "x": [_plain_x(x) for x in series.x],
         "y": [_finite(y) for y in series.y],
         "type": "bar" if shape is Shape.BARS else "scatter",
@@ -194,7 +198,7 @@ def _band(series: Series, index: int) -> list[dict[str, Any]]:
     xs = [x for x, _, _ in whole]
     return [
         {
-            "name": series.name,
+            "name": _unmarked(series.name),
             "x": [*xs, *reversed(xs)],
             "y": [*(high for _, _, high in whole), *(low for _, low, _ in reversed(whole))],
             "type": "scatter",
@@ -208,8 +212,8 @@ def _band(series: Series, index: int) -> list[dict[str, Any]]:
 
 
 def _layout(chart: Chart, thinned: Sequence[Series], decimal_comma: bool) -> dict[str, Any]:
-    x_axis: dict[str, Any] = {"title": {"text": chart.x_name}}
-    y_axis: dict[str, Any] = {"title": {"text": chart.y_name}}
+    x_axis: dict[str, Any] = {"title": {"text": _unmarked(chart.x_name)}}
+    y_axis: dict[str, Any] = {"title": {"text": _unmarked(chart.y_name)}}
     if chart.log_x:
         x_axis["type"] = "log"
     elif any(isinstance(series.x[0], datetime) for series in thinned if series.x):
@@ -237,14 +241,14 @@ def _layout(chart: Chart, thinned: Sequence[Series], decimal_comma: bool) -> dic
 
 
 def _unmarked(text: str) -> str:
-    """Take away what Plotly would read as markup; it knows a few tags and entities."""
-    return text.replace("&", "＆").replace("<", "‹").replace(">", "›")
+    """Keep a user's text from being read as markup, of which Plotly knows some: no tag begins with a gap."""
+    return clipped(text, _NAME).replace("<", "<\N{ZERO WIDTH SPACE}")
 
 
 def _plain_x(x: X) -> float | str | None:
     if isinstance(x, datetime):
         return x.isoformat()
-    return x if isinstance(x, str) else _finite(x)
+    return _unmarked(x) if isinstance(x, str) else _finite(x)
 
 
 def _finite(value: Value) -> Value:

@@ -38,7 +38,7 @@
   const layout = (given, theme, height) => ({
     ...given,
     height,
-    margin: { l: 48, r: 12, t: 8, b: 36 },
+    margin: { l: 48, r: 12, t: given.annotations.length ? 24 : 8, b: 36 },
     paper_bgcolor: "rgba(0,0,0,0)", plot_bgcolor: "rgba(0,0,0,0)",
     font: { family: theme.font, size: 12, color: theme.ink },
     xaxis: axis(given.xaxis, theme),
@@ -49,7 +49,8 @@
     shapes: given.shapes.map((shape) => ({ ...shape, line: { color: theme.strong, width: 1.5, dash: "dot" } })),
     annotations: given.annotations.map((each) => ({ ...each, font: { color: theme.soft, size: 11 }, yanchor: "bottom" })),
   });
-  const options = { displaylogo: false, responsive: true, displayModeBar: "hover", modeBarButtonsToRemove: ["lasso2d", "select2d", "autoScale2d"] };
+  // Without the library's own buttons and hints, which know no language but English; zooming is by pointer.
+  const options = { displaylogo: false, responsive: true, displayModeBar: false, showTips: false };
   const draw = async (place, theme) => {
     const given = JSON.parse(place.dataset.figure);
     const height = place.closest(".is-wide") ? 384 : 248;

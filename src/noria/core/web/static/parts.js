@@ -51,4 +51,5 @@
   addEventListener("noria:changed", begin);
   addEventListener("htmx:after:swap", begin);
   begin();
+  document.querySelector(".sections [aria-current]")?.scrollIntoView({ block: "nearest", inline: "center" });
 })();
