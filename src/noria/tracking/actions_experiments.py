@@ -112,7 +112,7 @@ def confirm_delete(visit: Visit, form: NoFields) -> Confirmation:  # noqa: ARG00
     return Confirmation(
         words=mark("Delete the experiment `%(name)s`?"),
         consequences=(
-            mark("Its %(n)s runs are deleted with it."),
+            mark("Runs that are deleted with it: %(n)s."),
             mark("It can be restored until the grace period is over."),
         ),
         values={"name": name, "n": str(tally.n_active)},

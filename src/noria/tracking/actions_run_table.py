@@ -130,9 +130,9 @@ def tag(visit: Visit, form: TickedRuns) -> Done:
         by_value.setdefault(before.get(run_id), []).append(run_id)
     was = msgspec.json.encode(list(by_value.items())).decode()
     words = (
-        mark("The tag `%(key)s` is set on %(n)s runs")
+        mark("The tag `%(key)s` is set; runs: %(n)s")
         if form.value
-        else mark("The tag `%(key)s` is removed from %(n)s runs")
+        else mark("The tag `%(key)s` is removed; runs: %(n)s")
     )
     return Done(
         words=words,
@@ -160,7 +160,7 @@ def confirm_delete(visit: Visit, form: TickedRuns) -> Confirmation:
     names = [run.name for run in visit.context.service(RunTables).cells(project, ids[:3], Wanted())]
     more = " …" if len(ids) > len(names) else ""
     return Confirmation(
-        words=mark("Delete %(n)s runs?"),
+        words=mark("Delete the ticked runs (%(n)s)?"),
         consequences=(
             mark("They are: %(names)s"),
             mark("They can be restored until the grace period is over."),
@@ -179,7 +179,7 @@ def delete(visit: Visit, form: TickedRuns) -> Done:
     for run_id in ids:
         service.delete(project, run_id)
     return Done(
-        words=mark("%(n)s runs are deleted"),
+        words=mark("Deleted runs: %(n)s"),
         values={"n": str(len(ids))},
         undo=_restoring(visit, project, experiment, ids),
     )
@@ -192,7 +192,7 @@ def restore(visit: Visit, form: TickedRuns) -> Done:
     service = visit.context.guarded(Runs)
     for run_id in ids:
         service.restore(project, run_id)
-    return Done(words=mark("%(n)s runs are back"), values={"n": str(len(ids))})
+    return Done(words=mark("Restored runs: %(n)s"), values={"n": str(len(ids))})
 
 
 def _restoring(visit: Visit, project: str, experiment: str, ids: Sequence[str]) -> Undo:
