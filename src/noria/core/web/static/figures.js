@@ -1,4 +1,4 @@
-// Draws a figure that a run kept: Plotly's own JSON, in the colours that it brings, on the ground of the page.
+// Draws a figure that a run kept: Plotly's own JSON, in the colours that it brings, on a light ground as it was made for.
 "use strict";
 (() => {
   const draw = async (place) => {
@@ -8,11 +8,10 @@
       ...given.layout,
       autosize: true, width: undefined,
       height: Math.min(Number(given.layout?.height) || 460, 900),
-      paper_bgcolor: "rgba(0,0,0,0)",
-      font: { family: style.fontFamily, ...given.layout?.font, color: style.color },
+      font: { family: style.fontFamily, ...given.layout?.font },
     };
     delete layout.images; // from elsewhere, which the policy refuses anyway
-    await Plotly.newPlot(place, given.data, layout, { displaylogo: false, responsive: true });
+    await Plotly.newPlot(place, given.data, layout, { displayModeBar: false, responsive: true });
   };
   if (!globalThis.Plotly) return;
   document.querySelectorAll("[data-user-figure]").forEach((place) => {
