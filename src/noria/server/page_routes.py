@@ -17,7 +17,7 @@ from noria._version import __version__
 from noria.core.errors import Invalid, NoriaError, near
 from noria.core.http_errors import RouteNotFound, header, known_error, status_of
 from noria.core.permissions import Permission, Principal
-from noria.core.web.assets import ASSET_HEADERS, ASSETS_PATH, find_asset
+from noria.core.web.assets import ASSET_HEADERS, ASSETS_PATH, find_asset, gzipped
 from noria.core.web.cookies import LANGUAGE_COOKIE, NOTICE_COOKIE, Cookie, read_cookie
 from noria.core.web.languages import Language, choose_language
 from noria.core.web.notices import open_notice
@@ -64,7 +64,7 @@ class ErrorContext(PageContext):
 
 def page_routes(table: PageTable, *, threads: Threads) -> list[BaseRouteHandler]:
     """Make a route of each page, and one for the static files."""
-    return [*(_route(page, table, threads) for page in table.pages), _asset_route()]
+    return [*(_route(page, table, threads) for page in table.pages), _asset_route(threads)]
 
 
 class PageTable:
@@ -294,13 +294,18 @@ def _last(query: str, name: str) -> str | None:
         return None
 
 
-def _asset_route() -> HTTPRouteHandler:
+def _asset_route(threads: Threads) -> HTTPRouteHandler:
     async def handle(request: Request[Any, Any, Any]) -> ASGIApp:
         asset = find_asset(request.scope["path_params"]["file"])
         if asset is None:
             raise RouteNotFound(f"There is no static file `{request.scope['path'][:200]}`")
-        headers = {"content-type": asset.media_type, **ASSET_HEADERS}
-        return Answer(200, asset.body, [(name.encode(), value.encode()) for name, value in headers.items()])
+        headers = {"content-type": asset.media_type, "vary": "accept-encoding", **ASSET_HEADERS}
+        takes = header(request.scope["headers"], b"accept-encoding") or ""
+        packed = await threads.run(gzipped, asset.file) if "gzip" in takes else None
+        if packed is not None:
+            headers["content-encoding"] = "gzip"
+        pairs = [(name.encode(), value.encode()) for name, value in headers.items()]
+        return Answer(200, asset.body if packed is None else packed, pairs)
 
     return HTTPRouteHandler(ASSETS_PATH + "/{file:str}", http_method="GET", opt={PERMISSION: SEE_ASSETS})(
         handle

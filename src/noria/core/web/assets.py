@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import functools
+import gzip
 import hashlib
 import importlib.resources
 from dataclasses import dataclass
@@ -11,6 +12,9 @@ from importlib.resources.abc import Traversable
 ASSETS_PATH = "/static"
 ASSET_HEADERS = {"cache-control": "public, max-age=31536000, immutable"}
 """A changed file has another address, so browsers may keep each for good."""
+
+LEAST_PACKED_BYTES = 1024
+"""Smaller files are sent as they are."""
 
 _MEDIA_TYPES = {
     "css": "text/css; charset=utf-8",
@@ -59,6 +63,21 @@ def _vendor(folder: Traversable) -> list[Asset]:
 def has_asset(name: str) -> bool:
     """Tell whether there is such a file: a script of others is there only if the build could get it."""
     return name in assets()
+
+
+@functools.cache
+def gzipped(file: str) -> bytes | None:
+    """Give a static file packed by gzip, or None where there is no such file or packing would gain nothing.
+
+    Parameters
+    ----------
+    file
+        Last part of its address.
+    """
+    asset = find_asset(file)
+    if asset is None or len(asset.body) < LEAST_PACKED_BYTES:
+        return None
+    return gzip.compress(asset.body, 6, mtime=0)
 
 
 def asset_path(name: str) -> str:

@@ -12,7 +12,7 @@ import msgspec
 from jinja2 import BaseLoader, Environment, StrictUndefined, TemplateNotFound
 from markupsafe import Markup, escape
 
-from noria.core.web.charts import Chart, figure, point_table
+from noria.core.web.charts import Chart, figure, packed, point_table
 from noria.core.web.formats import Formats
 from noria.core.web.languages import Language, translations
 from noria.core.web.markdown import markdown
@@ -109,7 +109,7 @@ def environment(language: Language) -> Environment:
 
 
 def _figure_json(chart: Chart, *, decimal_comma: bool) -> str:
-    return msgspec.json.encode(figure(chart, decimal_comma=decimal_comma)).decode()
+    return msgspec.json.encode(packed(figure(chart, decimal_comma=decimal_comma))).decode()
 
 
 def render(template: str, page: PageContext, frame: Frame) -> bytes:

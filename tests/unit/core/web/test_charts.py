@@ -2,14 +2,16 @@
 
 from __future__ import annotations
 
+import base64
 import json
 import math
 import random
+import struct
 from datetime import UTC, datetime, timedelta
 
 import pytest
 
-from noria.core.web.charts import MAX_POINTS, Chart, Series, Shape, figure, point_table, thin
+from noria.core.web.charts import MAX_POINTS, Chart, Series, Shape, figure, packed, point_table, thin
 from noria.core.web.languages import Language
 from noria.core.web.parallel import parallel_plot
 from noria.core.web.rendering import environment
@@ -71,6 +73,18 @@ def test_a_figure_is_plain_json() -> None:
     assert made["data"][0]["x"][0] == "2026-01-01T00:00:00+00:00"
     assert made["layout"]["xaxis"]["type"] == "date"
     assert made["layout"]["yaxis"]["type"] == "log"
+
+
+def test_packed_numbers_are_the_same() -> None:
+    """What the page holds are the figure's own numbers, bit for bit, with NaN where there is a gap."""
+    values = [0.1, None, -1e300, 3.0]
+    made = figure(Chart(title="t", series=(Series(name="a", x=["p", "q", "r", "s"], y=values),)))
+    (trace,) = packed(made)["data"]
+    doubles = struct.unpack("<4d", base64.b64decode(trace["y"]["bdata"]))
+
+    assert trace["x"] == ["p", "q", "r", "s"]
+    assert math.isnan(doubles[1])
+    assert [doubles[0], doubles[2], doubles[3]] == [0.1, -1e300, 3.0]
 
 
 def test_an_interval_is_drawn_as_a_band() -> None:

@@ -3,11 +3,12 @@
 from __future__ import annotations
 
 import dataclasses
+import gzip
 
 import pytest
 from jinja2 import TemplateNotFound, UndefinedError
 
-from noria.core.web.assets import assets, find_asset
+from noria.core.web.assets import assets, find_asset, gzipped
 from noria.core.web.languages import Language
 from noria.core.web.pages import Frame, Page, PageContext
 from noria.core.web.rendering import environment, prose
@@ -83,7 +84,9 @@ def test_static_files_are_found_by_the_digest_of_their_content() -> None:
 
         assert find_asset(file) == asset
         assert len(asset.body) < (1 << 20) or name == "vendor/plotly.min.js"
+        assert gzip.decompress(gzipped(file) or gzip.compress(asset.body)) == asset.body
     assert find_asset("noria.css") is None
+    assert gzipped("noria.css") is None
     assert find_asset("../pages.py") is None
     assert all(
         len(asset.body) < 10_000
