@@ -82,7 +82,7 @@ class Datasets(Service):
             dataset = _find_or_create(self, connection, project, name)
             newest = _newest(connection, dataset)
             if newest is not None and newest["digest"] == new.digest:
-                return _version(project, name, newest)
+                return version_of(project, name, newest)
             values = self._next_version(dataset, new)
             add_tree_reference(
                 connection,
@@ -105,13 +105,13 @@ class Datasets(Service):
                 project=project,
                 payload={"digest": new.digest, "version": values["version"], "n_rows": new.n_rows},
             )
-        return _version(project, name, values)
+        return version_of(project, name, values)
 
     @operation("GET", "/projects/{project}/datasets/{name}/versions", needs=READ_DATA)
     def log(self, project: str, name: str, limit: int = 50, before: int | None = None) -> DatasetVersionPage:
         """List versions, newest first, without profiles."""
         bound = max(1, min(limit, 1000))
-        columns = [column for column in _VERSION_COLUMNS if column is not dataset_versions.c.profile]
+        columns = [column for column in VERSION_COLUMNS if column is not dataset_versions.c.profile]
         with self.context.database.read() as connection:
             dataset = _find(connection, project, name)
             if dataset is None:
@@ -125,7 +125,7 @@ class Datasets(Service):
             if before is not None:
                 query = query.where(dataset_versions.c.version < before)
             rows = connection.execute(query).mappings().all()
-        items = [_version(project, name, {**row, "profile": None}) for row in rows[:bound]]
+        items = [version_of(project, name, {**row, "profile": None}) for row in rows[:bound]]
         return DatasetVersionPage(items=items, next=items[-1].version if len(rows) > bound else None)
 
     @operation("GET", "/projects/{project}/datasets/{name}/versions/{version}", needs=READ_DATA)
@@ -136,14 +136,14 @@ class Datasets(Service):
             if dataset is None:
                 raise _unknown(connection, project, name)
             query = (
-                sa.select(*_VERSION_COLUMNS)
+                sa.select(*VERSION_COLUMNS)
                 .where(dataset_versions.c.dataset_pk == dataset["pk"])
                 .where(dataset_versions.c.version == version)
             )
             row = connection.execute(query).mappings().one_or_none()
         if row is None:
             raise DatasetVersionNotFound(name, version, latest=dataset["latest"])
-        return _version(project, name, row)
+        return version_of(project, name, row)
 
     @operation("GET", "/projects/{project}/dataset-refs/{ref}", needs=READ_DATA)
     def resolve(self, project: str, ref: str) -> DatasetVersion:
@@ -169,7 +169,7 @@ class Datasets(Service):
         }
 
 
-_VERSION_COLUMNS = [
+VERSION_COLUMNS = [
     dataset_versions.c[name]
     for name in (
         "id",
@@ -215,14 +215,15 @@ def _find_or_create(service: Service, connection: sa.Connection, project: str, n
 
 def _newest(connection: sa.Connection, dataset: Any) -> Any | None:
     query = (
-        sa.select(*_VERSION_COLUMNS)
+        sa.select(*VERSION_COLUMNS)
         .where(dataset_versions.c.dataset_pk == dataset["pk"])
         .where(dataset_versions.c.version == dataset["latest"])
     )
     return connection.execute(query).mappings().one_or_none()
 
 
-def _version(project: str, name: str, row: Any) -> DatasetVersion:
+def version_of(project: str, name: str, row: Any) -> DatasetVersion:
+    """Give a version of a row that has the columns of `VERSION_COLUMNS`."""
     return DatasetVersion(project=project, name=name, **{**row, "kind": DatasetKind(row["kind"])})
 
 

@@ -69,8 +69,11 @@ PAGES = (
     "noria.server.pages:PAGES",
     "noria.access.pages:PAGES",
     "noria.tracking.pages:PAGES",
+    "noria.data.pages:PAGES",
+    "noria.tracking.pages_dataset:PAGES",
     "noria.registry.pages:PAGES",
     "noria.registry.pages_version:PAGES",
+    "noria.serving.pages:PAGES",
     "noria.decisions.pages:PAGES",
 )
 """Lists of `noria.core.web.pages.Page`."""
@@ -80,6 +83,7 @@ ACTIONS = (
     "noria.access.actions:ACTIONS",
     "noria.tracking.pages:ACTIONS",
     "noria.registry.page_actions:ACTIONS",
+    "noria.serving.page_actions:ACTIONS",
 )
 """Lists of `noria.core.web.actions.Action`."""
 
