@@ -400,7 +400,7 @@ def _group_cell(spread: Spread | None) -> GroupCell | None:
     half = None
     if len(values) > 1:
         low, high = interval_of_mean(values)
-        half = (high - low) / 2
+        half = float(f"{(high - low) / 2:.2g}")
     return GroupCell(
         mean=statistics.fmean(values), least=min(values), greatest=max(values), half=half, n=len(values)
     )
