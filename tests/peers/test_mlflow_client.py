@@ -18,7 +18,7 @@ DISTRIBUTION = "mlflow"
 COVERS = (
     "experiments, runs, logged models, the registry, prompts and webhooks through the client, on both servers"
 )
-NOT_YET = "issues, scorers, label schemas and review queues, which Noria has not"
+NOT_YET = "scorers, label schemas and review queues, which Noria has not"
 
 pytestmark = pytest.mark.timeout(900)
 

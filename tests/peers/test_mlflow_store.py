@@ -15,8 +15,8 @@ from support.processes import RunningProcess
 PEER = "mlflow"
 DISTRIBUTION = "mlflow"
 COVERS = (
-    "stores of experiments, runs, metrics, data sets, evaluation data sets and logged models, and autologging of"
-    " scikit-learn"
+    "stores of experiments, runs, metrics, data sets, evaluation data sets, issues and logged models, and autologging"
+    " of scikit-learn"
 )
 NOT_YET = "autologging of other frameworks"
 
@@ -24,7 +24,13 @@ pytestmark = pytest.mark.timeout(900)
 
 
 @pytest.mark.parametrize(
-    "program", ["mlflow_store_answers.py", "mlflow_datasets_answers.py", "mlflow_sklearn_answers.py"]
+    "program",
+    [
+        "mlflow_store_answers.py",
+        "mlflow_datasets_answers.py",
+        "mlflow_issues_answers.py",
+        "mlflow_sklearn_answers.py",
+    ],
 )
 def test_the_client_is_told_the_same(
     program: str,

@@ -51,7 +51,10 @@ def _field_refused(name: str) -> FilterInvalid:
 
 GRAMMAR: Final = _Grammar(
     entities=(
-        _Fields(name=ATTRIBUTE, fields=tuple(Field(key=key, comparators=_EQUALITY) for key in _FIELDS)),
+        # `IN` is refused for what it is, and not for the list behind it.
+        _Fields(
+            name=ATTRIBUTE, fields=tuple(Field(key=key, comparators=_EQUALITY, lists=True) for key in _FIELDS)
+        ),
     ),
     quotes_clauses=False,
 )

@@ -242,6 +242,7 @@ def test_issues_are_found_by_status_run_and_experiment(services: Services) -> No
         ("severity = 'high'", "Invalid filter field 'severity'. Supported fields: "),
         ("tags.a = 'b'", "Invalid filter field 'tags'"),
         ("status LIKE 'p%'", "Invalid comparator 'LIKE'. Supported comparators: "),
+        ("status IN ('pending')", "Invalid comparator 'IN'. Supported comparators: "),
         ("status > 'p'", "Invalid comparator '>'. Supported comparators: "),
         ("status = 'a' OR status = 'b'", "Invalid clause(s) in filter string: "),
         ("status", "Invalid clause(s) in filter string: "),

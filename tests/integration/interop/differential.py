@@ -17,6 +17,7 @@ _MADE_UP_NAME = re.compile(r"[a-z]+-[a-z]+-[0-9]+")
 _CHOSEN = (
     "create_time",
     "created_time",
+    "created_timestamp",
     "creation_time",
     "last_update_time",
     "creation_timestamp",
