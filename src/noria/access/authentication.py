@@ -178,13 +178,16 @@ def read_token(row: sa.RowMapping) -> Token:
 
 def roles_by_project(connection: sa.Connection, user_pk: int) -> dict[str, Role]:
     """Read the roles that a user has in single projects."""
-    query = (
-        sa.select(projects.c.name, project_roles.c.role)
-        .join(projects, projects.c.pk == project_roles.c.project_pk)
-        .where(project_roles.c.user_pk == user_pk)
-        .order_by(projects.c.name)
-    )
-    return {name: Role(role) for name, role in connection.execute(query)}
+    return {name: Role(role) for name, role in _ROLES.all(connection, {"user_pk": user_pk})}
+
+
+# Read with each request of a person.
+_ROLES = Prepared(
+    sa.select(projects.c.name, project_roles.c.role)
+    .join(projects, projects.c.pk == project_roles.c.project_pk)
+    .where(project_roles.c.user_pk == sa.bindparam("user_pk"))
+    .order_by(projects.c.name)
+)
 
 
 def hash_secret(secret: str) -> str:
