@@ -35,7 +35,7 @@ from noria.serving.plans import (
     PlanSet,
     ServerReport,
 )
-from noria.serving.sight import alive_servers, select_rollouts, stored_rollout
+from noria.serving.sight import alive_servers, select_rollouts, standing_rollout, stored_rollout
 from noria.serving.tables import endpoints, model_servers, rollouts
 
 
@@ -102,13 +102,7 @@ class Endpoints(Service):
         """Go back: abort the rollout under way, or else replace the version by the one before it."""
         with self.context.database.read() as connection:
             place = endpoint_row(connection, project, name)
-            query = select_rollouts().where(rollouts.c.endpoint_pk == place.pk).order_by(rollouts.c.pk.desc())
-            latest = (
-                connection.execute(query.where(rollouts.c.status != RolloutStatus.ROLLED_BACK.value).limit(1))
-                .mappings()
-                .one()
-            )
-        stored = stored_rollout(latest)
+            stored = standing_rollout(connection, place.pk)
         reason = why.reason or "Rolled back by hand"
         if stored.rollout.ended_at is None:
             with self.context.database.write(durable=True) as connection:

@@ -81,6 +81,17 @@ def load_rollout(connection: sa.Connection, rollout_id: str, project: str | None
     return stored_rollout(row)
 
 
+def standing_rollout(connection: sa.Connection, endpoint_pk: int) -> StoredRollout:
+    """Give the rollout that made an endpoint what it is: the newest one that was not taken back."""
+    query = (
+        select_rollouts()
+        .where(rollouts.c.endpoint_pk == endpoint_pk, rollouts.c.status != RolloutStatus.ROLLED_BACK.value)
+        .order_by(rollouts.c.pk.desc())
+        .limit(1)
+    )
+    return stored_rollout(connection.execute(query).mappings().one())
+
+
 def see(connection: sa.Connection, stored: StoredRollout, now: datetime) -> Sight:
     """Gather what the next move of a rollout depends on."""
     rollout = stored.rollout

@@ -123,25 +123,29 @@ class Urls:
         """Give the list of a project's endpoints."""
         return self._to(ENDPOINTS_PATH, given, project=project)
 
-    def endpoint(self, project: str, endpoint: str, **given: str | None) -> str:
-        """Give the page of an endpoint."""
-        return self._to(ENDPOINT_PATH, given, project=project, endpoint=endpoint)
+    def endpoint(self, project: str, endpoint: str, part: str = "", **given: str | None) -> str:
+        """Give the page of an endpoint, or the address of something that is done with it: `rollback`."""
+        path = f"{ENDPOINT_PATH}/{part}" if part else ENDPOINT_PATH
+        return self._to(path, given, project=project, endpoint=endpoint)
 
-    def rollout(self, project: str, rollout_id: str, **given: str | None) -> str:
-        """Give the page of a rollout."""
-        return self._to(ROLLOUT_PATH, given, project=project, rollout_id=rollout_id)
+    def rollout(self, project: str, rollout_id: str, part: str = "", **given: str | None) -> str:
+        """Give the page of a rollout, or the address of something that is done with it: `pause`."""
+        path = f"{ROLLOUT_PATH}/{part}" if part else ROLLOUT_PATH
+        return self._to(path, given, project=project, rollout_id=rollout_id)
 
     def incidents(self, project: str, **given: str | None) -> str:
         """Give the list of a project's incidents."""
         return self._to(INCIDENTS_PATH, given, project=project)
 
-    def incident(self, project: str, incident: str, **given: str | None) -> str:
-        """Give the page of an incident."""
-        return self._to(INCIDENT_PATH, given, project=project, incident=incident)
+    def incident(self, project: str, incident: str, part: str = "", **given: str | None) -> str:
+        """Give the page of an incident, or the address of something that is done with it: `close`."""
+        path = f"{INCIDENT_PATH}/{part}" if part else INCIDENT_PATH
+        return self._to(path, given, project=project, incident=incident)
 
-    def decision(self, project: str, record_id: str) -> str:
-        """Give the story of a decision."""
-        return self._to(DECISION_PATH, {}, project=project, record_id=record_id)
+    def decision(self, project: str, record_id: str, part: str = "") -> str:
+        """Give the story of a decision, or the address of an answer to what it asks: `approve`, `reject`."""
+        path = f"{DECISION_PATH}/{part}" if part else DECISION_PATH
+        return self._to(path, {}, project=project, record_id=record_id)
 
     def audit(self, project: str, **given: str | None) -> str:
         """Give what happened in a project, newest first."""

@@ -1,0 +1,434 @@
+"""The page of a rollout: its steps, what the gates say, and what became of it."""
+
+from __future__ import annotations
+
+import math
+from dataclasses import dataclass
+from datetime import datetime
+from typing import Final
+
+from noria.core.events.log import Event, EventLog
+from noria.core.web.drawings import Interval, scale_over
+from noria.core.web.formats import clipped
+from noria.core.web.languages import mark
+from noria.core.web.pages import Crumb, Page, PageContext, Visit
+from noria.core.web.urls import ROLLOUT_PATH
+from noria.serving.entities import (
+    GateResult,
+    Rollout,
+    RolloutCheck,
+    RolloutStatus,
+    Share,
+    StepResult,
+    Verdict,
+    shares_at,
+)
+from noria.serving.events import ROLLOUT_PAUSED, ROLLOUT_RESUMED
+from noria.serving.permissions import DEPLOY, READ_ENDPOINTS
+from noria.serving.progress import LOADING
+from noria.serving.service import Rollouts
+from noria.serving.words import FIGURE_WORDS, GATE_WORDS, ROLLOUT_STATES, ROLLOUT_WORDS, STRATEGY_WORDS
+
+ENDPOINTS_WORDS = mark("Endpoints")
+
+_PAUSES: Final = 40
+_TEXT: Final = 2000
+
+VERDICT_WORDS = {
+    Verdict.PASS: mark("passed"),
+    Verdict.FAIL: mark("failed"),
+    Verdict.WAIT: mark("undecided"),
+}
+VERDICT_STATES = {Verdict.PASS: ("good", "✓"), Verdict.FAIL: ("bad", "✕"), Verdict.WAIT: ("busy", "…")}
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Badge:
+    """A state in words (to be translated), with its colour and its sign."""
+
+    state: str
+    words: str
+    sign: str
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class ShareBar:
+    """A version and its share of the requests, and where the share begins in a bar from 0 to 1."""
+
+    version: int
+    url: str
+    weight: float
+    start: float
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class GateRow:
+    """What a gate says.
+
+    Attributes
+    ----------
+    words
+        Its name, to be translated.
+    badge
+        Its verdict.
+    sentence
+        Stored in English.
+    figures
+        Names, to be translated, and values.
+    place, limit
+        The interval of the difference, and where the limit lies on the same scale; None where it was not judged.
+    """
+
+    words: str
+    badge: Badge
+    sentence: str
+    figures: tuple[tuple[str, float | int], ...]
+    place: Interval | None
+    limit: float | None
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class StepRow:
+    """A step of a rollout.
+
+    Attributes
+    ----------
+    number
+        From 1; 0 is the loading of the new version.
+    weight
+        Share of the new version.
+    bake_s, min_requests
+        How long it lasts at least, and how many requests it needs; None for the loading.
+    badge
+        How it ended, or that it is the present one; None where it has not begun.
+    is_now
+        Whether it is the present one.
+    n_requests
+        What the new version answered in it; None where it has not begun.
+    started_at, ended_at
+        None where that has not come yet.
+    gates
+        What they said at its end, or say now.
+    """
+
+    number: int
+    weight: float
+    bake_s: float | None
+    min_requests: int | None
+    badge: Badge | None
+    is_now: bool
+    n_requests: int | None
+    started_at: datetime | None
+    ended_at: datetime | None
+    gates: tuple[GateRow, ...]
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class TimelineRow:
+    """Something that happened to a rollout.
+
+    Attributes
+    ----------
+    words
+        What, to be translated, with `%(name)s` for values.
+    values
+        What is put in.
+    text
+        Why, in English; empty where nobody said.
+    """
+
+    at: datetime
+    state: str
+    words: str
+    values: dict[str, str]
+    text: str = ""
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class RolloutContext(PageContext):
+    """What the page of a rollout shows.
+
+    Attributes
+    ----------
+    now
+        When it was read.
+    rollout_id
+        Which it is.
+    endpoint, endpoint_url
+        Where it goes, and its page.
+    model
+        Whose versions they are.
+    from_version, from_url
+        What was there before; None and empty for the first deployment.
+    to_version, to_url
+        What takes its place.
+    badge
+        How it stands.
+    is_finished, is_paused
+        Whether nothing will happen any more, and whether it waits for a person.
+    strategy
+        In words to be translated.
+    reason
+        Why it ended or waits, in English; empty while nobody said.
+    started_by, created_at, ended_at
+        Who began it, when, and when it ended.
+    alias
+        Moves along; empty for none.
+    decision_url
+        The decision that asked for it; empty for none.
+    patience_s
+        How long a step may stay undecided; None waits.
+    confidence, abort_confidence
+        At which gates pass and fail.
+    shares
+        Of the requests, while it is under way.
+    waits_for
+        What the present step still lacks, in English.
+    progress, needed
+        Requests of the present step, and how many it needs; `needed` is None where it needs none.
+    bake_left_s
+        Seconds that the present step lasts still; None where that is not known.
+    steps
+        In their order; empty for a version that took its place at once.
+    timeline
+        Newest first.
+    may_deploy
+        Whether the reader may steer it.
+    """
+
+    now: datetime
+    rollout_id: str
+    endpoint: str
+    endpoint_url: str
+    model: str
+    from_version: int | None
+    from_url: str
+    to_version: int
+    to_url: str
+    badge: Badge
+    is_finished: bool
+    is_paused: bool
+    strategy: str
+    reason: str
+    started_by: str
+    created_at: datetime
+    ended_at: datetime | None
+    alias: str
+    decision_url: str
+    patience_s: float | None
+    confidence: float
+    abort_confidence: float
+    shares: tuple[ShareBar, ...]
+    waits_for: tuple[str, ...]
+    progress: int
+    needed: int | None
+    bake_left_s: float | None
+    steps: tuple[StepRow, ...]
+    timeline: tuple[TimelineRow, ...]
+    may_deploy: bool
+
+
+def rollout_page(visit: Visit) -> RolloutContext:
+    """Show a rollout: how far it is, what its gates say, and how it came there."""
+    project, rollouts = visit.parameters["project"], visit.context.service(Rollouts)
+    rollout = rollouts.get(project, visit.parameters["rollout_id"])
+    is_finished = rollout.status.is_finished()
+    check = None if is_finished else rollouts.check(project, rollout.id)
+    now, urls = visit.context.clock.now(), visit.urls
+    step = rollout.steps[rollout.step] if rollout.step > LOADING else None
+    return RolloutContext(
+        live=not is_finished,
+        beat_s=3,
+        trail=(
+            Crumb(text=ENDPOINTS_WORDS, url=urls.endpoints(project), is_ours=True),
+            Crumb(text=rollout.endpoint, url=urls.endpoint(project, rollout.endpoint)),
+            Crumb(text=mark("rollout"), is_ours=True),
+        ),
+        now=now,
+        rollout_id=rollout.id,
+        endpoint=rollout.endpoint,
+        endpoint_url=urls.endpoint(project, rollout.endpoint),
+        model=rollout.model,
+        from_version=rollout.from_version,
+        from_url="" if rollout.from_version is None else _version(visit, rollout, rollout.from_version),
+        to_version=rollout.to_version,
+        to_url=_version(visit, rollout, rollout.to_version),
+        badge=rollout_badge(rollout.status),
+        is_finished=is_finished,
+        is_paused=rollout.status is RolloutStatus.PAUSED,
+        strategy=STRATEGY_WORDS[rollout.strategy],
+        reason=clipped(rollout.reason or "", _TEXT),
+        started_by=rollout.started_by,
+        created_at=rollout.created_at,
+        ended_at=rollout.ended_at,
+        alias=rollout.alias or "",
+        decision_url=urls.decision(project, rollout.decision_id) if rollout.decision_id else "",
+        patience_s=rollout.patience_s,
+        confidence=rollout.gates.confidence,
+        abort_confidence=rollout.gates.abort_confidence,
+        shares=() if is_finished else share_bars(visit, rollout, shares_at(rollout, rollout.step)),
+        waits_for=tuple(clipped(each, _TEXT) for each in check.waits_for) if check else (),
+        progress=check.n_requests if check else 0,
+        needed=step.min_requests if step and step.min_requests else None,
+        bake_left_s=_bake_left_s(rollout, now),
+        steps=_steps(rollout, check),
+        timeline=_timeline(rollout, _pauses(visit, rollout)),
+        may_deploy=visit.context.principal.may(DEPLOY, project),
+    )
+
+
+def rollout_badge(status: RolloutStatus) -> Badge:
+    """Give how a rollout stands."""
+    state, sign = ROLLOUT_STATES[status]
+    return Badge(state=state, words=ROLLOUT_WORDS[status], sign=sign)
+
+
+def share_bars(visit: Visit, rollout: Rollout, shares: list[Share]) -> tuple[ShareBar, ...]:
+    """Lay the shares of a rollout side by side."""
+    made, start = [], 0.0
+    for share in shares:
+        url = _version(visit, rollout, share.version)
+        made.append(ShareBar(version=share.version, url=url, weight=share.weight, start=start))
+        start += share.weight
+    return tuple(made)
+
+
+def _version(visit: Visit, rollout: Rollout, version: int) -> str:
+    return visit.urls.version(rollout.project, rollout.model, version)
+
+
+def _bake_left_s(rollout: Rollout, now: datetime) -> float | None:
+    if rollout.step == LOADING or rollout.step_started_at is None or rollout.status is RolloutStatus.PAUSED:
+        return None
+    elapsed_s = (now - rollout.step_started_at).total_seconds()
+    return max(0.0, rollout.steps[rollout.step].bake_s - elapsed_s)
+
+
+def _pauses(visit: Visit, rollout: Rollout) -> list[Event]:
+    return EventLog(visit.context.database).latest(
+        types=[ROLLOUT_PAUSED, ROLLOUT_RESUMED],
+        subject=f"rollout:{rollout.id}",
+        project=rollout.project,
+        limit=_PAUSES,
+    )
+
+
+def _steps(rollout: Rollout, check: RolloutCheck | None) -> tuple[StepRow, ...]:
+    first = LOADING if rollout.steps else 0
+    return tuple(_step(rollout, index, check) for index in range(first, len(rollout.steps)))
+
+
+def _step(rollout: Rollout, index: int, check: RolloutCheck | None) -> StepRow:
+    plan = rollout.steps[index] if index > LOADING else None
+    ended = next((each for each in rollout.history if each.step == index), None)
+    is_now = check is not None and check.step == index
+    results = check.results if check is not None and is_now else ended.results if ended else []
+    requests = check.n_requests if check is not None and is_now else ended.n_requests if ended else None
+    return StepRow(
+        number=index + 1,
+        weight=plan.weight if plan else 0.0,
+        bake_s=plan.bake_s if plan else None,
+        min_requests=plan.min_requests if plan else None,
+        badge=_step_badge(rollout, ended, is_now=is_now),
+        is_now=is_now,
+        n_requests=requests,
+        started_at=rollout.step_started_at if is_now else ended.started_at if ended else None,
+        ended_at=ended.ended_at if ended else None,
+        gates=tuple(gate_row(result) for result in results),
+    )
+
+
+def _step_badge(rollout: Rollout, ended: StepResult | None, *, is_now: bool) -> Badge | None:
+    if is_now:
+        return rollout_badge(rollout.status)
+    if ended is None:
+        return None
+    state, sign = VERDICT_STATES[ended.verdict]
+    return Badge(state=state, words=VERDICT_WORDS[ended.verdict], sign=sign)
+
+
+def gate_row(result: GateResult) -> GateRow:
+    """Give what a gate says, with its interval and limit on one scale."""
+    state, sign = VERDICT_STATES[result.verdict]
+    place, limit = _place(result)
+    return GateRow(
+        words=GATE_WORDS.get(result.gate, result.gate),
+        badge=Badge(state=state, words=VERDICT_WORDS[result.verdict], sign=sign),
+        sentence=clipped(result.sentence, _TEXT),
+        figures=tuple(
+            (FIGURE_WORDS.get(name, name), value)
+            for name, value in result.figures.items()
+            if value is not None
+        ),
+        place=place,
+        limit=limit,
+    )
+
+
+def _place(result: GateResult) -> tuple[Interval | None, float | None]:
+    ends = [result.figures.get(name) for name in ("lower", "upper", "limit")]
+    known = [float(end) for end in ends if end is not None and math.isfinite(end)]
+    if len(known) != len(ends):
+        return None, None
+    low, high, limit = known
+    scale = scale_over([low, high, limit])
+    return scale.interval((low + high) / 2, low, high), scale.place(limit)
+
+
+def _timeline(rollout: Rollout, pauses: list[Event]) -> tuple[TimelineRow, ...]:
+    rows = [
+        TimelineRow(
+            at=rollout.created_at,
+            state="none",
+            words=mark("Begun by %(name)s"),
+            values={"name": rollout.started_by},
+        ),
+        *(_ended_step(each) for each in rollout.history if each.verdict is Verdict.PASS),
+        *(_pause_row(event) for event in pauses),
+    ]
+    if rollout.ended_at is not None:
+        rows.append(_end_row(rollout, rollout.ended_at))
+    return tuple(sorted(rows, key=lambda row: row.at, reverse=True))
+
+
+def _ended_step(result: StepResult) -> TimelineRow:
+    if result.step == LOADING:
+        words, values = mark("The model servers have loaded the new version"), {}
+    else:
+        words, values = mark("Step %(number)s passed"), {"number": str(result.step + 1)}
+    return TimelineRow(at=result.ended_at, state="good", words=words, values=values)
+
+
+def _pause_row(event: Event) -> TimelineRow:
+    is_pause = event.type == ROLLOUT_PAUSED
+    return TimelineRow(
+        at=event.at,
+        state="look" if is_pause else "busy",
+        words=mark("Paused by %(name)s") if is_pause else mark("Resumed by %(name)s"),
+        values={"name": event.actor},
+        text=clipped(str(event.payload.get("reason") or ""), _TEXT),
+    )
+
+
+_END_WORDS = {
+    RolloutStatus.PROMOTED: mark("Promoted: version %(version)s answers every request"),
+    RolloutStatus.ROLLED_BACK: mark("Rolled back: version %(version)s answers every request"),
+    RolloutStatus.FAILED: mark("Failed"),
+}
+
+
+def _end_row(rollout: Rollout, at: datetime) -> TimelineRow:
+    is_promoted = rollout.status is RolloutStatus.PROMOTED
+    version = rollout.to_version if is_promoted or rollout.from_version is None else rollout.from_version
+    return TimelineRow(
+        at=at,
+        state=ROLLOUT_STATES[rollout.status][0],
+        words=_END_WORDS[rollout.status],
+        values={"version": str(version)},
+        text=clipped(rollout.reason or "", _TEXT),
+    )
+
+
+PAGES = (
+    Page(path=ROLLOUT_PATH, needs=READ_ENDPOINTS, template="noria.serving/rollout.html", build=rollout_page),
+)

@@ -1,0 +1,55 @@
+"""What strategies, states, gates and their figures are called on pages, to be translated where they are shown."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+
+from noria.core.web.languages import mark
+from noria.serving.entities import RolloutStatus, Strategy
+
+STRATEGY_WORDS: Mapping[Strategy, str] = {
+    Strategy.REPLACE: mark("at once"),
+    Strategy.CANARY: mark("in steps"),
+}
+
+ROLLOUT_WORDS: Mapping[RolloutStatus, str] = {
+    RolloutStatus.RUNNING: mark("under way"),
+    RolloutStatus.PAUSED: mark("paused"),
+    RolloutStatus.PROMOTED: mark("promoted"),
+    RolloutStatus.ROLLED_BACK: mark("rolled back"),
+    RolloutStatus.FAILED: mark("failed"),
+}
+
+ROLLOUT_STATES: Mapping[RolloutStatus, tuple[str, str]] = {
+    RolloutStatus.RUNNING: ("busy", "…"),
+    RolloutStatus.PAUSED: ("look", "!"),
+    RolloutStatus.PROMOTED: ("good", "✓"),
+    RolloutStatus.ROLLED_BACK: ("look", "↩"),
+    RolloutStatus.FAILED: ("bad", "✕"),
+}
+"""State in which a status is shown, and its sign."""
+
+GATE_WORDS: Mapping[str, str] = {
+    "errors": mark("errors"),
+    "latency": mark("latency"),
+    "quality": mark("quality"),
+}
+
+FIGURE_WORDS: Mapping[str, str] = {
+    "n_new": mark("new version: rows judged"),
+    "n_old": mark("old version: rows judged"),
+    "new_share": mark("new version: share that failed"),
+    "old_share": mark("old version: share that failed"),
+    "new_mean_ms": mark("new version: mean latency in ms"),
+    "old_mean_ms": mark("old version: mean latency in ms"),
+    "new_p99_ms": mark("new version: 99 % within ms"),
+    "old_p99_ms": mark("old version: 99 % within ms"),
+    "new_accuracy": mark("new version: accuracy"),
+    "old_accuracy": mark("old version: accuracy"),
+    "new_mean_absolute_error": mark("new version: mean absolute error"),
+    "old_mean_absolute_error": mark("old version: mean absolute error"),
+    "loss": mark("loss"),
+    "lower": mark("at least"),
+    "upper": mark("at most"),
+    "limit": mark("allowed"),
+}
