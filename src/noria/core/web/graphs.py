@@ -10,7 +10,7 @@ from noria.core.web.formats import clipped
 NODE_WIDTH = 190.0
 NODE_HEIGHT = 46.0
 
-_ACROSS = 64.0
+_ACROSS = 48.0
 _BETWEEN = 16.0
 _MARGIN = 12.0
 _NAME = 24
