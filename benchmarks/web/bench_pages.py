@@ -1,0 +1,242 @@
+"""Time pages of experiments, runs and comparisons over HTTP, with many runs of 20 metrics and 20 params in the store.
+
+    python benchmarks/web/bench_pages.py --runs 100000 --folder /tmp/pages
+
+One project holds all these runs in one experiment; 49 others hold twenty runs each. The store is filled once for a
+folder. Each page is asked for by the owner and by a viewer who may see 3 of the 50 projects: first cold, as the first
+page after the server has started, then some dozens of times. A page may take 50 ms (`TARGETS`), a comparison of 200
+runs a second; times are those of a client on the same machine, with one connection that stays open.
+"""
+
+from __future__ import annotations
+
+import argparse
+import secrets
+import socket
+import statistics
+import subprocess
+import sys
+import time
+from collections.abc import Iterator
+from contextlib import contextmanager
+from dataclasses import dataclass
+from pathlib import Path
+from urllib.parse import urlencode
+
+import httpx
+
+sys.path.insert(0, str(Path(__file__).parent.parent / "tracking"))
+
+from fill_runs import fill  # type: ignore[import-not-found]  # of the tracking benchmarks
+
+from noria.access.entities import NewUser, RoleChange, SignIn
+from noria.access.projects import NewProject, Projects
+from noria.access.tokens import Sessions
+from noria.access.users import Users
+from noria.core.clock import SystemClock
+from noria.core.config import Settings
+from noria.core.database.engine import Database
+from noria.core.permissions import Role
+from noria.core.workspace import open_context
+from noria.tracking.entities import LogBatch, NewRun, RunEnd
+from noria.tracking.point_entities import MetricPoint
+from noria.tracking.service import Runs
+
+N_OTHERS = 49
+RUNS_OF_OTHERS = 20
+SEEN = ("project-000", "other-00", "other-01")
+TABLE = "/projects/project-000/experiments/runs"
+
+
+def table(*pairs: tuple[str, str]) -> str:
+    """Give the address of the table with a query."""
+    return f"{TABLE}?{urlencode(pairs)}"
+
+
+ALL_COLUMNS = [("columns", f"{kind}{i}") for kind in ("metrics.m", "params.p") for i in range(20)]
+PAGES = {
+    "experiments": "/projects/project-000/experiments",
+    "run table": TABLE,
+    "table, all 40 columns": table(*ALL_COLUMNS),
+    "table, by metric": table(("sort", "-metrics.m0")),
+    "table, by param": table(("sort", "params.p3")),
+    "table, filter": table(("filter", "metrics.m3 > 0.5")),
+    "table, narrow filter": table(("filter", "metrics.m3 > 0.9 AND params.p3 = '5'")),
+    "table, filter and sort": table(("filter", "tags.team = 'team-3'"), ("sort", "-metrics.m1")),
+    "table, group": table(("group", "params.p1")),
+    "table, folded": table(("nested", "folded")),
+    "completion": f"{TABLE}/complete?{urlencode({'filter': 'params.p1 = '})}",
+    "compare 200": "/projects/project-000/compare?experiment=runs",
+}
+TARGETS = dict.fromkeys(PAGES, 50.0) | {"compare 200": 1000.0}
+"""Milliseconds at the 95th percentile."""
+
+
+@dataclass(frozen=True, kw_only=True)
+class Reader:
+    """Somebody who asks for pages."""
+
+    name: str
+    token: str
+
+
+def main() -> None:
+    """Fill the store if need be, and print what each page takes."""
+    parser = argparse.ArgumentParser(
+        description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter
+    )
+    parser.add_argument("--runs", type=int, default=100_000)
+    parser.add_argument("--folder", type=Path, required=True)
+    parser.add_argument("--times", type=int, default=40)
+    parser.add_argument("--only", help="the pages whose name contains this")
+    asked = parser.parse_args()
+    workspace = asked.folder / "workspace"
+    if not workspace.exists():
+        prepare(workspace, asked.runs)
+    readers = [sign_in(workspace, name) for name in ("owner", "viewer")]
+    pages = {name: path for name, path in PAGES.items() if (asked.only or "") in name}
+    print(
+        f"{asked.runs} runs\n{'page':26}{'reader':8}{'cold':>8}{'median':>8}{'p95':>8}{'target':>8}  ms, KiB"
+    )
+    for reader in readers:
+        cold = {name: first_time(workspace, reader, path) for name, path in pages.items()}
+        with (
+            serving(workspace) as url,
+            httpx.Client(base_url=url, headers=headers(reader), timeout=60) as client,
+        ):
+            for name, path in pages.items():
+                report(name, reader, cold[name], *warm_times(client, path, asked.times))
+
+
+def report(name: str, reader: Reader, cold: float, times: list[float], size: int) -> None:
+    """Print what a page took."""
+    p95 = statistics.quantiles(times, n=20)[-1]
+    verdict = "" if p95 <= TARGETS[name] else "  over"
+    print(
+        f"{name:26}{reader.name:8}{cold:8.1f}{statistics.median(times):8.1f}{p95:8.1f}{TARGETS[name]:8.0f}"
+        f"  {size / 1024:.0f}{verdict}",
+        flush=True,
+    )
+
+
+def headers(reader: Reader) -> dict[str, str]:
+    """Give what a browser would send, with a token."""
+    return {"accept": "text/html", "authorization": f"Bearer {reader.token}"}
+
+
+def first_time(workspace: Path, reader: Reader, path: str) -> float:
+    """Time a page as the first one of a new server."""
+    with serving(workspace) as url, httpx.Client(base_url=url, headers=headers(reader), timeout=60) as client:
+        return timed(client, path)[0]
+
+
+def warm_times(client: httpx.Client, path: str, times: int) -> tuple[list[float], int]:
+    """Time a page again and again, after three times that do not count."""
+    found = [timed(client, path) for _ in range(3 + times)][3:]
+    return [each for each, _ in found], found[0][1]
+
+
+def timed(client: httpx.Client, path: str) -> tuple[float, int]:
+    """Ask for a page; give milliseconds and size."""
+    started = time.perf_counter()
+    answer = client.get(path)
+    taken = 1000 * (time.perf_counter() - started)
+    if answer.status_code != 200:
+        sys.exit(f"{path} answers {answer.status_code}: {answer.text[:300]}")
+    return taken, len(answer.content)
+
+
+def settings_of(workspace: Path) -> Settings:
+    """Give the settings of the workspace that is measured."""
+    return Settings(
+        workspace=str(workspace),
+        database_url=f"sqlite:///{workspace / 'noria.db'}",
+        objects_url=str(workspace / "objects"),
+        project_root=workspace,
+    )
+
+
+def prepare(workspace: Path, n_runs: int) -> None:
+    """Fill a new workspace."""
+    workspace.mkdir(parents=True)
+    settings = settings_of(workspace)
+    database = Database(settings.database_url)
+    fill(database, n_runs, 1)
+    database.dispose()
+    context = open_context(settings, SystemClock())
+    try:
+        for at in range(N_OTHERS):
+            project = f"other-{at:02}"
+            context.service(Projects).create(NewProject(name=project))
+            for i in range(RUNS_OF_OTHERS):
+                new = NewRun(experiment="runs", name=f"r{i}", params={"p0": str(i)})
+                run = context.service(Runs).create(project, new)
+                point = MetricPoint(key="m0", value=i / 10, step=0, at=context.clock.now())
+                context.service(Runs).finish(project, run.id, RunEnd(last=LogBatch(metrics=[point])))
+        users = context.service(Users)
+        users.create(NewUser(name="owner", password=password(workspace), role=Role.ADMIN))
+        users.create(NewUser(name="viewer", password=password(workspace)))
+        for project in SEEN:
+            users.set_role("viewer", RoleChange(role=Role.VIEWER, project=project))
+    finally:
+        context.database.dispose()
+
+
+def password(workspace: Path) -> str:
+    """Give the password of the users, made once."""
+    kept = workspace / "password"
+    if not kept.exists():
+        kept.write_text(secrets.token_hex(16))
+    return kept.read_text()
+
+
+def sign_in(workspace: Path, name: str) -> Reader:
+    """Exchange the password for a token."""
+    context = open_context(settings_of(workspace), SystemClock())
+    try:
+        issued = context.service(Sessions).create(SignIn(name=name, password=password(workspace)))
+        return Reader(name=name, token=issued.secret)
+    finally:
+        context.database.dispose()
+
+
+@contextmanager
+def serving(workspace: Path) -> Iterator[str]:
+    """Run a server of the workspace, from the first answer of `/health` on."""
+    with socket.socket() as free:
+        free.bind(("127.0.0.1", 0))
+        port = free.getsockname()[1]
+    command = [
+        str(Path(sys.executable).parent / "noria"),
+        "server",
+        "--port",
+        str(port),
+        "--workspace",
+        str(workspace),
+    ]
+    with (workspace / "server.log").open("wb") as log:
+        process = subprocess.Popen(command, stdout=log, stderr=log)
+        try:
+            wait_until_healthy(f"http://127.0.0.1:{port}", process)
+            yield f"http://127.0.0.1:{port}"
+        finally:
+            process.terminate()
+            process.wait(30)
+
+
+def wait_until_healthy(url: str, process: subprocess.Popen[bytes], limit_s: float = 120.0) -> None:
+    """Wait for the first answer."""
+    until = time.monotonic() + limit_s
+    while time.monotonic() < until:
+        if process.poll() is not None:
+            sys.exit("the server has ended: see server.log")
+        try:
+            if httpx.get(f"{url}/health", timeout=2).status_code == 200:
+                return
+        except httpx.TransportError:
+            time.sleep(0.1)
+    sys.exit("the server does not answer")
+
+
+if __name__ == "__main__":
+    main()
