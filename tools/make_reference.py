@@ -120,11 +120,16 @@ def operations_page() -> str:
 def events_page() -> str:
     """List the types of event by capability."""
     parts = ["# Events\n", "Every change of state appends one, in the transaction of the change.\n"]
-    for path in sorted((ROOT / "src" / "noria").glob("*/events.py")):
-        module = importlib.import_module(f"noria.{path.parent.name}.events")
+    source = ROOT / "src" / "noria"
+    by_capability: dict[str, list[EventType]] = {}
+    for path in sorted(source.glob("*/**/*events.py")):
+        names = path.relative_to(source).with_suffix("").parts
+        module = importlib.import_module(".".join(["noria", *names]))
         kinds = [value for value in vars(module).values() if isinstance(value, EventType)]
-        parts.append(f"## {path.parent.name}\n")
-        parts += [f"- `{kind}`: {kind.doc}." for kind in kinds]
+        by_capability.setdefault(names[0], []).extend(kinds)
+    for capability, kinds in by_capability.items():
+        parts.append(f"## {capability}\n")
+        parts += [f"- `{kind}`: {kind.doc}." for kind in dict.fromkeys(kinds)]
         parts.append("")
     return "\n".join(parts)
 
