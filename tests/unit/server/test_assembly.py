@@ -4,8 +4,10 @@ from __future__ import annotations
 
 import ast
 import importlib
+import re
 import subprocess
 import sys
+from collections.abc import Callable
 from pathlib import Path
 from typing import Any
 
@@ -15,8 +17,10 @@ import pytest
 import noria
 from noria.core.operations import Download, Operation, operations_of
 from noria.core.permissions import Permission
+from noria.core.web.actions import Action
+from noria.core.web.pages import Page
 from noria.core.web.urls import PREFERENCES_PATH, SIGN_IN_PATH
-from noria.server.assembly import CONTROL, PAGES, load_actions, load_control, load_pages, load_services
+from noria.server.assembly import CONTROL, load_actions, load_control, load_pages, load_services
 from noria.server.openapi import describe
 
 SOURCE = Path(noria.__file__).parent
@@ -40,7 +44,7 @@ def test_every_service_of_the_package_is_served() -> None:
         and any(isinstance(base, ast.Name) and base.id == "Service" for base in node.bases)
     }
 
-    assert written == set(load_services())
+    assert {cls for cls in written if [*operations_of(cls)]} == set(load_services())
 
 
 def module_of(path: Path) -> str:
@@ -48,20 +52,34 @@ def module_of(path: Path) -> str:
     return f"noria.{'.'.join(path.relative_to(SOURCE).with_suffix('').parts)}"
 
 
-@pytest.mark.parametrize(
-    ("file", "table", "machinery"),
-    [
-        ("control.py", tuple(name for name in CONTROL if name != UPKEEP), {"noria.server.control"}),
-        ("pages.py", PAGES, {"noria.core.web.pages"}),
-    ],
-)
-def test_every_part_of_a_capability_is_assembled(
-    file: str, table: tuple[str, ...], machinery: set[str]
-) -> None:
-    """A capability's control functions and pages have their line in the table."""
-    found = {module_of(path) for path in SOURCE.rglob(file)} - machinery
+def test_every_part_of_a_capability_is_controlled() -> None:
+    """A capability's control functions have their line in the table."""
+    found = {module_of(path) for path in SOURCE.rglob("control.py")} - {"noria.server.control"}
 
-    assert found == {name.partition(":")[0] for name in table}
+    assert found == {name for name in CONTROL if name != UPKEEP}
+
+
+@pytest.mark.parametrize(
+    ("name", "loaded"), [("PAGES", load_pages), ("ACTIONS", load_actions)], ids=["pages", "actions"]
+)
+def test_every_page_and_action_is_served(name: str, loaded: Callable[[], list[Any]]) -> None:
+    """What any module of the package lists as pages or actions is found by way of the table, once."""
+    modules = [
+        importlib.import_module(module_of(path))
+        for path in SOURCE.rglob("*.py")
+        if path != SOURCE / "server" / "assembly.py"
+        and re.search(rf"^{name}\b.* = ", path.read_text(), re.MULTILINE)
+    ]
+    listed = {
+        id(each): each.path
+        for module in modules
+        for each in getattr(module, name)
+        if isinstance(each, Page | Action)
+    }
+    served = [id(each) for each in loaded()]
+
+    assert sorted(path for key, path in listed.items() if key not in served) == []
+    assert len(served) == len(set(served))
 
 
 def test_a_part_that_is_missing_stops_the_start() -> None:
@@ -220,6 +238,9 @@ def test_downloads_and_uploads_are_described_as_bytes() -> None:
 
 
 def test_pages_declare_their_permission() -> None:
-    """Every page and action says what its visitor must hold; only signing in, and choosing theme and language, is for whoever is unknown."""
+    """Pages and actions say what their visitor must hold; who is unknown may sign in, and choose how pages look."""
     assert [page.path for page in load_pages() if page.needs.public] == [SIGN_IN_PATH]
-    assert [action.path for action in load_actions() if action.needs.public] == [PREFERENCES_PATH, SIGN_IN_PATH]
+    assert [action.path for action in load_actions() if action.needs.public] == [
+        PREFERENCES_PATH,
+        SIGN_IN_PATH,
+    ]
