@@ -24,11 +24,14 @@ from noria.tracking.entities import Dataset, LogBatch, NewRun, Tags
 from noria.tracking.evaluation_datasets import EvaluationDatasets
 from noria.tracking.evaluation_entities import NewEvaluationDataset, NewRecord, NewRecords
 from noria.tracking.experiment_entities import NewExperiment
+from noria.tracking.issue_entities import NewIssue
+from noria.tracking.issues import Issues
 from noria.tracking.logged_models import LoggedModels
 from noria.tracking.model_entities import ModelUse, NewLoggedModel, RunModels
 from noria.tracking.point_entities import MetricPoint, ModelPoint
 from noria.tracking.service import Experiments, Runs
 from noria.tracking.traces.assessment_entities import AssessmentKind, NewAssessment
+from noria.tracking.traces.assessment_service import Assessments
 from noria.tracking.traces.entities import (
     NewTrace,
     Span,
@@ -75,6 +78,7 @@ class Everything:
         links = TraceRunLinks(trace_ids=self.traces, run_id=self.run)
         context.service(Traces).link_run(PROJECT, links)
         self._file(f"{self.number}/traces/{self.traces[0]}/attachment", b"attached")
+        self.issue = self._issue()
 
     def _file(self, path: str, content: bytes, of: str = "") -> None:
         body = BytesIO(content + self.name.encode())
@@ -126,6 +130,13 @@ class Everything:
         )
         traces.link_prompts(PROJECT, trace_id, TracePrompts(prompts=["greet/1"]))
 
+    def _issue(self) -> str:
+        new = NewIssue(experiment=self.number, name="slow", description="It takes long", source_run=self.run)
+        issue = self.context.service(Issues).create(PROJECT, new).id
+        shown = NewAssessment(name=issue, kind=AssessmentKind.ISSUE, value="slow")
+        self.context.service(Assessments).create(PROJECT, self.traces[0], shown)
+        return issue
+
     def digests(self) -> dict[str, str]:
         """Give the digest of each file of its own, by where it lies."""
         artifacts = self.context.service(Artifacts)
@@ -146,6 +157,7 @@ class Everything:
             runs.artifacts(PROJECT, self.run),
             self.context.service(LoggedModels).get(PROJECT, self.model),
             self.context.service(Traces).find(TraceIds(ids=self.traces, spans=True)),
+            self.context.service(Issues).get(PROJECT, self.issue),
             self.digests(),
         ]
 
