@@ -68,6 +68,7 @@ CONTROL = (
 PAGES = (
     "noria.server.pages:PAGES",
     "noria.access.pages:PAGES",
+    "noria.access.pages_audit:PAGES",
     "noria.tracking.pages:PAGES",
     "noria.data.pages:PAGES",
     "noria.tracking.pages_dataset:PAGES",
@@ -75,6 +76,7 @@ PAGES = (
     "noria.registry.pages_version:PAGES",
     "noria.serving.pages:PAGES",
     "noria.decisions.pages:PAGES",
+    "noria.decisions.pages_incidents:PAGES",
 )
 """Lists of `noria.core.web.pages.Page`."""
 
@@ -84,6 +86,7 @@ ACTIONS = (
     "noria.tracking.pages:ACTIONS",
     "noria.registry.page_actions:ACTIONS",
     "noria.serving.page_actions:ACTIONS",
+    "noria.decisions.page_actions:ACTIONS",
 )
 """Lists of `noria.core.web.actions.Action`."""
 

@@ -6,8 +6,9 @@ Readers keep a cursor on `position`, the order of commit.
 
 from __future__ import annotations
 
-from datetime import datetime
-from typing import Any
+from dataclasses import dataclass
+from datetime import datetime, timedelta
+from typing import Any, Final
 
 import msgspec
 import sqlalchemy as sa
@@ -96,6 +97,41 @@ def _insert(dialect: str) -> sa.Executable:
 _INSERT = Prepared(_insert)
 
 
+REACH: Final = 20_000
+"""Events that one look back reads at most."""
+
+SKEW: Final = timedelta(minutes=5)
+"""By how much clocks of those who write may differ: positions follow commits, not clocks."""
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class EventFilter:
+    """Which events to look back for; what is None passes everything.
+
+    Attributes
+    ----------
+    type
+        A type, or the beginning of several that ends with a point: `model.`.
+    since, until
+        Moments, the first included and the last not.
+    """
+
+    project: str | None = None
+    type: str | None = None
+    subject: str | None = None
+    actor: str | None = None
+    since: datetime | None = None
+    until: datetime | None = None
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class LookBack:
+    """Events, newest first; `next` is the position before which to look on, None at the end."""
+
+    items: list[Event]
+    next: int | None
+
+
 class EventLog:
     """Reads the log in order of commit and keeps readers' cursors."""
 
@@ -133,6 +169,46 @@ class EventLog:
         query = _select(types, subject, project, limit).where(events.c.position.is_not(None))
         return self._fetch(query.order_by(events.c.position.desc()))
 
+    def look_back(self, asked: EventFilter, *, before: int | None = None, limit: int = 50) -> LookBack:
+        """List events that pass a filter, newest first.
+
+        At most `REACH` events are looked at, so that a filter that few events pass takes no longer than another; the
+        answer says where to look on.
+
+        Parameters
+        ----------
+        before
+            Begin with the event that precedes this position; with the newest when left out.
+        """
+        near = sa.select(*_COLUMNS).where(events.c.position.is_not(None), *_places(asked))
+        with self._database.read() as connection:
+            start = self._start(connection, asked.until)
+            for bound in (before, start):
+                if bound is not None:
+                    near = near.where(events.c.position < bound)
+            window = near.order_by(events.c.position.desc()).limit(REACH).subquery()
+            query = sa.select(window).where(*_passes(window, asked)).order_by(window.c.position.desc())
+            found = [Event(**row) for row in connection.execute(query.limit(limit + 1)).mappings()]
+            end = None
+            if len(found) <= limit:
+                last = near.order_by(events.c.position.desc()).offset(REACH - 1).limit(1)
+                row = connection.execute(last.with_only_columns(events.c.position, events.c.at)).first()
+                end = None if row is None or _is_before(row.at, asked.since) else int(row.position)
+        items = found[:limit]
+        return LookBack(items=items, next=items[-1].position if len(found) > limit else end)
+
+    def _start(self, connection: sa.Connection, until: datetime | None) -> int | None:
+        """Find, by halving, a position that only events after a moment follow; None for no moment."""
+        if until is None:
+            return None
+        latest = until + SKEW
+        low, high = 0, _last(connection) + 1
+        while low + 1 < high:
+            middle = (low + high) // 2
+            at = connection.execute(sa.select(events.c.at).where(events.c.position == middle)).scalar()
+            low, high = (middle, high) if at is not None and at <= latest else (low, middle)
+        return high
+
     def _fetch(self, query: sa.Select[Any]) -> list[Event]:
         with self._database.read() as connection:
             return [Event(**row) for row in connection.execute(query).mappings()]
@@ -140,8 +216,7 @@ class EventLog:
     def last_position(self) -> int:
         """Give the position of the newest event, 0 when there is none."""
         with self._database.read() as connection:
-            newest = _NEWEST.first(connection, {})
-        return 0 if newest is None else int(newest[0])
+            return _last(connection)
 
     def cursor(self, reader: str) -> int:
         """Give the position up to which `reader` has read, 0 at first."""
@@ -168,6 +243,13 @@ _NEWEST = Prepared(
     .order_by(events.c.position.desc())
     .limit(sa.literal_column("1"))
 )
+
+
+def _last(connection: sa.Connection) -> int:
+    newest = _NEWEST.first(connection, {})
+    return 0 if newest is None else int(newest[0])
+
+
 _COLUMNS = [events.c[name] for name in Event.__struct_fields__]
 
 
@@ -180,3 +262,32 @@ def _select(types: list[str] | None, subject: str | None, project: str | None, l
     if project is not None:
         query = query.where(events.c.project == project)
     return query
+
+
+def _places(asked: EventFilter) -> list[sa.ColumnElement[bool]]:
+    """Give what an index of events leads to."""
+    found: list[sa.ColumnElement[bool]] = []
+    if asked.subject is not None:
+        found.append(events.c.subject == asked.subject)
+    if asked.project is not None:
+        found.append(events.c.project == asked.project)
+    return found
+
+
+def _passes(window: sa.Subquery, asked: EventFilter) -> list[sa.ColumnElement[bool]]:
+    found: list[sa.ColumnElement[bool]] = []
+    if asked.type is not None:
+        is_group = asked.type.endswith(".")
+        kind = window.c.type
+        found.append(kind.startswith(asked.type, autoescape=True) if is_group else kind == asked.type)
+    if asked.actor is not None:
+        found.append(window.c.actor == asked.actor)
+    if asked.since is not None:
+        found.append(window.c.at >= asked.since)
+    if asked.until is not None:
+        found.append(window.c.at < asked.until)
+    return found
+
+
+def _is_before(at: datetime, since: datetime | None) -> bool:
+    return since is not None and at < since - SKEW

@@ -26,6 +26,7 @@ events = sa.Table(
     sa.Column("hash", sa.Text),
     sa.Index("events_by_subject", "subject", "position"),
     sa.Index("events_by_type", "type", "position"),
+    sa.Index("events_by_project", "project", "position"),
     sqlite_autoincrement=True,
 )
 

@@ -1004,6 +1004,8 @@ CREATE INDEX evaluation_datasets_by_time ON evaluation_datasets (project_pk, cre
 
 CREATE INDEX evaluation_records_by_time ON evaluation_records (dataset_pk, created_ms, id);
 
+CREATE INDEX events_by_project ON events (project, position);
+
 CREATE INDEX events_by_subject ON events (subject, position);
 
 CREATE INDEX events_by_type ON events (type, position);
@@ -1129,6 +1131,8 @@ CREATE INDEX webhooks_by_status ON webhooks (status);
 insert into alembic_version (version_num) values ('access_0002');
 
 insert into alembic_version (version_num) values ('catalog_0001');
+
+insert into alembic_version (version_num) values ('core_0002');
 
 insert into alembic_version (version_num) values ('data_0001');
 
