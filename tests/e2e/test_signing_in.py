@@ -160,3 +160,21 @@ def test_nobody_is_kept_out(browser: Browser, site: Site, language: str, theme: 
     browser.complaints.clear()  # the browser reports the 401 and the 422 that were asked for
 
     assert {name: told for name, told in found.items() if told} == {}
+
+
+def test_a_live_page_tells_that_the_sign_in_has_ended(browser: Browser, site: Site) -> None:
+    """A page that stands open says so, keeps what it shows, and leads to the sign-in when it is loaded again."""
+    page = browser.page
+    page.goto(site.url)
+    sign_in(page)
+    expect(page.get_by_text("No model has been registered yet")).to_be_visible()
+    with site.context.database.write() as connection:
+        connection.execute(sa.delete(sessions))
+    page.evaluate("document.dispatchEvent(new Event('visibilitychange'))")
+    expect(page.locator("#live-words")).to_have_text(
+        "Your sign-in has ended: load the page again", timeout=20_000
+    )
+    expect(page.get_by_text("No model has been registered yet")).to_be_visible()
+    page.reload()
+    expect(page.get_by_role("heading", level=1)).to_have_text("Sign in")
+    browser.complaints.clear()  # the browser reports the 401s of a session that was ended

@@ -14,7 +14,7 @@
   let failures = 0;
   const say = (kind) => {
     if (words.textContent !== state.dataset[kind]) words.textContent = state.dataset[kind];
-    state.classList.toggle("is-lost", kind === "lost");
+    state.classList.toggle("is-lost", kind === "lost" || kind === "ended");
     state.classList.toggle("is-slow", kind === "slow");
   };
   const stops = (part) => [...part.querySelectorAll("a, summary, button, input, [tabindex]")];
@@ -39,6 +39,7 @@
     const slow = setTimeout(() => say("slow"), 2000);
     try {
       const answer = await fetch(location.href, { headers: { accept: "text/html" }, signal: AbortSignal.timeout(patience) });
+      if (answer.status === 401 || answer.redirected) throw new Error("ended");
       if (!answer.ok) throw new Error(answer.status);
       const fresh = new DOMParser().parseFromString(await answer.text(), "text/html");
       const changed = [...document.querySelectorAll("[data-live]")].filter((part) => {
@@ -49,10 +50,10 @@
       clearTimeout(slow);
       say("found");
       if (changed.length) dispatchEvent(new Event("noria:changed"));
-    } catch {
+    } catch (error) {
       failures += 1;
       clearTimeout(slow);
-      say("lost");
+      say(error.message === "ended" ? "ended" : "lost");
     }
   };
   const next = () => (failures ? Math.min(least * 2 ** (failures - 1), 30000) : asked ? least : source ? beat : Math.min(beat, 3000));
