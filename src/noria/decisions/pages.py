@@ -11,14 +11,18 @@ from noria.core.context import Context
 from noria.core.errors import NotFound
 from noria.core.web.languages import mark
 from noria.core.web.pages import Crumb, Page, Visit
+from noria.core.web.references import reference_url
 from noria.core.web.urls import DECISION_PATH
-from noria.decisions.entities import Decision
-from noria.decisions.permissions import READ_DECISIONS
+from noria.decisions.entities import Decision, DecisionStatus, Remedy
+from noria.decisions.permissions import DECIDE, READ_DECISIONS
 from noria.decisions.service import Decisions
-from noria.decisions.story import StoryContext, tell
+from noria.decisions.story import Question, StoryContext, tell
+from noria.decisions.words import REMEDY_WORDS, in_words
 from noria.serving.entities import Rollout
 from noria.serving.permissions import READ_ENDPOINTS
 from noria.serving.service import Rollouts
+
+INCIDENTS_WORDS = mark("Incidents")
 
 _SEARCHED = 50
 """Newest decisions and rollouts of an endpoint among which those of a record are looked for."""
@@ -32,14 +36,43 @@ def story(visit: Visit) -> StoryContext:
     record = context.service(Catalog).get(project, decision.record_id if decision else wanted)
     if decision is None and sees_decisions:
         decision = _decision_of(context, record)
+    trail = (
+        Crumb(text=INCIDENTS_WORDS, url=visit.urls.incidents(project), is_ours=True),
+        Crumb(text=mark("decision"), is_ours=True),
+    )
+    return dataclasses.replace(tell_story(visit, record, decision), trail=trail)
+
+
+def tell_story(visit: Visit, record: DecisionRecord, decision: Decision | None) -> StoryContext:
+    """Tell a record with the rollouts that it led to, and with what it asks a person."""
+    context, project, urls = visit.context, record.project, visit.urls
     may_see_rollouts = context.principal.may(READ_ENDPOINTS, project)
     rollouts = _rollouts(context, record, decision) if may_see_rollouts else []
     told = tell(record, decision, rollouts, context.clock.now())
-    trail = (
-        Crumb(text=mark("Incidents"), url=visit.urls.incidents(project), is_ours=True),
-        Crumb(text=mark("decision"), is_ours=True),
+    alert_id = decision.alert_id if decision else None
+    return dataclasses.replace(
+        told,
+        question=_question(visit, decision) if decision else None,
+        subject_url=reference_url(urls, project, record.subject) or "",
+        incident_url=urls.incident(project, alert_id) if alert_id else "",
     )
-    return dataclasses.replace(told, trail=trail)
+
+
+def _question(visit: Visit, decision: Decision) -> Question | None:
+    if decision.status is not DecisionStatus.ASKING:
+        return None
+    urls, remedy = visit.urls, decision.remedy or Remedy.ASK
+    return Question(
+        decision_id=decision.id,
+        endpoint=decision.endpoint,
+        remedy=in_words(REMEDY_WORDS, remedy.value),
+        from_version=decision.version,
+        to_version=decision.target_version,
+        reason=decision.reason,
+        approve_url=urls.decision(decision.project, decision.id, "approve"),
+        reject_url=urls.decision(decision.project, decision.id, "reject"),
+        may_answer=visit.context.principal.may(DECIDE, decision.project),
+    )
 
 
 def _decision(context: Context, project: str, wanted: str) -> Decision | None:

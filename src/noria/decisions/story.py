@@ -141,6 +141,7 @@ class StepRow:
 class RolloutStory:
     """How the chosen version went out."""
 
+    rollout_id: str
     strategy: str
     endpoint: str
     from_version: int | None
@@ -166,6 +167,39 @@ class Passage:
 
     at: datetime
     text: str
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Question:
+    """What a decision asks a person.
+
+    Attributes
+    ----------
+    decision_id
+        To be answered.
+    endpoint
+        Where it would act.
+    remedy
+        What it proposes, in words to be translated.
+    from_version, to_version
+        What would change; `to_version` is None where a person has to carry the remedy out.
+    reason
+        Why it asks, in English.
+    approve_url, reject_url
+        Where the answers go.
+    may_answer
+        Whether the reader may.
+    """
+
+    decision_id: str
+    endpoint: str
+    remedy: str
+    from_version: int
+    to_version: int | None
+    reason: str
+    approve_url: str
+    reject_url: str
+    may_answer: bool
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -208,6 +242,12 @@ class StoryContext(PageContext):
         Where the decision stands, in words; None for a record that no decision of Noria's belongs to.
     course
         What was done, oldest first.
+    question
+        What it asks a person; None for nothing.
+    subject_url
+        Page of the subject; empty where it has none.
+    incident_url
+        Page of the incident that it answers; empty for none.
     """
 
     now: datetime
@@ -232,6 +272,9 @@ class StoryContext(PageContext):
     rollouts: tuple[RolloutStory, ...]
     status: str | None
     course: tuple[Passage, ...]
+    question: Question | None = None
+    subject_url: str = ""
+    incident_url: str = ""
 
 
 def tell(
@@ -377,6 +420,7 @@ def _measured(figure: Figure | None, scale: Scale) -> Measured:
 
 def _rollout(rollout: Rollout) -> RolloutStory:
     return RolloutStory(
+        rollout_id=rollout.id,
         strategy=rollout.strategy,
         endpoint=rollout.endpoint,
         from_version=rollout.from_version,

@@ -81,7 +81,9 @@ STATUS_WORDS: Mapping[str, str] = {
 
 FACT_WORDS: Mapping[str, str] = {
     "accuracy": mark("accuracy"),
+    "adjusted_p_value": mark("adjusted p"),
     "endpoint": mark("endpoint"),
+    "evidence": mark("evidence (natural logarithm)"),
     "gain_per_row": mark("gain per row"),
     "difference": mark("difference"),
     "high": mark("upper end"),
@@ -90,7 +92,10 @@ FACT_WORDS: Mapping[str, str] = {
     "mean": mark("mean"),
     "model": mark("model"),
     "n": mark("rows"),
+    "n_columns": mark("inputs"),
+    "n_drifted": mark("inputs that drifted"),
     "n_rows": mark("rows"),
+    "psi": mark("PSI in nats"),
     "reason": mark("reason"),
     "reference": mark("reference"),
     "reference_n": mark("rows of the reference"),
@@ -98,9 +103,11 @@ FACT_WORDS: Mapping[str, str] = {
     "result": mark("result"),
     "rollout": mark("rollout"),
     "score": mark("score"),
+    "share": mark("share"),
     "status": mark("status"),
     "strategy": mark("strategy"),
     "subject": mark("subject"),
+    "tolerated": mark("tolerated"),
     "version": mark("version"),
 }
 

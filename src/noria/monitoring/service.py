@@ -130,7 +130,7 @@ class Monitors(Service):
         bound = max(1, min(limit, 1000))
         with self.context.database.read() as connection:
             query = (
-                sa.select(*_ALERT_COLUMNS)
+                sa.select(*ALERT_COLUMNS)
                 .where(alerts.c.project_pk == project_pk(connection, project))
                 .order_by(alerts.c.id.desc())
                 .limit(bound + 1)
@@ -142,7 +142,7 @@ class Monitors(Service):
             if before is not None:
                 query = query.where(alerts.c.id < before)
             rows = connection.execute(query).mappings().all()
-        items = [_read_alert(project, row) for row in rows[:bound]]
+        items = [read_alert(project, row) for row in rows[:bound]]
         return AlertPage(items=items, next=items[-1].id if len(rows) > bound else None)
 
     @operation("GET", "/projects/{project}/alerts/{alert_id}", needs=READ_MONITORS)
@@ -240,7 +240,7 @@ class Monitors(Service):
         )
 
 
-_ALERT_COLUMNS = [column for column in alerts.c if column.name not in ("pk", "project_pk")]
+ALERT_COLUMNS = [column for column in alerts.c if column.name not in ("pk", "project_pk")]
 
 
 def _find(connection: sa.Connection, project: str, endpoint: str) -> Any:
@@ -262,15 +262,16 @@ def _monitor(project: str, row: Any) -> Monitor:
 
 def _alert(connection: sa.Connection, project: str, alert_id: str) -> Alert:
     query = (
-        sa.select(*_ALERT_COLUMNS)
+        sa.select(*ALERT_COLUMNS)
         .where(alerts.c.id == alert_id)
         .where(alerts.c.project_pk == project_pk(connection, project))
     )
     row = connection.execute(query).mappings().one_or_none()
     if row is None:
         raise NotFound(f"There is no alert `{alert_id}`", hint="See `noria monitors alerts`")
-    return _read_alert(project, row)
+    return read_alert(project, row)
 
 
-def _read_alert(project: str, row: Any) -> Alert:
+def read_alert(project: str, row: Any) -> Alert:
+    """Read a row of `ALERT_COLUMNS`."""
     return Alert(project=project, **{**row, "kind": AlertKind(row["kind"])})

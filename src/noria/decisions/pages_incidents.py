@@ -1,0 +1,493 @@
+"""The pages of incidents: an alert of an endpoint, and the decision that answered it."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from dataclasses import dataclass
+from datetime import datetime
+from typing import Final
+
+from noria.catalog.entities import DecisionRecord
+from noria.catalog.permissions import READ_RECORDS
+from noria.catalog.service import Catalog
+from noria.core.errors import Invalid
+from noria.core.web.drawings import Interval, scale_over
+from noria.core.web.formats import clipped
+from noria.core.web.languages import mark
+from noria.core.web.pages import Crumb, Page, PageContext, Visit
+from noria.core.web.parts import Column, Pager, Tab
+from noria.core.web.references import reference_url
+from noria.core.web.urls import INCIDENT_PATH, INCIDENTS_PATH
+from noria.decisions.entities import Decision, DecisionStatus
+from noria.decisions.page_reads import DecisionReads
+from noria.decisions.pages import INCIDENTS_WORDS, tell_story
+from noria.decisions.permissions import READ_DECISIONS
+from noria.decisions.service import Decisions
+from noria.decisions.story import Fact, StoryContext, facts_of
+from noria.decisions.words import CAUSE_WORDS, REMEDY_WORDS, STATUS_WORDS, in_words
+from noria.monitoring.entities import Alert, AlertKind
+from noria.monitoring.page_reads import AlertReads
+from noria.monitoring.permissions import READ_MONITORS, WRITE_MONITORS
+from noria.monitoring.service import Monitors
+
+INCIDENTS_PER_PAGE: Final = 30
+
+_ASKING: Final = 20
+_SEARCHED: Final = 50
+_SENTENCE: Final = 400
+_TEXT: Final = 2000
+
+KIND_WORDS: Mapping[AlertKind, str] = {
+    AlertKind.QUALITY: mark("Quality fell"),
+    AlertKind.DRIFT: mark("Inputs drifted"),
+    AlertKind.ERRORS: mark("Requests fail"),
+}
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class IncidentRow:
+    """An incident in the list.
+
+    Attributes
+    ----------
+    url
+        Its page.
+    kind
+        What, in words to be translated.
+    sentence
+        Stored in English.
+    endpoint, endpoint_url
+        Where.
+    version
+        That it is about.
+    opened_at, closed_at
+        Since when, and until when.
+    status
+        Where the decision stands, in words to be translated; empty where there is none.
+    asks
+        Whether it waits for a person.
+    cause, choice
+        What was found and chosen, in words to be translated; empty while there is nothing.
+    """
+
+    url: str
+    kind: str
+    sentence: str
+    endpoint: str
+    endpoint_url: str
+    version: int
+    opened_at: datetime
+    closed_at: datetime | None
+    status: str
+    asks: bool
+    cause: str
+    choice: str
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class AskingRow:
+    """A decision that waits for a person: its story, the endpoint, and what it proposes (in words)."""
+
+    url: str
+    endpoint: str
+    remedy: str
+    reason: str
+    since: datetime
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class RecordRow:
+    """A decision record: its story, what it is about, and what was found and chosen (in words)."""
+
+    url: str
+    kind: str
+    problem: str
+    subject: str
+    subject_url: str
+    cause: str
+    choice: str
+    author: str
+    created_at: datetime
+    is_closed: bool
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class IncidentsContext(PageContext):
+    """What the list of incidents shows.
+
+    Attributes
+    ----------
+    now
+        When it was read.
+    tabs
+        Incidents, and all decisions.
+    endpoint
+        The only one that is shown; empty for all.
+    all_url
+        The list of all endpoints.
+    asking
+        What waits for a person.
+    columns
+        Headings.
+    incidents
+        The open ones first, then newest first; None where the reader may not see alerts, or looks at decisions.
+    records
+        Decisions, newest first; None where the reader looks at incidents.
+    pager
+        The place in the list.
+    is_first
+        Whether the list begins here.
+    """
+
+    now: datetime
+    tabs: tuple[Tab, ...]
+    endpoint: str
+    all_url: str
+    asking: tuple[AskingRow, ...]
+    columns: tuple[Column, ...]
+    incidents: tuple[IncidentRow, ...] | None
+    records: tuple[RecordRow, ...] | None
+    pager: Pager
+    is_first: bool
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Extent:
+    """How much, and how sure: a share or score with its interval beside what was expected of it.
+
+    Attributes
+    ----------
+    value, low, high
+        The ends are None where they were not told.
+    n
+        Rows that it was measured on; None where that was not told.
+    expected
+        Reference or tolerated share.
+    place, expected_place
+        Of both, on one scale.
+    """
+
+    value: float
+    low: float | None
+    high: float | None
+    n: float | None
+    expected: float
+    place: Interval
+    expected_place: float
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class IncidentContext(PageContext):
+    """What the page of an incident shows.
+
+    Attributes
+    ----------
+    now
+        When it was read.
+    incident
+        Its id.
+    kind
+        What, in words to be translated.
+    sentence
+        What, since when, how much, how sure; stored in English.
+    endpoint, endpoint_url
+        Where.
+    version, version_url
+        The version that it is about; the address is empty where the model is not known.
+    opened_at, closed_at, closed_why
+        When it was raised, and when and why it was closed.
+    onset_position, last_position
+        Captured rows with which it is estimated to begin, and that were looked at last.
+    extent
+        How much; None where the figures have none.
+    drifted, n_inputs, psi, p_value
+        The same for drift: inputs that drifted, of how many, how far the one that moved most, and the adjusted p
+        of it; None elsewhere.
+    figures
+        All that were told with it.
+    story
+        Of the decision that answered it; None while there is none.
+    may_close
+        Whether the reader may say that it is over.
+    """
+
+    now: datetime
+    incident: str
+    kind: str
+    sentence: str
+    endpoint: str
+    endpoint_url: str
+    version: int
+    version_url: str
+    opened_at: datetime
+    closed_at: datetime | None
+    closed_why: str
+    onset_position: int
+    last_position: int
+    extent: Extent | None
+    drifted: float | None
+    n_inputs: float | None
+    psi: float | None
+    p_value: float | None
+    figures: tuple[Fact, ...]
+    story: StoryContext | None
+    may_close: bool
+
+
+def incidents_page(visit: Visit) -> IncidentsContext:
+    """List incidents, or all decisions."""
+    project, principal = visit.parameters["project"], visit.context.principal
+    endpoint = visit.parameters.get("endpoint", "")
+    is_decisions = visit.parameters.get("view") == "decisions"
+    may_see_alerts = principal.may(READ_MONITORS, project)
+    incidents, records, following = None, None, None
+    if is_decisions or not may_see_alerts:
+        records, following = _records(visit, endpoint)
+    else:
+        incidents, following = _incidents(visit, endpoint)
+    here = {"endpoint": endpoint or None, "view": "decisions" if is_decisions else None}
+    urls, before = visit.urls, visit.parameters.get("before", "")
+    return IncidentsContext(
+        live=True,
+        trail=(Crumb(text=INCIDENTS_WORDS, is_ours=True),),
+        now=visit.context.clock.now(),
+        tabs=_tabs(visit, endpoint, is_decisions=records is not None) if may_see_alerts else (),
+        endpoint=endpoint,
+        all_url=urls.incidents(project, view=here["view"]),
+        asking=_asking(visit, endpoint) if not before else (),
+        columns=_INCIDENT_COLUMNS if records is None else _RECORD_COLUMNS,
+        incidents=incidents,
+        records=records,
+        pager=Pager(
+            first=urls.incidents(project, **here) if before else None,
+            following=urls.incidents(project, **here, before=following) if following else None,
+            n_shown=len(incidents or records or ()),
+        ),
+        is_first=not before,
+    )
+
+
+def incident_page(visit: Visit) -> IncidentContext:
+    """Show an incident: what happened, how much, how sure, and what was decided about it."""
+    project, context, urls = visit.parameters["project"], visit.context, visit.urls
+    alert = context.service(Monitors).alert(project, visit.parameters["incident"])
+    decision = _decisions_of(visit, [alert.id]).get(alert.id)
+    story = _story(visit, alert, decision)
+    figures = alert.figures
+    return IncidentContext(
+        live=alert.closed_at is None or (story is not None and story.closed_at is None),
+        beat_s=5,
+        trail=(
+            Crumb(text=INCIDENTS_WORDS, url=urls.incidents(project), is_ours=True),
+            Crumb(text=alert.endpoint, url=urls.incidents(project, endpoint=alert.endpoint)),
+            Crumb(text=mark("incident"), is_ours=True),
+        ),
+        now=context.clock.now(),
+        incident=alert.id,
+        kind=KIND_WORDS[alert.kind],
+        sentence=clipped(alert.sentence, _TEXT),
+        endpoint=alert.endpoint,
+        endpoint_url=urls.endpoint(project, alert.endpoint),
+        version=alert.version,
+        version_url=urls.version(project, decision.model, alert.version) if decision else "",
+        opened_at=alert.opened_at,
+        closed_at=alert.closed_at,
+        closed_why=clipped(alert.closed_why or "", _TEXT),
+        onset_position=alert.onset_position,
+        last_position=alert.last_position,
+        extent=extent_of(alert),
+        drifted=figures.get("n_drifted"),
+        n_inputs=figures.get("n_columns"),
+        psi=figures.get("psi"),
+        p_value=figures.get("adjusted_p_value"),
+        figures=facts_of(figures),
+        story=story,
+        may_close=alert.closed_at is None and context.principal.may(WRITE_MONITORS, project),
+    )
+
+
+def extent_of(alert: Alert) -> Extent | None:
+    """Give how much it is, beside what was expected; None where the figures do not say."""
+    value_name, expected_name = {
+        AlertKind.QUALITY: ("mean", "reference"),
+        AlertKind.ERRORS: ("share", "tolerated"),
+        AlertKind.DRIFT: ("", ""),
+    }[alert.kind]
+    value, expected = alert.figures.get(value_name), alert.figures.get(expected_name)
+    if value is None or expected is None:
+        return None
+    low, high = alert.figures.get("low"), alert.figures.get("high")
+    scale = scale_over([each for each in (value, expected, low, high) if each is not None])
+    return Extent(
+        value=value,
+        low=low,
+        high=high,
+        n=alert.figures.get("n"),
+        expected=expected,
+        place=scale.interval(value, low, high),
+        expected_place=scale.place(expected),
+    )
+
+
+def _incidents(visit: Visit, endpoint: str) -> tuple[tuple[IncidentRow, ...], str | None]:
+    """List the open ones, then the others; the place says which of the two it is in: `open-ID`, `closed-ID`."""
+    project, reads = visit.parameters["project"], visit.context.service(AlertReads)
+    kind, key = _place(visit.parameters.get("before", "open-"))
+    found: tuple[Alert, ...] = ()
+    if kind == "open":
+        found, following = reads.page(
+            project, is_open=True, endpoint=endpoint, limit=INCIDENTS_PER_PAGE, before=key or None
+        )
+        if following is not None:
+            return _incident_rows(visit, found), f"open-{following}"
+        key = ""
+    room = INCIDENTS_PER_PAGE - len(found)
+    if not room:
+        return _incident_rows(visit, found), "closed-"
+    closed, following = reads.page(project, is_open=False, endpoint=endpoint, limit=room, before=key or None)
+    return _incident_rows(visit, (*found, *closed)), f"closed-{following}" if following else None
+
+
+def _place(before: str) -> tuple[str, str]:
+    kind, dash, key = before.partition("-")
+    if kind not in ("open", "closed") or not dash:
+        raise Invalid(f"`before` has no place in the list: `{before[:100]}`", hint="Leave it out")
+    return kind, key
+
+
+def _incident_rows(visit: Visit, alerts: tuple[Alert, ...]) -> tuple[IncidentRow, ...]:
+    decisions = _decisions_of(visit, [alert.id for alert in alerts])
+    return tuple(_incident_row(visit, alert, decisions.get(alert.id)) for alert in alerts)
+
+
+def _incident_row(visit: Visit, alert: Alert, decision: Decision | None) -> IncidentRow:
+    project, urls = alert.project, visit.urls
+    return IncidentRow(
+        url=urls.incident(project, alert.id),
+        kind=KIND_WORDS[alert.kind],
+        sentence=clipped(alert.sentence, _SENTENCE),
+        endpoint=alert.endpoint,
+        endpoint_url=urls.endpoint(project, alert.endpoint),
+        version=alert.version,
+        opened_at=alert.opened_at,
+        closed_at=alert.closed_at,
+        status=in_words(STATUS_WORDS, decision.status.value) if decision else "",
+        asks=decision is not None and decision.status is DecisionStatus.ASKING,
+        cause=in_words(CAUSE_WORDS, decision.cause.value) if decision and decision.cause else "",
+        choice=in_words(REMEDY_WORDS, decision.remedy.value) if decision and decision.remedy else "",
+    )
+
+
+def _decisions_of(visit: Visit, alert_ids: list[str]) -> dict[str, Decision]:
+    project = visit.parameters["project"]
+    if not alert_ids or not visit.context.principal.may(READ_DECISIONS, project):
+        return {}
+    return visit.context.service(DecisionReads).of_alerts(project, alert_ids)
+
+
+def _asking(visit: Visit, endpoint: str) -> tuple[AskingRow, ...]:
+    project = visit.parameters["project"]
+    if not visit.context.principal.may(READ_DECISIONS, project):
+        return ()
+    status = DecisionStatus.ASKING.value
+    found = visit.context.service(Decisions).list(project, endpoint=endpoint, status=status, limit=_ASKING)
+    return tuple(
+        AskingRow(
+            url=visit.urls.decision(project, decision.record_id),
+            endpoint=decision.endpoint,
+            remedy=in_words(REMEDY_WORDS, decision.remedy.value) if decision.remedy else REMEDY_WORDS["ask"],
+            reason=clipped(decision.reason, _SENTENCE),
+            since=decision.updated_at,
+        )
+        for decision in found.items
+    )
+
+
+def _records(visit: Visit, endpoint: str) -> tuple[tuple[RecordRow, ...], str | None]:
+    page = visit.context.service(Catalog).list(
+        visit.parameters["project"],
+        subject=f"endpoint:{endpoint}" if endpoint else "",
+        limit=INCIDENTS_PER_PAGE,
+        before=visit.parameters.get("before"),
+    )
+    return tuple(_record_row(visit, record) for record in page.items), page.next
+
+
+def _record_row(visit: Visit, record: DecisionRecord) -> RecordRow:
+    return RecordRow(
+        url=visit.urls.decision(record.project, record.id),
+        kind=record.kind,
+        problem=clipped(record.problem, _SENTENCE),
+        subject=clipped(record.subject, _SENTENCE),
+        subject_url=reference_url(visit.urls, record.project, record.subject) or "",
+        cause=in_words(CAUSE_WORDS, record.cause) if record.cause else "",
+        choice=in_words(REMEDY_WORDS, record.choice) if record.choice else "",
+        author=record.author,
+        created_at=record.created_at,
+        is_closed=record.closed_at is not None,
+    )
+
+
+def _tabs(visit: Visit, endpoint: str, *, is_decisions: bool) -> tuple[Tab, ...]:
+    project, urls = visit.parameters["project"], visit.urls
+    given = {"endpoint": endpoint or None}
+    return (
+        Tab(words=INCIDENTS_WORDS, url=urls.incidents(project, **given), is_current=not is_decisions),
+        Tab(
+            words=mark("All decisions"),
+            url=urls.incidents(project, view="decisions", **given),
+            is_current=is_decisions,
+        ),
+    )
+
+
+def _story(visit: Visit, alert: Alert, decision: Decision | None) -> StoryContext | None:
+    """Tell the decision that answered an alert; without one, what was recorded about the endpoint meanwhile."""
+    if not visit.context.principal.may(READ_RECORDS, alert.project):
+        return None
+    if decision is not None:
+        record = visit.context.service(Catalog).get(alert.project, decision.record_id)
+        return tell_story(visit, record, decision)
+    found = visit.context.service(Catalog).list(
+        alert.project, subject=f"endpoint:{alert.endpoint}", limit=_SEARCHED
+    )
+    until = alert.closed_at or visit.context.clock.now()
+    meanwhile = [record for record in found.items if alert.opened_at <= record.created_at <= until]
+    return tell_story(visit, meanwhile[-1], None) if meanwhile else None
+
+
+_INCIDENT_COLUMNS = (
+    Column(key="what", words=mark("Incident")),
+    Column(key="state", words=mark("State")),
+    Column(key="endpoint", words=mark("Endpoint")),
+    Column(key="since", words=mark("Since")),
+    Column(key="lasted", words=mark("Lasted"), is_number=True),
+    Column(key="cause", words=mark("Cause")),
+    Column(key="choice", words=mark("Choice")),
+)
+
+_RECORD_COLUMNS = (
+    Column(key="what", words=mark("Decision")),
+    Column(key="state", words=mark("State")),
+    Column(key="about", words=mark("About")),
+    Column(key="cause", words=mark("Cause")),
+    Column(key="choice", words=mark("Choice")),
+    Column(key="author", words=mark("By")),
+    Column(key="at", words=mark("When")),
+)
+
+PAGES = (
+    Page(
+        path=INCIDENTS_PATH,
+        needs=READ_RECORDS,
+        template="noria.decisions/incidents.html",
+        build=incidents_page,
+        query=("before", "endpoint", "view"),
+    ),
+    Page(
+        path=INCIDENT_PATH,
+        needs=READ_MONITORS,
+        template="noria.decisions/incident.html",
+        build=incident_page,
+    ),
+)
