@@ -55,6 +55,9 @@ if TYPE_CHECKING:
     from litestar.types import Receive, Send
 
 FORM_LIMIT_BYTES = 1 << 20
+SIGN_IN_LIMIT_BYTES = 2 << 20
+"""What is typed at the sign-in may carry another form, closed and encoded."""
+
 MAX_ADDRESS = 4000
 KEPT_LIFE = timedelta(days=1)
 """For how long a form waits for its sender to sign in again."""
@@ -120,12 +123,14 @@ def action_routes(
 
 
 def _route(action: AnyAction, desk: _Desk, threads: Threads) -> HTTPRouteHandler:
+    limit = SIGN_IN_LIMIT_BYTES if action.path == SIGN_IN_PATH else FORM_LIMIT_BYTES
+
     async def handle(request: Request[Any, Any, Any]) -> ASGIApp:
-        body = await _body(request.scope, request.receive)
+        body = await _body(request.scope, request.receive, limit)
         return await threads.run(desk.take, action, request.scope, body)
 
     async def keep(scope: Any, receive: Receive, send: Send) -> None:
-        body = await _body(scope, receive)
+        body = await _body(scope, receive, limit)
         answer = await threads.run(desk.keep, action, scope, body)
         await answer(scope, receive, send)
 
@@ -141,9 +146,9 @@ def _route(action: AnyAction, desk: _Desk, threads: Threads) -> HTTPRouteHandler
     )(handle)
 
 
-async def _body(scope: Any, receive: Receive) -> bytes:
-    check_length(scope["headers"], FORM_LIMIT_BYTES)
-    return await read_body(receive, FORM_LIMIT_BYTES)
+async def _body(scope: Any, receive: Receive, limit_bytes: int) -> bytes:
+    check_length(scope["headers"], limit_bytes)
+    return await read_body(receive, limit_bytes)
 
 
 class _Desk:

@@ -12,6 +12,7 @@ import pytest
 
 from noria.core.context import Context
 from noria.core.errors import Conflict, Invalid, Unavailable
+from noria.core.key import ensure_key
 from noria.core.permissions import Permission, Principal, Role
 from noria.core.web.actions import (
     Action,
@@ -364,6 +365,18 @@ def test_a_stranger_signs_in_first(reader: Reader, deeds: Deeds, form: Form) -> 
     assert answer.status_code == 401
     assert form_in(answer.text, "/sign-in").shown("to") == PAGE
     assert deeds.done == []
+
+
+def test_the_largest_form_waits_too(reader: Reader, context: Context, deeds: Deeds, form: Form) -> None:
+    """A page of text survives a sign-in in between, whole."""
+    reader.server.is_open = False
+    text = "ñ\n" * 100_000
+    stopped = reader.send(form, tags=[text, "x"])
+    key = ensure_key(context.settings.folder)
+    asked = reader.send(form_in(stopped.text, "/sign-in"), name="owner", password=key)
+    reader.send(form_in(asked.text, PAGE))
+
+    assert deeds.done == [Deed(text="a", n=2, tags=[text, "x"])]
 
 
 def test_a_forged_notice_is_not_shown(reader: Reader, context: Context) -> None:
