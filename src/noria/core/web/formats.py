@@ -89,6 +89,18 @@ class Formats:
             return f"{self.number(round(seconds, 1))} s"
         return str(format_timedelta(timedelta(seconds=seconds), format="short", locale=self._locale))
 
+    def brief_duration(self, seconds: float | None) -> str:
+        """Give a length of time for a long table, in its two largest units, and quick: `1 h 05 min`."""
+        if seconds is None:
+            return NOTHING
+        if seconds < 60:
+            return f"{self.brief(round(seconds, 0 if seconds >= 10 else 1))} s"
+        minutes, rest = divmod(round(seconds), 60)
+        if minutes < 60:
+            return f"{minutes} min {rest:02} s"
+        hours, minutes = divmod(minutes, 60)
+        return f"{hours} h {minutes:02} min" if hours < 48 else f"{hours // 24} d {hours % 24} h"
+
     def size(self, size_bytes: int) -> str:
         """Give an amount of bytes in its largest unit."""
         power = min(max(size_bytes.bit_length() - 1, 0) // 10, len(_BYTE_UNITS) - 1)

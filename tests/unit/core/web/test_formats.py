@@ -73,3 +73,21 @@ def test_long_texts_are_cut() -> None:
     """No value makes a page endless."""
     assert len(ENGLISH.value("x" * 10_000)) == 240
     assert clipped("abcdef", 4) == "abc…"
+
+
+@pytest.mark.parametrize(
+    ("seconds", "english", "spanish"),
+    [
+        (None, "–", "–"),
+        (0.25, "0.2 s", "0,2 s"),
+        (42.4, "42 s", "42 s"),
+        (59.7, "60 s", "60 s"),
+        (61, "1 min 01 s", "1 min 01 s"),
+        (3_900, "1 h 05 min", "1 h 05 min"),
+        (180_000, "2 d 2 h", "2 d 2 h"),
+    ],
+)
+def test_lengths_of_time_in_long_tables(seconds: float | None, english: str, spanish: str) -> None:
+    """Two units at most, with the decimal sign of the language."""
+    assert Formats(Language.ENGLISH).brief_duration(seconds) == english
+    assert Formats(Language.SPANISH).brief_duration(seconds) == spanish
