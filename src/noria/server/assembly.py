@@ -67,6 +67,7 @@ CONTROL = (
 
 PAGES = (
     "noria.server.pages:PAGES",
+    "noria.server.pages_search:PAGES",
     "noria.server.pages_endpoints:PAGES",
     "noria.access.pages:PAGES",
     "noria.access.pages_audit:PAGES",
@@ -91,7 +92,7 @@ ACTIONS = (
 )
 """Lists of `noria.core.web.actions.Action`."""
 
-ADAPTERS: tuple[str, ...] = ("noria.interop.mlflow.adapter:ADAPTER",)
+ADAPTERS: tuple[str, ...] = ("noria.interop.mlflow.adapter:ADAPTER", "noria.tracking.documents:ADAPTER")
 """Foreign protocols: values of `noria.core.adapters.Adapter`."""
 
 

@@ -35,12 +35,15 @@ IMAGE_TYPES = {
 }
 """Kinds of images. Inside an `img` an SVG neither runs scripts nor loads anything."""
 
+HTML_ENDINGS = (".html", ".htm")
+
 
 class Kind(enum.StrEnum):
     """How a file is shown."""
 
     TEXT = "text"
     MARKDOWN = "markdown"
+    HTML = "html"
     DIFF = "diff"
     CONSOLE = "console"
     TABLE = "table"
@@ -131,7 +134,13 @@ def preview(path: str, size_bytes: int, data: bytes) -> Preview:
         return _json_preview(data, text)
     if ending in (".csv", ".tsv"):
         return _csv_preview(text, "\t" if ending == ".tsv" else ",", is_cut=is_cut)
-    kinds = {".md": Kind.MARKDOWN, ".diff": Kind.DIFF, ".patch": Kind.DIFF, ".log": Kind.CONSOLE}
+    kinds = {
+        ".md": Kind.MARKDOWN,
+        ".diff": Kind.DIFF,
+        ".patch": Kind.DIFF,
+        ".log": Kind.CONSOLE,
+        **dict.fromkeys(HTML_ENDINGS, Kind.HTML),
+    }
     return _text_preview(text, kinds.get(ending, Kind.TEXT), is_cut=is_cut)
 
 

@@ -14,6 +14,7 @@ from noria.access.projects import NewProject, Projects
 from noria.core.context import Context
 from noria.core.permissions import Principal, Role
 from noria.tracking.artifacts import Artifacts
+from noria.tracking.documents import ADAPTER
 from noria.tracking.entities import (
     Dataset,
     Link,
@@ -236,6 +237,30 @@ def test_no_file_runs_in_a_page(reader: Reader, context: Context, path: str) -> 
     assert "default-src 'none'" in got.headers["content-security-policy"]
     assert got.headers["x-content-type-options"] == "nosniff"
     assert not got.headers["content-type"].startswith("text/")
+
+
+def test_a_document_is_shown_alone_without_power(reader: Reader, context: Context) -> None:
+    """HTML comes inline only into a sandbox that has no site, loads nothing and sends nothing; nothing else does."""
+    run = make(context)
+    keep(context, run, "r&d/report 1.HTML", b"<script>alert(1)</script>")
+    keep(context, run, "a.svg", b"<svg/>")
+    reader.server.adapt(ADAPTER)
+    reader.server.tokens["stranger"] = Principal(name="ben", project_roles={"other": Role.ADMIN})
+    page = Tags()
+    page.feed(reader.get(page_of(run, "artifacts/view?path=r%26d/report 1.HTML")).text)
+    (link,) = [each for each in page.links if each.startswith("/documents/")]
+    shown = reader.get(link)
+    policy = shown.headers["content-security-policy"]
+    others = [reader.get(link.replace("r%26d/report%201.HTML", path)) for path in ("a.svg", "none.html")]
+
+    assert (shown.status_code, shown.content) == (200, b"<script>alert(1)</script>")
+    assert shown.headers["content-type"] == "text/html; charset=utf-8"
+    assert policy.startswith("sandbox allow-scripts; default-src 'none'; ")
+    assert "allow-same-origin" not in policy
+    assert "connect-src" not in policy
+    assert [each.status_code for each in others] == [400, 404]
+    assert all(each.headers["content-type"].startswith("text/plain") for each in others)
+    assert reader.get(link, token="stranger").status_code in (403, 404)
 
 
 def assert_harmless(reader: Reader, path: str, language: str) -> Tags:

@@ -30,7 +30,7 @@ def shown(path: str, data: bytes) -> Preview:
         ("none", b"hello", Kind.TEXT),
         ("a.PNG", b"\x89PNG", Kind.IMAGE),
         ("a.svg", b"<svg/>", Kind.IMAGE),
-        ("a.html", b"<b>x</b>", Kind.TEXT),
+        ("a.html", b"<b>x</b>", Kind.HTML),
         ("a.md", b"# x", Kind.MARKDOWN),
         ("a.patch", b"+x", Kind.DIFF),
         ("a.log", b"x", Kind.CONSOLE),

@@ -89,6 +89,10 @@ class Urls:
         query = urlencode({"of": f"run:{run_id}", "path": path})
         return f"/api/v1/projects/{_part(project)}/artifacts/file?{query}"
 
+    def run_document(self, project: str, run_id: str, path: str) -> str:
+        """Give a run's file of HTML, shown alone in a sandbox."""
+        return f"/documents/{_part(project)}/{_part(run_id)}/{quote(path)}"
+
     def compare(self, project: str, **given: str | Sequence[str] | None) -> str:
         """Give the comparison of runs: `runs=[…]`, or `experiment=…` with a `filter=…`."""
         return self._to(COMPARE_PATH, given, project=project)
