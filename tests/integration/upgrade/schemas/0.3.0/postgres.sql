@@ -772,6 +772,28 @@ CREATE TABLE traces (
     CONSTRAINT traces_state CHECK (state = ANY (ARRAY['STATE_UNSPECIFIED'::text, 'OK'::text, 'ERROR'::text, 'IN_PROGRESS'::text]))
 );
 
+CREATE TABLE issues (
+    pk BIGSERIAL NOT NULL,
+    id TEXT COLLATE "C" NOT NULL,
+    experiment_pk BIGINT NOT NULL,
+    source_run_pk BIGINT,
+    name TEXT COLLATE "C" NOT NULL,
+    description TEXT NOT NULL,
+    status TEXT NOT NULL,
+    severity SMALLINT NOT NULL,
+    root_causes TEXT NOT NULL,
+    categories TEXT NOT NULL,
+    created_by TEXT,
+    created_ms BIGINT NOT NULL,
+    updated_ms BIGINT NOT NULL,
+    CONSTRAINT issues_experiment_pk_fkey FOREIGN KEY(experiment_pk) REFERENCES experiments (pk) ON DELETE CASCADE,
+    CONSTRAINT issues_id_key UNIQUE (id),
+    CONSTRAINT issues_pkey PRIMARY KEY (pk),
+    CONSTRAINT issues_severity CHECK (severity >= 0 AND severity <= 4),
+    CONSTRAINT issues_source_run_pk_fkey FOREIGN KEY(source_run_pk) REFERENCES runs (pk) ON DELETE SET NULL,
+    CONSTRAINT issues_status CHECK (status = ANY (ARRAY['pending'::text, 'rejected'::text, 'resolved'::text]))
+);
+
 CREATE TABLE labels (
     pk BIGSERIAL NOT NULL,
     capture_pk BIGINT NOT NULL,
@@ -1012,6 +1034,10 @@ CREATE INDEX events_by_type ON events (type, position);
 
 CREATE INDEX experiments_by_number ON experiments (project_pk, number);
 
+CREATE INDEX issues_by_run ON issues (source_run_pk);
+
+CREATE INDEX issues_in_order ON issues (experiment_pk, severity DESC, created_ms DESC, id DESC);
+
 CREATE INDEX jobs_by_end ON jobs (routine, ended_at);
 
 CREATE INDEX jobs_by_lease ON jobs (lease_until);
@@ -1148,4 +1174,4 @@ insert into alembic_version (version_num) values ('registry_0002');
 
 insert into alembic_version (version_num) values ('serving_0001');
 
-insert into alembic_version (version_num) values ('tracking_0004');
+insert into alembic_version (version_num) values ('tracking_0005');

@@ -258,6 +258,28 @@ CREATE TABLE former_model_names (
 )
  WITHOUT ROWID;
 
+CREATE TABLE issues (
+	pk INTEGER NOT NULL, 
+	id TEXT NOT NULL, 
+	experiment_pk BIGINT NOT NULL, 
+	source_run_pk BIGINT, 
+	name TEXT NOT NULL, 
+	description TEXT NOT NULL, 
+	status TEXT NOT NULL, 
+	severity SMALLINT NOT NULL, 
+	root_causes TEXT NOT NULL, 
+	categories TEXT NOT NULL, 
+	created_by TEXT, 
+	created_ms BIGINT NOT NULL, 
+	updated_ms BIGINT NOT NULL, 
+	PRIMARY KEY (pk), 
+	CONSTRAINT issues_status CHECK (status in ('pending', 'rejected', 'resolved')), 
+	CONSTRAINT issues_severity CHECK (severity between 0 and 4), 
+	UNIQUE (id), 
+	FOREIGN KEY(experiment_pk) REFERENCES experiments (pk) ON DELETE CASCADE, 
+	FOREIGN KEY(source_run_pk) REFERENCES runs (pk) ON DELETE SET NULL
+);
+
 CREATE TABLE job_logs (
 	job_pk BIGINT NOT NULL, 
 	line BIGINT NOT NULL, 
@@ -1028,6 +1050,10 @@ CREATE INDEX events_by_type ON events (type, position);
 
 CREATE INDEX experiments_by_number ON experiments (project_pk, number);
 
+CREATE INDEX issues_by_run ON issues (source_run_pk);
+
+CREATE INDEX issues_in_order ON issues (experiment_pk, severity desc, created_ms desc, id desc);
+
 CREATE INDEX jobs_by_end ON jobs (routine, ended_at);
 
 CREATE INDEX jobs_by_lease ON jobs (lease_until);
@@ -1164,4 +1190,4 @@ insert into alembic_version (version_num) values ('registry_0002');
 
 insert into alembic_version (version_num) values ('serving_0001');
 
-insert into alembic_version (version_num) values ('tracking_0004');
+insert into alembic_version (version_num) values ('tracking_0005');
