@@ -214,7 +214,15 @@ class Turn:
         raised = NewAlert(
             kind=AlertKind.QUALITY,
             version=1,
-            figures={"mean": mean, "reference": 0.972},
+            figures={
+                "mean": mean,
+                "low": mean - 0.051,
+                "high": min(1.0, mean + 0.039),
+                "n": 140.0,
+                "reference": 0.972,
+                "reference_n": 216.0,
+                "evidence": 9.4,
+            },
             sentence=self._words.sentence,
             onset_position=120,
             last_position=200,

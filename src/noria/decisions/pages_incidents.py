@@ -3,27 +3,33 @@
 from __future__ import annotations
 
 from collections.abc import Mapping
-from dataclasses import dataclass
-from datetime import datetime
 from typing import Final
 
 from noria.catalog.entities import DecisionRecord
 from noria.catalog.permissions import READ_RECORDS
 from noria.catalog.service import Catalog
 from noria.core.errors import Invalid
-from noria.core.web.drawings import Interval, scale_over
+from noria.core.web.drawings import scale_over
 from noria.core.web.formats import clipped
 from noria.core.web.languages import mark
-from noria.core.web.pages import Crumb, Page, PageContext, Visit
+from noria.core.web.pages import Crumb, Page, Visit
 from noria.core.web.parts import Column, Pager, Tab
 from noria.core.web.references import reference_url
 from noria.core.web.urls import INCIDENT_PATH, INCIDENTS_PATH
 from noria.decisions.entities import Decision, DecisionStatus
+from noria.decisions.incident_views import (
+    AskingRow,
+    Extent,
+    IncidentContext,
+    IncidentRow,
+    IncidentsContext,
+    RecordRow,
+)
 from noria.decisions.page_reads import DecisionReads
 from noria.decisions.pages import INCIDENTS_WORDS, tell_story
 from noria.decisions.permissions import READ_DECISIONS
 from noria.decisions.service import Decisions
-from noria.decisions.story import Fact, StoryContext, facts_of
+from noria.decisions.story import StoryContext, facts_of
 from noria.decisions.words import CAUSE_WORDS, REMEDY_WORDS, STATUS_WORDS, in_words
 from noria.monitoring.entities import Alert, AlertKind
 from noria.monitoring.page_reads import AlertReads
@@ -42,196 +48,6 @@ KIND_WORDS: Mapping[AlertKind, str] = {
     AlertKind.DRIFT: mark("Inputs drifted"),
     AlertKind.ERRORS: mark("Requests fail"),
 }
-
-
-@dataclass(frozen=True, slots=True, kw_only=True)
-class IncidentRow:
-    """An incident in the list.
-
-    Attributes
-    ----------
-    url
-        Its page.
-    kind
-        What, in words to be translated.
-    sentence
-        Stored in English.
-    endpoint, endpoint_url
-        Where.
-    version
-        That it is about.
-    opened_at, closed_at
-        Since when, and until when.
-    status
-        Where the decision stands, in words to be translated; empty where there is none.
-    asks
-        Whether it waits for a person.
-    cause, choice
-        What was found and chosen, in words to be translated; empty while there is nothing.
-    """
-
-    url: str
-    kind: str
-    sentence: str
-    endpoint: str
-    endpoint_url: str
-    version: int
-    opened_at: datetime
-    closed_at: datetime | None
-    status: str
-    asks: bool
-    cause: str
-    choice: str
-
-
-@dataclass(frozen=True, slots=True, kw_only=True)
-class AskingRow:
-    """A decision that waits for a person: its story, the endpoint, and what it proposes (in words)."""
-
-    url: str
-    endpoint: str
-    remedy: str
-    reason: str
-    since: datetime
-
-
-@dataclass(frozen=True, slots=True, kw_only=True)
-class RecordRow:
-    """A decision record: its story, what it is about, and what was found and chosen (in words)."""
-
-    url: str
-    kind: str
-    problem: str
-    subject: str
-    subject_url: str
-    cause: str
-    choice: str
-    author: str
-    created_at: datetime
-    is_closed: bool
-
-
-@dataclass(frozen=True, slots=True, kw_only=True)
-class IncidentsContext(PageContext):
-    """What the list of incidents shows.
-
-    Attributes
-    ----------
-    now
-        When it was read.
-    tabs
-        Incidents, and all decisions.
-    endpoint
-        The only one that is shown; empty for all.
-    all_url
-        The list of all endpoints.
-    asking
-        What waits for a person.
-    columns
-        Headings.
-    incidents
-        The open ones first, then newest first; None where the reader may not see alerts, or looks at decisions.
-    records
-        Decisions, newest first; None where the reader looks at incidents.
-    pager
-        The place in the list.
-    is_first
-        Whether the list begins here.
-    """
-
-    now: datetime
-    tabs: tuple[Tab, ...]
-    endpoint: str
-    all_url: str
-    asking: tuple[AskingRow, ...]
-    columns: tuple[Column, ...]
-    incidents: tuple[IncidentRow, ...] | None
-    records: tuple[RecordRow, ...] | None
-    pager: Pager
-    is_first: bool
-
-
-@dataclass(frozen=True, slots=True, kw_only=True)
-class Extent:
-    """How much, and how sure: a share or score with its interval beside what was expected of it.
-
-    Attributes
-    ----------
-    value, low, high
-        The ends are None where they were not told.
-    n
-        Rows that it was measured on; None where that was not told.
-    expected
-        Reference or tolerated share.
-    place, expected_place
-        Of both, on one scale.
-    """
-
-    value: float
-    low: float | None
-    high: float | None
-    n: float | None
-    expected: float
-    place: Interval
-    expected_place: float
-
-
-@dataclass(frozen=True, slots=True, kw_only=True)
-class IncidentContext(PageContext):
-    """What the page of an incident shows.
-
-    Attributes
-    ----------
-    now
-        When it was read.
-    incident
-        Its id.
-    kind
-        What, in words to be translated.
-    sentence
-        What, since when, how much, how sure; stored in English.
-    endpoint, endpoint_url
-        Where.
-    version, version_url
-        The version that it is about; the address is empty where the model is not known.
-    opened_at, closed_at, closed_why
-        When it was raised, and when and why it was closed.
-    onset_position, last_position
-        Captured rows with which it is estimated to begin, and that were looked at last.
-    extent
-        How much; None where the figures have none.
-    drifted, n_inputs, psi, p_value
-        The same for drift: inputs that drifted, of how many, how far the one that moved most, and the adjusted p
-        of it; None elsewhere.
-    figures
-        All that were told with it.
-    story
-        Of the decision that answered it; None while there is none.
-    may_close
-        Whether the reader may say that it is over.
-    """
-
-    now: datetime
-    incident: str
-    kind: str
-    sentence: str
-    endpoint: str
-    endpoint_url: str
-    version: int
-    version_url: str
-    opened_at: datetime
-    closed_at: datetime | None
-    closed_why: str
-    onset_position: int
-    last_position: int
-    extent: Extent | None
-    drifted: float | None
-    n_inputs: float | None
-    psi: float | None
-    p_value: float | None
-    figures: tuple[Fact, ...]
-    story: StoryContext | None
-    may_close: bool
 
 
 def incidents_page(visit: Visit) -> IncidentsContext:

@@ -5,29 +5,39 @@ They stand here because they gather from rooms that do not know each other: serv
 
 from __future__ import annotations
 
-from collections.abc import Sequence
-from dataclasses import dataclass
-from datetime import datetime
 from typing import Final
 
 from noria.catalog.permissions import READ_RECORDS
 from noria.catalog.service import Catalog
 from noria.core.errors import NotFound
-from noria.core.web.charts import Chart, Series, Shape
-from noria.core.web.drawings import Interval, scale_over
+from noria.core.web.drawings import scale_over
 from noria.core.web.formats import clipped
-from noria.core.web.languages import mark, translations
-from noria.core.web.pages import Crumb, Page, PageContext, Visit
+from noria.core.web.languages import mark
+from noria.core.web.pages import Crumb, Page, Visit
 from noria.core.web.parts import Column, Pager
 from noria.core.web.urls import ENDPOINT_PATH, ENDPOINTS_PATH
 from noria.decisions.words import CAUSE_WORDS, REMEDY_WORDS, VALUE_WORDS, in_words
-from noria.monitoring.entities import Alert, Monitor, QualityReport, Window
+from noria.monitoring.entities import Alert, Monitor, QualityReport
 from noria.monitoring.page_reads import AlertReads
 from noria.monitoring.permissions import READ_MONITORS
 from noria.monitoring.service import Monitors
+from noria.server.endpoint_charts import monitor_charts
+from noria.server.endpoint_views import (
+    AlertRow,
+    DecisionRow,
+    EndpointContext,
+    EndpointRow,
+    EndpointsContext,
+    Quality,
+    RolloutLink,
+    RolloutRow,
+    ServerRow,
+    VersionRow,
+)
 from noria.serving.entities import Endpoint, Rollout, RolloutStatus, Share
-from noria.serving.page_reads import EndpointReads, GoingBack
-from noria.serving.pages import ENDPOINTS_WORDS, Badge, ShareBar, rollout_badge
+from noria.serving.page_reads import EndpointReads
+from noria.serving.page_views import Badge, ShareBar
+from noria.serving.pages import ENDPOINTS_WORDS, rollout_badge
 from noria.serving.permissions import DEPLOY, READ_CAPTURES, READ_ENDPOINTS
 from noria.serving.predictions import StatsTable
 from noria.serving.service import Captures, Endpoints, Rollouts
@@ -39,293 +49,11 @@ ROLLOUTS_PER_PAGE: Final = 10
 _ALERTS: Final = 5
 _DECISIONS: Final = 5
 _VERSIONS: Final = 12
-_WINDOWS: Final = 100
-_RUNNING: Final = 40
 _SENTENCE: Final = 400
 
 IDLE = Badge(state="look", words=mark("nothing answers"), sign="!")
 GOOD = Badge(state="good", words=mark("answers"), sign="✓")
 TROUBLE = Badge(state="bad", words=mark("open alert"), sign="✕")
-
-
-@dataclass(frozen=True, slots=True, kw_only=True)
-class RolloutLink:
-    """A rollout under way.
-
-    Attributes
-    ----------
-    url
-        Its page.
-    badge
-        How it stands.
-    step, n_steps
-        Which step it is in, from 1, and of how many; 0 while the new version is loaded.
-    to_version
-        The version that takes over.
-    """
-
-    url: str
-    badge: Badge
-    step: int
-    n_steps: int
-    to_version: int
-
-
-@dataclass(frozen=True, slots=True, kw_only=True)
-class EndpointRow:
-    """An endpoint in the list.
-
-    Attributes
-    ----------
-    name, url
-        And its page.
-    model, model_url
-        Whose versions answer.
-    badge
-        How it stands.
-    shares
-        Of the requests.
-    rollout
-        What is under way; None for nothing.
-    n_servers
-        Model servers that answered for it lately.
-    n_alerts, alerts_url
-        Open ones, and where they are listed; None where the reader may not see them.
-    created_at
-        When it was made.
-    """
-
-    name: str
-    url: str
-    model: str
-    model_url: str
-    badge: Badge
-    shares: tuple[ShareBar, ...]
-    rollout: RolloutLink | None
-    n_servers: int
-    n_alerts: int | None
-    alerts_url: str
-    created_at: datetime
-
-
-@dataclass(frozen=True, slots=True, kw_only=True)
-class EndpointsContext(PageContext):
-    """What the list of endpoints shows.
-
-    Attributes
-    ----------
-    now
-        When it was read.
-    columns
-        Headings.
-    endpoints
-        In the order of their names.
-    pager
-        The place in the list.
-    is_first
-        Whether the list begins here.
-    """
-
-    now: datetime
-    columns: tuple[Column, ...]
-    endpoints: tuple[EndpointRow, ...]
-    pager: Pager
-    is_first: bool
-
-
-@dataclass(frozen=True, slots=True, kw_only=True)
-class VersionRow:
-    """A version that answers at an endpoint, or did.
-
-    Attributes
-    ----------
-    version, url
-        And its page.
-    weight
-        Share of the requests; None for one that is not there any more.
-    n_requests, n_errors
-        What it answered so far, and what failed; None where the reader may not see it.
-    mean_latency_ms, high_latency_ms
-        Mean, and below which 95 % lie.
-    accuracy, n_labelled
-        Share of labelled rows that were right, for a classifier; and how many labels there are.
-    """
-
-    version: int
-    url: str
-    weight: float | None
-    n_requests: int | None = None
-    n_errors: int | None = None
-    mean_latency_ms: float | None = None
-    high_latency_ms: float | None = None
-    accuracy: float | None = None
-    n_labelled: int | None = None
-
-
-@dataclass(frozen=True, slots=True, kw_only=True)
-class ServerRow:
-    """A model server.
-
-    Attributes
-    ----------
-    name, url
-        And where it answers; empty where it cannot be found by others.
-    seen_at
-        When it last reported.
-    is_following
-        Whether it shares the requests as the endpoint says now.
-    failed
-        Versions that it could not load, and why (in English).
-    n_dropped
-        Predictions that it could not keep.
-    """
-
-    name: str
-    url: str
-    seen_at: datetime
-    is_following: bool
-    failed: tuple[tuple[str, str], ...]
-    n_dropped: int
-
-
-@dataclass(frozen=True, slots=True, kw_only=True)
-class AlertRow:
-    """An alert.
-
-    Attributes
-    ----------
-    url
-        Page of the incident.
-    kind
-        In words to be translated.
-    sentence
-        Stored in English.
-    """
-
-    url: str
-    kind: str
-    sentence: str
-    opened_at: datetime
-    closed_at: datetime | None
-
-
-@dataclass(frozen=True, slots=True, kw_only=True)
-class DecisionRow:
-    """A decision about the endpoint: its story, what was found and chosen (in words to be translated)."""
-
-    url: str
-    problem: str
-    cause: str
-    choice: str
-    created_at: datetime
-    is_closed: bool
-
-
-@dataclass(frozen=True, slots=True, kw_only=True)
-class RolloutRow:
-    """A rollout in the history of an endpoint; `strategy` is words to be translated."""
-
-    url: str
-    from_version: int | None
-    to_version: int
-    badge: Badge
-    strategy: str
-    started_by: str
-    created_at: datetime
-    duration_s: float | None
-    reason: str
-    decision_url: str
-
-
-@dataclass(frozen=True, slots=True, kw_only=True)
-class Quality:
-    """Quality of recent labelled answers with its interval, and the reference on one scale."""
-
-    mean: float
-    low: float
-    high: float
-    n: int
-    reference: float
-    reference_n: int
-    place: Interval
-    reference_place: float
-
-
-@dataclass(frozen=True, slots=True, kw_only=True)
-class EndpointContext(PageContext):
-    """What the page of an endpoint shows.
-
-    Attributes
-    ----------
-    now
-        When it was read.
-    name
-        Of the endpoint.
-    model, model_url
-        Whose versions answer.
-    task
-        `classification` or `regression`.
-    endpoint_id
-        To be copied.
-    created_at
-        When it was made.
-    badge
-        How it stands.
-    shares
-        Of the requests.
-    versions
-        That answer, or did, with figures.
-    rollout
-        What is under way; None for nothing.
-    servers
-        Model servers that answered for it lately.
-    back
-        Where rolling back would lead; None where there is no way, or the reader may not go.
-    alerts
-        Open ones first; None where the reader may not see them.
-    n_open
-        How many alerts are open.
-    incidents_url
-        Where all of them are listed.
-    quality
-        As of the newest label; None while there is none.
-    charts
-        What the monitor saw.
-    is_watched
-        Whether a monitor looks at the endpoint.
-    decisions
-        Newest first; None where the reader may not see them.
-    columns
-        Headings of the rollouts.
-    rollouts
-        Newest first.
-    pager
-        The place in the list of rollouts.
-    """
-
-    now: datetime
-    name: str
-    model: str
-    model_url: str
-    task: str
-    endpoint_id: str
-    created_at: datetime
-    badge: Badge
-    shares: tuple[ShareBar, ...]
-    versions: tuple[VersionRow, ...]
-    rollout: RolloutLink | None
-    servers: tuple[ServerRow, ...]
-    back: GoingBack | None
-    alerts: tuple[AlertRow, ...] | None
-    n_open: int
-    incidents_url: str
-    quality: Quality | None
-    charts: tuple[Chart, ...]
-    is_watched: bool
-    decisions: tuple[DecisionRow, ...] | None
-    columns: tuple[Column, ...]
-    rollouts: tuple[RolloutRow, ...]
-    pager: Pager
 
 
 def endpoints_page(visit: Visit) -> EndpointsContext:
@@ -386,7 +114,7 @@ def endpoint_page(visit: Visit) -> EndpointContext:
         n_open=n_open,
         incidents_url=urls.incidents(project, endpoint=endpoint.name),
         quality=_quality(monitor.quality) if monitor and monitor.quality else None,
-        charts=_charts(visit, monitor, alerts or ()) if monitor else (),
+        charts=monitor_charts(visit, monitor, alerts or ()) if monitor else (),
         is_watched=monitor is not None,
         decisions=_decisions(visit, endpoint),
         columns=_ROLLOUT_COLUMNS,
@@ -540,91 +268,6 @@ def _quality(report: QualityReport) -> Quality:
         place=scale.interval(report.mean, report.low, report.high),
         reference_place=scale.place(report.reference),
     )
-
-
-QUALITY_WORDS = mark("Quality over the newest labels")
-RUNNING_WORDS = mark("mean of 40 labels")
-REFERENCE_WORDS = mark("reference")
-ONSET_WORDS = mark("onset")
-ROW_WORDS = mark("captured row")
-SCORE_WORDS = mark("score")
-SHIFT_WORDS = mark("Largest shift of an input, by window")
-PSI_WORDS = mark("PSI in nats")
-DRIFTED_WORDS = mark("Inputs that drifted, by window")
-INPUTS_WORDS = mark("inputs")
-FAILED_WORDS = mark("Requests that failed, by window")
-SHARE_WORDS = mark("share")
-WINDOW_WORDS = mark("window")
-
-
-def _charts(visit: Visit, monitor: Monitor, alerts: Sequence[Alert]) -> tuple[Chart, ...]:
-    windows = visit.context.service(Monitors).windows(monitor.project, monitor.endpoint, limit=_WINDOWS)
-    series = list(reversed(windows.items))
-    charts = [_quality_chart(visit, monitor.quality, alerts)] if monitor.quality else []
-    return (*charts, *_window_charts(visit, series))
-
-
-def _quality_chart(visit: Visit, report: QualityReport, alerts: Sequence[Alert]) -> Chart:
-    say = translations(visit.language).gettext
-    places = [row.position for row in report.recent]
-    scores = [row.score for row in report.recent]
-    means = [_mean(scores[max(0, i + 1 - _RUNNING) : i + 1]) for i in range(len(scores))]
-    ends = [float(place) for place in (places[:1] + places[-1:])]
-    return Chart(
-        title=say(QUALITY_WORDS),
-        series=(
-            Series(name=say(RUNNING_WORDS), x=[float(place) for place in places], y=means),
-            Series(
-                name=say(REFERENCE_WORDS), x=ends, y=[report.reference] * len(ends), n_points=0, is_faint=True
-            ),
-        ),
-        x_name=say(ROW_WORDS),
-        y_name=say(SCORE_WORDS),
-        marks=tuple(
-            (float(alert.onset_position), say(ONSET_WORDS))
-            for alert in alerts
-            if alert.closed_at is None and places and places[0] <= alert.onset_position <= places[-1]
-        ),
-    )
-
-
-def _window_charts(visit: Visit, windows: Sequence[Window]) -> list[Chart]:
-    tested = [(float(window.index), drift) for window in windows if (drift := window.drift) is not None]
-    at = [index for index, _ in tested]
-    charts = []
-    if tested:
-        shifts = [max((column.psi for column in drift.columns), default=0.0) for _, drift in tested]
-        drifted = [float(drift.n_drifted) for _, drift in tested]
-        charts.append(_window_chart(visit, SHIFT_WORDS, PSI_WORDS, at, shifts))
-        charts.append(_window_chart(visit, DRIFTED_WORDS, INPUTS_WORDS, at, drifted, Shape.BARS))
-    if any(window.n_errors for window in windows):
-        shares = [window.n_errors / max(1, window.n_rows) for window in windows]
-        at = [float(window.index) for window in windows]
-        charts.append(_window_chart(visit, FAILED_WORDS, SHARE_WORDS, at, shares))
-    return charts
-
-
-def _window_chart(
-    visit: Visit,
-    title: str,
-    of: str,
-    at: Sequence[float],
-    values: Sequence[float],
-    shape: Shape = Shape.LINES,
-) -> Chart:
-    say = translations(visit.language).gettext
-    return Chart(
-        title=say(title),
-        series=(Series(name=say(of), x=at, y=values),),
-        x_name=say(WINDOW_WORDS),
-        y_name=say(of),
-        shape=shape,
-        y_range=(0.0, 1.15 * max(values) or 1.0),
-    )
-
-
-def _mean(values: Sequence[float]) -> float:
-    return sum(values) / len(values)
 
 
 def _decisions(visit: Visit, endpoint: Endpoint) -> tuple[DecisionRow, ...] | None:

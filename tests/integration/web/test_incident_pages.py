@@ -229,7 +229,7 @@ def test_a_proposal_is_approved_after_a_question(reader: Reader, context: Contex
         path = f"/decisions/default/{decision.record_id}"
     question = answer_of(reader, path, decision, "approve", reason="go")
     assert question.status_code == 200, question.text
-    assert "Approve: version 1 → version 2 at digits?" in visible_text(question.text)
+    assert "Approve: version 1 → version 2 at digits ?" in visible_text(question.text)
     done = answer_of(reader, path, decision, "approve", reason="go", confirmed="yes")
     found = context.service(Decisions).get(PROJECT, decision.id)
 

@@ -1,0 +1,100 @@
+"""The charts of what a monitor saw at an endpoint."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from typing import Final
+
+from noria.core.web.charts import Chart, Series, Shape
+from noria.core.web.languages import mark, translations
+from noria.core.web.pages import Visit
+from noria.monitoring.entities import Alert, Monitor, QualityReport, Window
+from noria.monitoring.service import Monitors
+
+_WINDOWS: Final = 100
+_RUNNING: Final = 40
+
+QUALITY_WORDS = mark("Quality over the newest labels")
+RUNNING_WORDS = mark("mean of 40 labels")
+REFERENCE_WORDS = mark("reference")
+ONSET_WORDS = mark("onset")
+ROW_WORDS = mark("captured row")
+SCORE_WORDS = mark("score")
+SHIFT_WORDS = mark("Largest shift of an input, by window")
+PSI_WORDS = mark("PSI in nats")
+DRIFTED_WORDS = mark("Inputs that drifted, by window")
+INPUTS_WORDS = mark("inputs")
+FAILED_WORDS = mark("Requests that failed, by window")
+SHARE_WORDS = mark("share")
+WINDOW_WORDS = mark("window")
+
+
+def monitor_charts(visit: Visit, monitor: Monitor, alerts: Sequence[Alert]) -> tuple[Chart, ...]:
+    """Give charts of the quality of recent labels, and of what the newest windows had."""
+    windows = visit.context.service(Monitors).windows(monitor.project, monitor.endpoint, limit=_WINDOWS)
+    series = list(reversed(windows.items))
+    charts = [_quality_chart(visit, monitor.quality, alerts)] if monitor.quality else []
+    return (*charts, *_window_charts(visit, series))
+
+
+def _quality_chart(visit: Visit, report: QualityReport, alerts: Sequence[Alert]) -> Chart:
+    say = translations(visit.language).gettext
+    places = [row.position for row in report.recent]
+    scores = [row.score for row in report.recent]
+    means = [_mean(scores[max(0, i + 1 - _RUNNING) : i + 1]) for i in range(len(scores))]
+    ends = [float(place) for place in (places[:1] + places[-1:])]
+    return Chart(
+        title=say(QUALITY_WORDS),
+        series=(
+            Series(name=say(RUNNING_WORDS), x=[float(place) for place in places], y=means),
+            Series(
+                name=say(REFERENCE_WORDS), x=ends, y=[report.reference] * len(ends), n_points=0, is_faint=True
+            ),
+        ),
+        x_name=say(ROW_WORDS),
+        y_name=say(SCORE_WORDS),
+        marks=tuple(
+            (float(alert.onset_position), say(ONSET_WORDS))
+            for alert in alerts
+            if alert.closed_at is None and places and places[0] <= alert.onset_position <= places[-1]
+        ),
+    )
+
+
+def _window_charts(visit: Visit, windows: Sequence[Window]) -> list[Chart]:
+    tested = [(float(window.index), drift) for window in windows if (drift := window.drift) is not None]
+    at = [index for index, _ in tested]
+    charts = []
+    if tested:
+        shifts = [max((column.psi for column in drift.columns), default=0.0) for _, drift in tested]
+        drifted = [float(drift.n_drifted) for _, drift in tested]
+        charts.append(_window_chart(visit, SHIFT_WORDS, PSI_WORDS, at, shifts))
+        charts.append(_window_chart(visit, DRIFTED_WORDS, INPUTS_WORDS, at, drifted, Shape.BARS))
+    if any(window.n_errors for window in windows):
+        shares = [window.n_errors / max(1, window.n_rows) for window in windows]
+        at = [float(window.index) for window in windows]
+        charts.append(_window_chart(visit, FAILED_WORDS, SHARE_WORDS, at, shares))
+    return charts
+
+
+def _window_chart(
+    visit: Visit,
+    title: str,
+    of: str,
+    at: Sequence[float],
+    values: Sequence[float],
+    shape: Shape = Shape.LINES,
+) -> Chart:
+    say = translations(visit.language).gettext
+    return Chart(
+        title=say(title),
+        series=(Series(name=say(of), x=at, y=values),),
+        x_name=say(WINDOW_WORDS),
+        y_name=say(of),
+        shape=shape,
+        y_range=(0.0, 1.15 * max(values) or 1.0),
+    )
+
+
+def _mean(values: Sequence[float]) -> float:
+    return sum(values) / len(values)

@@ -1,0 +1,293 @@
+"""What the pages of endpoints show."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from datetime import datetime
+
+from noria.core.web.charts import Chart
+from noria.core.web.drawings import Interval
+from noria.core.web.pages import PageContext
+from noria.core.web.parts import Column, Pager
+from noria.serving.page_reads import GoingBack
+from noria.serving.page_views import Badge, ShareBar
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class RolloutLink:
+    """A rollout under way.
+
+    Attributes
+    ----------
+    url
+        Its page.
+    badge
+        How it stands.
+    step, n_steps
+        Which step it is in, from 1, and of how many; 0 while the new version is loaded.
+    to_version
+        The version that takes over.
+    """
+
+    url: str
+    badge: Badge
+    step: int
+    n_steps: int
+    to_version: int
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class EndpointRow:
+    """An endpoint in the list.
+
+    Attributes
+    ----------
+    name, url
+        And its page.
+    model, model_url
+        Whose versions answer.
+    badge
+        How it stands.
+    shares
+        Of the requests.
+    rollout
+        What is under way; None for nothing.
+    n_servers
+        Model servers that answered for it lately.
+    n_alerts, alerts_url
+        Open ones, and where they are listed; None where the reader may not see them.
+    created_at
+        When it was made.
+    """
+
+    name: str
+    url: str
+    model: str
+    model_url: str
+    badge: Badge
+    shares: tuple[ShareBar, ...]
+    rollout: RolloutLink | None
+    n_servers: int
+    n_alerts: int | None
+    alerts_url: str
+    created_at: datetime
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class EndpointsContext(PageContext):
+    """What the list of endpoints shows.
+
+    Attributes
+    ----------
+    now
+        When it was read.
+    columns
+        Headings.
+    endpoints
+        In the order of their names.
+    pager
+        The place in the list.
+    is_first
+        Whether the list begins here.
+    """
+
+    now: datetime
+    columns: tuple[Column, ...]
+    endpoints: tuple[EndpointRow, ...]
+    pager: Pager
+    is_first: bool
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class VersionRow:
+    """A version that answers at an endpoint, or did.
+
+    Attributes
+    ----------
+    version, url
+        And its page.
+    weight
+        Share of the requests; None for one that is not there any more.
+    n_requests, n_errors
+        What it answered so far, and what failed; None where the reader may not see it.
+    mean_latency_ms, high_latency_ms
+        Mean, and below which 95 % lie.
+    accuracy, n_labelled
+        Share of labelled rows that were right, for a classifier; and how many labels there are.
+    """
+
+    version: int
+    url: str
+    weight: float | None
+    n_requests: int | None = None
+    n_errors: int | None = None
+    mean_latency_ms: float | None = None
+    high_latency_ms: float | None = None
+    accuracy: float | None = None
+    n_labelled: int | None = None
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class ServerRow:
+    """A model server.
+
+    Attributes
+    ----------
+    name, url
+        And where it answers; empty where it cannot be found by others.
+    seen_at
+        When it last reported.
+    is_following
+        Whether it shares the requests as the endpoint says now.
+    failed
+        Versions that it could not load, and why (in English).
+    n_dropped
+        Predictions that it could not keep.
+    """
+
+    name: str
+    url: str
+    seen_at: datetime
+    is_following: bool
+    failed: tuple[tuple[str, str], ...]
+    n_dropped: int
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class AlertRow:
+    """An alert.
+
+    Attributes
+    ----------
+    url
+        Page of the incident.
+    kind
+        In words to be translated.
+    sentence
+        Stored in English.
+    """
+
+    url: str
+    kind: str
+    sentence: str
+    opened_at: datetime
+    closed_at: datetime | None
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class DecisionRow:
+    """A decision about the endpoint: its story, what was found and chosen (in words to be translated)."""
+
+    url: str
+    problem: str
+    cause: str
+    choice: str
+    created_at: datetime
+    is_closed: bool
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class RolloutRow:
+    """A rollout in the history of an endpoint; `strategy` is words to be translated."""
+
+    url: str
+    from_version: int | None
+    to_version: int
+    badge: Badge
+    strategy: str
+    started_by: str
+    created_at: datetime
+    duration_s: float | None
+    reason: str
+    decision_url: str
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Quality:
+    """Quality of recent labelled answers with its interval, and the reference on one scale."""
+
+    mean: float
+    low: float
+    high: float
+    n: int
+    reference: float
+    reference_n: int
+    place: Interval
+    reference_place: float
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class EndpointContext(PageContext):
+    """What the page of an endpoint shows.
+
+    Attributes
+    ----------
+    now
+        When it was read.
+    name
+        Of the endpoint.
+    model, model_url
+        Whose versions answer.
+    task
+        `classification` or `regression`.
+    endpoint_id
+        To be copied.
+    created_at
+        When it was made.
+    badge
+        How it stands.
+    shares
+        Of the requests.
+    versions
+        That answer, or did, with figures.
+    rollout
+        What is under way; None for nothing.
+    servers
+        Model servers that answered for it lately.
+    back
+        Where rolling back would lead; None where there is no way, or the reader may not go.
+    alerts
+        Open ones first; None where the reader may not see them.
+    n_open
+        How many alerts are open.
+    incidents_url
+        Where all of them are listed.
+    quality
+        As of the newest label; None while there is none.
+    charts
+        What the monitor saw.
+    is_watched
+        Whether a monitor looks at the endpoint.
+    decisions
+        Newest first; None where the reader may not see them.
+    columns
+        Headings of the rollouts.
+    rollouts
+        Newest first.
+    pager
+        The place in the list of rollouts.
+    """
+
+    now: datetime
+    name: str
+    model: str
+    model_url: str
+    task: str
+    endpoint_id: str
+    created_at: datetime
+    badge: Badge
+    shares: tuple[ShareBar, ...]
+    versions: tuple[VersionRow, ...]
+    rollout: RolloutLink | None
+    servers: tuple[ServerRow, ...]
+    back: GoingBack | None
+    alerts: tuple[AlertRow, ...] | None
+    n_open: int
+    incidents_url: str
+    quality: Quality | None
+    charts: tuple[Chart, ...]
+    is_watched: bool
+    decisions: tuple[DecisionRow, ...] | None
+    columns: tuple[Column, ...]
+    rollouts: tuple[RolloutRow, ...]
+    pager: Pager
