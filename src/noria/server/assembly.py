@@ -67,6 +67,7 @@ CONTROL = (
 
 PAGES = (
     "noria.server.pages:PAGES",
+    "noria.server.pages_search:PAGES",
     "noria.server.pages_endpoints:PAGES",
     "noria.access.pages:PAGES",
     "noria.access.pages_audit:PAGES",

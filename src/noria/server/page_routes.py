@@ -21,7 +21,7 @@ from noria.core.web.assets import ASSET_HEADERS, ASSETS_PATH, find_asset, gzippe
 from noria.core.web.cookies import LANGUAGE_COOKIE, NOTICE_COOKIE, Cookie, read_cookie
 from noria.core.web.languages import Language, choose_language
 from noria.core.web.notices import open_notice
-from noria.core.web.pages import Browser, Frame, Page, PageContext, Visit
+from noria.core.web.pages import Browser, Elsewhere, Frame, Page, PageContext, Visit
 from noria.core.web.rendering import PAGE_HEADERS, render
 from noria.core.web.themes import theme_of
 from noria.core.web.urls import LANGUAGE_PARAMETER, OVERVIEW_PATH, Urls
@@ -143,7 +143,10 @@ def _to_sign_in(scope: Any) -> Response[bytes]:
 
 def _route(page: Page, table: PageTable, threads: Threads) -> HTTPRouteHandler:
     async def handle(request: Request[Any, Any, Any]) -> ASGIApp:
-        return await threads.run(_show, page, table, request.scope)
+        try:
+            return await threads.run(_show, page, table, request.scope)
+        except Elsewhere as elsewhere:
+            return Answer(303, b"", [(b"location", elsewhere.to.encode("ascii"))])
 
     def refuse(request: Request[Any, Any, Any], error: Exception) -> Response[bytes]:
         return error_page(request, known_error(error))

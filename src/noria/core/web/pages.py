@@ -120,6 +120,20 @@ class Frame:
         return FormView(action=action, name=name, csrf=self.csrf, here=self.here, state=sent)
 
 
+class Elsewhere(Exception):
+    """What was asked for stands at another address of ours: the browser is sent there.
+
+    Parameters
+    ----------
+    to
+        Made by `visit.urls`.
+    """
+
+    def __init__(self, to: str) -> None:
+        super().__init__(to)
+        self.to = to
+
+
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Browser:
     """What asks for a page.

@@ -77,5 +77,6 @@ _PAGES: dict[str, Callable[[Urls, str, str], str]] = {
     "dataset": _dataset,
     "endpoint": lambda urls, project, name: urls.endpoint(project, name),
     "rollout": lambda urls, project, name: urls.rollout(project, name),
+    "incident": lambda urls, project, name: urls.incident(project, name),
     "record": lambda urls, project, name: urls.decision(project, name),
 }

@@ -1,0 +1,458 @@
+"""Find things of every project that the caller may read, by name, tag or the beginning of an id.
+
+Every query is led by an index or bounded: names are looked up as they begin, and words within them among the newest
+`REACH` of a kind; runs among those of the newest experiments. What the caller may not read is left out in the query
+itself, so that it takes no place of what they may.
+"""
+
+from __future__ import annotations
+
+import re
+from collections.abc import Callable, Iterator, Sequence
+from dataclasses import dataclass, field
+from datetime import datetime
+from typing import Any, Final
+
+import sqlalchemy as sa
+
+from noria.access.tables import projects
+from noria.catalog.permissions import READ_RECORDS
+from noria.catalog.tables import decision_records
+from noria.core.operations import Service
+from noria.core.permissions import Permission
+from noria.core.web.references import split_version
+from noria.data.permissions import READ_DATA
+from noria.data.tables import dataset_versions, datasets
+from noria.monitoring.permissions import READ_MONITORS
+from noria.monitoring.tables import alerts
+from noria.registry.permissions import READ_MODELS
+from noria.registry.tables import model_tags, model_version_tags, model_versions, models
+from noria.serving.permissions import READ_ENDPOINTS
+from noria.serving.tables import endpoints
+from noria.tracking.permissions import READ_RUNS
+from noria.tracking.tables import experiment_tags, experiments, run_tags, runs, tracking_keys
+
+SHOWN: Final = 8
+"""Hits of a kind."""
+
+REACH: Final = 5_000
+"""Things of a kind whose names are looked through for words within."""
+
+EXPERIMENTS: Final = 300
+"""The newest experiments, whose runs are found by name and tag."""
+
+WHOLE_ID: Final = 32
+
+_ID = re.compile(r"[0-9a-f]{4,32}")
+_LAST = chr(0x10FFFF)
+"""Follows everything that begins with a text."""
+
+_NEAR: Final = 1_000
+"""Things with one beginning of an id that are looked at."""
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Hit:
+    """Something that was found.
+
+    Attributes
+    ----------
+    kind
+        Name of its source: `run`, `version` …
+    ref
+        What its page is made of: `run:<id>`, `model:digits@3`, `incident:<id>`.
+    name
+        What people call it.
+    note
+        What tells it apart from others of the name; empty for none.
+    """
+
+    kind: str
+    id: str
+    ref: str
+    project: str
+    name: str
+    note: str
+    at: datetime
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Found:
+    """What a search found.
+
+    Attributes
+    ----------
+    hits
+        By kind, in the order of `SOURCES`, the best first; kinds without hits are left out.
+    exact
+        The thing whose whole id was searched for.
+    """
+
+    hits: dict[str, tuple[Hit, ...]] = field(default_factory=dict)
+    exact: Hit | None = None
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Source:
+    """A kind of thing that can be found.
+
+    Attributes
+    ----------
+    select
+        Gives `id`, `project_pk`, `name`, `note` and `at` of those that are not deleted.
+    id, project, name
+        The columns to look by.
+    newest
+        Orders the newest first; None where names are found in another way.
+    ref
+        Makes the reference of id and name.
+    is_bytewise
+        Whether names are ordered by their bytes on every database, so that an index finds their beginnings.
+    also
+        A text beside the name to look for words in.
+    """
+
+    kind: str
+    needs: Permission
+    select: sa.Select[Any]
+    id: sa.Column[Any]
+    project: sa.Column[Any]
+    name: sa.ColumnElement[Any]
+    ref: Callable[[str, str], str]
+    newest: sa.ColumnElement[Any] | None = None
+    is_bytewise: bool = False
+    also: sa.Column[Any] | None = None
+
+
+class Search(Service):
+    """Reads for the page of the search; no operations: programs have those of each capability."""
+
+    def find(self, text: str) -> Found:
+        """Find things by a name or a part of it, `key=value` of a tag, `model@3`, or an id or its beginning."""
+        if not text:
+            return Found()
+        with self.context.database.read() as connection:
+            look = _Look(connection, self._readable(connection), text)
+            by_kind = {source.kind: look.hits(source) for source in SOURCES}
+        exact = [
+            hit
+            for hits in by_kind.values()
+            for hit in hits
+            if len(text) == WHOLE_ID and hit.id == text.lower()
+        ]
+        return Found(
+            hits={kind: hits for kind, hits in by_kind.items() if hits},
+            exact=exact[0] if len(exact) == 1 else None,
+        )
+
+    def _readable(self, connection: sa.Connection) -> Callable[[Permission], dict[int, str]]:
+        rows = connection.execute(sa.select(projects.c.pk, projects.c.name))
+        names = {int(key): str(name) for key, name in rows}
+        principal = self.context.principal
+
+        def readable(needs: Permission) -> dict[int, str]:
+            return {key: name for key, name in names.items() if principal.may(needs, name)}
+
+        return readable
+
+
+@dataclass(frozen=True, slots=True)
+class _Look:
+    connection: sa.Connection
+    readable: Callable[[Permission], dict[int, str]]
+    text: str
+
+    def hits(self, source: Source) -> tuple[Hit, ...]:
+        """Give the best hits of a kind."""
+        names = self.readable(source.needs)
+        if not names:
+            return ()
+        found: dict[str, Hit] = {}
+        for query in self._queries(source, list(names)):
+            for row in self.connection.execute(query):
+                name = str(row.name)
+                found.setdefault(
+                    row.id,
+                    Hit(
+                        kind=source.kind,
+                        id=row.id,
+                        ref=source.ref(row.id, name),
+                        project=names[row.project_pk],
+                        name=name,
+                        note=row.note or "",
+                        at=row.at,
+                    ),
+                )
+        newest = sorted(found.values(), key=lambda hit: hit.at, reverse=True)
+        return tuple(sorted(newest, key=self._distance)[:SHOWN])
+
+    def _distance(self, hit: Hit) -> int:
+        name, text = hit.name.casefold(), self.text.casefold()
+        return 0 if text in (name, hit.id) else 1 if name.startswith(text) else 2
+
+    def _queries(self, source: Source, keys: list[int]) -> Iterator[sa.Select[Any]]:
+        if _ID.fullmatch(self.text.lower()):
+            yield _by_id(source, keys, self.text.lower())
+        key, is_tag, value = self.text.partition("=")
+        if is_tag and source.kind in _TAGS:
+            yield _TAGS[source.kind](source, keys, key.strip(), value.strip())
+        if source.kind == "run":
+            yield _runs_by_name(source, keys, self.text)
+        elif source.kind in ("version", "dataset-version"):
+            yield from _by_reference(source, keys, self.text)
+        else:
+            yield from _by_name(source, keys, self.text)
+
+
+def _by_id(source: Source, keys: Sequence[int], text: str) -> sa.Select[Any]:
+    near = (
+        source.select.where(source.id >= text, source.id < text + "g")
+        .order_by(source.id)
+        .limit(_NEAR)
+        .subquery()
+    )
+    return sa.select(near).where(near.c.project_pk.in_(keys)).limit(SHOWN)
+
+
+def _by_name(source: Source, keys: Sequence[int], text: str) -> Iterator[sa.Select[Any]]:
+    of_these = source.select.where(source.project.in_(keys))
+    if source.is_bytewise:
+        yield (
+            of_these.where(source.name >= text, source.name < text + _LAST).order_by(source.name).limit(SHOWN)
+        )
+    if source.newest is not None:
+        near = of_these.order_by(source.newest).limit(REACH).subquery()
+        within = near.c.name.icontains(text, autoescape=True)
+        if source.also is not None:
+            within = sa.or_(within, near.c.note.icontains(text, autoescape=True))
+        yield sa.select(near).where(within).limit(2 * SHOWN)
+
+
+def _by_reference(source: Source, keys: Sequence[int], text: str) -> Iterator[sa.Select[Any]]:
+    name, version = split_version(text)
+    if version is not None:
+        parent, number = (
+            (models.c.name, model_versions.c.version)
+            if source.kind == "version"
+            else (datasets.c.name, dataset_versions.c.version)
+        )
+        yield source.select.where(source.project.in_(keys), parent == name, number == version)
+
+
+def _newest_experiments(keys: Sequence[int]) -> sa.Select[Any]:
+    return (
+        sa.select(experiments.c.pk)
+        .where(experiments.c.project_pk.in_(keys), experiments.c.deleted_at.is_(None))
+        .order_by(experiments.c.number.desc())
+        .limit(EXPERIMENTS)
+    )
+
+
+def _runs_by_name(source: Source, keys: Sequence[int], text: str) -> sa.Select[Any]:
+    return (
+        source.select.where(runs.c.experiment_pk.in_(_newest_experiments(keys)))
+        .where(runs.c.name >= text, runs.c.name < text + _LAST)
+        .limit(SHOWN)
+    )
+
+
+def _tagged_runs(source: Source, keys: Sequence[int], key: str, value: str) -> sa.Select[Any]:
+    named = sa.select(tracking_keys.c.pk).where(tracking_keys.c.key == key).scalar_subquery()
+    having = (
+        sa.select(run_tags.c.run_pk)
+        .where(run_tags.c.experiment_pk.in_(_newest_experiments(keys)), run_tags.c.key_pk == named)
+        .where(run_tags.c.head >= value, run_tags.c.head < value + _LAST)
+        .limit(SHOWN)
+    )
+    return source.select.where(runs.c.pk.in_(having)).limit(SHOWN)
+
+
+def _tagged_experiments(source: Source, keys: Sequence[int], key: str, value: str) -> sa.Select[Any]:
+    named = sa.select(tracking_keys.c.pk).where(tracking_keys.c.key == key).scalar_subquery()
+    having = (
+        sa.select(experiment_tags.c.experiment_pk)
+        .where(experiment_tags.c.experiment_pk.in_(_newest_experiments(keys)))
+        .where(experiment_tags.c.key_pk == named, experiment_tags.c.value.startswith(value, autoescape=True))
+    )
+    return source.select.where(experiments.c.pk.in_(having)).limit(SHOWN)
+
+
+def _tagged_models(source: Source, keys: Sequence[int], key: str, value: str) -> sa.Select[Any]:
+    return (
+        source.select.join(model_tags, model_tags.c.model_pk == models.c.pk)
+        .where(source.project.in_(keys), model_tags.c.key == key)
+        .where(model_tags.c.value.startswith(value, autoescape=True))
+        .limit(SHOWN)
+    )
+
+
+def _tagged_versions(source: Source, keys: Sequence[int], key: str, value: str) -> sa.Select[Any]:
+    return (
+        source.select.join(model_version_tags, model_version_tags.c.version_pk == model_versions.c.pk)
+        .where(source.project.in_(keys), model_version_tags.c.key == key)
+        .where(model_version_tags.c.value.startswith(value, autoescape=True))
+        .limit(SHOWN)
+    )
+
+
+_TAGS = {
+    "experiment": _tagged_experiments,
+    "run": _tagged_runs,
+    "model": _tagged_models,
+    "version": _tagged_versions,
+}
+
+
+def _columns(
+    id: sa.Column[Any],  # noqa: A002 - the column's name
+    project: sa.Column[Any],
+    name: sa.ColumnElement[Any],
+    note: sa.ColumnElement[Any],
+    at: sa.Column[Any],
+) -> sa.Select[Any]:
+    return sa.select(
+        id.label("id"), project.label("project_pk"), name.label("name"), note.label("note"), at.label("at")
+    )
+
+
+def _numbered(name: sa.Column[Any], version: sa.Column[Any]) -> sa.ColumnElement[Any]:
+    return name.concat("@").concat(sa.cast(version, sa.Text))
+
+
+_NO_NOTE = sa.literal("")
+_MODEL_VERSION = _numbered(models.c.name, model_versions.c.version)
+_DATASET_VERSION = _numbered(datasets.c.name, dataset_versions.c.version)
+
+SOURCES: Final = (
+    Source(
+        kind="experiment",
+        needs=READ_RUNS,
+        select=_columns(
+            experiments.c.id, experiments.c.project_pk, experiments.c.name, _NO_NOTE, experiments.c.created_at
+        ).where(experiments.c.deleted_at.is_(None)),
+        id=experiments.c.id,
+        project=experiments.c.project_pk,
+        name=experiments.c.name,
+        newest=experiments.c.number.desc(),
+        ref=lambda _, name: f"experiment:{name}",
+        is_bytewise=True,
+    ),
+    Source(
+        kind="run",
+        needs=READ_RUNS,
+        select=_columns(runs.c.id, runs.c.project_pk, runs.c.name, experiments.c.name, runs.c.started_at)
+        .join_from(runs, experiments, experiments.c.pk == runs.c.experiment_pk)
+        .where(runs.c.deleted_at.is_(None)),
+        id=runs.c.id,
+        project=runs.c.project_pk,
+        name=runs.c.name,
+        ref=lambda key, _: f"run:{key}",
+    ),
+    Source(
+        kind="model",
+        needs=READ_MODELS,
+        select=_columns(
+            models.c.id,
+            models.c.project_pk,
+            models.c.name,
+            sa.func.substr(models.c.description, 1, 200),
+            models.c.updated_at,
+        ).where(models.c.deleted_at.is_(None)),
+        id=models.c.id,
+        project=models.c.project_pk,
+        name=models.c.name,
+        newest=models.c.pk.desc(),
+        ref=lambda _, name: f"model:{name}",
+        is_bytewise=True,
+    ),
+    Source(
+        kind="version",
+        needs=READ_MODELS,
+        select=_columns(
+            model_versions.c.id,
+            models.c.project_pk,
+            _MODEL_VERSION,
+            sa.func.substr(model_versions.c.message, 1, 200),
+            model_versions.c.created_at,
+        )
+        .join_from(model_versions, models, models.c.pk == model_versions.c.model_pk)
+        .where(model_versions.c.deleted_at.is_(None)),
+        id=model_versions.c.id,
+        project=models.c.project_pk,
+        name=_MODEL_VERSION,
+        ref=lambda _, name: f"model:{name}",
+    ),
+    Source(
+        kind="dataset",
+        needs=READ_DATA,
+        select=_columns(
+            datasets.c.id, datasets.c.project_pk, datasets.c.name, _NO_NOTE, datasets.c.created_at
+        ),
+        id=datasets.c.id,
+        project=datasets.c.project_pk,
+        name=datasets.c.name,
+        newest=datasets.c.pk.desc(),
+        ref=lambda _, name: f"dataset:{name}",
+    ),
+    Source(
+        kind="dataset-version",
+        needs=READ_DATA,
+        select=_columns(
+            dataset_versions.c.id,
+            datasets.c.project_pk,
+            _DATASET_VERSION,
+            sa.func.substr(dataset_versions.c.message, 1, 200),
+            dataset_versions.c.created_at,
+        ).join_from(dataset_versions, datasets, datasets.c.pk == dataset_versions.c.dataset_pk),
+        id=dataset_versions.c.id,
+        project=datasets.c.project_pk,
+        name=_DATASET_VERSION,
+        ref=lambda _, name: f"dataset:{name}",
+    ),
+    Source(
+        kind="endpoint",
+        needs=READ_ENDPOINTS,
+        select=_columns(
+            endpoints.c.id,
+            endpoints.c.project_pk,
+            endpoints.c.name,
+            endpoints.c.model,
+            endpoints.c.created_at,
+        ).where(endpoints.c.deleted_at.is_(None)),
+        id=endpoints.c.id,
+        project=endpoints.c.project_pk,
+        name=endpoints.c.name,
+        newest=endpoints.c.pk.desc(),
+        ref=lambda _, name: f"endpoint:{name}",
+    ),
+    Source(
+        kind="incident",
+        needs=READ_MONITORS,
+        select=_columns(
+            alerts.c.id, alerts.c.project_pk, alerts.c.endpoint, alerts.c.sentence, alerts.c.opened_at
+        ),
+        id=alerts.c.id,
+        project=alerts.c.project_pk,
+        name=alerts.c.endpoint,
+        newest=alerts.c.pk.desc(),
+        ref=lambda key, _: f"incident:{key}",
+        also=alerts.c.sentence,
+    ),
+    Source(
+        kind="decision",
+        needs=READ_RECORDS,
+        select=_columns(
+            decision_records.c.id,
+            decision_records.c.project_pk,
+            decision_records.c.subject,
+            decision_records.c.kind,
+            decision_records.c.created_at,
+        ),
+        id=decision_records.c.id,
+        project=decision_records.c.project_pk,
+        name=decision_records.c.subject,
+        newest=decision_records.c.pk.desc(),
+        ref=lambda key, _: f"record:{key}",
+    ),
+)
+"""All kinds, in the order in which they are shown."""
