@@ -369,5 +369,13 @@ def subject_url(urls: Urls, project: str, subject: str) -> str | None:
 
 def event_details(told: Told, payload: dict[str, Any]) -> tuple[str, ...]:
     """Give the figures of an event that are worth a look; names of ours are to be translated."""
-    found = [payload[name] for name in told.figures if payload.get(name) is not None]
-    return tuple(clipped(in_words(VALUE_WORDS, str(value)), 100) for value in found)
+    found = [(name, payload[name]) for name in told.figures if payload.get(name) is not None]
+    return tuple(_percent(value) if name == "weight" else _in_short(value) for name, value in found)
+
+
+def _percent(share: Any) -> str:
+    return f"{100 * share:g}\N{NO-BREAK SPACE}%" if isinstance(share, int | float) else _in_short(share)
+
+
+def _in_short(value: Any) -> str:
+    return clipped(in_words(VALUE_WORDS, str(value)), 100)

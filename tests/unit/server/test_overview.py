@@ -89,4 +89,6 @@ def test_details_of_an_event_are_short() -> None:
     details = event_details(told, {"strategy": "canary", "to_version": 2, "secret": "x"})
 
     assert details == ("in steps", "2")
+    assert event_details(TOLD_EVENTS["rollout.advanced"], {"weight": 0.25}) == ("25\N{NO-BREAK SPACE}%",)
+    assert event_details(TOLD_EVENTS["rollout.advanced"], {"weight": "x"}) == ("x",)
     assert len(event_details(told, {"strategy": "y" * 1000})[0]) == 100
