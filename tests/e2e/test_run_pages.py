@@ -16,6 +16,7 @@ from noria.core.context import Context
 from noria.core.web.assets import has_asset
 from noria.server.assembly import load_actions, load_pages
 from noria.tracking.artifacts import Artifacts
+from noria.tracking.documents import ADAPTER
 from noria.tracking.entities import Link, LogBatch, NewRun, Run, RunEnd, RunSource
 from noria.tracking.point_entities import PointColumns
 from noria.tracking.service import Runs
@@ -65,6 +66,7 @@ def site(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Site]:
     """Serve a workspace with a run."""
     server = LiveServer()
     server.offer(Artifacts)
+    server.adapt(ADAPTER)
     server.show(load_pages(), load_actions())
     settings = workspace_settings(tmp_path_factory.mktemp("runs"))
     with open_test_context(settings, SystemClock()) as context, server.serving(context):
@@ -121,7 +123,9 @@ def files() -> dict[str, bytes]:
         b'<svg xmlns="http://www.w3.org/2000/svg" width="40" height="20"><rect width="40" height="20"/></svg>'
     )
     log = "".join(f"\x1b[2m{i}\x1b[0m \x1b[32mINFO\x1b[0m epoch\n" for i in range(900))
+    script = "let seen = 'alone'; try { seen = localStorage.length } catch {} p.textContent = seen"
     return {
+        "report.html": f"<p id=p></p><script>{script}</script>".encode(),
         "plots/dot.png": dot(),
         "plots/dot.svg": svg,
         "plots/curve.json": json.dumps(figure).encode(),
@@ -187,6 +191,16 @@ def test_curves_figures_and_images_are_drawn(browser: Browser, site: Site) -> No
         sizes.append(image.evaluate("image => image.decode().then(() => image.naturalWidth)"))
 
     assert sizes == [1, 40]
+
+
+def test_a_document_draws_and_belongs_to_nobody(browser: Browser, site: Site) -> None:
+    """Opened alone, a script in a run's HTML runs, and finds itself without a site."""
+    page = browser.page
+    page.goto(site.page("artifacts/view?path=report.html"))
+    expect(page.get_by_text("localStorage")).to_be_visible()
+    with page.context.expect_page() as opened:
+        page.get_by_role("link", name="Open it alone").click()
+    expect(opened.value.locator("p")).to_have_text("alone")
 
 
 def test_a_run_that_goes_on_is_followed(browser: Browser, site: Site) -> None:

@@ -29,7 +29,6 @@ class Range:
 
     least: float | None
     greatest: float | None
-    n_points: int
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -74,7 +73,7 @@ class RunViews(Service):
             n_packed = _N_PACKED.all(connection, run)[0][0] or 0
             if n_packed + sum(n for _, n, _, _ in rows) > MAX_RANGED_POINTS:
                 return None
-            found = {key: Range(least=low, greatest=high, n_points=n) for key, n, low, high in rows}
+            found = {key: Range(least=low, greatest=high) for key, _, low, high in rows}
             for key, data in _CHUNKS.all(connection, run) if n_packed else ():
                 packed = _range_of(PackedPoints(data).values)
                 found[key] = _joined(found[key], packed) if key in found else packed
@@ -102,20 +101,15 @@ def _range_of(values: Sequence[float]) -> Range:
     if math.isnan(least):  # only where the first is
         numbers = [value for value in values if not math.isnan(value)]
         least, greatest = min(numbers, default=math.nan), max(numbers, default=math.nan)
-    is_empty = math.isnan(least)
-    return Range(
-        least=None if is_empty else least, greatest=None if is_empty else greatest, n_points=len(values)
-    )
+    if math.isnan(least):
+        return Range(least=None, greatest=None)
+    return Range(least=least, greatest=greatest)
 
 
 def _joined(first: Range, second: Range) -> Range:
     lows = [each.least for each in (first, second) if each.least is not None]
     highs = [each.greatest for each in (first, second) if each.greatest is not None]
-    return Range(
-        least=min(lows, default=None),
-        greatest=max(highs, default=None),
-        n_points=first.n_points + second.n_points,
-    )
+    return Range(least=min(lows, default=None), greatest=max(highs, default=None))
 
 
 _NUMBER = sa.case((metric_points.c.is_nan == sa.literal_column("0"), metric_points.c.value))

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import json
 import math
+import random
 import re
 from datetime import timedelta
 from html.parser import HTMLParser
@@ -14,6 +15,7 @@ from noria.access.projects import NewProject, Projects
 from noria.core.context import Context
 from noria.core.permissions import Principal, Role
 from noria.tracking.artifacts import Artifacts
+from noria.tracking.compaction import compact_run
 from noria.tracking.documents import ADAPTER
 from noria.tracking.entities import (
     Dataset,
@@ -26,6 +28,7 @@ from noria.tracking.entities import (
     RunStatus,
 )
 from noria.tracking.point_entities import PointColumns
+from noria.tracking.run_views import RunViews
 from noria.tracking.service import Runs
 from noria.tracking.traces.entities import NewTrace, TraceState
 from noria.tracking.traces.service import Traces
@@ -565,3 +568,48 @@ def test_roles_decide_what_is_seen_and_done(reader: Reader, context: Context) ->
     assert seen == {200}
     assert hidden <= {403, 404}
     assert not [form for form in forms if form.action.startswith(path)]
+
+
+@BOTH
+def test_ranges_and_curves_are_those_of_all_points(reader: Reader, context: Context) -> None:
+    """Least and greatest are found among rows and packed points alike, and NaN is none of them."""
+    run = make(context)
+    rnd = random.Random(5)
+    known: dict[str, list[float]] = {"nan": [math.nan], "few": [2.0, math.nan, -1.0]}
+    known |= {f"m{i}": [rnd.gauss(0, 1) for _ in range(300)] for i in range(3)}
+    known["m1"][0] = math.nan
+    log(context, run, points={key: curve(run, values[: len(values) // 2]) for key, values in known.items()})
+    compact_run(context, run.id)
+    log(context, run, points={key: curve(run, values) for key, values in known.items()})
+    views = context.service(RunViews)
+    ranges = views.ranges(PROJECT, run.id) or {}
+    curves = views.curves(PROJECT, run.id, ["m1", "none", "m2"], max_points=50, share=0.1)
+
+    for key, values in known.items():
+        numbers = [value for value in values if not math.isnan(value)]
+        assert (ranges[key].least, ranges[key].greatest) == (
+            min(numbers, default=None),
+            max(numbers, default=None),
+        )
+    assert list(curves) == ["m1", "m2"]
+    assert curves["m2"].n_points == 300
+    assert {min(known["m2"]), max(known["m2"])} <= set(curves["m2"].points.values)
+    assert len(curves["m2"].averages) == len(curves["m2"].points.steps) <= 50
+
+
+def test_a_run_of_very_many_points_leaves_ranges_to_the_curves(reader: Reader, context: Context) -> None:
+    """Where looking through all points would take long, the page says where the ranges are."""
+    run = make(context)
+    begin = int(run.started_at.timestamp() * 1e6)
+    for lot in range(11):
+        steps = list(range(lot * 10_000, (lot + 1) * 10_000))
+        columns = PointColumns(
+            steps=steps, at=[begin + s for s in steps], values=[float(s % 97) for s in steps]
+        )
+        log(context, run, points={"loss": columns})
+    overview = reader.text(page_of(run))
+    chart = reader.text(page_of(run, "metrics"))
+
+    assert "too many points to look for the least and greatest" in overview
+    assert "110,000 points" in chart
+    assert "Least 0 Greatest 96" in chart
