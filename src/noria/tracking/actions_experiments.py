@@ -14,7 +14,7 @@ from noria.tracking.entities import Tags
 from noria.tracking.experiment_entities import ExperimentChange, NewExperiment
 from noria.tracking.experiments import Experiments
 from noria.tracking.limits import MAX_EXPERIMENT_TAG_CHARS, MAX_KEY_CHARS, MAX_NAME_CHARS
-from noria.tracking.pages_experiments import NOTE_TAG
+from noria.tracking.pages_run_frame import NOTE_TAG
 from noria.tracking.permissions import WRITE_RUNS
 from noria.tracking.run_tables import RunTables
 

@@ -13,13 +13,12 @@ from noria.core.web.parts import Column, Direction, Pager
 from noria.core.web.urls import EXPERIMENTS_PATH
 from noria.tracking.entities import Lifecycle, RunStatus
 from noria.tracking.experiment_lists import ExperimentOrder, ExperimentRow, ExperimentsAsked
+from noria.tracking.pages_run_frame import NOTE_TAG
 from noria.tracking.permissions import READ_RUNS, WRITE_RUNS
 from noria.tracking.run_tables import RunTables
 
 ROWS: Final = 50
 EXPERIMENTS_WORDS = mark("Experiments")
-NOTE_TAG: Final = "mlflow.note.content"
-"""Where clients of MLflow keep what an experiment is for."""
 
 _WORDS = {
     ExperimentOrder.NAME: mark("Experiment"),

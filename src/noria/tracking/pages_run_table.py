@@ -18,7 +18,8 @@ from noria.tracking.entities import RunStatus
 from noria.tracking.experiment_entities import Experiment
 from noria.tracking.experiment_lists import RunTally
 from noria.tracking.known import KeyKind, KnownKeys
-from noria.tracking.pages_experiments import EXPERIMENTS_WORDS, NOTE_TAG, own_tags
+from noria.tracking.pages_experiments import EXPERIMENTS_WORDS, own_tags
+from noria.tracking.pages_run_frame import NOTE_TAG
 from noria.tracking.permissions import READ_RUNS, WRITE_RUNS
 from noria.tracking.run_cells import RunCells
 from noria.tracking.run_signs import SIGNS, Sign
