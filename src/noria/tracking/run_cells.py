@@ -73,7 +73,7 @@ def load_cells(
     parents = {head[8] for head in heads} - {None} if families else set()
     names = {pk: (run, name) for pk, run, name in _named(connection, parents)}
     counted = _CHILDREN.all(connection, {**asked, "most": MAX_CHILDREN}) if families else []
-    children: dict[int, int] = dict(counted)  # type: ignore[arg-type]
+    children: dict[int, int] = dict(counted)
     by_pk = {
         pk: RunCells(
             id=run,
