@@ -11,6 +11,7 @@ import pytest
 from noria.core.clock import SystemClock
 from noria.core.context import Context
 from noria.core.web.urls import TOKENS_PATH
+from noria.monitoring.service import Monitors
 from noria.server.assembly import load_actions, load_pages
 from noria.serving.service import Rollouts
 from noria.tracking.entities import LogBatch, NewRun, RunEnd, RunStatus
@@ -45,6 +46,7 @@ def example(context: Context) -> dict[str, str]:
     record = turn_once(context, close=False)
     first, second = _run(context, "first"), _run(context, "second")
     (rollout, *_) = context.service(Rollouts).list(PROJECT).items
+    (alert, *_) = context.service(Monitors).alerts(PROJECT, open_only=True).items
     return {
         "project": PROJECT,
         "experiment": EXPERIMENT,
@@ -56,7 +58,7 @@ def example(context: Context) -> dict[str, str]:
         "endpoint": "digits",
         "rollout_id": rollout.id,
         "record_id": record,
-        "incident": record,
+        "incident": alert.id,
     }
 
 
