@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import re
 from dataclasses import dataclass
 from datetime import datetime
 from typing import Final
@@ -20,6 +21,8 @@ from noria.tracking.run_tables import RunTables
 ROWS: Final = 50
 EXPERIMENTS_WORDS = mark("Experiments")
 
+_LINK = re.compile(r"!?\[([^\]]*)\]\([^)]*\)")
+_MARKS = re.compile(r"\*\*|__|`|^\s*(?:#+|[-*+]|>)\s+", re.MULTILINE)
 _WORDS = {
     ExperimentOrder.NAME: mark("Experiment"),
     ExperimentOrder.RUNS: mark("Runs"),
@@ -168,7 +171,7 @@ def _listed(visit: Visit, project: str, row: ExperimentRow) -> ListedExperiment:
     return ListedExperiment(
         name=experiment.name,
         url=visit.urls.experiment(project, experiment.name),
-        note=experiment.tags.get(NOTE_TAG, ""),
+        note=plain_note(experiment.tags.get(NOTE_TAG, "")),
         tags=own_tags(experiment.tags)[:4],
         n_runs=tally.n_active,
         n_running=tally.by_status.get(RunStatus.RUNNING, 0),
@@ -176,6 +179,18 @@ def _listed(visit: Visit, project: str, row: ExperimentRow) -> ListedExperiment:
         last_activity=row.last_activity,
         created_at=experiment.created_at,
     )
+
+
+def plain_note(note: str) -> str:
+    """Give the first paragraph of a text in Markdown on one line, without the commonest marks.
+
+    Examples
+    --------
+    >>> plain_note("# Which **model**?\\n\\nSee [notes](https://example.org)")
+    'Which model?'
+    """
+    first = note.strip().partition("\n\n")[0]
+    return " ".join(_MARKS.sub("", _LINK.sub(r"\1", first)).split())
 
 
 def own_tags(tags: dict[str, str]) -> tuple[tuple[str, str], ...]:
