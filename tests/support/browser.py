@@ -46,9 +46,11 @@ class Browser:
         )
         self.page.on(
             "requestfailed",
-            # a stream is always cut short: by the page that goes
+            # a stream is always cut short by the page that goes, and so is what a page asks for as it goes
             lambda request: (
-                None if request.url.endswith("/live") else self.complaints.append(f"failed: {request.url}")
+                None
+                if request.url.endswith("/live") or request.failure == "net::ERR_ABORTED"
+                else self.complaints.append(f"failed: {request.url}")
             ),
         )
         self.page.on(

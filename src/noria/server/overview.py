@@ -194,8 +194,9 @@ class Wheel:
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class AlertRow:
-    """An alert."""
+    """An alert, and the page of the incident."""
 
+    url: str
     endpoint: str
     kind: str
     sentence: str

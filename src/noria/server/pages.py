@@ -103,11 +103,12 @@ def _alerts(visit: Visit, project: str) -> tuple[AlertRow, ...]:
     opened = monitors.alerts(project, open_only=True, limit=_ALERTS).items
     newest = monitors.alerts(project, limit=_ALERTS).items
     rest = [alert for alert in newest if alert.closed_at is not None]
-    return tuple(_alert_row(alert) for alert in [*opened, *rest][:_ALERTS])
+    return tuple(_alert_row(visit, alert) for alert in [*opened, *rest][:_ALERTS])
 
 
-def _alert_row(alert: Alert) -> AlertRow:
+def _alert_row(visit: Visit, alert: Alert) -> AlertRow:
     return AlertRow(
+        url=visit.urls.incident(alert.project, alert.id),
         endpoint=alert.endpoint,
         kind=alert.kind,
         sentence=clipped(alert.sentence, _SENTENCE),
