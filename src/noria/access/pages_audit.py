@@ -13,6 +13,7 @@ from noria.access.projects import Projects
 from noria.core.errors import Invalid
 from noria.core.events.log import Event, EventFilter
 from noria.core.events.verification import AuditReport
+from noria.core.ids import is_id
 from noria.core.web.formats import clipped
 from noria.core.web.languages import mark
 from noria.core.web.pages import Crumb, Page, PageContext, Visit
@@ -28,7 +29,7 @@ WORKSPACE: Final = "workspace"
 
 _FIELDS = ("actor", "type", "subject", "since", "until")
 _LONGEST = 300
-_SUBJECT = 80
+_SUBJECT = 60
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -210,7 +211,7 @@ def _event_row(visit: Visit, project: str, scope: str, event: Event) -> EventRow
         project=event.project or "",
         type=event.type,
         subject=event.subject,
-        short_subject=clipped(event.subject, _SUBJECT),
+        short_subject=_short(event.subject),
         url=url or "",
         details=tuple(
             (key, value) for key, value in event.payload.items() if value not in (None, "", [], {})
@@ -219,6 +220,12 @@ def _event_row(visit: Visit, project: str, scope: str, event: Event) -> EventRow
         by_type=only(type=event.type),
         by_subject=only(subject=event.subject),
     )
+
+
+def _short(subject: str) -> str:
+    """Cut a subject to fit; of an id the end tells most."""
+    kind, _, name = subject.partition(":")
+    return f"{kind}:…{name[-8:]}" if is_id(name) else clipped(subject, _SUBJECT)
 
 
 def _number(visit: Visit, name: str) -> int | None:

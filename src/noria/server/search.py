@@ -416,7 +416,7 @@ SOURCES: Final = (
             endpoints.c.id,
             endpoints.c.project_pk,
             endpoints.c.name,
-            endpoints.c.model,
+            sa.literal("model:").concat(endpoints.c.model),
             endpoints.c.created_at,
         ).where(endpoints.c.deleted_at.is_(None)),
         id=endpoints.c.id,
