@@ -182,11 +182,11 @@ def _listed(visit: Visit, project: str, row: ExperimentRow) -> ListedExperiment:
 
 
 def plain_note(note: str) -> str:
-    """Give the first paragraph of a text in Markdown on one line, without the commonest marks.
+    r"""Give the first paragraph of a text in Markdown on one line, without the commonest marks.
 
     Examples
     --------
-    >>> plain_note("# Which **model**?\\n\\nSee [notes](https://example.org)")
+    >>> plain_note("# Which **model**?\n\nSee [notes](https://example.org)")
     'Which model?'
     """
     first = note.strip().partition("\n\n")[0]
