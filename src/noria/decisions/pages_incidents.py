@@ -8,7 +8,7 @@ from typing import Final
 from noria.catalog.entities import DecisionRecord
 from noria.catalog.permissions import READ_RECORDS
 from noria.catalog.service import Catalog
-from noria.core.errors import Invalid
+from noria.core.errors import Invalid, NotFound
 from noria.core.web.drawings import scale_over
 from noria.core.web.formats import clipped
 from noria.core.web.languages import mark
@@ -35,6 +35,8 @@ from noria.monitoring.entities import Alert, AlertKind
 from noria.monitoring.page_reads import AlertReads
 from noria.monitoring.permissions import READ_MONITORS, WRITE_MONITORS
 from noria.monitoring.service import Monitors
+from noria.serving.permissions import READ_ENDPOINTS
+from noria.serving.service import Endpoints
 
 INCIDENTS_PER_PAGE: Final = 30
 
@@ -89,6 +91,7 @@ def incident_page(visit: Visit) -> IncidentContext:
     alert = context.service(Monitors).alert(project, visit.parameters["incident"])
     decision = _decisions_of(visit, [alert.id]).get(alert.id)
     story = _story(visit, alert, decision)
+    model = decision.model if decision else _model(visit, alert)
     figures = alert.figures
     return IncidentContext(
         live=alert.closed_at is None or (story is not None and story.closed_at is None),
@@ -105,7 +108,7 @@ def incident_page(visit: Visit) -> IncidentContext:
         endpoint=alert.endpoint,
         endpoint_url=urls.endpoint(project, alert.endpoint),
         version=alert.version,
-        version_url=urls.version(project, decision.model, alert.version) if decision else "",
+        version_url=urls.version(project, model, alert.version) if model else "",
         opened_at=alert.opened_at,
         closed_at=alert.closed_at,
         closed_why=clipped(alert.closed_why or "", _TEXT),
@@ -255,6 +258,16 @@ def _tabs(visit: Visit, endpoint: str, *, is_decisions: bool) -> tuple[Tab, ...]
             is_current=is_decisions,
         ),
     )
+
+
+def _model(visit: Visit, alert: Alert) -> str:
+    """Name the model of an endpoint; empty where that is gone or not to be seen."""
+    if not visit.context.principal.may(READ_ENDPOINTS, alert.project):
+        return ""
+    try:
+        return visit.context.service(Endpoints).get(alert.project, alert.endpoint).model
+    except NotFound:
+        return ""
 
 
 def _story(visit: Visit, alert: Alert, decision: Decision | None) -> StoryContext | None:
