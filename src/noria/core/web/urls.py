@@ -78,7 +78,7 @@ class Urls:
         return self._to(path, given, project=project, experiment=experiment)
 
     def run(self, project: str, run_id: str, part: str = "", **given: str | Sequence[str] | None) -> str:
-        """Give the page of a run, or a part of it: `metrics`, `artifacts`, `code`, `console`, `system` …
+        """Give the page of a run, or a part of it: `metrics`, `artifacts`, `code`, `console`, `system` and so on.
 
         What the page can do stands below it too: `rename`, `tag`, `untag`, `describe`, `delete`, `restore`, `end`.
         """
