@@ -103,7 +103,8 @@ class Source:
     id, project, name
         The columns to look by.
     newest
-        Orders the newest first; None where names are found in another way.
+        Orders the newest first, by a moment, which no index orders: otherwise things of other projects would be walked
+        over. None where names are found in another way.
     ref
         Makes the reference of id and name.
     is_bytewise
@@ -132,7 +133,7 @@ class Search(Service):
         if not text:
             return Found()
         with self.context.database.read() as connection:
-            look = _Look(connection, self._readable(connection), text)
+            look = Look(connection, self._readable(connection), text)
             by_kind = {source.kind: look.hits(source) for source in SOURCES}
         exact = [
             hit
@@ -157,7 +158,9 @@ class Search(Service):
 
 
 @dataclass(frozen=True, slots=True)
-class _Look:
+class Look:
+    """A search in a transaction, for what `readable` gives by permission: names of projects by their keys."""
+
     connection: sa.Connection
     readable: Callable[[Permission], dict[int, str]]
     text: str
@@ -243,7 +246,7 @@ def _newest_experiments(keys: Sequence[int]) -> sa.Select[Any]:
     return (
         sa.select(experiments.c.pk)
         .where(experiments.c.project_pk.in_(keys), experiments.c.deleted_at.is_(None))
-        .order_by(experiments.c.number.desc())
+        .order_by(experiments.c.created_at.desc())
         .limit(EXPERIMENTS)
     )
 
@@ -333,7 +336,7 @@ SOURCES: Final = (
         id=experiments.c.id,
         project=experiments.c.project_pk,
         name=experiments.c.name,
-        newest=experiments.c.number.desc(),
+        newest=experiments.c.created_at.desc(),
         ref=lambda _, name: f"experiment:{name}",
         is_bytewise=True,
     ),
@@ -361,7 +364,7 @@ SOURCES: Final = (
         id=models.c.id,
         project=models.c.project_pk,
         name=models.c.name,
-        newest=models.c.pk.desc(),
+        newest=models.c.updated_at.desc(),
         ref=lambda _, name: f"model:{name}",
         is_bytewise=True,
     ),
@@ -391,7 +394,7 @@ SOURCES: Final = (
         id=datasets.c.id,
         project=datasets.c.project_pk,
         name=datasets.c.name,
-        newest=datasets.c.pk.desc(),
+        newest=datasets.c.created_at.desc(),
         ref=lambda _, name: f"dataset:{name}",
     ),
     Source(
@@ -422,7 +425,7 @@ SOURCES: Final = (
         id=endpoints.c.id,
         project=endpoints.c.project_pk,
         name=endpoints.c.name,
-        newest=endpoints.c.pk.desc(),
+        newest=endpoints.c.created_at.desc(),
         ref=lambda _, name: f"endpoint:{name}",
     ),
     Source(
@@ -434,7 +437,7 @@ SOURCES: Final = (
         id=alerts.c.id,
         project=alerts.c.project_pk,
         name=alerts.c.endpoint,
-        newest=alerts.c.pk.desc(),
+        newest=alerts.c.opened_at.desc(),
         ref=lambda key, _: f"incident:{key}",
         also=alerts.c.sentence,
     ),
@@ -451,7 +454,7 @@ SOURCES: Final = (
         id=decision_records.c.id,
         project=decision_records.c.project_pk,
         name=decision_records.c.subject,
-        newest=decision_records.c.pk.desc(),
+        newest=decision_records.c.created_at.desc(),
         ref=lambda key, _: f"record:{key}",
     ),
 )

@@ -180,22 +180,27 @@ class EventLog:
         before
             Begin with the event that precedes this position; with the newest when left out.
         """
-        near = sa.select(*_COLUMNS).where(events.c.position.is_not(None), *_places(asked))
+        near = self.window(asked)
         with self._database.read() as connection:
             start = self._start(connection, asked.until)
             for bound in (before, start):
                 if bound is not None:
                     near = near.where(events.c.position < bound)
-            window = near.order_by(events.c.position.desc()).limit(REACH).subquery()
+            window = near.limit(REACH).subquery()
             query = sa.select(window).where(*_passes(window, asked)).order_by(window.c.position.desc())
             found = [Event(**row) for row in connection.execute(query.limit(limit + 1)).mappings()]
             end = None
             if len(found) <= limit:
-                last = near.order_by(events.c.position.desc()).offset(REACH - 1).limit(1)
+                last = near.offset(REACH - 1).limit(1)
                 row = connection.execute(last.with_only_columns(events.c.position, events.c.at)).first()
                 end = None if row is None or _is_before(row.at, asked.since) else int(row.position)
         items = found[:limit]
         return LookBack(items=items, next=items[-1].position if len(found) > limit else end)
+
+    def window(self, asked: EventFilter) -> sa.Select[Any]:
+        """Select the events that a look back goes over, as an index gives them: by subject and project."""
+        query = sa.select(*_COLUMNS).where(events.c.position.is_not(None), *_places(asked))
+        return query.order_by(events.c.position.desc())
 
     def _start(self, connection: sa.Connection, until: datetime | None) -> int | None:
         """Find, by halving, a position that only events after a moment follow; None for no moment."""
