@@ -103,6 +103,7 @@ def test_a_role_opens_exactly_what_it_contains(call: Caller, role: Role) -> None
 SEARCHES = {
     "evaluation-datasets.search",
     "experiments.search",
+    "issues.search",
     "logged-models.search",
     "objects.missing",
     "registry.models",
