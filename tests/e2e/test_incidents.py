@@ -10,6 +10,7 @@ from playwright.sync_api import expect
 
 from noria.core.clock import SystemClock
 from noria.core.context import Context
+from noria.monitoring.entities import CloseAlert
 from noria.monitoring.service import Monitors
 from noria.server.assembly import load_actions, load_pages
 from noria.serving.entities import Reason
@@ -147,3 +148,20 @@ def test_a_rollout_keeps_up_to_date(browser: Browser, context: Context, url: str
     context.service(Rollouts).promote(PROJECT, rollout.id, Reason())
 
     expect(page.locator("#timeline-now")).to_contain_text("Promoted: version 2", timeout=20_000)
+
+
+def test_an_alert_is_closed_and_the_other_reader_sees_it(
+    browser: Browser, context: Context, url: str
+) -> None:
+    """The reason is asked for in the page; once somebody closed the alert, the button is gone without a reload."""
+    turn_once(context, close=False)
+    monitors = context.service(Monitors)
+    (alert,) = monitors.alerts(PROJECT).items
+    page = browser.page
+    page.goto(f"{url}/projects/default/incidents/{alert.id}")
+    page.locator("summary").filter(has_text="Close the alert").click()
+    expect(page.get_by_label("Reason")).to_be_visible()
+    monitors.close_alert(PROJECT, alert.id, CloseAlert(why="a broken lamp"))
+
+    expect(page.locator("#head")).to_contain_text("a broken lamp", timeout=20_000)
+    expect(page.get_by_text("Close the alert")).to_have_count(0)
