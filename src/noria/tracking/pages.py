@@ -8,6 +8,7 @@ from noria.tracking import (
     actions_experiments,
     actions_run_table,
     pages_compare,
+    pages_completion,
     pages_experiments,
     pages_run,
     pages_run_table,
@@ -16,6 +17,7 @@ from noria.tracking import (
 PAGES: tuple[Page, ...] = (
     *pages_experiments.PAGES,
     *pages_run_table.PAGES,
+    *pages_completion.PAGES,
     *pages_compare.PAGES,
     *pages_run.PAGES,
 )

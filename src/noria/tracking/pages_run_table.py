@@ -2,13 +2,11 @@
 
 from __future__ import annotations
 
-import statistics
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from datetime import datetime
 from typing import Any, Final
 
-from noria.core.stats.means import interval_of_mean
 from noria.core.web.cookies import read_cookie
 from noria.core.web.formats import clipped
 from noria.core.web.pages import Crumb, Page, PageContext, Visit
@@ -17,14 +15,14 @@ from noria.core.web.urls import EXPERIMENT_PATH
 from noria.tracking.entities import RunStatus
 from noria.tracking.experiment_entities import Experiment
 from noria.tracking.experiment_lists import RunTally
-from noria.tracking.known import KeyKind, KnownKeys
+from noria.tracking.known import KeyKind
 from noria.tracking.pages_experiments import EXPERIMENTS_WORDS, own_tags
 from noria.tracking.pages_run_frame import NOTE_TAG
 from noria.tracking.permissions import READ_RUNS, WRITE_RUNS
 from noria.tracking.run_cells import RunCells
+from noria.tracking.run_groups import Grouping, group_choices, grouping_of
 from noria.tracking.run_signs import SIGNS, Sign
-from noria.tracking.run_tables import RunGroup, RunTables, Spread
-from noria.tracking.search.completion import Suggestion, complete, key_text, value_text
+from noria.tracking.run_tables import RunTables
 from noria.tracking.search.grammar import FilterInvalid
 from noria.tracking.table_view import (
     AUTHOR,
@@ -44,7 +42,6 @@ from noria.tracking.table_view import (
     wanted_of,
 )
 
-COMPLETE_PATH = f"{EXPERIMENT_PATH}/complete"
 _CELL: Final = 120
 
 
@@ -96,67 +93,6 @@ class TableRow:
     children_url: str = ""
     is_open: bool = False
     is_child: bool = False
-
-
-@dataclass(frozen=True, slots=True, kw_only=True)
-class GroupCell:
-    """A metric within a group.
-
-    Attributes
-    ----------
-    half
-        Half the width of the interval that covers the mean with 95 %; None of fewer than two runs.
-    """
-
-    mean: float
-    least: float
-    greatest: float
-    half: float | None
-    n: int
-
-
-@dataclass(frozen=True, slots=True, kw_only=True)
-class GroupRow:
-    """Runs with one value.
-
-    Attributes
-    ----------
-    value
-        None for runs without one.
-    url
-        The table of these runs.
-    cells
-        One for each metric; None where no run has it.
-    """
-
-    value: str | None
-    url: str
-    n_runs: int
-    cells: tuple[GroupCell | None, ...]
-
-
-@dataclass(frozen=True, slots=True, kw_only=True)
-class Grouping:
-    """The table when runs are put together.
-
-    Attributes
-    ----------
-    name
-        Of the param or tag.
-    metrics
-        Whose values are summed up.
-    n_runs, is_capped
-        How many runs were grouped, and whether there are more.
-    n_left_out
-        Groups that are not shown.
-    """
-
-    name: str
-    metrics: tuple[str, ...]
-    rows: tuple[GroupRow, ...]
-    n_runs: int
-    is_capped: bool
-    n_left_out: int
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -273,7 +209,7 @@ def runs(visit: Visit) -> RunsContext:
         choices=column_choices(keys, chosen),
         choices_whole=keys.is_whole,
         grouping=shown.grouping,
-        groups=_group_choices(view, keys),
+        groups=group_choices(view, keys),
         may_nest=shown.may_nest or view.nested,
         compare_all_url=_compare_all(visit, view, experiment, tally),
         may_write=visit.context.principal.may(WRITE_RUNS, view.project),
@@ -289,7 +225,7 @@ def _compare_all(visit: Visit, view: TableView, experiment: Experiment, tally: R
 def _shown(visit: Visit, tables: RunTables, view: TableView, chosen: Sequence[str]) -> _Shown:
     try:
         if view.group:
-            return _Shown(grouping=_grouping(visit, tables, view, chosen))
+            return _Shown(grouping=grouping_of(visit, tables, view, chosen))
         return _page(visit, tables, view, chosen)
     except FilterInvalid as error:
         return _Shown(error=error.message, hint=error.hint or "")
@@ -365,81 +301,6 @@ def _attribute(run: RunCells, key: str, now: datetime) -> Cell:
     return Cell(kind="moment", value=run.started_at if key == STARTED else run.ended_at)
 
 
-def _grouping(visit: Visit, tables: RunTables, view: TableView, chosen: Sequence[str]) -> Grouping:
-    kind, name = split_key(view.group)
-    if kind is None or kind is KeyKind.METRICS:
-        raise FilterInvalid(
-            f"Runs cannot be put together by `{view.group[:100]}`", hint="Choose a param or a tag"
-        )
-    metrics = wanted_of(chosen).metrics
-    found = tables.groups(view.project, view.experiment, view.asked(), (kind, name), metrics)
-    return Grouping(
-        name=name,
-        metrics=metrics,
-        rows=tuple(_group_row(visit, view, group, key_text(kind, name), metrics) for group in found.groups),
-        n_runs=found.n_runs,
-        is_capped=found.is_capped,
-        n_left_out=found.n_left_out,
-    )
-
-
-def _group_row(visit: Visit, view: TableView, group: RunGroup, key: str, metrics: Sequence[str]) -> GroupRow:
-    clause = f"{key} IS NULL" if group.value is None else f"{key} = {value_text(group.value)}"
-    narrowed = f"{view.filter} AND {clause}" if view.filter.strip() else clause
-    return GroupRow(
-        value=group.value,
-        url=view.url(visit.urls, group="", filter=narrowed),
-        n_runs=group.n_runs,
-        cells=tuple(_group_cell(group.spreads.get(metric)) for metric in metrics),
-    )
-
-
-def _group_cell(spread: Spread | None) -> GroupCell | None:
-    if spread is None:
-        return None
-    values = spread.values
-    half = None
-    if len(values) > 1:
-        low, high = interval_of_mean(values)
-        half = float(f"{(high - low) / 2:.2g}")
-    return GroupCell(
-        mean=statistics.fmean(values), least=min(values), greatest=max(values), half=half, n=len(values)
-    )
-
-
-def _group_choices(view: TableView, keys: KnownKeys) -> tuple[Choice, ...]:
-    return tuple(
-        Choice(value=f"{kind}.{key}", words=f"{kind}.{key}", is_chosen=view.group == f"{kind}.{key}")
-        for kind in (KeyKind.PARAMS, KeyKind.TAGS)
-        for key in keys.of(kind)
-    )
-
-
-@dataclass(frozen=True, slots=True, kw_only=True)
-class CompletionContext(PageContext):
-    """What may follow in a filter.
-
-    Attributes
-    ----------
-    suggestions
-        The likeliest first.
-    """
-
-    suggestions: tuple[Suggestion, ...]
-
-
-def completion(visit: Visit) -> CompletionContext:
-    """Suggest what may follow in the filter that is being typed."""
-    project, experiment = visit.parameters["project"], visit.parameters["experiment"]
-    tables = visit.context.service(RunTables)
-    _, _, keys = tables.experiment(project, experiment)
-
-    def values(kind: KeyKind, key: str, beginning: str) -> list[str]:
-        return tables.values(project, experiment, kind, key, beginning)
-
-    return CompletionContext(suggestions=tuple(complete(visit.parameters.get("filter", ""), keys, values)))
-
-
 PAGES = (
     Page(
         path=EXPERIMENT_PATH,
@@ -447,12 +308,5 @@ PAGES = (
         template="noria.tracking/runs.html",
         build=runs,
         query=QUERY,
-    ),
-    Page(
-        path=COMPLETE_PATH,
-        needs=READ_RUNS,
-        template="noria.tracking/completion.html",
-        build=completion,
-        query=("filter",),
     ),
 )
