@@ -16,11 +16,21 @@ from noria.access.tables import projects
 from noria.core.clock import SystemClock
 from noria.core.database.engine import Database
 from noria.core.database.migrate import migrate
-from noria.tracking.entities import Lifecycle
+from noria.core.events.log import EventType, append
+from noria.core.events.sealer import assign_positions
+from noria.core.events.tables import event_cursors
+from noria.tracking.batches import write_batch
+from noria.tracking.entities import Lifecycle, LogBatch
+from noria.tracking.events import RUN_CREATED, RUN_UPDATED
+from noria.tracking.run_keys import RunKey
 from noria.tracking.search.evaluate import Facts, matches, order_key
 from noria.tracking.search.grammar import ATTRIBUTE
 from noria.tracking.search.plan import Costs
 from noria.tracking.search.runs import RunQuery, parse_query, search_runs
+from noria.tracking.tables import metric_latest, run_counts, run_params, run_tags
+from noria.tracking.tables import runs as stored
+from noria.tracking.text_index import Sizes, index_texts
+from noria.tracking.text_tables import text_fields, text_grams, text_segments, text_tail
 from support.run_store import StoredExperiment, StoredRun, Used, store_runs
 
 fewer = settings(max_examples=max(1, settings().max_examples * 2))
@@ -135,6 +145,12 @@ class Known:
     facts: Facts
 
 
+def tell_of(connection: sa.Connection, kind: EventType, ids: list[str]) -> None:
+    """Append the event of each of some runs, as those do who write."""
+    for run_id in ids:
+        append(connection, SystemClock(), actor="ana", type=kind, subject=f"run:{run_id}", project="default")
+
+
 @dataclass(frozen=True)
 class Store:
     """A database that the examples share, each with experiments of its own."""
@@ -145,12 +161,14 @@ class Store:
     def fill(self, groups: list[list[StoredRun]]) -> tuple[list[int], list[Known]]:
         """Store runs, and give the integer keys of their experiments."""
         with self.database.write() as connection:
-            taken = [self._distinct(group) for group in groups]
+            taken = [self.distinct(group) for group in groups]
             made = [store_runs(connection, self.project, group) for group in taken]
+            tell_of(connection, RUN_CREATED, [run.id for group in taken for run in group])
         known = [one for group, place in zip(taken, made, strict=True) for one in _known(group, place)]
         return [place.pk for place in made], known
 
-    def _distinct(self, group: list[StoredRun]) -> list[StoredRun]:
+    def distinct(self, group: list[StoredRun]) -> list[StoredRun]:
+        """Give runs new ids."""
         # Ids are unique in a database, and examples repeat themselves.
         return [StoredRun(**{**vars(run), "id": _fresh(run.id)}) for run in group]
 
@@ -250,6 +268,7 @@ searches = st.builds(
         most_step=st.sampled_from([5, 8, 100]),
         max_set=st.sampled_from([0, 3, 1000]),
         most_merged=st.sampled_from([1, 64]),
+        least_scanned=st.sampled_from([0, 1000]),
     ),
 )
 
@@ -341,3 +360,229 @@ def test_a_pattern_finds_the_same_however_many_values_there_are(
     asked = Asked(f"params.p ILIKE '{pattern}'", ["metrics.m"], Lifecycle.ACTIVE, 50, None)
 
     check(request.getfixturevalue(store), groups, asked)
+
+
+PIECES = ["commit", "Commit", "it-0", "t_1", "x" * 300, "ábc", "it's", "a.b-c", "***"]
+FORMS = ["%{}%", "{}%", "%{}", "%{}_", "_{}%", "%{}%{}%", "%{}_{}%"]
+
+written = st.builds("".join, st.lists(st.sampled_from([*PIECES, "1", "-", "B"]), max_size=4))
+searched = st.tuples(st.sampled_from(FORMS), st.sampled_from(PIECES), st.sampled_from(PIECES)).map(
+    lambda parts: parts[0].format(*parts[1:])
+)
+named_runs = st.builds(
+    StoredRun,
+    id=st.uuids(version=4).map(lambda made: made.hex),
+    name=written,
+    deleted=st.booleans(),
+    started_at=st.sampled_from(STARTS),
+    metrics=st.dictionaries(st.just("m"), numbers),
+    params=st.dictionaries(st.just("p"), written),
+    tags=st.dictionaries(st.just("t"), written),
+)
+piece_searches = st.builds(
+    Asked,
+    filter=st.lists(
+        st.tuples(
+            st.sampled_from(["params.p", "tags.t", "run_name"]),
+            st.sampled_from(["LIKE", "ILIKE"]),
+            searched.map(quoted),
+        ).map(" ".join),
+        min_size=1,
+        max_size=2,
+    ).map(" and ".join),
+    order_by=st.sampled_from([[], ["metrics.m"], ["tags.t DESC"], ["run_name"]]),
+    lifecycle=st.sampled_from([Lifecycle.ACTIVE, Lifecycle.DELETED, Lifecycle.ALL]),
+    limit=st.sampled_from([2, 1000]),
+    costs=st.builds(
+        Costs,
+        least_scanned=st.just(0),
+        least_sorted=st.sampled_from([0, 100]),
+        least_step=st.sampled_from([2, 64]),
+        worth_planning=st.sampled_from([0.0, 4_000.0]),
+        test=st.sampled_from([0.001, 5.0, 1000.0]),
+    ),
+)
+
+
+@dataclass(frozen=True)
+class Change:
+    """What becomes of one of the runs after some of them were indexed.
+
+    Attributes
+    ----------
+    gone
+        Whether it is removed for good.
+    n_calls
+        How often the index is brought nearer to what there is afterwards.
+    """
+
+    at: int
+    name: str | None
+    tag: str | None
+    gone: bool
+    n_calls: int
+
+
+changes = st.builds(
+    Change,
+    at=st.integers(0, 5),
+    name=st.none() | written,
+    tag=st.none() | written,
+    gone=st.just(value=False) | st.booleans(),
+    n_calls=st.integers(0, 2),
+)
+index_sizes = st.builds(
+    Sizes,
+    least_runs=st.just(0),
+    sampled=st.just(1 << 40),
+    least_sampled=st.just(1),
+    differing=st.just(0.0),
+    segment=st.sampled_from([3, 1 << 20]),
+    tail=st.sampled_from([1, 3, 1000]),
+    merged=st.sampled_from([2, 16]),
+    steps=st.sampled_from([1, 50]),
+)
+
+
+@dataclass(frozen=True, kw_only=True)
+class Story:
+    """How the index and the runs come to be what they are when they are searched.
+
+    Attributes
+    ----------
+    anew
+        Whether the index is begun anew, or is what the stories before left.
+    n_calls
+        How often it is brought nearer to what there is, between the first half of the runs and the rest, and after.
+    changes
+        With what follows on each.
+    """
+
+    anew: bool
+    sizes: Sizes
+    n_calls: tuple[int, int]
+    changes: list[Change]
+
+
+stories = st.builds(
+    Story,
+    anew=st.sampled_from([False, False, True]),
+    sizes=index_sizes,
+    n_calls=st.tuples(st.integers(0, 3), st.integers(0, 3)),
+    changes=st.lists(changes, max_size=4),
+)
+
+
+class Teller:
+    """Lives a story in a store."""
+
+    def __init__(self, store: Store, story: Story) -> None:
+        self._store, self._story = store, story
+        self.places: list[int] = []
+        self.known: list[Known] = []
+        if story.anew:
+            with store.database.write() as connection:
+                for table in (text_tail, text_grams, text_segments, text_fields):
+                    connection.execute(sa.delete(table))
+                connection.execute(sa.delete(event_cursors))
+
+    def tell(self, groups: list[list[StoredRun]]) -> None:
+        """Add runs, index them, change them."""
+        half = len(groups) // 2
+        self._add(groups[:half])
+        self._index(self._story.n_calls[0])
+        self._add(groups[half:])
+        self._index(self._story.n_calls[1])
+        for change in self._story.changes:
+            if self.known:
+                self._change(change, change.at % len(self.known))
+                self._index(change.n_calls)
+
+    def _add(self, groups: list[list[StoredRun]]) -> None:
+        with self._store.database.write() as connection:
+            taken = [self._store.distinct(group) for group in groups]
+            for group in taken:
+                place = store_runs(connection, self._store.project, group)
+                self.places.append(place.pk)
+                self.known += _known(group, place)
+                tell_of(connection, RUN_CREATED, [run.id for run in group])
+
+    def _index(self, n_calls: int) -> None:
+        for _ in range(n_calls):
+            assign_positions(self._store.database)
+            index_texts(self._store.database, self._story.sizes)
+
+    def _change(self, change: Change, at: int) -> None:
+        one = self.known[at]
+        number = int(one.facts.get(ATTRIBUTE, "artifact_uri").split("/")[1])  # type: ignore[union-attr]
+        with self._store.database.write() as connection:
+            if change.gone:
+                self._remove(connection, one)
+                del self.known[at]
+                return
+            place = connection.execute(
+                sa.select(stored.c.experiment_pk).where(stored.c.pk == one.pk)
+            ).scalar_one()
+            write_batch(
+                connection,
+                SystemClock(),
+                project="default",
+                run=RunKey(one.pk, place),
+                run_id=one.run.id,
+                batch=LogBatch(tags={"t": change.tag}),
+            )
+            name = one.run.name if change.name is None else change.name
+            connection.execute(sa.update(stored).where(stored.c.pk == one.pk).values(name=name))
+            tell_of(connection, RUN_UPDATED, [one.run.id])
+        tags = {} if change.tag is None else {"t": change.tag}
+        run = StoredRun(**{**vars(one.run), "tags": tags, "name": name})
+        self.known[at] = Known(one.pk, run, run.facts(number, None))
+
+    @staticmethod
+    def _remove(connection: sa.Connection, one: Known) -> None:
+        for table in (run_params, run_tags, metric_latest):
+            connection.execute(sa.delete(table).where(table.c.run_pk == one.pk))
+        counted = (
+            (
+                run_counts.c.experiment_pk
+                == sa.select(stored.c.experiment_pk).where(stored.c.pk == one.pk).scalar_subquery()
+            )
+            & (run_counts.c.is_deleted == int(one.run.deleted))
+            & (run_counts.c.status == one.run.status)
+        )
+        connection.execute(sa.update(run_counts).where(counted).values(n_runs=run_counts.c.n_runs - 1))
+        connection.execute(sa.delete(stored).where(stored.c.pk == one.pk))
+
+
+def check_story(store: Store, groups: list[list[StoredRun]], story: Story, asked: list[Asked]) -> None:
+    teller = Teller(store, story)
+    teller.tell(groups)
+    for one in asked:
+        query = parse_query(one.filter, one.order_by, one.lifecycle)
+
+        found = store.pages(teller.places, query, one.limit, one.costs)
+
+        assert found == expected(teller.known, one, query)
+
+
+told = st.lists(st.lists(named_runs, max_size=6, unique_by=lambda run: run.id), min_size=1, max_size=3)
+several_searches = st.lists(piece_searches, min_size=1, max_size=4)
+
+
+@fewer
+@given(groups=told, story=stories, asked=several_searches)
+def test_a_piece_of_a_text_is_found_however_far_the_index_is(
+    sqlite_store: Store, groups: list[list[StoredRun]], story: Story, asked: list[Asked]
+) -> None:
+    """Not indexed, half, wholly, and then changed or removed: what the index does not know is looked at."""
+    check_story(sqlite_store, groups, story, asked)
+
+
+@fewest
+@given(groups=told, story=stories, asked=several_searches)
+@pytest.mark.postgres
+def test_a_piece_of_a_text_is_found_on_postgresql_however_far_the_index_is(
+    postgres_store: Store, groups: list[list[StoredRun]], story: Story, asked: list[Asked]
+) -> None:
+    """On PostgreSQL the same."""
+    check_story(postgres_store, groups, story, asked)

@@ -35,6 +35,8 @@ class Costs:
         How many runs are looked at in one go, at least 2. So many of one value are searched by the rest of the order.
     most_merged
         Of how many experiments one query merges the indexes; its text grows with them.
+    least_scanned
+        Fewer runs of a range are passed over more quickly than an index of pieces of texts is asked.
     """
 
     read: float = 0.3
@@ -48,6 +50,7 @@ class Costs:
     least_step: int = 64
     most_step: int = 50_000
     most_merged: int = 64
+    least_scanned: int = 10_000
 
     def among(self, n_experiments: int) -> Costs:
         """Give the costs in so many experiments."""

@@ -24,6 +24,7 @@ from noria.tracking.search.evaluate import MISSING
 from noria.tracking.search.few_values import found_by_values
 from noria.tracking.search.fields import DATASET, METRIC, PARAM, PARENT_TAG, RUN_NAME_TAG, RUNS, TAG
 from noria.tracking.search.grammar import ATTRIBUTE, Clause, Order
+from noria.tracking.search.grams import found_by_grams
 from noria.tracking.search.page_tokens import mark_of, read_token, write_token
 from noria.tracking.search.plan import POSTGRES, SQLITE, Costs
 from noria.tracking.search.scope import Scope, measure_scope
@@ -119,10 +120,10 @@ def search_runs(
     scope = measure_scope(reader, experiments, query.lifecycle)
     if scope.n_runs == 0:
         return [], None
-    conditions = [_condition(one, keys, reader, scope) for one in query.clauses]
+    measured = costs or (SQLITE if reader.is_sqlite else POSTGRES)
+    conditions = [_found(one, keys, reader, scope, measured) for one in query.clauses]
     terms = tuple([one for one in asked if one is not None])
-    measured = SQLITE if reader.is_sqlite else POSTGRES
-    engine = Engine(reader=reader, scope=scope, costs=(costs or measured).among(len(scope.experiments)))
+    engine = Engine(reader=reader, scope=scope, costs=measured.among(len(scope.experiments)))
     found = engine.take(tuple([one for one in conditions if one is not None]), terms, place, limit + 1)
     if len(found) <= limit:
         return found, None
@@ -152,6 +153,16 @@ def _ordered_attribute(order: Order) -> Order:
 def _keys_in(query: RunQuery) -> set[str]:
     named: tuple[Clause | Order, ...] = (*query.clauses, *query.orders)
     return {one.key for one in named if one.entity in _TABLES}
+
+
+def _found(
+    clause: Clause, keys: dict[str, int], reader: Reader, scope: Scope, costs: Costs
+) -> Condition | None:
+    """Give the condition of a clause in the form in which its runs are found quickest."""
+    condition = _condition(clause, keys, reader, scope)
+    if condition is None or not condition.scans:
+        return condition
+    return found_by_grams(condition, clause, reader, scope, costs)
 
 
 def _condition(clause: Clause, keys: dict[str, int], reader: Reader, scope: Scope) -> Condition | None:
