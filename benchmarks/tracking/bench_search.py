@@ -83,6 +83,7 @@ QUERIES = {
     "tag = (1 in 20)": Query(filter="tags.team = 'team-{one}'"),
     "tag LIKE 'ab%' (1 in 256)": Query(filter="tags.commit LIKE '{hex}%'"),
     "tag LIKE '%abc%', all differ": Query(filter="tags.commit LIKE '%{hex}{one}%'"),
+    "tag ILIKE '%ABCD%', all differ": Query(filter="tags.commit ILIKE '%{hex}B{one}%'"),
     "tag LIKE none, all differ": Query(filter="tags.commit LIKE '%z{hex}%'"),
     "name LIKE 'r12%' (1 in 100)": Query(filter="run_name LIKE 'r{two}%'"),
     "name LIKE '%123%'": Query(filter="run_name LIKE '%{two}{one}%'"),

@@ -19,6 +19,7 @@ from noria.core.clock import SystemClock
 from noria.core.database.engine import Database
 from noria.core.database.migrate import migrate
 from noria.core.ids import new_id
+from noria.tracking.text_index import index_texts
 
 N_KEYS = 20
 START = 1_790_000_000_000_000
@@ -67,6 +68,7 @@ def fill(database: Database, n_runs: int, n_projects: int, *, block: int = 100_0
                 " count(*) from runs group by 1, 2, 3"
             )
         )
+    _index(database)
     _settle(database)
     return numbers
 
@@ -184,6 +186,17 @@ def _fill_block(
         ),
         rows,
     )
+
+
+def _index(database: Database) -> None:
+    """Make the index of texts, as the control loop would in time."""
+    while True:
+        index_texts(database)
+        with database.read() as connection:
+            query = sa.text("select count(*), sum(case when built < goal then 1 else 0 end) from text_fields")
+            n_fields, n_unfinished = connection.execute(query).one()
+        if n_fields == 0 or n_unfinished == 0:
+            return
 
 
 def _settle(database: Database) -> None:
