@@ -35,6 +35,8 @@ Values = list[tuple[int, str]]
 _NAME: Final = (KINDS["runs"], 0)
 _TABLES: Final = {KINDS["run_params"]: run_params, KINDS["run_tags"]: run_tags}
 _EVENTS_AT_ONCE: Final = 1_000
+_TIMES_FOLLOWED: Final = 10
+"""More transactions than of other kinds: searches use the index only if few events are left."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -101,7 +103,7 @@ def index_texts(database: Database, sizes: Sizes | None = None) -> None:
 def _follow(database: Database, sizes: Sizes) -> int | None:
     """Move what changed into the tail; gives how many events there were, None if nobody follows them yet."""
     n_events = 0
-    for _ in range(sizes.steps):
+    for _ in range(_TIMES_FOLLOWED * sizes.steps):
         with database.write() as connection:
             position = _locked_cursor(connection)
             if position is None:
@@ -192,19 +194,21 @@ def _build(database: Database, field: _Field, sizes: Sizes) -> None:
 
 
 def _empty_tail(database: Database, sizes: Sizes) -> None:
-    """Make segments of the runs that changed, if they are many."""
-    with database.read() as connection:
-        position = _cursor(connection)
-        tail = list(connection.execute(sa.select(text_tail.c.run_pk)).scalars())
-        if len(tail) < sizes.tail:
-            return
-        values = {one.pk: _of_runs(connection, one.kind, one.key, tail) for one in _fields_in(connection)}
-    with _unmoved(database, position) as connection:
-        if {one.pk for one in _fields_in(connection)} != set(values):
-            raise _Overtaken
-        for pk, found in values.items():
-            _add_segment(connection, pk, found)
-        _TAKE_FROM_TAIL.run(connection, {"runs": as_list(tail)})
+    """Make segments of the runs that changed, as long as they are many."""
+    some = sa.select(text_tail.c.run_pk).order_by(text_tail.c.run_pk).limit(max(sizes.segment, sizes.tail))
+    while True:
+        with database.read() as connection:
+            position = _cursor(connection)
+            tail = list(connection.execute(some).scalars())
+            if len(tail) < sizes.tail:
+                return
+            values = {one.pk: _of_runs(connection, one, tail) for one in _fields_in(connection)}
+        with _unmoved(database, position) as connection:
+            if {one.pk for one in _fields_in(connection)} != set(values):
+                raise _Overtaken
+            for pk, found in values.items():
+                _add_segment(connection, pk, found)
+            _TAKE_FROM_TAIL.run(connection, {"runs": as_list(tail)})
 
 
 def _merge(database: Database, field: int, sizes: Sizes) -> None:
@@ -278,9 +282,11 @@ def _between(connection: sa.Connection, kind: int, key: int, after: int, upto: i
     return _values(connection, kind, key, lambda column: (column > after) & (column <= upto))
 
 
-def _of_runs(connection: sa.Connection, kind: int, key: int, keys: list[int]) -> Values:
+def _of_runs(connection: sa.Connection, field: _Field, keys: list[int]) -> Values:
     among = listed(connection.dialect.name, "runs", sa.BigInteger())
-    return _values(connection, kind, key, lambda column: column.in_(among), {"runs": as_list(keys)})
+    return _values(
+        connection, field.kind, field.key, lambda column: column.in_(among), {"runs": as_list(keys)}
+    )
 
 
 def _values(
