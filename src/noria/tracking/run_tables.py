@@ -34,7 +34,7 @@ from noria.tracking.tables import runs
 MAX_COUNTED: Final = 1_000
 """Runs that match a filter are counted as far as this: to count all of them takes longer than to show some."""
 
-MAX_GROUPED: Final = 1_500
+MAX_GROUPED: Final = 1_000
 """Runs whose values are grouped; the first of the order."""
 
 MAX_SHOWN_GROUPS: Final = 100
