@@ -105,6 +105,30 @@ CREATE TABLE sign_in_failures (
     CONSTRAINT sign_in_failures_pkey PRIMARY KEY (pk)
 );
 
+CREATE TABLE text_fields (
+    pk BIGSERIAL NOT NULL,
+    kind SMALLINT NOT NULL,
+    key_pk BIGINT NOT NULL,
+    goal BIGINT NOT NULL,
+    built BIGINT NOT NULL,
+    CONSTRAINT text_fields_by_key UNIQUE (kind, key_pk),
+    CONSTRAINT text_fields_pkey PRIMARY KEY (pk)
+);
+
+CREATE TABLE text_grams (
+    field_pk BIGINT NOT NULL,
+    gram TEXT COLLATE "C" NOT NULL,
+    segment_pk BIGINT NOT NULL,
+    n_runs BIGINT NOT NULL,
+    runs BYTEA NOT NULL,
+    CONSTRAINT text_grams_pkey PRIMARY KEY (field_pk, gram, segment_pk)
+);
+
+CREATE TABLE text_tail (
+    run_pk BIGINT NOT NULL,
+    CONSTRAINT text_tail_pkey PRIMARY KEY (run_pk)
+);
+
 CREATE TABLE tracking_keys (
     pk BIGSERIAL NOT NULL,
     key TEXT NOT NULL,
@@ -417,6 +441,14 @@ CREATE TABLE step_cache (
     CONSTRAINT step_cache_by_key UNIQUE (project_pk, key, writer),
     CONSTRAINT step_cache_pkey PRIMARY KEY (pk),
     CONSTRAINT step_cache_project_pk_fkey FOREIGN KEY(project_pk) REFERENCES projects (pk)
+);
+
+CREATE TABLE text_segments (
+    pk BIGSERIAL NOT NULL,
+    field_pk BIGINT NOT NULL,
+    n_runs BIGINT NOT NULL,
+    CONSTRAINT text_segments_field_pk_fkey FOREIGN KEY(field_pk) REFERENCES text_fields (pk),
+    CONSTRAINT text_segments_pkey PRIMARY KEY (pk)
 );
 
 CREATE TABLE tokens (
@@ -1174,4 +1206,4 @@ insert into alembic_version (version_num) values ('registry_0002');
 
 insert into alembic_version (version_num) values ('serving_0001');
 
-insert into alembic_version (version_num) values ('tracking_0005');
+insert into alembic_version (version_num) values ('tracking_0006');

@@ -840,6 +840,39 @@ CREATE TABLE step_runs (
 	FOREIGN KEY(run_pk) REFERENCES pipeline_runs (pk)
 );
 
+CREATE TABLE text_fields (
+	pk INTEGER NOT NULL, 
+	kind SMALLINT NOT NULL, 
+	key_pk BIGINT NOT NULL, 
+	goal BIGINT NOT NULL, 
+	built BIGINT NOT NULL, 
+	PRIMARY KEY (pk), 
+	CONSTRAINT text_fields_by_key UNIQUE (kind, key_pk)
+);
+
+CREATE TABLE text_grams (
+	field_pk BIGINT NOT NULL, 
+	gram TEXT NOT NULL, 
+	segment_pk BIGINT NOT NULL, 
+	n_runs BIGINT NOT NULL, 
+	runs BLOB NOT NULL, 
+	PRIMARY KEY (field_pk, gram, segment_pk)
+)
+ WITHOUT ROWID;
+
+CREATE TABLE text_segments (
+	pk INTEGER NOT NULL PRIMARY KEY AUTOINCREMENT, 
+	field_pk BIGINT NOT NULL, 
+	n_runs BIGINT NOT NULL, 
+	FOREIGN KEY(field_pk) REFERENCES text_fields (pk)
+);
+
+CREATE TABLE text_tail (
+	run_pk BIGINT NOT NULL, 
+	PRIMARY KEY (run_pk)
+)
+ WITHOUT ROWID;
+
 CREATE TABLE tokens (
 	pk INTEGER NOT NULL, 
 	id TEXT NOT NULL, 
@@ -1190,4 +1223,4 @@ insert into alembic_version (version_num) values ('registry_0002');
 
 insert into alembic_version (version_num) values ('serving_0001');
 
-insert into alembic_version (version_num) values ('tracking_0005');
+insert into alembic_version (version_num) values ('tracking_0006');
