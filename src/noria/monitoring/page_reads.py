@@ -45,9 +45,9 @@ class AlertReads(Service):
         admit(self.context.principal, READ_MONITORS, project)
         with self.context.database.read() as connection:
             query = (
-                sa.select(alerts.c.endpoint, sa.func.count())
+                sa.select(alerts.c.endpoint, sa.func.count().label("n"))
                 .where(alerts.c.project_pk == project_pk(connection, project))
                 .where(alerts.c.endpoint.in_(endpoints), alerts.c.closed_at.is_(None))
                 .group_by(alerts.c.endpoint)
             )
-            return {endpoint: n for endpoint, n in connection.execute(query)}
+            return {row.endpoint: row.n for row in connection.execute(query)}
