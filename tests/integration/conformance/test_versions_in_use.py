@@ -37,6 +37,7 @@ def again(workspace: Workspace, of: ModelVersion) -> ModelVersion:
     """Register the same files once more."""
     assert of.digest is not None
     assert of.task is not None
+    assert of.signature is not None
     new = NewModelVersion(digest=of.digest, format="none", task=of.task, signature=of.signature)
     return workspace.service(Models).register(PROJECT, "digits", new)
 

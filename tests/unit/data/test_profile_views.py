@@ -18,7 +18,8 @@ from noria.data.profile_views import HEIGHT, WIDTH, column_rows, density_bars
 def test_a_profile_of_real_columns_is_shown() -> None:
     """Figures are those of the columns, and areas of bars are in proportion to rows."""
     values = np.random.default_rng(0).normal(size=2_000)
-    profile = to_builtins(profile_table({"x": values, "kind": ["a", "b", "a", None] * 500}))
+    kinds: Any = ["a", "b", "a", None] * 500
+    profile = to_builtins(profile_table({"x": values, "kind": kinds}))
     (x, kind), n_columns = column_rows(profile, 0, 10)
     areas = [bar.width * bar.height for bar in x.bars]
 

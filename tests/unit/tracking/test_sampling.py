@@ -46,4 +46,3 @@ def test_nan_hides_no_number() -> None:
 
     assert (50, 50, 0, 7.0) in shown
     assert shown[1][2] == 1
-
