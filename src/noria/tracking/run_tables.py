@@ -37,7 +37,7 @@ MAX_COUNTED: Final = 1_000
 MAX_GROUPED: Final = 1_000
 """Runs whose values are grouped; the first of the order."""
 
-MAX_SHOWN_GROUPS: Final = 100
+MAX_SHOWN_GROUPS: Final = 60
 MAX_TRIED: Final = 40
 ENOUGH_VARYING: Final = 4
 
