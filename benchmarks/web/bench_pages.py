@@ -17,6 +17,7 @@ import socket
 import statistics
 import subprocess
 import sys
+import tempfile
 import time
 from collections.abc import Iterator
 from contextlib import contextmanager
@@ -98,11 +99,23 @@ def main() -> None:
         description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter
     )
     parser.add_argument("--runs", type=int, default=100_000)
-    parser.add_argument("--folder", type=Path, required=True)
+    parser.add_argument("--folder", type=Path, help="keeps the filled store for the next time")
     parser.add_argument("--times", type=int, default=40)
     parser.add_argument("--only", help="the pages whose name contains this")
+    parser.add_argument("--smoke", action="store_true", help="few runs, twice: shows only that it works")
     asked = parser.parse_args()
-    workspace = asked.folder / "workspace"
+    if asked.smoke:
+        asked.runs, asked.times = 300, 2
+    if asked.folder is not None:
+        measure(asked, asked.folder)
+        return
+    with tempfile.TemporaryDirectory() as folder:
+        measure(asked, Path(folder))
+
+
+def measure(asked: argparse.Namespace, folder: Path) -> None:
+    """Time every page as each reader."""
+    workspace = folder / "workspace"
     if not workspace.exists():
         prepare(workspace, asked.runs)
     readers = [sign_in(workspace, name) for name in ("owner", "viewer")]
@@ -111,7 +124,9 @@ def main() -> None:
         f"{asked.runs} runs\n{'page':26}{'reader':8}{'cold':>8}{'median':>8}{'p95':>8}{'target':>8}  ms, KiB"
     )
     for reader in readers:
-        cold = {name: first_time(workspace, reader, path) for name, path in pages.items() if name in COLD}
+        # Each needs a start of the server.
+        named = () if asked.smoke else COLD
+        cold = {name: first_time(workspace, reader, path) for name, path in pages.items() if name in named}
         with serving(workspace) as (url, process), asking(url, reader) as client:
             for name, path in pages.items():
                 report(name, reader, cold.get(name), warm_times(client, process, path, asked.times))

@@ -30,9 +30,10 @@ def search(text: str) -> str:
 
 
 def found(reader: Reader, text: str) -> str:
-    """Give what the page says between its head and its foot."""
+    """Give what the page says between its form and its foot."""
     shown = reader.text(search(text))
-    return shown.partition("or by id or its beginning.")[2].partition("Noria 0.")[0].strip()
+    below = shown.partition("or by id or its beginning.")[2].partition("Noria 0.")[0].strip()
+    return below.removeprefix("Search Search").strip()
 
 
 @BOTH
