@@ -175,7 +175,8 @@ def test_a_grace_period_before_now_is_refused(context: Context) -> None:
 def test_every_table_that_refers_to_runs_or_models_is_purged() -> None:
     """A table that is added and forgotten here would keep every run that it refers to."""
     for target, purged in (("runs", OF_RUNS), ("logged_models", OF_MODELS)):
-        names = {table.name for table in purged}
+        # Issues outlive the run that found them, and forget it: see `test_purging_whole.py`.
+        names = {table.name for table in purged} | {"issues"}
         for table in metadata.tables.values():
             for key in table.foreign_keys:
                 if key.column.table.name == target and key.ondelete != "CASCADE" and table.name != target:
