@@ -6,9 +6,11 @@ import struct
 import tempfile
 from pathlib import Path
 
+import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
+from noria.core.errors import Invalid
 from noria.tracking.buffer import PointBuffer
 from noria.tracking.frames import Linked, Opened, Params, Points, Record, Tags
 from noria.tracking.gathering import columns_of
@@ -100,13 +102,19 @@ def bits(value: float) -> bytes:
 def test_points_survive_the_way_from_call_to_batch(
     calls: list[tuple[dict[str, float], int | None]], max_points: int, max_bytes: int
 ) -> None:
-    """Each value arrives once, bit for bit, with its step; counted steps follow the last one of their metric."""
+    """Each value arrives once, bit for bit, with its step; counted steps follow the last one of their metric.
+
+    After the highest step there is, a call that counts is refused as a whole.
+    """
     expected: dict[str, list[tuple[int, bytes]]] = {}
-    calls = [(metrics, step) for metrics, step in calls if step != 2**63 - 1]
     buffer = PointBuffer(lambda: 0)
     following: dict[str, int] = {}
     records: list[Points] = []
     for metrics, step in calls:
+        if step is None and any(following.get(key, 0) == 2**63 for key in metrics):
+            with pytest.raises(Invalid, match="highest there is"):
+                buffer.add(metrics, None)
+            continue
         for key, value in metrics.items():
             used = following.get(key, 0) if step is None else step
             following[key] = used + 1

@@ -15,7 +15,7 @@ from collections.abc import Callable, Iterator, Mapping
 from typing import Any, NamedTuple, TypeAlias
 
 from noria.core.errors import Invalid
-from noria.tracking.limits import check_key, shorten
+from noria.tracking.limits import MAX_STEP, check_key, shorten
 from noria.tracking.values import as_float, as_step
 
 Keys: TypeAlias = tuple[str, ...]
@@ -25,6 +25,9 @@ ITEM_BYTES = 8
 
 MAX_ROW_KEYS = 1_000
 """A call with more metrics becomes several rows, none of which is too much for one batch."""
+
+_NO_STEP = -MAX_STEP - 1
+"""The one number of 64 bits that is no step: histories are read from the step after it."""
 
 _UNPACKABLE = (struct.error, TypeError, ValueError, OverflowError)
 
@@ -103,6 +106,8 @@ class PointBuffer:
             self._add_counted(metrics)
             return
         try:
+            if step == _NO_STEP:
+                raise OverflowError  # told apart below
             rows = self._rows[tuple(metrics)]
             rows.data += rows.pack(self._now_ns(), step, *metrics.values())
             rows.last_step = step
@@ -172,7 +177,7 @@ class PointBuffer:
             for key in values:
                 if key not in self._rows_of:
                     check_key("metric", key)
-            for used, part in self._parts(values, chosen):
+            for used, part in list(self._parts(values, chosen)):
                 rows = self._rows_for(tuple(part))
                 rows.data += rows.pack(self._now_ns(), used, *part.values())
                 rows.last_step, rows.turn = used, next(self._turns)
@@ -190,9 +195,15 @@ class PointBuffer:
     def _following(self, key: str) -> int:
         """Give the step after the one that the key had last."""
         used = self._rows_of.get(key)
-        if not used:
-            return self._next_steps.get(key, 0)
-        return max(used, key=operator.attrgetter("turn")).last_step + 1
+        step = self._next_steps.get(key, 0)
+        if used:
+            step = max(used, key=operator.attrgetter("turn")).last_step + 1
+        if step > MAX_STEP:
+            raise Invalid(
+                f"The metric `{key}` stands at step {MAX_STEP}, the highest there is, so none follows",
+                hint=f'Give the step yourself: log({{"{key}": …}}, step=…)',
+            )
+        return step
 
     def _rows_for(self, keys: Keys) -> Rows:
         rows = self._rows.get(keys)

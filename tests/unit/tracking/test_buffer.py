@@ -88,6 +88,7 @@ def test_counting_goes_on_from_what_is_known() -> None:
         ({"a": [1.0, 2.0]}, 1, "`a`"),
         ({"a": 1.0}, 0.5, r"0\.5"),
         ({"a": 1.0}, 2**63, "64 bits"),
+        ({"a": 1.0}, np.array([1, 2]), "array"),
         ({"../a": 1.0}, 1, r"`\.\./a`"),
         ([1.0], 1, r"\[1\.0\]"),
     ],
@@ -101,6 +102,35 @@ def test_a_wrong_call_adds_nothing(buffer: PointBuffer, metrics: Any, step: Any,
         buffer.add(metrics, step)
 
     assert taken(buffer) == {}
+
+
+def test_no_step_follows_the_highest(buffer: PointBuffer) -> None:
+    """Where counting has come to the end it says so, whatever else the call logs; a given step still does."""
+    buffer.add({"a": 0.5}, 2**63 - 1)
+    for metrics in ({"a": 1.0}, {"b": 1.0, "a": 1.0}):
+        with pytest.raises(
+            Invalid, match="`a` stands at step 9223372036854775807, the highest there is"
+        ) as caught:
+            buffer.add(metrics, None)
+        assert caught.value.hint == 'Give the step yourself: log({"a": …}, step=…)'
+    with pytest.raises(Invalid, match="highest there is"):
+        PointBuffer(lambda: 0, {"a": 2**63}).add({"a": 1.0}, None)
+    buffer.add({"a": 2.0}, 0)
+
+    assert [rows.keys for rows, _ in buffer.waiting(100, 10_000)] == [("a",)]
+    assert buffer.n_bytes == 2 * 24
+
+
+@pytest.mark.parametrize("logged_before", [False, True])
+def test_the_number_below_all_steps_is_refused(buffer: PointBuffer, logged_before: bool) -> None:
+    """-2**63 fits in 64 bits, but is no step: it is refused where it is logged, not when it is sent."""
+    if logged_before:
+        buffer.add({"a": 0.5}, 0)
+    waiting = buffer.n_bytes
+    with pytest.raises(Invalid, match="does not fit in 64 bits"):
+        buffer.add({"a": 1.0}, -(2**63))
+
+    assert buffer.n_bytes == waiting
 
 
 def test_a_number_that_raises_of_its_own_is_refused(buffer: PointBuffer) -> None:
