@@ -38,7 +38,15 @@ while True:
         except BlockingIOError:
             pass
 """
-FORK = "child = os.fork()\nif child == 0:\n    time.sleep(600)\nprint('child', child, flush=True)"
+# The child speaks first: until it has run its first line, it may still share what it lets go of.
+FORK = """
+heard, said = os.pipe()
+child = os.fork()
+if child == 0:
+    os.write(said, b".")
+    time.sleep(600)
+os.read(heard, 1)
+print('child', child, flush=True)"""
 SPAWN = "child = subprocess.Popen(['sleep', '600'])\nprint('child', child.pid, flush=True)"
 
 
