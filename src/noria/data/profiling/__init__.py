@@ -1,0 +1,1 @@
+"""Profiles of versions: what each column holds, made once where the data is read."""
