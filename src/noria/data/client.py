@@ -21,7 +21,7 @@ from noria.core.objects.trees import (
 )
 from noria.core.workspace import Workspace, current_workspace
 from noria.data.content import TABLE_FILE, Content, load_arrays, read_source
-from noria.data.entities import DatasetKind, DatasetVersion, NewDatasetVersion, parse_dataset_ref
+from noria.data.entities import DatasetKind, DatasetVersion, NewDatasetVersion, check_dataset_ref
 from noria.data.service import Datasets
 
 if TYPE_CHECKING:
@@ -37,20 +37,20 @@ class DatasetHandle:
     Made by `noria.dataset()`.
     """
 
-    def __init__(self, workspace: Workspace, name: str, version: int | None) -> None:
+    def __init__(self, workspace: Workspace, name: str, selector: str | None) -> None:
         self._workspace = workspace
         self._service = workspace.service(Datasets)
         self.name = name
-        self._number = version
+        self._selector = selector
         self._resolved: DatasetVersion | None = None
 
     @property
     def current(self) -> DatasetVersion:
         """The version that this handle reads: the pinned one, else the newest when first asked."""
         if self._resolved is None:
-            ref = self.name if self._number is None else f"{self.name}@{self._number}"
+            ref = self.name if self._selector is None else f"{self.name}@{self._selector}"
             self._resolved = self._service.resolve(self._workspace.project, ref)
-        if self._number is None:
+        if self._selector is None:
             lineage.record_followed(f"dataset:{self.name}", f"dataset:{self._resolved.ref}")
         return self._resolved
 
@@ -181,7 +181,8 @@ def dataset(ref: str, *, workspace: Workspace | None = None) -> DatasetHandle:
     Parameters
     ----------
     ref
-        `digits` (its newest version), `digits@latest` or `digits@3`.
+        `digits` (its newest version), `digits@latest`, `digits@3`, or `digits@2026-01-31` (what was the newest at
+        the first instant of that day in UTC; with a time, at that moment).
     workspace
         The current one when left out.
 
@@ -197,5 +198,5 @@ def dataset(ref: str, *, workspace: Workspace | None = None) -> DatasetHandle:
     [0, 1, 2]
     >>> ws.close(); folder.cleanup()
     """
-    name, version = parse_dataset_ref(ref)
-    return DatasetHandle(workspace or current_workspace(), name, version)
+    name, selector = check_dataset_ref(ref)
+    return DatasetHandle(workspace or current_workspace(), name, selector)

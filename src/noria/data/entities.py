@@ -8,8 +8,9 @@ from typing import Any
 
 import msgspec
 
-from noria.core.errors import Invalid
+from noria.core.errors import Conflict, Invalid
 from noria.core.names import split_ref
+from noria.data.moments import moment_of
 
 
 class DatasetKind(enum.StrEnum):
@@ -49,6 +50,9 @@ class NewDatasetVersion(msgspec.Struct, frozen=True, kw_only=True, forbid_unknow
         Statistics per column, as `noria.core.stats.profiles` makes them.
     author
         Used when the caller is the local owner; a signed-in caller is the author whatever is said here.
+    follows
+        The version that must be the newest one still (0: there must be none), for content that was made of it. None
+        means that the content stands for itself.
     """
 
     digest: str
@@ -59,6 +63,7 @@ class NewDatasetVersion(msgspec.Struct, frozen=True, kw_only=True, forbid_unknow
     n_rows: int | None = None
     profile: dict[str, Any] | None = None
     author: str | None = None
+    follows: int | None = None
 
 
 class DatasetVersion(msgspec.Struct, frozen=True, kw_only=True):
@@ -93,6 +98,19 @@ class DatasetVersion(msgspec.Struct, frozen=True, kw_only=True):
         return f"{self.name}@{self.version}"
 
 
+class DatasetMoved(Conflict):
+    """The dataset got a version since the one that new content was made of."""
+
+    code = "dataset_moved"
+
+    def __init__(self, name: str, *, follows: int, latest: int) -> None:
+        super().__init__(
+            f"The newest version of `{name}` is {latest}, not {follows}, which the new content was made of",
+            hint=f"Make it again of `{name}@{latest}`",
+            details={"name": name, "follows": follows, "latest": latest},
+        )
+
+
 class DatasetPage(msgspec.Struct, frozen=True, kw_only=True):
     """Datasets in the order of their names; `next` continues."""
 
@@ -105,6 +123,22 @@ class DatasetVersionPage(msgspec.Struct, frozen=True, kw_only=True):
 
     items: list[DatasetVersion]
     next: int | None
+
+
+def check_dataset_ref(ref: str) -> tuple[str, str | None]:
+    """Split a reference into name and selector (None: the newest version), checked.
+
+    Raises
+    ------
+    Invalid
+        If what follows `@` names neither a version nor a moment.
+    """
+    name, selector = split_ref(ref)
+    if selector is None or selector == "latest":
+        return name, None
+    if moment_of(selector) is None:
+        parse_dataset_ref(ref)
+    return name, selector
 
 
 def parse_dataset_ref(ref: str) -> tuple[str, int | None]:
@@ -120,6 +154,7 @@ def parse_dataset_ref(ref: str) -> tuple[str, int | None]:
         return name, None
     if not selector.isdecimal() or int(selector) < 1:
         raise Invalid(
-            f"`{selector}` in `{ref}` is not a version", hint=f"Write `{name}@1` or `{name}@latest`"
+            f"`{selector}` in `{ref}` is not a version",
+            hint=f"Write `{name}@1`, `{name}@latest`, or a time as in `{name}@2026-01-31`",
         )
     return name, int(selector)

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from datetime import datetime
 from typing import Any
 
 import sqlalchemy as sa
@@ -10,12 +11,13 @@ from noria.access.projects import project_pk
 from noria.core.errors import NotFound, unknown_name
 from noria.core.events.log import append
 from noria.core.ids import new_id
-from noria.core.names import check_name
+from noria.core.names import check_name, split_ref
 from noria.core.objects.tree_references import add_tree_reference
 from noria.core.operations import Service, operation
 from noria.data.entities import (
     Dataset,
     DatasetKind,
+    DatasetMoved,
     DatasetPage,
     DatasetVersion,
     DatasetVersionPage,
@@ -23,6 +25,7 @@ from noria.data.entities import (
     parse_dataset_ref,
 )
 from noria.data.events import DATASET_VERSION_ADDED
+from noria.data.moments import moment_of
 from noria.data.permissions import READ_DATA, WRITE_DATA
 from noria.data.tables import dataset_versions, datasets
 
@@ -38,6 +41,19 @@ class DatasetVersionNotFound(NotFound):
             f"The dataset `{name}` has no version {version}",
             hint=f"{known} (see `noria data log {name}`)",
             details={"name": name, "version": version, "latest": latest},
+        )
+
+
+class DatasetNotYet(NotFound):
+    """The dataset exists, but had no version at that moment."""
+
+    code = "dataset_not_yet"
+
+    def __init__(self, name: str, moment: datetime) -> None:
+        super().__init__(
+            f"The dataset `{name}` had no version yet at {moment.isoformat()}",
+            hint=f"See the times in `noria data log {name}`; they are in UTC",
+            details={"name": name, "at": moment.isoformat()},
         )
 
 
@@ -83,6 +99,8 @@ class Datasets(Service):
             newest = _newest(connection, dataset)
             if newest is not None and newest["digest"] == new.digest:
                 return version_of(project, name, newest)
+            if new.follows not in {None, dataset["latest"]}:
+                raise DatasetMoved(name, follows=new.follows, latest=dataset["latest"])
             values = self._next_version(dataset, new)
             add_tree_reference(
                 connection,
@@ -147,9 +165,32 @@ class Datasets(Service):
 
     @operation("GET", "/projects/{project}/dataset-refs/{ref}", needs=READ_DATA)
     def resolve(self, project: str, ref: str) -> DatasetVersion:
-        """Get the version that `name`, `name@latest` or `name@3` means."""
+        """Get the version that `name`, `name@latest`, `name@3` or `name@2026-01-31` means."""
+        name, selector = split_ref(ref)
+        moment = moment_of(selector) if selector else None
+        if moment is not None:
+            return self.as_of(project, name, at=moment)
         name, version = parse_dataset_ref(ref)
         return self.version(project, name, version or self.get(project, name).latest)
+
+    @operation("GET", "/projects/{project}/datasets/{name}/as-of", needs=READ_DATA)
+    def as_of(self, project: str, name: str, at: datetime | None = None) -> DatasetVersion:
+        """Get the version that was the newest at a moment; without one, the newest."""
+        dataset = self.get(project, name)
+        moment = at or self.context.clock.now()
+        with self.context.database.read() as connection:
+            query = (
+                sa.select(*VERSION_COLUMNS)
+                .join(datasets, datasets.c.pk == dataset_versions.c.dataset_pk)
+                .where(datasets.c.id == dataset.id)
+                .where(dataset_versions.c.created_at <= moment)
+                .order_by(dataset_versions.c.version.desc())
+                .limit(1)
+            )
+            row = connection.execute(query).mappings().one_or_none()
+        if row is None:
+            raise DatasetNotYet(name, moment)
+        return version_of(project, name, row)
 
     def _next_version(self, dataset: Any, new: NewDatasetVersion) -> dict[str, Any]:
         caller = self.context.principal.name

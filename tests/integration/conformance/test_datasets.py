@@ -5,6 +5,7 @@ from __future__ import annotations
 import threading
 from pathlib import Path
 
+import msgspec
 import numpy as np
 import polars as pl
 import pytest
@@ -14,8 +15,8 @@ from noria.core.objects.references import ObjectNotInProject
 from noria.core.objects.service import Objects
 from noria.core.workspace import Workspace
 from noria.data.client import dataset
-from noria.data.entities import DatasetKind, DatasetVersion, NewDatasetVersion
-from noria.data.service import Datasets, DatasetVersionNotFound
+from noria.data.entities import DatasetKind, DatasetMoved, DatasetVersion, NewDatasetVersion
+from noria.data.service import DatasetNotYet, Datasets, DatasetVersionNotFound
 from support.conformance import Services
 
 
@@ -165,3 +166,37 @@ def test_concurrent_adds_get_different_versions(workspace: Workspace) -> None:
         thread.join()
 
     assert sorted(found) == [1, 2, 3, 4, 5, 6]
+
+
+def test_content_made_of_an_older_version_is_refused(workspace: Workspace, services: Services) -> None:
+    """A version that says what it follows is added only while that is the newest."""
+    first, second = add_points(workspace, 1), add_points(workspace, 2)
+    new = NewDatasetVersion(digest=first.digest, kind=DatasetKind.ARRAYS, n_files=1, size_bytes=1, follows=1)
+    with pytest.raises(DatasetMoved) as raised:
+        services(Datasets).add("default", "points", new)
+
+    assert raised.value.details == {"name": "points", "follows": 1, "latest": 2}
+    again = services(Datasets).add("default", "points", msgspec.structs.replace(new, follows=2))
+    assert (again.version, again.parent) == (3, second.version)
+
+
+def test_equal_content_that_came_twice_is_one_version(workspace: Workspace, services: Services) -> None:
+    """Who did not hear the answer may send the same version again."""
+    added = add_points(workspace, 1)
+    new = NewDatasetVersion(digest=added.digest, kind=DatasetKind.ARRAYS, n_files=1, size_bytes=1, follows=0)
+
+    assert services(Datasets).add("default", "points", new) == added
+
+
+def test_a_moment_names_the_version_that_was_the_newest(workspace: Workspace, services: Services) -> None:
+    """A reference by time gives what was there then, and says so when nothing was."""
+    first, second = add_points(workspace, 1), add_points(workspace, 2)
+    datasets = services(Datasets)
+
+    assert datasets.resolve("default", f"points@{first.created_at.isoformat()}") == first
+    assert datasets.resolve("default", f"points@{second.created_at.isoformat()}") == second
+    assert dataset("points@2999-01-01", workspace=workspace).ref == "points@2"
+    with pytest.raises(DatasetNotYet, match="2001-02-03T00:00:00"):
+        datasets.resolve("default", "points@2001-02-03")
+    with pytest.raises(Invalid, match="no point in time"):
+        datasets.resolve("default", "points@2001-02-30")
