@@ -9,7 +9,8 @@ import sqlalchemy as sa
 
 from noria.core.errors import NotFound
 from noria.core.objects.digests import hash_bytes
-from noria.core.objects.references import record_upload
+from noria.core.objects.references import record_upload, record_uploads
+from noria.core.objects.store import ObjectInfo
 from noria.core.objects.tree_references import add_tree_reference
 from noria.core.objects.trees import Entry, Manifest, make_manifest, put_manifest, read_manifest
 from noria.core.serialisation import to_canonical_json
@@ -62,10 +63,8 @@ def keep_tree(
     size = len(to_canonical_json(tree))
     record_upload(connection, context.clock, project=project, digest=digest, size_bytes=size)
     if held_by != project:
-        for entry in tree.entries:
-            record_upload(
-                connection, context.clock, project=project, digest=entry.digest, size_bytes=entry.size_bytes
-            )
+        infos = [ObjectInfo(digest=entry.digest, size_bytes=entry.size_bytes) for entry in tree.entries]
+        record_uploads(connection, context.clock, project=project, infos=infos)
     add_tree_reference(
         connection, context.clock, context.objects, project=project, digest=digest, owner=owner
     )

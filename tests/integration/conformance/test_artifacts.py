@@ -9,7 +9,7 @@ import pytest
 from noria.access.projects import NewProject, Projects
 from noria.core.context import Context
 from noria.core.errors import Invalid, NotFound
-from noria.core.objects.references import UPLOAD, object_references
+from noria.core.objects.references import object_references
 from noria.core.objects.store import RangeInvalid
 from noria.tracking.artifacts import Artifacts
 from noria.tracking.entities import NewRun
@@ -38,8 +38,8 @@ def shelf(request: pytest.FixtureRequest, services: Services) -> str:
 
 
 def held(context: Context) -> set[str]:
-    """List the digests that owners other than uploads keep."""
-    query = object_references.select().where(object_references.c.owner != UPLOAD)
+    """List the digests that owners keep."""
+    query = object_references.select()
     with context.database.read() as connection:
         return {row.digest for row in connection.execute(query)}
 

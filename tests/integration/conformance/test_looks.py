@@ -7,12 +7,13 @@ from typing import Any
 
 import numpy as np
 import pytest
+import sqlalchemy as sa
 from sklearn.linear_model import LogisticRegression, Ridge
 
 import noria
 from noria.core.context import Context
 from noria.core.ids import new_id
-from noria.core.objects.references import drop_owner
+from noria.core.objects.references import drop_owner, project_objects
 from noria.core.workspace import Workspace
 from noria.monitoring.entities import Alert, AlertKind, CloseAlert, Window
 from noria.monitoring.evaluate import look
@@ -273,7 +274,7 @@ def test_a_version_whose_files_are_gone_is_told(
     Traffic(workspace).send(WINDOW)
     with context.database.write() as connection:
         drop_owner(connection, f"model-version:{made.id}")
-        drop_owner(connection, "upload")
+        connection.execute(sa.delete(project_objects))
     take_a_look(workspace)
     (window,) = windows(services)
 

@@ -376,7 +376,7 @@ def test_a_deleted_version_frees_files_that_nothing_else_keeps(
     versions.register(PROJECT, "iris", from_run(run_id))
 
     def owners() -> set[str]:
-        query = sa.select(object_references.c.owner).where(object_references.c.owner != "upload")
+        query = sa.select(object_references.c.owner)
         with context.database.read() as connection:
             return set(connection.execute(query).scalars())
 

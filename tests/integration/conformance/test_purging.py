@@ -70,14 +70,22 @@ def removed_rows(context: Context, older_than: timedelta, *, dry_run: bool = Fal
 
 def n_rows(context: Context) -> dict[str, int]:
     """Count the rows of all tables that have some, but events, keys and uploads."""
-    kept = {"events", "event_cursors", "tracking_keys", "alembic_version", "object_references"}
+    kept = {
+        "events",
+        "event_cursors",
+        "tracking_keys",
+        "alembic_version",
+        "object_references",
+        "object_trees",
+        "project_objects",
+    }
     with context.database.read() as connection:
         counted = {
             table.name: connection.execute(sa.select(sa.func.count()).select_from(table)).scalar_one()
             for table in metadata.tables.values()
             if table.name not in kept
         }
-        owned = sa.select(sa.func.count()).where(object_references.c.owner != "upload")
+        owned = sa.select(sa.func.count()).select_from(object_references)
         counted["references"] = connection.execute(owned).scalar_one()
     return {name: n for name, n in counted.items() if n}
 

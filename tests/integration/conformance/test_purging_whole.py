@@ -164,7 +164,15 @@ class Everything:
 
 def n_rows(context: Context) -> dict[str, int]:
     """Count the rows of all tables that have some, but events, keys and uploads."""
-    kept = {"events", "event_cursors", "tracking_keys", "alembic_version", "object_references"}
+    kept = {
+        "events",
+        "event_cursors",
+        "tracking_keys",
+        "alembic_version",
+        "object_references",
+        "object_trees",
+        "project_objects",
+    }
     with context.database.read() as connection:
         counted = {
             table.name: connection.execute(sa.select(sa.func.count()).select_from(table)).scalar_one()

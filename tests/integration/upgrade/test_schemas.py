@@ -166,7 +166,7 @@ def assert_something(database: Database) -> None:
             .one()
         )
         cursor = connection.execute(sa.text("select reader, position from event_cursors")).one()
-        reference = connection.execute(sa.text("select digest, size_bytes from object_references")).one()
+        reference = connection.execute(sa.text("select digest, size_bytes from project_objects")).one()
 
     assert dict(event) == EVENT
     assert tuple(cursor) == ("r", 7)

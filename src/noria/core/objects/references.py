@@ -1,24 +1,37 @@
 """Which project holds which object, and for whom.
 
-A digest is no key: reading an object goes through a reference in a project that the caller may read, and a digest
+A digest is no key: reading an object goes through a project that holds it and that the caller may read, and a digest
 enters a project only by upload. What nobody refers to is garbage after a grace period.
+
+An object that entered a project has one row in `project_objects`, however often it is used there; a row in
+`object_references` keeps it for an owner. A tree of files is kept by a reference to its manifest alone (see
+`tree_references`): a version of a hundred thousand files of which ten are new writes ten rows.
 """
 
 from __future__ import annotations
 
 import functools
-from collections.abc import Collection
-from datetime import datetime, timedelta
+from collections.abc import Collection, Iterable
 
 import sqlalchemy as sa
 
 from noria.core.clock import Clock
 from noria.core.database.engine import upsertable
-from noria.core.database.schema import UtcMicros, metadata
+from noria.core.database.prepared import Prepared, as_list, listed
+from noria.core.database.schema import UtcMicros, metadata, to_micros
 from noria.core.errors import NotFound
+from noria.core.objects.store import ObjectInfo
 
-UPLOAD = "upload"
-"""Owner of the reference that an upload makes; it keeps the object until the grace period is over."""
+project_objects = sa.Table(
+    "project_objects",
+    metadata,
+    sa.Column("digest", sa.Text, primary_key=True),
+    sa.Column("project", sa.Text, primary_key=True),
+    sa.Column("size_bytes", sa.BigInteger, nullable=False),
+    sa.Column("at", UtcMicros, nullable=False),
+    sqlite_with_rowid=False,
+)
+"""What entered a project, and when it did so last."""
 
 object_references = sa.Table(
     "object_references",
@@ -31,6 +44,15 @@ object_references = sa.Table(
     sa.Index("object_references_by_digest", "digest"),
     sa.Index("object_references_by_owner", "owner"),
 )
+
+object_trees = sa.Table(
+    "object_trees",
+    metadata,
+    sa.Column("digest", sa.Text, primary_key=True),
+    sa.Column("project", sa.Text, primary_key=True),
+    sqlite_with_rowid=False,
+)
+"""Manifests whose files are kept for as long as something refers to the manifest."""
 
 
 class ObjectNotInProject(NotFound):
@@ -50,8 +72,19 @@ def record_upload(
     connection: sa.Connection, clock: Clock, *, project: str, digest: str, size_bytes: int
 ) -> None:
     """Note that `digest` entered `project`; an earlier upload is made fresh again."""
-    row = {"project": project, "digest": digest, "owner": UPLOAD, "size_bytes": size_bytes, "at": clock.now()}
-    _upsert(connection, row)
+    info = ObjectInfo(digest=digest, size_bytes=size_bytes)
+    record_uploads(connection, clock, project=project, infos=[info])
+
+
+def record_uploads(
+    connection: sa.Connection, clock: Clock, *, project: str, infos: Iterable[ObjectInfo]
+) -> None:
+    """Note that objects entered `project`, all of them in one statement."""
+    at = to_micros(clock.now())
+    # In the order of the key, a table that is larger than the memory is gone through once; and on PostgreSQL two
+    # writers of the same objects wait for one another instead of blocking each other for ever.
+    sizes = sorted({info.digest: info.size_bytes for info in infos}.items())
+    _RECORD.many_tuples(connection, [(digest, project, size, at) for digest, size in sizes])
 
 
 def size_in_project(connection: sa.Connection, *, project: str, digest: str) -> int | None:
@@ -72,20 +105,22 @@ def add_reference(connection: sa.Connection, clock: Clock, *, project: str, dige
     size = connection.execute(_HELD_LOCKED, {"project": project, "digest": digest}).scalar()
     if size is None:
         raise ObjectNotInProject(project, digest)
-    _upsert(
-        connection,
-        {"project": project, "digest": digest, "owner": owner, "size_bytes": size, "at": clock.now()},
-    )
+    row = {"project": project, "digest": digest, "owner": owner, "size_bytes": size, "at": clock.now()}
+    connection.execute(_upsert_statement(connection.dialect.name), row)
 
 
-def held_digests(connection: sa.Connection, *, project: str, digests: Collection[str]) -> set[str]:
-    """Tell which of `digests` the project holds."""
-    query = (
-        sa.select(object_references.c.digest)
-        .where(object_references.c.project == project)
-        .where(object_references.c.digest.in_(digests))
-    )
-    return set(connection.execute(query).scalars())
+def held_digests(
+    connection: sa.Connection, *, project: str, digests: Collection[str], lock: bool = False
+) -> set[str]:
+    """Tell which of `digests` the project holds.
+
+    Parameters
+    ----------
+    lock
+        Keep a collection from forgetting them before this transaction ends.
+    """
+    values = {"project": project, "digests": as_list(digests)}
+    return {row[0] for row in (_HELD_MANY_LOCKED if lock else _HELD_MANY).all(connection, values)}
 
 
 def drop_owner(connection: sa.Connection, owner: str) -> None:
@@ -93,40 +128,11 @@ def drop_owner(connection: sa.Connection, owner: str) -> None:
     connection.execute(sa.delete(object_references).where(object_references.c.owner == owner))
 
 
-def live_digests(
-    connection: sa.Connection, digests: Collection[str], *, now: datetime, grace: timedelta
-) -> set[str]:
-    """Tell which of `digests` must stay: kept for an owner, or uploaded within the grace period."""
-    query = (
-        sa.select(object_references.c.digest)
-        .where(object_references.c.digest.in_(digests))
-        .where(sa.or_(object_references.c.owner != UPLOAD, object_references.c.at > now - grace))
-    )
-    return set(connection.execute(query).scalars())
-
-
-def forget_stale_uploads(
-    connection: sa.Connection, digests: Collection[str], *, now: datetime, grace: timedelta
-) -> None:
-    """Let go of uploads that nobody took up within the grace period.
-
-    Called before their objects are removed: otherwise a project would go on believing that it holds them, and a later
-    version could be made of what is gone.
-    """
-    connection.execute(
-        sa.delete(object_references)
-        .where(object_references.c.digest.in_(digests))
-        .where(object_references.c.owner == UPLOAD)
-        .where(object_references.c.at <= now - grace)
-    )
-
-
 def referenced_digests(connection: sa.Connection, *, after: str = "", limit: int = 1000) -> list[str]:
-    """List what owners other than uploads keep, in the order of digests."""
+    """List what something refers to, without the files of trees, in the order of digests."""
     query = (
         sa.select(object_references.c.digest)
         .distinct()
-        .where(object_references.c.owner != UPLOAD)
         .where(object_references.c.digest > after)
         .order_by(object_references.c.digest)
         .limit(limit)
@@ -136,16 +142,38 @@ def referenced_digests(connection: sa.Connection, *, after: str = "", limit: int
 
 # Made once: making these statements costs several times what running them does.
 _HELD = (
-    sa.select(object_references.c.size_bytes)
-    .where(object_references.c.project == sa.bindparam("project"))
-    .where(object_references.c.digest == sa.bindparam("digest"))
-    .limit(1)
+    sa.select(project_objects.c.size_bytes)
+    .where(project_objects.c.project == sa.bindparam("project"))
+    .where(project_objects.c.digest == sa.bindparam("digest"))
 )
-_HELD_LOCKED = _HELD.limit(None).with_for_update(read=True, key_share=True)
+_HELD_LOCKED = _HELD.with_for_update(read=True, key_share=True)
 
 
-def _upsert(connection: sa.Connection, row: dict[str, object]) -> None:
-    connection.execute(_upsert_statement(connection.dialect.name), row)
+def _held_many(dialect: str) -> sa.Select[tuple[str]]:
+    return (
+        sa.select(project_objects.c.digest)
+        .where(project_objects.c.project == sa.bindparam("project"))
+        .where(project_objects.c.digest.in_(listed(dialect, "digests", sa.Text())))
+    )
+
+
+_HELD_MANY = Prepared(_held_many)
+_HELD_MANY_LOCKED = Prepared(
+    lambda dialect: (
+        _held_many(dialect)
+        .order_by(project_objects.c.digest)
+        .with_for_update(read=True, key_share=True, of=project_objects)
+    )
+)
+
+
+def _record(dialect: str) -> sa.Insert:
+    names = ("digest", "project", "size_bytes", "at")
+    insert = upsertable(dialect, project_objects).values({name: sa.bindparam(name) for name in names})
+    return insert.on_conflict_do_update(index_elements=["digest", "project"], set_={"at": insert.excluded.at})
+
+
+_RECORD = Prepared(_record)
 
 
 @functools.cache

@@ -80,6 +80,20 @@ CREATE TABLE object_references (
     CONSTRAINT object_references_pkey PRIMARY KEY (project, digest, owner)
 );
 
+CREATE TABLE object_trees (
+    digest TEXT NOT NULL,
+    project TEXT NOT NULL,
+    CONSTRAINT object_trees_pkey PRIMARY KEY (digest, project)
+);
+
+CREATE TABLE project_objects (
+    digest TEXT NOT NULL,
+    project TEXT NOT NULL,
+    size_bytes BIGINT NOT NULL,
+    at BIGINT NOT NULL,
+    CONSTRAINT project_objects_pkey PRIMARY KEY (digest, project)
+);
+
 CREATE TABLE projects (
     pk BIGSERIAL NOT NULL,
     id TEXT NOT NULL,
@@ -183,6 +197,22 @@ CREATE TABLE alerts (
     CONSTRAINT alerts_id_key UNIQUE (id),
     CONSTRAINT alerts_pkey PRIMARY KEY (pk),
     CONSTRAINT alerts_project_pk_fkey FOREIGN KEY(project_pk) REFERENCES projects (pk)
+);
+
+CREATE TABLE comments (
+    pk BIGSERIAL NOT NULL,
+    id TEXT COLLATE "C" NOT NULL,
+    project_pk BIGINT NOT NULL,
+    subject TEXT COLLATE "C" NOT NULL,
+    author TEXT NOT NULL,
+    text TEXT NOT NULL,
+    revision BIGINT NOT NULL,
+    created_at BIGINT NOT NULL,
+    edited_at BIGINT,
+    deleted_at BIGINT,
+    CONSTRAINT comments_id_key UNIQUE (id),
+    CONSTRAINT comments_pkey PRIMARY KEY (pk),
+    CONSTRAINT comments_project_pk_fkey FOREIGN KEY(project_pk) REFERENCES projects (pk)
 );
 
 CREATE TABLE datasets (
@@ -804,6 +834,22 @@ CREATE TABLE traces (
     CONSTRAINT traces_state CHECK (state = ANY (ARRAY['STATE_UNSPECIFIED'::text, 'OK'::text, 'ERROR'::text, 'IN_PROGRESS'::text]))
 );
 
+CREATE TABLE dataset_reports (
+    pk BIGSERIAL NOT NULL,
+    id TEXT NOT NULL,
+    version_pk BIGINT NOT NULL,
+    kind TEXT NOT NULL,
+    against TEXT,
+    passed BOOLEAN,
+    author TEXT NOT NULL,
+    created_at BIGINT NOT NULL,
+    report TEXT NOT NULL,
+    CONSTRAINT dataset_reports_id_key UNIQUE (id),
+    CONSTRAINT dataset_reports_kind CHECK (kind = ANY (ARRAY['check'::text, 'diff'::text])),
+    CONSTRAINT dataset_reports_pkey PRIMARY KEY (pk),
+    CONSTRAINT dataset_reports_version_pk_fkey FOREIGN KEY(version_pk) REFERENCES dataset_versions (pk) ON DELETE CASCADE
+);
+
 CREATE TABLE issues (
     pk BIGSERIAL NOT NULL,
     id TEXT COLLATE "C" NOT NULL,
@@ -1044,6 +1090,12 @@ CREATE INDEX captures_by_position ON captures (endpoint_pk, pk);
 
 CREATE INDEX captures_by_version ON captures (endpoint_pk, version, pk);
 
+CREATE INDEX comments_by_deletion ON comments (deleted_at);
+
+CREATE INDEX comments_by_subject ON comments (subject, id);
+
+CREATE INDEX dataset_reports_by_version ON dataset_reports (version_pk, kind, pk);
+
 CREATE INDEX decision_records_by_subject ON decision_records (project_pk, subject, id);
 
 CREATE INDEX decisions_by_endpoint ON decisions (project_pk, endpoint, id);
@@ -1186,13 +1238,13 @@ CREATE INDEX webhooks_by_owner ON webhooks (owner, id);
 
 CREATE INDEX webhooks_by_status ON webhooks (status);
 
-insert into alembic_version (version_num) values ('access_0002');
+insert into alembic_version (version_num) values ('access_0003');
 
 insert into alembic_version (version_num) values ('catalog_0001');
 
-insert into alembic_version (version_num) values ('core_0002');
+insert into alembic_version (version_num) values ('core_0003');
 
-insert into alembic_version (version_num) values ('data_0001');
+insert into alembic_version (version_num) values ('data_0002');
 
 insert into alembic_version (version_num) values ('decisions_0001');
 

@@ -59,6 +59,38 @@ CREATE TABLE captures (
 	FOREIGN KEY(endpoint_pk) REFERENCES endpoints (pk)
 );
 
+CREATE TABLE comments (
+	pk INTEGER NOT NULL, 
+	id TEXT NOT NULL, 
+	project_pk BIGINT NOT NULL, 
+	subject TEXT NOT NULL, 
+	author TEXT NOT NULL, 
+	text TEXT NOT NULL, 
+	revision BIGINT NOT NULL, 
+	created_at BIGINT NOT NULL, 
+	edited_at BIGINT, 
+	deleted_at BIGINT, 
+	PRIMARY KEY (pk), 
+	UNIQUE (id), 
+	FOREIGN KEY(project_pk) REFERENCES projects (pk)
+);
+
+CREATE TABLE dataset_reports (
+	pk INTEGER NOT NULL, 
+	id TEXT NOT NULL, 
+	version_pk BIGINT NOT NULL, 
+	kind TEXT NOT NULL, 
+	against TEXT, 
+	passed BOOLEAN, 
+	author TEXT NOT NULL, 
+	created_at BIGINT NOT NULL, 
+	report TEXT NOT NULL, 
+	PRIMARY KEY (pk), 
+	CONSTRAINT dataset_reports_kind CHECK (kind in ('check', 'diff')), 
+	UNIQUE (id), 
+	FOREIGN KEY(version_pk) REFERENCES dataset_versions (pk) ON DELETE cascade
+);
+
 CREATE TABLE dataset_versions (
 	pk INTEGER NOT NULL, 
 	id TEXT NOT NULL, 
@@ -580,6 +612,13 @@ CREATE TABLE object_references (
 	PRIMARY KEY (project, digest, owner)
 );
 
+CREATE TABLE object_trees (
+	digest TEXT NOT NULL, 
+	project TEXT NOT NULL, 
+	PRIMARY KEY (digest, project)
+)
+ WITHOUT ROWID;
+
 CREATE TABLE pickle_consents (
 	project_pk BIGINT NOT NULL, 
 	digest TEXT NOT NULL, 
@@ -608,6 +647,15 @@ CREATE TABLE pipeline_runs (
 	UNIQUE (run_id), 
 	FOREIGN KEY(project_pk) REFERENCES projects (pk)
 );
+
+CREATE TABLE project_objects (
+	digest TEXT NOT NULL, 
+	project TEXT NOT NULL, 
+	size_bytes BIGINT NOT NULL, 
+	at BIGINT NOT NULL, 
+	PRIMARY KEY (digest, project)
+)
+ WITHOUT ROWID;
 
 CREATE TABLE project_roles (
 	user_pk BIGINT NOT NULL, 
@@ -1061,6 +1109,12 @@ CREATE INDEX captures_by_position ON captures (endpoint_pk, pk);
 
 CREATE INDEX captures_by_version ON captures (endpoint_pk, version, pk);
 
+CREATE INDEX comments_by_deletion ON comments (deleted_at);
+
+CREATE INDEX comments_by_subject ON comments (subject, id);
+
+CREATE INDEX dataset_reports_by_version ON dataset_reports (version_pk, kind, pk);
+
 CREATE INDEX decision_records_by_subject ON decision_records (project_pk, subject, id);
 
 CREATE INDEX decisions_by_endpoint ON decisions (project_pk, endpoint, id);
@@ -1203,13 +1257,13 @@ CREATE INDEX webhooks_by_owner ON webhooks (owner, id);
 
 CREATE INDEX webhooks_by_status ON webhooks (status);
 
-insert into alembic_version (version_num) values ('access_0002');
+insert into alembic_version (version_num) values ('access_0003');
 
 insert into alembic_version (version_num) values ('catalog_0001');
 
-insert into alembic_version (version_num) values ('core_0002');
+insert into alembic_version (version_num) values ('core_0003');
 
-insert into alembic_version (version_num) values ('data_0001');
+insert into alembic_version (version_num) values ('data_0002');
 
 insert into alembic_version (version_num) values ('decisions_0001');
 
