@@ -5,12 +5,14 @@ from __future__ import annotations
 import contextlib
 import errno
 import fnmatch
+import operator
 import os
+import re
 import stat
 from collections.abc import Callable, Iterator
 from dataclasses import dataclass
 from pathlib import Path
-from typing import TypeAlias
+from typing import NamedTuple, TypeAlias
 
 from noria.core.errors import NotFound, TooLarge
 from noria.core.objects.digests import CHUNK_BYTES
@@ -35,10 +37,10 @@ def ignore_names(*patterns: str) -> Ignore:
     >>> ignore("src/a.pyc"), ignore("src/.git"), ignore("src/a.py")
     (True, True, False)
     """
+    match = re.compile("|".join(map(fnmatch.translate, patterns)) or r"(?!)").match
 
     def ignore(path: str) -> bool:
-        name = path.rpartition("/")[2]
-        return any(fnmatch.fnmatchcase(name, pattern) for pattern in patterns)
+        return match(path.rpartition("/")[2]) is not None
 
     return ignore
 
@@ -108,13 +110,32 @@ def open_source(path: Path) -> Iterator[SourceFile]:
         os.close(fd)
 
 
-@dataclass(frozen=True, slots=True, kw_only=True)
-class FoundFile:
-    """A file of a scanned tree: its path in the tree, and where it lies."""
+class FoundFile(NamedTuple):
+    """A file of a scanned tree.
+
+    Attributes
+    ----------
+    path
+        In the tree, with `/`.
+    place
+        Where it lies.
+    status
+        As it was when it was found.
+    """
 
     path: str
-    location: Path
-    executable: bool
+    place: str
+    status: os.stat_result
+
+    @property
+    def location(self) -> Path:
+        """Where it lies."""
+        return Path(self.place)
+
+    @property
+    def executable(self) -> bool:
+        """Whether its owner may run it."""
+        return bool(self.status.st_mode & stat.S_IXUSR)
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -142,39 +163,46 @@ def scan(root: Path, *, ignore: Ignore = IGNORE_OWN) -> Scan:
     """
     real = _resolve(root)
     if not real.is_dir():
-        return Scan(
-            files=(_found_file(_checked_name(root.name, root), real, real.lstat()),), empty_folders=()
-        )
+        _check_name(root.name, root)
+        return Scan(files=(_found_file(root.name, str(real), real.lstat()),), empty_folders=())
     files: list[FoundFile] = []
     empty: list[str] = []
-    for path, entry in _walk(real, ignore):
-        if entry is None:
-            empty.append(path)
-            continue
-        files.append(_found_file(path, Path(entry.path), entry.stat(follow_symlinks=False)))
-        if len(files) > MAX_FILES:
-            hint = "Pack small files together, or add the folders below it one by one"
-            raise TooLarge(f"`{root}` holds more than {MAX_FILES} files", hint=hint)
-    files.sort(key=lambda file: file.path)
-    return Scan(files=tuple(files), empty_folders=tuple(sorted(empty)))
-
-
-def _walk(root: Path, ignore: Ignore) -> Iterator[tuple[str, os.DirEntry[str] | None]]:
-    """Give everything below `root` that is not a folder, and with None the folders that are empty on disk."""
-    pending = [("", root)]
+    pending = [("", str(real))]
     while pending:
         prefix, folder = pending.pop()
-        entries = _entries(folder)
-        if prefix and not entries:
-            yield prefix.removesuffix("/"), None
-        for entry in entries:
-            path = prefix + _checked_name(entry.name, Path(entry.path))
+        is_empty = True
+        for path, entry in _listed(prefix, folder):
+            is_empty = False
             if ignore(path):
                 continue
             if entry.is_dir(follow_symlinks=False):
-                pending.append((f"{path}/", Path(entry.path)))
+                pending.append((f"{path}/", entry.path))
             else:
-                yield path, entry
+                files.append(_found_file(path, entry.path, entry.stat(follow_symlinks=False)))
+                if len(files) > MAX_FILES:
+                    raise _too_many(root)
+        if prefix and is_empty:
+            empty.append(prefix.removesuffix("/"))
+    files.sort(key=_path_of)
+    return Scan(files=tuple(files), empty_folders=tuple(sorted(empty)))
+
+
+_path_of = operator.attrgetter("path")
+
+
+def _listed(prefix: str, folder: str) -> Iterator[tuple[str, os.DirEntry[str]]]:
+    """Give what lies in one folder, with its path in the tree; one by one, since there may be millions."""
+    with _source_errors(folder), os.scandir(folder) as listing:
+        for entry in listing:
+            name = entry.name
+            if not name.isascii():
+                _check_name(name, Path(entry.path))
+            yield prefix + name, entry
+
+
+def _too_many(root: Path) -> TooLarge:
+    hint = "Pack small files together, or add the folders below it one by one"
+    return TooLarge(f"`{root}` holds more than {MAX_FILES} files", hint=hint)
 
 
 def _resolve(root: Path) -> Path:
@@ -186,27 +214,25 @@ def _resolve(root: Path) -> Path:
         raise SourceUnusable(root, error.strerror or str(error)) from error
 
 
-def _entries(folder: Path) -> list[os.DirEntry[str]]:
-    with _source_errors(folder), os.scandir(folder) as listing:
-        return list(listing)
-
-
-def _checked_name(name: str, location: Path) -> str:
+def _check_name(name: str, location: Path) -> None:
     try:
         name.encode()
     except UnicodeEncodeError as error:
         hint = "Rename it; the bytes in the way are shown as `\\x..`"
         raise SourceUnusable(location, "its name is not UTF-8", hint=hint) from error
-    return name
 
 
-def _found_file(path: str, location: Path, status: os.stat_result) -> FoundFile:
-    if stat.S_ISLNK(status.st_mode):
-        hint = "Put a copy of what it points to in its place, or leave it out"
-        raise SourceUnusable(location, f"it is a symbolic link to `{location.readlink()}`", hint=hint)
+def _found_file(path: str, place: str, status: os.stat_result) -> FoundFile:
     if not stat.S_ISREG(status.st_mode):
-        raise SourceUnusable(location, f"it is {_kind(status.st_mode)}", hint="Leave it out")
-    return FoundFile(path=path, location=location, executable=bool(status.st_mode & stat.S_IXUSR))
+        raise _not_plain(Path(place), status.st_mode)
+    return FoundFile(path, place, status)
+
+
+def _not_plain(location: Path, mode: int) -> SourceUnusable:
+    if stat.S_ISLNK(mode):
+        hint = "Put a copy of what it points to in its place, or leave it out"
+        return SourceUnusable(location, f"it is a symbolic link to `{location.readlink()}`", hint=hint)
+    return SourceUnusable(location, f"it is {_kind(mode)}", hint="Leave it out")
 
 
 def _kind(mode: int) -> str:
@@ -220,10 +246,11 @@ def _kind(mode: int) -> str:
 
 
 @contextlib.contextmanager
-def _source_errors(path: Path) -> Iterator[None]:
+def _source_errors(path: Path | str) -> Iterator[None]:
     try:
         yield
     except OSError as error:
+        place = Path(error.filename or path)
         if error.errno == errno.ELOOP:
-            raise SourceUnusable(path, "it is a symbolic link") from error
-        raise SourceUnusable(path, error.strerror or str(error)) from error
+            raise SourceUnusable(place, "it is a symbolic link") from error
+        raise SourceUnusable(place, error.strerror or str(error)) from error
