@@ -18,12 +18,13 @@ from __future__ import annotations
 
 import secrets
 import tempfile
-from collections.abc import Callable, Collection, Iterable, Iterator
+from collections.abc import Callable, Collection, Iterable, Iterator, Sequence
 from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
 from typing import TYPE_CHECKING, BinaryIO
 
 from noria.core.errors import Invalid, TooLarge
+from noria.core.objects.batches import open_each, put_each
 from noria.core.objects.bucket import Body, Bucket, Stored
 from noria.core.objects.bucket_garbage import BucketCollector
 from noria.core.objects.bucket_layout import MAIN, SPARES, digest_of, doom_folder, main_key, spare_folder
@@ -46,6 +47,7 @@ from noria.core.objects.store import (
     ObjectStore,
     Problem,
     ProblemKind,
+    Progress,
     RangeInvalid,
     SourceChanged,
     checked_chunks,
@@ -56,6 +58,7 @@ PIECE_BYTES = 4 * 1024 * 1024
 
 _IN_MEMORY_BYTES = 1024 * 1024  # what is longer waits on the local disk until its digest is known
 _AT_ONCE = 16
+_READ_AT_ONCE = 4  # each with a piece, and as many again that wait for their turn, in memory
 
 
 class BucketObjectStore:
@@ -103,6 +106,10 @@ class BucketObjectStore:
             digest, size_bytes = hash_stream(source.chunks())
             return self._publish(digest, lambda: _unchanged(source, digest), size_bytes)
 
+    def put_files(self, paths: Sequence[Path], *, progress: Progress | None = None) -> list[ObjectInfo]:
+        """Store many files, several at once."""
+        return put_each(self.put_file, paths, progress=progress, at_once=_AT_ONCE)
+
     def open(self, digest: str, *, start: int = 0, length: int | None = None) -> Iterator[bytes]:
         """Give the bytes of an object, or of a part of it, in chunks."""
         wanted = PIECE_BYTES if length is None else min(PIECE_BYTES, length)
@@ -113,6 +120,10 @@ class BucketObjectStore:
         end = size_bytes if length is None else min(size_bytes, start + length)
         pieces = self._pieces(digest, stored.key, first, start, end)
         return checked_chunks(pieces, digest, where=self.bucket.url) if end - start == size_bytes else pieces
+
+    def open_many(self, digests: Sequence[str]) -> Iterator[tuple[int, Iterator[bytes]]]:
+        """Open several whole objects; the first pieces of the next ones are fetched meanwhile."""
+        return open_each(self.open, digests, at_once=_READ_AT_ONCE)
 
     def get(self, digest: str, *, limit_bytes: int) -> bytes:
         """Give all bytes of an object, checked."""

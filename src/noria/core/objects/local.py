@@ -10,13 +10,14 @@ import contextlib
 import fcntl
 import os
 import tempfile
-from collections.abc import Callable, Collection, Iterable, Iterator
+from collections.abc import Callable, Collection, Iterable, Iterator, Sequence
 from datetime import UTC, datetime, timedelta
 from pathlib import Path
 from typing import TYPE_CHECKING
 
 from noria.core.clock import Clock
 from noria.core.errors import Invalid, TooLarge
+from noria.core.objects.batches import put_each
 from noria.core.objects.digests import (
     CHUNK_BYTES,
     Digest,
@@ -40,6 +41,7 @@ from noria.core.objects.store import (
     ObjectStore,
     Problem,
     ProblemKind,
+    Progress,
     RangeInvalid,
     SourceChanged,
     checked_chunks,
@@ -111,6 +113,10 @@ class LocalObjectStore:
             except DigestMismatch as error:
                 raise SourceChanged(path) from error
 
+    def put_files(self, paths: Sequence[Path], *, progress: Progress | None = None) -> list[ObjectInfo]:
+        """Store many files."""
+        return put_each(self.put_file, paths, progress=progress, at_once=2)
+
     def open(self, digest: str, *, start: int = 0, length: int | None = None) -> Iterator[bytes]:
         """Give the bytes of an object, or of a part of it, in chunks."""
         size_bytes = self.size(digest)
@@ -120,6 +126,10 @@ class LocalObjectStore:
         if end - start == size_bytes:
             return self._read_whole(digest)
         return self._read_part(digest, start, end)
+
+    def open_many(self, digests: Sequence[str]) -> Iterator[tuple[int, Iterator[bytes]]]:
+        """Open several whole objects."""
+        return ((n, self.open(digest)) for n, digest in enumerate(digests))
 
     def get(self, digest: str, *, limit_bytes: int) -> bytes:
         """Give all bytes of an object, checked."""

@@ -2,18 +2,20 @@
 
 from __future__ import annotations
 
-from collections.abc import Collection, Iterator
+from collections.abc import Collection, Iterator, Sequence
 from pathlib import Path
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Final
 
 from noria.core.errors import TooLarge
+from noria.core.objects.batches import open_each, put_each
 from noria.core.objects.digests import Source, check_expected, chunks_of, hash_bytes
 from noria.core.objects.references import ObjectNotInProject
 from noria.core.objects.service import DigestList, Objects
 from noria.core.objects.sources import open_source
-from noria.core.objects.store import ObjectInfo, ObjectReader, ObjectWriter, checked_chunks
+from noria.core.objects.store import ObjectInfo, ObjectReader, ObjectWriter, Progress, checked_chunks
 
-_ASKED_AT_ONCE = 5_000
+_ASKED_AT_ONCE: Final = 5_000
+_SENT_AT_ONCE: Final = 4
 
 
 class ProjectStore:
@@ -37,6 +39,12 @@ class ProjectStore:
         if start or length is not None:
             return chunks
         return checked_chunks(chunks, digest, where=self.project)
+
+    def open_many(self, digests: Sequence[str]) -> Iterator[tuple[int, Iterator[bytes]]]:
+        """Open several whole objects."""
+        if self._service.in_process:
+            return self._service.open_many(self.project, digests)
+        return open_each(self.open, digests, at_once=_SENT_AT_ONCE)
 
     def get(self, digest: str, *, limit_bytes: int) -> bytes:
         """Give all bytes, checked on this side of the wire."""
@@ -82,6 +90,12 @@ class ProjectStore:
         """Upload a file; what the project holds already is uploaded all the same, which keeps it fresh."""
         with open_source(path) as source:
             return self.put(source.chunks())
+
+    def put_files(self, paths: Sequence[Path], *, progress: Progress | None = None) -> list[ObjectInfo]:
+        """Upload many files."""
+        if self._service.in_process:
+            return self._service.put_files(self.project, paths, progress=progress)
+        return put_each(self.put_file, paths, progress=progress, at_once=_SENT_AT_ONCE)
 
 
 def _bounded(chunks: Iterator[bytes], limit_bytes: int | None) -> Iterator[bytes]:

@@ -2,11 +2,20 @@
 
 from __future__ import annotations
 
+from collections.abc import Iterator, Sequence
+from pathlib import Path
+
 import msgspec
 
 from noria.core.objects.digests import parse_digest
-from noria.core.objects.references import ObjectNotInProject, held_digests, record_upload, size_in_project
-from noria.core.objects.store import ObjectInfo
+from noria.core.objects.references import (
+    ObjectNotInProject,
+    held_digests,
+    record_upload,
+    record_uploads,
+    size_in_project,
+)
+from noria.core.objects.store import ObjectInfo, Progress
 from noria.core.operations import Download, Service, Upload, operation
 from noria.core.permissions import Permission, Role
 
@@ -64,6 +73,35 @@ class Objects(Service):
         with self.context.database.read() as connection:
             held = held_digests(connection, project=project, digests=list(asked))
         return DigestList(digests=[digest for digest in asked if digest not in held])
+
+    @property
+    def in_process(self) -> bool:
+        """Whether this is the service itself, and not a client of it."""
+        return hasattr(self, "context")
+
+    def put_files(
+        self, project: str, paths: Sequence[Path], *, progress: Progress | None
+    ) -> list[ObjectInfo]:
+        """Upload files of this machine, in process only: they enter the project all at once."""
+        stored = self.context.objects.put_files(paths, progress=progress)
+        with self.context.database.write() as connection:
+            record_uploads(connection, self.context.clock, project=project, infos=stored)
+        return stored
+
+    def open_many(self, project: str, digests: Sequence[str]) -> Iterator[tuple[int, Iterator[bytes]]]:
+        """Open objects that the project holds, in process only.
+
+        Raises
+        ------
+        ObjectNotInProject
+            If it does not hold one of them.
+        """
+        with self.context.database.read() as connection:
+            held = held_digests(connection, project=project, digests=digests)
+        for digest in digests:
+            if digest not in held:
+                raise ObjectNotInProject(project, digest)
+        return self.context.objects.open_many(digests)
 
     def _size(self, project: str, digest: str) -> int:
         with self.context.database.read() as connection:

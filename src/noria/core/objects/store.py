@@ -28,14 +28,17 @@ from __future__ import annotations
 
 import enum
 import os
-from collections.abc import Callable, Collection, Iterable, Iterator
+from collections.abc import Callable, Collection, Iterable, Iterator, Sequence
 from pathlib import Path
-from typing import Protocol
+from typing import Protocol, TypeAlias
 
 import msgspec
 
 from noria.core.errors import Conflict, Corrupt, Invalid, NotFound
 from noria.core.objects.digests import Digest, Hasher, Source
+
+Progress: TypeAlias = Callable[[int, int], None]
+"""Told, while a long call runs, how many files and bytes more are done."""
 
 
 class ObjectInfo(msgspec.Struct, frozen=True, kw_only=True):
@@ -200,6 +203,21 @@ class ObjectReader(Protocol):
         """
         ...
 
+    def open_many(self, digests: Sequence[str]) -> Iterator[tuple[int, Iterator[bytes]]]:
+        """Open several whole objects, in the order in which the storage gives them fastest.
+
+        Each comes with its place in `digests`, and as `open` gives it. Its chunks are to be read before the next
+        object is asked for.
+
+        Raises
+        ------
+        ObjectNotFound
+            When the turn comes to an object that is not there.
+        ObjectCorrupt
+            As `open`.
+        """
+        ...
+
     def get(self, digest: str, *, limit_bytes: int) -> bytes:
         """Give all bytes of an object, checked.
 
@@ -273,6 +291,19 @@ class ObjectWriter(Protocol):
             If it was written to while it was read.
         StorageFull
             As `put`.
+        """
+        ...
+
+    def put_files(self, paths: Sequence[Path], *, progress: Progress | None = None) -> list[ObjectInfo]:
+        """Store many files for the price of a few; what comes back is in their order.
+
+        A file that changes while it is read is read again a few times. When the call raises, some of the files may
+        be stored.
+
+        Raises
+        ------
+        SourceUnusable, SourceChanged, StorageFull
+            As `put_file`.
         """
         ...
 

@@ -42,17 +42,19 @@ class TargetFolder:
 
     Every part of a path is opened relative to the part before it and never through a symbolic link, so no link,
     also none that another process makes meanwhile, leads a write out of the folder. The folder itself may be
-    reached by a link. A file appears under its name whole or not at all, and its content and name are on disk when
-    the context ends. Not for several threads at once.
+    reached by a link. A file appears under its name whole or not at all. Not for several threads at once.
 
     Parameters
     ----------
     root
         Made if it is not there.
+    durable
+        Whether the files and their names are on disk when the context ends, whatever happens to the machine then.
     """
 
-    def __init__(self, root: Path) -> None:
+    def __init__(self, root: Path, *, durable: bool = True) -> None:
         self._root = root
+        self._durable = durable
         self._current = ""  # files come in the order of their paths, so one open folder serves many
         with storage_errors(root):
             try:
@@ -70,8 +72,8 @@ class TargetFolder:
     ) -> None:
         try:
             with storage_errors(self._root):
-                os.fsync(self._current_fd)
-                os.fsync(self._root_fd)
+                self._flush(self._current_fd)
+                self._flush(self._root_fd)
         finally:
             os.close(self._current_fd)
             os.close(self._root_fd)
@@ -128,7 +130,7 @@ class TargetFolder:
                 with storage_errors(self._root):
                     write_all(fd, chunk)
             with storage_errors(self._root):
-                os.fsync(fd)
+                self._flush(fd)
             # Looked at here again: on a file system without capitals, the name may be taken by now.
             if self.exists(path) and not overwrite:
                 raise TargetBlocked(self._root, path, "there is a file of this name")
@@ -182,7 +184,7 @@ class TargetFolder:
         fd = self._walk(folder, make=make)
         self._current, previous, self._current_fd = folder, self._current_fd, fd
         try:
-            os.fsync(previous)
+            self._flush(previous)
         finally:
             os.close(previous)
         return fd
@@ -199,6 +201,10 @@ class TargetFolder:
             fd = deeper
         return fd
 
+    def _flush(self, fd: int) -> None:
+        if self._durable:
+            os.fsync(fd)
+
     def _step(self, fd: int, part: str, walked: str, *, make: bool) -> int:
         if make:
             try:
@@ -206,7 +212,7 @@ class TargetFolder:
             except FileExistsError:
                 pass
             else:
-                os.fsync(fd)
+                self._flush(fd)
         try:
             return os.open(part, _OPEN_FOLDER, dir_fd=fd)
         except OSError as error:

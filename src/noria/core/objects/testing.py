@@ -122,6 +122,65 @@ class ObjectStoreConformance:
         assert first == second == ObjectInfo(digest=hash_bytes(data), size_bytes=len(data))
         assert store.get(first.digest, limit_bytes=len(data)) == data
 
+    def test_puts_many_files_in_their_order(self, store: ObjectStore, tmp_path: Path) -> None:
+        """Files of all sizes, some of them equal, some stored before, come back in order, each told as it is done."""
+        contents = [b"", b"a", pattern(1000), b"a", pattern(3 * 1024 * 1024 + 5), pattern(70_000), b""]
+        paths = [tmp_path / str(n) for n in range(len(contents))]
+        for path, data in zip(paths, contents, strict=True):
+            path.write_bytes(data)
+        told: list[tuple[int, int]] = []
+
+        for _ in range(2):
+            infos = store.put_files(paths, progress=lambda *done: told.append(done))
+            assert [info.digest for info in infos] == [hash_bytes(data) for data in contents]
+            assert [info.size_bytes for info in infos] == [len(data) for data in contents]
+
+        assert sum(n_files for n_files, _ in told) == 2 * len(paths)
+        assert sum(n_bytes for _, n_bytes in told) == 2 * sum(map(len, contents))
+        assert n_objects(store) == len(set(contents))
+        for data in contents:
+            assert store.get(hash_bytes(data), limit_bytes=len(data)) == data
+        assert list(store.verify()) == []
+        assert store.put_files([]) == []
+
+    def test_many_files_and_single_puts_are_the_same_objects(
+        self, store: ObjectStore, tmp_path: Path
+    ) -> None:
+        """What was put alone is not stored again by a batch, nor the other way round."""
+        (tmp_path / "first").write_bytes(b"first")
+        (tmp_path / "second").write_bytes(b"second")
+        store.put_bytes(b"first")
+        store.put_files([tmp_path / "first", tmp_path / "second"])
+        store.put_bytes(b"second")
+        store.put_file(tmp_path / "second")
+
+        assert n_objects(store) == 2
+
+    def test_many_files_with_one_that_is_none_are_refused(self, store: ObjectStore, tmp_path: Path) -> None:
+        """A path that is no regular file is named, wherever it stands."""
+        (tmp_path / "good").write_bytes(b"good")
+        (tmp_path / "link").symlink_to("good")
+
+        for bad in (tmp_path / "link", tmp_path / "nothing", tmp_path):
+            with pytest.raises(SourceUnusable, match=bad.name):
+                store.put_files([tmp_path / "good", bad])
+        assert list(store.verify()) == []
+
+    def test_opens_many_objects(self, store: ObjectStore, tmp_path: Path) -> None:
+        """Each object comes once for each time that it is asked for, whole, with its place in the question."""
+        contents = [pattern(size) for size in (0, 1, 1000, 3 * 1024 * 1024 + 5, 5000, 1, 2 * 1024 * 1024)]
+        digests = [store.put_bytes(data).digest for data in contents[:4]]
+        for n, data in enumerate(contents[4:]):
+            (tmp_path / str(n)).write_bytes(data)
+        digests += [info.digest for info in store.put_files([tmp_path / "0", tmp_path / "1", tmp_path / "2"])]
+
+        found = {n: b"".join(chunks) for n, chunks in store.open_many(digests)}
+
+        assert [found[n] for n in range(len(contents))] == contents
+        assert list(store.open_many([])) == []
+        with pytest.raises(ObjectNotFound, match=ABSENT):
+            list(store.open_many([*digests, ABSENT]))
+
     def test_takes_bytes_with_the_announced_digest(self, store: ObjectStore) -> None:
         """A put with the right digest is a put, whether the object is new or not."""
         for _ in range(2):

@@ -7,7 +7,8 @@ special files are refused (see `sources.scan`).
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterable
+from collections import defaultdict
+from collections.abc import Iterable, Iterator, Sequence
 from pathlib import Path
 
 import msgspec
@@ -16,7 +17,7 @@ from noria.core.errors import Invalid, TooLarge
 from noria.core.objects.digests import Digest
 from noria.core.objects.paths import case_collisions, check_path, folders_of
 from noria.core.objects.sources import IGNORE_OWN, FoundFile, Ignore, scan
-from noria.core.objects.store import ObjectInfo, ObjectNotFound, ObjectReader, ObjectWriter, SourceChanged
+from noria.core.objects.store import ObjectNotFound, ObjectReader, ObjectWriter, Progress
 from noria.core.objects.targets import TargetBlocked, TargetFolder
 from noria.core.serialisation import to_canonical_json
 
@@ -26,8 +27,7 @@ EXECUTABLE_MODE = 0o755
 MANIFEST_LIMIT_BYTES = 256 * 1024 * 1024
 """Largest manifest that is read or written; about a million files with paths of usual length."""
 
-READ_ATTEMPTS = 3
-"""How often a file is read that changes meanwhile, before it is refused."""
+_KEPT_BYTES = 1024 * 1024  # of a file that a tree has several times
 
 
 class ManifestInvalid(Invalid):
@@ -132,10 +132,10 @@ def make_manifest(entries: Iterable[Entry], empty_folders: Iterable[str] = ()) -
     )
 
 
-def put_tree(store: ObjectWriter, path: Path, *, ignore: Ignore = IGNORE_OWN) -> TreeInfo:
+def put_tree(
+    store: ObjectWriter, path: Path, *, ignore: Ignore = IGNORE_OWN, progress: Progress | None = None
+) -> TreeInfo:
     """Store a folder with all files below it, or a single file as a tree of one.
-
-    A file that changes while it is read is read again, `READ_ATTEMPTS` times in all.
 
     Parameters
     ----------
@@ -147,12 +147,27 @@ def put_tree(store: ObjectWriter, path: Path, *, ignore: Ignore = IGNORE_OWN) ->
     NotFound, SourceUnusable, TooLarge
         As `sources.scan`, before anything is stored.
     SourceChanged, StorageFull
-        As the store's `put_file`; files stored until then are garbage that nothing refers to.
+        As the store's `put_files`; files stored until then are garbage that nothing refers to.
     """
     found = scan(path, ignore=ignore)
-    return put_manifest(
-        store, make_manifest((_put(store, file) for file in found.files), found.empty_folders)
-    )
+    entries = put_found(store, found.files, progress=progress)
+    return put_manifest(store, make_manifest(entries, found.empty_folders))
+
+
+def put_found(
+    store: ObjectWriter, files: Sequence[FoundFile], *, progress: Progress | None = None
+) -> list[Entry]:
+    """Store files that a scan has found, and give their entries in the same order; raises as `put_tree`."""
+    infos = store.put_files([file.location for file in files], progress=progress)
+    return [
+        Entry(
+            path=file.path,
+            digest=info.digest,
+            size_bytes=info.size_bytes,
+            mode=EXECUTABLE_MODE if file.executable else FILE_MODE,
+        )
+        for file, info in zip(files, infos, strict=True)
+    ]
 
 
 def put_manifest(store: ObjectWriter, manifest: Manifest) -> TreeInfo:
@@ -193,10 +208,18 @@ def read_manifest(store: ObjectReader, digest: str) -> Manifest:
     return manifest
 
 
-def checkout(store: ObjectReader, digest: str, target: Path, *, overwrite: bool = False) -> TreeInfo:
+def checkout(
+    store: ObjectReader,
+    digest: str,
+    target: Path,
+    *,
+    overwrite: bool = False,
+    progress: Progress | None = None,
+) -> TreeInfo:
     """Write the files of a tree below `target`.
 
-    Each file appears whole or not at all. Files that are already there as the tree has them stay untouched, so a
+    Each file appears whole or not at all when the process dies; as after other programs that copy, only the loss of
+    power may leave a file without its bytes. Files that are already there as the tree has them stay untouched, so a
     checkout that was interrupted is resumed by the same call. Files that the tree does not have are left alone.
 
     Parameters
@@ -220,29 +243,45 @@ def checkout(store: ObjectReader, digest: str, target: Path, *, overwrite: bool 
     for absent in sorted(store.missing(manifest.digests())):
         path = next(entry.path for entry in manifest.entries if entry.digest == absent)
         raise ObjectNotFound(absent, where=f"the store, which the tree needs for `{path}`")
-    with TargetFolder(target) as folder:
+    with TargetFolder(target, durable=False) as folder:
         differing = _differing(folder, manifest, target, overwrite=overwrite)
-        for entry in differing:
-            chunks = store.open(entry.digest)
-            folder.write(entry.path, chunks, executable=entry.executable, overwrite=overwrite)
+        _write_all(store, folder, differing, overwrite=overwrite, progress=progress)
         for path in manifest.empty_folders:
             folder.make_folder(path)
     return _info(digest, manifest)
 
 
-def _put(store: ObjectWriter, file: FoundFile) -> Entry:
-    info = _again_if_changed(lambda: store.put_file(file.location))
-    mode = EXECUTABLE_MODE if file.executable else FILE_MODE
-    return Entry(path=file.path, digest=info.digest, size_bytes=info.size_bytes, mode=mode)
+def _write_all(
+    store: ObjectReader,
+    folder: TargetFolder,
+    entries: list[Entry],
+    *,
+    overwrite: bool,
+    progress: Progress | None,
+) -> None:
+    by_digest: defaultdict[str, list[Entry]] = defaultdict(list)
+    for entry in entries:
+        by_digest[entry.digest].append(entry)
+    wanted = list(by_digest)
+    for n, chunks in store.open_many(wanted):
+        same = by_digest[wanted[n]]
+        for copy in _copies(store, same[0], chunks, n_copies=len(same)):
+            entry = same.pop()
+            folder.write(entry.path, copy, executable=entry.executable, overwrite=overwrite)
+            if progress is not None:
+                progress(1, entry.size_bytes)
 
 
-def _again_if_changed(put: Callable[[], ObjectInfo]) -> ObjectInfo:
-    for _ in range(READ_ATTEMPTS - 1):
-        try:
-            return put()
-        except SourceChanged:
-            continue
-    return put()
+def _copies(
+    store: ObjectReader, entry: Entry, chunks: Iterator[bytes], *, n_copies: int
+) -> Iterator[Iterable[bytes]]:
+    """Give the bytes of a file as often as the tree has it; small ones are fetched once."""
+    if n_copies > 1 and entry.size_bytes <= _KEPT_BYTES:
+        yield from [list(chunks)] * n_copies
+        return
+    yield chunks
+    for _ in range(n_copies - 1):
+        yield store.open(entry.digest)
 
 
 def _differing(folder: TargetFolder, manifest: Manifest, target: Path, *, overwrite: bool) -> list[Entry]:

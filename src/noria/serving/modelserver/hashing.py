@@ -2,12 +2,14 @@
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from pathlib import Path
 from typing import TYPE_CHECKING
 
 from noria.core.errors import TooLarge
+from noria.core.objects.batches import put_each
 from noria.core.objects.digests import Digest, Source, check_expected, hash_bytes, hash_file, hash_stream
-from noria.core.objects.store import ObjectInfo, ObjectWriter
+from noria.core.objects.store import ObjectInfo, ObjectWriter, Progress
 from noria.core.objects.trees import put_tree
 
 
@@ -34,6 +36,10 @@ class HashOnly:
         """Hash a file."""
         digest, size_bytes = hash_file(path)
         return ObjectInfo(digest=digest, size_bytes=size_bytes)
+
+    def put_files(self, paths: Sequence[Path], *, progress: Progress | None = None) -> list[ObjectInfo]:
+        """Hash files."""
+        return put_each(self.put_file, paths, progress=progress, at_once=1)
 
 
 def tree_digest(folder: Path) -> Digest:

@@ -9,6 +9,7 @@ from pathlib import Path
 import pytest
 
 from noria.core.errors import NotFound
+from noria.core.objects.batches import READ_ATTEMPTS
 from noria.core.objects.digests import CHUNK_BYTES, Source, hash_bytes
 from noria.core.objects.local import LocalObjectStore
 from noria.core.objects.paths import PathRefused
@@ -23,7 +24,6 @@ from noria.core.objects.store import (
 from noria.core.objects.targets import TargetBlocked
 from noria.core.objects.trees import (
     EXECUTABLE_MODE,
-    READ_ATTEMPTS,
     Entry,
     Manifest,
     ManifestInvalid,
