@@ -22,3 +22,9 @@ SIGNED_IN = EventType(
 )
 SIGNED_OUT = EventType("session.ended", "A session in a browser was ended before its time")
 SIGN_IN_BLOCKED = EventType("session.blocked", "Too many wrong passwords for one name; it has to wait")
+COMMENT_ADDED = EventType(
+    "comment.added", "Somebody said something about a thing; the payload has kind and id of the thing"
+)
+COMMENT_EDITED = EventType("comment.edited", "The author of a comment changed its text")
+COMMENT_REMOVED = EventType("comment.removed", "A comment is no longer shown; it can be restored")
+COMMENT_RESTORED = EventType("comment.restored", "A comment that was removed is shown again")

@@ -14,3 +14,8 @@ SIGN_IN = Permission(name="session.create", public=True)
 OPEN_SIGN_IN = Permission(name="sign-in.open", public=True)
 SEE_ACCOUNT = Permission(name="account.read", roleless=True)
 READ_AUDIT = Permission(name="audit.read", role=Role.ADMIN)
+READ_COMMENTS = Permission(name="comments.read")
+"""To read what is said about things that the caller may read."""
+WRITE_COMMENTS = Permission(name="comments.write", role=Role.SCIENTIST)
+MODERATE_COMMENTS = Permission(name="comments.moderate", role=Role.ADMIN)
+"""To remove what others said; not a text is changed by anybody but its author."""

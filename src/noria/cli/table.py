@@ -36,6 +36,7 @@ NOUNS: tuple[Command, ...] = (
     Command("users", "noria.access.commands:users", "People who may sign in, and their roles"),
     Command("tokens", "noria.access.commands:tokens", "API tokens"),
     Command("audit", "noria.access.commands:audit", "The event log and its hash chain"),
+    Command("comments", "noria.access.comment_commands:comments", "What people say about things"),
     Command("objects", "noria.data.objects_commands:app", "The object store: verify and collect garbage"),
     Command("data", "noria.data.commands:data", "Versions of data sets"),
     Command("experiments", "noria.tracking.commands:experiments", "Experiments"),

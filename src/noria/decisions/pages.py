@@ -4,11 +4,13 @@ from __future__ import annotations
 
 import dataclasses
 
+from noria.access.page_comments import discussion
 from noria.catalog.entities import DecisionRecord
 from noria.catalog.permissions import READ_RECORDS
 from noria.catalog.service import Catalog
 from noria.core.context import Context
 from noria.core.errors import NotFound
+from noria.core.web.discussions import EARLIER
 from noria.core.web.languages import mark
 from noria.core.web.pages import Crumb, Page, Visit
 from noria.core.web.references import reference_url
@@ -40,7 +42,8 @@ def story(visit: Visit) -> StoryContext:
         Crumb(text=INCIDENTS_WORDS, url=visit.urls.incidents(project), is_ours=True),
         Crumb(text=mark("decision"), is_ours=True),
     )
-    return dataclasses.replace(tell_story(visit, record, decision), trail=trail)
+    said = discussion(visit, project, f"record:{record.id}", record.id)
+    return dataclasses.replace(tell_story(visit, record, decision), trail=trail, comments=said)
 
 
 def tell_story(visit: Visit, record: DecisionRecord, decision: Decision | None) -> StoryContext:
@@ -106,4 +109,12 @@ def _endpoint(record: DecisionRecord) -> str | None:
     return name if kind == "endpoint" else None
 
 
-PAGES = (Page(path=DECISION_PATH, needs=READ_RECORDS, template="noria.decisions/decision.html", build=story),)
+PAGES = (
+    Page(
+        path=DECISION_PATH,
+        needs=READ_RECORDS,
+        template="noria.decisions/decision.html",
+        build=story,
+        query=(EARLIER,),
+    ),
+)

@@ -5,10 +5,12 @@ from __future__ import annotations
 from collections.abc import Mapping
 from typing import Final
 
+from noria.access.page_comments import discussion
 from noria.catalog.entities import DecisionRecord
 from noria.catalog.permissions import READ_RECORDS
 from noria.catalog.service import Catalog
 from noria.core.errors import Invalid, NotFound
+from noria.core.web.discussions import EARLIER
 from noria.core.web.drawings import scale_over
 from noria.core.web.formats import clipped
 from noria.core.web.languages import mark
@@ -101,6 +103,7 @@ def incident_page(visit: Visit) -> IncidentContext:
             Crumb(text=alert.endpoint, url=urls.incidents(project, endpoint=alert.endpoint)),
             Crumb(text=mark("incident"), is_ours=True),
         ),
+        comments=discussion(visit, project, f"incident:{alert.id}", alert.id),
         now=context.clock.now(),
         incident=alert.id,
         kind=KIND_WORDS[alert.kind],
@@ -318,5 +321,6 @@ PAGES = (
         needs=READ_MONITORS,
         template="noria.decisions/incident.html",
         build=incident_page,
+        query=(EARLIER,),
     ),
 )

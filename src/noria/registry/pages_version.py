@@ -6,8 +6,10 @@ from dataclasses import dataclass
 from datetime import datetime
 from typing import Final
 
+from noria.access.page_comments import discussion
 from noria.core.errors import NoriaError
 from noria.core.objects.listing import list_files
+from noria.core.web.discussions import EARLIER
 from noria.core.web.formats import clipped
 from noria.core.web.graphs import GraphDrawing, Node, draw_graph
 from noria.core.web.pages import Crumb, Page, PageContext, Visit
@@ -238,6 +240,7 @@ def version_page(visit: Visit) -> VersionContext:
             Crumb(text=model.name, url=visit.urls.model(project, model.name)),
             Crumb(text=f"v{version.version}"),
         ),
+        comments=discussion(visit, project, f"model:{version.ref}", version.id),
         now=visit.context.clock.now(),
         model=model.name,
         version=version.version,
@@ -412,5 +415,6 @@ PAGES = (
         needs=READ_MODELS,
         template="noria.registry/version.html",
         build=version_page,
+        query=(EARLIER,),
     ),
 )

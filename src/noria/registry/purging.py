@@ -11,6 +11,7 @@ from typing import Any, Final
 
 import sqlalchemy as sa
 
+from noria.access.comments import drop_comments
 from noria.core.context import Context
 from noria.core.purging import Purge
 from noria.registry.tables import (
@@ -67,6 +68,8 @@ def _purge(
 
 
 def _remove_versions(connection: sa.Connection, keys: list[int]) -> None:
+    ids = connection.execute(sa.select(model_versions.c.id).where(model_versions.c.pk.in_(keys))).scalars()
+    drop_comments(connection, [f"model:{each}" for each in ids])
     connection.execute(sa.delete(model_version_tags).where(model_version_tags.c.version_pk.in_(keys)))
     connection.execute(sa.delete(model_versions).where(model_versions.c.pk.in_(keys)))
 

@@ -25,6 +25,7 @@ SERVICES = (
     "noria.access.tokens:Tokens",
     "noria.access.tokens:Sessions",
     "noria.access.audit:Audit",
+    "noria.access.comments:Comments",
     "noria.data.service:Datasets",
     "noria.tracking.service:Experiments",
     "noria.tracking.service:Runs",
@@ -85,6 +86,7 @@ PAGES = (
 ACTIONS = (
     "noria.core.web.preferences:ACTIONS",
     "noria.access.actions:ACTIONS",
+    "noria.access.page_comments:ACTIONS",
     "noria.tracking.pages:ACTIONS",
     "noria.registry.page_actions:ACTIONS",
     "noria.serving.page_actions:ACTIONS",

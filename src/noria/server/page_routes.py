@@ -168,6 +168,7 @@ def _show(page: Page, table: PageTable, scope: Any) -> ASGIApp:
         urls=frame.urls,
         lists=given,
         browser=browser_of(scope),
+        here=frame.here,
         language=frame.language,
     )
     kept = read_cookie(header(scope["headers"], b"cookie"), NOTICE_COOKIE)

@@ -7,9 +7,11 @@ from __future__ import annotations
 
 from typing import Final
 
+from noria.access.page_comments import discussion
 from noria.catalog.permissions import READ_RECORDS
 from noria.catalog.service import Catalog
 from noria.core.errors import NotFound
+from noria.core.web.discussions import EARLIER
 from noria.core.web.drawings import scale_over
 from noria.core.web.formats import clipped
 from noria.core.web.languages import mark
@@ -97,6 +99,7 @@ def endpoint_page(visit: Visit) -> EndpointContext:
             Crumb(text=ENDPOINTS_WORDS, url=urls.endpoints(project), is_ours=True),
             Crumb(text=endpoint.name),
         ),
+        comments=discussion(visit, project, f"endpoint:{endpoint.name}", endpoint.id),
         now=context.clock.now(),
         name=endpoint.name,
         model=endpoint.model,
@@ -349,6 +352,6 @@ PAGES = (
         needs=READ_ENDPOINTS,
         template="noria.server/endpoint.html",
         build=endpoint_page,
-        query=("before",),
+        query=("before", EARLIER),
     ),
 )

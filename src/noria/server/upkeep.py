@@ -20,7 +20,11 @@ from noria.core.permissions import Principal, Role
 from noria.core.purging import Purge
 from noria.core.serialisation import to_builtins
 
-PURGES = ("noria.tracking.purging:PURGES", "noria.registry.purging:PURGES")
+PURGES = (
+    "noria.tracking.purging:PURGES",
+    "noria.registry.purging:PURGES",
+    "noria.access.comment_purging:PURGES",
+)
 """Lists of `noria.core.purging.Purge`, in the order in which they run."""
 
 SYSTEM = Principal(name="noria", role=Role.ADMIN, holds_key=True)

@@ -2,8 +2,11 @@
 
 from __future__ import annotations
 
+import dataclasses
 from typing import Final
 
+from noria.access.page_comments import discussion
+from noria.core.web.discussions import EARLIER
 from noria.core.web.pages import Page, Visit
 from noria.core.web.urls import DATASET_VERSION_PATH
 from noria.data.pages_version import DatasetVersionContext, RunLink, Uses, find_version, version_page
@@ -19,7 +22,9 @@ def dataset_version_page(visit: Visit) -> DatasetVersionContext:
     """Show a version of a data set."""
     version = find_version(visit)
     may_see_runs = visit.context.principal.may(READ_RUNS, version.project)
-    return version_page(visit, version, _uses(visit, version.project, version.ref) if may_see_runs else None)
+    shown = version_page(visit, version, _uses(visit, version.project, version.ref) if may_see_runs else None)
+    said = discussion(visit, version.project, f"dataset:{version.ref}", version.id)
+    return dataclasses.replace(shown, comments=said)
 
 
 def _uses(visit: Visit, project: str, ref: str) -> Uses:
@@ -48,6 +53,6 @@ PAGES = (
         needs=READ_DATA,
         template="noria.data/version.html",
         build=dataset_version_page,
-        query=("from",),
+        query=("from", EARLIER),
     ),
 )

@@ -5,6 +5,8 @@ from __future__ import annotations
 from dataclasses import dataclass
 from typing import Any
 
+from noria.access.page_comments import discussion
+from noria.core.web.discussions import EARLIER
 from noria.core.web.languages import mark
 from noria.core.web.pages import Page, Visit
 from noria.tracking import (
@@ -183,6 +185,7 @@ def overview(visit: Visit) -> RunPageContext:
     return RunPageContext(
         **run_frame(visit, run, ""),
         **_tags(run),
+        comments=discussion(visit, run.project, f"run:{run.id}", run.id),
         note=note,
         note_revision=note_revision(note),
         metrics=tuple(_metric_row(visit, run, each, ranges or {}) for each in points[:n_shown]),
@@ -275,7 +278,7 @@ PAGES = (
         needs=READ_RUNS,
         template="noria.tracking/run.html",
         build=overview,
-        query=("show",),
+        query=("show", EARLIER),
     ),
     *pages_run_metrics.PAGES,
     *pages_run_files.PAGES,

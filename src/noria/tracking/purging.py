@@ -11,6 +11,7 @@ from typing import Any, NamedTuple
 
 import sqlalchemy as sa
 
+from noria.access.comments import drop_comments
 from noria.access.tables import projects
 from noria.core.context import Context
 from noria.core.database.prepared import Prepared, as_list, listed
@@ -187,6 +188,7 @@ def _remove_runs(connection: sa.Connection, context: Context, gone: list[_Gone])
         delete.run(connection, pks)
     _ORPHAN.run(connection, pks)
     _DELETE_RUNS.run(connection, pks)
+    drop_comments(connection, (f"run:{run.id}" for run in gone))
     for run in gone:
         drop_owner(connection, run_shelf(run.project, run.pk, run.id).owner)
         count(connection, [(run.experiment, 1, run.note, -1)])

@@ -13,9 +13,13 @@ import sqlalchemy as sa
 
 from noria.cli.main import main
 from noria.core.clock import SystemClock
+from noria.core.config import load_settings
 from noria.core.database.engine import Database
 from noria.core.events.sealer import Sealer
 from noria.core.events.tables import events
+from noria.core.workspace import open_workspace
+from noria.tracking.entities import NewRun
+from noria.tracking.service import Runs
 
 PASSWORD = "correct horse battery"
 
@@ -177,3 +181,26 @@ def test_a_changed_log_fails_the_check(noria: Run, folder: Path, database: Datab
     assert (after.code, json.loads(after.out)["broken_at"]) == (1, 2)
     assert told.code == 1
     assert "event 2" in told.out
+
+
+def test_comments_are_said_listed_removed_and_restored(noria: Run, folder: Path) -> None:
+    """Each command tells what it did, reads a text from standard input for `-`, and lists in JSON too."""
+    with open_workspace(load_settings(workspace=str(folder))) as ws:
+        run = ws.service(Runs).create("default", NewRun(experiment="Default"))
+    on = f"run:{run.id}"
+    added = noria("comments", "add", on, "-", "--json", stdin="from a pipe\n")
+    comment_id = json.loads(added.out)["id"]
+
+    assert noria("comments", "add", on, "by hand").code == 0
+    assert "from a pipe" in noria("comments", "list", on).out
+    assert noria("comments", "edit", comment_id, "changed").code == 0
+    assert f"noria comments restore {comment_id}" in noria("comments", "rm", comment_id).out
+    texts = [each["text"] for each in json.loads(noria("comments", "list", on, "--json").out)["items"]]
+    assert texts == ["by hand"]
+    assert noria("comments", "restore", comment_id).code == 0
+    limited = noria("comments", "list", on, "--limit", "1")
+    assert "by hand" in limited.out
+    assert "There are earlier ones" in limited.out + limited.err
+    unknown = noria("comments", "add", "ruh:1", "x")
+    assert unknown.code == 2
+    assert "Did you mean `run`?" in unknown.err

@@ -12,6 +12,7 @@ from dataclasses import dataclass, field
 
 from noria.core.context import Context
 from noria.core.permissions import Permission
+from noria.core.web.discussions import Discussion
 from noria.core.web.forms import FormState, FormView
 from noria.core.web.languages import Language
 from noria.core.web.notices import Notice
@@ -174,6 +175,8 @@ class PageContext:
         Names of the projects to change to.
     trail
         The way from the project to this page, this page last.
+    comments
+        What people said about the thing that the page shows; None where there is none, or the reader may not read it.
     """
 
     live: bool = False
@@ -181,6 +184,7 @@ class PageContext:
     project: str = ""
     projects: tuple[str, ...] = ()
     trail: tuple[Crumb, ...] = ()
+    comments: Discussion | None = None
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

@@ -30,6 +30,8 @@ ROLLOUT_PATH = "/projects/{project}/rollouts/{rollout_id}"
 INCIDENTS_PATH = "/projects/{project}/incidents"
 INCIDENT_PATH = "/projects/{project}/incidents/{incident}"
 DECISION_PATH = "/decisions/{project}/{record_id}"
+COMMENTS_PATH = "/projects/{project}/comments"
+COMMENT_PATH = "/projects/{project}/comments/{comment_id}"
 LIVE_PATH = "/projects/{project}/live"
 AUDIT_PATH = "/projects/{project}/audit"
 SEARCH_PATH = "/search"
@@ -151,6 +153,14 @@ class Urls:
         path = f"{DECISION_PATH}/{part}" if part else DECISION_PATH
         return self._to(path, {}, project=project, record_id=record_id)
 
+    def comments(self, project: str) -> str:
+        """Give the action that says something about a thing of a project."""
+        return self._to(COMMENTS_PATH, {}, project=project)
+
+    def comment(self, project: str, comment_id: str, part: str) -> str:
+        """Give the address of something that is done with a comment: `edit`, `remove`, `restore`."""
+        return self._to(f"{COMMENT_PATH}/{part}", {}, project=project, comment_id=comment_id)
+
     def audit(self, project: str, **given: str | None) -> str:
         """Give what happened in a project, newest first."""
         return self._to(AUDIT_PATH, given, project=project)
@@ -211,7 +221,7 @@ class Urls:
         >>> Urls().in_language("/?after=a%2Fb", Language.SPANISH)
         '/?after=a%2Fb&lang=es'
         """
-        return _with_parameter(here, LANGUAGE_PARAMETER, language.value)
+        return with_parameter(here, LANGUAGE_PARAMETER, language.value)
 
     def preferences(self) -> str:
         """Give the action that keeps the theme and the language."""
@@ -256,7 +266,14 @@ def without_parameter(here: str, name: str) -> str:
     return f"{path}?{urlencode(kept)}" if kept else path
 
 
-def _with_parameter(here: str, name: str, value: str) -> str:
+def with_parameter(here: str, name: str, value: str) -> str:
+    """Give an address of ours with a query parameter in place of what it had of that name.
+
+    Examples
+    --------
+    >>> with_parameter("/?a=1", "a", "2"), with_parameter("/", "a", "b/c")
+    ('/?a=2', '/?a=b%2Fc')
+    """
     kept = without_parameter(here, name)
     return f"{kept}{'&' if '?' in kept else '?'}{urlencode({name: value})}"
 
