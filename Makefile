@@ -8,7 +8,8 @@ PYTHON ?= python3
 VENV ?= .venv
 PEERS_VENV ?= .venv-peers
 PEERS ?= mlflow dvc airflow kfp
-JOBS ?= 2
+# One more than there are cores: tests wait for processes and databases a good part of their time.
+JOBS ?= $(shell echo $$(( $$(nproc 2>/dev/null || sysctl -n hw.ncpu) + 1 )))
 # Options for the command that a target runs: make demo ARGS='--seed 7', make test ARGS='-k registry'
 ARGS ?=
 # What pip says besides errors is of no use to who only wants to run Noria: make INSTALL_FLAGS=-v shows it.

@@ -24,7 +24,8 @@ _processes_key = pytest.StashKey[Processes]()
 # One example takes as long as the shared machine lets it, so a time limit for an example would only be noise.
 settings.register_profile("dev", deadline=None)
 # The examples of a submission are the same at each run: a failure belongs to the change that shows it.
-settings.register_profile("ci", deadline=None, derandomize=True, print_blob=True)
+# They are fewer, since a submission waits for them; `make test` by hand and `make soak` search further.
+settings.register_profile("ci", deadline=None, derandomize=True, print_blob=True, max_examples=50)
 settings.register_profile(
     "soak",
     deadline=None,

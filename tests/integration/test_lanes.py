@@ -12,9 +12,18 @@ import pytest
 from support.processes import Processes
 
 ROOT = Path(__file__).resolve().parents[2]
-BENCHMARKS = sorted(
-    str(path.relative_to(ROOT / "benchmarks")) for path in (ROOT / "benchmarks").rglob("bench_*.py")
-)
+ELSEWHERE = {"tracking/bench_mlflow.py"}
+"""Benchmarks whose test is a peer's, in `tests/peers`."""
+
+WITH_BROWSER = {"web/bench_pages.py"}
+
+BENCHMARKS = [
+    pytest.param(name, marks=pytest.mark.e2e if name in WITH_BROWSER else pytest.mark.smoke)
+    for name in sorted(
+        str(path.relative_to(ROOT / "benchmarks")) for path in (ROOT / "benchmarks").rglob("bench_*.py")
+    )
+    if name not in ELSEWHERE
+]
 
 
 def run(*command: str | Path, cwd: Path = ROOT) -> subprocess.CompletedProcess[str]:
@@ -71,7 +80,6 @@ def test_a_standing_environment_is_kept(tmp_path: Path) -> None:
     assert not (tmp_path / "venv" / "kept").exists()
 
 
-@pytest.mark.smoke
 @pytest.mark.parametrize("name", BENCHMARKS)
 def test_a_benchmark_runs_at_its_smallest_size(name: str, processes: Processes) -> None:
     """Each benchmark ends well with `--smoke` and prints figures."""

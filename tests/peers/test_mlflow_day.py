@@ -19,7 +19,7 @@ DISTRIBUTION = "mlflow"
 COVERS = "experiments, autologging, models, registry, search, history, data sets and artifacts against Noria"
 NOT_YET = "trace and webhook clients (see tests/integration/interop)"
 
-pytestmark = [pytest.mark.timeout(400), pytest.mark.smoke]
+pytestmark = pytest.mark.timeout(400)
 
 
 @pytest.fixture(scope="module")
@@ -57,7 +57,13 @@ class NoriaServer:
         return asked.output()
 
 
-@pytest.fixture(params=["sqlite", pytest.param("postgres", marks=pytest.mark.postgres), "s3"])
+@pytest.fixture(
+    params=[
+        pytest.param("sqlite", marks=pytest.mark.smoke),
+        pytest.param("postgres", marks=pytest.mark.postgres),
+        "s3",
+    ]
+)
 def server(
     request: pytest.FixtureRequest, processes: Processes, noria_command: tuple[str, ...], tmp_path: Path
 ) -> NoriaServer:

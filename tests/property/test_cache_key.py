@@ -264,7 +264,7 @@ def migrated(tmp_path_factory: pytest.TempPathFactory) -> Path:
 
 @given(st.lists(st.tuples(edits(), st.integers(0, 2), st.integers(0, 2**32)), min_size=2, max_size=4))
 @settings(
-    max_examples=25,
+    max_examples=max(8, settings().max_examples // 12),
     suppress_health_check=[
         HealthCheck.too_slow,
         HealthCheck.function_scoped_fixture,
