@@ -7,14 +7,13 @@ unpickled.
 from __future__ import annotations
 
 import io
-from collections.abc import Iterator, Mapping
+from collections.abc import Collection, Iterator, Mapping
 from dataclasses import dataclass
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from noria.core.errors import Invalid
 from noria.core.names import check_name
-from noria.core.serialisation import to_builtins
 from noria.data.entities import DatasetKind
 
 if TYPE_CHECKING:
@@ -23,7 +22,6 @@ if TYPE_CHECKING:
 
 TABLE_FILE = "table.parquet"
 _TABULAR = (".csv", ".parquet")
-_MAX_PROFILED_COLUMNS = 5_000  # beyond it a profile is larger than most data and nobody reads it
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -43,8 +41,13 @@ class Content:
     profile: dict[str, Any] | None = None
 
 
-def read_source(source: Any) -> Content:
+def read_source(source: Any, *, target: str | None = None) -> Content:
     """Lay out a path, an array, a mapping of arrays or a Polars frame.
+
+    Parameters
+    ----------
+    target
+        Column to be predicted: the profile of a table then tells which others give it away.
 
     Raises
     ------
@@ -52,14 +55,14 @@ def read_source(source: Any) -> Content:
         If the source is of another kind, is missing, or holds Python objects; the message names it.
     """
     if isinstance(source, (str, Path)):
-        return _read_path(Path(source))
+        return _read_path(Path(source), target)
     if isinstance(source, Mapping):
-        return _read_arrays(source)
+        return _read_arrays(source, target)
     kind = f"{type(source).__module__}.{type(source).__name__}"
     if kind == "numpy.ndarray":
         return _read_arrays({"data": source})
     if kind.startswith("polars.") and hasattr(source, "write_parquet"):
-        return _read_frame(source)
+        return _read_frame(source, target)
     raise Invalid(
         f"A dataset cannot be made of `{kind}`",
         hint="Give a path, a NumPy array, a mapping of names to arrays, or a Polars frame",
@@ -75,20 +78,17 @@ def load_arrays(files: Iterator[tuple[str, bytes]]) -> dict[str, np.ndarray[Any,
     }
 
 
-def _read_path(path: Path) -> Content:
+def _read_path(path: Path, target: str | None) -> Content:
     if not path.exists():
         raise Invalid(
             f"There is no file or folder `{path}`", hint="Check the path", details={"path": str(path)}
         )
     if path.suffix == ".npz":
-        return _read_arrays(_load_numpy(path))
+        return _read_arrays(_load_numpy(path), target)
     if path.suffix == ".npy":
         return _read_arrays({"data": _load_numpy(path)})
     if path.suffix in _TABULAR and path.is_file():
-        frame = _load_table(path)
-        return Content(
-            kind=DatasetKind.FILES, folder=path, n_rows=frame.height, profile=_frame_profile(frame)
-        )
+        return _read_table_file(path, target)
     return Content(kind=DatasetKind.FILES, folder=path)
 
 
@@ -113,16 +113,16 @@ def _load_numpy(path: Path) -> Any:
         ) from error
 
 
-def _load_table(path: Path) -> pl.DataFrame:
-    import polars as pl
+def _read_table_file(path: Path, target: str | None) -> Content:
+    from noria.data.profiling.files import open_table_file
+    from noria.data.profiling.tables import stored_profile
 
-    try:
-        return pl.read_csv(path, infer_schema_length=None) if path.suffix == ".csv" else pl.read_parquet(path)
-    except (pl.exceptions.PolarsError, OSError) as error:
-        raise Invalid(f"`{path}` cannot be read as a table: {error}") from error
+    with open_table_file(path) as table:
+        profile = stored_profile(table, target=_held(target, table.schema))
+        return Content(kind=DatasetKind.FILES, folder=path, n_rows=table.n_rows, profile=profile)
 
 
-def _read_arrays(arrays: Mapping[str, Any]) -> Content:
+def _read_arrays(arrays: Mapping[str, Any], target: str | None = None) -> Content:
     import numpy as np
 
     if not arrays:
@@ -141,39 +141,34 @@ def _read_arrays(arrays: Mapping[str, Any]) -> Content:
     lengths = {array.shape[0] for array in prepared.values() if array.ndim}
     n_rows = lengths.pop() if len(lengths) == 1 else None
     return Content(
-        kind=DatasetKind.ARRAYS, files=files, n_rows=n_rows, profile=_array_profile(prepared, n_rows)
+        kind=DatasetKind.ARRAYS, files=files, n_rows=n_rows, profile=_array_profile(prepared, n_rows, target)
     )
 
 
-def _read_frame(frame: pl.DataFrame) -> Content:
+def _read_frame(frame: pl.DataFrame, target: str | None) -> Content:
+    from noria.data.profiling.sources import FrameTable
+    from noria.data.profiling.tables import stored_profile
+
     buffer = io.BytesIO()
     frame.write_parquet(buffer)
+    profile = stored_profile(FrameTable(frame), target=_held(target, frame.schema))
     files = {TABLE_FILE: buffer.getvalue()}
-    return Content(kind=DatasetKind.TABLE, files=files, n_rows=frame.height, profile=_frame_profile(frame))
+    return Content(kind=DatasetKind.TABLE, files=files, n_rows=frame.height, profile=profile)
 
 
-def _array_profile(arrays: Mapping[str, Any], n_rows: int | None) -> dict[str, Any] | None:
+def _array_profile(
+    arrays: Mapping[str, Any], n_rows: int | None, target: str | None
+) -> dict[str, Any] | None:
     from noria.core.stats.columns import flatten_columns
+    from noria.data.profiling.sources import ArraysTable
+    from noria.data.profiling.tables import stored_profile
 
     if not n_rows:
         return None
-    return _profile(
-        flatten_columns({name: array for name, array in arrays.items() if array.dtype.kind in "biufUS"})
-    )
+    columns = flatten_columns({name: array for name, array in arrays.items() if array.dtype.kind in "biufUS"})
+    return stored_profile(ArraysTable(columns), target=_held(target, columns))
 
 
-def _frame_profile(frame: pl.DataFrame) -> dict[str, Any] | None:
-    if frame.height == 0:
-        return None
-    # Lists and structs have no order and no categories that a profile could tell.
-    flat = [name for name, kind in frame.schema.items() if not kind.is_nested()]
-    return _profile({name: frame[name].to_numpy() for name in flat})
-
-
-def _profile(columns: Mapping[str, Any]) -> dict[str, Any] | None:
-    from noria.core.stats.profiles import profile_table
-
-    if not columns or len(columns) > _MAX_PROFILED_COLUMNS:
-        return None
-    # Through JSON, so that what is returned here equals what is read back later.
-    return to_builtins(profile_table(columns))
+def _held(target: str | None, columns: Collection[str]) -> str | None:
+    """Leave out a target that this version has no column for: rows without labels are data too."""
+    return target if target in columns else None

@@ -33,10 +33,22 @@ def quantile_edges(values: Floats, n_bins: int = 10) -> Floats:
     >>> quantile_edges(np.arange(1.0, 9.0), 4)[1:].tolist()
     [2.0, 4.0, 6.0, 8.0]
     """
+    return edges_of_sorted(np.sort(values), n_bins)
+
+
+def edges_of_sorted(ordered: Floats, n_bins: int = 10) -> Floats:
+    """Choose bin edges as `quantile_edges` does, of values that are sorted already.
+
+    Parameters
+    ----------
+    ordered : ndarray, shape (n,)
+        Finite, rising and not empty.
+    """
     if n_bins < 1:
         raise Invalid(f"`n_bins` must be at least 1, not `{n_bins}`")
-    ordered = np.sort(values)
-    cuts = np.quantile(ordered, np.linspace(0, 1, n_bins + 1)[1:], method="inverted_cdf")
+    # The value of rank ceil(n k / n_bins): the inverse of the empirical distribution, without rounding.
+    ranks = -(-ordered.size * np.arange(1, n_bins + 1) // n_bins)
+    cuts = ordered[ranks - 1]
     starts = np.searchsorted(ordered, cuts, side="left")
     ends = np.searchsorted(ordered, cuts, side="right")
     heavy = starts[(ends - starts) * n_bins >= ordered.size]
