@@ -1,0 +1,218 @@
+"""What rows can come from: frames, Arrow, files of many kinds, and SQL."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Iterator, Mapping
+from contextlib import contextmanager
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+import polars as pl
+
+from noria.core.errors import Invalid, NotFound
+
+_PLAIN = (
+    pl.String(),
+    pl.Boolean(),
+    pl.Int8(),
+    pl.Int16(),
+    pl.Int32(),
+    pl.Int64(),
+    pl.Float32(),
+    pl.Float64(),
+)
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class SqlQuery:
+    """Rows that a database answers with.
+
+    Attributes
+    ----------
+    query
+        The statement.
+    url
+        As SQLAlchemy writes them: `sqlite:///shop.db`, `postgresql+psycopg://user@host/shop`. Never kept.
+    """
+
+    query: str
+    url: str
+
+    def __repr__(self) -> str:
+        return f"SqlQuery(query={self.query!r})"
+
+
+Rows = Callable[[pl.Schema | None], pl.LazyFrame]
+"""Gives rows that can be read more than once. Where a file does not say types, those of the schema are taken."""
+
+
+def rows_of(source: Any) -> Rows:
+    """Give the rows of a source.
+
+    Parameters
+    ----------
+    source
+        A Polars or pandas frame, anything that speaks Arrow (a table, a batch, a reader), a mapping of names to
+        columns, a list of dicts, a `SqlQuery`, or the path of a CSV, TSV, JSON, NDJSON, Parquet or Arrow file, or of
+        a folder with a Delta table.
+
+    Raises
+    ------
+    Invalid
+        If it is of another kind, or cannot be read.
+    NotFound
+        If there is no such file.
+    """
+    if isinstance(source, (str, Path)):
+        return _rows_of_path(Path(source))
+    if isinstance(source, pl.LazyFrame):
+        return lambda _: source
+    if isinstance(source, SqlQuery):
+        return _settled(_ask(source))
+    if type(source).__module__.startswith("pandas."):
+        return _settled(_from_pandas(source))
+    if isinstance(source, list):
+        return lambda expected: _from_dicts(source, expected).lazy()
+    return _settled(_from_columns(source))
+
+
+@contextmanager
+def naming(what: str) -> Iterator[None]:
+    """Say which source could not be read."""
+    try:
+        yield
+    except (pl.exceptions.PolarsError, OSError, UnicodeDecodeError) as error:
+        first = (str(error).strip() or type(error).__name__).splitlines()[0]
+        raise Invalid(f"{what} cannot be read as a table: {first}") from error
+
+
+def _settled(frame: pl.DataFrame) -> Rows:
+    return lambda _: frame.lazy()
+
+
+def _from_pandas(source: Any) -> pl.DataFrame:
+    # An index with a name is data, one without counts rows.
+    named = any(name is not None for name in source.index.names)
+    with naming("The pandas frame"):
+        return pl.from_pandas(source, include_index=named)
+
+
+def _from_dicts(source: list[Any], expected: pl.Schema | None) -> pl.DataFrame:
+    if not all(isinstance(row, Mapping) for row in source):
+        raise Invalid("A list of rows must hold dicts", hint='Such as `[{"day": 1, "n": 3}]`')
+    if not source:
+        return pl.DataFrame(schema=expected)
+    with naming("The list of dicts"):
+        return pl.from_dicts(source, infer_schema_length=None)
+
+
+def _from_columns(source: Any) -> pl.DataFrame:
+    if isinstance(source, pl.DataFrame):
+        return source
+    if isinstance(source, Mapping):
+        with naming("The mapping of columns"):
+            return pl.DataFrame(dict(source))
+    if hasattr(source, "__arrow_c_stream__") or hasattr(source, "__arrow_c_array__"):
+        with naming("The Arrow data"):
+            return pl.DataFrame(source)
+    kind = f"{type(source).__module__}.{type(source).__name__}"
+    raise Invalid(
+        f"A table cannot be made of `{kind}`",
+        hint="Give a path, a frame, Arrow data, a mapping of names to columns, a list of dicts, or a `SqlQuery`",
+    )
+
+
+def _ask(source: SqlQuery) -> pl.DataFrame:
+    import sqlalchemy as sa
+
+    try:
+        engine = sa.create_engine(source.url)
+    except (sa.exc.ArgumentError, ImportError):
+        # The message of the error may hold the address, and that a password.
+        raise Invalid(
+            "The address of the database cannot be used",
+            hint="Write it as SQLAlchemy does, such as `sqlite:///shop.db`, and install the driver it names",
+        ) from None
+    shown = engine.url.render_as_string(hide_password=True)
+    try:
+        with engine.connect() as connection:
+            return pl.read_database(source.query, connection, infer_schema_length=None)
+    except sa.exc.DBAPIError as error:
+        raise Invalid(f"`{shown}` does not answer the query: {error.orig}") from None
+    finally:
+        engine.dispose()
+
+
+def _rows_of_path(path: Path) -> Rows:
+    if not path.exists():
+        raise NotFound(f"There is no file `{path}`", hint="Check the path", details={"path": str(path)})
+    if path.is_dir():
+        return _rows_of_folder(path)
+    kinds: Mapping[str, Callable[[Path, pl.Schema | None], pl.LazyFrame]] = {
+        ".csv": _csv,
+        ".tsv": _tsv,
+        ".json": _json,
+        ".ndjson": _ndjson,
+        ".jsonl": _ndjson,
+        ".parquet": lambda found, _: pl.scan_parquet(found, glob=False),
+        ".arrow": lambda found, _: pl.scan_ipc(found, glob=False),
+        ".feather": lambda found, _: pl.scan_ipc(found, glob=False),
+    }
+    suffix = Path(path.name.removesuffix(".gz")).suffix.lower()
+    read = kinds.get(suffix)
+    if read is None:
+        raise Invalid(
+            f"`{path}` is of no kind that tables are read from",
+            hint=f"Its name should end in {', '.join(f'`{kind}`' for kind in kinds)}",
+        )
+    return lambda expected: read(path, expected)
+
+
+def _rows_of_folder(path: Path) -> Rows:
+    from deltalake import DeltaTable
+
+    if not (path / "_delta_log").is_dir():
+        raise Invalid(f"The folder `{path}` holds no Delta table", hint="Give a file, or each file in turn")
+    with naming(f"`{path}`"):
+        return _settled(pl.DataFrame(DeltaTable(path).scan()))
+
+
+def _csv(path: Path, expected: pl.Schema | None) -> pl.LazyFrame:
+    return _separated(path, expected, ",")
+
+
+def _tsv(path: Path, expected: pl.Schema | None) -> pl.LazyFrame:
+    return _separated(path, expected, "\t")
+
+
+def _separated(path: Path, expected: pl.Schema | None, separator: str) -> pl.LazyFrame:
+    with naming(f"`{path}`"):
+        lazy = pl.scan_csv(
+            path, separator=separator, infer_schema_length=None, try_parse_dates=True, glob=False
+        )
+        plain = {
+            name: kind
+            for name, kind in (expected or {}).items()
+            if kind in _PLAIN and name in lazy.collect_schema()
+        }
+        return pl.scan_csv(
+            path,
+            separator=separator,
+            infer_schema_length=None,
+            try_parse_dates=True,
+            glob=False,
+            schema_overrides=plain,
+        )
+
+
+def _json(path: Path, expected: pl.Schema | None) -> pl.LazyFrame:
+    del expected
+    with naming(f"`{path}`"):
+        return pl.read_json(path, infer_schema_length=None).lazy()
+
+
+def _ndjson(path: Path, expected: pl.Schema | None) -> pl.LazyFrame:
+    del expected
+    with naming(f"`{path}`"):
+        return pl.scan_ndjson(path, infer_schema_length=None)

@@ -1,0 +1,91 @@
+"""Rows that come one after the other, kept as versions of some size."""
+
+from __future__ import annotations
+
+from types import TracebackType
+from typing import Any, Self
+
+import polars as pl
+
+from noria.core.clock import Clock
+from noria.data.delta.sources import naming, rows_of
+from noria.data.delta.table import Table
+from noria.data.delta.types import conform, grow
+from noria.data.entities import DatasetVersion
+
+
+class TableStream:
+    """Gathers rows, and appends them when there are enough, or when the first of them has waited long enough.
+
+    Rows are kept when `append` or `flush` gave a version. What was gathered since is lost if the process dies, so a
+    caller that acknowledges rows does it by version. Small files are gathered into larger ones as they come.
+
+    Parameters
+    ----------
+    table
+        Where rows go.
+    every_rows
+        How many rows make a version.
+    every_s
+        How long rows wait at most, looked at when others come.
+    """
+
+    def __init__(
+        self, table: Table, clock: Clock, *, every_rows: int, every_s: float, evolve: bool, message: str
+    ) -> None:
+        self._table = table
+        self._clock = clock
+        self._every_rows = every_rows
+        self._every_s = every_s
+        self._evolve = evolve
+        self._message = message
+        self._waiting: list[pl.DataFrame] = []
+        self._since_s = 0.0
+
+    @property
+    def n_waiting(self) -> int:
+        """Rows that are in no version yet."""
+        return sum(frame.height for frame in self._waiting)
+
+    def append(self, source: Any) -> DatasetVersion | None:
+        """Take rows.
+
+        Returns
+        -------
+        DatasetVersion or None
+            The version with these rows and all before, or None while they wait.
+        """
+        with naming("The source"):
+            frame = rows_of(source)(None).collect()
+        if not self._waiting:
+            self._since_s = self._clock.monotonic()
+        if frame.height:
+            self._waiting.append(frame)
+        waited_s = self._clock.monotonic() - self._since_s
+        if self.n_waiting >= self._every_rows or (self._waiting and waited_s >= self._every_s):
+            return self.flush()
+        return None
+
+    def flush(self) -> DatasetVersion | None:
+        """Append what waits; None when nothing does."""
+        if not self._waiting:
+            return None
+        added = self._table.append(self._joined(), evolve=self._evolve, message=self._message)
+        self._waiting = []
+        return added
+
+    def _joined(self) -> pl.DataFrame:
+        schema = self._waiting[0].schema
+        for frame in self._waiting[1:]:
+            # A column that had no value in one piece has the type that another one gives it.
+            schema = grow(self._table.name, schema, frame.schema, stored=False).schema
+        return pl.concat([conform(frame, schema) for frame in self._waiting])
+
+    def __enter__(self) -> Self:
+        return self
+
+    def __exit__(
+        self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None
+    ) -> None:
+        if kind is None:
+            self.flush()
