@@ -2,8 +2,7 @@
 
 from __future__ import annotations
 
-import io
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
@@ -20,9 +19,9 @@ from noria.core.objects.trees import (
     read_manifest,
 )
 from noria.core.workspace import Workspace, current_workspace
-from noria.data.content import TABLE_FILE, Content, load_arrays, read_source
+from noria.data.content import Content, load_arrays, read_source
 from noria.data.entities import DatasetKind, DatasetVersion, NewDatasetVersion, check_dataset_ref
-from noria.data.service import Datasets
+from noria.data.table_handle import TableHandle
 
 if TYPE_CHECKING:
     import numpy as np
@@ -31,33 +30,11 @@ if TYPE_CHECKING:
 _MAX_IN_MEMORY_BYTES = 8 << 30
 
 
-class DatasetHandle:
+class DatasetHandle(TableHandle):
     """A dataset, or one version of it, to add to and to read from.
 
-    Made by `noria.dataset()`.
+    Made by `noria.dataset()`. What only tables can is inherited.
     """
-
-    def __init__(self, workspace: Workspace, name: str, selector: str | None) -> None:
-        self._workspace = workspace
-        self._service = workspace.service(Datasets)
-        self.name = name
-        self._selector = selector
-        self._resolved: DatasetVersion | None = None
-
-    @property
-    def current(self) -> DatasetVersion:
-        """The version that this handle reads: the pinned one, else the newest when first asked."""
-        if self._resolved is None:
-            ref = self.name if self._selector is None else f"{self.name}@{self._selector}"
-            self._resolved = self._service.resolve(self._workspace.project, ref)
-        if self._selector is None:
-            lineage.record_followed(f"dataset:{self.name}", f"dataset:{self._resolved.ref}")
-        return self._resolved
-
-    @property
-    def ref(self) -> str:
-        """`name@version` of the version that this handle reads."""
-        return self.current.ref
 
     def add(self, source: Any, *, message: str = "") -> DatasetVersion:
         """Store `source` as the next version.
@@ -122,14 +99,18 @@ class DatasetHandle:
             )
         return load_arrays(self._files(version))
 
-    def numpy(self) -> np.ndarray[Any, Any]:
-        """Read a version that is one array.
+    def numpy(
+        self, *, columns: Sequence[str] | None = None, rows: str | pl.Expr | slice | None = None
+    ) -> np.ndarray[Any, Any]:
+        """Read a version that is one array, or a table, with rows first; `columns` and `rows` as for `scan`.
 
         Raises
         ------
         Invalid
-            If it holds more than one; the message names them.
+            If it holds more than one array; the message names them.
         """
+        if self.current.kind is not DatasetKind.ARRAYS:
+            return self.polars(columns=columns, rows=rows).to_numpy()
         found = self.arrays()
         if len(found) != 1:
             raise Invalid(
@@ -137,27 +118,6 @@ class DatasetHandle:
                 hint="Use `.arrays()`",
             )
         return next(iter(found.values()))
-
-    def polars(self) -> pl.DataFrame:
-        """Read a version that is one table, CSV or Parquet file."""
-        import polars as pl
-
-        version = self._opened()
-        files = list(self._files(version)) if version.kind is not DatasetKind.ARRAYS else []
-        if len(files) == 1:
-            path, content = files[0]
-            if path == TABLE_FILE or path.endswith(".parquet"):
-                return pl.read_parquet(io.BytesIO(content))
-            if path.endswith(".csv"):
-                return pl.read_csv(io.BytesIO(content), infer_schema_length=None)
-        raise Invalid(
-            f"`{version.ref}` is not one table", hint="Read it with `.arrays()`, or `.checkout()` its files"
-        )
-
-    def _opened(self) -> DatasetVersion:
-        version = self.current
-        lineage.record_input(f"dataset:{version.ref}", version.digest)
-        return version
 
     def _store(self, content: Content) -> TreeInfo:
         store = self._workspace.objects()
