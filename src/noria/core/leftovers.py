@@ -31,9 +31,21 @@ def spool_places(settings: Settings) -> list[Path]:
         return [settings.project_root / Path(chosen).expanduser() / name]
     if not settings.is_remote:
         return [settings.folder / _FOLDER]
+    return [folder.parent / _FOLDER / folder.name for folder in state_places(settings)]
+
+
+def state_places(settings: Settings) -> list[Path]:
+    """Give the folders for what this user's commands remember of a workspace, the first choice first.
+
+    That is the workspace itself; for a server one in the user's own state folder, or a private one among temporary
+    files where the user has no home.
+    """
+    if not settings.is_remote:
+        return [settings.folder]
+    name = _name_of(settings.workspace)
     own = Path(os.environ.get("XDG_STATE_HOME") or Path("~/.local/state").expanduser())
     shared = Path(tempfile.gettempdir()) / f"noria-{os.geteuid()}"
-    return [own / "noria" / _FOLDER / name, shared / _FOLDER / name]
+    return [own / "noria" / name, shared / name]
 
 
 def send_leftovers(workspace: Workspace) -> None:

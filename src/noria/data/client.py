@@ -2,26 +2,29 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Sequence
+from collections.abc import Iterator, Mapping, Sequence
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from noria.core import lineage
 from noria.core.author import local_author
 from noria.core.errors import Invalid
+from noria.core.objects.references import ObjectNotInProject
+from noria.core.objects.store import Progress
 from noria.core.objects.trees import (
     Entry,
     TreeInfo,
     checkout,
     make_manifest,
     put_manifest,
-    put_tree,
     read_manifest,
 )
 from noria.core.workspace import Workspace, current_workspace
 from noria.data.content import Content, load_arrays, read_source
 from noria.data.entities import DatasetKind, DatasetVersion, NewDatasetVersion, check_dataset_ref
 from noria.data.table_handle import TableHandle
+from noria.data.trees.adding import store_path
+from noria.data.trees.stat_index import StatIndex
 
 if TYPE_CHECKING:
     import numpy as np
@@ -36,7 +39,7 @@ class DatasetHandle(TableHandle):
     Made by `noria.dataset()`. What only tables can is inherited.
     """
 
-    def add(self, source: Any, *, message: str = "") -> DatasetVersion:
+    def add(self, source: Any, *, message: str = "", progress: Progress | None = None) -> DatasetVersion:
         """Store `source` as the next version.
 
         Parameters
@@ -45,6 +48,8 @@ class DatasetHandle(TableHandle):
             A path, an array, a mapping of names to arrays, or a Polars frame.
         message
             What changed, for the log.
+        progress
+            Told how many files and bytes of a path are stored, while it runs.
 
         Returns
         -------
@@ -52,7 +57,28 @@ class DatasetHandle(TableHandle):
             The new version; the newest one when the content is equal to it.
         """
         content = read_source(source)
-        tree = self._store(content)
+        if content.folder is not None:
+            added = self._add_path(content, content.folder, message, progress)
+        else:
+            added = self._add_version(content, self._store(content.files or {}), message)
+        lineage.record_output(f"dataset:{added.ref}", added.digest)
+        return added
+
+    def _add_path(
+        self, content: Content, path: Path, message: str, progress: Progress | None
+    ) -> DatasetVersion:
+        store, index = self._workspace.objects(), StatIndex.of(self._workspace.settings)
+        stored = store_path(store, path, index, progress=progress)
+        try:
+            added = self._add_version(content, stored.tree, message)
+        except ObjectNotInProject:
+            # What the index knew was let go meanwhile: all of it is read and stored again.
+            stored = store_path(store, path, index, trusting=False, progress=progress)
+            added = self._add_version(content, stored.tree, message)
+        stored.record(index, project=self._workspace.project, name=self.name, version=added.version)
+        return added
+
+    def _add_version(self, content: Content, tree: TreeInfo, message: str) -> DatasetVersion:
         new = NewDatasetVersion(
             digest=tree.digest,
             kind=content.kind,
@@ -63,9 +89,7 @@ class DatasetHandle(TableHandle):
             profile=content.profile,
             author=local_author(),
         )
-        added = self._service.add(self._workspace.project, self.name, new)
-        lineage.record_output(f"dataset:{added.ref}", added.digest)
-        return added
+        return self._service.add(self._workspace.project, self.name, new)
 
     def log(self, *, limit: int = 50) -> list[DatasetVersion]:
         """List versions, newest first."""
@@ -119,12 +143,10 @@ class DatasetHandle(TableHandle):
             )
         return next(iter(found.values()))
 
-    def _store(self, content: Content) -> TreeInfo:
+    def _store(self, files: Mapping[str, bytes]) -> TreeInfo:
         store = self._workspace.objects()
-        if content.folder is not None:
-            return put_tree(store, content.folder)
         entries = []
-        for path, data in (content.files or {}).items():
+        for path, data in files.items():
             stored = store.put_bytes(data)
             entries.append(Entry(path=path, digest=stored.digest, size_bytes=stored.size_bytes))
         return put_manifest(store, make_manifest(entries))

@@ -9,7 +9,7 @@ from typing import Any
 import msgspec
 
 from noria.core.errors import Conflict, Invalid
-from noria.core.names import split_ref
+from noria.core.names import check_name, split_ref
 from noria.data.moments import moment_of
 
 
@@ -125,20 +125,71 @@ class DatasetVersionPage(msgspec.Struct, frozen=True, kw_only=True):
     next: int | None
 
 
+class DatasetTag(msgspec.Struct, frozen=True, kw_only=True):
+    """A name for one version of a dataset, which may be given to another one: `digits@gold`.
+
+    Attributes
+    ----------
+    at
+        When it was given to this version.
+    """
+
+    tag: str
+    version: int
+    author: str
+    at: datetime
+
+
+class DatasetTagList(msgspec.Struct, frozen=True, kw_only=True):
+    """The tags of a dataset, in the order of their names."""
+
+    items: list[DatasetTag]
+
+
+class TaggedVersion(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fields=True):
+    """The version that a tag is to lead to."""
+
+    version: int
+
+
+def check_tag(tag: str) -> str:
+    """Give `tag` back if it can stand behind the `@` of a reference.
+
+    Raises
+    ------
+    Invalid
+        If it is no name, or if it would be taken for a version or a time.
+    """
+    check_name("tag", tag)
+    if tag == "latest" or tag.isdecimal() or moment_of(tag) is not None:
+        raise Invalid(
+            f"`{tag}` cannot be a tag: behind `@` it means a version", hint=f"Choose a word, such as `v{tag}`"
+        )
+    return tag
+
+
 def check_dataset_ref(ref: str) -> tuple[str, str | None]:
     """Split a reference into name and selector (None: the newest version), checked.
 
     Raises
     ------
     Invalid
-        If what follows `@` names neither a version nor a moment.
+        If what follows `@` can be neither a version nor a moment nor a tag.
     """
     name, selector = split_ref(ref)
     if selector is None or selector == "latest":
         return name, None
-    if moment_of(selector) is None:
+    if moment_of(selector) is None and not _could_be_tag(selector):
         parse_dataset_ref(ref)
     return name, selector
+
+
+def _could_be_tag(selector: str) -> bool:
+    try:
+        check_tag(selector)
+    except Invalid:
+        return False
+    return True
 
 
 def parse_dataset_ref(ref: str) -> tuple[str, int | None]:

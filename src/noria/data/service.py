@@ -2,16 +2,18 @@
 
 from __future__ import annotations
 
+from collections.abc import Iterable
 from datetime import datetime
 from typing import Any
 
 import sqlalchemy as sa
 
 from noria.access.projects import project_pk
-from noria.core.errors import NotFound, unknown_name
+from noria.core.errors import Conflict, NotFound, near, unknown_name
 from noria.core.events.log import append
 from noria.core.ids import new_id
 from noria.core.names import check_name, split_ref
+from noria.core.objects.references import drop_owner
 from noria.core.objects.tree_references import add_tree_reference
 from noria.core.operations import Service, operation
 from noria.data.entities import (
@@ -24,10 +26,10 @@ from noria.data.entities import (
     NewDatasetVersion,
     parse_dataset_ref,
 )
-from noria.data.events import DATASET_VERSION_ADDED
+from noria.data.events import DATASET_VERSION_ADDED, DATASET_VERSION_REMOVED
 from noria.data.moments import moment_of
 from noria.data.permissions import READ_DATA, WRITE_DATA
-from noria.data.tables import dataset_versions, datasets
+from noria.data.tables import dataset_tags, dataset_versions, datasets
 
 
 class DatasetVersionNotFound(NotFound):
@@ -37,6 +39,10 @@ class DatasetVersionNotFound(NotFound):
 
     def __init__(self, name: str, version: int, *, latest: int) -> None:
         known = "Its only version is 1" if latest == 1 else f"It has the versions 1 to {latest}"
+        if version <= latest:
+            known = "It was removed"
+        elif not latest:
+            known = "All of its versions were removed"
         super().__init__(
             f"The dataset `{name}` has no version {version}",
             hint=f"{known} (see `noria data log {name}`)",
@@ -57,6 +63,34 @@ class DatasetNotYet(NotFound):
         )
 
 
+class DatasetTagNotFound(NotFound):
+    """The dataset exists, but has no such tag."""
+
+    code = "dataset_tag_not_found"
+
+    def __init__(self, name: str, tag: str, known: Iterable[str]) -> None:
+        names = sorted(known)
+        close = near(tag, names)
+        listed = ", ".join(f"`{each}`" for each in names[:10]) or "none"
+        hint = f"Did you mean `{name}@{close}`?" if close else f"Its tags: {listed}"
+        super().__init__(
+            f"The dataset `{name}` has no tag `{tag}`", hint=hint, details={"name": name, "tag": tag}
+        )
+
+
+class DatasetVersionTagged(Conflict):
+    """A tag stands on the version."""
+
+    code = "dataset_version_tagged"
+
+    def __init__(self, name: str, version: int, tags: list[str]) -> None:
+        super().__init__(
+            f"`{name}@{version}` cannot be removed: it has the tag `{tags[0]}`",
+            hint=f"Take it away first: `noria data tag {name} {tags[0]} --delete`",
+            details={"name": name, "version": version, "tags": tags},
+        )
+
+
 class Datasets(Service):
     """Named lines of immutable versions."""
 
@@ -68,7 +102,7 @@ class Datasets(Service):
             query = (
                 sa.select(datasets.c.id, datasets.c.name, datasets.c.latest, datasets.c.created_at)
                 .where(datasets.c.project_pk == project_pk(connection, project))
-                .where(datasets.c.name > after)
+                .where(datasets.c.name > after, datasets.c.latest > 0)
                 .order_by(datasets.c.name)
                 .limit(bound + 1)
             )
@@ -80,9 +114,9 @@ class Datasets(Service):
     def get(self, project: str, name: str) -> Dataset:
         """Get one dataset."""
         with self.context.database.read() as connection:
-            row = _find(connection, project, name)
+            row = find_dataset(connection, project, name)
             if row is None:
-                raise _unknown(connection, project, name)
+                raise unknown_dataset(connection, project, name)
         return Dataset(
             id=row["id"], project=project, name=name, latest=row["latest"], created_at=row["created_at"]
         )
@@ -112,7 +146,9 @@ class Datasets(Service):
             )
             connection.execute(sa.insert(dataset_versions).values(dataset_pk=dataset["pk"], **values))
             connection.execute(
-                sa.update(datasets).where(datasets.c.pk == dataset["pk"]).values(latest=values["version"])
+                sa.update(datasets)
+                .where(datasets.c.pk == dataset["pk"])
+                .values(latest=values["version"], last_number=values["version"])
             )
             append(
                 connection,
@@ -131,9 +167,9 @@ class Datasets(Service):
         bound = max(1, min(limit, 1000))
         columns = [column for column in VERSION_COLUMNS if column is not dataset_versions.c.profile]
         with self.context.database.read() as connection:
-            dataset = _find(connection, project, name)
+            dataset = find_dataset(connection, project, name)
             if dataset is None:
-                raise _unknown(connection, project, name)
+                raise unknown_dataset(connection, project, name)
             query = (
                 sa.select(*columns)
                 .where(dataset_versions.c.dataset_pk == dataset["pk"])
@@ -150,9 +186,9 @@ class Datasets(Service):
     def version(self, project: str, name: str, version: int) -> DatasetVersion:
         """Get one version with its profile."""
         with self.context.database.read() as connection:
-            dataset = _find(connection, project, name)
+            dataset = find_dataset(connection, project, name)
             if dataset is None:
-                raise _unknown(connection, project, name)
+                raise unknown_dataset(connection, project, name)
             query = (
                 sa.select(*VERSION_COLUMNS)
                 .where(dataset_versions.c.dataset_pk == dataset["pk"])
@@ -165,11 +201,13 @@ class Datasets(Service):
 
     @operation("GET", "/projects/{project}/dataset-refs/{ref}", needs=READ_DATA)
     def resolve(self, project: str, ref: str) -> DatasetVersion:
-        """Get the version that `name`, `name@latest`, `name@3` or `name@2026-01-31` means."""
+        """Get the version that `name`, `name@latest`, `name@3`, `name@2026-01-31` or `name@tag` means."""
         name, selector = split_ref(ref)
         moment = moment_of(selector) if selector else None
         if moment is not None:
             return self.as_of(project, name, at=moment)
+        if selector and selector != "latest" and not selector.isdecimal():
+            return self.version(project, name, self._tagged(project, name, selector))
         name, version = parse_dataset_ref(ref)
         return self.version(project, name, version or self.get(project, name).latest)
 
@@ -192,11 +230,35 @@ class Datasets(Service):
             raise DatasetNotYet(name, moment)
         return version_of(project, name, row)
 
+    @operation("DELETE", "/projects/{project}/datasets/{name}/versions/{version}", needs=WRITE_DATA)
+    def remove_version(self, project: str, name: str, version: int) -> None:
+        """Remove a version; its number is not given again, and `noria gc` frees what nothing else refers to."""
+        with self.context.database.write(durable=True) as connection:
+            remove_versions(self, connection, project, name, version=version)
+
+    @operation("DELETE", "/projects/{project}/datasets/{name}", needs=WRITE_DATA)
+    def remove(self, project: str, name: str) -> None:
+        """Remove all versions of a dataset, and its tags; one that is added later counts on."""
+        with self.context.database.write(durable=True) as connection:
+            remove_versions(self, connection, project, name)
+
+    def _tagged(self, project: str, name: str, tag: str) -> int:
+        with self.context.database.read() as connection:
+            dataset = find_dataset(connection, project, name)
+            if dataset is None:
+                raise unknown_dataset(connection, project, name)
+            tags = dataset_tags
+            query = sa.select(tags.c.tag, tags.c.version).where(tags.c.dataset_pk == dataset["pk"])
+            known = {row.tag: row.version for row in connection.execute(query)}
+        if tag not in known:
+            raise DatasetTagNotFound(name, tag, known)
+        return int(known[tag])
+
     def _next_version(self, dataset: Any, new: NewDatasetVersion) -> dict[str, Any]:
         caller = self.context.principal.name
         return {
             "id": new_id(),
-            "version": dataset["latest"] + 1,
+            "version": dataset["last_number"] + 1,
             "digest": new.digest,
             "kind": new.kind,
             "author": new.author if caller == "local" and new.author else caller,
@@ -229,9 +291,16 @@ VERSION_COLUMNS = [
 ]
 
 
-def _find(connection: sa.Connection, project: str, name: str) -> Any | None:
+def find_dataset(connection: sa.Connection, project: str, name: str) -> Any | None:
+    """Give the row of a dataset, or None if there is none."""
     query = (
-        sa.select(datasets.c.pk, datasets.c.id, datasets.c.latest, datasets.c.created_at)
+        sa.select(
+            datasets.c.pk,
+            datasets.c.id,
+            datasets.c.latest,
+            datasets.c.last_number,
+            datasets.c.created_at,
+        )
         .where(datasets.c.project_pk == project_pk(connection, project))
         .where(datasets.c.name == name)
     )
@@ -244,6 +313,7 @@ def _find_or_create(service: Service, connection: sa.Connection, project: str, n
         "project_pk": project_pk(connection, project),
         "name": name,
         "latest": 0,
+        "last_number": 0,
         "created_at": service.context.clock.now(),
     }
     # Two first versions at once must meet on one row; on PostgreSQL the update locks it until the commit.
@@ -251,7 +321,7 @@ def _find_or_create(service: Service, connection: sa.Connection, project: str, n
     connection.execute(
         insert.on_conflict_do_update(index_elements=["project_pk", "name"], set_={"name": name})
     )
-    return _find(connection, project, name)
+    return find_dataset(connection, project, name)
 
 
 def _newest(connection: sa.Connection, dataset: Any) -> Any | None:
@@ -268,8 +338,63 @@ def version_of(project: str, name: str, row: Any) -> DatasetVersion:
     return DatasetVersion(project=project, name=name, **{**row, "kind": DatasetKind(row["kind"])})
 
 
-def _unknown(connection: sa.Connection, project: str, name: str) -> NotFound:
+def unknown_dataset(connection: sa.Connection, project: str, name: str) -> NotFound:
+    """Make the error for a dataset that is not there, with the names that are."""
     query = (
         sa.select(datasets.c.name).where(datasets.c.project_pk == project_pk(connection, project)).limit(1000)
     )
     return unknown_name("dataset", name, connection.execute(query).scalars(), see="noria data list")
+
+
+def remove_versions(
+    service: Service, connection: sa.Connection, project: str, name: str, *, version: int | None = None
+) -> None:
+    """Remove one version, which must have no tag, or all of them with their tags.
+
+    Raises
+    ------
+    NotFound
+        If there is no such dataset or version.
+    DatasetVersionTagged
+        If the version has a tag.
+    """
+    dataset = find_dataset(connection, project, name)
+    if dataset is None or (version is None and not dataset["latest"]):
+        raise unknown_dataset(connection, project, name)
+    of_dataset = dataset_versions.c.dataset_pk == dataset["pk"]
+    query = sa.select(dataset_versions.c.id, dataset_versions.c.version, dataset_versions.c.digest)
+    chosen = query.where(of_dataset).order_by(dataset_versions.c.version)
+    if version is not None:
+        chosen = chosen.where(dataset_versions.c.version == version)
+    rows = connection.execute(chosen).all()
+    if not rows:
+        raise DatasetVersionNotFound(name, version or 0, latest=dataset["latest"])
+    _remove_tags(connection, dataset["pk"], name, version)
+    for row in rows:
+        drop_owner(connection, f"dataset:{row.id}")
+        connection.execute(sa.delete(dataset_versions).where(dataset_versions.c.id == row.id))
+        append(
+            connection,
+            service.context.clock,
+            actor=service.context.principal.name,
+            type=DATASET_VERSION_REMOVED,
+            subject=f"dataset:{name}@{row.version}",
+            project=project,
+            payload={"digest": row.digest, "version": row.version},
+        )
+    newest = sa.select(sa.func.coalesce(sa.func.max(dataset_versions.c.version), 0)).where(of_dataset)
+    connection.execute(
+        sa.update(datasets).where(datasets.c.pk == dataset["pk"]).values(latest=newest.scalar_subquery())
+    )
+
+
+def _remove_tags(connection: sa.Connection, dataset_pk: int, name: str, version: int | None) -> None:
+    """Remove the tags of a dataset that goes as a whole; refuse to remove a version that has one."""
+    mine = dataset_tags.c.dataset_pk == dataset_pk
+    if version is None:
+        connection.execute(sa.delete(dataset_tags).where(mine))
+        return
+    query = sa.select(dataset_tags.c.tag).where(mine, dataset_tags.c.version == version)
+    tags = list(connection.execute(query.order_by(dataset_tags.c.tag)).scalars())
+    if tags:
+        raise DatasetVersionTagged(name, version, tags)

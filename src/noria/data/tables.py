@@ -15,8 +15,10 @@ datasets = sa.Table(
     sa.Column("name", sa.Text, nullable=False),
     sa.Column("latest", sa.BigInteger, nullable=False),
     sa.Column("created_at", UtcMicros, nullable=False),
+    sa.Column("last_number", sa.BigInteger, nullable=False, server_default=sa.text("0")),
     sa.UniqueConstraint("project_pk", "name", name="datasets_by_name"),
 )
+"""`latest` is the newest version there is (0: none), `last_number` the highest number ever given."""
 
 dataset_versions = sa.Table(
     "dataset_versions",
@@ -36,4 +38,14 @@ dataset_versions = sa.Table(
     sa.Column("profile", JsonText(dict)),
     sa.Column("created_at", UtcMicros, nullable=False),
     sa.UniqueConstraint("dataset_pk", "version", name="dataset_versions_by_version"),
+)
+
+dataset_tags = sa.Table(
+    "dataset_tags",
+    metadata,
+    sa.Column("dataset_pk", sa.BigInteger, sa.ForeignKey("datasets.pk"), primary_key=True),
+    sa.Column("tag", sa.Text, primary_key=True),
+    sa.Column("version", sa.BigInteger, nullable=False),
+    sa.Column("author", sa.Text, nullable=False),
+    sa.Column("at", UtcMicros, nullable=False),
 )

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import threading
+from datetime import timedelta
 from pathlib import Path
 
 import msgspec
@@ -10,13 +11,22 @@ import numpy as np
 import polars as pl
 import pytest
 
+from noria.core.context import Context
 from noria.core.errors import Invalid, NotFound
 from noria.core.objects.references import ObjectNotInProject
 from noria.core.objects.service import Objects
+from noria.core.objects.upkeep import collect_garbage, find_problems
 from noria.core.workspace import Workspace
 from noria.data.client import dataset
-from noria.data.entities import DatasetKind, DatasetMoved, DatasetVersion, NewDatasetVersion
-from noria.data.service import DatasetNotYet, Datasets, DatasetVersionNotFound
+from noria.data.entities import DatasetKind, DatasetMoved, DatasetVersion, NewDatasetVersion, TaggedVersion
+from noria.data.service import (
+    DatasetNotYet,
+    Datasets,
+    DatasetTagNotFound,
+    DatasetVersionNotFound,
+    DatasetVersionTagged,
+)
+from noria.data.tags import DatasetTags
 from support.conformance import Services
 
 
@@ -200,3 +210,106 @@ def test_a_moment_names_the_version_that_was_the_newest(workspace: Workspace, se
         datasets.resolve("default", "points@2001-02-03")
     with pytest.raises(Invalid, match="no point in time"):
         datasets.resolve("default", "points@2001-02-30")
+
+
+def test_a_tag_leads_to_a_version_until_it_is_given_to_another(
+    workspace: Workspace, services: Services
+) -> None:
+    """`name@tag` reads the version; a tag taken away leads nowhere, and the error names those that do."""
+    for n in (1, 2):
+        add_points(workspace, n)
+    tags, datasets = services(DatasetTags), services(Datasets)
+    tags.set("default", "points", "gold", TaggedVersion(version=1))
+    first = dataset("points@gold", workspace=workspace).current.version
+    tags.set("default", "points", "gold", TaggedVersion(version=2))
+    tags.set("default", "points", "gold", TaggedVersion(version=2))
+    listed = [(tag.tag, tag.version) for tag in tags.list("default", "points").items]
+    second = datasets.resolve("default", "points@gold").version
+    with pytest.raises(DatasetTagNotFound, match="no tag `golt`") as misspelt:
+        datasets.resolve("default", "points@golt")
+    tags.delete("default", "points", "gold")
+
+    assert (first, second, listed) == (1, 2, [("gold", 2)])
+    assert "points@gold" in (misspelt.value.hint or "")
+    with pytest.raises(DatasetTagNotFound):
+        datasets.resolve("default", "points@gold")
+    with pytest.raises(DatasetTagNotFound):
+        tags.delete("default", "points", "gold")
+
+
+@pytest.mark.parametrize("tag", ["latest", "3", "2026-01-31", "a b"])
+def test_a_tag_that_reads_as_something_else_is_refused(
+    workspace: Workspace, services: Services, tag: str
+) -> None:
+    """Behind `@`, numbers and dates mean versions."""
+    add_points(workspace, 1)
+
+    with pytest.raises(Invalid, match="tag"):
+        services(DatasetTags).set("default", "points", tag, TaggedVersion(version=1))
+
+
+def test_a_tag_stands_on_a_version_that_is_there(workspace: Workspace, services: Services) -> None:
+    """One that is not there is refused by name."""
+    add_points(workspace, 1)
+
+    with pytest.raises(DatasetVersionNotFound, match="no version 2"):
+        services(DatasetTags).set("default", "points", "gold", TaggedVersion(version=2))
+    with pytest.raises(NotFound, match="no dataset `pionts`"):
+        services(DatasetTags).set("default", "pionts", "gold", TaggedVersion(version=2))
+
+
+def test_a_removed_version_is_gone_and_its_number_is_not_given_again(
+    workspace: Workspace, services: Services
+) -> None:
+    """The newest of the others is the newest then; a version with a tag stays."""
+    for n in (1, 2, 3):
+        add_points(workspace, n)
+    datasets = services(Datasets)
+    services(DatasetTags).set("default", "points", "gold", TaggedVersion(version=1))
+    datasets.remove_version("default", "points", 3)
+    newest = datasets.resolve("default", "points").version
+    with pytest.raises(DatasetVersionNotFound, match="no version 3"):
+        datasets.version("default", "points", 3)
+    with pytest.raises(DatasetVersionTagged, match="gold"):
+        datasets.remove_version("default", "points", 1)
+
+    assert newest == 2
+    assert add_points(workspace, 3).version == 4
+
+
+def test_a_removed_dataset_is_listed_no_more_and_counts_on(workspace: Workspace, services: Services) -> None:
+    """All versions and tags go; what is added under its name later is no version that somebody noted before."""
+    for n in (1, 2):
+        add_points(workspace, n)
+    datasets = services(Datasets)
+    services(DatasetTags).set("default", "points", "gold", TaggedVersion(version=1))
+    datasets.remove("default", "points")
+
+    assert datasets.list("default").items == []
+    with pytest.raises(NotFound):
+        datasets.resolve("default", "points")
+    with pytest.raises(NotFound):
+        datasets.remove("default", "points")
+    assert add_points(workspace, 1).version == 3
+    assert services(DatasetTags).list("default", "points").items == []
+
+
+def test_what_a_removed_version_alone_had_is_freed(
+    workspace: Workspace, services: Services, context: Context, tmp_path: Path
+) -> None:
+    """Collection removes the files that no other version has, and the others stay readable."""
+    folder = tmp_path / "files"
+    folder.mkdir()
+    (folder / "both").write_text("both")
+    (folder / "first").write_text("first alone")
+    handle = dataset("files", workspace=workspace)
+    handle.add(folder)
+    (folder / "first").unlink()
+    handle.add(folder)
+    services(Datasets).remove_version("default", "files", 1)
+    done = collect_garbage(context.database, context.objects, context.clock, grace=timedelta(0))
+
+    assert done.n_removed == 2  # a file and a manifest
+    assert list(find_problems(context.database, context.objects)) == []
+    dataset("files@2", workspace=workspace).checkout(tmp_path / "out")
+    assert [path.name for path in (tmp_path / "out").iterdir()] == ["both"]

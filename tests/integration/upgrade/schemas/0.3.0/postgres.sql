@@ -222,6 +222,7 @@ CREATE TABLE datasets (
     name TEXT NOT NULL,
     latest BIGINT NOT NULL,
     created_at BIGINT NOT NULL,
+    last_number BIGINT DEFAULT 0 NOT NULL,
     CONSTRAINT datasets_by_name UNIQUE (project_pk, name),
     CONSTRAINT datasets_id_key UNIQUE (id),
     CONSTRAINT datasets_pkey PRIMARY KEY (pk),
@@ -556,6 +557,16 @@ CREATE TABLE captures (
     CONSTRAINT captures_by_prediction UNIQUE (prediction_id, endpoint_pk),
     CONSTRAINT captures_endpoint_pk_fkey FOREIGN KEY(endpoint_pk) REFERENCES endpoints (pk),
     CONSTRAINT captures_pkey PRIMARY KEY (pk)
+);
+
+CREATE TABLE dataset_tags (
+    dataset_pk BIGINT NOT NULL,
+    tag TEXT NOT NULL,
+    version BIGINT NOT NULL,
+    author TEXT NOT NULL,
+    at BIGINT NOT NULL,
+    CONSTRAINT dataset_tags_dataset_pk_fkey FOREIGN KEY(dataset_pk) REFERENCES datasets (pk),
+    CONSTRAINT dataset_tags_pkey PRIMARY KEY (dataset_pk, tag)
 );
 
 CREATE TABLE dataset_versions (
@@ -1244,7 +1255,7 @@ insert into alembic_version (version_num) values ('catalog_0001');
 
 insert into alembic_version (version_num) values ('core_0003');
 
-insert into alembic_version (version_num) values ('data_0002');
+insert into alembic_version (version_num) values ('data_0003');
 
 insert into alembic_version (version_num) values ('decisions_0001');
 

@@ -91,6 +91,16 @@ CREATE TABLE dataset_reports (
 	FOREIGN KEY(version_pk) REFERENCES dataset_versions (pk) ON DELETE cascade
 );
 
+CREATE TABLE dataset_tags (
+	dataset_pk BIGINT NOT NULL, 
+	tag TEXT NOT NULL, 
+	version BIGINT NOT NULL, 
+	author TEXT NOT NULL, 
+	at BIGINT NOT NULL, 
+	PRIMARY KEY (dataset_pk, tag), 
+	FOREIGN KEY(dataset_pk) REFERENCES datasets (pk)
+);
+
 CREATE TABLE dataset_versions (
 	pk INTEGER NOT NULL, 
 	id TEXT NOT NULL, 
@@ -118,7 +128,7 @@ CREATE TABLE datasets (
 	project_pk BIGINT NOT NULL, 
 	name TEXT NOT NULL, 
 	latest BIGINT NOT NULL, 
-	created_at BIGINT NOT NULL, 
+	created_at BIGINT NOT NULL, last_number BIGINT DEFAULT 0 NOT NULL, 
 	PRIMARY KEY (pk), 
 	CONSTRAINT datasets_by_name UNIQUE (project_pk, name), 
 	UNIQUE (id), 
@@ -1263,7 +1273,7 @@ insert into alembic_version (version_num) values ('catalog_0001');
 
 insert into alembic_version (version_num) values ('core_0003');
 
-insert into alembic_version (version_num) values ('data_0002');
+insert into alembic_version (version_num) values ('data_0003');
 
 insert into alembic_version (version_num) values ('decisions_0001');
 

@@ -1,0 +1,108 @@
+"""Store a file or folder, reading only what may have changed since it was stored or checked out last."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from dataclasses import dataclass
+from pathlib import Path
+
+from noria.core.objects.project import ProjectStore
+from noria.core.objects.sources import FoundFile, scan
+from noria.core.objects.store import Progress
+from noria.core.objects.trees import (
+    EXECUTABLE_MODE,
+    FILE_MODE,
+    Entry,
+    Manifest,
+    TreeInfo,
+    make_manifest,
+    put_found,
+    put_manifest,
+)
+from noria.data.trees.changes import absolute, look
+from noria.data.trees.stat_index import Known, Place, StatIndex, know, now_ns
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Stored:
+    """A file or folder that is in the project's objects.
+
+    Attributes
+    ----------
+    n_read
+        Files that were read; the others were known.
+    """
+
+    tree: TreeInfo
+    path: str
+    is_file: bool
+    manifest: Manifest
+    files: list[Known]
+    n_read: int
+
+    def record(self, index: StatIndex, *, project: str, name: str, version: int) -> None:
+        """Have the index remember that the place is equal to a version."""
+        place = Place(
+            path=self.path,
+            project=project,
+            name=name,
+            version=version,
+            digest=self.tree.digest,
+            is_file=self.is_file,
+            empty_folders=self.manifest.empty_folders,
+        )
+        index.record(place, self.files)
+
+
+def store_path(
+    store: ProjectStore,
+    path: Path,
+    index: StatIndex,
+    *,
+    trusting: bool = True,
+    progress: Progress | None = None,
+) -> Stored:
+    """Store a file or folder with all that is below it.
+
+    Parameters
+    ----------
+    trusting
+        Whether a file that the index knows unchanged is taken as stored. The project may have let it go meanwhile;
+        who refers to the tree is told then, and stores it again without trust.
+
+    Raises
+    ------
+    NotFound, SourceUnusable, TooLarge
+        As `scan`, before anything is stored.
+    SourceChanged, StorageFull
+        As the store's `put_files`.
+    """
+    place = absolute(path)
+    known = index.files(place) if trusting else {}
+    if known:
+        seen = look(path, known)
+        found, unchanged = seen.scan, dict(seen.unchanged)
+    else:
+        found, unchanged = scan(path), {}
+    new = [file for file in found.files if file.path not in unchanged]
+    read_ns = now_ns()
+    entries = put_found(store, new, progress=progress)
+    files = [*unchanged.values(), *_known(new, entries, read_ns)]
+    manifest = make_manifest([*map(_entry, unchanged.values()), *entries], found.empty_folders)
+    tree = put_manifest(store, manifest)
+    is_file = len(found.files) == 1 and not path.is_dir()
+    return Stored(tree=tree, path=place, is_file=is_file, manifest=manifest, files=files, n_read=len(new))
+
+
+def _known(files: Sequence[FoundFile], entries: Sequence[Entry], read_ns: int) -> list[Known]:
+    return [
+        know(file.path, file.status, entry.digest, read_ns=read_ns)
+        for file, entry in zip(files, entries, strict=True)
+        # One that grew or shrank since it was found has other times as well.
+        if file.status.st_size == entry.size_bytes
+    ]
+
+
+def _entry(known: Known) -> Entry:
+    mode = EXECUTABLE_MODE if known.executable else FILE_MODE
+    return Entry(path=known.path, digest=known.digest_text, size_bytes=known.size_bytes, mode=mode)

@@ -1,0 +1,265 @@
+"""What files were when their bytes were read last, so that nobody reads them again to see that nothing changed.
+
+One SQLite file for each workspace and user, beside the workspace's database or, for a server, in the user's state
+folder. It is a memory only: lost or damaged, it is begun anew, and files are read again.
+
+A file is taken for unchanged if size, modification time, change time, inode and the right to be run are what they
+were, and if it was last changed clearly before its bytes were read: a write in the same tick of the file system's
+clock as the reading leaves all of them as they are (git calls such an entry racy). Those are read again.
+
+Plain `sqlite3`, because `noria data status` must not take longer to import than to answer.
+"""
+
+from __future__ import annotations
+
+import contextlib
+import os
+import sqlite3
+import stat
+import time
+from collections.abc import Iterable, Iterator
+from dataclasses import dataclass
+from pathlib import Path
+from typing import TYPE_CHECKING, Any, Final, NamedTuple
+
+from noria.core.leftovers import state_places
+
+if TYPE_CHECKING:
+    from noria.core.config import Settings
+
+_FILE: Final = "stat.db"
+_BUSY_S: Final = 10.0
+_TICK_NS: Final = 100_000_000
+"""Longer than a tick of any file system that keeps fractions of a second."""
+
+_COARSE_TICK_NS: Final = 2_100_000_000
+"""Of one that keeps whole seconds, or every other one (FAT)."""
+
+_PREFIX: Final = "blake3:"
+_SCHEMA: Final = """
+create table if not exists places (
+    pk integer primary key, path text not null unique, project text not null, name text not null,
+    version integer not null, digest text not null, is_file integer not null, empty_folders text not null
+);
+create table if not exists files (
+    place integer not null, path text not null, size integer not null, mtime_ns integer not null,
+    ctime_ns integer not null, inode integer not null, executable integer not null, read_ns integer not null,
+    digest blob not null, primary key (place, path)
+) without rowid;
+"""
+
+
+class Known(NamedTuple):
+    """A file as it was when its bytes were read; `digest` without its prefix, as 32 bytes."""
+
+    path: str
+    size_bytes: int
+    mtime_ns: int
+    ctime_ns: int
+    inode: int
+    executable: int
+    read_ns: int
+    digest: bytes
+
+    @property
+    def digest_text(self) -> str:
+        """The digest as it is written everywhere else."""
+        return _PREFIX + self.digest.hex()
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Place:
+    """A file or folder on this machine that was equal to a version when this was written.
+
+    Attributes
+    ----------
+    path
+        Absolute, links resolved.
+    digest
+        Of the manifest.
+    is_file
+        Whether it is a single file.
+    """
+
+    path: str
+    project: str
+    name: str
+    version: int
+    digest: str
+    is_file: bool
+    empty_folders: tuple[str, ...] = ()
+
+    @property
+    def ref(self) -> str:
+        """`name@version`."""
+        return f"{self.name}@{self.version}"
+
+
+def know(path: str, status: os.stat_result, digest: str, *, read_ns: int) -> Known:
+    """Note what a file was when its bytes were read.
+
+    Parameters
+    ----------
+    read_ns
+        When the reading began, or earlier.
+    """
+    return Known(
+        path,
+        status.st_size,
+        status.st_mtime_ns,
+        status.st_ctime_ns,
+        status.st_ino,
+        int(bool(status.st_mode & stat.S_IXUSR)),
+        read_ns,
+        bytes.fromhex(digest[len(_PREFIX) :]),
+    )
+
+
+def is_unchanged(known: Known, status: os.stat_result) -> bool:
+    """Tell whether a file surely still has the bytes, and the right to be run, that it had."""
+    return (
+        status.st_mtime_ns == known.mtime_ns
+        and status.st_size == known.size_bytes
+        and status.st_ctime_ns == known.ctime_ns
+        and status.st_ino == known.inode
+        and bool(status.st_mode & stat.S_IXUSR) == known.executable
+        and not _is_racy(known)
+    )
+
+
+def _is_racy(known: Known) -> bool:
+    changed_ns = max(known.mtime_ns, known.ctime_ns)
+    is_coarse = not known.mtime_ns % 1_000_000_000 and not known.ctime_ns % 1_000_000_000
+    return changed_ns + (_COARSE_TICK_NS if is_coarse else _TICK_NS) > known.read_ns
+
+
+def now_ns() -> int:
+    """Give the time that `read_ns` is in: the one that the file system's times are in."""
+    return time.time_ns()
+
+
+class StatIndex:
+    """The places of a workspace on this machine, and their files.
+
+    Parameters
+    ----------
+    file
+        Made at the first writing.
+    """
+
+    def __init__(self, file: Path) -> None:
+        self._file = file
+
+    @classmethod
+    def of(cls, settings: Settings) -> StatIndex:
+        """Give the index of the workspace that the settings name."""
+        return cls(state_places(settings)[0] / _FILE)
+
+    def place(self, path: str) -> Place | None:
+        """Give what is known of a place; None if it was never added or checked out."""
+        found = self._read("select * from places where path = ?", (path,))
+        return _place(found[0]) if found else None
+
+    def places_below(self, folder: str) -> list[Place]:
+        """List the places at and below a folder, in the order of their paths."""
+        begin = folder.rstrip("/") + "/"
+        rows = self._read(
+            "select * from places where path = ? or substr(path, 1, ?) = ? order by path",
+            (folder, len(begin), begin),
+        )
+        return [_place(row) for row in rows]
+
+    def files(self, path: str) -> dict[str, Known]:
+        """Give the files of a place by their paths in it, as they were when the place was written."""
+        columns = "f.path, size, mtime_ns, ctime_ns, inode, executable, read_ns, f.digest"
+        query = f"select {columns} from files f join places p on p.pk = f.place where p.path = ?"  # noqa: S608 - no input
+        return {row[0]: Known._make(row) for row in self._read(query, (path,))}
+
+    def record(self, place: Place, files: Iterable[Known]) -> None:
+        """Write what a place is now. A disk that is full or cannot be written is no reason to fail."""
+        with contextlib.suppress(OSError, sqlite3.Error), self._writing() as connection:
+            values = (
+                place.project,
+                place.name,
+                place.version,
+                place.digest,
+                place.is_file,
+                "\0".join(place.empty_folders),
+            )
+            key = connection.execute(
+                "insert into places (path, project, name, version, digest, is_file, empty_folders)"
+                " values (?, ?, ?, ?, ?, ?, ?) on conflict (path) do update set project = excluded.project,"
+                " name = excluded.name, version = excluded.version, digest = excluded.digest,"
+                " is_file = excluded.is_file, empty_folders = excluded.empty_folders returning pk",
+                (place.path, *values),
+            ).fetchone()[0]
+            connection.execute("delete from files where place = ?", (key,))
+            connection.executemany(
+                "insert into files values (?, ?, ?, ?, ?, ?, ?, ?, ?)", ((key, *each) for each in files)
+            )
+
+    def refresh(self, path: str, files: list[Known]) -> None:
+        """Write the times of files of a place that were read again and found to be as they were."""
+        with contextlib.suppress(OSError, sqlite3.Error), self._writing() as connection:
+            connection.executemany(
+                "update files set size = ?, mtime_ns = ?, ctime_ns = ?, inode = ?, executable = ?, read_ns = ?"
+                " where path = ? and digest = ? and place = (select pk from places where path = ?)",
+                [(*each[1:7], each.path, each.digest, path) for each in files],
+            )
+
+    def forget(self, path: str) -> None:
+        """Know nothing more of a place."""
+        with contextlib.suppress(OSError, sqlite3.Error), self._writing() as connection:
+            connection.execute(
+                "delete from files where place in (select pk from places where path = ?)", (path,)
+            )
+            connection.execute("delete from places where path = ?", (path,))
+
+    def _read(self, query: str, values: tuple[object, ...]) -> list[tuple[Any, ...]]:
+        if not self._file.exists():
+            return []
+        try:
+            with contextlib.closing(sqlite3.connect(self._file, timeout=_BUSY_S)) as connection:
+                return connection.execute(query, values).fetchall()
+        except sqlite3.Error:
+            return []
+
+    @contextlib.contextmanager
+    def _writing(self) -> Iterator[sqlite3.Connection]:
+        self._file.parent.mkdir(mode=0o700, parents=True, exist_ok=True)
+        try:
+            connection = self._opened()
+        except sqlite3.DatabaseError:
+            # Not a database, or a damaged one: it is begun anew.
+            for suffix in ("", "-wal", "-shm"):
+                self._file.with_name(self._file.name + suffix).unlink(missing_ok=True)
+            connection = self._opened()
+        with contextlib.closing(connection):
+            connection.execute("begin immediate")
+            yield connection
+            connection.execute("commit")
+
+    def _opened(self) -> sqlite3.Connection:
+        connection = sqlite3.connect(self._file, timeout=_BUSY_S, isolation_level=None)
+        try:
+            connection.execute("pragma journal_mode = wal")
+            connection.execute("pragma synchronous = normal")
+            if not connection.execute("select 1 from sqlite_master where name = 'files'").fetchall():
+                connection.executescript(_SCHEMA)
+        except BaseException:
+            connection.close()
+            raise
+        return connection
+
+
+def _place(row: tuple[Any, ...]) -> Place:
+    _, path, project, name, version, digest, is_file, empty = row
+    return Place(
+        path=path,
+        project=project,
+        name=name,
+        version=version,
+        digest=digest,
+        is_file=bool(is_file),
+        empty_folders=tuple(empty.split("\0")) if empty else (),
+    )
