@@ -125,7 +125,7 @@ class Change:
         self.tell(MODEL_RENAMED, name, {"before": model.name})
 
     def delete_model(self, model: ModelRow) -> None:
-        """Delete a model with its versions: their files are kept no longer, and the name is free.
+        """Delete a model with its versions: the name is free, and the rest is kept until it is purged.
 
         Raises
         ------
@@ -140,14 +140,8 @@ class Change:
         found = self.connection.execute(alive).all()
         for version_id, digest, number in found:
             self._check_unused(version_id, digest, f"{model.name}@{number}")
-        for version_id, *_ in found:
-            drop_owner(self.connection, owner_of(version_id))
-        of_model = model_versions.c.model_pk == model.pk
-        self.connection.execute(sa.update(model_versions).where(of_model).values(deleted_at=self.now))
-        self.connection.execute(sa.delete(model_aliases).where(model_aliases.c.model_pk == model.pk))
-        self.connection.execute(
-            sa.delete(former_model_names).where(former_model_names.c.model_pk == model.pk)
-        )
+        of_model = (model_versions.c.model_pk == model.pk, model_versions.c.deleted_at.is_(None))
+        self.connection.execute(sa.update(model_versions).where(*of_model).values(deleted_at=self.now))
         self.touch(model, name=f"{model.name}:{model.id}", deleted_at=self.now, latest=0)
         self.tell(MODEL_DELETED, model.name, {"id": model.id, "n_versions": len(found)})
 

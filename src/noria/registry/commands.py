@@ -21,14 +21,21 @@ RefArgument = Annotated[str, typer.Argument(help="`model`, `model@version` or `m
 @models.command("list")
 def list_models(
     limit: LimitOption = 100,
+    deleted: Annotated[bool, typer.Option("--deleted", help="Those that can be restored.")] = False,
     json: JsonFlag = False,
     workspace: WorkspaceOption = None,
     project: ProjectOption = None,
 ) -> None:
     """List registered models."""
+    from noria.registry.deleted import DeletedModels
     from noria.registry.service import Models
 
     with opened(workspace, project) as ws:
+        if deleted:
+            gone = ws.service(DeletedModels).list(ws.project, limit=limit)
+            lines = [(m.id, m.name, m.n_versions, m.deleted_at) for m in gone.items]
+            show(gone, json=json, render=lambda _: table(["id", "name", "versions", "deleted"], lines))
+            return
         page = ws.service(Models).list(ws.project, limit=limit)
     rows = [
         (m.name, m.latest, [f"{alias}: {v}" for alias, v in m.aliases.items()], m.created_at)
@@ -131,7 +138,7 @@ def delete(
     workspace: WorkspaceOption = None,
     project: ProjectOption = None,
 ) -> None:
-    """Delete a version, or a model with all versions; `noria gc` frees what only they kept."""
+    """Delete a version, or a model with all versions, which can be restored; `noria gc` frees what they kept."""
     from noria.core.errors import Invalid
     from noria.registry.rules import parse_model_ref
     from noria.registry.service import Models
@@ -145,12 +152,28 @@ def delete(
         )
     with opened(workspace, project) as ws:
         if all_versions:
+            model = ws.service(Models).get(ws.project, name)
             ws.service(Models).delete(ws.project, name)
-            say(f"`{name}` is deleted with all versions")
+            say(f"`{name}` is deleted with all versions; bring it back with `noria models restore {model.id}`")
             return
         found = ws.service(Models).resolve(ws.project, ref)
         ws.service(ModelVersions).delete(ws.project, found.model, found.version)
     say(f"`{found.ref}` is deleted")
+
+
+@models.command("restore")
+def restore(
+    model_id: Annotated[str, typer.Argument(metavar="ID", help="As `noria models list --deleted` has it.")],
+    json: JsonFlag = False,
+    workspace: WorkspaceOption = None,
+    project: ProjectOption = None,
+) -> None:
+    """Bring a deleted model back, with its aliases and the versions that were deleted with it."""
+    from noria.registry.deleted import DeletedModels
+
+    with opened(workspace, project) as ws:
+        back = ws.service(DeletedModels).restore(ws.project, model_id)
+    show(back, json=json, render=lambda model: f"`{model.name}` is there again")
 
 
 @models.command("consent")

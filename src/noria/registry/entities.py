@@ -304,6 +304,31 @@ class ModelPage(msgspec.Struct, frozen=True, kw_only=True):
     next: str | None
 
 
+class DeletedModel(msgspec.Struct, frozen=True, kw_only=True):
+    """A model that was deleted and can come back.
+
+    Attributes
+    ----------
+    name
+        That it had; another model may have it now.
+    n_versions
+        How many versions were deleted with it.
+    """
+
+    id: str
+    project: str
+    name: str
+    n_versions: int
+    deleted_at: datetime
+
+
+class DeletedModelPage(msgspec.Struct, frozen=True, kw_only=True):
+    """Deleted models, the newest model first; `next` continues."""
+
+    items: list[DeletedModel]
+    next: str | None
+
+
 class ModelVersionPage(msgspec.Struct, frozen=True, kw_only=True):
     """Versions, newest first; `next` continues."""
 

@@ -14,6 +14,10 @@ MODEL_RENAMED = EventType("model.renamed", "A model has another name; the payloa
 MODEL_DELETED = EventType(
     "model.deleted", "A model and its versions are gone; the payload has its id and how many versions it had"
 )
+MODEL_RESTORED = EventType(
+    "model.restored",
+    "A deleted model is there again; the payload has its id and how many versions came back with it",
+)
 MODEL_TAG_SET = EventType(
     "model.tag_set", "A model got a tag, or a tag another value; the payload has its key"
 )

@@ -19,7 +19,8 @@ from noria.core.web.actions import (
 )
 from noria.core.web.languages import mark
 from noria.core.web.pages import Visit
-from noria.core.web.urls import MODEL_PATH, VERSION_PATH
+from noria.core.web.urls import DELETED_MODEL_PATH, MODEL_PATH, VERSION_PATH
+from noria.registry.deleted import DeletedModels
 from noria.registry.entities import AliasTarget, Description, Model, ModelVersion, TagChanges
 from noria.registry.pages import text_revision
 from noria.registry.permissions import PROMOTE_MODELS, REGISTER_MODELS
@@ -173,6 +174,18 @@ def delete_model(visit: Visit, _form: NoFields) -> Done:
         to=visit.urls.models(model.project),
         words=mark("The model `%(model)s` is deleted"),
         values={"model": model.name},
+        undo=Undo(to=visit.urls.restore_model(model.project, model.id)),
+    )
+
+
+def restore_model(visit: Visit, _form: NoFields) -> Done:
+    """Bring a deleted model back."""
+    project, deleted = visit.parameters["project"], visit.context.service(DeletedModels)
+    back = deleted.restore(project, visit.parameters["model_id"])
+    return Done(
+        to=visit.urls.model(project, back.name),
+        words=mark("The model `%(model)s` is there again"),
+        values={"model": back.name},
     )
 
 
@@ -182,7 +195,8 @@ def confirm_delete_model(visit: Visit, _form: NoFields) -> Confirmation:
     return Confirmation(
         words=mark("Delete the model `%(model)s` with all its versions?"),
         consequences=(
-            mark("Its aliases, tags and versions go with it, and nobody can bring them back"),
+            mark("Its aliases, tags and versions go with it"),
+            mark("It can be restored until `noria gc` removes it for good"),
             mark("Runs and data sets stay"),
         ),
         values={"model": model.name},
@@ -356,6 +370,7 @@ ACTIONS = (
         handle=delete_model,
         confirm=confirm_delete_model,
     ),
+    Action(path=f"{DELETED_MODEL_PATH}/restore", needs=PROMOTE_MODELS, fields=NoFields, handle=restore_model),
     Action(path=f"{VERSION_PATH}/tag", needs=REGISTER_MODELS, fields=TagForm, handle=tag_version),
     Action(path=f"{VERSION_PATH}/untag", needs=REGISTER_MODELS, fields=TagKey, handle=untag_version),
     Action(path=f"{VERSION_PATH}/describe", needs=REGISTER_MODELS, fields=TextForm, handle=describe_version),

@@ -14,7 +14,8 @@ from noria.core.web.languages import mark
 from noria.core.web.pages import Crumb, Page, PageContext, Visit
 from noria.core.web.parts import Column, Pager
 from noria.core.web.urls import MODEL_PATH, MODELS_PATH
-from noria.registry.entities import Model, ModelVersion, Stage
+from noria.registry.deleted import DeletedModels
+from noria.registry.entities import DeletedModel, Model, ModelVersion, Stage
 from noria.registry.page_reads import ListedModel, ModelPages
 from noria.registry.permissions import PROMOTE_MODELS, READ_MODELS, REGISTER_MODELS
 from noria.registry.service import Models
@@ -108,11 +109,17 @@ class ModelsContext(PageContext):
         The place in the list.
     is_first
         Whether the list begins here.
+    deleted
+        Those that can come back, in place of the others; None when the others are shown.
+    other_url
+        From the models that there are to the deleted ones, and back; None where the reader cannot restore.
     """
 
     now: datetime
     columns: tuple[Column, ...]
     models: tuple[ModelRow, ...]
+    deleted: tuple[DeletedModel, ...] | None
+    other_url: str | None
     pager: Pager
     is_first: bool
 
@@ -257,6 +264,9 @@ class ModelContext(PageContext):
 def models_page(visit: Visit) -> ModelsContext:
     """List models with their newest versions."""
     project, after = visit.parameters["project"], visit.parameters.get("after", "")
+    may_restore = visit.context.principal.may(PROMOTE_MODELS, project)
+    if may_restore and visit.parameters.get("show") == "deleted":
+        return _deleted_page(visit, project, after)
     found, following = visit.context.service(ModelPages).list(project, limit=MODELS_PER_PAGE, after=after)
     return ModelsContext(
         trail=(Crumb(text=MODELS_WORDS, is_ours=True),),
@@ -269,6 +279,27 @@ def models_page(visit: Visit) -> ModelsContext:
             n_shown=len(found),
         ),
         is_first=not after,
+        deleted=None,
+        other_url=visit.urls.models(project, show="deleted") if may_restore else None,
+    )
+
+
+def _deleted_page(visit: Visit, project: str, after: str) -> ModelsContext:
+    urls = visit.urls
+    page = visit.context.service(DeletedModels).list(project, limit=MODELS_PER_PAGE, before=after or None)
+    return ModelsContext(
+        trail=(models_crumb(visit, project), Crumb(text=mark("deleted"), is_ours=True)),
+        now=visit.context.clock.now(),
+        columns=_DELETED_COLUMNS,
+        models=(),
+        pager=Pager(
+            first=urls.models(project, show="deleted") if after else None,
+            following=urls.models(project, show="deleted", after=page.next) if page.next else None,
+            n_shown=len(page.items),
+        ),
+        is_first=not after,
+        deleted=tuple(page.items),
+        other_url=urls.models(project),
     )
 
 
@@ -424,6 +455,12 @@ def _number(visit: Visit, name: str) -> int | None:
     return int(given)
 
 
+_DELETED_COLUMNS = (
+    Column(key="name", words=mark("Model")),
+    Column(key="versions", words=mark("Versions"), is_number=True),
+    Column(key="deleted", words=mark("Deleted")),
+)
+
 _MODEL_COLUMNS = (
     Column(key="name", words=mark("Model")),
     Column(key="newest", words=mark("Newest")),
@@ -451,7 +488,7 @@ PAGES = (
         needs=READ_MODELS,
         template="noria.registry/models.html",
         build=models_page,
-        query=("after",),
+        query=("after", "show"),
     ),
     Page(
         path=MODEL_PATH,

@@ -1,6 +1,7 @@
 """Remove for good what was deleted long ago: models with all that is said of them, and versions.
 
-Their files were let go of when they were deleted. What a model's numbers were is remembered as long as the model is.
+The files of versions that were deleted with their model are let go of here, those of others when they were deleted.
+What a model's numbers were is remembered as long as the model is.
 """
 
 from __future__ import annotations
@@ -13,7 +14,9 @@ import sqlalchemy as sa
 
 from noria.access.comments import drop_comments
 from noria.core.context import Context
+from noria.core.objects.references import drop_owner
 from noria.core.purging import Purge
+from noria.registry.changes import owner_of
 from noria.registry.tables import (
     former_model_names,
     model_aliases,
@@ -68,8 +71,11 @@ def _purge(
 
 
 def _remove_versions(connection: sa.Connection, keys: list[int]) -> None:
-    ids = connection.execute(sa.select(model_versions.c.id).where(model_versions.c.pk.in_(keys))).scalars()
+    query = sa.select(model_versions.c.id).where(model_versions.c.pk.in_(keys))
+    ids = connection.execute(query).scalars().all()
     drop_comments(connection, [f"model:{each}" for each in ids])
+    for each in ids:
+        drop_owner(connection, owner_of(each))
     connection.execute(sa.delete(model_version_tags).where(model_version_tags.c.version_pk.in_(keys)))
     connection.execute(sa.delete(model_versions).where(model_versions.c.pk.in_(keys)))
 

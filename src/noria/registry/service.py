@@ -139,7 +139,7 @@ class Models(Service):
 
     @operation("DELETE", "/projects/{project}/models/{name}", needs=PROMOTE_MODELS)
     def delete(self, project: str, name: str) -> None:
-        """Delete a model with all versions; `noria gc` frees what only they kept."""
+        """Delete a model with all versions; it can be restored until `noria gc` removes it for good."""
         with self._change(project) as change:
             change.delete_model(find_model(change.connection, project, name, lock=True))
 

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import tempfile
+from datetime import timedelta
 from pathlib import Path
 
 import pytest
@@ -12,10 +13,11 @@ from noria.access.projects import NewProject, Projects
 from noria.core.context import Context
 from noria.core.errors import Invalid, NoriaError
 from noria.core.events.tables import events
-from noria.core.objects.references import object_references
+from noria.core.objects.references import drop_owner, object_references
 from noria.core.objects.trees import put_tree
 from noria.core.workspace import Workspace
 from noria.registry.changes import ModelExists
+from noria.registry.deleted import DeletedModels, ModelFilesGone
 from noria.registry.entities import (
     AliasTarget,
     Description,
@@ -35,6 +37,7 @@ from noria.registry.rows import ModelNotFound, ModelVersionNotFound
 from noria.registry.search import Registry
 from noria.registry.service import Models
 from noria.registry.versions import ModelVersions
+from noria.server.upkeep import remove_deleted
 from noria.tracking.entities import Link, LogBatch, NewRun
 from noria.tracking.service import Runs
 from support.serving import signature
@@ -162,7 +165,7 @@ def msgspec_at(version: ModelVersion, models: Models) -> ModelVersion:
 def test_deleting_lets_go_of_files(
     workspace: Workspace, models: Models, versions: ModelVersions, context: Context
 ) -> None:
-    """Neither a deleted version nor a deleted model keeps an object from being collected."""
+    """A deleted version keeps no object from being collected; a deleted model does until it is purged."""
 
     def kept() -> int:
         query = sa.select(sa.func.count()).where(object_references.c.owner.like("model-version:%"))
@@ -171,11 +174,78 @@ def test_deleting_lets_go_of_files(
 
     for content in (b"1", b"2", b"3"):
         registered(workspace, "digits", content)
-    assert kept() == 6
+    assert kept() == 3
     versions.delete(PROJECT, "digits", 2)
-    assert kept() == 4
+    assert kept() == 2
     models.delete(PROJECT, "digits")
+    assert kept() == 2
+    remove_deleted(context, older_than=timedelta())
     assert kept() == 0
+
+
+def test_a_deleted_model_comes_back_with_all_that_it_had(
+    workspace: Workspace, models: Models, versions: ModelVersions, context: Context
+) -> None:
+    """Aliases, tags, former names and the versions that went with it are there again; one deleted before stays so."""
+    for content in (b"1", b"2", b"3"):
+        registered(workspace, "figures", content)
+    models.rename(PROJECT, "figures", NewName(name="digits"))
+    models.set_alias(PROJECT, "digits", "champion", AliasTarget(version=2))
+    models.tag(PROJECT, "digits", TagChanges(tags={"team": "vision"}))
+    versions.delete(PROJECT, "digits", 3)
+    before = models.get(PROJECT, "digits")
+    models.delete(PROJECT, "digits")
+    deleted = workspace.service(DeletedModels)
+    [gone] = deleted.list(PROJECT).items
+
+    assert (gone.id, gone.name, gone.n_versions) == (before.id, "digits", 2)
+    back = deleted.restore(PROJECT, gone.id)
+    assert (back.name, back.aliases, back.tags, back.latest) == ("digits", {"champion": 2}, before.tags, 2)
+    assert [each.version for each in models.versions(PROJECT, "digits").items] == [2, 1]
+    assert models.get(PROJECT, "figures").id == before.id
+    assert registered(workspace, "digits", b"4").version == 4
+    assert deleted.list(PROJECT).items == []
+    assert told(context, "model.restored") == [
+        ("model.restored", "model:digits", {"id": before.id, "n_versions": 2})
+    ]
+    with pytest.raises(ModelNotFound):
+        deleted.restore(PROJECT, gone.id)
+
+
+def test_a_deleted_model_waits_while_its_name_is_taken(
+    workspace: Workspace, models: Models, context: Context
+) -> None:
+    """Another model of the name is told; after it got another one the deleted one comes back, until it is purged."""
+    registered(workspace, "digits")
+    models.delete(PROJECT, "digits")
+    deleted = workspace.service(DeletedModels)
+    [gone] = deleted.list(PROJECT).items
+    registered(workspace, "digits")
+    with pytest.raises(ModelExists):
+        deleted.restore(PROJECT, gone.id)
+    models.rename(PROJECT, "digits", NewName(name="figures"))
+
+    assert deleted.restore(PROJECT, gone.id).id == gone.id
+    assert models.get(PROJECT, "digits").id == gone.id
+    models.delete(PROJECT, "digits")
+    remove_deleted(context, older_than=timedelta())
+    with pytest.raises(ModelNotFound):
+        deleted.restore(PROJECT, gone.id)
+
+
+def test_files_that_an_earlier_release_let_go_of_are_missed(
+    workspace: Workspace, models: Models, context: Context
+) -> None:
+    """A version without its files does not come back as if it had them."""
+    made = registered(workspace, "digits")
+    models.delete(PROJECT, "digits")
+    with context.database.write() as connection:
+        drop_owner(connection, f"model-version:{made.id}")
+    deleted = workspace.service(DeletedModels)
+
+    with pytest.raises(ModelFilesGone, match="digits@1"):
+        deleted.restore(PROJECT, deleted.list(PROJECT).items[0].id)
+    assert models.list(PROJECT).items == []
 
 
 def test_a_deleted_model_gives_its_name_free(workspace: Workspace, models: Models) -> None:

@@ -95,6 +95,11 @@ def test_a_model_is_renamed_and_deleted(command: Command) -> None:
     assert "no version 2" in command("models", "show", "flowers@2", code=1)
     command("models", "delete", "flowers", "--all-versions")
     assert json.loads(command("models", "list", "--json"))["items"] == []
+    [gone] = json.loads(command("models", "list", "--deleted", "--json"))["items"]
+    assert (gone["name"], gone["n_versions"]) == ("flowers", 1)
+    assert "flowers" in command("models", "list", "--deleted")
+    assert json.loads(command("models", "restore", gone["id"], "--json"))["name"] == "flowers"
+    assert "noria models list --deleted" in command("models", "restore", gone["id"], code=1)
 
 
 def test_a_consent_to_pickles_is_given_and_taken_back(command: Command, tmp_path: Path) -> None:

@@ -15,7 +15,7 @@ from noria.registry.entities import AliasTarget, Description, NewModel, TagChang
 from noria.registry.service import Models
 from noria.registry.versions import ModelVersions
 from support.hostile import HOSTILE, assert_harmless
-from support.pages import Reader, visible_text
+from support.pages import Reader, forms_in, visible_text
 from support.wheel import PROJECT, Turn, turn_once
 
 MODELS = "/projects/default/models"
@@ -287,3 +287,40 @@ def test_bad_addresses_say_the_mend(
 
     assert answer.status_code == status
     assert told in visible_text(answer.text)
+
+
+@BOTH
+def test_a_deleted_model_comes_back_by_the_notice_and_from_the_list(
+    reader: Reader, context: Context, models: Models
+) -> None:
+    """The notice takes a deletion back; later the list of deleted models does, unless the name is taken."""
+    models.create(PROJECT, NewModel(name="old", tags={"team": "crm"}))
+    page = f"{MODELS}/old"
+    deleted = reader.send(reader.form(page, f"{page}/delete", name="delete"), confirmed="old")
+    notice = reader.get(deleted.headers["location"]).text
+    undo = next(form for form in forms_in(notice) if form.fields.get("form") == ["undo"])
+    assert "The model old is there again" in reader.follow(reader.send(undo))
+
+    models.delete(PROJECT, "old")
+    models.create(PROJECT, NewModel(name="old"))
+    shown = reader.get(f"{MODELS}?show=deleted").text
+    assert "Deleted models" in visible_text(shown)
+    [restore] = [form for form in forms_in(shown) if form.action.endswith("/restore")]
+    refused = reader.send(restore)
+    assert refused.status_code == 409
+    assert "There is a model old already" in visible_text(refused.text)
+    models.delete(PROJECT, "old")
+    assert "crm" in reader.follow(reader.send(restore))
+
+
+def test_who_may_not_restore_sees_no_deleted_models(reader: Reader, context: Context, models: Models) -> None:
+    """A viewer's list has no link to the deleted ones, and their address shows the others."""
+    hostile = HOSTILE.replace("/", "|")
+    models.create(PROJECT, NewModel(name=hostile))
+    models.delete(PROJECT, hostile)
+    assert_harmless(reader.get(f"{MODELS}?show=deleted"))
+    reader.server.is_open = False
+    reader.server.tokens["t"] = VIEWER
+
+    assert "show=deleted" not in reader.get(MODELS, token="t").text
+    assert "onerror" not in reader.get(f"{MODELS}?show=deleted", token="t").text

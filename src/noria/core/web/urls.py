@@ -21,6 +21,7 @@ COMPARE_PATH = "/projects/{project}/compare"
 MODELS_PATH = "/projects/{project}/models"
 MODEL_PATH = "/projects/{project}/models/{model}"
 VERSION_PATH = "/projects/{project}/models/{model}/versions/{version}"
+DELETED_MODEL_PATH = "/projects/{project}/deleted-models/{model_id}"
 DATASETS_PATH = "/projects/{project}/datasets"
 DATASET_PATH = "/projects/{project}/datasets/{dataset}"
 DATASET_VERSION_PATH = "/projects/{project}/datasets/{dataset}/versions/{version}"
@@ -107,6 +108,10 @@ class Urls:
         """Give the page of a model, or the address of something that is done with it: `alias`."""
         path = f"{MODEL_PATH}/{part}" if part else MODEL_PATH
         return self._to(path, given, project=project, model=model)
+
+    def restore_model(self, project: str, model_id: str) -> str:
+        """Give the action that brings a deleted model back."""
+        return self._to(f"{DELETED_MODEL_PATH}/restore", {}, project=project, model_id=model_id)
 
     def version(self, project: str, model: str, version: int, part: str = "", **given: str | None) -> str:
         """Give the page of a version of a model, or the address of something that is done with it: `tag`."""
