@@ -9,6 +9,7 @@ import typer
 
 from noria.core.console.options import JsonFlag, LimitOption, ProjectOption, WorkspaceOption, opened
 from noria.core.console.output import facts, print_json, say, show, table
+from noria.data import table_commands
 
 if TYPE_CHECKING:
     from noria.core.workspace import Workspace
@@ -151,3 +152,6 @@ def _latest(ws: Workspace, name: str) -> int:
         return ws.service(Datasets).get(ws.project, name).latest
     except NotFound:
         return 0
+
+
+table_commands.register(data)

@@ -39,13 +39,14 @@ class TableStream:
         self._every_s = every_s
         self._evolve = evolve
         self._message = message
-        self._waiting: list[pl.DataFrame] = []
+        self._waiting: list[pl.DataFrame | list[Any]] = []
+        self._n_waiting = 0
         self._since_s = 0.0
 
     @property
     def n_waiting(self) -> int:
         """Rows that are in no version yet."""
-        return sum(frame.height for frame in self._waiting)
+        return self._n_waiting
 
     def append(self, source: Any) -> DatasetVersion | None:
         """Take rows.
@@ -55,31 +56,41 @@ class TableStream:
         DatasetVersion or None
             The version with these rows and all before, or None while they wait.
         """
-        with naming("The source"):
-            frame = rows_of(source)(None).collect()
-        if not self._waiting:
+        if not self.n_waiting:
             self._since_s = self._clock.monotonic()
-        if frame.height:
-            self._waiting.append(frame)
+        if isinstance(source, list):
+            self._take(source)
+        else:
+            self._take(_frame(source))
         waited_s = self._clock.monotonic() - self._since_s
-        if self.n_waiting >= self._every_rows or (self._waiting and waited_s >= self._every_s):
+        if self.n_waiting >= self._every_rows or (self.n_waiting and waited_s >= self._every_s):
             return self.flush()
         return None
 
     def flush(self) -> DatasetVersion | None:
         """Append what waits; None when nothing does."""
-        if not self._waiting:
+        if not self.n_waiting:
             return None
         added = self._table.append(self._joined(), evolve=self._evolve, message=self._message)
-        self._waiting = []
+        self._waiting, self._n_waiting = [], 0
         return added
 
+    def _take(self, piece: pl.DataFrame | list[Any]) -> None:
+        """Keep rows; those that come one at a time become a frame when they are appended, all at once."""
+        self._n_waiting += len(piece)
+        last = self._waiting[-1] if self._waiting else None
+        if isinstance(piece, list) and isinstance(last, list):
+            last.extend(piece)
+        else:
+            self._waiting.append(list(piece) if isinstance(piece, list) else piece)
+
     def _joined(self) -> pl.DataFrame:
-        schema = self._waiting[0].schema
-        for frame in self._waiting[1:]:
+        frames = [_frame(piece) for piece in self._waiting]
+        schema = frames[0].schema
+        for frame in frames[1:]:
             # A column that had no value in one piece has the type that another one gives it.
             schema = grow(self._table.name, schema, frame.schema, stored=False).schema
-        return pl.concat([conform(frame, schema) for frame in self._waiting])
+        return pl.concat([conform(frame, schema) for frame in frames])
 
     def __enter__(self) -> Self:
         return self
@@ -89,3 +100,8 @@ class TableStream:
     ) -> None:
         if kind is None:
             self.flush()
+
+
+def _frame(source: Any) -> pl.DataFrame:
+    with naming("The source"):
+        return rows_of(source)(None).collect()
