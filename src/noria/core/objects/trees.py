@@ -8,7 +8,7 @@ special files are refused (see `sources.scan`).
 from __future__ import annotations
 
 from collections import defaultdict
-from collections.abc import Iterable, Iterator, Sequence
+from collections.abc import Collection, Iterable, Iterator, Sequence
 from pathlib import Path
 
 import msgspec
@@ -214,6 +214,7 @@ def checkout(
     target: Path,
     *,
     overwrite: bool = False,
+    unchanged: Collection[str] = frozenset(),
     progress: Progress | None = None,
 ) -> TreeInfo:
     """Write the files of a tree below `target`.
@@ -226,6 +227,8 @@ def checkout(
     ----------
     overwrite
         Replace files that differ; a link is replaced by a file, never followed.
+    unchanged
+        Paths of files that are there as the tree has them, as the caller knows; they are not read to see it.
 
     Raises
     ------
@@ -244,7 +247,8 @@ def checkout(
         path = next(entry.path for entry in manifest.entries if entry.digest == absent)
         raise ObjectNotFound(absent, where=f"the store, which the tree needs for `{path}`")
     with TargetFolder(target, durable=False) as folder:
-        differing = _differing(folder, manifest, target, overwrite=overwrite)
+        asked = [entry for entry in manifest.entries if entry.path not in unchanged]
+        differing = _differing(folder, manifest, asked, target, overwrite=overwrite)
         _write_all(store, folder, differing, overwrite=overwrite, progress=progress)
         for path in manifest.empty_folders:
             folder.make_folder(path)
@@ -284,9 +288,11 @@ def _copies(
         yield store.open(entry.digest)
 
 
-def _differing(folder: TargetFolder, manifest: Manifest, target: Path, *, overwrite: bool) -> list[Entry]:
+def _differing(
+    folder: TargetFolder, manifest: Manifest, entries: list[Entry], target: Path, *, overwrite: bool
+) -> list[Entry]:
     """List the files that must be written; refuse, before any is, what must not be replaced."""
-    differing = [entry for entry in manifest.entries if not _holds(folder, entry)]
+    differing = [entry for entry in entries if not _holds(folder, entry)]
     taken = [entry.path for entry in differing if folder.exists(entry.path)]
     for path in manifest.empty_folders:
         folder.check_folder(path)
