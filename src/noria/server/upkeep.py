@@ -12,7 +12,8 @@ import msgspec
 from noria.core.config import Section
 from noria.core.context import Context
 from noria.core.control.workflows import JSON, Chore, Reaction, Steps, Tick, Workflow
-from noria.core.database.engine import Database, translated
+from noria.core.database.engine import Database
+from noria.core.database.failures import translated
 from noria.core.errors import Invalid
 from noria.core.objects.store import Collected
 from noria.core.objects.upkeep import collect_garbage

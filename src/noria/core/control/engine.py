@@ -28,7 +28,7 @@ from noria.core.clock import Clock
 from noria.core.control.codec import as_noria_error, decode, encode, require_json
 from noria.core.control.steps import Abandoned, Executions, RecordedSteps
 from noria.core.control.workflows import JSON
-from noria.core.database.engine import translated
+from noria.core.database.failures import translated
 from noria.core.errors import Conflict, Corrupt, ErrorBody, Invalid, NotFound, Unavailable
 
 APPLICATION_VERSION = "1"

@@ -7,18 +7,18 @@ wait. A write is safe against the death of the process; with `durable=True` also
 
 from __future__ import annotations
 
-import errno
 import sqlite3
 from collections.abc import Iterator
-from contextlib import contextmanager
+from contextlib import AbstractContextManager, contextmanager
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 import sqlalchemy as sa
 from sqlalchemy.pool import ConnectionPoolEntry
 
-from noria.core.database.kept import KeptConnections
-from noria.core.errors import ConfigInvalid, Corrupt, Invalid, StorageFull, Unavailable
+from noria.core.database.failures import translated
+from noria.core.database.kept import KEPT, KeptConnections
+from noria.core.errors import ConfigInvalid
 
 if TYPE_CHECKING:
     from sqlalchemy.dialects import postgresql, sqlite
@@ -26,7 +26,6 @@ if TYPE_CHECKING:
 BUSY_TIMEOUT_S = 30.0
 _WAIT_S = BUSY_TIMEOUT_S * 2
 _READERS = 8
-_DAMAGED = ("file is not a database", "database disk image is malformed")
 
 
 class Database:
@@ -46,8 +45,12 @@ class Database:
         if self.is_sqlite:
             self._writer = _sqlite_engine(self.url, readers=False)
             self._reader = _sqlite_engine(self.url, readers=True)
-            self._kept_writer = KeptConnections(self._writer, limit=1, timeout_s=_WAIT_S)
-            self._kept_readers = KeptConnections(self._reader, limit=2 * _READERS, timeout_s=_WAIT_S)
+            self._kept_writer = KeptConnections(
+                self._writer, begin="BEGIN IMMEDIATE", limit=1, timeout_s=_WAIT_S
+            )
+            self._kept_readers = KeptConnections(
+                self._reader, begin="BEGIN", limit=2 * _READERS, timeout_s=_WAIT_S
+            )
         else:
             self._writer = self._reader = _postgres_engine(self.url)
 
@@ -61,21 +64,11 @@ class Database:
         """The engine that may write, for migrations."""
         return self._writer
 
-    @contextmanager
-    def read(self) -> Iterator[sa.Connection]:
+    def read(self) -> AbstractContextManager[sa.Connection]:
         """Give a connection for reading, in one consistent view."""
-        if self.is_sqlite:
-            with translated(), self._kept_readers.lent() as connection:
-                yield connection
-        else:
-            with translated(), self._reader.connect() as connection:
-                yield connection.execution_options(
-                    postgresql_readonly=True, isolation_level="REPEATABLE READ"
-                )
-                connection.commit()  # at a rollback the driver forgets every statement that it prepared
+        return self._kept_readers.reading() if self.is_sqlite else self._read_postgres()
 
-    @contextmanager
-    def write(self, *, durable: bool = False) -> Iterator[sa.Connection]:
+    def write(self, *, durable: bool = False) -> AbstractContextManager[sa.Connection]:
         """Give a connection in a transaction that commits when the block ends and rolls back when it raises.
 
         Parameters
@@ -90,14 +83,7 @@ class Database:
         Unavailable
             If the writer's place could not be had in time, or the server is gone.
         """
-        if self.is_sqlite:
-            with translated(), self._kept_writer.lent() as connection:
-                _set_durability(connection, full=durable)
-                with connection.begin():
-                    yield connection
-        else:
-            with translated(), self._writer.connect() as connection, connection.begin():
-                yield connection
+        return self._kept_writer.writing(full=durable) if self.is_sqlite else self._write_postgres()
 
     def insert(self, table: sa.Table) -> sqlite.Insert | postgresql.Insert:
         """Give the dialect's insert, which knows `on_conflict_do_nothing` and `on_conflict_do_update`."""
@@ -110,6 +96,17 @@ class Database:
             self._kept_readers.dispose()
         self._writer.dispose()
         self._reader.dispose()
+
+    @contextmanager
+    def _read_postgres(self) -> Iterator[sa.Connection]:
+        with translated(), self._reader.connect() as connection:
+            yield connection.execution_options(postgresql_readonly=True, isolation_level="REPEATABLE READ")
+            connection.commit()  # at a rollback the driver forgets every statement that it prepared
+
+    @contextmanager
+    def _write_postgres(self) -> Iterator[sa.Connection]:
+        with translated(), self._writer.connect() as connection, connection.begin():
+            yield connection
 
 
 def upsertable(dialect: str, table: sa.Table) -> sqlite.Insert | postgresql.Insert:
@@ -191,7 +188,8 @@ def _sqlite_engine(url: sa.URL, *, readers: bool) -> sa.Engine:
 
     @sa.event.listens_for(engine, "begin")
     def _begin(connection: sa.Connection) -> None:
-        # Every request begins one; through SQLAlchemy it would cost more than the statement after it.
+        if connection.get_execution_options().get(KEPT):
+            return
         raw: Any = connection.connection.dbapi_connection
         raw.execute("BEGIN" if readers else "BEGIN IMMEDIATE")
 
@@ -202,57 +200,4 @@ def _postgres_engine(url: sa.URL) -> sa.Engine:
     # The last one used first: the fewer connections, the more statements are prepared on each.
     return sa.create_engine(
         url, pool_size=_READERS, max_overflow=_READERS, pool_pre_ping=True, pool_use_lifo=True
-    )
-
-
-def _set_durability(connection: sa.Connection, *, full: bool) -> None:
-    # Outside a transaction, or SQLite ignores it; the raw cursor keeps SQLAlchemy from beginning one.
-    if connection.info.get("full", False) is not full:
-        raw: Any = connection.connection.dbapi_connection
-        raw.execute(f"PRAGMA synchronous={'FULL' if full else 'NORMAL'}")
-        connection.info["full"] = full
-
-
-@contextmanager
-def translated() -> Iterator[None]:
-    """Turn what SQLAlchemy raises in the block into Noria's errors."""
-    try:
-        yield
-    except sa.exc.TimeoutError as error:
-        raise Unavailable(
-            "The database is busy", hint="Try again; another process may be writing for long"
-        ) from error
-    except sa.exc.DataError as error:
-        raise _not_storable(str(error.orig)) from error
-    except OverflowError as error:
-        if "SQLite" not in str(error):
-            raise
-        raise _not_storable(str(error)) from error
-    except (sa.exc.OperationalError, sa.exc.InterfaceError) as error:
-        raise _unavailable(error.orig) from error
-    except sqlite3.OperationalError as error:  # from the pragmas of a new connection
-        raise _unavailable(error) from error
-    except (sa.exc.DatabaseError, sqlite3.DatabaseError) as error:
-        if not any(sign in str(error) for sign in _DAMAGED):
-            raise
-        raise Corrupt(
-            f"The file of the database is damaged: {getattr(error, 'orig', error)}",
-            hint="Put a copy in its place; those made before migrations lie beside it (`*.before-*`)",
-        ) from error
-
-
-def _unavailable(cause: BaseException | None) -> Unavailable:
-    text = str(cause)
-    if "disk is full" in text or "disk I/O error" in text or getattr(cause, "sqlstate", "") == "53100":
-        return StorageFull(
-            "The disk of the database is full",
-            hint=f"Free space ({errno.errorcode[errno.ENOSPC]}) and repeat",
-        )
-    return Unavailable(f"The database does not answer: {text.splitlines()[0] if text else 'no reason given'}")
-
-
-def _not_storable(text: str) -> Invalid:
-    return Invalid(
-        f"A value does not fit in the database: {text.splitlines()[0]}",
-        hint="Integers have 64 bits, and text holds no null characters",
     )

@@ -1,18 +1,25 @@
-"""Connections that stay open and ready between uses.
+"""Connections to SQLite that stay open and ready between uses.
 
-SQLAlchemy's pool takes a connection apart and puts it together again each time, which costs more than the transactions
-of most requests. These keep SQLAlchemy's object; a use begins where the one before ended, outside any transaction.
+SQLAlchemy's pool takes a connection apart and puts it together again each time, and its transactions are objects with
+listeners: together they cost more than the statements of most requests. These keep SQLAlchemy's object, which stands in
+one transaction of its own for as long as it lives, and begin and end the real ones on the driver.
 """
 
 from __future__ import annotations
 
 import contextlib
+import sqlite3
 import threading
 from collections import deque
-from collections.abc import Iterator
-from contextlib import contextmanager
+from types import TracebackType
+from typing import Any
 
 import sqlalchemy as sa
+
+from noria.core.database.failures import as_noria
+
+KEPT = "noria_kept"
+"""Execution option of connections whose transactions begin and end on the driver."""
 
 
 class KeptConnections:
@@ -22,32 +29,35 @@ class KeptConnections:
 
     Parameters
     ----------
+    begin
+        What begins a transaction: `BEGIN`, or `BEGIN IMMEDIATE`.
     limit
         How many may be lent at once. Whoever comes then waits.
     timeout_s
-        How long, before `sqlalchemy.exc.TimeoutError` is raised.
+        How long, before `Unavailable` is raised.
     """
 
-    def __init__(self, engine: sa.Engine, *, limit: int, timeout_s: float) -> None:
+    def __init__(self, engine: sa.Engine, *, begin: str, limit: int, timeout_s: float) -> None:
+        self.begin = begin
         self._engine = engine
         self._free = threading.Semaphore(limit)
         self._timeout_s = timeout_s
         self._idle: deque[sa.Connection] = deque()
         self._disposed = False
 
-    @contextmanager
-    def lent(self) -> Iterator[sa.Connection]:
-        """Lend a connection for the block; a transaction that the block leaves open is rolled back."""
-        if not self._free.acquire(timeout=self._timeout_s):
-            raise sa.exc.TimeoutError(f"No connection became free in {self._timeout_s:g} s")
-        try:
-            connection = self._take()
-            try:
-                yield connection
-            finally:
-                self._give_back(connection)
-        finally:
-            self._free.release()
+    def reading(self) -> Lent:
+        """Lend a connection for a block, in a transaction that is rolled back at its end."""
+        return Lent(self, commits=False, full=None)
+
+    def writing(self, *, full: bool) -> Lent:
+        """Lend a connection for a block, in a transaction that commits unless the block raises.
+
+        Parameters
+        ----------
+        full
+            Whether the commit survives loss of power (`synchronous=FULL`), not only the death of the process.
+        """
+        return Lent(self, commits=True, full=full)
 
     def dispose(self) -> None:
         """Close every connection: idle ones now, lent ones when they come back."""
@@ -55,21 +65,86 @@ class KeptConnections:
         while self._idle:
             self._idle.pop().close()
 
-    def _take(self) -> sa.Connection:
+    def take(self) -> sa.Connection:
+        """Wait for a connection, and take it."""
+        if not self._free.acquire(timeout=self._timeout_s):
+            raise sa.exc.TimeoutError(f"No connection became free in {self._timeout_s:g} s")
         try:
             return self._idle.pop()
         except IndexError:
-            return self._engine.connect()
-
-    def _give_back(self, connection: sa.Connection) -> None:
+            pass
         try:
-            if connection.in_transaction():
-                connection.rollback()
-        except sa.exc.DBAPIError:
-            # What the block itself raised is what counts; this connection is of no use any more.
-            with contextlib.suppress(sa.exc.DBAPIError):
-                connection.invalidate()
-        if self._disposed or connection.invalidated or connection.closed:
-            connection.close()
-        else:
-            self._idle.append(connection)
+            connection = self._engine.connect().execution_options(**{KEPT: True})
+            connection.begin()
+        except BaseException:
+            self._free.release()
+            raise
+        return connection
+
+    def give_back(self, connection: sa.Connection, *, broken: bool) -> None:
+        """Take a connection back; one that broke is closed, and another takes its place at need."""
+        try:
+            if broken:
+                with contextlib.suppress(sa.exc.DBAPIError, sqlite3.Error):
+                    connection.invalidate()
+            if self._disposed or broken or connection.invalidated or connection.closed:
+                connection.close()
+            else:
+                self._idle.append(connection)
+        finally:
+            self._free.release()
+
+
+class Lent:
+    """A connection for one `with` block. Whatever the database raises in it becomes one of Noria's errors."""
+
+    __slots__ = ("_commits", "_connection", "_full", "_kept", "_raw")
+
+    def __init__(self, kept: KeptConnections, *, commits: bool, full: bool | None) -> None:
+        self._kept = kept
+        self._commits = commits
+        self._full = full
+
+    def __enter__(self) -> sa.Connection:
+        try:
+            self._connection = connection = self._kept.take()
+            try:
+                raw: Any = connection.connection.dbapi_connection
+                self._raw = raw
+                if self._full is not None and connection.info.get("full", False) is not self._full:
+                    raw.execute(f"PRAGMA synchronous={'FULL' if self._full else 'NORMAL'}")
+                    connection.info["full"] = self._full
+                raw.execute(self._kept.begin)
+            except BaseException:
+                self._kept.give_back(connection, broken=not self._rolled_back())
+                raise
+        except Exception as error:
+            translated = as_noria(error)
+            if translated is None:
+                raise
+            raise translated from error
+        return connection
+
+    def __exit__(
+        self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None
+    ) -> None:
+        if error is None and self._commits:
+            try:
+                self._raw.execute("COMMIT")
+            except sqlite3.Error as refused:
+                error = refused
+        self._kept.give_back(self._connection, broken=not self._rolled_back())
+        translated = None if error is None else as_noria(error)
+        if translated is not None:
+            raise translated from error
+        if error is not None and kind is None:
+            raise error
+
+    def _rolled_back(self) -> bool:
+        """Roll back what is still open, and tell whether the connection can be used again."""
+        try:
+            if self._raw.in_transaction:
+                self._raw.execute("ROLLBACK")
+        except (AttributeError, sqlite3.Error):  # it never opened, or was closed
+            return False
+        return True

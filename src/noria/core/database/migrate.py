@@ -19,7 +19,8 @@ from typing import Any
 
 import sqlalchemy as sa
 
-from noria.core.database.engine import Database, translated
+from noria.core.database.engine import Database
+from noria.core.database.failures import translated
 from noria.core.errors import Conflict, StorageFull
 
 _PACKAGE = Path(__file__).parents[2]

@@ -8,7 +8,8 @@ from pathlib import Path
 import pytest
 import sqlalchemy as sa
 
-from noria.core.database.engine import Database, translated, upsertable
+from noria.core.database.engine import Database, upsertable
+from noria.core.database.failures import translated
 from noria.core.database.prepared import Prepared
 from noria.core.errors import Invalid
 from support.postgres import PostgresServer
