@@ -154,7 +154,9 @@ def delete(
         if all_versions:
             model = ws.service(Models).get(ws.project, name)
             ws.service(Models).delete(ws.project, name)
-            say(f"`{name}` is deleted with all versions; bring it back with `noria models restore {model.id}`")
+            say(
+                f"`{name}` is deleted with all versions; bring it back with `noria models restore {model.id}`"
+            )
             return
         found = ws.service(Models).resolve(ws.project, ref)
         ws.service(ModelVersions).delete(ws.project, found.model, found.version)

@@ -21,7 +21,15 @@ from noria.core.web.languages import mark
 from noria.core.web.pages import Visit
 from noria.core.web.urls import DELETED_MODEL_PATH, MODEL_PATH, VERSION_PATH
 from noria.registry.deleted import DeletedModels
-from noria.registry.entities import AliasTarget, Description, Model, ModelVersion, TagChanges
+from noria.registry.entities import (
+    AliasTarget,
+    Description,
+    Model,
+    ModelVersion,
+    Stage,
+    StageMove,
+    TagChanges,
+)
 from noria.registry.pages import text_revision
 from noria.registry.permissions import PROMOTE_MODELS, REGISTER_MODELS
 from noria.registry.rows import ModelVersionNotFound
@@ -73,6 +81,22 @@ class TextForm(msgspec.Struct, frozen=True, kw_only=True):
 
     text: Annotated[str, msgspec.Meta(max_length=MAX_TEXT_CHARS)] = ""
     was: str = ""
+
+
+class StageForm(msgspec.Struct, frozen=True, kw_only=True):
+    """Where a version shall stand.
+
+    Attributes
+    ----------
+    archive
+        Whether the versions that stand there now go to the archive.
+    was
+        Where it stood when the form was made; None where the form does not know.
+    """
+
+    stage: Stage
+    archive: bool = False
+    was: Stage | None = None
 
 
 def set_alias(visit: Visit, form: AliasForm) -> Done:
@@ -164,6 +188,49 @@ def describe_model(visit: Visit, form: TextForm) -> Done:
     _check_fresh(form, model.description or "")
     _models(visit).describe(model.project, model.name, Description(text=form.text.strip() or None))
     return _described(form, model.description or "", _page(visit, "describe"))
+
+
+def move_stage(visit: Visit, form: StageForm) -> Done:
+    """Let a version stand in another stage."""
+    version = _version(visit)
+    _check_stage(form, version)
+    archive = form.archive and form.stage.is_active
+    to = StageMove(stage=form.stage.value, archive_existing=archive)
+    visit.context.service(ModelVersions).move(version.project, version.model, version.version, to)
+    undo = Undo(to=_version_page(visit, "stage"), fields={"stage": version.stage.value})
+    return Done(
+        words=mark("`%(ref)s` stands in another stage now"),
+        values={"ref": version.ref},
+        # Those that went to the archive stay there: what took them back would have to know them all.
+        undo=None if archive or version.stage is form.stage else undo,
+    )
+
+
+def confirm_stage(visit: Visit, form: StageForm) -> Confirmation | None:
+    """Name the versions that would go to the archive."""
+    version = _version(visit)
+    _check_stage(form, version)
+    if not (form.archive and form.stage.is_active):
+        return None
+    stood = visit.context.service(ModelVersions).newest(version.project, version.model, [form.stage.value])
+    others = [each.ref for each in stood.items if each.version != version.version]
+    if not others:
+        return None
+    return Confirmation(
+        words=mark("Move `%(ref)s`, and send what stands there to the archive?"),
+        consequences=(
+            mark("The newest that goes to the archive: `%(others)s`"),
+            mark("Older versions in that stage go there too, and each comes back by its own page"),
+        ),
+        values={"ref": version.ref, "others": ", ".join(others)},
+        button=mark("Move it"),
+        back=_version_page(visit),
+    )
+
+
+def _check_stage(form: StageForm, version: ModelVersion) -> None:
+    if form.was is not None and version.stage not in (form.was, form.stage):
+        raise Stale({"stage": version.stage.value})
 
 
 def delete_model(visit: Visit, _form: NoFields) -> Done:
@@ -374,6 +441,13 @@ ACTIONS = (
     Action(path=f"{VERSION_PATH}/tag", needs=REGISTER_MODELS, fields=TagForm, handle=tag_version),
     Action(path=f"{VERSION_PATH}/untag", needs=REGISTER_MODELS, fields=TagKey, handle=untag_version),
     Action(path=f"{VERSION_PATH}/describe", needs=REGISTER_MODELS, fields=TextForm, handle=describe_version),
+    Action(
+        path=f"{VERSION_PATH}/stage",
+        needs=PROMOTE_MODELS,
+        fields=StageForm,
+        handle=move_stage,
+        confirm=confirm_stage,
+    ),
     Action(
         path=f"{VERSION_PATH}/delete",
         needs=PROMOTE_MODELS,

@@ -31,6 +31,9 @@ STAGE_WORDS = {
     Stage.ARCHIVED: mark("archived"),
 }
 
+STAGE_CHOICES = {**STAGE_WORDS, Stage.NONE: mark("no stage")}
+"""Stages in a list to choose from."""
+
 _SENTENCE = 160
 
 

@@ -1,4 +1,7 @@
-"""The page of a version: what it takes and gives, what it was made from, how it did, and where it stands."""
+"""The page of a version: what it takes and gives, what it was made from, how it did, and where it stands.
+
+The form that deploys it is of who serves, above this capability: `noria.serving.pages_version` completes the page.
+"""
 
 from __future__ import annotations
 
@@ -9,17 +12,16 @@ from typing import Final
 from noria.access.page_comments import discussion
 from noria.core.errors import NoriaError
 from noria.core.objects.listing import list_files
-from noria.core.web.discussions import EARLIER
 from noria.core.web.formats import clipped
 from noria.core.web.graphs import GraphDrawing, Node, draw_graph
-from noria.core.web.pages import Crumb, Page, PageContext, Visit
+from noria.core.web.pages import Crumb, PageContext, Visit
 from noria.core.web.references import kind_words, reference_url
 from noria.core.web.trees import Entry, file_tree
-from noria.core.web.urls import VERSION_PATH
-from noria.registry.entities import Model, ModelVersion, Signature
+from noria.registry.entities import Model, ModelVersion, Signature, Stage
 from noria.registry.page_actions import version_number
 from noria.registry.page_reads import ModelPages
 from noria.registry.pages import (
+    STAGE_CHOICES,
     STAGE_WORDS,
     ServingRow,
     dataset_url,
@@ -27,7 +29,7 @@ from noria.registry.pages import (
     serving_rows,
     text_revision,
 )
-from noria.registry.permissions import PROMOTE_MODELS, READ_MODELS, REGISTER_MODELS
+from noria.registry.permissions import PROMOTE_MODELS, REGISTER_MODELS
 from noria.registry.service import Models
 from noria.tracking.entities import Run
 from noria.tracking.lineage_entities import LineageGraph
@@ -132,6 +134,33 @@ class PromotionRow:
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
+class DeployView:
+    """The form to put a version behind an endpoint. Who serves stands above the registry, and fills it in.
+
+    Attributes
+    ----------
+    endpoint
+        Name that is proposed; empty where there is none.
+    standing
+        Endpoints of the model, with the version that answers at each.
+    strategies, strategy
+        Values with words to be translated, and the one that is proposed.
+    seen
+        `standing`, as the form sends it back.
+    max_name_chars, max_reason_chars
+        Limits of the fields.
+    """
+
+    endpoint: str
+    standing: tuple[tuple[str, int], ...]
+    strategies: tuple[tuple[str, str], ...]
+    strategy: str
+    seen: tuple[str, ...]
+    max_name_chars: int
+    max_reason_chars: int
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
 class VersionContext(PageContext):
     """What the page of a version shows.
 
@@ -145,6 +174,8 @@ class VersionContext(PageContext):
         The newest version of the model.
     stage
         In words to be translated; empty for none.
+    stage_key, stages
+        The stage as forms send it, and all of them with words to be translated.
     id, digest
         Of the version and of its files; the digest is empty when they are not in this workspace.
     task, format, flavor
@@ -185,6 +216,8 @@ class VersionContext(PageContext):
         As a tree; None where they are not in this workspace, or too many to list.
     may_promote, may_write
         Whether the reader may move aliases and delete, and describe and tag.
+    deploy
+        None where the reader may not deploy, or the version cannot be served.
     """
 
     now: datetime
@@ -193,6 +226,8 @@ class VersionContext(PageContext):
     ref: str
     latest: int
     stage: str
+    stage_key: str
+    stages: tuple[tuple[str, str], ...]
     id: str
     digest: str
     task: str
@@ -222,6 +257,7 @@ class VersionContext(PageContext):
     files: tuple[Entry, ...] | None
     may_promote: bool
     may_write: bool
+    deploy: DeployView | None = None
 
 
 def version_page(visit: Visit) -> VersionContext:
@@ -247,6 +283,8 @@ def version_page(visit: Visit) -> VersionContext:
         ref=version.ref,
         latest=model.latest,
         stage=STAGE_WORDS[version.stage],
+        stage_key=version.stage.value,
+        stages=tuple((each.value, STAGE_CHOICES[each]) for each in Stage),
         id=version.id,
         digest=version.digest or "",
         task=version.task.value if version.task else "",
@@ -407,14 +445,3 @@ def _shown(ref: str, label: str) -> str:
     if kind == "run":
         return label if label != ref else name[-8:]
     return name or ref
-
-
-PAGES = (
-    Page(
-        path=VERSION_PATH,
-        needs=READ_MODELS,
-        template="noria.registry/version.html",
-        build=version_page,
-        query=(EARLIER,),
-    ),
-)

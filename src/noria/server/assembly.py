@@ -27,6 +27,7 @@ SERVICES = (
     "noria.access.audit:Audit",
     "noria.access.comments:Comments",
     "noria.data.service:Datasets",
+    "noria.data.quality.service:DatasetReports",
     "noria.data.tags:DatasetTags",
     "noria.tracking.service:Experiments",
     "noria.tracking.service:Runs",
@@ -78,8 +79,8 @@ PAGES = (
     "noria.data.pages:PAGES",
     "noria.tracking.pages_dataset:PAGES",
     "noria.registry.pages:PAGES",
-    "noria.registry.pages_version:PAGES",
     "noria.serving.pages:PAGES",
+    "noria.serving.pages_version:PAGES",
     "noria.decisions.pages:PAGES",
     "noria.decisions.pages_incidents:PAGES",
 )
@@ -92,6 +93,7 @@ ACTIONS = (
     "noria.tracking.pages:ACTIONS",
     "noria.registry.page_actions:ACTIONS",
     "noria.serving.page_actions:ACTIONS",
+    "noria.serving.pages_version:ACTIONS",
     "noria.decisions.page_actions:ACTIONS",
 )
 """Lists of `noria.core.web.actions.Action`."""
