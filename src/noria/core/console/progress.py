@@ -2,7 +2,9 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Iterator
+import sys
+from collections.abc import Callable, Iterable, Iterator
+from contextlib import contextmanager
 from typing import TypeVar
 
 T = TypeVar("T")
@@ -18,3 +20,22 @@ def track(items: Iterable[T], description: str, *, total: int | None = None) -> 
     columns = (TextColumn("{task.description}"), BarColumn(), MofNCompleteColumn(), TimeRemainingColumn())
     with Progress(*columns, console=console, disable=not console.is_terminal, transient=True) as progress:
         yield from progress.track(items, description=description, total=total)
+
+
+@contextmanager
+def counting_bytes(
+    description: str, *, total_bytes: int | None = None
+) -> Iterator[Callable[[int, int], None]]:
+    """Give what is told of files and bytes as they are done, and show them on stderr when it is a terminal."""
+    if not sys.stderr.isatty():
+        # Rich would take longer to import than many a transfer takes.
+        yield lambda _files, _bytes: None
+        return
+    from rich.progress import BarColumn, DownloadColumn, Progress, TextColumn, TransferSpeedColumn
+
+    from noria.core.console.output import stderr
+
+    columns = (TextColumn("{task.description}"), BarColumn(), DownloadColumn(), TransferSpeedColumn())
+    with Progress(*columns, console=stderr(), transient=True) as progress:
+        task = progress.add_task(description, total=total_bytes)
+        yield lambda _files, n_bytes: progress.advance(task, n_bytes)

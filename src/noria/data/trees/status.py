@@ -78,9 +78,15 @@ def standing(index: StatIndex, path: Path) -> Standing:
         is_behind = pointer is not None and pointer.digest != place.digest
         state = CHANGED if changes else BEHIND if is_behind else CLEAN
     return Standing(
-        path=str(path),
+        path=_shown(path),
         ref=place.ref if place else None,
         pointer=pointer.ref if pointer else None,
         state=state,
         changes=changes,
     )
+
+
+def _shown(path: Path) -> str:
+    """Give a path as seen from the working folder, if it is below it."""
+    here = Path.cwd()
+    return str(path.relative_to(here)) if path.is_relative_to(here) else str(path)

@@ -1,0 +1,187 @@
+"""Make a place on this machine equal to a version, and lose nothing that somebody changed there."""
+
+from __future__ import annotations
+
+import contextlib
+import os
+from collections.abc import Mapping
+from pathlib import Path
+
+import msgspec
+
+from noria.core.errors import Conflict, NotFound
+from noria.core.objects.digests import hash_stream
+from noria.core.objects.project import ProjectStore
+from noria.core.objects.sources import open_source, scan
+from noria.core.objects.store import Progress
+from noria.core.objects.targets import TargetFolder
+from noria.core.objects.trees import Entry, Manifest, checkout, read_manifest
+from noria.data.entities import DatasetVersion
+from noria.data.trees.changes import Changes, absolute, look
+from noria.data.trees.stat_index import Known, Place, StatIndex, know, now_ns
+
+
+class LocalChanges(Conflict):
+    """Files that a checkout would replace or remove were changed since they were added or checked out."""
+
+    code = "local_changes"
+
+    def __init__(self, place: Path, paths: list[str]) -> None:
+        more = f" and {len(paths) - 1} more" if paths[1:] else ""
+        super().__init__(
+            f"`{paths[0]}`{more} in `{place}` changed, and the checkout would lose that",
+            hint=f"Keep it with `noria data add {place}`, or say `--overwrite`",
+            details={"place": str(place), "paths": paths[:100]},
+        )
+
+
+def checkout_version(
+    store: ProjectStore,
+    index: StatIndex,
+    version: DatasetVersion,
+    target: Path,
+    *,
+    as_file: bool = False,
+    overwrite: bool = False,
+    progress: Progress | None = None,
+) -> Changes:
+    """Make `target` equal to a version.
+
+    What the index knows is not read again. Files of the version that was there before go if this one does not have
+    them; files that no version had stay.
+
+    Parameters
+    ----------
+    as_file
+        `target` is the name of the single file of the version, not a folder to write it into.
+
+    Returns
+    -------
+    Changes
+        What was done to the place.
+
+    Raises
+    ------
+    LocalChanges
+        If something would be lost that was changed since; nothing is written then.
+    Conflict
+        If the version is to be a single file, and is not one.
+    TargetBlocked
+        If a file is in the way at a place that was never added or checked out, and `overwrite` is not set.
+    """
+    manifest = read_manifest(store, version.digest)
+    place = absolute(target)
+    folder = target.parent if as_file else target
+    known = index.files(place)
+    wanted = _wanted(version, manifest, target.name if as_file else None)
+    seen, before = _seen(target, known)
+    if not overwrite and (lost := _lost(folder, before, wanted)):
+        raise LocalChanges(target, lost)
+    same = {path for path, now in seen.items() if path in wanted and not _differs(now, wanted[path])}
+    gone = sorted((seen.keys() | set(before.changed)) - wanted.keys())
+    replacing = overwrite or bool(known)
+    if as_file:
+        _write_one(store, folder, wanted[target.name], is_there=bool(same), overwrite=replacing)
+    else:
+        checkout(store, version.digest, folder, overwrite=replacing, unchanged=same, progress=progress)
+    _remove(folder, gone)
+    _record(index, version, wanted, manifest.empty_folders, target, as_file=as_file)
+    there = seen.keys() | set(before.changed) | set(before.added)
+    return Changes(
+        added=sorted(wanted.keys() - there),
+        changed=sorted(wanted.keys() & there - same),
+        removed=gone,
+    )
+
+
+def _wanted(version: DatasetVersion, manifest: Manifest, name: str | None) -> dict[str, Entry]:
+    """Give the files by their paths; a single file under the name that it is to have."""
+    if name is None:
+        return {entry.path: entry for entry in manifest.entries}
+    if len(manifest.entries) != 1:
+        raise Conflict(
+            f"`{version.ref}` holds {len(manifest.entries)} files, and the pointer says that it is one",
+            hint=f"Check it out into a folder: `noria data checkout {version.ref} FOLDER`",
+        )
+    return {name: msgspec.structs.replace(manifest.entries[0], path=name)}
+
+
+def _seen(target: Path, known: Mapping[str, Known]) -> tuple[Mapping[str, Known], Changes]:
+    if known:
+        with contextlib.suppress(NotFound):
+            looked = look(target, known)
+            return looked.unchanged, looked.changes
+    return {}, Changes()
+
+
+def _lost(folder: Path, before: Changes, wanted: Mapping[str, Entry]) -> list[str]:
+    """List files with content that nobody has stored, and that would be replaced or removed."""
+    touched = [*(path for path in before.added if path in wanted), *before.changed]
+    return sorted(path for path in touched if path not in wanted or not _is(folder / path, wanted[path]))
+
+
+def _is(path: Path, entry: Entry) -> bool:
+    with open_source(path) as source:
+        return hash_stream(source.chunks())[0] == entry.digest
+
+
+def _write_one(store: ProjectStore, folder: Path, entry: Entry, *, is_there: bool, overwrite: bool) -> None:
+    with TargetFolder(folder) as target:
+        there = is_there or target.holds(
+            entry.path, digest=entry.digest, size_bytes=entry.size_bytes, executable=entry.executable
+        )
+        if not there:
+            target.write(
+                entry.path, store.open(entry.digest), executable=entry.executable, overwrite=overwrite
+            )
+
+
+def _differs(known: Known, entry: Entry) -> bool:
+    return known.digest_text != entry.digest or bool(known.executable) != entry.executable
+
+
+def _remove(folder: Path, paths: list[str]) -> None:
+    for path in paths:
+        with contextlib.suppress(FileNotFoundError):
+            (folder / path).unlink()
+    for above in sorted({str(Path(path).parent) for path in paths}, reverse=True):
+        _remove_empty(folder, above)
+
+
+def _remove_empty(folder: Path, path: str) -> None:
+    """Remove a folder that has nothing in it any more, and those above it that then have nothing."""
+    while path not in ("", "."):
+        try:
+            (folder / path).rmdir()
+        except OSError:
+            return
+        path = os.path.dirname(path)  # noqa: PTH120 - text in, text out
+
+
+def _record(
+    index: StatIndex,
+    version: DatasetVersion,
+    wanted: Mapping[str, Entry],
+    empty_folders: tuple[str, ...],
+    target: Path,
+    *,
+    as_file: bool,
+) -> None:
+    place = absolute(target)
+    found = scan(Path(place))
+    read_ns = now_ns()
+    files = [
+        know(file.path, file.status, wanted[file.path].digest, read_ns=read_ns)
+        for file in found.files
+        if file.path in wanted
+    ]
+    known = Place(
+        path=place,
+        project=version.project,
+        name=version.name,
+        version=version.version,
+        digest=version.digest,
+        is_file=as_file,
+        empty_folders=empty_folders,
+    )
+    index.record(known, files)

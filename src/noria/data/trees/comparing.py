@@ -1,0 +1,52 @@
+"""Which files differ between two versions."""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING
+
+from noria.core.errors import Invalid
+from noria.core.objects.trees import read_manifest
+from noria.data.service import Datasets
+from noria.data.trees.changes import Changes
+
+if TYPE_CHECKING:
+    from noria.core.objects.trees import Manifest
+    from noria.core.workspace import Workspace
+
+
+def compare_versions(workspace: Workspace, ref: str, other: str | None) -> Changes:
+    """Tell what is added, changed and removed from one version to another.
+
+    Parameters
+    ----------
+    other
+        None means the version before `ref`.
+
+    Raises
+    ------
+    NotFound
+        If there is no such version.
+    Invalid
+        If `other` is left out and there is none before.
+    """
+    datasets = workspace.service(Datasets)
+    second = datasets.resolve(workspace.project, ref)
+    if other is not None:
+        first, second = second, datasets.resolve(workspace.project, other)
+    elif second.parent is None:
+        raise Invalid(f"`{second.ref}` has no version before it", hint="Name two versions")
+    else:
+        first = datasets.version(workspace.project, second.name, second.parent)
+    store = workspace.objects()
+    return compare_manifests(read_manifest(store, first.digest), read_manifest(store, second.digest))
+
+
+def compare_manifests(first: Manifest, second: Manifest) -> Changes:
+    """Tell what is added, changed (bytes or right to be run) and removed from one tree to another."""
+    before = {entry.path: entry for entry in first.entries}
+    after = {entry.path: entry for entry in second.entries}
+    return Changes(
+        added=sorted(after.keys() - before.keys()),
+        changed=sorted(path for path in before.keys() & after.keys() if before[path] != after[path]),
+        removed=sorted(before.keys() - after.keys()),
+    )
