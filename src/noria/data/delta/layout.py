@@ -40,25 +40,34 @@ def size_class(size_bytes: int) -> int:
 def due(sizes: Sequence[int]) -> int:
     """Tell how many of the last files are to become one, 0 for none.
 
-    Files at the end of the table of one class and below are gathered when there are `_FAN` of them. A row is written
-    again once a class, so few times, and a table that grew by any number of appends has few files in each class.
+    Files at the end of the table are gathered when there are `_FAN` of one class. A row is so written again about once
+    a class, and a table that grew by any number of appends has few files in each class.
 
     Examples
     --------
     >>> due([10_000] * 7), due([10_000] * 8), due([5_000_000, *[10_000] * 8])
     (0, 8, 8)
     """
-    classes = [size_class(size) for size in sizes]
-    longest = 0
-    for bound in sorted({c for c, size in zip(classes, sizes, strict=True) if size < FULL_BYTES}):
-        run = 0
-        for found, size in zip(reversed(classes), reversed(sizes), strict=True):
-            if found > bound or size >= FULL_BYTES:
-                break
-            run += 1
-        if run >= _FAN:
-            longest = run
-    return longest
+    files = [(size, 1) for size in sizes]  # size, and how many files it is made of
+    for found in range(size_class(FULL_BYTES) + 1):
+        n_run = _run(files, found)
+        classes = [size_class(size) for size, _ in files[len(files) - n_run :]]
+        n_same = classes.count(found)
+        # Smaller files that larger ones part never make a class full; too many of them are gathered all the same.
+        if n_same >= _FAN or n_run - n_same >= _FAN * max(1, found):
+            gathered = files[len(files) - n_run :]
+            files[len(files) - n_run :] = [(sum(size for size, _ in gathered), sum(n for _, n in gathered))]
+    return files[-1][1] if files and files[-1][1] > 1 else 0
+
+
+def _run(files: Sequence[tuple[int, int]], bound: int) -> int:
+    """Count the files at the end that are of a class or below."""
+    n_run = 0
+    for size, _ in reversed(files):
+        if size_class(size) > bound or size >= FULL_BYTES:
+            break
+        n_run += 1
+    return n_run
 
 
 def gatherable(parts: Sequence[Part]) -> Iterator[list[Part]]:

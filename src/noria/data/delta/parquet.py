@@ -107,10 +107,12 @@ def write_parts(
         path = folder / f"{len(parts)}.parquet"
         statistics = _Statistics()
         with path.open("wb") as sink, _writer(sink, schema) as writer:
-            while waiting is not None and sink.tell() < file_bytes:
+            while waiting is not None:
                 statistics.see(waiting)
-                writer.write_table(waiting.to_arrow(), row_group_size=max(1, waiting.height))
+                writer.write_table(waiting.to_arrow(), row_group_size=waiting.height)
                 waiting = next(groups, None)
+                if sink.tell() >= file_bytes:
+                    break
         parts.append(WrittenPart(path=path, n_rows=statistics.n_rows, statistics=statistics.to_json()))
     return parts
 
