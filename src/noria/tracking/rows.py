@@ -13,9 +13,13 @@ from noria.access.projects import project_pk
 from noria.access.tables import projects
 from noria.core.database.prepared import Prepared
 from noria.core.database.schema import from_micros
+from noria.core.errors import NotFound
 from noria.core.ids import is_id
+from noria.core.permissions import Principal
 from noria.tracking.entities import Lifecycle, Run, RunCount, RunPlace, RunStatus
 from noria.tracking.experiment_rows import get_experiment
+from noria.tracking.limits import shorten
+from noria.tracking.permissions import READ_RUNS
 from noria.tracking.point_entities import MetricPoint
 from noria.tracking.run_keys import RunKey, no_run, run_pk
 from noria.tracking.run_rows import load_runs
@@ -118,6 +122,20 @@ def find_run(connection: sa.Connection, run_id: str) -> FoundRun | None:
         deleted_at=None if state[2] is None else from_micros(state[2]),
     )
     return FoundRun(place, found)
+
+
+def readable_run(connection: sa.Connection, caller: Principal, run_id: str) -> FoundRun:
+    """Find a run of whichever project that the caller may read, deleted or not.
+
+    Raises
+    ------
+    NotFound
+        If there is none, or the caller may not read it: the two look the same.
+    """
+    found = find_run(connection, run_id)
+    if found is None or not caller.may(READ_RUNS, found.place.project):
+        raise NotFound(f"There is no run `{shorten(run_id)}`", hint="See `noria runs list`")
+    return found
 
 
 def _state(run_id: str, row: Sequence[Any]) -> RunState:

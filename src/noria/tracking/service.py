@@ -66,7 +66,6 @@ from noria.tracking.limits import (
     check_batch,
     check_instant,
     check_title,
-    shorten,
 )
 from noria.tracking.lineage import Lineage
 from noria.tracking.permissions import FIND_RUNS, READ_RUNS, WRITE_RUNS
@@ -81,9 +80,9 @@ from noria.tracking.point_entities import (
 from noria.tracking.rows import (
     counts_of,
     filtered_runs,
-    find_run,
     latest_points,
     load_run,
+    readable_run,
     run_state,
 )
 from noria.tracking.run_keys import run_key, run_pk, run_pks
@@ -139,10 +138,7 @@ class Runs(Service):
     def locate(self, run_id: str) -> RunPlace:
         """Tell where a run of whichever project belongs, deleted or not."""
         with self.context.database.read() as connection:
-            found = find_run(connection, run_id)
-        if found is None or not self.context.principal.may(READ_RUNS, found.place.project):
-            raise NotFound(f"There is no run `{shorten(run_id)}`", hint="See `noria runs list`")
-        return found.place
+            return readable_run(connection, self.context.principal, run_id).place
 
     @operation("GET", "/projects/{project}/runs", needs=READ_RUNS)
     def list(

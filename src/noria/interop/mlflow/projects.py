@@ -20,7 +20,8 @@ from noria.tracking.by_id import RunsById
 from noria.tracking.entities import LogBatch, RunPlace
 from noria.tracking.experiment_entities import Experiment
 from noria.tracking.permissions import READ_RUNS
-from noria.tracking.run_keys import RunDeleted, run_pk
+from noria.tracking.rows import readable_run
+from noria.tracking.run_keys import RunDeleted
 from noria.tracking.run_rows import RunRow, load_run_rows
 from noria.tracking.service import Experiments, Runs
 
@@ -135,9 +136,12 @@ def load_row(request: AdapterRequest, run_id: str) -> RunRow:
     MlflowError
         If there is no such run that the caller may read.
     """
-    place = get_place(request, run_id)
     with request.context.database.read() as connection:
-        (row,) = load_run_rows(connection, [run_pk(connection, place.project, run_id)])
+        try:
+            found = readable_run(connection, request.context.principal, run_id)
+        except NotFound as error:
+            raise missing(f"Run with id={run_id} not found") from error
+        (row,) = load_run_rows(connection, [found.state.key.pk])
         return row
 
 
