@@ -13,6 +13,7 @@ from typer.core import TyperCommand, TyperGroup
 from typer.main import get_command
 
 from noria.cli.main import EXIT_DONE, EXIT_FAILED, EXIT_MISUSED
+from noria.cli.parameters import read_plainly
 from noria.cli.table import Command
 from noria.core.errors import Invalid, NoriaError, near
 
@@ -153,5 +154,6 @@ def _asks_for_json(program: Program, arguments: list[str]) -> bool:
 
 def _plain(program: Any) -> None:
     program.rich_markup_mode = None
+    read_plainly(program)
     for inner in getattr(program, "commands", {}).values():
         _plain(inner)

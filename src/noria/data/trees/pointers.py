@@ -8,7 +8,7 @@ from __future__ import annotations
 
 import os
 import secrets
-from collections.abc import Iterator
+from collections.abc import Collection, Iterator
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any, Final
@@ -119,12 +119,23 @@ def read_pointer(path: Path) -> Pointer:
         raise PointerInvalid(path, str(error)) from error
 
 
-def pointers_in(folder: Path) -> Iterator[Path]:
-    """Give the pointers in a folder and below it, in order; hidden folders and what pointers stand for are left out."""
+def pointers_in(folder: Path, *, besides: Collection[str] = ()) -> Iterator[Path]:
+    """Give the pointers in a folder and below it, in order; hidden folders and what pointers stand for are left out.
+
+    Parameters
+    ----------
+    besides
+        Absolute paths of folders that are left out too.
+    """
     for root, folders, files in os.walk(folder):
         found = sorted(name for name in files if name.endswith(SUFFIX) and name != SUFFIX)
         kept = {name.removesuffix(SUFFIX) for name in found}
-        folders[:] = sorted(name for name in folders if not name.startswith(".") and name not in kept)
+        above = os.path.realpath(root)
+        folders[:] = sorted(
+            name
+            for name in folders
+            if not name.startswith(".") and name not in kept and f"{above}/{name}" not in besides
+        )
         yield from (Path(root, name) for name in found)
 
 

@@ -44,7 +44,9 @@ def standings(index: StatIndex, folder: Path) -> list[Standing]:
     """Tell how the places at and below a folder stand, by the index and by pointers."""
     found = {place.path for place in index.places_below(absolute(folder))}
     if folder.is_dir():
-        found.update(absolute(data_path(pointer)) for pointer in pointers_in(folder))
+        found.update(
+            absolute(data_path(pointer)) for pointer in pointers_in(folder, besides=frozenset(found))
+        )
     return [standing(index, Path(path)) for path in sorted(found)]
 
 
