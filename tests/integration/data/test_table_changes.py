@@ -1,0 +1,190 @@
+"""Tables, in process: where rows come from, what becomes of their types, and what merges and deletes mean."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+from datetime import UTC, date, datetime
+from decimal import Decimal
+from pathlib import Path
+
+import numpy as np
+import polars as pl
+import pyarrow as pa
+import pytest
+
+from noria.core.config import load_settings
+from noria.core.errors import NotFound
+from noria.core.workspace import Workspace, open_workspace
+from noria.data.client import DatasetHandle, dataset
+from noria.data.delta.errors import MergeKeysInvalid, NotATable, TableSchemaMismatch
+from noria.data.delta.sources import SqlQuery
+
+
+@pytest.fixture
+def workspace(tmp_path: Path) -> Iterator[Workspace]:
+    """Give a fresh workspace in a folder."""
+    with open_workspace(load_settings(workspace=str(tmp_path / "workspace")), send_left=False) as opened:
+        yield opened
+
+
+def rows(*numbers: int) -> pl.DataFrame:
+    return pl.DataFrame(
+        {"k": numbers, "v": [f"v{n}" for n in numbers]}, schema={"k": pl.Int64, "v": pl.String}
+    )
+
+
+def keys(handle: DatasetHandle) -> list[int]:
+    return handle.polars()["k"].to_list()
+
+
+def table(workspace: Workspace, ref: str = "t") -> DatasetHandle:
+    return dataset(ref, workspace=workspace)
+
+
+def test_all_kinds_of_values_come_back_equal(workspace: Workspace) -> None:
+    """Missing values, zones, nested ones and text of any script stay what they were."""
+    frame = pl.DataFrame(
+        {
+            "text": ["ñ", None, "日本"],
+            "day": [date(2026, 1, 1), None, date(1900, 1, 1)],
+            "naive": [datetime(2026, 1, 1, 0, 0, 0, 1), None, datetime(1969, 1, 1)],  # noqa: DTZ001
+            "zoned": [datetime(2026, 1, 1, tzinfo=UTC), None, datetime(2026, 6, 1, tzinfo=UTC)],
+            "money": [Decimal("12.30"), None, Decimal("-0.01")],
+            "bytes": [b"\x00", None, b""],
+            "yes": [True, None, False],
+            "nested": [[{"a": 1, "b": ["x"]}], None, []],
+            "nan": [float("nan"), None, float("inf")],
+        }
+    )
+    handle = table(workspace)
+    handle.append(frame)
+    handle.append(frame)
+
+    assert handle.polars().equals(pl.concat([frame, frame]))
+
+
+@pytest.mark.parametrize(
+    ("name", "text"),
+    [
+        ("a.csv", "k,v\n1,x\n2,\n"),
+        ("a.tsv", "k\tv\n1\tx\n2\t\n"),
+        ("a.json", '[{"k":1,"v":"x"},{"k":2,"v":null}]'),
+        ("a.ndjson", '{"k":1,"v":"x"}\n{"k":2,"v":null}\n'),
+    ],
+)
+def test_rows_come_from_text(workspace: Workspace, tmp_path: Path, name: str, text: str) -> None:
+    """CSV, TSV and both forms of JSON are read with their types, and then with those of the table."""
+    (tmp_path / name).write_text(text)
+    handle = table(workspace)
+    handle.append(tmp_path / name)
+    handle.append(str(tmp_path / name))
+
+    assert handle.polars().rows() == [(1, "x"), (2, None)] * 2
+
+
+def test_rows_come_from_binary_files_arrow_pandas_and_sql(workspace: Workspace, tmp_path: Path) -> None:
+    """Whatever speaks Arrow, files of columns, other Delta tables, and answers of databases."""
+    frame = rows(1, 2)
+    frame.write_parquet(tmp_path / "a.parquet")
+    frame.write_ipc(tmp_path / "a.arrow")
+    handle = table(workspace)
+    handle.append(frame)
+    folder = handle.checkout(tmp_path / "delta")
+    frame.write_database("t", f"sqlite:///{tmp_path / 'db'}")
+    sources = [
+        tmp_path / "a.parquet",
+        tmp_path / "a.arrow",
+        folder,
+        frame.to_arrow(),
+        pa.RecordBatchReader.from_batches(frame.to_arrow().schema, frame.to_arrow().to_batches()),
+        frame.to_pandas(),
+        frame.lazy(),
+        frame.to_dicts(),
+        SqlQuery(query="SELECT k, v FROM t ORDER BY k", url=f"sqlite:///{tmp_path / 'db'}"),
+    ]
+    for source in sources:
+        assert handle.append(source).n_rows is not None
+
+    assert keys(handle) == [1, 2] * (1 + len(sources))
+
+
+def test_a_column_that_gets_wider_is_written_anew(workspace: Workspace) -> None:
+    """Old rows have the new type, and old versions the old one."""
+    handle = table(workspace)
+    handle.append(rows(1, 2))
+    with pytest.raises(TableSchemaMismatch):
+        handle.append({"k": [2.5], "v": ["x"]})
+    handle.append({"k": [2.5], "v": ["x"]}, evolve=True)
+    handle.merge({"k": [1.0], "v": ["y"], "w": [b"z"]}, on="k", evolve=True)
+
+    assert handle.schema() == {"k": "Float64", "v": "String", "w": "Binary"}
+    assert handle.polars().rows() == [(1.0, "y", b"z"), (2.0, "v2", None), (2.5, "x", None)]
+    assert table(workspace, "t@1").schema() == {"k": "Int64", "v": "String"}
+
+
+def test_keys_of_a_merge_name_each_row_once(workspace: Workspace) -> None:
+    """Keys that are missing, stand twice, or are no column are refused."""
+    handle = table(workspace)
+    handle.append(rows(1, 1))
+    with pytest.raises(MergeKeysInvalid, match="k=7"):
+        handle.merge(rows(7, 7), on="k")
+    with pytest.raises(MergeKeysInvalid, match="no value"):
+        handle.merge({"k": [None], "v": ["x"]}, on="k")
+    with pytest.raises(MergeKeysInvalid, match="`q` is no column"):
+        handle.merge(rows(1), on="q")
+    handle.merge(rows(1).with_columns(v=pl.lit("both")), on=["k"])
+
+    assert handle.polars()["v"].to_list() == ["both", "both"]
+
+
+def test_missing_values_are_neither_deleted_nor_found(workspace: Workspace) -> None:
+    """A condition that is not known to be true leaves the row."""
+    handle = table(workspace)
+    handle.append({"n": [1, None, 3]})
+    handle.delete("n > 2")
+
+    assert handle.polars()["n"].to_list() == [1, None]
+
+
+def test_other_kinds_are_no_tables(workspace: Workspace) -> None:
+    """Arrays are neither appended to nor read as a table, and the mend is said."""
+    table(workspace).add({"x": np.zeros((2, 2))})
+    with pytest.raises(NotATable, match="`t@1`"):
+        table(workspace).append(rows(1))
+    with pytest.raises(NotATable):
+        table(workspace).scan()
+    with pytest.raises(NotATable):
+        table(workspace).delete("k > 1")
+    with pytest.raises(NotFound):
+        table(workspace, "never").delete("k > 1")
+
+    assert keys_after_overwrite(workspace) == [1]
+
+
+def keys_after_overwrite(workspace: Workspace) -> list[int]:
+    table(workspace).overwrite(rows(1))
+    return keys(table(workspace))
+
+
+def test_a_frame_that_was_added_goes_on_as_a_table(workspace: Workspace) -> None:
+    """What `add` keeps as one file becomes a Delta table with the first change."""
+    table(workspace).add(pl.DataFrame({"k": [1], "v": ["v1"]}, schema={"k": pl.UInt8, "v": pl.Categorical}))
+    table(workspace).append({"k": pl.Series([2], dtype=pl.Int16), "v": ["v2"]})
+
+    assert table(workspace).polars().rows() == [(1, "v1"), (2, "v2")]
+    assert [v.message for v in table(workspace).log()] == ["append 1 rows", "t@1 as a Delta table", ""]
+
+
+def test_a_stream_whose_block_fails_appends_nothing_more(workspace: Workspace) -> None:
+    """What was not acknowledged is left out."""
+
+    def fails() -> None:
+        with table(workspace).stream(every_rows=2) as stream:
+            stream.append(rows(1, 2))
+            stream.append(rows(3))
+            raise ZeroDivisionError
+
+    with pytest.raises(ZeroDivisionError):
+        fails()
+
+    assert keys(table(workspace)) == [1, 2]
