@@ -82,6 +82,7 @@ SECTIONS: dict[str, str] = {
     "rollouts": "noria.serving.entities:RolloutSection",
     "monitors": "noria.monitoring.entities:MonitorSection",
     "decisions": "noria.decisions.entities:DecisionSection",
+    "data": "noria.data.quality.settings:DataSection",
 }
 """Table in `noria.toml` → the class that types it, as a dotted name: nothing is imported before it is used."""
 

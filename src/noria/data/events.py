@@ -17,3 +17,7 @@ DATASET_TAG_SET = EventType(
 DATASET_TAG_DELETED = EventType(
     "dataset.tag_deleted", "A tag of a dataset is gone; the payload has tag and version"
 )
+DATASET_CHECKED = EventType(
+    "dataset.checked",
+    "A version of a dataset was checked; the payload tells whether it passed, and broken rules",
+)

@@ -17,6 +17,7 @@ from noria.core.workspace import Workspace
 from noria.data.content import TABLE_FILE
 from noria.data.delta.errors import NotATable, extra_missing
 from noria.data.entities import DatasetKind, DatasetVersion
+from noria.data.quality.gate import refuse_failed
 from noria.data.service import Datasets
 
 if TYPE_CHECKING:
@@ -201,6 +202,7 @@ class TableHandle:
 
     def _opened(self) -> DatasetVersion:
         version = self.current
+        refuse_failed(self._workspace, version)
         lineage.record_input(f"dataset:{version.ref}", version.digest)
         return version
 

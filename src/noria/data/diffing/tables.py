@@ -253,10 +253,11 @@ def _keys_of(table: Table, key: Sequence[str], places: NDArray[Any]) -> tuple[Ro
 def _texts(table: Table, columns: Sequence[str], places: NDArray[Any]) -> dict[str, list[str | None]]:
     if not places.size:
         return {name: [] for name in columns}
-    return {name: [_text(value) for value in table.column(name).gather(places)] for name in columns}
+    return {name: [cell_text(value) for value in table.column(name).gather(places)] for name in columns}
 
 
-def _text(value: Any) -> str | None:
+def cell_text(value: Any) -> str | None:
+    """Spell a cell for people, clipped; None for a missing value."""
     if value is None:
         return None
     text = str(value)
