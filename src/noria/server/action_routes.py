@@ -83,6 +83,7 @@ class _Kept(msgspec.Struct, frozen=True, kw_only=True):
     action: str
     here: str
     pairs: list[tuple[str, str]]
+    form: str = ""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -182,6 +183,7 @@ class _Desk:
             action=post.address,
             here=post.here,
             pairs=[(name, value) for name, value in post.sent.pairs() if name not in secrets],
+            form=post.sent.form,
         )
         frame = post.shown()
         # A button that was clicked is no work to keep.
@@ -240,7 +242,7 @@ class _Desk:
         # From now on the browser is of the session that begins with this answer.
         session = next((cookie.value for cookie in cookies if cookie.name == SESSION_COOKIE), "")
         csrf = post.scope[SEALS].form_token(session_holder(session) if session else form_holder(post.scope))
-        context = ResendContext(action=kept.action, pairs=kept.pairs, here=kept.here)
+        context = ResendContext(action=kept.action, pairs=kept.pairs, here=kept.here, form=kept.form)
         shown = replace(frame, csrf=csrf, here=kept.here, is_signed_in=True)
         body = render(RESEND_TEMPLATE, context, shown)
         return html_answer(200, body, shown, cookies=cookies, secure=post.browser.is_secure)
@@ -319,6 +321,7 @@ def _ask(question: Confirmation, post: _Post, frame: Frame) -> Answer:
         action=post.address,
         pairs=post.sent.pairs(),
         here=post.here,
+        form=post.sent.form,
         is_mistyped=bool(post.sent.confirmed),
     )
     status = 422 if context.is_mistyped else 200

@@ -13,13 +13,12 @@ from noria.core.web.cookies import Cookie, read_cookie
 from noria.core.web.languages import mark
 from noria.core.web.pages import Visit
 from noria.core.web.urls import EXPERIMENT_PATH
-from noria.tracking.entities import LogBatch
 from noria.tracking.experiments import Experiments
 from noria.tracking.limits import MAX_KEY_CHARS, MAX_TAG_CHARS
+from noria.tracking.many_runs import ManyRuns
 from noria.tracking.permissions import READ_RUNS, WRITE_RUNS
 from noria.tracking.run_cells import Wanted
 from noria.tracking.run_tables import RunTables
-from noria.tracking.service import Runs
 from noria.tracking.table_view import COLUMNS_COOKIE, MAX_COLUMNS, TableView, keep_columns
 
 COLUMNS, COMPARE, TAG, RETAG, DELETE, RESTORE = (
@@ -124,7 +123,7 @@ def tag(visit: Visit, form: TickedRuns) -> Done:
         raise FieldsRefused({"key": FieldError(words=mark("Fill this in"))})
     key = form.key.strip()
     before = visit.context.service(RunTables).tags(project, ids, key)
-    _set_tags(visit, project, key, dict.fromkeys(ids, form.value or None))
+    visit.context.service(ManyRuns).set_tag(project, key, dict.fromkeys(ids, form.value or None))
     by_value: dict[str | None, list[str]] = {}
     for run_id in ids:
         by_value.setdefault(before.get(run_id), []).append(run_id)
@@ -149,7 +148,7 @@ def retag(visit: Visit, form: Retag) -> Done:
     except msgspec.MsgspecError as error:
         raise FieldsRefused({"was": FieldError(words=mark("This does not have the right form"))}) from error
     values = {run_id: value for value, ids in was for run_id in ids}
-    _set_tags(visit, project, form.key, values)
+    visit.context.service(ManyRuns).set_tag(project, form.key, values)
     return Done(words=mark("The tag `%(key)s` is as it was"), values={"key": form.key, "n": str(len(values))})
 
 
@@ -175,9 +174,7 @@ def delete(visit: Visit, form: TickedRuns) -> Done:
     """Delete the ticked runs."""
     project, experiment = _place(visit)
     ids = form.ids()
-    service = visit.context.guarded(Runs)
-    for run_id in ids:
-        service.delete(project, run_id)
+    visit.context.service(ManyRuns).delete(project, ids)
     return Done(
         words=mark("Deleted runs: %(n)s"),
         values={"n": str(len(ids))},
@@ -189,21 +186,13 @@ def restore(visit: Visit, form: TickedRuns) -> Done:
     """Bring deleted runs back."""
     project, _ = _place(visit)
     ids = form.ids()
-    service = visit.context.guarded(Runs)
-    for run_id in ids:
-        service.restore(project, run_id)
+    visit.context.service(ManyRuns).restore(project, ids)
     return Done(words=mark("Restored runs: %(n)s"), values={"n": str(len(ids))})
 
 
 def _restoring(visit: Visit, project: str, experiment: str, ids: Sequence[str]) -> Undo:
     # One field: a field for each would not fit into the notice's cookie.
     return Undo(to=visit.urls.experiment(project, experiment, RESTORE), fields={"run": ",".join(ids)})
-
-
-def _set_tags(visit: Visit, project: str, key: str, values: dict[str, str | None]) -> None:
-    service = visit.context.guarded(Runs)
-    for run_id, value in values.items():
-        service.log(project, run_id, LogBatch(tags={key: value}))
 
 
 def _place(visit: Visit) -> tuple[str, str]:

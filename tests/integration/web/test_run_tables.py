@@ -12,10 +12,12 @@ import pytest
 
 from noria.access.projects import NewProject, Projects
 from noria.core.context import Context
+from noria.core.errors import NotFound
 from noria.core.permissions import Principal, Role
 from noria.tracking.entities import LogBatch, NewRun, Run, RunEnd, Tags
 from noria.tracking.experiment_entities import NewExperiment
 from noria.tracking.experiments import Experiments
+from noria.tracking.many_runs import ManyRuns
 from noria.tracking.point_entities import PointColumns
 from noria.tracking.service import Runs
 from noria.tracking.table_view import ROWS
@@ -74,7 +76,7 @@ def link(page: str, words: str) -> str:
 
 def ticked(page: str, part: str, *runs: Run) -> Form:
     """Give the form round the table with some runs ticked, for one of its buttons."""
-    form = form_in(page, f"{TABLE}/runs/tag")
+    form = form_in(page, f"{TABLE}/runs/tag", name="bulk")
     form.action = f"{TABLE}/runs/{part}"
     form.fields["run"] = [run.id for run in runs]
     return form
@@ -274,6 +276,33 @@ def test_ticked_runs_are_deleted_after_a_question_and_come_back(reader: Reader, 
     assert reader.send(form_in(page, f"{TABLE}/runs/restore", name="undo")).status_code == 303
     assert sorted(names(reader.get(TABLE).text)) == ["a", "b", "c"]
     assert third.id
+
+
+@BOTH
+def test_a_bulk_action_changes_all_ticked_runs_or_none(reader: Reader, context: Context) -> None:
+    """Where one run is gone the others stay as they are, and stay ticked with the tag that was typed."""
+    first, second = make(context, "a"), make(context, "b")
+    page = reader.get(TABLE).text
+    gone = ticked(page, "tag", first, second)
+    gone.fields["run"].append("0" * 32)
+    refused = reader.send(gone, key="team", value="new")
+    asked = reader.send(ticked(page, "delete", first, second))
+    confirm = form_in(asked.text, f"{TABLE}/runs/delete")
+    confirm.fields["run"].append("0" * 32)
+    not_deleted = reader.send(confirm)
+
+    for answer in (refused, not_deleted):
+        assert answer.status_code == 404
+        assert "has no run 0000" in visible_text(answer.text)
+        form = form_in(answer.text, f"{TABLE}/runs/tag", name="bulk")
+        assert sorted(form.fields["run"]) == sorted([first.id, second.id])
+    assert form_in(refused.text, f"{TABLE}/runs/tag", name="bulk").shown("value") == "new"
+    runs = context.service(Runs)
+    for run in (first, second):
+        found = runs.get(PROJECT, run.id)
+        assert (found.deleted_at, "team" in found.tags) == (None, False)
+    with pytest.raises(NotFound):
+        context.service(ManyRuns).restore(PROJECT, [first.id, "0" * 32])
 
 
 def test_a_bulk_action_without_runs_says_so(reader: Reader, context: Context) -> None:

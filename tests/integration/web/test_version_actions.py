@@ -87,8 +87,9 @@ def test_who_deploys_over_another_is_told(reader: Reader, context: Context) -> N
     endpoints.deploy(PROJECT, "digits", Deployment(model="digits", version=1))
     Turn(context).registered()
     form = reader.form(V2, f"{V2}/deploy", name="deploy")
+    asked = reader.send(form, strategy="replace", reason="mine")
     endpoints.deploy(PROJECT, "digits", Deployment(model="digits", version=3))
-    stale = reader.send(form, strategy="replace", reason="mine", confirmed="yes")
+    stale = reader.send(form_in(asked.text, f"{V2}/deploy"))
 
     assert stale.status_code == 409
     assert "Stands there now: digits v3" in visible_text(stale.text)

@@ -212,6 +212,8 @@ class ConfirmContext(PageContext):
         The fields of the form, to be sent again.
     here
         Page that the form stands on.
+    form
+        Its name there, so that it is known again when it is not taken.
     is_mistyped
         Whether a name was typed, and another one.
     """
@@ -220,6 +222,7 @@ class ConfirmContext(PageContext):
     action: str
     pairs: Sequence[tuple[str, str]]
     here: str
+    form: str = ""
     is_mistyped: bool = False
 
 
@@ -235,8 +238,11 @@ class ResendContext(PageContext):
         Its fields.
     here
         Page that it stands on.
+    form
+        Its name there.
     """
 
     action: str
     pairs: Sequence[tuple[str, str]]
     here: str
+    form: str = ""

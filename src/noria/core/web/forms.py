@@ -21,7 +21,7 @@ from noria.core.web.languages import mark
 F = TypeVar("F", bound=msgspec.Struct)
 
 MAX_FIELDS = 5000
-RESERVED = frozenset({"csrf", "here", "form", "confirmed"})
+RESERVED = frozenset({"csrf", "here", "form", "of_form", "confirmed"})
 """Names of fields that the machinery adds to each form."""
 
 Secret = Annotated[str, msgspec.Meta(max_length=1000, extra={"secret": True})]
@@ -138,6 +138,9 @@ def read_form(body: bytes) -> Sent:
     for name, value in pairs:
         found[name] = (*found.get(name, ()), value.replace("\r\n", "\n"))
     ours = {name: found.pop(name)[-1] for name in RESERVED if name in found}
+    # A question in between asks with a form of its own, and says which one it asks about.
+    ours["form"] = ours.get("form", "") or ours.pop("of_form", "")
+    ours.pop("of_form", None)
     return Sent(fields=found, **ours)
 
 

@@ -238,3 +238,11 @@ def test_a_password_is_never_shown() -> None:
     state = FormState(action="/x", values={"password": ("hunter2",)})
 
     assert "hunter2" not in fields(state)
+
+
+def test_a_form_after_a_question_is_known_by_its_own_name() -> None:
+    """What asks in between says which form it asks about; a form that says its own name is that."""
+    assert read_form(b"form=bulk&run=a").form == "bulk"
+    assert read_form(b"of_form=bulk&run=a").form == "bulk"
+    assert read_form(b"form=undo&of_form=bulk").form == "undo"
+    assert read_form(b"of_form=bulk&run=a").fields == {"run": ("a",)}
