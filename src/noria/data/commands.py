@@ -8,14 +8,16 @@ import typer
 
 from noria.core.console.options import JsonFlag, LimitOption, ProjectOption, WorkspaceOption, opened
 from noria.core.console.output import facts, show, table
+from noria.data import looking_commands, table_commands
 from noria.data.trees import commands as tree_commands
-from noria.data import table_commands
 
 if TYPE_CHECKING:
     from noria.data.entities import DatasetVersion
 
 data = typer.Typer(no_args_is_help=True, help="Versions of data sets")
 tree_commands.register(data)
+table_commands.register(data)
+looking_commands.register(data)
 
 
 @data.command("list")
@@ -98,4 +100,3 @@ def profile_table(columns: dict[str, dict[str, Any]]) -> Any:
     shown = ["kind", "n_missing", "n_distinct", "minimum", "mean", "maximum"]
     headings = ["column", "kind", "missing", "distinct", "least", "mean", "greatest"]
     return table(headings, [[name, *(found.get(key) for key in shown)] for name, found in columns.items()])
-

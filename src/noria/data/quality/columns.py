@@ -110,12 +110,8 @@ def _bound(series: pl.Series, known: pl.Series, rule: str, bound: Bound) -> Find
         return _of_other_type(rule, expected, series)
     broken = (series < limit if rule == "min" else series > limit) & known
     extreme: Any = series.filter(known).min() if rule == "min" else series.filter(known).max()
-    return _rows(
-        rule,
-        broken,
-        expected=expected,
-        broken_as=f"down to {extreme}" if rule == "min" else f"up to {extreme}",
-    )
+    shown = f"{extreme:.6g}" if isinstance(extreme, float) else f"{extreme}"
+    return _rows(rule, broken, expected=expected, broken_as=f"{'down' if rule == 'min' else 'up'} to {shown}")
 
 
 def _limit(series: pl.Series, bound: Bound) -> Any:

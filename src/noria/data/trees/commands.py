@@ -106,16 +106,37 @@ def diff(
     other: Annotated[
         str | None, typer.Argument(metavar="REF", help="The version to compare with.", show_default=False)
     ] = None,
+    key: Annotated[
+        str | None,
+        typer.Option(
+            "--key",
+            metavar="COLUMN[,COLUMN]",
+            help="Columns that name a row of a table; '' compares whole rows. A likely key when left out.",
+            show_default=False,
+        ),
+    ] = None,
+    file: Annotated[
+        str | None,
+        typer.Option("--file", metavar="PATH", help="The table among several files.", show_default=False),
+    ] = None,
+    files_only: Annotated[
+        bool, typer.Option("--files-only", help="Do not look into tables: tell files alone.")
+    ] = False,
     json: JsonFlag = False,
     workspace: WorkspaceOption = None,
     project: ProjectOption = None,
 ) -> None:
-    """Tell which files differ between two versions, or between a path and the version it was made of."""
+    """Tell what differs between two versions, or between a path and the version it was made of.
+
+    Of two tables: columns, rows by key with their cells, and how far each distribution moved. Of anything else: files.
+    """
     from noria.core.console.output import print_json
+    from noria.data.looking_commands import print_table_diff, table_diff
     from noria.data.trees.changes import changes_of
-    from noria.data.trees.comparing import compare_versions
+    from noria.data.trees.comparing import compare_pair, find_pair
     from noria.data.trees.stat_index import StatIndex
 
+    table = None
     if other is None and Path(ref).exists():
         from noria.data.trees.status import standing
 
@@ -124,11 +145,19 @@ def diff(
         changes = changes_of(index, Path(ref))
     else:
         with opened(workspace, project) as ws:
-            changes = compare_versions(ws, ref, other)
+            pair = find_pair(ws, ref, other)
+            changes = compare_pair(ws, *pair)
+            if changes and not files_only:
+                columns = None if key is None else [name for name in key.split(",") if name]
+                table = table_diff(ws, *pair, key=columns, file=file)
     if json:
-        print_json(changes)
-    else:
-        sys.stdout.write(change_lines(changes) or "No file differs\n")
+        sides = {"added": changes.added, "changed": changes.changed, "removed": changes.removed}
+        print_json({**sides, "table": table})
+        return
+    sys.stdout.write(change_lines(changes) or "No file differs\n")
+    if table is not None:
+        sys.stdout.flush()
+        print_table_diff(table)
 
 
 def checkout(

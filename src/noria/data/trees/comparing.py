@@ -12,10 +12,16 @@ from noria.data.trees.changes import Changes
 if TYPE_CHECKING:
     from noria.core.objects.trees import Manifest
     from noria.core.workspace import Workspace
+    from noria.data.entities import DatasetVersion
 
 
 def compare_versions(workspace: Workspace, ref: str, other: str | None) -> Changes:
-    """Tell what is added, changed and removed from one version to another.
+    """Tell what is added, changed and removed from one version to another; otherwise as `find_pair`."""
+    return compare_pair(workspace, *find_pair(workspace, ref, other))
+
+
+def find_pair(workspace: Workspace, ref: str, other: str | None) -> tuple[DatasetVersion, DatasetVersion]:
+    """Find the two versions that are meant, the one before first.
 
     Parameters
     ----------
@@ -32,11 +38,14 @@ def compare_versions(workspace: Workspace, ref: str, other: str | None) -> Chang
     datasets = workspace.service(Datasets)
     second = datasets.resolve(workspace.project, ref)
     if other is not None:
-        first, second = second, datasets.resolve(workspace.project, other)
-    elif second.parent is None:
+        return second, datasets.resolve(workspace.project, other)
+    if second.parent is None:
         raise Invalid(f"`{second.ref}` has no version before it", hint="Name two versions")
-    else:
-        first = datasets.version(workspace.project, second.name, second.parent)
+    return datasets.version(workspace.project, second.name, second.parent), second
+
+
+def compare_pair(workspace: Workspace, first: DatasetVersion, second: DatasetVersion) -> Changes:
+    """Tell what is added, changed and removed from one version to another."""
     store = workspace.objects()
     return compare_manifests(read_manifest(store, first.digest), read_manifest(store, second.digest))
 
