@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import dataclasses
 from collections.abc import Iterator
 from datetime import UTC, date, datetime
 from decimal import Decimal
@@ -12,19 +13,34 @@ import polars as pl
 import pyarrow as pa
 import pytest
 
+from noria.access.projects import NewProject, Projects
 from noria.core.config import load_settings
 from noria.core.errors import NotFound
+from noria.core.objects.digests import hash_bytes
 from noria.core.workspace import Workspace, open_workspace
 from noria.data.client import DatasetHandle, dataset
 from noria.data.delta.errors import MergeKeysInvalid, NotATable, TableSchemaMismatch
 from noria.data.delta.sources import SqlQuery
 
 
+@pytest.fixture(scope="module")
+def opened(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Workspace]:
+    """Open a workspace in a folder, once."""
+    folder = tmp_path_factory.mktemp("workspace")
+    with open_workspace(load_settings(workspace=str(folder)), send_left=False) as found:
+        yield found
+
+
 @pytest.fixture
-def workspace(tmp_path: Path) -> Iterator[Workspace]:
-    """Give a fresh workspace in a folder."""
-    with open_workspace(load_settings(workspace=str(tmp_path / "workspace")), send_left=False) as opened:
-        yield opened
+def workspace(opened: Workspace, request: pytest.FixtureRequest) -> Workspace:
+    """Give the workspace with a project of the test's own."""
+    project = project_of(request.node.name)
+    opened.service(Projects).create(NewProject(name=project))
+    return Workspace(dataclasses.replace(opened.settings, project=project), opened.backend, opened.clock)
+
+
+def project_of(test: str) -> str:
+    return "p" + hash_bytes(test.encode())[-12:]
 
 
 def rows(*numbers: int) -> pl.DataFrame:
