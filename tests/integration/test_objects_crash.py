@@ -20,7 +20,11 @@ DIGEST = re.compile(r"blake3:[0-9a-f]{64}")
 
 
 def start(processes: Processes, *arguments: object) -> RunningProcess:
-    return processes.start([sys.executable, CHILD, *map(str, arguments)], name=f"{arguments[0]}")
+    return processes.start(
+        [sys.executable, CHILD, *map(str, arguments)],
+        name=f"{arguments[0]}",
+        env={"PYTHONPATH": str(CHILD.parents[1])},
+    )
 
 
 def said(child: RunningProcess) -> list[str]:

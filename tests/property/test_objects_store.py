@@ -2,10 +2,12 @@
 
 from __future__ import annotations
 
+import contextlib
 import shutil
 import tempfile
 from datetime import UTC, datetime
 from pathlib import Path
+from typing import NoReturn
 
 import hypothesis.strategies as st
 from hypothesis import given, settings
@@ -13,10 +15,36 @@ from hypothesis.stateful import Bundle, RuleBasedStateMachine, consumes, initial
 
 from noria.core.clock import ManualClock, SystemClock
 from noria.core.objects.digests import hash_bytes
+from noria.core.objects.index import Index
+from noria.core.objects.intake import Intake
 from noria.core.objects.local import LocalObjectStore
 from noria.core.objects.store import ProblemKind
+from support.stores import flip_first_byte, loose_path
 
 GRACE_S = 100.0
+
+
+def content(n: int) -> bytes:
+    """Give one of a few contents: none, small ones, and a large one."""
+    return bytes([n]) * (n * 40_000 if n < 8 else 1_700_000)
+
+
+class Death(BaseException):
+    """What a process meets that is killed."""
+
+
+class DyingIndex(Index):
+    """An index whose process dies as it begins to write."""
+
+    def writing(self) -> NoReturn:
+        raise Death
+
+
+class DyingStore(LocalObjectStore):
+    """A store whose process dies as it makes a batch known."""
+
+    def _intake(self) -> Intake:
+        return Intake(self._layout, DyingIndex(self._layout, self._now_ns), self._examiner, self._now_ns)
 
 
 class Collecting(RuleBasedStateMachine):
@@ -36,10 +64,10 @@ class Collecting(RuleBasedStateMachine):
         self.put_at: dict[str, float] = {}
         self.references: set[str] = set()
 
-    @rule(target=put_digests, n=st.integers(0, 8), way=st.integers(0, 3), which=st.integers(0, 1))
+    @rule(target=put_digests, n=st.integers(0, 8), way=st.integers(0, 4), which=st.integers(0, 1))
     def put(self, n: int, way: int, which: int) -> str:
         """Put one of a few contents in one of the ways."""
-        data, store = bytes([n]) * (n * 40_000), self.stores[which]
+        data, store = content(n), self.stores[which]
         if way == 0:
             digest = store.put_bytes(data).digest
         elif way == 1:
@@ -49,7 +77,7 @@ class Collecting(RuleBasedStateMachine):
         else:
             path = self.folder / "file"
             path.write_bytes(data)
-            digest = store.put_file(path).digest
+            digest = store.put_file(path).digest if way == 3 else store.put_files([path, path])[1].digest
         self.content[digest] = data
         self.put_at[digest] = self.clock.monotonic()
         return digest
@@ -101,15 +129,46 @@ class Collecting(RuleBasedStateMachine):
     @rule(digest=consumes(put_digests))
     def damage_and_mend(self, digest: str) -> None:
         """Damage an object that is there: verification names it alone, and a put mends it."""
-        name = digest.removeprefix("blake3:")
-        path = self.folder / "store" / "objects" / name[:2] / name[2:]
-        if not path.exists():
+        if not self.stores[0].has(digest) or not self.content[digest]:
             return
-        path.chmod(0o644)
-        path.write_bytes(self.content[digest] + b"!")
+        flip_first_byte(self.folder / "store", digest)
         assert [(p.kind, p.name) for p in self.stores[0].verify()] == [(ProblemKind.CORRUPT, digest)]
         self.stores[1].put_bytes(self.content[digest])
         self.put_at[digest] = self.clock.monotonic()
+
+    @rule(way=st.sampled_from(["lost", "cut", "other"]))
+    def lose_the_index(self, way: str) -> None:
+        """Lose or damage the index: it is made anew from the packs, and everything in them is young then."""
+        place = self.folder / "store" / "index.db"
+        if not place.exists():
+            return
+        if way == "lost":
+            place.unlink()
+        else:
+            self.stores = []  # nobody has it open who would not see that
+            place.write_bytes(b"" if way == "cut" else b"no index at all" * 1000)
+            self.stores = [LocalObjectStore(self.folder / "store", self.clock) for _ in range(2)]
+        self._made_young()
+
+    @rule(n=st.integers(0, 8), which=st.integers(0, 1))
+    def die_while_publishing(self, n: int, which: int) -> None:
+        """Die after a pack got its name and before it was made known: whoever opens the store next reads it in."""
+        data = content(n)
+        path = self.folder / "file"
+        path.write_bytes(data)
+        with contextlib.suppress(Death):
+            DyingStore(self.folder / "store", self.clock).put_files([path])
+        self.content[hash_bytes(data)] = data
+        self.put_at.setdefault(hash_bytes(data), -1e9)
+        self.stores[which] = LocalObjectStore(self.folder / "store", self.clock)
+        self.stores[which].missing([hash_bytes(data)])  # reads it in
+        self._made_young()
+
+    def _made_young(self) -> None:
+        """Take everything in packs for young from now on, as far as the model goes."""
+        for digest in self.content:
+            if self.stores[0].has(digest) and not loose_path(self.folder / "store", digest).exists():
+                self.put_at[digest] = self.clock.monotonic()
 
     @invariant()
     def what_is_kept_is_whole(self) -> None:

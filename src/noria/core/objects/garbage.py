@@ -1,4 +1,4 @@
-"""Removal of what nothing refers to from a local object store.
+"""Removal of what nothing refers to from among the objects of a local store that are files of their own.
 
 Why it cannot remove what was just acknowledged: a put sets the modification time of its object to now while it holds
 the lock shared, on the new file just before the rename, or on the file that is already there. The collector fixes
@@ -40,7 +40,7 @@ class Collector:
 
     def __init__(self, layout: Layout, *, now_ns: int, grace_s: float, dry_run: bool) -> None:
         self._layout = layout
-        self._cutoff_ns = now_ns - round(grace_s * 1e9)
+        self.cutoff_ns = now_ns - round(grace_s * 1e9)
         self._temporary_cutoff_ns = now_ns - round(TEMPORARY_LIFE_S * 1e9)
         self._dry_run = dry_run
 
@@ -77,7 +77,7 @@ class Collector:
 
     def _size_if_old(self, digest: Digest) -> int | None:
         status = self._layout.status(digest)
-        return status.st_size if status and status.st_mtime_ns < self._cutoff_ns else None
+        return status.st_size if status and status.st_mtime_ns < self.cutoff_ns else None
 
     def _remove(self, digests: list[Digest]) -> list[int]:
         """Remove what is still old, and give the sizes of what went."""

@@ -1,41 +1,48 @@
-"""Objects as plain files below one folder; `layout` draws it, `garbage` explains the race with collection.
+"""The object store in a folder of this machine; `layout` draws it.
 
-A put writes to `tmp/`, flushes, then renames into place and flushes the folder: a name below `objects/` always stands
-for all of its bytes. Objects are never hard-linked into users' folders, where an edit would reach them.
+A single put of up to a megabyte is a file of its own (`loose`), which any program can read. Everything larger, and
+what is put in batches, is kept as chunks in packs (`intake`, `packed`), which an index finds again (`index`).
+`garbage` and `pack_garbage` explain the race of puts with collection.
 """
 
 from __future__ import annotations
 
-import contextlib
-import fcntl
-import os
-import tempfile
+import functools
+import itertools
 from collections.abc import Callable, Collection, Iterable, Iterator, Sequence
+from concurrent.futures import ThreadPoolExecutor
 from datetime import UTC, datetime, timedelta
 from pathlib import Path
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Final
+
+import msgspec
 
 from noria.core.clock import Clock
-from noria.core.errors import Invalid, TooLarge
-from noria.core.objects.batches import put_each
+from noria.core.errors import Invalid, TooLarge, Unavailable
+from noria.core.objects.checking import PackChecker
+from noria.core.objects.chunks import LARGE_BYTES, Codec
 from noria.core.objects.digests import (
-    CHUNK_BYTES,
     Digest,
-    DigestMismatch,
     Hasher,
     Source,
     check_expected,
     chunks_of,
     hash_bytes,
-    hash_stream,
     parse_digest,
 )
-from noria.core.objects.disk import fsync_folder, storage_errors, write_all
+from noria.core.objects.filing import Filing
 from noria.core.objects.garbage import Collector
+from noria.core.objects.index import Index
+from noria.core.objects.intake import Examiner, Intake
 from noria.core.objects.layout import Layout
+from noria.core.objects.loose import LooseObjects
+from noria.core.objects.pack_garbage import PackCollector
+from noria.core.objects.packed import PackedReader, Wanted, raw, text
+from noria.core.objects.packs import PackedObject
 from noria.core.objects.sources import open_source
 from noria.core.objects.store import (
     Collected,
+    ObjectCorrupt,
     ObjectInfo,
     ObjectNotFound,
     ObjectStore,
@@ -43,12 +50,11 @@ from noria.core.objects.store import (
     ProblemKind,
     Progress,
     RangeInvalid,
-    SourceChanged,
     checked_chunks,
 )
 
-_IN_MEMORY_BYTES = 1024 * 1024  # smaller files are read once, larger ones hashed first and copied only if new
-_EPOCH = datetime(1970, 1, 1, tzinfo=UTC)
+_EPOCH: Final = datetime(1970, 1, 1, tzinfo=UTC)
+_THREADS: Final = 2  # that examine the chunks of one object while its next ones are read
 
 
 class LocalObjectStore:
@@ -64,10 +70,13 @@ class LocalObjectStore:
 
     def __init__(self, root: Path, clock: Clock) -> None:
         self._root = root.absolute()
-        self._clock = clock
         self._layout = Layout(self._root)
-        self._prepared = False
-        self._flushed: set[Path] = set()  # folders of objects whose own name this instance has flushed
+        self._now_ns = functools.partial(_now_ns, clock)
+        self._index = Index(self._layout, self._now_ns)
+        self._loose = LooseObjects(self._layout, self._now_ns)
+        codec = Codec()
+        self._packed = PackedReader(self._layout, self._index, codec)
+        self._examiner = Examiner(self._layout, self._index, self._packed, codec)
 
     def put(
         self, chunks: Source, *, expected: str | None = None, limit_bytes: int | None = None
@@ -76,90 +85,103 @@ class LocalObjectStore:
         if expected is not None:
             parse_digest(expected)
         hasher = Hasher()
-        with self._unpublished() as unpublished:
-            for chunk in chunks_of(chunks):
-                hasher.update(chunk)
-                if limit_bytes is not None and hasher.size_bytes > limit_bytes:
-                    raise TooLarge(f"The object has more than {limit_bytes} bytes, which is the limit here")
-                unpublished.write(chunk)
-            digest = hasher.digest()
-            check_expected(expected, digest)
-            if not self._renew(digest):
-                self._publish(unpublished, digest)
-        return ObjectInfo(digest=digest, size_bytes=hasher.size_bytes)
+        blocks = _bounded(chunks_of(chunks), hasher, limit_bytes)
+        head = _head(blocks)
+        if hasher.size_bytes <= LARGE_BYTES:
+            return self.put_bytes(b"".join(head), expected=expected)
+
+        def digest() -> bytes:
+            check_expected(expected, hasher.digest())
+            return raw(hasher.digest())
+
+        with self._intake() as intake, ThreadPoolExecutor(_THREADS) as pool:
+            item = intake.take_large(itertools.chain(head, blocks), digest, pool)
+            if self._filing.take_whole(item, intake):
+                self._publish(intake)
+        return ObjectInfo(digest=hasher.digest(), size_bytes=hasher.size_bytes)
 
     def put_bytes(self, data: bytes, *, expected: str | None = None) -> ObjectInfo:
         """Store bytes in memory."""
         if expected is not None:
             parse_digest(expected)
+        if len(data) > LARGE_BYTES:
+            return self.put([data], expected=expected)
         digest = hash_bytes(data)
         check_expected(expected, digest)
-        if not self._renew(digest):
-            with self._unpublished() as unpublished:
-                unpublished.write(data)
-                self._publish(unpublished, digest)
+        there = self._loose.renew(digest)
+        if there is False or (there is None and not self._renew_packed(digest, data)):
+            self._loose.put(digest, data)
         return ObjectInfo(digest=digest, size_bytes=len(data))
 
     def put_file(self, path: Path) -> ObjectInfo:
         """Store the bytes of a regular file."""
         with open_source(path) as source:
-            if source.size_bytes <= _IN_MEMORY_BYTES:
+            if source.size_bytes <= LARGE_BYTES:
                 return self.put_bytes(b"".join(source.chunks()))
-            digest, size_bytes = hash_stream(source.chunks())
-            if self._renew(digest):
-                return ObjectInfo(digest=digest, size_bytes=size_bytes)
-            try:
-                return self.put(source.chunks(), expected=digest)
-            except DigestMismatch as error:
-                raise SourceChanged(path) from error
+        with self._intake() as intake, ThreadPoolExecutor(_THREADS) as pool:
+            info = self._filing.put_large(path, intake, pool)
+            self._publish(intake)
+        return info
 
     def put_files(self, paths: Sequence[Path], *, progress: Progress | None = None) -> list[ObjectInfo]:
         """Store many files."""
-        return put_each(self.put_file, paths, progress=progress, at_once=2)
+        return self._filing.put(paths, progress=progress)
 
     def open(self, digest: str, *, start: int = 0, length: int | None = None) -> Iterator[bytes]:
         """Give the bytes of an object, or of a part of it, in chunks."""
-        size_bytes = self.size(digest)
+        size_bytes, pieces = self._find(digest)
         if not 0 <= start <= size_bytes or (length is not None and length < 0):
             raise RangeInvalid(digest, start=start, length=length, size_bytes=size_bytes)
         end = size_bytes if length is None else min(size_bytes, start + length)
-        if end - start == size_bytes:
-            return self._read_whole(digest)
-        return self._read_part(digest, start, end)
+        found = pieces(start, end)
+        return checked_chunks(found, digest, where=str(self._root)) if end - start == size_bytes else found
 
     def open_many(self, digests: Sequence[str]) -> Iterator[tuple[int, Iterator[bytes]]]:
-        """Open several whole objects."""
-        return ((n, self.open(digest)) for n, digest in enumerate(digests))
+        """Open several whole objects: first those in packs that are one chunk, as they lie there."""
+        keys = [raw(parse_digest(digest)) for digest in digests]
+        found = self._index.find(keys)
+        single = [
+            Wanted(key, found[key].size_bytes, n)
+            for n, key in enumerate(keys)
+            if key in found and not found[key].recipe
+        ]
+        for group in self._packed.groups(single):
+            for wanted, data in group:
+                yield wanted.n, iter([bytes(data)])
+        done = {wanted.n for wanted in single}
+        for n, digest in enumerate(digests):
+            if n not in done:
+                yield n, self.open(digest)
 
     def get(self, digest: str, *, limit_bytes: int) -> bytes:
         """Give all bytes of an object, checked."""
-        size_bytes = self.size(digest)
+        size_bytes, pieces = self._find(digest)
         if size_bytes > limit_bytes:
             raise TooLarge(f"The object `{digest}` has {size_bytes} bytes; the limit here is {limit_bytes}")
-        return b"".join(self._read_whole(digest))
+        return b"".join(checked_chunks(pieces(0, size_bytes), digest, where=str(self._root)))
 
     def size(self, digest: str) -> int:
         """Give the size of an object in bytes."""
-        status = self._layout.status(digest)
-        if status is None:
-            raise ObjectNotFound(digest, where=str(self._root))
-        return status.st_size
+        return self._find(digest)[0]
 
     def has(self, digest: str) -> bool:
         """Tell whether the object is there."""
-        return self._layout.status(digest) is not None
+        return self._layout.status(digest) is not None or bool(self._index.present([raw(digest)]))
 
     def missing(self, digests: Collection[str]) -> set[str]:
         """Give those of `digests` that are not there."""
-        return {digest for digest in digests if not self.has(digest)}
+        keys = {raw(parse_digest(digest)): digest for digest in digests}
+        absent = keys.keys() - self._index.present(list(keys))
+        return {keys[key] for key in absent if self._layout.status(keys[key]) is None}
 
-    def verify(self, digests: Iterable[str] | None = None) -> Iterator[Problem]:
+    def verify(self, digests: Iterable[str] | None = None, *, quick: bool = False) -> Iterator[Problem]:
         """Read objects and give what is wrong with them."""
         if digests is None:
-            yield from self._verify_everything()
+            yield from self._layout.problems(quick=quick)
+            yield from PackChecker(self._layout, self._index, self._packed).run(quick=quick)
             return
         for digest in digests:
-            if problem := self._layout.check(parse_digest(digest)):
+            if problem := self._problem(parse_digest(digest), quick=quick):
                 yield problem
 
     def collect(
@@ -169,123 +191,101 @@ class LocalObjectStore:
         if not grace_s >= 0:
             raise Invalid(f"`grace_s` is {grace_s}; it is a number of seconds, at least 0")
         collector = Collector(self._layout, now_ns=self._now_ns(), grace_s=grace_s, dry_run=dry_run)
-        return collector.run(is_live)
+        loose = collector.run(is_live)
+        # An index of its own: whoever reads through this one does not wait.
+        index = Index(self._layout, self._now_ns)
+        packed = PackCollector(
+            self._layout,
+            index,
+            PackedReader(self._layout, index, Codec()),
+            self._now_ns,
+            cutoff_ns=collector.cutoff_ns,
+            dry_run=dry_run,
+        ).run(is_live)
+        return msgspec.structs.replace(
+            loose,
+            n_removed=loose.n_removed + len(packed.sizes),
+            removed_bytes=loose.removed_bytes + sum(packed.sizes),
+            n_live=loose.n_live + packed.n_live,
+            n_young=loose.n_young + packed.n_young,
+        )
 
-    @contextlib.contextmanager
-    def _unpublished(self) -> Iterator[_Unpublished]:
-        with storage_errors(self._root):
-            self._prepare()
-            fd, name = tempfile.mkstemp(prefix="put-", dir=self._layout.temporary)
-        unpublished = _Unpublished(fd, Path(name))
+    def _problem(self, digest: Digest, *, quick: bool) -> Problem | None:
+        if self._layout.status(digest) is not None or not self.has(digest):
+            return self._layout.check(digest, quick=quick)
+        if quick:
+            return None
         try:
-            with storage_errors(self._root):
-                fcntl.flock(fd, fcntl.LOCK_EX)  # tells `collect` that a living process writes here
-            yield unpublished
-        finally:
-            os.close(fd)
-            with storage_errors(self._root):
-                unpublished.path.unlink(missing_ok=True)
+            for _ in self.open(digest):
+                pass
+        except ObjectNotFound:
+            return self._layout.check(digest)  # collected meanwhile, or put as a file of its own
+        except ObjectCorrupt as error:
+            return Problem(kind=ProblemKind.CORRUPT, name=digest, message=error.message)
+        return None
 
-    def _publish(self, unpublished: _Unpublished, digest: Digest) -> None:
-        path = self._layout.path(digest)
-        with storage_errors(self._root):
-            path.parent.mkdir(exist_ok=True)
-            os.fchmod(unpublished.fd, 0o444)
-            os.fsync(unpublished.fd)
-            with self._layout.lock.shared():
-                os.utime(unpublished.fd, ns=(self._now_ns(),) * 2)
-                unpublished.path.replace(path)
-            self._flush_name(path)
+    def _find(self, digest: str) -> tuple[int, Callable[[int, int], Iterator[bytes]]]:
+        """Give the size of an object, and what gives its bytes from and to an offset."""
+        status = self._layout.status(digest)
+        if status is not None:
+            return status.st_size, lambda start, end: self._loose.read(
+                digest, start, end if end < status.st_size else None
+            )
+        item = self._packed.find(digest)
+        if item is None:
+            raise ObjectNotFound(digest, where=str(self._root))
+        return item.size_bytes, lambda start, end: map(bytes, self._packed.pieces(item, start, end))
 
-    def _renew(self, digest: Digest) -> bool:
-        """Make an object young if it is there, and tell whether its bytes are right."""
-        path = self._layout.path(digest)
-        with storage_errors(self._root):
-            try:
-                with self._layout.lock.shared():
-                    os.utime(path, ns=(self._now_ns(),) * 2, follow_symlinks=False)
-                # Whoever renamed it into place may not have come to flush its name yet.
-                self._flush_name(path)
-            except FileNotFoundError:
-                return False
-        return self._layout.check(digest) is None
+    def _renew_packed(self, digest: Digest, data: bytes) -> bool:
+        """Make an object young that lies in a pack, and mend it if it is damaged; false if there is none."""
+        key = raw(digest)
+        if key not in self._index.present([key]):
+            return False
+        with self._intake() as intake:
+            for chunk in self._examiner.examine([data]):
+                intake.take(chunk)
+            intake.take_object(PackedObject(key, len(data), b""), known=True)
+            intake.publish()
+            return not intake.lost
 
-    def _flush_name(self, path: Path) -> None:
-        """Have the name of an object on disk, with those of the folders above it when they may be new."""
-        fsync_folder(path.parent)
-        if path.parent not in self._flushed:
-            # After the object's own flushes, which mostly took these names along, this costs next to nothing.
-            fsync_folder(self._layout.objects)
-            fsync_folder(self._root)
-            self._flushed.add(path.parent)
+    def _publish(self, intake: Intake) -> None:
+        intake.publish()
+        for lost in intake.lost:
+            raise Unavailable(
+                f"Parts of the object `{text(lost)}` were collected while it was put",
+                hint="Put it again; and choose a grace period for `noria objects gc` that is longer than any upload",
+            )
 
-    def _prepare(self) -> None:
-        """Make the store's folders, once by each instance."""
-        if self._prepared:
-            return
-        lineage = [self._root, *self._root.parents]
-        for folder in reversed([folder for folder in lineage if not folder.exists()]):
-            folder.mkdir(mode=0o700 if folder == self._root else 0o777, exist_ok=True)
-            fsync_folder(folder.parent)
-        self._layout.temporary.mkdir(exist_ok=True)
-        self._layout.objects.mkdir(exist_ok=True)
-        self._prepared = True
+    def _intake(self) -> Intake:
+        return Intake(self._layout, self._index, self._examiner, self._now_ns)
 
-    @contextlib.contextmanager
-    def _reading(self, digest: str) -> Iterator[int]:
-        with storage_errors(self._root):
-            try:
-                fd = os.open(self._layout.path(digest), os.O_RDONLY | os.O_NOFOLLOW | os.O_CLOEXEC)
-            except FileNotFoundError as error:
-                raise ObjectNotFound(digest, where=str(self._root)) from error
-        try:
-            yield fd
-        finally:
-            os.close(fd)
-
-    def _read_whole(self, digest: str) -> Iterator[bytes]:
-        with self._reading(digest) as fd:
-            yield from checked_chunks(self._pieces(fd, 0, None), digest, where=str(self._root))
-
-    def _read_part(self, digest: str, start: int, end: int) -> Iterator[bytes]:
-        with self._reading(digest) as fd:
-            yield from self._pieces(fd, start, end)
-
-    def _pieces(self, fd: int, start: int, end: int | None) -> Iterator[bytes]:
-        while chunk := self._read(fd, start, CHUNK_BYTES if end is None else min(CHUNK_BYTES, end - start)):
-            start += len(chunk)
-            yield chunk
-
-    def _read(self, fd: int, offset: int, n_bytes: int) -> bytes:
-        with storage_errors(self._root):
-            return os.pread(fd, n_bytes, offset)
-
-    def _verify_everything(self) -> Iterator[Problem]:
-        for path, digest in self._layout.everything():
-            if digest is None:
-                message = f"`{path}` is not an object; nothing here reads it"
-                yield Problem(kind=ProblemKind.FOREIGN, name=str(path), message=message)
-                continue
-            problem = self._layout.check(digest)
-            if (
-                problem and problem.kind is not ProblemKind.MISSING
-            ):  # that one was collected since it was listed
-                yield problem
-
-    def _now_ns(self) -> int:
-        return (self._clock.now() - _EPOCH) // timedelta(microseconds=1) * 1000
+    @property
+    def _filing(self) -> Filing:
+        return Filing(self._index, self._loose, self._examiner, self._intake)
 
 
-class _Unpublished:
-    """A file in `tmp/`, on its way to become an object."""
+def _now_ns(clock: Clock) -> int:
+    return (clock.now() - _EPOCH) // timedelta(microseconds=1) * 1000
 
-    def __init__(self, fd: int, path: Path) -> None:
-        self.fd = fd
-        self.path = path
 
-    def write(self, chunk: bytes) -> None:
-        with storage_errors(self.path.parent.parent):
-            write_all(self.fd, chunk)
+def _bounded(chunks: Iterator[bytes], hasher: Hasher, limit_bytes: int | None) -> Iterator[bytes]:
+    for chunk in chunks:
+        hasher.update(chunk)
+        if limit_bytes is not None and hasher.size_bytes > limit_bytes:
+            raise TooLarge(f"The object has more than {limit_bytes} bytes, which is the limit here")
+        yield chunk
+
+
+def _head(blocks: Iterator[bytes]) -> list[bytes]:
+    """Take so many blocks that the object is known to be large, or all of them."""
+    head = []
+    n_bytes = 0
+    for block in blocks:
+        head.append(block)
+        n_bytes += len(block)
+        if n_bytes > LARGE_BYTES:
+            break
+    return head
 
 
 if TYPE_CHECKING:

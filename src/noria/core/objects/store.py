@@ -311,13 +311,15 @@ class ObjectWriter(Protocol):
 class ObjectStore(ObjectReader, ObjectWriter, Protocol):
     """Keeps objects. The contract stands at the top of this module."""
 
-    def verify(self, digests: Iterable[str] | None = None) -> Iterator[Problem]:
+    def verify(self, digests: Iterable[str] | None = None, *, quick: bool = False) -> Iterator[Problem]:
         """Read objects and give what is wrong with them; nothing given means that all is well.
 
         Parameters
         ----------
         digests
             What to read; None means everything that the store holds.
+        quick
+            Look only whether everything is there and of the right size, and read nothing of it.
         """
         ...
 

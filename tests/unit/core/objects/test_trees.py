@@ -4,19 +4,24 @@ from __future__ import annotations
 
 import os
 import stat
+from collections.abc import Callable, Iterable
+from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
 
 import pytest
 
+from noria.core.clock import ManualClock
 from noria.core.errors import NotFound
 from noria.core.objects.batches import READ_ATTEMPTS
-from noria.core.objects.digests import CHUNK_BYTES, Source, hash_bytes
+from noria.core.objects.chunks import Bytes
+from noria.core.objects.digests import CHUNK_BYTES, hash_bytes
+from noria.core.objects.intake import Intake
 from noria.core.objects.local import LocalObjectStore
+from noria.core.objects.packs import PackedObject
 from noria.core.objects.paths import PathRefused
 from noria.core.objects.sources import ignore_names
 from noria.core.objects.store import (
     ObjectCorrupt,
-    ObjectInfo,
     ObjectNotFound,
     SourceChanged,
     SourceUnusable,
@@ -34,6 +39,7 @@ from noria.core.objects.trees import (
     read_manifest,
 )
 from noria.core.serialisation import to_canonical_json
+from support.stores import flip_first_byte
 
 EMPTY = hash_bytes(b"")
 
@@ -156,25 +162,38 @@ def test_bad_sources_store_nothing(store: LocalObjectStore, source: Path) -> Non
     assert store.collect(lambda _: set(), grace_s=1e9).n_young == 0
 
 
+class _Growing(Intake):
+    """A batch during which a file grows while it is read, a given number of times."""
+
+    changing: Path
+    n_changes: list[None]
+
+    def take_large(
+        self, blocks: Iterable[Bytes], digest: Callable[[], bytes], pool: ThreadPoolExecutor
+    ) -> PackedObject:
+        if self.n_changes:
+            self.n_changes.pop()
+            with self.changing.open("ab") as file:
+                file.write(b"more")
+        return super().take_large(blocks, digest, pool)
+
+
 class _Restless(LocalObjectStore):
     """A store under which a large file changes while it is put, a given number of times."""
 
     changing: Path
     n_changes: int
 
-    def put(
-        self, chunks: Source, *, expected: str | None = None, limit_bytes: int | None = None
-    ) -> ObjectInfo:
-        if self.n_changes:
-            self.n_changes -= 1
-            with self.changing.open("r+b") as file:
-                file.write(bytes([self.n_changes]))
-        return super().put(chunks, expected=expected, limit_bytes=limit_bytes)
+    def _intake(self) -> _Growing:
+        growing = _Growing(self._layout, self._index, self._examiner, self._now_ns)
+        growing.changing = self.changing
+        growing.n_changes = [None] * self.n_changes
+        return growing
 
 
 @pytest.fixture
-def restless(store: LocalObjectStore, root: Path, source: Path) -> _Restless:
-    restless = _Restless(root, store._clock)
+def restless(clock: ManualClock, root: Path, source: Path) -> _Restless:
+    restless = _Restless(root, clock)
     restless.changing = source / "changing"
     restless.changing.write_bytes(b"\xff" + bytes(8 * CHUNK_BYTES))
     return restless
@@ -295,9 +314,7 @@ def test_a_damaged_file_is_not_restored(
     """Damage in the store never reaches a file of the user; other files are whole."""
     digest = put_tree(store, source).digest
     name = hash_bytes(b"#!/bin/sh").removeprefix("blake3:")
-    damaged = root / "objects" / name[:2] / name[2:]
-    damaged.chmod(0o644)
-    damaged.write_bytes(b"#!/bin/xx")
+    flip_first_byte(root, hash_bytes(b"#!/bin/sh"))
 
     with pytest.raises(ObjectCorrupt, match=name):
         checkout(store, digest, tmp_path / "out")

@@ -1,0 +1,256 @@
+"""Many files into packs: read, hashed and compressed by several threads, and made known all in one go."""
+
+from __future__ import annotations
+
+import os
+import stat
+from collections import deque
+from collections.abc import Callable, Iterator, Sequence
+from concurrent.futures import Future, ThreadPoolExecutor
+from pathlib import Path
+from typing import Final, NamedTuple
+
+from blake3 import blake3
+
+from noria.core.errors import Unavailable
+from noria.core.objects.batches import again_if_changed
+from noria.core.objects.chunks import LARGE_BYTES
+from noria.core.objects.digests import ALGORITHM, Hasher
+from noria.core.objects.index import Index
+from noria.core.objects.intake import Examined, Examiner, Intake
+from noria.core.objects.loose import LooseObjects
+from noria.core.objects.packed import raw, text
+from noria.core.objects.packs import PackedObject
+from noria.core.objects.sources import SourceFile, open_source
+from noria.core.objects.store import ObjectInfo, Progress, SourceChanged
+
+_GROUP_FILES: Final = 128
+_GROUP_BYTES: Final = 4 * 1024 * 1024
+_GROUPS_AHEAD: Final = 2  # for each thread
+_MAX_THREADS: Final = 8
+_ROUNDS: Final = 3
+_FLAGS: Final = os.O_RDONLY | os.O_NOFOLLOW | os.O_NONBLOCK | os.O_CLOEXEC
+
+
+class _Read(NamedTuple):
+    """A small file that was read.
+
+    Attributes
+    ----------
+    n
+        Its place among the files.
+    chunk
+        None if it is stored as a file of its own, or turned out to be large.
+    """
+
+    n: int
+    info: ObjectInfo | None
+    chunk: Examined | None = None
+    known: bool = False
+
+
+class Filing:
+    """Puts files into packs.
+
+    Parameters
+    ----------
+    intake
+        Makes an empty batch.
+    """
+
+    def __init__(
+        self, index: Index, loose: LooseObjects, examiner: Examiner, intake: Callable[[], Intake]
+    ) -> None:
+        self._index = index
+        self._loose = loose
+        self._examiner = examiner
+        self._intake = intake
+
+    def put(self, paths: Sequence[Path], *, progress: Progress | None) -> list[ObjectInfo]:
+        """Store files as the port says, and give what they are in their order."""
+        infos: dict[int, ObjectInfo] = {}
+        rest: Sequence[int] = range(len(paths))
+        for _ in range(_ROUNDS):
+            if rest:
+                lost = self._put_some(paths, rest, infos, progress)
+                rest = [n for n in rest if raw(infos[n].digest) in lost]
+                progress = None  # each file is told once
+        if rest:
+            raise Unavailable(
+                f"`{paths[rest[0]]}` and {len(rest) - 1} more were collected again and again while they were put",
+                hint="Choose a longer grace period for `noria objects gc`",
+            )
+        return [infos[n] for n in range(len(paths))]
+
+    def _put_some(
+        self,
+        paths: Sequence[Path],
+        chosen: Sequence[int],
+        infos: dict[int, ObjectInfo],
+        progress: Progress | None,
+    ) -> set[bytes]:
+        folders = self._loose.folders()
+        n_threads = min(_MAX_THREADS, os.cpu_count() or 1)
+        with self._intake() as intake, ThreadPoolExecutor(n_threads) as pool:
+            for read in self._read_all(paths, chosen, folders, pool, n_threads):
+                if read.info is None:
+                    info = again_if_changed(lambda path: self.put_large(path, intake, pool), paths[read.n])
+                else:
+                    info = read.info
+                    _take(intake, read, info)
+                infos[read.n] = info
+                if progress is not None:
+                    progress(1, info.size_bytes)
+                if intake.is_full:
+                    intake.publish()
+            intake.publish()
+            return intake.lost
+
+    def put_large(self, path: Path, intake: Intake, pool: ThreadPoolExecutor) -> ObjectInfo:
+        """Take a file of any size in, in chunks."""
+        with open_source(path) as source:
+            hasher = Hasher()
+            item = intake.take_large(_hashed(source, hasher), lambda: raw(hasher.digest()), pool)
+            info = ObjectInfo(digest=text(item.digest), size_bytes=item.size_bytes)
+            self.take_whole(item, intake)
+            return info
+
+    def take_whole(self, item: PackedObject, intake: Intake) -> bool:
+        """Take an object in whose chunks were taken, unless it is there as a file of its own."""
+        there = self._loose.renew(text(item.digest))
+        if there:
+            return False
+        if there is not None:
+            self._loose.drop(text(item.digest))
+        intake.take_object(item, known=self._index.find([item.digest]).get(item.digest) == item)
+        return True
+
+    def _read_all(
+        self,
+        paths: Sequence[Path],
+        chosen: Sequence[int],
+        folders: set[str],
+        pool: ThreadPoolExecutor,
+        n_threads: int,
+    ) -> Iterator[_Read]:
+        """Read small files in groups on other threads, and give them in order; large ones come unread."""
+        waiting: deque[Future[list[_Read]]] = deque()
+
+        def read_group(group: list[int]) -> list[_Read]:
+            return self._read_group(paths, group, folders)
+
+        try:
+            for group in _grouped(paths, chosen):
+                waiting.append(pool.submit(read_group, group))
+                if len(waiting) > _GROUPS_AHEAD * n_threads:
+                    yield from waiting.popleft().result()
+            while waiting:
+                yield from waiting.popleft().result()
+        finally:
+            for future in waiting:
+                future.cancel()
+
+    def _read_group(self, paths: Sequence[Path], group: list[int], folders: set[str]) -> list[_Read]:
+        contents = [(n, _read_small(paths[n])) for n in group]
+        small = [(n, data, blake3(data).digest()) for n, data in contents if data is not None]
+        reads = [_Read(n, None) for n, data in contents if data is None]
+        fresh = []
+        for n, data, digest in small:
+            name = text(digest)
+            start = len(ALGORITHM) + 1
+            if name[start : start + 2] in folders and self._is_loose(name, data):
+                reads.append(_Read(n, ObjectInfo(digest=name, size_bytes=len(data))))
+            else:
+                fresh.append((n, data, name))
+        examined = self._examiner.examine([data for _, data, _ in fresh])
+        known = self._index.present([chunk.digest for chunk in examined])
+        for (n, data, name), chunk in zip(fresh, examined, strict=True):
+            info = ObjectInfo(digest=name, size_bytes=len(data))
+            reads.append(_Read(n, info, chunk, chunk.digest in known))
+        reads.sort()
+        return reads
+
+    def _is_loose(self, digest: str, data: bytes) -> bool:
+        there = self._loose.renew(digest)
+        if there is False:
+            self._loose.put(digest, data)
+        return there is not None
+
+
+def _take(intake: Intake, read: _Read, info: ObjectInfo) -> None:
+    if read.chunk is not None:
+        intake.take(read.chunk)
+        item = PackedObject(read.chunk.digest, info.size_bytes, b"")
+        intake.take_object(item, known=read.known)
+
+
+def _hashed(source: SourceFile, hasher: Hasher) -> Iterator[bytes]:
+    for chunk in source.chunks():
+        hasher.update(chunk)
+        yield chunk
+
+
+def _grouped(paths: Sequence[Path], chosen: Sequence[int]) -> Iterator[list[int]]:
+    """Part files into groups that are small enough to be held in memory."""
+    group: list[int] = []
+    n_bytes = 0
+    for n in chosen:
+        size_bytes = _size(paths[n])
+        if group and (len(group) == _GROUP_FILES or n_bytes + size_bytes > _GROUP_BYTES):
+            yield group
+            group, n_bytes = [], 0
+        group.append(n)
+        n_bytes += size_bytes if size_bytes <= LARGE_BYTES else 0
+    if group:
+        yield group
+
+
+def _size(path: Path) -> int:
+    try:
+        return path.lstat().st_size
+    except OSError:
+        return 0  # its reader says what is wrong
+
+
+def _read_small(path: Path) -> bytes | None:
+    """Read a small file, and again if it changes meanwhile; None for a larger one.
+
+    Raises
+    ------
+    SourceUnusable, SourceChanged
+        As `open_source` and its chunks.
+    """
+    data = _read_at_once(path)
+    if data is not None:
+        return data
+    with open_source(path) as source:
+        if source.size_bytes > LARGE_BYTES:
+            return None
+        try:
+            return b"".join(source.chunks())
+        except SourceChanged:
+            return None  # read in chunks, it is read again
+
+
+def _read_at_once(path: Path) -> bytes | None:
+    """Read a small file in the fewest calls; None if that is not all there is to it."""
+    try:
+        fd = os.open(path, _FLAGS)
+    except OSError:
+        return None
+    try:
+        before = os.fstat(fd)
+        if not stat.S_ISREG(before.st_mode) or before.st_size > LARGE_BYTES:
+            return None
+        data = os.read(fd, before.st_size + 1)
+        after = os.fstat(fd)
+    except OSError:
+        return None
+    finally:
+        os.close(fd)
+    same = (before.st_size, before.st_mtime_ns, before.st_ctime_ns) == (
+        after.st_size,
+        after.st_mtime_ns,
+        after.st_ctime_ns,
+    )
+    return data if same and len(data) == before.st_size else None
