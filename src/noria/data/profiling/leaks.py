@@ -19,6 +19,7 @@ from noria.data.profiling.sources import Table, check_columns
 MIN_R_SQUARED: Final = 0.98
 MIN_LAMBDA: Final = 0.95
 _N_BINS: Final = 64
+_ROWS_PER_BIN: Final = 8
 _MAX_CLASSES: Final = 20
 
 Values = NDArray[Any]
@@ -27,7 +28,7 @@ Values = NDArray[Any]
 def likely_leaks(table: Table, target: str) -> tuple[tuple[Leak, ...], int]:
     """Find the columns that give `target` away.
 
-    A column is cut into at most 64 bins of equal shares, or into its categories, the missing being one of them. On
+    A column is cut into at most 64 bins of equal shares, of 8 rows at least, or into its categories, the missing being one of them. On
     every other row each bin learns the target's mean (its commonest class); the rows between are guessed.
 
     Returns
@@ -90,7 +91,8 @@ def _bins(series: pl.Series) -> Values:
     known = np.sort(numbers[~np.isnan(numbers)])
     if not known.size:
         return np.zeros(len(series), dtype=np.int64)
-    ranks = (known.size * np.arange(1, _N_BINS)) // _N_BINS
+    n_bins = max(2, min(_N_BINS, known.size // _ROWS_PER_BIN))
+    ranks = (known.size * np.arange(1, n_bins)) // n_bins
     edges = np.unique(known[ranks])
     return np.where(np.isnan(numbers), 0, 1 + np.searchsorted(edges, numbers, side="right"))
 
