@@ -1,8 +1,9 @@
 """Find things of every project that the caller may read, by name, tag or the beginning of an id.
 
 Every query is led by an index or bounded: names are looked up as they begin, and words within them among the newest
-`REACH` of a kind; runs among those of the newest experiments. What the caller may not read is left out in the query
-itself, so that it takes no place of what they may.
+`REACH` of a kind. Runs, which are many, are found by the search of runs (`noria.tracking.search`): among tens of
+thousands it has an index of the pieces of their names. What the caller may not read is left out in the query itself,
+so that it takes no place of what they may.
 """
 
 from __future__ import annotations
@@ -30,7 +31,10 @@ from noria.registry.tables import model_tags, model_version_tags, model_versions
 from noria.serving.permissions import READ_ENDPOINTS
 from noria.serving.tables import endpoints
 from noria.tracking.permissions import READ_RUNS
-from noria.tracking.tables import experiment_tags, experiments, run_tags, runs, tracking_keys
+from noria.tracking.search.fields import TAG
+from noria.tracking.search.grammar import ATTRIBUTE, Clause
+from noria.tracking.search.runs import RunQuery, search_runs
+from noria.tracking.tables import experiment_tags, experiments, runs, tracking_keys
 
 SHOWN: Final = 8
 """Hits of a kind."""
@@ -38,10 +42,15 @@ SHOWN: Final = 8
 REACH: Final = 5_000
 """Things of a kind whose names are looked through for words within."""
 
-EXPERIMENTS: Final = 300
-"""The newest experiments, whose runs are found by name and tag."""
+EXPERIMENTS: Final = 20_000
+"""The newest experiments, which are found by their tags, and whose runs are found by name and tag."""
 
 WHOLE_ID: Final = 32
+
+LEAST_PART: Final = 3
+"""Characters of a part of a run's name that is looked for anywhere in it; a shorter one is a beginning."""
+
+_RUN_NAME: Final = "run_name"
 
 _ID = re.compile(r"[0-9a-f]{4,32}")
 _LAST = chr(0x10FFFF)
@@ -196,15 +205,47 @@ class Look:
     def _queries(self, source: Source, keys: list[int]) -> Iterator[sa.Select[Any]]:
         if _ID.fullmatch(self.text.lower()):
             yield _by_id(source, keys, self.text.lower())
+        if source.kind == "run":
+            yield from self._runs(source, keys)
+            return
         key, is_tag, value = self.text.partition("=")
         if is_tag and source.kind in _TAGS:
             yield _TAGS[source.kind](source, keys, key.strip(), value.strip())
-        if source.kind == "run":
-            yield _runs_by_name(source, keys, self.text)
-        elif source.kind in ("version", "dataset-version"):
+        if source.kind in ("version", "dataset-version"):
             yield from _by_reference(source, keys, self.text)
         else:
             yield from _by_name(source, keys, self.text)
+
+    def _runs(self, source: Source, keys: list[int]) -> Iterator[sa.Select[Any]]:
+        """Find runs by a part of their name in any case, by their whole name, and by a tag."""
+        among = list(self.connection.execute(_newest_experiments(keys)).scalars())
+        found = self._search_runs(among, _of_name(self.text))
+        if len(found) == SHOWN:  # newer ones whose name only holds it may hide the one that is called so
+            whole = Clause(entity=ATTRIBUTE, key=_RUN_NAME, comparator="=", value=self.text)
+            found += self._search_runs(among, whole)
+        tagged = _of_tag(self.text)
+        found += self._search_runs(among, tagged) if tagged else []
+        if found:
+            yield source.select.where(runs.c.pk.in_(found))
+
+    def _search_runs(self, among: list[int], clause: Clause) -> list[int]:
+        return search_runs(self.connection, among, RunQuery(clauses=(clause,)), limit=SHOWN)[0]
+
+
+def _of_name(text: str) -> Clause:
+    # Shorter parts are in no index, and are in nearly every name anyway.
+    if len(text) < LEAST_PART:
+        return Clause(entity=ATTRIBUTE, key=_RUN_NAME, comparator="LIKE", value=f"{text}%")
+    return Clause(entity=ATTRIBUTE, key=_RUN_NAME, comparator="ILIKE", value=f"%{text}%")
+
+
+def _of_tag(text: str) -> Clause | None:
+    key, is_tag, value = (part.strip() for part in text.partition("="))
+    if not (is_tag and key):
+        return None
+    if not value:
+        return Clause(entity=TAG, key=key, comparator="IS NOT NULL", value=None)
+    return Clause(entity=TAG, key=key, comparator="LIKE", value=f"{value}%")
 
 
 def _by_id(source: Source, keys: Sequence[int], text: str) -> sa.Select[Any]:
@@ -251,25 +292,6 @@ def _newest_experiments(keys: Sequence[int]) -> sa.Select[Any]:
     )
 
 
-def _runs_by_name(source: Source, keys: Sequence[int], text: str) -> sa.Select[Any]:
-    return (
-        source.select.where(runs.c.experiment_pk.in_(_newest_experiments(keys)))
-        .where(runs.c.name >= text, runs.c.name < text + _LAST)
-        .limit(SHOWN)
-    )
-
-
-def _tagged_runs(source: Source, keys: Sequence[int], key: str, value: str) -> sa.Select[Any]:
-    named = sa.select(tracking_keys.c.pk).where(tracking_keys.c.key == key).scalar_subquery()
-    having = (
-        sa.select(run_tags.c.run_pk)
-        .where(run_tags.c.experiment_pk.in_(_newest_experiments(keys)), run_tags.c.key_pk == named)
-        .where(run_tags.c.head >= value, run_tags.c.head < value + _LAST)
-        .limit(SHOWN)
-    )
-    return source.select.where(runs.c.pk.in_(having)).limit(SHOWN)
-
-
 def _tagged_experiments(source: Source, keys: Sequence[int], key: str, value: str) -> sa.Select[Any]:
     named = sa.select(tracking_keys.c.pk).where(tracking_keys.c.key == key).scalar_subquery()
     having = (
@@ -300,7 +322,6 @@ def _tagged_versions(source: Source, keys: Sequence[int], key: str, value: str) 
 
 _TAGS = {
     "experiment": _tagged_experiments,
-    "run": _tagged_runs,
     "model": _tagged_models,
     "version": _tagged_versions,
 }

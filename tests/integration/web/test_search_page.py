@@ -5,9 +5,11 @@ from __future__ import annotations
 from urllib.parse import quote
 
 import pytest
+import sqlalchemy as sa
 
 from noria.access.projects import NewProject, Projects
 from noria.core.context import Context
+from noria.core.ids import new_id
 from noria.core.permissions import Principal, Role
 from noria.registry.entities import NewModel, TagChanges
 from noria.registry.service import Models
@@ -15,6 +17,7 @@ from noria.registry.versions import ModelVersions
 from noria.tracking.entities import LogBatch, NewRun
 from noria.tracking.experiment_entities import NewExperiment
 from noria.tracking.service import Experiments, Runs
+from noria.tracking.tables import experiments
 from support.hostile import HOSTILE, assert_harmless
 from support.pages import Reader
 from support.wheel import PROJECT, turn_once
@@ -55,12 +58,44 @@ def test_everything_is_found_by_name(reader: Reader, context: Context) -> None:
 
 
 @BOTH
-def test_runs_are_found_as_they_begin(reader: Reader, context: Context) -> None:
-    """The beginning of a run's name finds it, with its experiment; a word within does not."""
+def test_runs_are_found_by_any_part_of_their_name(reader: Reader, context: Context) -> None:
+    """Beginning and middle find a run, in any case; two characters find what begins with them."""
     turn_once(context)
 
-    assert found(reader, "extra tr").startswith("Runs extra trees train_digits default")
-    assert "Nothing found" in found(reader, "trees")
+    for text in ("extra tr", "TREES", "a tre", "ex"):
+        assert "Runs extra trees train_digits default" in found(reader, text), text
+    assert "Nothing found" in found(reader, "tr3es")
+    assert "Nothing found" in found(reader, "xt")
+
+
+@BOTH
+def test_the_run_that_is_called_so_comes_first(reader: Reader, context: Context) -> None:
+    """Newer runs whose names only hold the text do not hide the one whose name it is."""
+    runs = context.service(Runs)
+    for name in ("forest", *(f"forest {i}" for i in range(12))):
+        runs.create(PROJECT, NewRun(name=name, experiment="e"))
+
+    assert found(reader, "forest").startswith("Runs the best 8 forest e default")
+
+
+@BOTH
+def test_runs_of_the_oldest_of_many_experiments_are_found(reader: Reader, context: Context) -> None:
+    """However many experiments were made since, a run is found by name and tag."""
+    run = context.service(Runs).create(
+        PROJECT, NewRun(name="once upon", experiment="first", tags={"era": "old"})
+    )
+    with context.database.write() as connection:
+        row = dict(connection.execute(sa.select(experiments).limit(1)).mappings().one())
+        del row["pk"]
+        made = [
+            {**row, "id": new_id(), "name": f"e{i}", "number": 1_000 + i, "created_at": context.clock.now()}
+            for i in range(400)
+        ]
+        connection.execute(sa.insert(experiments), made)
+
+    assert run.name in found(reader, "ce up")
+    assert run.name in found(reader, "era=ol")
+    assert run.name in found(reader, "era=")
 
 
 @BOTH
