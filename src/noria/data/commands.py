@@ -9,6 +9,7 @@ import typer
 from noria.core.console.options import JsonFlag, LimitOption, ProjectOption, WorkspaceOption, opened
 from noria.core.console.output import facts, show, table
 from noria.data import looking_commands, table_commands
+from noria.data.remotes import commands as remote_commands
 from noria.data.trees import commands as tree_commands
 
 if TYPE_CHECKING:
@@ -16,6 +17,7 @@ if TYPE_CHECKING:
 
 data = typer.Typer(no_args_is_help=True, help="Versions of data sets")
 tree_commands.register(data)
+remote_commands.register(data)
 table_commands.register(data)
 looking_commands.register(data)
 

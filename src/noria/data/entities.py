@@ -10,6 +10,7 @@ import msgspec
 
 from noria.core.errors import Conflict, Invalid
 from noria.core.names import check_name, split_ref
+from noria.core.serialisation import Instant
 from noria.data.moments import moment_of
 
 
@@ -109,6 +110,33 @@ class DatasetMoved(Conflict):
             hint=f"Make it again of `{name}@{latest}`",
             details={"name": name, "follows": follows, "latest": latest},
         )
+
+
+class VersionsDiverged(Conflict):
+    """Two places have other content under the same number."""
+
+    code = "versions_diverged"
+
+    def __init__(self, ref: str, *, here: str, there: str) -> None:
+        super().__init__(
+            f"`{ref}` is `{here}` here, and `{there}` there",
+            hint="Both were added on their own: bring the other one under another name with `--as NAME`,"
+            " or push to another remote",
+            details={"ref": ref, "here": here, "there": there},
+        )
+
+
+class BroughtVersion(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fields=True):
+    """A version that was added elsewhere and keeps its number. Its objects were uploaded to the project before."""
+
+    digest: str
+    kind: DatasetKind
+    author: str
+    message: str
+    parent: int | None
+    n_rows: int | None
+    profile: dict[str, Any] | None
+    created_at: Instant
 
 
 class DatasetPage(msgspec.Struct, frozen=True, kw_only=True):

@@ -6,10 +6,11 @@ from collections.abc import Iterable
 from datetime import datetime
 from typing import Any
 
+import msgspec
 import sqlalchemy as sa
 
 from noria.access.projects import project_pk
-from noria.core.errors import Conflict, NotFound, near, unknown_name
+from noria.core.errors import Conflict, Invalid, NotFound, near, unknown_name
 from noria.core.events.log import append
 from noria.core.ids import new_id
 from noria.core.names import check_name, split_ref
@@ -17,6 +18,7 @@ from noria.core.objects.references import drop_owner
 from noria.core.objects.tree_references import add_tree_reference
 from noria.core.operations import Service, operation
 from noria.data.entities import (
+    BroughtVersion,
     Dataset,
     DatasetKind,
     DatasetMoved,
@@ -24,6 +26,7 @@ from noria.data.entities import (
     DatasetVersion,
     DatasetVersionPage,
     NewDatasetVersion,
+    VersionsDiverged,
     parse_dataset_ref,
 )
 from noria.data.events import DATASET_VERSION_ADDED, DATASET_VERSION_REMOVED
@@ -230,6 +233,57 @@ class Datasets(Service):
             raise DatasetNotYet(name, moment)
         return version_of(project, name, row)
 
+    @operation("PUT", "/projects/{project}/datasets/{name}/versions/{version}", needs=WRITE_DATA)
+    def bring(self, project: str, name: str, version: int, brought: BroughtVersion) -> DatasetVersion:
+        """Add a version that was added elsewhere, under the number that it has there."""
+        check_name("dataset", name)
+        if version < 1:
+            raise Invalid(f"`{version}` is no number of a version", hint="They begin at 1")
+        with self.context.database.write(durable=True) as connection:
+            dataset = _find_or_create(self, connection, project, name)
+            found = _numbered(connection, dataset, version)
+            if found is not None:
+                if found["digest"] != brought.digest:
+                    raise VersionsDiverged(f"{name}@{version}", here=found["digest"], there=brought.digest)
+                return version_of(project, name, found)
+            return self._keep_brought(connection, dataset, project, name, version, brought)
+
+    def _keep_brought(
+        self,
+        connection: sa.Connection,
+        dataset: Any,
+        project: str,
+        name: str,
+        version: int,
+        brought: BroughtVersion,
+    ) -> DatasetVersion:
+        caller = self.context.principal.name
+        values = {**msgspec.structs.asdict(brought), "id": new_id(), "version": version}
+        values["author"] = brought.author if caller == "local" else caller
+        manifest = add_tree_reference(
+            connection,
+            self.context.clock,
+            self.context.objects,
+            project=project,
+            digest=brought.digest,
+            owner=f"dataset:{values['id']}",
+        )
+        values |= {"n_files": len(manifest.entries), "size_bytes": manifest.size_bytes}
+        connection.execute(sa.insert(dataset_versions).values(dataset_pk=dataset["pk"], **values))
+        latest, last = max(dataset["latest"], version), max(dataset["last_number"], version)
+        mine = sa.update(datasets).where(datasets.c.pk == dataset["pk"])
+        connection.execute(mine.values(latest=latest, last_number=last))
+        append(
+            connection,
+            self.context.clock,
+            actor=caller,
+            type=DATASET_VERSION_ADDED,
+            subject=f"dataset:{name}@{version}",
+            project=project,
+            payload={"digest": brought.digest, "version": version, "n_rows": brought.n_rows},
+        )
+        return version_of(project, name, values)
+
     @operation("DELETE", "/projects/{project}/datasets/{name}/versions/{version}", needs=WRITE_DATA)
     def remove_version(self, project: str, name: str, version: int) -> None:
         """Remove a version; its number is not given again, and `noria gc` frees what nothing else refers to."""
@@ -325,10 +379,14 @@ def _find_or_create(service: Service, connection: sa.Connection, project: str, n
 
 
 def _newest(connection: sa.Connection, dataset: Any) -> Any | None:
+    return _numbered(connection, dataset, dataset["latest"])
+
+
+def _numbered(connection: sa.Connection, dataset: Any, version: int) -> Any | None:
     query = (
         sa.select(*VERSION_COLUMNS)
         .where(dataset_versions.c.dataset_pk == dataset["pk"])
-        .where(dataset_versions.c.version == dataset["latest"])
+        .where(dataset_versions.c.version == version)
     )
     return connection.execute(query).mappings().one_or_none()
 

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Sequence
+from collections.abc import Collection, Iterator, Sequence
 from pathlib import Path
 
 import msgspec
@@ -87,6 +87,11 @@ class Objects(Service):
         with self.context.database.write() as connection:
             record_uploads(connection, self.context.clock, project=project, infos=stored)
         return stored
+
+    def take_in(self, project: str, infos: Collection[ObjectInfo]) -> None:
+        """Let objects enter the project that this machine brought into the store itself; in process only."""
+        with self.context.database.write() as connection:
+            record_uploads(connection, self.context.clock, project=project, infos=infos)
 
     def open_many(self, project: str, digests: Sequence[str]) -> Iterator[tuple[int, Iterator[bytes]]]:
         """Open objects that the project holds, in process only.

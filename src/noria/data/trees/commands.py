@@ -359,7 +359,8 @@ def _standing_lines(each: Standing) -> str:
     from noria.data.trees.words import visible
 
     names = each.ref or each.pointer
-    behind = f", and its pointer names {each.pointer}" if each.pointer and each.pointer != each.ref else ""
+    is_other = each.ref is not None and each.pointer not in {None, each.ref}
+    behind = f", and its pointer names {each.pointer}" if is_other else ""
     hint = {
         "missing": f" (`noria data checkout {each.pointer or each.ref}` brings it)",
         "behind": " (`noria data checkout` brings that)",

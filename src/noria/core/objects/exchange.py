@@ -1,0 +1,150 @@
+"""Packs of a local store for other places, and packs from other places for it."""
+
+from __future__ import annotations
+
+import os
+from collections.abc import Collection
+from dataclasses import dataclass
+from datetime import UTC, datetime, timedelta
+from pathlib import Path
+from typing import Final
+
+from blake3 import blake3
+
+from noria.core.clock import Clock
+from noria.core.objects.chunks import ChunkDamaged, Codec
+from noria.core.objects.disk import fsync_folder, storage_errors
+from noria.core.objects.index import Index, NewPack
+from noria.core.objects.layout import Layout
+from noria.core.objects.packed import raw
+from noria.core.objects.packs import Footer, PackDamaged, pack_path, parts_of, read_footer
+
+_EPOCH: Final = datetime(1970, 1, 1, tzinfo=UTC)
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Holding:
+    """Where objects lie in a store.
+
+    Attributes
+    ----------
+    packs
+        The share of each pack's bytes that belongs to them, by the id of the pack.
+    loose
+        Those that lie in no pack.
+    """
+
+    packs: dict[str, float]
+    loose: set[str]
+
+
+class PackExchange:
+    """Gives packs of a local store away, and takes packs in that come from elsewhere.
+
+    Parameters
+    ----------
+    root
+        The store's folder.
+    """
+
+    def __init__(self, root: Path, clock: Clock) -> None:
+        self._layout = Layout(root.absolute())
+        self._clock = clock
+        self._index = Index(self._layout, self._now_ns)
+
+    def holding(self, digests: Collection[str]) -> Holding:
+        """Tell in which packs objects lie."""
+        keys = {raw(digest): digest for digest in digests}
+        items = self._index.find(list(keys))
+        needed = {part[0] for item in items.values() for part in parts_of(item)}
+        stored: dict[bytes, int] = {}
+        for place in self._index.locate(list(needed)).values():
+            stored[place.pack] = stored.get(place.pack, 0) + place.stored
+        sizes = dict(self._index.rows("SELECT id, size_bytes FROM packs"))
+        packs = {pack.hex(): n_bytes / max(1, sizes.get(pack, n_bytes)) for pack, n_bytes in stored.items()}
+        return Holding(packs=packs, loose={keys[key] for key in keys.keys() - items.keys()})
+
+    def outside(self, digests: Collection[str], packs: Collection[str]) -> set[str]:
+        """Give those of some objects that lie in no pack, or not only in some packs."""
+        keys = {raw(digest): digest for digest in digests}
+        items = self._index.find(list(keys))
+        inside = {bytes.fromhex(pack) for pack in packs}
+        chunks = {part[0] for item in items.values() for part in parts_of(item)}
+        places = self._index.locate(list(chunks))
+        within = {
+            key
+            for key, item in items.items()
+            if all(part[0] in places and places[part[0]].pack in inside for part in parts_of(item))
+        }
+        return {keys[key] for key in keys.keys() - within}
+
+    def of_several_chunks(self, digests: Collection[str]) -> set[str]:
+        """Give those of some objects that are put together of chunks."""
+        keys = {raw(digest): digest for digest in digests}
+        return {keys[key] for key, item in self._index.find(list(keys)).items() if item.recipe}
+
+    def path(self, pack_id: str) -> Path:
+        """Give the place of a pack, which is there or not."""
+        return pack_path(self._layout.packs, bytes.fromhex(pack_id))
+
+    def loose_path(self, digest: str) -> Path:
+        """Give the place of an object that lies in no pack."""
+        return self._layout.path(digest)
+
+    def incoming(self, pack_id: str) -> Path:
+        """Give a place for the bytes of a pack that is being fetched, with what an earlier call left there."""
+        with storage_errors(self._layout.root):
+            self._layout.prepare()
+        return self._layout.temporary / f"incoming-{bytes.fromhex(pack_id).hex()}"
+
+    def take(self, path: Path, *, expected: str) -> None:
+        """Take in a pack, checked byte by byte; the file is gone afterwards.
+
+        Raises
+        ------
+        PackDamaged
+            If it is not the pack of this id, or one of its chunks has other bytes; nothing of it is known then.
+        """
+        pack_id = bytes.fromhex(expected)
+        try:
+            with storage_errors(self._layout.root):
+                fd = os.open(path, os.O_RDONLY | os.O_NOFOLLOW | os.O_CLOEXEC)
+            try:
+                footer = _checked(fd, str(path), pack_id)
+                self._publish(fd, path, pack_id, footer)
+            finally:
+                os.close(fd)
+        finally:
+            path.unlink(missing_ok=True)
+
+    def _publish(self, fd: int, path: Path, pack_id: bytes, footer: Footer) -> None:
+        place = pack_path(self._layout.packs, pack_id)
+        size_bytes = os.fstat(fd).st_size
+        with self._index.locked():
+            with storage_errors(self._layout.root):
+                os.fchmod(fd, 0o444)
+                os.fsync(fd)
+                place.parent.mkdir(parents=True, exist_ok=True)
+                path.replace(place)
+                for folder in (place.parent, self._layout.packs, self._layout.root):
+                    fsync_folder(folder)
+            now_ns = self._now_ns()
+            with self._index.writing() as writing:
+                writing.add([NewPack(pack_id, size_bytes, footer.chunks, footer.objects)], now_ns=now_ns)
+                writing.take_waiting(now_ns=now_ns)
+
+    def _now_ns(self) -> int:
+        return (self._clock.now() - _EPOCH) // timedelta(microseconds=1) * 1000
+
+
+def _checked(fd: int, place: str, pack_id: bytes) -> Footer:
+    _, footer = read_footer(fd, place=place, expected=pack_id)
+    codec = Codec()
+    for chunk in footer.chunks:
+        try:
+            data = codec.decode(chunk.codec, os.pread(fd, chunk.stored, chunk.offset), chunk.length)
+        except ChunkDamaged as error:
+            raise PackDamaged(place, error.message) from error
+        if blake3(data).digest() != chunk.digest:
+            raise PackDamaged(place, "a chunk has other bytes than its digest says")
+    return footer

@@ -1,0 +1,212 @@
+"""Send versions to a remote: only packs that it lacks, several at once, and each version after its packs."""
+
+from __future__ import annotations
+
+import os
+import tempfile
+from collections.abc import Callable, Collection, Sequence
+from concurrent.futures import ThreadPoolExecutor
+from dataclasses import dataclass
+from pathlib import Path
+from typing import TYPE_CHECKING, Final
+
+import msgspec
+
+from noria.core.errors import Invalid, NoriaError
+from noria.core.objects.digests import parse_digest
+from noria.core.objects.exchange import PackExchange
+from noria.core.objects.local import LocalObjectStore
+from noria.core.objects.trees import read_manifest
+from noria.data.entities import DatasetVersion, VersionsDiverged
+from noria.data.remotes.entities import (
+    RemoteCorrupt,
+    RemoteVersion,
+    pack_key,
+    remote_version,
+    version_key,
+    version_of_key,
+)
+
+if TYPE_CHECKING:
+    from noria.core.clock import Clock
+    from noria.core.objects.store import ObjectReader, Progress
+    from noria.data.remotes.places import Place
+
+AT_ONCE: Final = 6
+"""Transfers that run at the same time."""
+
+VERSION_LIMIT_BYTES: Final = 64 * 1024 * 1024
+_WHOLE: Final = 0.5
+"""A pack of which less is needed is not sent as it is: what is needed of it goes into a pack of its own."""
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Pushed:
+    """What a push did.
+
+    Attributes
+    ----------
+    refs
+        Versions that the remote did not have.
+    n_packs, sent_bytes
+        Packs that it did not have.
+    """
+
+    refs: list[str]
+    n_known: int
+    n_packs: int
+    sent_bytes: int
+
+
+class Pusher:
+    """Sends versions of one workspace to one remote.
+
+    Parameters
+    ----------
+    objects
+        Where the bytes are; of a store in a folder, packs are sent as they are.
+    root
+        The folder of that store; None for another kind of store.
+    scratch
+        A folder for packs that are made for the remote alone.
+    """
+
+    def __init__(
+        self, place: Place, objects: ObjectReader, root: Path | None, clock: Clock, *, scratch: Path
+    ) -> None:
+        self._place = place
+        self._objects = objects
+        self._exchange = PackExchange(root, clock) if root is not None else None
+        self._clock = clock
+        self._scratch = scratch
+
+    def push(self, versions: Sequence[DatasetVersion], *, progress: Progress | None = None) -> Pushed:
+        """Send versions, and what they need.
+
+        Raises
+        ------
+        VersionsDiverged
+            If the remote has other content under the same number; nothing is sent then.
+        StorageFull, Unavailable
+            If the remote fails; packs that it took are not sent again by the next call.
+        """
+        new = [version for version in versions if not self._is_there(version)]
+        if not new:
+            return Pushed(refs=[], n_known=len(versions), n_packs=0, sent_bytes=0)
+        there = {key for key in self._place.keys("packs") if key.endswith(".pack")}
+        n_packs, sent_bytes = 0, 0
+        for version in new:
+            with tempfile.TemporaryDirectory(dir=self._scratch) as scratch:
+                packs = self._packs_of(version, Path(scratch))
+                wanted = {pack: path for pack, path in packs.items() if pack_key(pack) not in there}
+                sent_bytes += self._send(wanted, progress)
+            n_packs += len(wanted)
+            there.update(map(pack_key, wanted))
+            said = msgspec.json.encode(remote_version(version, sorted(packs)))
+            self._place.put(version_key(version.project, version.name, version.version), said)
+        return Pushed(
+            refs=[version.ref for version in new],
+            n_known=len(versions) - len(new),
+            n_packs=n_packs,
+            sent_bytes=sent_bytes,
+        )
+
+    def _is_there(self, version: DatasetVersion) -> bool:
+        found = read_version(self._place, version.project, version.name, version.version)
+        if found is not None and found.digest != version.digest:
+            raise VersionsDiverged(version.ref, here=version.digest, there=found.digest)
+        return found is not None
+
+    def _packs_of(self, version: DatasetVersion, scratch: Path) -> dict[str, Path]:
+        """Give the packs that hold all of a version between them; those that are not there as such are made."""
+        manifest = read_manifest(self._objects, version.digest)
+        digests = {version.digest, *manifest.digests()}
+        if self._exchange is None:
+            return self._packed(digests, scratch)
+        holding = self._exchange.holding(digests)
+        packs = {pack: self._exchange.path(pack) for pack, share in holding.packs.items() if share >= _WHOLE}
+        are_all = len(packs) == len(holding.packs)
+        apart = holding.loose if are_all else self._exchange.outside(digests, packs)
+        return packs | self._packed(apart, scratch) if apart else packs
+
+    def _packed(self, digests: Collection[str], scratch: Path) -> dict[str, Path]:
+        """Put objects into packs of their own."""
+        files = scratch / "files"
+        files.mkdir()
+        paths = []
+        for n, digest in enumerate(sorted(digests)):
+            path = files / str(n)
+            loose = self._exchange.loose_path(digest) if self._exchange is not None else None
+            if loose is None or not _link(loose, path):
+                with path.open("wb") as file:
+                    file.writelines(self._objects.open(digest))
+            paths.append(path)
+        made = LocalObjectStore(scratch / "store", self._clock)
+        made.put_files(paths)
+        exchange = PackExchange(scratch / "store", self._clock)
+        found = exchange.holding(digests)
+        if found.loose:
+            raise Invalid(f"`{parse_digest(min(found.loose))}` changed while it was sent", hint="Try again")
+        return {pack: exchange.path(pack) for pack in found.packs}
+
+    def _send(self, packs: dict[str, Path], progress: Progress | None) -> int:
+        sizes = {pack: path.stat().st_size for pack, path in packs.items()}
+
+        def send(pack: str) -> None:
+            self._place.put_file(pack_key(pack), packs[pack])
+
+        def told(pack: str) -> None:
+            if progress is not None:
+                progress(1, sizes[pack])
+
+        at_once(send, sorted(packs), told)
+        return sum(sizes.values())
+
+
+def at_once(do: Callable[[str], None], items: Sequence[str], told: Callable[[str], None]) -> None:
+    """Do something for each item, several at a time; the first that raises ends it."""
+    if len(items) < 2:
+        for item in items:
+            do(item)
+            told(item)
+        return
+    with ThreadPoolExecutor(AT_ONCE) as pool:
+        futures = {pool.submit(do, item): item for item in items}
+        try:
+            for future, item in futures.items():
+                future.result()
+                told(item)
+        finally:
+            for future in futures:
+                future.cancel()
+
+
+def read_version(place: Place, project: str, name: str, version: int) -> RemoteVersion | None:
+    """Read what a remote says of a version; None if it has none.
+
+    Raises
+    ------
+    RemoteCorrupt
+        If it is damaged, or tells of another version than its key.
+    """
+    key = version_key(project, name, version)
+    data = place.read(key, limit_bytes=VERSION_LIMIT_BYTES)
+    if data is None:
+        return None
+    try:
+        found = msgspec.json.decode(data, type=RemoteVersion)
+        for pack in found.packs:
+            pack_key(pack)
+    except (msgspec.DecodeError, NoriaError) as error:
+        raise RemoteCorrupt(place.url, key, str(error)) from error
+    if version_of_key(key) != (found.project, found.name, found.version):
+        raise RemoteCorrupt(place.url, key, f"it tells of `{found.project}`, `{found.ref[:200]}`")
+    return found
+
+
+def _link(source: Path, target: Path) -> bool:
+    try:
+        os.link(source, target)
+    except OSError:
+        return False
+    return True

@@ -1,0 +1,159 @@
+"""What push and pull do to a workspace as a whole."""
+
+from __future__ import annotations
+
+import tempfile
+from collections.abc import Sequence
+from dataclasses import dataclass
+from pathlib import Path
+from typing import TYPE_CHECKING
+
+from noria.core.clock import SystemClock
+from noria.core.errors import Invalid, NotFound
+from noria.core.names import check_name, split_ref
+from noria.core.objects.opening import open_objects
+from noria.data.entities import BroughtVersion, DatasetVersion
+from noria.data.remotes.entities import RemoteLine, RemoteVersion
+from noria.data.remotes.places import Place, open_place
+from noria.data.remotes.pushing import Pushed, Pusher, read_version
+from noria.data.remotes.reading import read_versions
+
+if TYPE_CHECKING:
+    from noria.core.config import Settings
+    from noria.core.objects.store import ObjectInfo, Progress
+    from noria.core.workspace import Workspace
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Pulled:
+    """What a pull did: the versions that are here now, and what had to be brought for it."""
+
+    refs: list[str]
+    n_packs: int
+    brought_bytes: int
+
+
+def push(
+    settings: Settings, line: RemoteLine, refs: Sequence[str], *, progress: Progress | None = None
+) -> Pushed:
+    """Send versions (all of the project when `refs` is empty) to a remote; raises as `Pusher.push`."""
+    root = _root(settings)
+    versions = read_versions(settings, refs)
+    if versions is None:
+        versions = _asked(settings, refs)
+    clock = SystemClock()
+    objects = open_objects(settings.objects_url, clock, spool=settings.folder / "tmp")
+    # Beside the store, where links lead to.
+    place = root if root is not None and root.is_dir() else settings.folder
+    with tempfile.TemporaryDirectory(prefix=".noria-push-", dir=place) as scratch:
+        pusher = Pusher(open_place(line.url), objects, root, clock, scratch=Path(scratch))
+        return pusher.push(versions, progress=progress)
+
+
+def pull(
+    workspace: Workspace,
+    line: RemoteLine,
+    refs: Sequence[str],
+    *,
+    as_name: str | None = None,
+    progress: Progress | None = None,
+) -> Pulled:
+    """Bring versions (all of the project when `refs` is empty) from a remote.
+
+    Parameters
+    ----------
+    as_name
+        The dataset that they go to here; under their own names when left out.
+
+    Raises
+    ------
+    NotFound
+        If the remote has no such version.
+    RemoteCorrupt, VersionsDiverged
+        As `Puller.bring` and `Datasets.bring`; versions brought until then stay.
+    """
+    from noria.data.remotes.pulling import Puller
+
+    settings = workspace.settings
+    root = _root(settings)
+    if root is None:
+        raise _needs_folder("pull")
+    place = open_place(line.url)
+    puller = Puller(place, root, workspace.clock)
+    done: list[str] = []
+    n_packs, brought_bytes = 0, 0
+    for name, number in _chosen(place, settings.project, refs):
+        version = read_version(place, settings.project, name, number)
+        if version is None:
+            raise NotFound(f"`{line.url}` has no version {number} of `{name}`", hint="noria data pull --list")
+        brought = puller.bring(version, progress=progress)
+        kept = _keep(workspace, version, as_name or name, brought.objects)
+        done.append(kept.ref)
+        n_packs += brought.n_packs
+        brought_bytes += brought.brought_bytes
+    return Pulled(refs=done, n_packs=n_packs, brought_bytes=brought_bytes)
+
+
+def _chosen(place: Place, project: str, refs: Sequence[str]) -> list[tuple[str, int]]:
+    """Give names and numbers of what is to be brought."""
+    from noria.data.remotes.pulling import newest, remote_versions
+
+    if not refs:
+        return remote_versions(place, project)
+    chosen = []
+    for ref in refs:
+        name, selector = split_ref(ref)
+        if selector is None or selector == "latest":
+            chosen.append(
+                (name, newest(remote_versions(place, project, check_name("dataset", name)), name, place.url))
+            )
+        elif selector.isdecimal():
+            chosen.append((name, int(selector)))
+        else:
+            raise Invalid(
+                f"`{ref}` names no version by number", hint=f"Write `{name}@1`; remotes know no tags"
+            )
+    return chosen
+
+
+def _keep(
+    workspace: Workspace, version: RemoteVersion, name: str, objects: list[ObjectInfo]
+) -> DatasetVersion:
+    from noria.core.objects.service import Objects
+    from noria.data.service import Datasets
+
+    workspace.service(Objects).take_in(workspace.project, objects)
+    names = BroughtVersion.__struct_fields__
+    brought = BroughtVersion(**{each: getattr(version, each) for each in names})
+    return workspace.service(Datasets).bring(workspace.project, name, version.version, brought)
+
+
+def _asked(settings: Settings, refs: Sequence[str]) -> list[DatasetVersion]:
+    """Ask the service for versions."""
+    from noria.core.workspace import open_workspace
+    from noria.data.service import Datasets
+
+    with open_workspace(settings) as workspace:
+        service = workspace.service(Datasets)
+        names = refs or [each.name for each in service.list(settings.project, limit=1000).items]
+        if refs:
+            return [service.resolve(settings.project, ref) for ref in names]
+        listed = [
+            (name, each.version) for name in names for each in service.log(settings.project, name).items
+        ]
+        return [service.version(settings.project, name, number) for name, number in sorted(listed)]
+
+
+def _root(settings: Settings) -> Path | None:
+    """Give the folder of the store; None for a bucket."""
+    if settings.is_remote:
+        raise _needs_folder("push and pull")
+    url = settings.objects_url
+    return None if "://" in url and not url.startswith("file://") else Path(url.removeprefix("file://"))
+
+
+def _needs_folder(what: str) -> Invalid:
+    return Invalid(
+        f"To {what}, the objects of the workspace must lie in a folder of this machine",
+        hint="Run it where the workspace's folder is (`-w FOLDER`); a server's data is had by `noria data checkout`",
+    )
