@@ -39,7 +39,14 @@ class DatasetHandle(TableHandle):
     Made by `noria.dataset()`. What only tables can is inherited.
     """
 
-    def add(self, source: Any, *, message: str = "", progress: Progress | None = None) -> DatasetVersion:
+    def add(
+        self,
+        source: Any,
+        *,
+        message: str = "",
+        author: str | None = None,
+        progress: Progress | None = None,
+    ) -> DatasetVersion:
         """Store `source` as the next version.
 
         Parameters
@@ -48,6 +55,8 @@ class DatasetHandle(TableHandle):
             A path, an array, a mapping of names to arrays, or a Polars frame.
         message
             What changed, for the log.
+        author
+            Who made the content, where that is known to be somebody else; on a server the caller is the author.
         progress
             Told how many files and bytes of a path are stored, while it runs.
 
@@ -57,28 +66,30 @@ class DatasetHandle(TableHandle):
             The new version; the newest one when the content is equal to it.
         """
         content = read_source(source)
+        said = (message, author or local_author())
         if content.folder is not None:
-            added = self._add_path(content, content.folder, message, progress)
+            added = self._add_path(content, content.folder, said, progress)
         else:
-            added = self._add_version(content, self._store(content.files or {}), message)
+            added = self._add_version(content, self._store(content.files or {}), said)
         lineage.record_output(f"dataset:{added.ref}", added.digest)
         return added
 
     def _add_path(
-        self, content: Content, path: Path, message: str, progress: Progress | None
+        self, content: Content, path: Path, said: tuple[str, str | None], progress: Progress | None
     ) -> DatasetVersion:
         store, index = self._workspace.objects(), StatIndex.of(self._workspace.settings)
         stored = store_path(store, path, index, progress=progress)
         try:
-            added = self._add_version(content, stored.tree, message)
+            added = self._add_version(content, stored.tree, said)
         except ObjectNotInProject:
             # What the index knew was let go meanwhile: all of it is read and stored again.
             stored = store_path(store, path, index, trusting=False, progress=progress)
-            added = self._add_version(content, stored.tree, message)
+            added = self._add_version(content, stored.tree, said)
         stored.record(index, project=self._workspace.project, name=self.name, version=added.version)
         return added
 
-    def _add_version(self, content: Content, tree: TreeInfo, message: str) -> DatasetVersion:
+    def _add_version(self, content: Content, tree: TreeInfo, said: tuple[str, str | None]) -> DatasetVersion:
+        message, author = said
         new = NewDatasetVersion(
             digest=tree.digest,
             kind=content.kind,
@@ -87,7 +98,7 @@ class DatasetHandle(TableHandle):
             size_bytes=tree.size_bytes,
             n_rows=content.n_rows,
             profile=content.profile,
-            author=local_author(),
+            author=author,
         )
         return self._service.add(self._workspace.project, self.name, new)
 

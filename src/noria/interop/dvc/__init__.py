@@ -1,0 +1,1 @@
+"""Bring what DVC keeps into a workspace: `noria import dvc`."""
