@@ -36,6 +36,8 @@ class Plain(RuntimeParam):
         annotation, info = self.annotation, self.parameter_info
         if annotation is str and isinstance(value, str) and info.parser is None:
             return value
+        if annotation == list[str] and isinstance(value, (list, tuple)) and info.parser is None:
+            return list(value)
         is_free = not (info.exists or info.resolve_path or info.allow_dash or info.path_type)
         if annotation is Path and isinstance(value, (str, Path)) and is_free:
             return Path(value)

@@ -14,10 +14,21 @@ from blake3 import blake3
 from noria.core.clock import Clock
 from noria.core.objects.chunks import ChunkDamaged, Codec
 from noria.core.objects.disk import fsync_folder, storage_errors
+from noria.core.objects.drafts import Draft
 from noria.core.objects.index import Index, NewPack
 from noria.core.objects.layout import Layout
 from noria.core.objects.packed import raw
-from noria.core.objects.packs import Footer, PackDamaged, pack_path, parts_of, read_footer
+from noria.core.objects.packs import (
+    PACK_BYTES,
+    Footer,
+    PackDamaged,
+    PackedObject,
+    PackWriter,
+    pack_path,
+    parts_of,
+    read_footer,
+)
+from noria.core.objects.store import ObjectReader
 
 _EPOCH: Final = datetime(1970, 1, 1, tzinfo=UTC)
 
@@ -148,3 +159,24 @@ def _checked(fd: int, place: str, pack_id: bytes) -> Footer:
         if blake3(data).digest() != chunk.digest:
             raise PackDamaged(place, "a chunk has other bytes than its digest says")
     return footer
+
+
+def write_packs(objects: ObjectReader, digests: Collection[str], folder: Path) -> dict[str, Path]:
+    """Put small objects of any store into packs below a folder, one chunk each; equal objects give equal packs."""
+    codec, made = Codec(), {}
+    layout = Layout(folder.absolute())
+    pending = sorted(digests)
+    while pending:
+        draft = Draft(layout)
+        try:
+            writer = PackWriter(draft)
+            while pending and writer.size_bytes < PACK_BYTES:
+                digest = pending.pop()
+                data = objects.get(digest, limit_bytes=PACK_BYTES)
+                writer.add(raw(digest), len(data), codec.encode(data))
+                writer.objects.append(PackedObject(raw(digest), len(data), b""))
+            pack_id = writer.seal().hex()
+            made[pack_id] = draft.path.rename(layout.temporary / f"{pack_id}.pack")
+        finally:
+            draft.discard()
+    return made

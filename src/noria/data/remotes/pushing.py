@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import os
 import tempfile
 from collections.abc import Callable, Collection, Sequence
 from concurrent.futures import ThreadPoolExecutor
@@ -12,11 +11,11 @@ from typing import TYPE_CHECKING, Final
 
 import msgspec
 
-from noria.core.errors import Invalid, NoriaError
-from noria.core.objects.digests import parse_digest
-from noria.core.objects.exchange import PackExchange
+from noria.core.errors import NoriaError
+from noria.core.objects.chunks import LARGE_BYTES
+from noria.core.objects.exchange import PackExchange, write_packs
 from noria.core.objects.local import LocalObjectStore
-from noria.core.objects.trees import read_manifest
+from noria.core.objects.trees import MANIFEST_LIMIT_BYTES
 from noria.data.entities import DatasetVersion, VersionsDiverged
 from noria.data.remotes.entities import (
     RemoteCorrupt,
@@ -56,6 +55,16 @@ class Pushed:
     n_known: int
     n_packs: int
     sent_bytes: int
+
+
+class _File(msgspec.Struct, frozen=True):
+    digest: str
+
+
+class _Listing(msgspec.Struct, frozen=True):
+    """The digests of a manifest, which was checked when its version was added."""
+
+    entries: list[_File]
 
 
 class Pusher:
@@ -119,8 +128,9 @@ class Pusher:
 
     def _packs_of(self, version: DatasetVersion, scratch: Path) -> dict[str, Path]:
         """Give the packs that hold all of a version between them; those that are not there as such are made."""
-        manifest = read_manifest(self._objects, version.digest)
-        digests = {version.digest, *manifest.digests()}
+        data = self._objects.get(version.digest, limit_bytes=MANIFEST_LIMIT_BYTES)
+        listed = msgspec.json.decode(data, type=_Listing).entries
+        digests = {version.digest, *(entry.digest for entry in listed)}
         if self._exchange is None:
             return self._packed(digests, scratch)
         holding = self._exchange.holding(digests)
@@ -130,24 +140,19 @@ class Pusher:
         return packs | self._packed(apart, scratch) if apart else packs
 
     def _packed(self, digests: Collection[str], scratch: Path) -> dict[str, Path]:
-        """Put objects into packs of their own."""
-        files = scratch / "files"
-        files.mkdir()
-        paths = []
-        for n, digest in enumerate(sorted(digests)):
-            path = files / str(n)
-            loose = self._exchange.loose_path(digest) if self._exchange is not None else None
-            if loose is None or not _link(loose, path):
-                with path.open("wb") as file:
-                    file.writelines(self._objects.open(digest))
-            paths.append(path)
-        made = LocalObjectStore(scratch / "store", self._clock)
-        made.put_files(paths)
-        exchange = PackExchange(scratch / "store", self._clock)
-        found = exchange.holding(digests)
-        if found.loose:
-            raise Invalid(f"`{parse_digest(min(found.loose))}` changed while it was sent", hint="Try again")
-        return {pack: exchange.path(pack) for pack in found.packs}
+        """Put objects into packs of their own: small ones into one, each of the others in chunks."""
+        sizes = {digest: self._objects.size(digest) for digest in sorted(digests)}
+        small = [digest for digest, n_bytes in sizes.items() if n_bytes <= LARGE_BYTES]
+        packs = write_packs(self._objects, small, scratch) if small else {}
+        large = sizes.keys() - set(small)
+        return packs | self._chunked(large, scratch) if large else packs
+
+    def _chunked(self, digests: Collection[str], scratch: Path) -> dict[str, Path]:
+        made = LocalObjectStore(scratch / "chunked", self._clock)
+        for digest in sorted(digests):
+            made.put(self._objects.open(digest), expected=digest)
+        exchange = PackExchange(scratch / "chunked", self._clock)
+        return {pack: exchange.path(pack) for pack in exchange.holding(digests).packs}
 
     def _send(self, packs: dict[str, Path], progress: Progress | None) -> int:
         sizes = {pack: path.stat().st_size for pack, path in packs.items()}
@@ -202,11 +207,3 @@ def read_version(place: Place, project: str, name: str, version: int) -> RemoteV
     if version_of_key(key) != (found.project, found.name, found.version):
         raise RemoteCorrupt(place.url, key, f"it tells of `{found.project}`, `{found.ref[:200]}`")
     return found
-
-
-def _link(source: Path, target: Path) -> bool:
-    try:
-        os.link(source, target)
-    except OSError:
-        return False
-    return True
