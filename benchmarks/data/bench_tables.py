@@ -195,8 +195,9 @@ def main() -> None:
     )
     parser.add_argument("--rows", type=int, default=1_000_000)
     parser.add_argument("--json", action="store_true")
+    parser.add_argument("--smoke", action="store_true", help="a few rows, to see that it runs")
     chosen = parser.parse_args()
-    frame = make_rows(chosen.rows)
+    frame = make_rows(2_000 if chosen.smoke else chosen.rows)
     times: list[Timed] = []
     with tempfile.TemporaryDirectory() as folder:
         settings = load_settings(workspace=str(Path(folder) / "workspace"))
@@ -208,7 +209,7 @@ def main() -> None:
             {"shares": [s._asdict() for s in shares], "times": [t._asdict() for t in times]}, sys.stdout
         )
         return
-    print(f"{chosen.rows} rows, {len(frame.columns)} columns\n")
+    print(f"{frame.height} rows, {len(frame.columns)} columns\n")
     for found in shares:
         print(
             f"{found.kept_as:24} {found.size_bytes / 1e6:8.1f} MB  {found.change:16} "
