@@ -10,6 +10,7 @@ from noria.core import lineage
 from noria.core.author import local_author
 from noria.core.errors import Invalid
 from noria.core.objects.references import ObjectNotInProject
+from noria.core.objects.service import Objects
 from noria.core.objects.store import Progress
 from noria.core.objects.trees import (
     Entry,
@@ -30,6 +31,8 @@ if TYPE_CHECKING:
     import numpy as np
     import polars as pl
 
+    from noria.data.trees.ahead import Ahead
+
 _MAX_IN_MEMORY_BYTES = 8 << 30
 
 
@@ -46,6 +49,7 @@ class DatasetHandle(TableHandle):
         message: str = "",
         author: str | None = None,
         progress: Progress | None = None,
+        ahead: Ahead | None = None,
     ) -> DatasetVersion:
         """Store `source` as the next version.
 
@@ -59,6 +63,8 @@ class DatasetHandle(TableHandle):
             Who made the content, where that is known to be somebody else; on a server the caller is the author.
         progress
             Told how many files and bytes of a path are stored, while it runs.
+        ahead
+            What `begin_storing` gave for the same path.
 
         Returns
         -------
@@ -68,17 +74,26 @@ class DatasetHandle(TableHandle):
         content = read_source(source)
         said = (message, author or local_author())
         if content.folder is not None:
-            added = self._add_path(content, content.folder, said, progress)
+            added = self._add_path(content, content.folder, said, progress, ahead)
         else:
             added = self._add_version(content, self._store(content.files or {}), said)
         lineage.record_output(f"dataset:{added.ref}", added.digest)
         return added
 
     def _add_path(
-        self, content: Content, path: Path, said: tuple[str, str | None], progress: Progress | None
+        self,
+        content: Content,
+        path: Path,
+        said: tuple[str, str | None],
+        progress: Progress | None,
+        ahead: Ahead | None,
     ) -> DatasetVersion:
         store, index = self._workspace.objects(), StatIndex.of(self._workspace.settings)
-        stored = store_path(store, path, index, progress=progress)
+        if ahead is None:
+            stored = store_path(store, path, index, progress=progress)
+        else:
+            stored = ahead.result()
+            self._workspace.service(Objects).take_in(self._workspace.project, stored.new)
         try:
             added = self._add_version(content, stored.tree, said)
         except ObjectNotInProject:

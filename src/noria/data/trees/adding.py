@@ -6,19 +6,18 @@ from collections.abc import Sequence
 from dataclasses import dataclass
 from pathlib import Path
 
-from noria.core.objects.project import ProjectStore
 from noria.core.objects.sources import FoundFile, scan
-from noria.core.objects.store import Progress
+from noria.core.objects.store import ObjectInfo, ObjectWriter, Progress
 from noria.core.objects.trees import (
     EXECUTABLE_MODE,
     FILE_MODE,
     Entry,
-    Manifest,
     TreeInfo,
     make_manifest,
     put_found,
     put_manifest,
 )
+from noria.core.serialisation import to_canonical_json
 from noria.data.trees.changes import absolute, look
 from noria.data.trees.stat_index import Known, Place, StatIndex, know, now_ns
 
@@ -29,16 +28,16 @@ class Stored:
 
     Attributes
     ----------
-    n_read
-        Files that were read; the others were known.
+    new
+        What was put into the store: the files that were read, and the manifest.
     """
 
     tree: TreeInfo
     path: str
     is_file: bool
-    manifest: Manifest
+    empty_folders: tuple[str, ...]
     files: list[Known]
-    n_read: int
+    new: list[ObjectInfo]
 
     def record(self, index: StatIndex, *, project: str, name: str, version: int) -> None:
         """Have the index remember that the place is equal to a version."""
@@ -49,13 +48,13 @@ class Stored:
             version=version,
             digest=self.tree.digest,
             is_file=self.is_file,
-            empty_folders=self.manifest.empty_folders,
+            empty_folders=self.empty_folders,
         )
         index.record(place, self.files)
 
 
 def store_path(
-    store: ProjectStore,
+    store: ObjectWriter,
     path: Path,
     index: StatIndex,
     *,
@@ -91,7 +90,15 @@ def store_path(
     manifest = make_manifest([*map(_entry, unchanged.values()), *entries], found.empty_folders)
     tree = put_manifest(store, manifest)
     is_file = len(found.files) == 1 and not path.is_dir()
-    return Stored(tree=tree, path=place, is_file=is_file, manifest=manifest, files=files, n_read=len(new))
+    put = [ObjectInfo(digest=entry.digest, size_bytes=entry.size_bytes) for entry in entries]
+    return Stored(
+        tree=tree,
+        path=place,
+        is_file=is_file,
+        empty_folders=found.empty_folders,
+        files=files,
+        new=[*put, ObjectInfo(digest=tree.digest, size_bytes=len(to_canonical_json(manifest)))],
+    )
 
 
 def _known(files: Sequence[FoundFile], entries: Sequence[Entry], read_ns: int) -> list[Known]:

@@ -57,13 +57,16 @@ def add(
     """Store a file or folder as the next version of a dataset."""
     from noria.core.console.output import print_json
     from noria.core.console.progress import counting_bytes
-    from noria.data.client import dataset
+    from noria.data.trees.ahead import begin_storing
 
-    with opened(workspace, project) as ws:
-        chosen = name or _usual_name(ws, path)
-        before = _latest(ws, chosen)
-        with counting_bytes("Storing") as progress:
-            added = dataset(chosen, workspace=ws).add(path, message=message, progress=progress)
+    with counting_bytes("Storing") as progress:
+        ahead = begin_storing(load_settings(workspace=workspace, project=project), path, progress=progress)
+        from noria.data.client import dataset
+
+        with opened(workspace, project) as ws:
+            chosen = name or _usual_name(ws, path)
+            before = _latest(ws, chosen)
+            added = dataset(chosen, workspace=ws).add(path, message=message, progress=progress, ahead=ahead)
     _point(path, added, wanted=pointer)
     if json:
         print_json(added)

@@ -1,0 +1,98 @@
+"""Begin to store a path in a process of its own, while this one still imports what the service stands on.
+
+To import it takes about as long as to read and store ten thousand small files, and neither can be done by two threads
+of one Python. The other process is a fork that only writes to the object store, as any number of processes may at the
+same time; what it wrote enters the project here, or is left to garbage collection if this process ends before.
+"""
+
+from __future__ import annotations
+
+import os
+import pickle
+import sys
+import threading
+from dataclasses import dataclass
+from pathlib import Path
+from typing import TYPE_CHECKING, Any, BinaryIO
+
+from noria.core.errors import Failed
+
+if TYPE_CHECKING:
+    from noria.core.config import Settings
+    from noria.core.objects.store import Progress
+    from noria.data.trees.adding import Stored
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Ahead:
+    """A path that is being stored."""
+
+    pid: int
+    answer: BinaryIO
+
+    def result(self) -> Stored:
+        """Wait for the end, and give what was stored, or raise what was raised there."""
+        try:
+            with self.answer:
+                data = self.answer.read()
+        finally:
+            os.waitpid(self.pid, 0)
+        if not data:
+            raise Failed("The process that stored the files ended without an answer", hint="Try again")
+        found: Any = pickle.loads(data)  # noqa: S301 - from our own child, by a pipe that nobody else has
+        if isinstance(found, BaseException):
+            raise found
+        stored: Stored = found
+        return stored
+
+
+def begin_storing(settings: Settings, path: Path, *, progress: Progress | None = None) -> Ahead | None:
+    """Begin to store a path.
+
+    None means that this is not the way: the objects do not lie in a folder of this machine, a server answers for it,
+    the path is not stored as it is, or this process has threads, which no fork survives whole.
+    """
+    url = settings.objects_url
+    if settings.is_remote or ("://" in url and not url.startswith("file://")):
+        return None
+    if not path.exists() or path.suffix in (".npy", ".npz") or threading.active_count() > 1:
+        return None
+    from noria.core.control.lock import read_server_info
+
+    if read_server_info(settings.folder) is not None:
+        return None
+    from noria.core.workspace import make_folder
+
+    make_folder(settings.folder)
+    reader, writer = os.pipe()
+    sys.stdout.flush()
+    sys.stderr.flush()
+    pid = os.fork()
+    if pid == 0:
+        os.close(reader)
+        _store_and_end(settings, path, writer, progress)
+    os.close(writer)
+    return Ahead(pid=pid, answer=os.fdopen(reader, "rb"))
+
+
+def _store_and_end(settings: Settings, path: Path, writer: int, progress: Progress | None) -> None:
+    """Store, answer, and end without anything that only the parent is to do at its end."""
+    try:
+        found = _store(settings, path, progress)
+        with os.fdopen(writer, "wb") as answer:
+            pickle.dump(found, answer, protocol=pickle.HIGHEST_PROTOCOL)
+    finally:
+        os._exit(0)
+
+
+def _store(settings: Settings, path: Path, progress: Progress | None) -> Stored | BaseException:
+    from noria.core.clock import SystemClock
+    from noria.core.objects.opening import open_objects
+    from noria.data.trees.adding import store_path
+    from noria.data.trees.stat_index import StatIndex
+
+    try:
+        objects = open_objects(settings.objects_url, SystemClock(), spool=settings.folder / "tmp")
+        return store_path(objects, path, StatIndex.of(settings), progress=progress)
+    except BaseException as error:  # noqa: BLE001 - raised where it can be told
+        return error
