@@ -24,9 +24,10 @@ from noria.core.objects.packs import PackedObject
 from noria.core.objects.sources import SourceFile, open_source
 from noria.core.objects.store import ObjectInfo, Progress, SourceChanged
 
-_GROUP_FILES: Final = 128
-_GROUP_BYTES: Final = 4 * 1024 * 1024
-_GROUPS_AHEAD: Final = 2  # for each thread
+_GROUP_FILES: Final = (
+    32  # with what is ahead, at most 250 MB in memory, if each file is as long as a small one may be
+)
+_GROUPS_AHEAD: Final = 6
 _MAX_THREADS: Final = 8
 _ROUNDS: Final = 3
 _FLAGS: Final = os.O_RDONLY | os.O_NOFOLLOW | os.O_NONBLOCK | os.O_CLOEXEC
@@ -92,7 +93,7 @@ class Filing:
         folders = self._loose.folders()
         n_threads = min(_MAX_THREADS, os.cpu_count() or 1)
         with self._intake() as intake, ThreadPoolExecutor(n_threads) as pool:
-            for read in self._read_all(paths, chosen, folders, pool, n_threads):
+            for read in self._read_all(paths, chosen, folders, pool):
                 if read.info is None:
                     info = again_if_changed(lambda path: self.put_large(path, intake, pool), paths[read.n])
                 else:
@@ -131,18 +132,17 @@ class Filing:
         chosen: Sequence[int],
         folders: set[str],
         pool: ThreadPoolExecutor,
-        n_threads: int,
     ) -> Iterator[_Read]:
         """Read small files in groups on other threads, and give them in order; large ones come unread."""
         waiting: deque[Future[list[_Read]]] = deque()
 
-        def read_group(group: list[int]) -> list[_Read]:
+        def read_group(group: Sequence[int]) -> list[_Read]:
             return self._read_group(paths, group, folders)
 
         try:
-            for group in _grouped(paths, chosen):
-                waiting.append(pool.submit(read_group, group))
-                if len(waiting) > _GROUPS_AHEAD * n_threads:
+            for begin in range(0, len(chosen), _GROUP_FILES):
+                waiting.append(pool.submit(read_group, chosen[begin : begin + _GROUP_FILES]))
+                if len(waiting) > _GROUPS_AHEAD:
                     yield from waiting.popleft().result()
             while waiting:
                 yield from waiting.popleft().result()
@@ -150,7 +150,7 @@ class Filing:
             for future in waiting:
                 future.cancel()
 
-    def _read_group(self, paths: Sequence[Path], group: list[int], folders: set[str]) -> list[_Read]:
+    def _read_group(self, paths: Sequence[Path], group: Sequence[int], folders: set[str]) -> list[_Read]:
         contents = [(n, _read_small(paths[n])) for n in group]
         small = [(n, data, blake3(data).digest()) for n, data in contents if data is not None]
         reads = [_Read(n, None) for n, data in contents if data is None]
@@ -188,28 +188,6 @@ def _hashed(source: SourceFile, hasher: Hasher) -> Iterator[bytes]:
     for chunk in source.chunks():
         hasher.update(chunk)
         yield chunk
-
-
-def _grouped(paths: Sequence[Path], chosen: Sequence[int]) -> Iterator[list[int]]:
-    """Part files into groups that are small enough to be held in memory."""
-    group: list[int] = []
-    n_bytes = 0
-    for n in chosen:
-        size_bytes = _size(paths[n])
-        if group and (len(group) == _GROUP_FILES or n_bytes + size_bytes > _GROUP_BYTES):
-            yield group
-            group, n_bytes = [], 0
-        group.append(n)
-        n_bytes += size_bytes if size_bytes <= LARGE_BYTES else 0
-    if group:
-        yield group
-
-
-def _size(path: Path) -> int:
-    try:
-        return path.lstat().st_size
-    except OSError:
-        return 0  # its reader says what is wrong
 
 
 def _read_small(path: Path) -> bytes | None:

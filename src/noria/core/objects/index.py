@@ -35,7 +35,7 @@ from noria.core.objects.packs import (
 )
 
 _FORMAT: Final = 1
-_ASKED_AT_ONCE: Final = 250
+_ASKED_AT_ONCE: Final = 256
 _LENDER: Final = "SELECT pack FROM chunks WHERE digest = ? AND length = ?"
 _PATIENCE_S: Final = 60.0
 
@@ -133,7 +133,7 @@ class Index:
             for begin in range(0, len(digests), _ASKED_AT_ONCE):
                 part = list(digests[begin : begin + _ASKED_AT_ONCE])
                 # Few different statements, so that each is parsed once.
-                n_places = _ASKED_AT_ONCE if len(part) > 1 else 1
+                n_places = next(n for n in (1, _ASKED_AT_ONCE // 8, _ASKED_AT_ONCE) if n >= len(part))
                 part += part[-1:] * (n_places - len(part))
                 found += connection.execute(f"{sql} ({','.join('?' * n_places)})", part).fetchall()
             return found
@@ -357,7 +357,7 @@ class Writing:
                 else:
                     lenders |= found
                     complete.append((*item, n, now_ns))
-        self._do_many("INSERT OR REPLACE INTO objects VALUES (?, ?, ?, ?, ?)", complete)
+        self._do_many("INSERT OR REPLACE INTO objects VALUES (?, ?, ?, ?, ?)", sorted(complete))
         self._do_many("INSERT OR REPLACE INTO waiting VALUES (?, ?, ?, ?)", waiting)
         self._do_many("UPDATE packs SET put_at = ? WHERE n = ?", [(now_ns, n) for n in sorted(lenders)])
         return {row[0] for row in waiting}
@@ -377,7 +377,9 @@ class Writing:
         [(n,)] = self._do("SELECT n FROM packs WHERE id = ?", (pack.pack_id,)).fetchall()
         self._do_many(
             "INSERT OR REPLACE INTO chunks VALUES (?, ?, ?, ?, ?, ?)",
-            [(chunk[0], n, *chunk[1:]) for chunk in pack.chunks],
+            sorted(
+                (chunk[0], n, *chunk[1:]) for chunk in pack.chunks
+            ),  # in the order of the key: half the time
         )
         return int(n)
 

@@ -26,7 +26,7 @@ from blake3 import blake3
 
 from noria.core.errors import Corrupt
 from noria.core.objects.chunks import Bytes, Encoded
-from noria.core.objects.disk import write_all
+from noria.core.objects.disk import write_each
 
 if TYPE_CHECKING:
     from noria.core.objects.drafts import Draft
@@ -156,7 +156,7 @@ class PackWriter:
         return pack_id
 
     def _flush(self) -> None:
-        write_all(self.draft.fd, b"".join(self._waiting))
+        write_each(self.draft.fd, self._waiting)
         self._waiting.clear()
         self._waiting_bytes = 0
 

@@ -70,6 +70,27 @@ def folders_of(path: str) -> list[str]:
     return ["/".join(parts[: n + 1]) for n in range(len(parts))]
 
 
+def all_folders(paths: Iterable[str]) -> set[str]:
+    """Give the folders above some paths.
+
+    Examples
+    --------
+    >>> sorted(all_folders(["a/b/c.txt", "a/d"]))
+    ['a', 'a/b']
+    """
+    found: set[str] = set()
+    for path in paths:
+        folder = path.rpartition("/")[0]
+        while folder and folder not in found:
+            found.add(folder)
+            folder = folder.rpartition("/")[0]
+    return found
+
+
+def _spelling(name: str) -> str:
+    return name.lower() if name.isascii() else unicodedata.normalize("NFC", name).casefold()
+
+
 def case_collisions(paths: Iterable[str]) -> tuple[tuple[str, ...], ...]:
     """Group the paths that a file system without capitals, or without their spelling of accents, takes for one.
 
@@ -80,8 +101,11 @@ def case_collisions(paths: Iterable[str]) -> tuple[tuple[str, ...], ...]:
     >>> case_collisions(["README", "readme", "src/a"])
     (('README', 'readme'),)
     """
+    names = set(paths)
+    names |= all_folders(names)
+    if len({_spelling(name) for name in names}) == len(names):  # as it mostly is
+        return ()
     spellings: defaultdict[str, set[str]] = defaultdict(set)
-    for path in paths:
-        for name in [*folders_of(path), path]:
-            spellings[unicodedata.normalize("NFC", name).casefold()].add(name)
+    for name in names:
+        spellings[_spelling(name)].add(name)
     return tuple(sorted(tuple(sorted(group)) for group in spellings.values() if len(group) > 1))

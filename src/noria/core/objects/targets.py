@@ -4,10 +4,11 @@ from __future__ import annotations
 
 import contextlib
 import errno
+import itertools
 import os
 import secrets
 import stat
-from collections.abc import Iterable, Iterator
+from collections.abc import Iterable
 from pathlib import Path
 from types import TracebackType
 from typing import Self
@@ -21,6 +22,7 @@ from noria.core.objects.sources import TEMPORARY_PREFIX
 _NOT_A_FOLDER = frozenset(
     {errno.ENOTDIR, errno.ELOOP}
 )  # a link gives the first on Linux, the second on macOS
+_NEW_FILE = os.O_WRONLY | os.O_CREAT | os.O_EXCL | os.O_NOFOLLOW | os.O_CLOEXEC
 _OPEN_FOLDER = os.O_RDONLY | os.O_DIRECTORY | os.O_NOFOLLOW | os.O_CLOEXEC
 
 
@@ -63,6 +65,10 @@ class TargetFolder:
                 raise TargetBlocked(root, ".", "it is not a folder, or lies below a file") from error
             self._root_fd = os.open(root, os.O_RDONLY | os.O_DIRECTORY | os.O_CLOEXEC)
             self._current_fd = os.dup(self._root_fd)
+            with os.scandir(self._root_fd) as listing:
+                self.was_empty = next(listing, None) is None
+        prefix = f"{TEMPORARY_PREFIX}{secrets.token_hex(8)}"
+        self._drafts = (f"{prefix}-{n}.tmp" for n in itertools.count())
 
     def __enter__(self) -> Self:
         return self
@@ -125,17 +131,17 @@ class TargetFolder:
         folder, _, name = path.rpartition("/")
         with storage_errors(self._root):
             folder_fd = self._enter(folder, make=True)
-        with self._temporary(folder_fd, executable=executable) as (temporary, fd):
-            for chunk in chunks:
-                with storage_errors(self._root):
-                    write_all(fd, chunk)
-            with storage_errors(self._root):
-                self._flush(fd)
+        temporary = self._temporary(folder_fd, chunks, executable=executable)
+        try:
             # Looked at here again: on a file system without capitals, the name may be taken by now.
-            if self.exists(path) and not overwrite:
+            is_taken = os.access(name, os.F_OK, dir_fd=folder_fd, follow_symlinks=False)
+            if is_taken and self.exists(path) and not overwrite:
                 raise TargetBlocked(self._root, path, "there is a file of this name")
             with storage_errors(self._root):
                 os.rename(temporary, name, src_dir_fd=folder_fd, dst_dir_fd=folder_fd)
+        except BaseException:
+            os.unlink(temporary, dir_fd=folder_fd)
+            raise
 
     def check_folder(self, path: str) -> None:
         """Raise what `make_folder` would raise, and make nothing."""
@@ -155,18 +161,23 @@ class TargetFolder:
         with storage_errors(self._root):
             self._enter(path, make=True)
 
-    @contextlib.contextmanager
-    def _temporary(self, folder_fd: int, *, executable: bool) -> Iterator[tuple[str, int]]:
-        name = f"{TEMPORARY_PREFIX}{secrets.token_hex(8)}.tmp"
-        flags = os.O_WRONLY | os.O_CREAT | os.O_EXCL | os.O_NOFOLLOW | os.O_CLOEXEC
+    def _temporary(self, folder_fd: int, chunks: Iterable[bytes], *, executable: bool) -> str:
+        """Write a file under a name that it does not keep, and give that; it is gone if this raises."""
+        name = next(self._drafts)
         with storage_errors(self._root):
-            fd = os.open(name, flags, 0o777 if executable else 0o666, dir_fd=folder_fd)
+            fd = os.open(name, _NEW_FILE, 0o777 if executable else 0o666, dir_fd=folder_fd)
         try:
-            yield name, fd
+            for chunk in chunks:
+                with storage_errors(self._root):
+                    write_all(fd, chunk)
+            with storage_errors(self._root):
+                self._flush(fd)
+        except BaseException:
+            os.unlink(name, dir_fd=folder_fd)
+            raise
         finally:
             os.close(fd)
-            with contextlib.suppress(FileNotFoundError):  # renamed
-                os.unlink(name, dir_fd=folder_fd)
+        return name
 
     def _status(self, path: str) -> os.stat_result | None:
         check_path(path)

@@ -15,7 +15,7 @@ import msgspec
 
 from noria.core.errors import Invalid, TooLarge
 from noria.core.objects.digests import Digest
-from noria.core.objects.paths import case_collisions, check_path, folders_of
+from noria.core.objects.paths import all_folders, case_collisions, check_path
 from noria.core.objects.sources import IGNORE_OWN, FoundFile, Ignore, scan
 from noria.core.objects.store import ObjectNotFound, ObjectReader, ObjectWriter, Progress
 from noria.core.objects.targets import TargetBlocked, TargetFolder
@@ -292,6 +292,8 @@ def _differing(
     folder: TargetFolder, manifest: Manifest, entries: list[Entry], target: Path, *, overwrite: bool
 ) -> list[Entry]:
     """List the files that must be written; refuse, before any is, what must not be replaced."""
+    if folder.was_empty:
+        return entries
     differing = [entry for entry in entries if not _holds(folder, entry)]
     taken = [entry.path for entry in differing if folder.exists(entry.path)]
     for path in manifest.empty_folders:
@@ -328,7 +330,7 @@ def _check_order(paths: Iterable[str]) -> None:
 
 def _check_places(files: Iterable[str], empty_folders: Iterable[str]) -> None:
     leaves = [*files, *empty_folders]
-    folders = {folder for path in leaves for folder in folders_of(path)}
+    folders = all_folders(leaves)
     taken = set(leaves)
     if len(taken) < len(leaves) or not folders.isdisjoint(taken):
         culprit = min(folders & taken, default="") or min(set(files) & set(empty_folders))
