@@ -18,6 +18,9 @@ from noria.data.entities import DatasetVersion
 from noria.data.page_reads import DatasetPages
 from noria.data.pages import KIND_WORDS, data_crumb, number_of
 from noria.data.profile_views import ColumnRow, column_rows
+from noria.data.profiling.entities import read_profile
+from noria.data.quality.service import DatasetReports
+from noria.data.report_views import CheckFacts, RowFacts, check_facts, row_facts
 from noria.data.service import Datasets
 
 COLUMNS_PER_PAGE: Final = 100
@@ -79,6 +82,10 @@ class DatasetVersionContext(PageContext):
         Headings of the profile.
     profile
         Columns of the data, some of them.
+    rows
+        What rows tell that no single column does; None without a profile.
+    check
+        The newest check; None where there was none.
     pager
         The place among the columns.
     files
@@ -104,6 +111,8 @@ class DatasetVersionContext(PageContext):
     size_bytes: int
     columns: tuple[Column, ...]
     profile: tuple[ColumnRow, ...]
+    rows: RowFacts | None
+    check: CheckFacts | None
     pager: Pager
     files: tuple[Entry, ...] | None
     uses: Uses | None
@@ -152,10 +161,18 @@ def version_page(visit: Visit, version: DatasetVersion, uses: Uses | None) -> Da
         size_bytes=version.size_bytes,
         columns=_COLUMNS,
         profile=shown,
+        rows=row_facts(read_profile(version.profile)),
+        check=_check(visit, version),
         pager=_pager(visit, version, start, len(shown), n_columns),
         files=None if files is None else file_tree(files, lambda _: None),
         uses=uses,
     )
+
+
+def _check(visit: Visit, version: DatasetVersion) -> CheckFacts | None:
+    reports = visit.context.service(DatasetReports)
+    found = reports.checks(version.project, version.name, version.version, limit=1).items
+    return check_facts(found[0]) if found else None
 
 
 def _pager(visit: Visit, version: DatasetVersion, start: int, n_shown: int, n_columns: int) -> Pager:

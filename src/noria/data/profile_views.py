@@ -35,10 +35,14 @@ class _Category(msgspec.Struct, frozen=True):
 
 class _Column(msgspec.Struct, frozen=True):
     kind: str = ""
+    type: str = ""
     n_rows: int = 0
     n_missing: int = 0
     n_distinct: int | None = None
     n_distinct_capped: bool = False
+    n_unique: int | None = None
+    first: str | None = None
+    last: str | None = None
     minimum: float | None = None
     maximum: float | None = None
     mean: float | None = None
@@ -68,12 +72,16 @@ class ColumnRow:
     ----------
     kind
         `numeric`, `categorical`, or empty where it is not known.
+    type
+        Type in the table; empty where it is not known.
     missing
         Share of rows without a value; None where there are no rows.
     n_distinct, is_capped
         Distinct values; when capped there are more.
     minimum, median, maximum, mean, std
-        Of a numeric column.
+        Of a numeric column that holds no times.
+    first, last
+        Earliest and latest of a column of times.
     top
         Its most frequent categories, each with its share of the rows.
     bars
@@ -82,6 +90,7 @@ class ColumnRow:
 
     name: str
     kind: str = ""
+    type: str = ""
     missing: float | None = None
     n_distinct: int | None = None
     is_capped: bool = False
@@ -90,6 +99,8 @@ class ColumnRow:
     maximum: float | None = None
     mean: float | None = None
     std: float | None = None
+    first: str | None = None
+    last: str | None = None
     top: tuple[tuple[str, float], ...] = ()
     bars: tuple[Bar, ...] = ()
 
@@ -109,21 +120,30 @@ def _row(name: str, given: Any) -> ColumnRow:
     except msgspec.ValidationError:
         return ColumnRow(name=name)
     n_rows = max(column.n_rows, 0)
-    quantiles = column.quantiles
     return ColumnRow(
         name=name,
         kind=column.kind if column.kind in ("numeric", "categorical") else "",
         missing=column.n_missing / n_rows if n_rows else None,
-        n_distinct=column.n_distinct,
-        is_capped=column.n_distinct_capped,
-        minimum=column.minimum,
-        median=quantiles[_MEDIAN] if len(quantiles) > _MEDIAN else None,
-        maximum=column.maximum,
-        mean=column.mean,
-        std=column.std,
+        type=clipped(column.type, 60),
+        n_distinct=column.n_distinct if column.n_unique is None else column.n_unique,
+        is_capped=column.n_distinct_capped and column.n_unique is None,
+        **_figures(column),
         top=tuple((clipped(each.label, 60), each.n / n_rows) for each in column.top[:_NAMED] if n_rows),
         bars=_bars(column),
     )
+
+
+def _figures(column: _Column) -> dict[str, Any]:
+    """Give the figures of a column; of times the first and the last, since their mean is none that people read."""
+    if column.first is not None:
+        return {"first": clipped(column.first, 40), "last": clipped(column.last or "", 40)}
+    return {
+        "minimum": column.minimum,
+        "median": column.quantiles[_MEDIAN] if len(column.quantiles) > _MEDIAN else None,
+        "maximum": column.maximum,
+        "mean": column.mean,
+        "std": column.std,
+    }
 
 
 def _bars(column: _Column) -> tuple[Bar, ...]:

@@ -77,6 +77,7 @@ PAGES = (
     "noria.access.pages_audit:PAGES",
     "noria.tracking.pages:PAGES",
     "noria.data.pages:PAGES",
+    "noria.data.pages_diff:PAGES",
     "noria.tracking.pages_dataset:PAGES",
     "noria.registry.pages:PAGES",
     "noria.serving.pages:PAGES",

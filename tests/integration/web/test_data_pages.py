@@ -4,6 +4,8 @@ from __future__ import annotations
 
 from urllib.parse import quote
 
+import msgspec
+import polars as pl
 import pytest
 
 from noria.access.projects import NewProject, Projects
@@ -12,7 +14,14 @@ from noria.core.objects.project import ProjectStore
 from noria.core.objects.service import Objects
 from noria.core.objects.trees import Entry, make_manifest, put_manifest
 from noria.core.permissions import Principal, Role
+from noria.data.diffing.tables import diff_tables
 from noria.data.entities import DatasetKind, DatasetVersion, NewDatasetVersion
+from noria.data.profiling.sources import FrameTable
+from noria.data.profiling.tables import stored_profile
+from noria.data.quality.checks import check_table
+from noria.data.quality.entities import CheckReport
+from noria.data.quality.service import DatasetReports
+from noria.data.quality.settings import DatasetRules
 from noria.data.service import Datasets
 from noria.tracking.entities import Link, LogBatch, NewRun
 from noria.tracking.service import Runs
@@ -109,6 +118,80 @@ def test_data_sets_tell_their_versions(reader: Reader, context: Context) -> None
     assert 'class="spread"' in reader.get(V1).text
 
 
+def looked_at(context: Context) -> None:
+    """Add two versions with whole profiles, of which the second broke a rule, and keep their comparison."""
+    ages = [20 + 7 * i % 60 for i in range(400)]
+    before = pl.DataFrame({"id": range(400), "age": ages, "plan": ["a", "b"] * 200})
+    after = before.with_columns(pl.col("age") * 2, twice=pl.col("age") * 4)[1:]
+    store, service = ProjectStore(context.service(Objects), PROJECT), context.service(Datasets)
+    for frame, target in ((before, None), (after, "age")):
+        body = store.put_bytes(frame.write_csv().encode())
+        tree = make_manifest([Entry(path="t.csv", digest=body.digest, size_bytes=body.size_bytes)])
+        new = NewDatasetVersion(
+            digest=put_manifest(store, tree).digest,
+            kind=DatasetKind.FILES,
+            n_files=1,
+            size_bytes=body.size_bytes,
+            n_rows=frame.height,
+            profile=stored_profile(FrameTable(frame), target=target),
+        )
+        added = service.add(PROJECT, "customers", new)
+    reports = context.service(DatasetReports)
+    rules = msgspec.convert({"columns": {"age": {"max": 150}, "plan": {"unique": True}}}, DatasetRules)
+    results = check_table(FrameTable(after), rules, now=context.clock.now())
+    report = CheckReport(ref=added.ref, digest=added.digest, n_rows=399, results=results)
+    reports.record_check(PROJECT, "customers", 2, report)
+    diff = diff_tables(
+        FrameTable(before), FrameTable(after), key=["id"], names=("customers@1", "customers@2")
+    )
+    reports.record_diff(PROJECT, "customers", 2, diff)
+
+
+def test_a_version_tells_what_was_found_out(reader: Reader, context: Context) -> None:
+    """Keys, leaks and correlations of its profile, and the rules that it breaks with their rows."""
+    looked_at(context)
+    shown = reader.text(f"{CUSTOMERS}/versions/2")
+    high = ", ".join(str(i - 1) for i in range(1, 400) if 7 * i % 60 > 55)[:40]
+
+    for told in (
+        "Likely keys id",
+        "Likely leaks of age",
+        "twice 100.0 %",
+        "age · twice 1",
+        "age Int64",
+        "Check ✕ failed",
+        "It breaks 2 of 2 rules",
+        "age: max : at most 150",
+        f"rows, from 0: {high}",
+        "what changed",
+    ):
+        assert told in shown, told
+
+
+def test_what_a_version_changed(reader: Reader, context: Context) -> None:
+    """Rows by key, cells, columns and distributions, where they were compared; else what profiles tell."""
+    looked_at(context)
+    add(context, name="plain")
+    kept, other = (
+        reader.text(f"{CUSTOMERS}/versions/2/diff"),
+        reader.text(f"{CUSTOMERS}/versions/1/diff?against=2"),
+    )
+    plain = reader.text(f"{DATA}/plain/versions/1/diff")
+
+    for told in (
+        "customers v1 → v2",
+        "Before 400 After 399 Added 0 Removed 1 Changed 399 By the key id",
+        "0 removed row",
+        "1 changed row age 27 54",
+        "added: twice Int64",
+        "Kolmogorov–Smirnov 399",
+    ):
+        assert told in kept, told
+    assert "noria data diff customers@2 customers@1" in other
+    assert "removed: twice Int64" in other
+    assert "This is the first version" in plain
+
+
 def test_a_wide_profile_is_paged(reader: Reader, context: Context) -> None:
     """Columns beyond a page's are on the next, and every one is shown once."""
     store = ProjectStore(context.service(Objects), PROJECT)
@@ -131,7 +214,8 @@ def test_what_users_write_stays_text(reader: Reader, context: Context, language:
     run = context.service(Runs).create(PROJECT, NewRun(name=HOSTILE, experiment="e"))
     context.service(Runs).log(PROJECT, run.id, LogBatch(inputs=[Link(ref="dataset:customers@1")]))
 
-    for path in (DATA, CUSTOMERS, V1):
+    add(context, n_rows=3, message=HOSTILE, column=HOSTILE[::-1], label=HOSTILE)
+    for path in (DATA, CUSTOMERS, V1, f"{CUSTOMERS}/versions/2/diff"):
         assert_harmless(reader.get(path, language=language))
 
 
@@ -159,6 +243,8 @@ def test_a_viewer_of_one_project_sees_no_other(reader: Reader, context: Context)
         (f"{CUSTOMERS}/versions/9", 404, "has no version 9"),
         (f"{CUSTOMERS}/versions/x", 404, "no number of a version"),
         (f"{V1}?from=x", 400, "must be a number"),
+        (f"{V1}/diff?against=x", 400, "must be a number"),
+        (f"{V1}/diff?against=7", 404, "has no version 7"),
         (f"{DATA}/{quote('../x', safe='')}", 404, "../x"),
     ],
 )

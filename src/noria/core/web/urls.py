@@ -25,6 +25,7 @@ DELETED_MODEL_PATH = "/projects/{project}/deleted-models/{model_id}"
 DATASETS_PATH = "/projects/{project}/datasets"
 DATASET_PATH = "/projects/{project}/datasets/{dataset}"
 DATASET_VERSION_PATH = "/projects/{project}/datasets/{dataset}/versions/{version}"
+DATASET_DIFF_PATH = f"{DATASET_VERSION_PATH}/diff"
 ENDPOINTS_PATH = "/projects/{project}/endpoints"
 ENDPOINT_PATH = "/projects/{project}/endpoints/{endpoint}"
 ROLLOUT_PATH = "/projects/{project}/rollouts/{rollout_id}"
@@ -129,6 +130,10 @@ class Urls:
     def dataset_version(self, project: str, dataset: str, version: int, **given: str | None) -> str:
         """Give the page of a version of a data set."""
         return self._to(DATASET_VERSION_PATH, given, project=project, dataset=dataset, version=str(version))
+
+    def dataset_diff(self, project: str, dataset: str, version: int, **given: str | None) -> str:
+        """Give the page of what a version changed; `against=` names another one than the version before."""
+        return self._to(DATASET_DIFF_PATH, given, project=project, dataset=dataset, version=str(version))
 
     def endpoints(self, project: str, **given: str | None) -> str:
         """Give the list of a project's endpoints."""
