@@ -19,8 +19,11 @@ import pyarrow.parquet as pq
 from noria.data.delta.types import conform
 
 ROW_GROUP_ROWS = 1 << 20
+"""Most rows of a group, which has a quarter of them at least."""
 ROW_GROUP_BYTES = 256 << 20
 """In memory; wide rows come in smaller groups."""
+_CUT_ONCE_IN = 1 << 14  # rows; so that nearly every group finds a row to end before
+_CUT_BY_COLUMNS = 3
 FILE_BYTES = 256 << 20
 PAGES = {"min_chunk_size": 32 << 10, "max_chunk_size": 128 << 10, "norm_level": 0}
 """Sizes of pages in bytes before compression: a changed row costs one page of each of its columns."""
@@ -89,9 +92,14 @@ def arrow_schema(schema: pl.Schema) -> pa.Schema:
 
 
 def write_parts(
-    frames: Iterable[pl.DataFrame], schema: pl.Schema, folder: Path, *, file_bytes: int = FILE_BYTES
+    frames: Iterable[pl.DataFrame],
+    schema: pl.Schema,
+    folder: Path,
+    *,
+    file_bytes: int = FILE_BYTES,
+    group_rows: int = ROW_GROUP_ROWS,
 ) -> list[WrittenPart]:
-    """Write rows to data files in `folder`, in their order. Memory holds one row group at a time.
+    """Write rows to data files in `folder`, in their order. Memory holds a few row groups at a time.
 
     Parameters
     ----------
@@ -99,9 +107,11 @@ def write_parts(
         Rows in any number of pieces, of columns that fit `schema`.
     file_bytes
         A file that has reached this size is ended after its row group.
+    group_rows
+        Most rows of a group.
     """
     parts: list[WrittenPart] = []
-    groups = row_groups(conform(frame, schema) for frame in frames)
+    groups = row_groups((conform(frame, schema) for frame in frames), most_rows=group_rows)
     waiting = next(groups, None)
     while waiting is not None:
         path = folder / f"{len(parts)}.parquet"
@@ -117,29 +127,47 @@ def write_parts(
     return parts
 
 
-def row_groups(frames: Iterable[pl.DataFrame]) -> Iterator[pl.DataFrame]:
-    """Gather or cut rows into groups of equal length; only the last one is shorter. None is empty."""
+def row_groups(
+    frames: Iterable[pl.DataFrame], *, most_rows: int = ROW_GROUP_ROWS, cut_once_in: int = _CUT_ONCE_IN
+) -> Iterator[pl.DataFrame]:
+    """Gather and cut rows into groups that end where the rows say so, in whatever pieces they come. None is empty.
+
+    Groups of a fixed length would all change when a row is put in before them. A group ends before the first row,
+    after a quarter of `most_rows`, whose leading columns have a hash that is a multiple of `cut_once_in`.
+    """
     gathered: list[pl.DataFrame] = []
-    limit = 0
+    limit = n_gathered = 0
     for frame in frames:
-        if not frame.height:
-            continue
-        limit = limit or _rows_in_group(frame)
-        rest = frame
+        if frame.height:
+            limit = limit or _rows_in_group(frame, most_rows)
+            gathered.append(frame)
+            n_gathered += frame.height
+        while limit and n_gathered >= limit:
+            rest = pl.concat(gathered)
+            length = _length_of_group(rest.head(limit), limit, cut_once_in)
+            yield rest.head(length)
+            gathered, n_gathered = [rest.slice(length)], n_gathered - length
+    if n_gathered:
+        rest = pl.concat(gathered)
         while rest.height:
-            room = limit - sum(piece.height for piece in gathered)
-            gathered.append(rest.head(room))
-            rest = rest.slice(room)
-            if sum(piece.height for piece in gathered) == limit:
-                yield pl.concat(gathered)
-                gathered = []
-    if gathered:
-        yield pl.concat(gathered)
+            length = min(rest.height, _length_of_group(rest, limit, cut_once_in))
+            yield rest.head(length)
+            rest = rest.slice(length)
 
 
-def _rows_in_group(frame: pl.DataFrame) -> int:
+def _length_of_group(rows: pl.DataFrame, limit: int, cut_once_in: int) -> int:
+    least = max(1, limit // 4)
+    leading = [name for name, kind in rows.schema.items() if not kind.is_nested()][:_CUT_BY_COLUMNS]
+    if not leading or rows.height <= least:
+        return limit
+    hashes = rows.select(leading).slice(least).hash_rows(seed=0)
+    found = (hashes % cut_once_in == 0).arg_true()
+    return least + int(found[0]) if found.len() else limit
+
+
+def _rows_in_group(frame: pl.DataFrame, most_rows: int) -> int:
     row_bytes = max(1.0, frame.estimated_size() / frame.height)
-    return max(1, min(ROW_GROUP_ROWS, int(ROW_GROUP_BYTES / row_bytes)))
+    return max(1, min(most_rows, int(ROW_GROUP_BYTES / row_bytes)))
 
 
 def _writer(sink: Any, schema: pl.Schema) -> pq.ParquetWriter:

@@ -7,41 +7,60 @@ from datetime import date
 from pathlib import Path
 
 import polars as pl
-import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from noria.data.delta import parquet
 from noria.data.delta.parquet import row_groups, write_parts
 
 
+def numbered(n: int, first: int = 0) -> pl.DataFrame:
+    return pl.DataFrame({"n": range(first, first + n)}, schema={"n": pl.Int64()})
+
+
 @given(lengths=st.lists(st.integers(0, 50), max_size=12))
-def test_rows_are_cut_into_groups_of_equal_length(lengths: list[int]) -> None:
-    """How rows came in makes no difference to the groups."""
-    total = sum(lengths)
-    whole = pl.DataFrame({"n": range(total)}, schema={"n": pl.Int64()})
+def test_groups_do_not_depend_on_the_pieces(lengths: list[int]) -> None:
+    """However rows come in, they are cut in the same places, into groups of a quarter to the whole of the limit."""
+    whole = numbered(sum(lengths))
     starts = [sum(lengths[:i]) for i in range(len(lengths))]
-    groups = list(row_groups(whole.slice(s, n) for s, n in zip(starts, lengths, strict=True)))
+    pieces = [whole.slice(s, n) for s, n in zip(starts, lengths, strict=True)]
+    groups = list(row_groups(iter(pieces), most_rows=20, cut_once_in=8))
+    at_once = list(row_groups(iter([whole]), most_rows=20, cut_once_in=8))
 
-    assert all(group.height for group in groups)
-    assert pl.concat(groups).equals(whole) if groups else total == 0
-
-
-def test_groups_end_at_their_limit(monkeypatch: pytest.MonkeyPatch) -> None:
-    """Memory holds one group, whatever the length of the pieces."""
-    monkeypatch.setattr(parquet, "ROW_GROUP_ROWS", 10)
-    frames = [pl.DataFrame({"n": range(n)}) for n in (3, 25, 4)]
-
-    assert [group.height for group in row_groups(iter(frames))] == [10, 10, 10, 2]
+    assert [group.height for group in groups] == [group.height for group in at_once]
+    assert all(5 <= group.height <= 20 for group in groups[:-1])
+    assert pl.concat([whole.clear(), *groups]).equals(whole)
 
 
-def test_a_full_file_is_ended_after_its_group(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+def test_a_row_put_in_moves_no_group_but_its_own() -> None:
+    """Behind the place groups are cut before the same rows as without it."""
+    whole = numbered(5_000)
+    changed = pl.concat([whole.head(100), numbered(1, -1), whole.slice(100)])
+    before, after = (
+        list(row_groups(iter([rows]), most_rows=400, cut_once_in=64)) for rows in (whole, changed)
+    )
+
+    assert len(before) == len(after) > 10
+    differing = [n for n, (old, new) in enumerate(zip(before, after, strict=True)) if not old.equals(new)]
+    assert len(differing) <= 2
+
+
+def test_rows_that_give_no_place_to_cut_end_at_the_limit() -> None:
+    """Equal rows, and rows of lists alone, are cut by number."""
+    equal = pl.DataFrame({"n": [1] * 25})
+    lists = pl.DataFrame({"l": [[1]] * 25})
+
+    for frame in (equal, lists):
+        heights = [group.height for group in row_groups(iter([frame]), most_rows=10, cut_once_in=1 << 40)]
+        assert heights == [10, 10, 5]
+
+
+def test_a_full_file_is_ended_after_its_group(tmp_path: Path) -> None:
     """Many rows become several files, in order."""
-    monkeypatch.setattr(parquet, "ROW_GROUP_ROWS", 10)
-    frame = pl.DataFrame({"n": range(35)})
-    parts = write_parts([frame], frame.schema, tmp_path, file_bytes=1)
+    frame = numbered(35)
+    parts = write_parts([frame], frame.schema, tmp_path, file_bytes=1, group_rows=10)
 
-    assert [part.n_rows for part in parts] == [10, 10, 10, 5]
+    assert len(parts) >= 4
+    assert sum(part.n_rows for part in parts) == 35
     assert pl.concat([pl.read_parquet(part.path) for part in parts]).equals(frame)
 
 
