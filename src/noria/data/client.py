@@ -23,6 +23,7 @@ from noria.core.objects.trees import (
 from noria.core.workspace import Workspace, current_workspace
 from noria.data.content import Content, load_arrays, read_source
 from noria.data.entities import DatasetKind, DatasetVersion, NewDatasetVersion, check_dataset_ref
+from noria.data.quality.gate import rules_of
 from noria.data.table_handle import TableHandle
 from noria.data.trees.adding import store_path
 from noria.data.trees.stat_index import StatIndex
@@ -71,7 +72,8 @@ class DatasetHandle(TableHandle):
         DatasetVersion
             The new version; the newest one when the content is equal to it.
         """
-        content = read_source(source)
+        rules = rules_of(self._workspace, self.name)
+        content = read_source(source, target=rules.target if rules is not None else None)
         said = (message, author or local_author())
         if content.folder is not None:
             added = self._add_path(content, content.folder, said, progress, ahead)

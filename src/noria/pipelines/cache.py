@@ -18,6 +18,7 @@ from noria.core.errors import NoriaError, NotFound
 from noria.core.objects.references import add_reference, drop_owner
 from noria.core.objects.tree_references import add_tree_reference
 from noria.core.objects.trees import read_manifest
+from noria.data.quality.service import DatasetReports
 from noria.data.service import Datasets
 from noria.pipelines.entities import CacheAnswer, CacheEntry, Followed, NewCacheEntry, StoredValue
 from noria.pipelines.tables import jobs, step_cache
@@ -145,6 +146,9 @@ def _fault(context: Context, project: str, entry: CacheEntry, writer: str) -> st
     for output in entry.outputs:
         if not _is_sound(context, output):
             return f"its output of run {entry.run_id} is gone or damaged"
+    for link in entry.inputs:
+        if _failed_check(context, project, link.ref):
+            return f"`{link.ref}`, which it read, failed its check since"
     for followed in entry.followed:
         now = _target(context, project, followed)
         if now != followed.ref:
@@ -165,6 +169,18 @@ def _is_sound(context: Context, output: StoredValue) -> bool:
         except NoriaError:
             return False
     return next(iter(context.objects.verify(digests)), None) is None
+
+
+def _failed_check(context: Context, project: str, ref: str) -> bool:
+    kind, _, named = ref.partition(":")
+    name, _, version = named.partition("@")
+    if kind != "dataset" or not version.isdecimal():
+        return False
+    try:
+        checks = context.service(DatasetReports).checks(project, name, int(version), limit=1).items
+    except NotFound:
+        return False
+    return bool(checks) and not checks[0].passed
 
 
 def _target(context: Context, project: str, followed: Followed) -> str | None:
