@@ -13,30 +13,77 @@ from noria.core.console.output import facts, print_json, say, show, stdout, tabl
 
 if TYPE_CHECKING:
     from noria.core.context import Context
+    from noria.core.objects.store import Problem
 
-app = typer.Typer(no_args_is_help=True, help="The object store: verify and collect garbage")
+app = typer.Typer(no_args_is_help=True, help="The object store: verify, repair and collect garbage")
 
 
 @app.command("verify")
-def verify(json: JsonFlag = False, workspace: WorkspaceOption = None) -> None:
+def verify(
+    quick: Annotated[
+        bool,
+        typer.Option(
+            "--quick",
+            help="Look whether everything is there and of the right size; read no bytes of objects.",
+        ),
+    ] = False,
+    json: JsonFlag = False,
+    workspace: WorkspaceOption = None,
+) -> None:
     """Read every object, and look for each that something refers to; exit with 1 if one is damaged or missing."""
     from noria.core.objects.upkeep import find_problems
 
     with _folder(workspace) as context:
-        problems = list(find_problems(context.database, context.objects))
+        problems = list(find_problems(context.database, context.objects, quick=quick))
     if json:
         print_json({"ok": not problems, "problems": problems})
     elif problems:
-        stdout().print(
-            table(["problem", "name", "what"], [(p.kind.value, p.name, p.message) for p in problems])
-        )
+        _print_problems(problems)
         say(
-            "Restore these files from a copy, or add the same data again: a put of the same bytes mends an object"
+            "`noria objects repair --from PLACE` takes these from another store; or add the same data again: "
+            "a put of the same bytes mends an object"
         )
+    elif quick:
+        say("Every object is there with its size, and nothing that is referred to is missing")
     else:
         say("Every object has the bytes that its name says, and nothing that is referred to is missing")
     if problems:
         raise typer.Exit(1)
+
+
+@app.command("repair")
+def repair_objects(
+    source: Annotated[
+        str,
+        typer.Option(
+            "--from",
+            metavar="PLACE",
+            help="Folder of another store or a remote, or bucket of another store.",
+            show_default=False,
+        ),
+    ],
+    json: JsonFlag = False,
+    workspace: WorkspaceOption = None,
+) -> None:
+    """Take damaged and missing objects from another store; exit with 1 if some are left."""
+    from noria.core.objects.opening import open_source_of_objects
+    from noria.core.objects.upkeep import find_problems, repair
+
+    with _folder(workspace) as context:
+        other = open_source_of_objects(source, context.clock, spool=context.settings.folder / "tmp")
+        done = repair(context.objects, other, list(find_problems(context.database, context.objects)))
+    if json:
+        print_json(done)
+    else:
+        say(f"{len(done.repaired)} objects are whole again, {len(done.left)} problems are left")
+        if done.left:
+            _print_problems(done.left)
+    if done.left:
+        raise typer.Exit(1)
+
+
+def _print_problems(problems: list[Problem]) -> None:
+    stdout().print(table(["problem", "name", "what"], [(p.kind.value, p.name, p.message) for p in problems]))
 
 
 @app.command("gc")

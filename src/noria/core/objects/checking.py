@@ -40,9 +40,9 @@ class PackChecker:
         for n, pack_id, size_bytes in rows:
             path = pack_path(self._layout.packs, pack_id)
             why = self._wrong_with(path, pack_id, size_bytes)
-            if why and self._is_known(n):
+            if why and path.exists() and self._is_known(n):
                 yield Problem(kind=ProblemKind.CORRUPT, name=str(path), message=why)
-            if not path.exists():
+            if not path.exists():  # told of by the objects that it held, if it held any that are needed
                 bad.update((digest, f"`{path}`, which is lost") for digest, _ in self._chunks(n, pack_id))
             elif not quick:
                 bad.update((digest, f"`{path}`") for digest in self._damaged(n, pack_id))

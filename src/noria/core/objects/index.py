@@ -87,11 +87,14 @@ class Index:
         Where the store is.
     now_ns
         Tells the time by the store's clock.
+    kept
+        False to make the index anew in memory: of a folder that is only read from, and left as it is.
     """
 
-    def __init__(self, layout: Layout, now_ns: Callable[[], int]) -> None:
+    def __init__(self, layout: Layout, now_ns: Callable[[], int], *, kept: bool = True) -> None:
         self._layout = layout
         self._now_ns = now_ns
+        self._kept = kept
         self._mutex = threading.RLock()
         self._connection: sqlite3.Connection | None = None
         self._opened: tuple[int, int] = (0, 0)  # process and inode
@@ -217,6 +220,8 @@ class Index:
     def _is_current(self) -> bool:
         if self._connection is None or self._opened[0] != os.getpid():
             return False
+        if not self._kept:
+            return True
         try:
             return self._layout.index.stat().st_ino == self._opened[1]
         except FileNotFoundError:
@@ -225,6 +230,9 @@ class Index:
     def _open(self) -> sqlite3.Connection:
         if not self._is_current():
             self._let_go()
+            if not self._kept:
+                self._connection = self._made_in_memory()
+                return self._connection
             if not self._layout.index.exists():
                 self._remake(damaged=False)
             self._opened = (os.getpid(), self._layout.index.stat().st_ino)
@@ -250,6 +258,14 @@ class Index:
         connection = sqlite3.connect(path, timeout=_PATIENCE_S, isolation_level=None, check_same_thread=False)
         # Full: that an object was put again must be on disk too, or a collection takes it for forgotten.
         connection.execute("PRAGMA synchronous = FULL")
+        return connection
+
+    def _made_in_memory(self) -> sqlite3.Connection:
+        connection = sqlite3.connect(":memory:", isolation_level=None, check_same_thread=False)
+        self._opened = (os.getpid(), 0)
+        connection.executescript(f"BEGIN; {_SCHEMA}")
+        self._read_in(connection, self._pack_files())
+        connection.execute("COMMIT")
         return connection
 
     def _remake(self, *, damaged: bool) -> None:

@@ -66,13 +66,15 @@ class LocalObjectStore:
         Made at the first put, readable by its owner only, because digests are no protection against other users.
     clock
         Tells the time of a put and the age of objects.
+    keeps_index
+        False for a folder that is only read from, such as one that versions were pushed to; it is left as it is.
     """
 
-    def __init__(self, root: Path, clock: Clock) -> None:
+    def __init__(self, root: Path, clock: Clock, *, keeps_index: bool = True) -> None:
         self._root = root.absolute()
         self._layout = Layout(self._root)
         self._now_ns = functools.partial(_now_ns, clock)
-        self._index = Index(self._layout, self._now_ns)
+        self._index = Index(self._layout, self._now_ns, kept=keeps_index)
         self._loose = LooseObjects(self._layout, self._now_ns)
         codec = Codec()
         self._packed = PackedReader(self._layout, self._index, codec)

@@ -5,7 +5,28 @@ from __future__ import annotations
 from pathlib import Path
 
 from noria.core.clock import Clock
-from noria.core.objects.store import ObjectStore
+from noria.core.errors import NotFound
+from noria.core.objects.store import ObjectReader, ObjectStore
+
+
+def open_source_of_objects(url: str, clock: Clock, *, spool: Path) -> ObjectReader:
+    """Open another store to read from it: as `open_objects`, but a folder is left as it is, and must be there.
+
+    Raises
+    ------
+    NotFound
+        If there is no such folder.
+    ConfigInvalid
+        As `open_objects`.
+    """
+    if "://" in url and not url.startswith("file://"):
+        return open_objects(url, clock, spool=spool)
+    from noria.core.objects.local import LocalObjectStore
+
+    folder = Path(url.removeprefix("file://"))
+    if not folder.is_dir():
+        raise NotFound(f"There is no folder `{folder}`", hint="Name a folder with `objects` or `packs` in it")
+    return LocalObjectStore(folder, clock, keeps_index=False)
 
 
 def open_objects(url: str, clock: Clock, *, spool: Path) -> ObjectStore:

@@ -27,7 +27,7 @@ from noria.core.objects.layout import Layout
 from noria.core.objects.packed import OpenPacks, PackedReader, text
 from noria.core.objects.packs import PACK_BYTES, PackedObject, PackWriter, pack_path, parts_of
 
-_BATCH: Final = 100  # objects per question to `is_live`
+_BATCH: Final = 1000  # objects per question to `is_live`, and packs taken away at once
 _SMALL_BYTES: Final = PACK_BYTES // 16
 _MANY_SMALL: Final = 16
 _NEEDED_SHARE: Final = 0.5

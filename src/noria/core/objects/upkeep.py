@@ -8,13 +8,15 @@ is either committed before, and seen, or finds no upload to refer to, and its ca
 from __future__ import annotations
 
 import contextlib
-from collections.abc import Collection, Iterator
+from collections.abc import Collection, Iterable, Iterator
 from datetime import datetime, timedelta
 
+import msgspec
 import sqlalchemy as sa
 
 from noria.core.clock import Clock
 from noria.core.database.engine import Database
+from noria.core.objects.digests import DigestMismatch, is_digest
 from noria.core.objects.references import (
     object_references,
     object_trees,
@@ -25,6 +27,7 @@ from noria.core.objects.store import (
     Collected,
     ObjectCorrupt,
     ObjectNotFound,
+    ObjectReader,
     ObjectStore,
     Problem,
     ProblemKind,
@@ -122,9 +125,42 @@ def _forget(connection: sa.Connection, stale: list[tuple[str, str]]) -> None:
         )
 
 
-def find_problems(database: Database, objects: ObjectStore) -> Iterator[Problem]:
-    """Read every object, and look for each that something refers to."""
-    yield from objects.verify()
+class Repaired(msgspec.Struct, frozen=True, kw_only=True):
+    """What `repair` did.
+
+    Attributes
+    ----------
+    repaired
+        Digests of the objects that are whole again.
+    left
+        What is still wrong.
+    """
+
+    repaired: list[str]
+    left: list[Problem]
+
+
+def repair(objects: ObjectStore, source: ObjectReader, problems: Iterable[Problem]) -> Repaired:
+    """Put damaged and missing objects again, with the bytes that another store has; each is checked on the way."""
+    repaired: list[str] = []
+    left: list[Problem] = []
+    for problem in problems:
+        if not is_digest(problem.name):
+            left.append(problem)
+            continue
+        try:
+            objects.put(source.open(problem.name), expected=problem.name)
+        except (ObjectNotFound, ObjectCorrupt, DigestMismatch) as error:
+            message = f"{problem.message}; {error.message}"
+            left.append(msgspec.structs.replace(problem, message=message))
+        else:
+            repaired.append(problem.name)
+    return Repaired(repaired=repaired, left=left)
+
+
+def find_problems(database: Database, objects: ObjectStore, *, quick: bool = False) -> Iterator[Problem]:
+    """Read every object, and look for each that something refers to; if `quick`, look only what is there."""
+    yield from objects.verify(quick=quick)
     after = ""
     while True:
         with database.read() as connection:
