@@ -159,9 +159,11 @@ def test_damaged_bytes_are_never_taken_for_good(services: Services, context: Con
     objects = services(Objects)
     stored = objects.put("default", pieces(BIG))
     kept = Path(context.settings.objects_url).rglob("*")
-    path = next(each for each in kept if each.is_file() and each.stat().st_size > 1000)
+    path = next(each for each in kept if each.suffix == ".pack")
     path.chmod(0o600)
-    path.write_bytes(path.read_bytes()[:-1] + b"!")
+    data = bytearray(path.read_bytes())
+    data[len(data) // 2] ^= 1
+    path.write_bytes(data)
 
     with pytest.raises((Corrupt, Unavailable)):
         objects.get("default", stored.digest).read()
@@ -179,3 +181,46 @@ def test_the_store_of_a_project_is_the_same_on_both_sides(workspace: Workspace) 
     assert store.missing([stored.digest, digest_of(b"never")]) == {digest_of(b"never")}
     with pytest.raises(TooLarge):
         store.get(stored.digest, limit_bytes=3)
+
+
+def test_many_files_go_and_come_in_few_requests(workspace: Workspace, tmp_path: Path) -> None:
+    """Small and large ones, equal ones and empty ones; each comes back under its own place in the list."""
+    store = workspace.objects()
+    contents = [b"", b"a", b"b", b"a", BIG, b"c" * 2_000_000]
+    paths = [tmp_path / str(n) for n in range(len(contents))]
+    for path, data in zip(paths, contents, strict=True):
+        path.write_bytes(data)
+    told: list[int] = []
+    infos = store.put_files(paths, progress=lambda n_files, _: told.append(n_files))
+    again = store.put_files(paths)
+    digests = [info.digest for info in infos]
+    back = {n: b"".join(chunks) for n, chunks in store.open_many(digests)}
+
+    assert digests == [digest_of(data) for data in contents]
+    assert again == infos
+    assert sum(told) == len(contents)
+    assert [back[n] for n in range(len(contents))] == contents
+
+
+def test_a_batch_is_bounded_and_whole(services: Services) -> None:
+    """A body that ends within an object, or holds too much, is refused, and nothing of it enters."""
+    objects = services(Objects)
+    with pytest.raises(Invalid, match="ends within"):
+        objects.put_batch("default", [(9).to_bytes(8, "little"), b"short"])
+    with pytest.raises(TooLarge):
+        objects.put_batch("default", [(1 << 40).to_bytes(8, "little")])
+
+    assert objects.missing("default", DigestList(digests=[digest_of(b"short")])).digests == [
+        digest_of(b"short")
+    ]
+
+
+def test_what_a_project_does_not_hold_is_not_fetched_by_its_digest(services: Services) -> None:
+    """Not even beside what it holds."""
+    objects = services(Objects)
+    mine = objects.put("default", [b"mine"]).digest
+    services(Projects).create(NewProject(name="other"))
+    theirs = objects.put("other", [b"theirs"]).digest
+
+    with pytest.raises(ObjectNotInProject):
+        objects.fetch("default", DigestList(digests=[mine, theirs])).read()

@@ -18,7 +18,7 @@ _Asked = TypeVar("_Asked")
 _Given = TypeVar("_Given")
 
 
-def again_if_changed(put: Callable[[Path], ObjectInfo], path: Path) -> ObjectInfo:
+def again_if_changed(put: Callable[[Path], _Given], path: Path) -> _Given:
     """Put a file, and put it again when it changed while it was read.
 
     Raises

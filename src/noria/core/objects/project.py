@@ -3,12 +3,14 @@
 from __future__ import annotations
 
 from collections.abc import Collection, Iterator, Sequence
+from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
 from typing import TYPE_CHECKING, Final
 
 from noria.core.errors import TooLarge
-from noria.core.objects.batches import open_each, put_each
-from noria.core.objects.digests import Source, check_expected, chunks_of, hash_bytes
+from noria.core.objects import batch_wire
+from noria.core.objects.batches import again_if_changed, put_each
+from noria.core.objects.digests import Source, check_expected, chunks_of, hash_bytes, hash_stream
 from noria.core.objects.references import ObjectNotInProject
 from noria.core.objects.service import DigestList, Objects
 from noria.core.objects.sources import open_source
@@ -16,6 +18,7 @@ from noria.core.objects.store import ObjectInfo, ObjectReader, ObjectWriter, Pro
 
 _ASKED_AT_ONCE: Final = 5_000
 _SENT_AT_ONCE: Final = 4
+_FETCHED_AT_ONCE: Final = 500
 
 
 class ProjectStore:
@@ -44,7 +47,15 @@ class ProjectStore:
         """Open several whole objects."""
         if self._service.in_process:
             return self._service.open_many(self.project, digests)
-        return open_each(self.open, digests, at_once=_SENT_AT_ONCE)
+        return self._fetch(digests)
+
+    def _fetch(self, digests: Sequence[str]) -> Iterator[tuple[int, Iterator[bytes]]]:
+        """Fetch objects some hundreds at a time."""
+        for begin in range(0, len(digests), _FETCHED_AT_ONCE):
+            part = list(digests[begin : begin + _FETCHED_AT_ONCE])
+            answer = self._service.fetch(self.project, DigestList(digests=part))
+            for n, chunks in batch_wire.split_numbered(answer.chunks):
+                yield begin + n, checked_chunks(chunks, part[n], where=self.project)
 
     def get(self, digest: str, *, limit_bytes: int) -> bytes:
         """Give all bytes, checked on this side of the wire."""
@@ -92,10 +103,65 @@ class ProjectStore:
             return self.put(source.chunks())
 
     def put_files(self, paths: Sequence[Path], *, progress: Progress | None = None) -> list[ObjectInfo]:
-        """Upload many files."""
+        """Upload many files; of a server's, only those that the project does not hold."""
         if self._service.in_process:
             return self._service.put_files(self.project, paths, progress=progress)
-        return put_each(self.put_file, paths, progress=progress, at_once=_SENT_AT_ONCE)
+        infos: list[ObjectInfo] = []
+        for begin in range(0, len(paths), _ASKED_AT_ONCE):
+            part = paths[begin : begin + _ASKED_AT_ONCE]
+            infos += self._upload(part, progress)
+        return infos
+
+    def _upload(self, paths: Sequence[Path], progress: Progress | None) -> list[ObjectInfo]:
+        infos = [again_if_changed(_hashed, path) for path in paths]
+        absent = self.missing({info.digest for info in infos})
+        first = {info.digest: n for n, info in reversed(list(enumerate(infos)))}
+        wanted = sorted(n for digest, n in first.items() if digest in absent)
+        for n, info in self._sent([(n, paths[n], infos[n].size_bytes) for n in wanted]):
+            infos[n] = info  # one that changed since it was hashed is what was sent
+        if progress is not None:
+            for info in infos:
+                progress(1, info.size_bytes)
+        return infos
+
+    def _sent(self, files: Sequence[tuple[int, Path, int]]) -> Iterator[tuple[int, ObjectInfo]]:
+        """Send files, small ones many at a time, and several such lots at once."""
+        small = [file for file in files if file[2] <= batch_wire.SMALL_BYTES]
+        large = [file for file in files if file[2] > batch_wire.SMALL_BYTES]
+        lots = list(_lots(small))
+        with ThreadPoolExecutor(_SENT_AT_ONCE) as pool:
+            for lot, stored in zip(lots, pool.map(self._send_lot, lots), strict=True):
+                yield from zip([n for n, _, _ in lot], stored, strict=True)
+        sent = put_each(self.put_file, [path for _, path, _ in large], progress=None, at_once=_SENT_AT_ONCE)
+        yield from zip([n for n, _, _ in large], sent, strict=True)
+
+    def _send_lot(self, lot: Sequence[tuple[int, Path, int]]) -> list[ObjectInfo]:
+        contents = [again_if_changed(_content, path) for _, path, _ in lot]
+        return self._service.put_batch(self.project, batch_wire.join(contents)).items
+
+
+def _lots(files: Sequence[tuple[int, Path, int]]) -> Iterator[list[tuple[int, Path, int]]]:
+    lot: list[tuple[int, Path, int]] = []
+    n_bytes = 0
+    for file in files:
+        if lot and (n_bytes + file[2] > batch_wire.BATCH_BYTES or len(lot) >= batch_wire.BATCH_OBJECTS):
+            yield lot
+            lot, n_bytes = [], 0
+        lot.append(file)
+        n_bytes += file[2]
+    if lot:
+        yield lot
+
+
+def _hashed(path: Path) -> ObjectInfo:
+    with open_source(path) as source:
+        digest, size_bytes = hash_stream(source.chunks())
+    return ObjectInfo(digest=digest, size_bytes=size_bytes)
+
+
+def _content(path: Path) -> bytes:
+    with open_source(path) as source:
+        return b"".join(source.chunks())
 
 
 def _bounded(chunks: Iterator[bytes], limit_bytes: int | None) -> Iterator[bytes]:

@@ -2,11 +2,13 @@
 
 from __future__ import annotations
 
+import tempfile
 from collections.abc import Collection, Iterator, Sequence
 from pathlib import Path
 
 import msgspec
 
+from noria.core.objects import batch_wire
 from noria.core.objects.digests import parse_digest
 from noria.core.objects.references import (
     ObjectNotInProject,
@@ -33,6 +35,12 @@ class DigestList(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_field
     """
 
     digests: list[str]
+
+
+class ObjectList(msgspec.Struct, frozen=True, kw_only=True):
+    """Objects, in the order in which they were sent."""
+
+    items: list[ObjectInfo]
 
 
 class Objects(Service):
@@ -73,6 +81,30 @@ class Objects(Service):
         with self.context.database.read() as connection:
             held = held_digests(connection, project=project, digests=list(asked))
         return DigestList(digests=[digest for digest in asked if digest not in held])
+
+    @operation("POST", "/projects/{project}/objects/batch", needs=WRITE_OBJECTS)
+    def put_batch(self, project: str, body: Upload) -> ObjectList:
+        """Upload many small objects in one body: each with its length before it, 8 bytes, little-endian."""
+        with tempfile.TemporaryDirectory(prefix="noria-batch-") as scratch:
+            paths = []
+            for n, data in enumerate(batch_wire.split(body)):
+                path = Path(scratch, str(n))
+                path.write_bytes(data)
+                paths.append(path)
+            return ObjectList(items=self.put_files(project, paths, progress=None))
+
+    @operation("POST", "/projects/{project}/objects/fetch", needs=READ_OBJECTS, status=200)
+    def fetch(self, project: str, wanted: DigestList) -> Download:
+        """Download many objects in one answer, in any order: each after its place in the list and its length."""
+        digests = [parse_digest(digest) for digest in wanted.digests[: batch_wire.BATCH_OBJECTS]]
+        with self.context.database.read() as connection:
+            held = held_digests(connection, project=project, digests=digests)
+        for digest in digests:
+            if digest not in held:
+                raise ObjectNotInProject(project, digest)
+        sizes = [self.context.objects.size(digest) for digest in digests]
+        opened = self.context.objects.open_many(digests)
+        return Download(chunks=batch_wire.join_numbered((n, sizes[n], chunks) for n, chunks in opened))
 
     @property
     def in_process(self) -> bool:
