@@ -21,12 +21,13 @@ LARGE_BYTES: Final = 1024 * 1024
 MIN_CHUNK_BYTES: Final = 64 * 1024
 AVERAGE_CHUNK_BYTES: Final = 128 * 1024
 MAX_CHUNK_BYTES: Final = 512 * 1024
-WINDOW_BYTES: Final = 8 * 1024 * 1024
+WINDOW_BYTES: Final = 4 * 1024 * 1024
 """How much of an object is cut at a time."""
 
 RAW: Final = 0
 ZSTD: Final = 1
 
+_READ_BYTES: Final = 256 * 1024
 _LEVEL: Final = 1  # the higher ones take much longer and save a few per cent more
 _SAMPLE_BYTES: Final = 4096
 _PAYS: Final = 0.9  # compressed, the sample has at most this share of its bytes
@@ -57,31 +58,41 @@ def cut(blocks: Iterable[Bytes]) -> Iterator[list[memoryview]]:
         max_size=MAX_CHUNK_BYTES,
         normalized_chunking=2,
     )
-    for window, is_last in _windows(blocks):
-        view = memoryview(window)
-        cuts = [(chunk.offset, chunk.length) for chunk in cutter.cut_buf(view)]
-        if not is_last:
-            offset, _ = cuts.pop()  # where this one ends depends on what follows
-            window.carry = view[offset:]
+    carry: Bytes = b""
+    blocks = _no_longer(blocks, _READ_BYTES)
+    while True:
+        window, is_last = _filled(carry, blocks)
+        cuts = [(chunk.offset, chunk.length) for chunk in cutter.cut_buf(window)]
+        carry = b"" if is_last else window[cuts.pop()[0] :]  # where this chunk ends depends on what follows
         if cuts:
-            yield [view[offset : offset + length] for offset, length in cuts]
+            yield [window[offset : offset + length] for offset, length in cuts]
+        if is_last:
+            return
 
 
-class _Window(bytearray):
-    """Bytes to cut, and those at their end that are cut again with what follows."""
-
-    carry: memoryview = memoryview(b"")
-
-
-def _windows(blocks: Iterable[Bytes]) -> Iterator[tuple[_Window, bool]]:
-    window = _Window()
+def _filled(carry: Bytes, blocks: Iterator[Bytes]) -> tuple[memoryview, bool]:
+    """Fill a window with what was left of the one before and what follows; also tell whether it is the last."""
+    window = bytearray(
+        MAX_CHUNK_BYTES + WINDOW_BYTES + _READ_BYTES
+    )  # of one size, so that memory is used again
+    n_bytes = len(carry)
+    window[:n_bytes] = carry
     for block in blocks:
-        if len(window) >= WINDOW_BYTES:
-            yield window, False
-            window = _Window(window.carry)
-        window += block
-    if window:
-        yield window, True
+        window[n_bytes : n_bytes + len(block)] = block
+        n_bytes += len(block)
+        if n_bytes >= WINDOW_BYTES + MAX_CHUNK_BYTES:
+            return memoryview(window)[:n_bytes], False
+    return memoryview(window)[:n_bytes], True
+
+
+def _no_longer(blocks: Iterable[Bytes], limit_bytes: int) -> Iterator[Bytes]:
+    for block in blocks:
+        if len(block) <= limit_bytes:
+            yield block
+            continue
+        view = memoryview(block)
+        for begin in range(0, len(view), limit_bytes):
+            yield view[begin : begin + limit_bytes]
 
 
 class Codec:

@@ -94,24 +94,30 @@ class Filing:
         n_threads = min(_MAX_THREADS, os.cpu_count() or 1)
         with self._intake() as intake, ThreadPoolExecutor(n_threads) as pool:
             for read in self._read_all(paths, chosen, folders, pool):
+                n_told = 0
                 if read.info is None:
-                    info = again_if_changed(lambda path: self.put_large(path, intake, pool), paths[read.n])
+                    info = again_if_changed(
+                        lambda path: self.put_large(path, intake, pool, progress=progress), paths[read.n]
+                    )
+                    n_told = info.size_bytes
                 else:
                     info = read.info
                     _take(intake, read, info)
                 infos[read.n] = info
                 if progress is not None:
-                    progress(1, info.size_bytes)
+                    progress(1, info.size_bytes - n_told)
                 if intake.is_full:
                     intake.publish()
             intake.publish()
             return intake.lost
 
-    def put_large(self, path: Path, intake: Intake, pool: ThreadPoolExecutor) -> ObjectInfo:
-        """Take a file of any size in, in chunks."""
+    def put_large(
+        self, path: Path, intake: Intake, pool: ThreadPoolExecutor, *, progress: Progress | None = None
+    ) -> ObjectInfo:
+        """Take a file of any size in, in chunks; what was read is told, the file itself is not."""
         with open_source(path) as source:
             hasher = Hasher()
-            item = intake.take_large(_hashed(source, hasher), lambda: raw(hasher.digest()), pool)
+            item = intake.take_large(_hashed(source, hasher, progress), lambda: raw(hasher.digest()), pool)
             info = ObjectInfo(digest=text(item.digest), size_bytes=item.size_bytes)
             self.take_whole(item, intake)
             return info
@@ -184,10 +190,12 @@ def _take(intake: Intake, read: _Read, info: ObjectInfo) -> None:
         intake.take_object(item, known=read.known)
 
 
-def _hashed(source: SourceFile, hasher: Hasher) -> Iterator[bytes]:
+def _hashed(source: SourceFile, hasher: Hasher, progress: Progress | None) -> Iterator[bytes]:
     for chunk in source.chunks():
         hasher.update(chunk)
         yield chunk
+        if progress is not None:
+            progress(0, len(chunk))
 
 
 def _read_small(path: Path) -> bytes | None:

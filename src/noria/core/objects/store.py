@@ -38,7 +38,7 @@ from noria.core.errors import Conflict, Corrupt, Invalid, NotFound
 from noria.core.objects.digests import Digest, Hasher, Source
 
 Progress: TypeAlias = Callable[[int, int], None]
-"""Told, while a long call runs, how many files and bytes more are done."""
+"""Told, while a long call runs, how many files and bytes more are done; the bytes of a large file come before it."""
 
 
 class ObjectInfo(msgspec.Struct, frozen=True, kw_only=True):
