@@ -15,7 +15,7 @@ ROOT = Path(__file__).resolve().parents[2]
 ELSEWHERE = {"tracking/bench_mlflow.py"}
 """Benchmarks whose test is a peer's, in `tests/peers`."""
 
-WITH_BROWSER = {"web/bench_pages.py"}
+WITH_BROWSER = {"web/bench_browser.py", "web/bench_pages.py"}
 
 BENCHMARKS = [
     pytest.param(name, marks=pytest.mark.e2e if name in WITH_BROWSER else pytest.mark.smoke)

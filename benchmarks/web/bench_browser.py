@@ -1,0 +1,290 @@
+"""Pages in a real browser: how long until somebody can use them, with many runs in the store, and beside MLflow's own.
+
+    python benchmarks/web/bench_browser.py --folder /tmp/pages     # a store that bench_pages.py has filled
+    python benchmarks/web/bench_browser.py --mlflow --runs 10000
+
+The first opens each page in Chromium, with an empty cache and again, and takes the time until what it is for can be
+seen and the page has loaded; it may take 500 ms. The second puts the same runs into Noria and into MLflow, opens the
+table of runs in both, then has it sorted by a metric: the time until the first run of each can be seen.
+
+MLflow is needed in an environment of its own: `make peers PEERS=mlflow` builds it.
+"""
+
+from __future__ import annotations
+
+import argparse
+import shutil
+import sqlite3
+import statistics
+import sys
+import tempfile
+import time
+from collections.abc import Callable, Iterator
+from contextlib import closing, contextmanager
+from pathlib import Path
+from typing import Any, TypeAlias
+
+import httpx
+
+sys.path.insert(0, str(Path(__file__).parent))
+sys.path.insert(0, str(Path(__file__).parents[1] / "tracking"))
+sys.path.insert(0, str(Path(__file__).parents[2] / "tests"))
+
+import bench_mlflow  # type: ignore[import-not-found]  # of the tracking benchmarks
+import bench_pages  # type: ignore[import-not-found]  # beside this one
+from playwright.sync_api import Browser, Page, sync_playwright
+
+from support.browser import SWITCHES, find_browser
+
+TARGET_MS = 500.0
+WIDTH, HEIGHT = 1280, 800
+LIMIT_MS = 180_000
+METRIC = "m3"
+
+Reach: TypeAlias = Callable[[Page], None]
+"""Opens a page and returns when it can be used."""
+
+
+def main() -> None:
+    """Time pages alone, or the table of runs beside MLflow's."""
+    parser = argparse.ArgumentParser(
+        description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter
+    )
+    parser.add_argument("--runs", type=int, default=100_000)
+    parser.add_argument("--folder", type=Path, help="keeps the filled store for the next time")
+    parser.add_argument("--times", type=int, default=5)
+    parser.add_argument("--mlflow", action="store_true", help="the table of runs, beside MLflow's")
+    parser.add_argument("--smoke", action="store_true", help="few runs, once: shows only that it works")
+    asked = parser.parse_args()
+    if asked.smoke:
+        asked.runs, asked.times = 300, 1
+    with tempfile.TemporaryDirectory() as scratch, chromium() as browser:
+        folder = asked.folder or Path(scratch)
+        if not (folder / "workspace").exists():
+            bench_pages.prepare(folder / "workspace", asked.runs)
+        if asked.mlflow:
+            beside_mlflow(browser, folder / "workspace", Path(scratch), asked.times)
+        else:
+            alone(browser, folder / "workspace", asked.times)
+
+
+@contextmanager
+def chromium() -> Iterator[Browser]:
+    """Start the browser."""
+    with sync_playwright() as playwright:
+        browser = playwright.chromium.launch(executable_path=find_browser(), args=list(SWITCHES))
+        try:
+            yield browser
+        finally:
+            browser.close()
+
+
+def alone(browser: Browser, workspace: Path, times: int) -> None:
+    """Time each page of Noria."""
+    reader = bench_pages.sign_in(workspace, "owner")
+    run_id, _ = first_runs(workspace)
+    pages = {
+        "overview": "/",
+        **{name: path for name, path in bench_pages.PAGES.items() if name != "completion"},
+        "run": f"/projects/project-000/runs/{run_id}",
+        "models": "/projects/project-000/models",
+        "data sets": "/projects/project-000/data",
+        "endpoints": "/projects/project-000/endpoints",
+        "audit": "/projects/project-000/audit",
+        "search": "/search?q=r99",
+    }
+    print(f"{'page':26}{'first':>8}{'median':>8}{'most':>8}  ms until it can be used")
+    with bench_pages.serving(workspace) as (url, _):
+        for name, path in pages.items():
+            limit = bench_pages.TARGETS.get(name, 0.0)
+            reach = opener(f"{url}{path}", "main h1")
+            cold, warm = timed(browser, reach, times, token=reader.token)
+            over = "  over" if statistics.median(warm) > max(TARGET_MS, limit) else ""
+            print(f"{name:26}{cold:8.0f}{statistics.median(warm):8.0f}{max(warm):8.0f}{over}", flush=True)
+
+
+def beside_mlflow(browser: Browser, workspace: Path, scratch: Path, times: int) -> None:
+    """Time the table of runs in both, as it comes and sorted by a metric."""
+    if not (bench_mlflow.PEER / "mlflow").exists():
+        print("MLflow is not installed: make peers PEERS=mlflow")
+        return
+    newest, best = (name for _, name in named_runs(workspace))
+    found: dict[str, dict[str, float]] = {}
+    reader = bench_pages.sign_in(workspace, "owner")
+    with bench_pages.serving(workspace) as (url, _):
+        plain = f"{url}{bench_pages.TABLE}"
+        found["Noria"] = table_times(
+            browser,
+            opener(plain, row(newest)),
+            opener(f"{url}{bench_pages.table(('sort', f'-metrics.{METRIC}'))}", row(best)),
+            times,
+            token=reader.token,
+        )
+    folder = scratch / "mlflow"
+    folder.mkdir()
+    with bench_mlflow.serving("mlflow", folder) as served:
+        url = f"http://127.0.0.1:{served.port}"
+        experiment = copy_runs(workspace, url, folder / "mlflow.db")
+        plain = f"{url}/#/experiments/{experiment}/runs"
+        order = f"?orderByKey=metrics.%60{METRIC}%60&orderByAsc=false"
+        found["MLflow"] = table_times(
+            browser, opener(plain, row(newest)), opener(f"{plain}{order}", row(best)), times
+        )
+    print(f"{'':34}{'MLflow':>10}{'Noria':>10}{'ratio':>8}  ms until the first run can be seen")
+    for name, noria in found["Noria"].items():
+        mlflow = found["MLflow"][name]
+        print(f"{name:34}{mlflow:10.0f}{noria:10.0f}{mlflow / noria:8.1f}")
+
+
+def table_times(
+    browser: Browser, plain: Reach, ordered: Reach, times: int, *, token: str | None = None
+) -> dict[str, float]:
+    """Give what the table takes: first, again, and sorted from the table that is open."""
+    cold, warm = timed(browser, plain, times, token=token)
+    page = open_page(browser, token)
+    sorting = []
+    for _ in range(times):
+        plain(page)
+        sorting.append(clock(page, ordered))
+    page.context.close()
+    return {
+        "table, first time": cold,
+        "table, again": statistics.median(warm),
+        f"sorted by {METRIC}": statistics.median(sorting),
+    }
+
+
+def timed(
+    browser: Browser, reach: Reach, times: int, *, token: str | None = None
+) -> tuple[float, list[float]]:
+    """Give milliseconds: with an empty cache, the middle of some; and then with what it has kept."""
+    cold, warm = [], []
+    for _ in range(times):
+        page = open_page(browser, token)
+        cold.append(clock(page, reach))
+        page.goto("about:blank")
+        warm.append(clock(page, reach))
+        page.context.close()
+    return statistics.median(cold), warm
+
+
+def clock(page: Page, reach: Reach) -> float:
+    """Give milliseconds until a page can be used."""
+    began = time.perf_counter()
+    reach(page)
+    return 1000 * (time.perf_counter() - began)
+
+
+def open_page(browser: Browser, token: str | None) -> Page:
+    """Open an empty page in a profile of its own."""
+    headers = {"authorization": f"Bearer {token}"} if token else {}
+    page = browser.new_context(
+        viewport={"width": WIDTH, "height": HEIGHT}, extra_http_headers=headers
+    ).new_page()
+    page.set_default_timeout(LIMIT_MS)
+    return page
+
+
+def opener(address: str, selector: str) -> Reach:
+    """Give what opens an address and waits for what is looked for, and for all that the page loads before it works."""
+
+    def reach(page: Page) -> None:
+        page.goto(address, wait_until="load", timeout=LIMIT_MS)
+        page.locator(selector).first.wait_for(state="visible")
+
+    return reach
+
+
+def row(name: str) -> str:
+    """Select the name of a run."""
+    return f':text-is("{name}")'
+
+
+def first_runs(workspace: Path) -> tuple[str, str]:
+    """Give the ids of the newest run and of the best one."""
+    (newest, _), (best, _) = named_runs(workspace)
+    return newest, best
+
+
+def named_runs(workspace: Path) -> list[tuple[str, str]]:
+    """Give id and name of the newest run, and of the one with the highest value of the metric."""
+    with closing(sqlite3.connect(workspace / "noria.db")) as store:
+        newest = store.execute(f"{RUNS} order by r.started_at desc, r.pk desc limit 1").fetchone()
+        best = store.execute(
+            f"{RUNS} and r.pk = (select m.run_pk from metric_latest m join runs q on q.pk = m.run_pk"
+            " where m.key_pk = (select pk from tracking_keys where key = ?) and q.deleted_at is null"
+            " and q.project_pk = r.project_pk order by m.value desc limit 1)",
+            (METRIC,),
+        ).fetchone()
+    return [newest[:2], best[:2]]
+
+
+RUNS = (
+    "select r.id, r.name, r.status, r.started_at, r.ended_at, r.pk from runs r join projects p on p.pk = r.project_pk"
+    " where p.name = 'project-000' and r.deleted_at is null"
+)
+
+
+def copy_runs(workspace: Path, url: str, target: Path) -> str:
+    """Put the runs of Noria's store into MLflow's, straight into its tables, and give the experiment's id."""
+    made = httpx.post(f"{url}/api/2.0/mlflow/experiments/create", json={"name": "runs"}, timeout=120)
+    experiment = str(made.json()["experiment_id"])
+    with (
+        closing(sqlite3.connect(workspace / "noria.db")) as store,
+        closing(sqlite3.connect(target, timeout=60)) as other,
+    ):
+        runs = store.execute(RUNS).fetchall()
+        ids = {pk: run_id for run_id, *_, pk in runs}
+        put(other, "runs", [run_of(run, experiment) for run in runs])
+        names = [{"key": "mlflow.runName", "value": run[1], "run_uuid": run[0]} for run in runs]
+        put(other, "tags", names)
+        keyed = "select v.run_pk, k.key, v.value from {} v join tracking_keys k on k.pk = v.key_pk"
+        metrics = [
+            {"key": k, "value": v, "timestamp": 0, "run_uuid": ids[pk], "step": 0, "is_nan": False}
+            for pk, k, v in store.execute(keyed.format("metric_latest"))
+            if pk in ids
+        ]
+        put(other, "metrics", metrics)
+        put(other, "latest_metrics", metrics)
+        params = store.execute(keyed.format("run_params"))
+        put(
+            other, "params", [{"key": k, "value": v, "run_uuid": ids[pk]} for pk, k, v in params if pk in ids]
+        )
+        other.commit()
+    return experiment
+
+
+def run_of(run: tuple[Any, ...], experiment: str) -> dict[str, Any]:
+    """Give a run as a row of MLflow's table."""
+    run_id, name, status, started, ended, _ = run
+    return {
+        "run_uuid": run_id,
+        "name": name,
+        "source_type": "LOCAL",
+        "source_name": "",
+        "entry_point_name": "",
+        "user_id": "u",
+        "status": status.upper(),
+        "start_time": started // 1000,
+        "end_time": (ended or started) // 1000,
+        "source_version": "",
+        "lifecycle_stage": "active",
+        "artifact_uri": f"mlflow-artifacts:/{experiment}/{run_id}/artifacts",
+        "experiment_id": int(experiment),
+    }
+
+
+def put(store: sqlite3.Connection, table: str, rows: list[dict[str, Any]]) -> None:
+    """Insert rows, all with the same columns."""
+    names = list(rows[0])
+    marks = ",".join("?" * len(names))
+    store.executemany(
+        f"insert into {table} ({','.join(names)}) values ({marks})",
+        [tuple(each[name] for name in names) for each in rows],
+    )
+
+
+if __name__ == "__main__":
+    if shutil.which("chromium") is None and not any(map(shutil.which, ("chromium-browser", "google-chrome"))):
+        sys.exit("No Chromium is installed: apt-get install chromium")
+    main()
