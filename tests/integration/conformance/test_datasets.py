@@ -18,7 +18,15 @@ from noria.core.objects.service import Objects
 from noria.core.objects.upkeep import collect_garbage, find_problems
 from noria.core.workspace import Workspace
 from noria.data.client import dataset
-from noria.data.entities import DatasetKind, DatasetMoved, DatasetVersion, NewDatasetVersion, TaggedVersion
+from noria.data.entities import (
+    BroughtVersion,
+    DatasetKind,
+    DatasetMoved,
+    DatasetVersion,
+    NewDatasetVersion,
+    TaggedVersion,
+    VersionsDiverged,
+)
 from noria.data.service import (
     DatasetNotYet,
     Datasets,
@@ -313,3 +321,32 @@ def test_what_a_removed_version_alone_had_is_freed(
     assert list(find_problems(context.database, context.objects)) == []
     dataset("files@2", workspace=workspace).checkout(tmp_path / "out")
     assert [path.name for path in (tmp_path / "out").iterdir()] == ["both"]
+
+
+def test_a_version_of_elsewhere_keeps_its_number(workspace: Workspace, services: Services) -> None:
+    """It is added once; other content under the number is refused, and the next one counts on from the highest."""
+    first = add_points(workspace, 1)
+    datasets = services(Datasets)
+    brought = BroughtVersion(
+        digest=first.digest,
+        kind=first.kind,
+        author="ana",
+        message="from elsewhere",
+        parent=6,
+        n_rows=1,
+        profile=None,
+        created_at=first.created_at,
+    )
+    seventh = datasets.bring("default", "points", 7, brought)
+    again = datasets.bring("default", "points", 7, brought)
+    other = msgspec.structs.replace(brought, digest=add_points(workspace, 2).digest)
+
+    assert (seventh.version, seventh.parent, seventh.n_files) == (7, 6, 1)
+    assert again == seventh
+    assert datasets.resolve("default", "points").version == 8
+    with pytest.raises(VersionsDiverged, match="points@7"):
+        datasets.bring("default", "points", 7, other)
+    with pytest.raises(Invalid):
+        datasets.bring("default", "points", 0, brought)
+    with pytest.raises(ObjectNotInProject):
+        datasets.bring("default", "points", 9, msgspec.structs.replace(brought, digest="blake3:" + "0" * 64))

@@ -1,0 +1,282 @@
+"""Versions go to folders and buckets and come back, and a remote that lies is found out."""
+
+from __future__ import annotations
+
+import os
+import secrets
+from collections.abc import Iterator
+from pathlib import Path
+
+import msgspec
+import numpy as np
+import pytest
+
+from noria.core.config import Settings, load_settings
+from noria.core.errors import Conflict, Corrupt, Invalid, NotFound, Unavailable
+from noria.core.workspace import Workspace, open_workspace
+from noria.data.client import dataset
+from noria.data.entities import TaggedVersion, VersionsDiverged
+from noria.data.remotes.entities import RemoteCorrupt, RemoteLine, RemoteUnknown
+from noria.data.remotes.known import add_remote, find_remote, known_remotes, remove_remote
+from noria.data.remotes.reading import read_versions
+from noria.data.remotes.transfers import pull, push
+from noria.data.service import Datasets
+from noria.data.tags import DatasetTags
+from support.buckets import S3Server, running_moto
+
+LARGE = 3_000_000
+
+
+@pytest.fixture(scope="module")
+def s3() -> Iterator[S3Server]:
+    with running_moto() as server:
+        yield server
+
+
+@pytest.fixture(params=["folder", "s3"])
+def remote(request: pytest.FixtureRequest, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> RemoteLine:
+    """Give an empty remote of each kind."""
+    if request.param == "folder":
+        return RemoteLine(name="r", url=str(tmp_path / "remote"))
+    server: S3Server = request.getfixturevalue("s3")
+    for name, value in server.environment.items():
+        monkeypatch.setenv(name, value)
+    return RemoteLine(name="r", url=f"s3://{server.bucket}/{secrets.token_hex(8)}/deep")
+
+
+@pytest.fixture
+def folder(tmp_path: Path) -> RemoteLine:
+    return RemoteLine(name="r", url=str(tmp_path / "remote"))
+
+
+class Side:
+    """A workspace, and files beside it."""
+
+    def __init__(self, root: Path) -> None:
+        self.settings: Settings = load_settings(workspace=str(root / "w"), environ={}, folder=root)
+        self.files = root / "files"
+        self.workspace: Workspace = open_workspace(self.settings, send_left=False)
+
+    def add(self, name: str = "data", **files: bytes) -> str:
+        """Write files and add them."""
+        self.files.mkdir(exist_ok=True)
+        for path, content in files.items():
+            (self.files / path).write_bytes(content)
+        return dataset(name, workspace=self.workspace).add(self.files, message="m").ref
+
+    def read(self, ref: str, target: Path) -> dict[str, bytes]:
+        dataset(ref, workspace=self.workspace).checkout(target, overwrite=True)
+        return {path.name: path.read_bytes() for path in target.iterdir()}
+
+
+@pytest.fixture
+def here(tmp_path: Path) -> Iterator[Side]:
+    yield from side(tmp_path / "here")
+
+
+@pytest.fixture
+def there(tmp_path: Path) -> Iterator[Side]:
+    yield from side(tmp_path / "there")
+
+
+def side(root: Path) -> Iterator[Side]:
+    root.mkdir()
+    made = Side(root)
+    yield made
+    made.workspace.close()
+
+
+def test_what_was_pushed_is_pulled_with_its_numbers(
+    here: Side, there: Side, remote: RemoteLine, tmp_path: Path
+) -> None:
+    """Bytes, numbers, authors and times; nothing is sent or brought twice."""
+    big = os.urandom(LARGE)
+    here.add(a=b"a", b=b"bb", big=big)
+    here.add(c=b"c")
+    sent = push(here.settings, remote, ["data@2"])
+    rest = push(here.settings, remote, [])
+    again = push(here.settings, remote, [])
+    only = pull(there.workspace, remote, ["data"])
+    every = pull(there.workspace, remote, [])
+    known = there.workspace.service(Datasets).resolve("default", "data@2")
+    first = here.workspace.service(Datasets).resolve("default", "data@2")
+
+    assert (sent.refs, rest.refs, again.refs) == (["data@2"], ["data@1"], [])
+    assert rest.sent_bytes < LARGE
+    assert (only.refs, every.refs) == (["data@2"], ["data@1", "data@2"])
+    assert every.brought_bytes < LARGE
+    assert there.read("data@2", tmp_path / "out") == {"a": b"a", "b": b"bb", "c": b"c", "big": big}
+    assert (known.digest, known.author, known.created_at, known.n_files, known.size_bytes) == (
+        first.digest,
+        first.author,
+        first.created_at,
+        4,
+        LARGE + 4,
+    )
+    assert there.add(x=b"new") == "data@3"
+    assert list(there.workspace.backend.context.objects.verify()) == []  # type: ignore[attr-defined]
+
+
+def test_a_small_change_of_a_large_file_is_sent_as_a_small_one(here: Side, remote: RemoteLine) -> None:
+    """Of its chunks, only those that are new."""
+    big = bytearray(os.urandom(20_000_000))
+    here.add(big=bytes(big))
+    push(here.settings, remote, [])
+    big[10_000_000:10_000_100] = os.urandom(100)
+    here.add(big=bytes(big))
+    sent = push(here.settings, remote, [])
+
+    assert 0 < sent.sent_bytes < 1_500_000
+
+
+def test_other_content_under_the_same_number_is_refused(here: Side, there: Side, folder: RemoteLine) -> None:
+    """On the way there and on the way back; under another name it comes."""
+    here.add(a=b"here")
+    there.add(a=b"there")
+    push(here.settings, folder, [])
+
+    with pytest.raises(VersionsDiverged, match="data@1"):
+        push(there.settings, folder, [])
+    with pytest.raises(VersionsDiverged, match="data@1"):
+        pull(there.workspace, folder, [])
+    assert pull(there.workspace, folder, ["data"], as_name="theirs").refs == ["theirs@1"]
+
+
+def test_what_is_not_there_is_not_found(here: Side, folder: RemoteLine) -> None:
+    """A version, a dataset, a tag."""
+    here.add(a=b"a")
+    push(here.settings, folder, [])
+
+    for ref in ("data@7", "other"):
+        with pytest.raises(NotFound, match=ref.partition("@")[0]):
+            pull(here.workspace, folder, [ref])
+    with pytest.raises(Invalid, match="by number"):
+        pull(here.workspace, folder, ["data@gold"])
+    with pytest.raises(NotFound):
+        push(here.settings, folder, ["data@7"])
+    assert pull(here.workspace, RemoteLine(name="e", url=folder.url + "-empty"), []).refs == []
+
+
+def test_a_push_by_tag_or_time_asks_the_service(here: Side, folder: RemoteLine) -> None:
+    """Which the short way cannot tell."""
+    here.add(a=b"a")
+    here.workspace.service(DatasetTags).set("default", "data", "gold", TaggedVersion(version=1))
+
+    assert push(here.settings, folder, ["data@gold"]).refs == ["data@1"]
+
+
+def test_the_short_way_reads_what_the_service_gives(here: Side) -> None:
+    """Every field of every version."""
+    here.add(a=b"a")
+    here.add(b=b"b")
+    dataset("arrays", workspace=here.workspace).add({"x": np.arange(5)})
+    service = here.workspace.service(Datasets)
+    refs = ["arrays@1", "data@1", "data@2"]
+    asked = [service.resolve("default", ref) for ref in refs]
+
+    assert read_versions(here.settings, []) == asked
+    assert read_versions(here.settings, ["data", "data@latest", "data@1"]) == [asked[2], asked[2], asked[1]]
+    assert read_versions(here.settings, ["data@gold"]) is None
+    assert read_versions(here.settings, ["nothing"]) is None
+
+
+@pytest.mark.parametrize("lie", ["chunk", "cut", "other", "gone"])
+def test_a_pack_that_is_not_what_it_says_is_found_out(
+    here: Side, there: Side, folder: RemoteLine, tmp_path: Path, lie: str
+) -> None:
+    """Its name and the remote are told; nothing of it is taken, and mended there it comes."""
+    here.add(a=os.urandom(5_000), b=os.urandom(5_000))
+    push(here.settings, folder, [])
+    path = max((tmp_path / "remote" / "packs").rglob("*.pack"), key=lambda each: each.stat().st_size)
+    whole = path.read_bytes()
+    path.unlink()  # not the bytes that the workspace shares
+    if lie == "chunk":
+        path.write_bytes(whole[:3000] + bytes([whole[3000] ^ 1]) + whole[3001:])
+    elif lie == "cut":
+        path.write_bytes(whole[: len(whole) // 2])
+    elif lie == "other":
+        path.write_bytes(min(path.parent.parent.rglob("*.pack"), key=str).read_bytes())
+
+    with pytest.raises(RemoteCorrupt, match=path.stem) as told:
+        pull(there.workspace, folder, [])
+    assert folder.url in told.value.message
+    assert there.workspace.service(Datasets).list("default").items == []
+    assert list(there.workspace.backend.context.objects.verify()) == []  # type: ignore[attr-defined]
+    path.write_bytes(whole)
+    assert pull(there.workspace, folder, []).refs == ["data@1"]
+
+
+@pytest.mark.parametrize(
+    ("field", "value"),
+    [
+        ("digest", "blake3:" + "0" * 64),
+        ("digest", "../../etc/passwd"),
+        ("packs", ["../../../etc/passwd"]),
+        ("packs", []),
+        ("name", "../x"),
+        ("version", 7),
+        ("format", "noria.version/9"),
+    ],
+)
+def test_a_version_that_says_what_cannot_be_is_refused(
+    here: Side, there: Side, folder: RemoteLine, tmp_path: Path, field: str, value: object
+) -> None:
+    """No path is made of what it says, and nothing is added."""
+    here.add(a=b"a")
+    push(here.settings, folder, [])
+    path = tmp_path / "remote" / "datasets" / "default" / "data" / "1.json"
+    said = msgspec.json.decode(path.read_bytes())
+    path.write_bytes(msgspec.json.encode({**said, field: value}))
+
+    with pytest.raises(RemoteCorrupt):
+        pull(there.workspace, folder, [])
+    assert there.workspace.service(Datasets).list("default").items == []
+
+
+def test_a_push_that_breaks_off_is_gone_on_with(here: Side, folder: RemoteLine, tmp_path: Path) -> None:
+    """Packs that the remote took stay, and no version is told before all of its packs are there."""
+    here.add(a=os.urandom(5_000))
+    push(here.settings, folder, [])
+    record = tmp_path / "remote" / "datasets" / "default" / "data" / "1.json"
+    record.unlink()
+    again = push(here.settings, folder, [])
+
+    assert (again.refs, again.n_packs, again.sent_bytes) == (["data@1"], 0, 0)
+
+
+def test_a_remote_that_is_no_folder_is_told(here: Side, tmp_path: Path) -> None:
+    """By its path."""
+    here.add(a=b"a")
+    (tmp_path / "file").write_text("")
+
+    with pytest.raises(Unavailable, match="file"):
+        push(here.settings, RemoteLine(name="r", url=str(tmp_path / "file")), [])
+
+
+def test_remotes_are_known_by_name_and_without_secrets(here: Side, tmp_path: Path) -> None:
+    """An address with a password or a token is refused, and stands neither in the file nor in the error."""
+    add_remote(here.settings, "one", str(tmp_path / "one"))
+    add_remote(here.settings, "one", str(tmp_path / "one"))
+    assert find_remote(here.settings, None).name == "one"
+    for url in ("s3://key:hunter2@bucket/x", "s3://bucket/x?token=hunter2", "az://a/b#hunter2"):
+        with pytest.raises(Invalid) as refused:
+            add_remote(here.settings, "two", url)
+        assert "hunter2" not in refused.value.message + (refused.value.hint or "")
+    with pytest.raises(Invalid, match="no address"):
+        add_remote(here.settings, "two", "ftp://example.com/x")
+    with pytest.raises(Conflict, match="already"):
+        add_remote(here.settings, "one", "s3://bucket/other")
+    add_remote(here.settings, "two", "s3://bucket/x/")
+
+    assert [line.url for line in known_remotes(here.settings)] == [str(tmp_path / "one"), "s3://bucket/x"]
+    with pytest.raises(RemoteUnknown) as unknown:
+        find_remote(here.settings, "twoo")
+    assert "`two`" in (unknown.value.hint or "")
+    with pytest.raises(Invalid, match="`one`, `two`"):
+        find_remote(here.settings, None)
+    remove_remote(here.settings, "one")
+    with pytest.raises(RemoteUnknown):
+        remove_remote(here.settings, "one")
+    (here.settings.folder / "remotes.json").write_text("[")
+    with pytest.raises(Corrupt, match=r"remotes\.json"):
+        known_remotes(here.settings)
