@@ -12,22 +12,29 @@ from noria.data.diffing.entities import KOLMOGOROV_SMIRNOV, TOTAL_VARIATION, Col
 from noria.data.profiling.columns import counted, known_numbers
 
 _PIECES: Final = 4096
+_FEW: Final = 10
 
 Values = NDArray[Any]
 
 
-def column_distance(name: str, before: pl.Series, after: pl.Series) -> ColumnDistance:
+def column_distance(
+    name: str, before: pl.Series, after: pl.Series, *, moved: tuple[pl.Series, pl.Series] | None = None
+) -> ColumnDistance:
     """Measure how far the known values of a column moved; missing ones are told beside it.
 
     Parameters
     ----------
     before, after
         Neither lists nor records. Where only one of them is numeric, both are compared as categories.
+    moved
+        Values that `after` no longer has and values that it has instead, where they are known: comparing few changes
+        is faster then.
     """
     numbers = known_numbers(before), known_numbers(after)
     if numbers[0] is not None and numbers[1] is not None:
         measure, n_known = KOLMOGOROV_SMIRNOV, (numbers[0].size, numbers[1].size)
-        distance = ks_distance(np.sort(numbers[0]), np.sort(numbers[1])) if all(n_known) else None
+        at = _few(moved, n_known)
+        distance = ks_distance(np.sort(numbers[0]), np.sort(numbers[1]), at=at) if all(n_known) else None
     else:
         groups = counted(before), counted(after)
         measure, n_known = TOTAL_VARIATION, (int(groups[0]["n"].sum()), int(groups[1]["n"].sum()))
@@ -54,17 +61,28 @@ def unchanged_distance(name: str, values: pl.Series) -> ColumnDistance:
     )
 
 
-def ks_distance(before: Values, after: Values) -> float:
+def _few(moved: tuple[pl.Series, pl.Series] | None, n_known: tuple[int, int]) -> Values | None:
+    if moved is None or sum(map(len, moved)) * _FEW > sum(n_known):
+        return None
+    values = [known_numbers(part) for part in moved]
+    return np.concatenate([part for part in values if part is not None])
+
+
+def ks_distance(before: Values, after: Values, *, at: Values | None = None) -> float:
     """Give the Kolmogorov-Smirnov distance of two samples: the largest gap of their distribution functions.
 
     Parameters
     ----------
     before, after : ndarray, shape (n,) and (m,)
         Rising and not empty; infinities only have a rank.
+    at : ndarray
+        The values by which the samples differ, if they are known and few.
 
     Notes
     -----
-    The smaller sample is cut into pieces, and those that can hold the largest gap are cut again.
+    The smaller sample is cut into pieces, and those that can hold the largest gap are cut again. Where the samples
+    share all but the values `at`, the gap between two of these changes by the shared values alone, so in one direction,
+    and the largest is at one of them.
 
     References
     ----------
@@ -75,6 +93,9 @@ def ks_distance(before: Values, after: Values) -> float:
     >>> ks_distance(np.array([1.0, 2.0]), np.array([2.0, 3.0]))
     0.5
     """
+    if at is not None:
+        sides = (_shares(before, after, at, "left"), _shares(before, after, at, "right"))
+        return max(map(_gap, sides)) if at.size else 0.0
     fewer, more = sorted((before, after), key=len)
     starts, ends, largest = np.array([0]), np.array([fewer.size]), 0.0
     for length in (max(1, fewer.size // _PIECES), 16, 1):

@@ -186,7 +186,12 @@ def _look_at(
             return differs, None if old.dtype.is_nested() else unchanged_distance(name, old)
     if old.dtype.is_nested() or new.dtype.is_nested():
         return differs, None
-    return differs, column_distance(name, old, new)
+    moved = None
+    if differs is not None and matched is not None:
+        left = np.concatenate([matched.removed, matched.before[differs]])
+        came = np.concatenate([matched.added, matched.after[differs]])
+        moved = (old.gather(left), new.gather(came))
+    return differs, column_distance(name, old, new, moved=moved)
 
 
 def _differs(old: pl.Series, new: pl.Series, matched: Matched) -> Mask:

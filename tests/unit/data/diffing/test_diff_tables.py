@@ -153,6 +153,20 @@ def test_kolmogorov_smirnov_agrees_with_scipy(seed: int, n: int, m: int) -> None
     assert ks_distance(after, before) == pytest.approx(expected, abs=1e-12)
 
 
+@pytest.mark.parametrize("seed", range(8))
+def test_few_changes_are_measured_at_the_changes(seed: int) -> None:
+    """With ties, rows that came or went, and missing values; the distance is the one of all values."""
+    rng = np.random.default_rng(seed)
+    before = pl.DataFrame({"id": range(3_000), "v": np.round(rng.normal(size=3_000), seed % 3)})
+    before = before.with_columns(pl.when(pl.col("id") % 41 == 5).then(None).otherwise("v").alias("v"))
+    after = before[rng.permutation(3_000)[: 3_000 - seed]]
+    after = after.with_columns(pl.when(pl.col("id") % 97 == 1).then(rng.normal()).otherwise("v").alias("v"))
+    found = {each.column: each.distance for each in diff(before, after, "id").distances}
+    known = [np.sort(frame["v"].drop_nulls().to_numpy()) for frame in (before, after)]
+
+    assert found["v"] == pytest.approx(ks_distance(*known), abs=1e-12)
+
+
 def test_total_variation_by_hand() -> None:
     """Half the differences of shares; missing values stand beside it."""
     before, after = pl.Series(["a", "a", "b", "c"]), pl.Series(["a", "b", "b", "d", None])
