@@ -35,11 +35,11 @@ def again_if_changed(put: Callable[[Path], _Given], path: Path) -> _Given:
 
 
 def put_each(
-    put: Callable[[Path], ObjectInfo], paths: Sequence[Path], *, progress: Progress | None, at_once: int
+    put: Callable[[Path], ObjectInfo], paths: Sequence[str | Path], *, progress: Progress | None, at_once: int
 ) -> list[ObjectInfo]:
     """Put files by themselves, `at_once` at a time; what comes back is in their order."""
     infos = []
-    for info in _in_order(lambda path: again_if_changed(put, path), paths, at_once=at_once):
+    for info in _in_order(lambda path: again_if_changed(put, Path(path)), paths, at_once=at_once):
         infos.append(info)
         if progress is not None:
             progress(1, info.size_bytes)

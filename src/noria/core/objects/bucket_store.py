@@ -106,7 +106,7 @@ class BucketObjectStore:
             digest, size_bytes = hash_stream(source.chunks())
             return self._publish(digest, lambda: _unchanged(source, digest), size_bytes)
 
-    def put_files(self, paths: Sequence[Path], *, progress: Progress | None = None) -> list[ObjectInfo]:
+    def put_files(self, paths: Sequence[str | Path], *, progress: Progress | None = None) -> list[ObjectInfo]:
         """Store many files, several at once."""
         return put_each(self.put_file, paths, progress=progress, at_once=_AT_ONCE)
 

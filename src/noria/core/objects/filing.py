@@ -29,6 +29,7 @@ _GROUP_FILES: Final = (
 )
 _GROUPS_AHEAD: Final = 6
 _MAX_THREADS: Final = 8
+_TINY_BYTES: Final = 64 * 1024
 _ROUNDS: Final = 3
 _FLAGS: Final = os.O_RDONLY | os.O_NOFOLLOW | os.O_NONBLOCK | os.O_CLOEXEC
 
@@ -67,7 +68,7 @@ class Filing:
         self._examiner = examiner
         self._intake = intake
 
-    def put(self, paths: Sequence[Path], *, progress: Progress | None) -> list[ObjectInfo]:
+    def put(self, paths: Sequence[str | Path], *, progress: Progress | None) -> list[ObjectInfo]:
         """Store files as the port says, and give what they are in their order."""
         infos: dict[int, ObjectInfo] = {}
         rest: Sequence[int] = range(len(paths))
@@ -85,19 +86,24 @@ class Filing:
 
     def _put_some(
         self,
-        paths: Sequence[Path],
+        paths: Sequence[str | Path],
         chosen: Sequence[int],
         infos: dict[int, ObjectInfo],
         progress: Progress | None,
     ) -> set[bytes]:
         folders = self._loose.folders()
         n_threads = min(_MAX_THREADS, os.cpu_count() or 1)
-        with self._intake() as intake, ThreadPoolExecutor(n_threads) as pool:
-            for read in self._read_all(paths, chosen, folders, pool):
+        with (
+            self._intake() as intake,
+            ThreadPoolExecutor(n_threads) as pool,
+            ThreadPoolExecutor(1) as alone,
+        ):
+            for read in self._read_all(paths, chosen, folders, pool, alone):
                 n_told = 0
                 if read.info is None:
                     info = again_if_changed(
-                        lambda path: self.put_large(path, intake, pool, progress=progress), paths[read.n]
+                        lambda path: self.put_large(path, intake, pool, progress=progress),
+                        Path(paths[read.n]),
                     )
                     n_told = info.size_bytes
                 else:
@@ -134,29 +140,39 @@ class Filing:
 
     def _read_all(
         self,
-        paths: Sequence[Path],
+        paths: Sequence[str | Path],
         chosen: Sequence[int],
         folders: set[str],
         pool: ThreadPoolExecutor,
+        alone: ThreadPoolExecutor,
     ) -> Iterator[_Read]:
-        """Read small files in groups on other threads, and give them in order; large ones come unread."""
+        """Read small files in groups on other threads, and give them in order; large ones come unread.
+
+        Tiny files are read by one thread alone: two would spend as much time again on handing the interpreter over.
+        """
         waiting: deque[Future[list[_Read]]] = deque()
+        mean_bytes = 0.0
 
         def read_group(group: Sequence[int]) -> list[_Read]:
             return self._read_group(paths, group, folders)
 
         try:
             for begin in range(0, len(chosen), _GROUP_FILES):
-                waiting.append(pool.submit(read_group, chosen[begin : begin + _GROUP_FILES]))
+                executor = pool if mean_bytes > _TINY_BYTES else alone
+                waiting.append(executor.submit(read_group, chosen[begin : begin + _GROUP_FILES]))
                 if len(waiting) > _GROUPS_AHEAD:
-                    yield from waiting.popleft().result()
+                    reads = waiting.popleft().result()
+                    mean_bytes = _mean_bytes(reads)
+                    yield from reads
             while waiting:
                 yield from waiting.popleft().result()
         finally:
             for future in waiting:
                 future.cancel()
 
-    def _read_group(self, paths: Sequence[Path], group: Sequence[int], folders: set[str]) -> list[_Read]:
+    def _read_group(
+        self, paths: Sequence[str | Path], group: Sequence[int], folders: set[str]
+    ) -> list[_Read]:
         contents = [(n, _read_small(paths[n])) for n in group]
         small = [(n, data, blake3(data).digest()) for n, data in contents if data is not None]
         reads = [_Read(n, None) for n, data in contents if data is None]
@@ -183,6 +199,10 @@ class Filing:
         return there is not None
 
 
+def _mean_bytes(reads: list[_Read]) -> float:
+    return sum(read.info.size_bytes for read in reads if read.info is not None) / max(1, len(reads))
+
+
 def _take(intake: Intake, read: _Read, info: ObjectInfo) -> None:
     if read.chunk is not None:
         intake.take(read.chunk)
@@ -198,7 +218,7 @@ def _hashed(source: SourceFile, hasher: Hasher, progress: Progress | None) -> It
             progress(0, len(chunk))
 
 
-def _read_small(path: Path) -> bytes | None:
+def _read_small(path: str | Path) -> bytes | None:
     """Read a small file, and again if it changes meanwhile; None for a larger one.
 
     Raises
@@ -209,7 +229,7 @@ def _read_small(path: Path) -> bytes | None:
     data = _read_at_once(path)
     if data is not None:
         return data
-    with open_source(path) as source:
+    with open_source(Path(path)) as source:
         if source.size_bytes > LARGE_BYTES:
             return None
         try:
@@ -218,7 +238,7 @@ def _read_small(path: Path) -> bytes | None:
             return None  # read in chunks, it is read again
 
 
-def _read_at_once(path: Path) -> bytes | None:
+def _read_at_once(path: str | Path) -> bytes | None:
     """Read a small file in the fewest calls; None if that is not all there is to it."""
     try:
         fd = os.open(path, _FLAGS)

@@ -117,6 +117,15 @@ class Index:
         sql = "SELECT digest, size_bytes, recipe FROM objects WHERE digest IN"
         return {row[0]: PackedObject(*row) for row in self._rows_in(sql, digests)}
 
+    def find_single(self, digests: Sequence[bytes]) -> dict[bytes, Located]:
+        """Find objects that are one chunk, with the place of that."""
+        sql = (
+            "SELECT o.digest, p.id, c.offset, c.stored, c.length, c.codec FROM objects o"
+            " JOIN chunks c ON c.digest = o.digest JOIN packs p ON p.n = c.pack"
+            " WHERE o.recipe = x'' AND o.digest IN"
+        )
+        return {row[0]: Located(*row[1:]) for row in self._rows_in(sql, digests)}
+
     def present(self, digests: Sequence[bytes]) -> set[bytes]:
         """Tell which objects are there."""
         return {row[0] for row in self._rows_in("SELECT digest FROM objects WHERE digest IN", digests)}

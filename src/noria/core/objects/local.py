@@ -125,7 +125,7 @@ class LocalObjectStore:
             self._publish(intake)
         return info
 
-    def put_files(self, paths: Sequence[Path], *, progress: Progress | None = None) -> list[ObjectInfo]:
+    def put_files(self, paths: Sequence[str | Path], *, progress: Progress | None = None) -> list[ObjectInfo]:
         """Store many files."""
         return self._filing.put(paths, progress=progress)
 
@@ -141,19 +141,16 @@ class LocalObjectStore:
     def open_many(self, digests: Sequence[str]) -> Iterator[tuple[int, Iterator[bytes]]]:
         """Open several whole objects: first those in packs that are one chunk, as they lie there."""
         keys = [raw(parse_digest(digest)) for digest in digests]
-        found = self._index.find(keys)
+        places = self._index.find_single(keys)
         single = [
-            Wanted(key, found[key].size_bytes, n)
-            for n, key in enumerate(keys)
-            if key in found and not found[key].recipe
+            (places[key], Wanted(key, places[key].length, n)) for n, key in enumerate(keys) if key in places
         ]
         for group in self._packed.groups(single):
             for wanted, data in group:
                 yield wanted.n, iter([bytes(data)])
-        done = {wanted.n for wanted in single}
-        for n, digest in enumerate(digests):
-            if n not in done:
-                yield n, self.open(digest)
+        for n, key in enumerate(keys):
+            if key not in places:
+                yield n, self.open(digests[n])
 
     def get(self, digest: str, *, limit_bytes: int) -> bytes:
         """Give all bytes of an object, checked."""

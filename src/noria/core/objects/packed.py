@@ -5,7 +5,6 @@ from __future__ import annotations
 import itertools
 import os
 from collections.abc import Iterator, Sequence
-from concurrent.futures import ThreadPoolExecutor
 from typing import Final, NamedTuple
 
 from blake3 import blake3
@@ -19,7 +18,7 @@ from noria.core.objects.packs import PackedObject, pack_path, parts_of
 from noria.core.objects.store import ObjectCorrupt, ObjectNotFound
 
 _HELD_OPEN: Final = 20_000  # chunks whose packs are held open while they are read: about 3 GiB of an object
-_GROUP_BYTES: Final = 4 * 1024 * 1024
+_GROUP_BYTES: Final = 1024 * 1024
 _GROUP_CHUNKS: Final = 512
 _GAP_BYTES: Final = 64 * 1024  # is read for nothing rather than asked around
 _ATTEMPTS: Final = 5
@@ -124,7 +123,7 @@ class PackedReader:
             return None
         return data if blake3(data).digest() == digest else None
 
-    def groups(self, wanted: Sequence[Wanted]) -> Iterator[list[tuple[Wanted, Bytes]]]:
+    def groups(self, wanted: Sequence[tuple[Located, Wanted]]) -> Iterator[list[tuple[Wanted, Bytes]]]:
         """Read single chunks in the order in which they lie in packs, checked, some at a time.
 
         Raises
@@ -132,21 +131,11 @@ class PackedReader:
         ObjectNotFound, ObjectCorrupt
             When a chunk's turn comes.
         """
-        places = self._index.locate([one.digest for one in wanted])
-        known = [(places[one.digest], one) for one in wanted if one.digest in places]
-        known.sort(key=lambda found: (found[0].pack, found[0].offset))
-        with OpenPacks(self._layout) as packs, ThreadPoolExecutor(1) as pool:
-            ahead = None
+        known = sorted(wanted)
+        # Not on another thread: handing the interpreter over for each small chunk costs more than reading it.
+        with OpenPacks(self._layout) as packs:
             for group in _grouped(known):
-                reading = pool.submit(self._read_group, packs, group)
-                if ahead is not None:
-                    yield ahead.result()
-                ahead = reading
-            if ahead is not None:
-                yield ahead.result()
-        for one in wanted:
-            if one.digest not in places:
-                raise ObjectNotFound(text(one.digest), where=str(self._layout.root))
+                yield self._read_group(packs, group)
 
     def _read_group(
         self, packs: OpenPacks, group: list[tuple[Located, Wanted]]

@@ -102,7 +102,7 @@ class ProjectStore:
         with open_source(path) as source:
             return self.put(source.chunks())
 
-    def put_files(self, paths: Sequence[Path], *, progress: Progress | None = None) -> list[ObjectInfo]:
+    def put_files(self, paths: Sequence[str | Path], *, progress: Progress | None = None) -> list[ObjectInfo]:
         """Upload many files; of a server's, only those that the project does not hold."""
         if self._service.in_process:
             return self._service.put_files(self.project, paths, progress=progress)
@@ -112,12 +112,12 @@ class ProjectStore:
             infos += self._upload(part, progress)
         return infos
 
-    def _upload(self, paths: Sequence[Path], progress: Progress | None) -> list[ObjectInfo]:
-        infos = [again_if_changed(_hashed, path) for path in paths]
+    def _upload(self, paths: Sequence[str | Path], progress: Progress | None) -> list[ObjectInfo]:
+        infos = [again_if_changed(_hashed, Path(path)) for path in paths]
         absent = self.missing({info.digest for info in infos})
         first = {info.digest: n for n, info in reversed(list(enumerate(infos)))}
         wanted = sorted(n for digest, n in first.items() if digest in absent)
-        for n, info in self._sent([(n, paths[n], infos[n].size_bytes) for n in wanted]):
+        for n, info in self._sent([(n, Path(paths[n]), infos[n].size_bytes) for n in wanted]):
             infos[n] = info  # one that changed since it was hashed is what was sent
         if progress is not None:
             for info in infos:

@@ -112,7 +112,7 @@ class Objects(Service):
         return hasattr(self, "context")
 
     def put_files(
-        self, project: str, paths: Sequence[Path], *, progress: Progress | None
+        self, project: str, paths: Sequence[str | Path], *, progress: Progress | None
     ) -> list[ObjectInfo]:
         """Upload files of this machine, in process only: they enter the project all at once."""
         stored = self.context.objects.put_files(paths, progress=progress)

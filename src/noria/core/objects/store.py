@@ -294,7 +294,7 @@ class ObjectWriter(Protocol):
         """
         ...
 
-    def put_files(self, paths: Sequence[Path], *, progress: Progress | None = None) -> list[ObjectInfo]:
+    def put_files(self, paths: Sequence[str | Path], *, progress: Progress | None = None) -> list[ObjectInfo]:
         """Store many files for the price of a few; what comes back is in their order.
 
         A file that changes while it is read is read again a few times. When the call raises, some of the files may

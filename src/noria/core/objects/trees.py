@@ -158,7 +158,7 @@ def put_found(
     store: ObjectWriter, files: Sequence[FoundFile], *, progress: Progress | None = None
 ) -> list[Entry]:
     """Store files that a scan has found, and give their entries in the same order; raises as `put_tree`."""
-    infos = store.put_files([file.location for file in files], progress=progress)
+    infos = store.put_files([file.place for file in files], progress=progress)
     return [
         Entry(
             path=file.path,

@@ -37,7 +37,7 @@ class HashOnly:
         digest, size_bytes = hash_file(path)
         return ObjectInfo(digest=digest, size_bytes=size_bytes)
 
-    def put_files(self, paths: Sequence[Path], *, progress: Progress | None = None) -> list[ObjectInfo]:
+    def put_files(self, paths: Sequence[str | Path], *, progress: Progress | None = None) -> list[ObjectInfo]:
         """Hash files."""
         return put_each(self.put_file, paths, progress=progress, at_once=1)
 
