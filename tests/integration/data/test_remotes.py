@@ -18,10 +18,10 @@ from noria.data.client import dataset
 from noria.data.entities import TaggedVersion, VersionsDiverged
 from noria.data.remotes.entities import RemoteCorrupt, RemoteLine, RemoteUnknown
 from noria.data.remotes.known import add_remote, find_remote, known_remotes, remove_remote
-from noria.data.remotes.reading import read_versions
 from noria.data.remotes.transfers import pull, push
 from noria.data.service import Datasets
 from noria.data.tags import DatasetTags
+from noria.data.version_reads import read_versions
 from support.buckets import S3Server, running_moto
 
 LARGE = 3_000_000

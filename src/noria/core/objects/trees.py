@@ -215,6 +215,7 @@ def checkout(
     *,
     overwrite: bool = False,
     unchanged: Collection[str] = frozenset(),
+    manifest: Manifest | None = None,
     progress: Progress | None = None,
 ) -> TreeInfo:
     """Write the files of a tree below `target`.
@@ -229,6 +230,8 @@ def checkout(
         Replace files that differ; a link is replaced by a file, never followed.
     unchanged
         Paths of files that are there as the tree has them, as the caller knows; they are not read to see it.
+    manifest
+        What `read_manifest` gave for the digest; read here when left out.
 
     Raises
     ------
@@ -242,7 +245,7 @@ def checkout(
     ObjectCorrupt, StorageFull
         Files written until then stay, each of them whole.
     """
-    manifest = read_manifest(store, digest)
+    manifest = manifest or read_manifest(store, digest)
     for absent in sorted(store.missing(manifest.digests())):
         path = next(entry.path for entry in manifest.entries if entry.digest == absent)
         raise ObjectNotFound(absent, where=f"the store, which the tree needs for `{path}`")

@@ -13,7 +13,7 @@ from noria.core.console.options import JsonFlag, ProjectOption, WorkspaceOption,
 from noria.core.console.output import print_json, say
 
 if TYPE_CHECKING:
-    from noria.core.workspace import Workspace
+    from noria.core.config import Settings
 
 remote = typer.Typer(no_args_is_help=True, help="Places that versions are sent to and brought from")
 
@@ -143,11 +143,10 @@ def pull(
         _list_remote(line.url, settings.project, json=json)
         return
     pointed = [] if refs else _pointed()
-    with opened(workspace, project) as ws:
-        with counting_bytes("Bringing") as progress:
-            done = transfers.pull(ws, line, refs or pointed, as_name=as_name, progress=progress)
-        if pointed:
-            _follow(ws)
+    with opened(workspace, project) as ws, counting_bytes("Bringing") as progress:
+        done = transfers.pull(ws, line, refs or pointed, as_name=as_name, progress=progress)
+    if pointed:
+        _follow(settings)
     if json:
         print_json(done)
     else:
@@ -162,11 +161,12 @@ def _pointed() -> list[str]:
     return sorted({read_pointer(path).ref for path in pointers_in(Path())})
 
 
-def _follow(workspace: Workspace) -> None:
-    from noria.data.trees.following import plan_checkouts, run_checkout
+def _follow(settings: Settings) -> None:
+    from noria.data.trees.following import Source, plan_checkouts, run_checkout
 
-    for plan in plan_checkouts(workspace, None, None):
-        run_checkout(workspace, plan, overwrite=False)
+    with Source(settings) as source:
+        for plan in plan_checkouts(source, None, None):
+            run_checkout(source, plan, overwrite=False)
 
 
 def _list_remote(url: str, project: str, *, json: bool) -> None:

@@ -16,7 +16,7 @@ from noria.data.entities import BroughtVersion, DatasetVersion
 from noria.data.remotes.entities import RemoteLine, RemoteVersion
 from noria.data.remotes.places import Place, open_place
 from noria.data.remotes.pushing import Pushed, Pusher, read_version
-from noria.data.remotes.reading import read_versions
+from noria.data.version_reads import read_versions
 
 if TYPE_CHECKING:
     from noria.core.config import Settings

@@ -11,9 +11,8 @@ import msgspec
 
 from noria.core.errors import Conflict, NotFound
 from noria.core.objects.digests import hash_stream
-from noria.core.objects.project import ProjectStore
 from noria.core.objects.sources import open_source, scan
-from noria.core.objects.store import Progress
+from noria.core.objects.store import ObjectReader, Progress
 from noria.core.objects.targets import TargetFolder
 from noria.core.objects.trees import Entry, Manifest, checkout, read_manifest
 from noria.data.entities import DatasetVersion
@@ -36,7 +35,7 @@ class LocalChanges(Conflict):
 
 
 def checkout_version(
-    store: ProjectStore,
+    store: ObjectReader,
     index: StatIndex,
     version: DatasetVersion,
     target: Path,
@@ -83,7 +82,15 @@ def checkout_version(
     if as_file:
         _write_one(store, folder, wanted[target.name], is_there=bool(same), overwrite=replacing)
     else:
-        checkout(store, version.digest, folder, overwrite=replacing, unchanged=same, progress=progress)
+        checkout(
+            store,
+            version.digest,
+            folder,
+            overwrite=replacing,
+            unchanged=same,
+            manifest=manifest,
+            progress=progress,
+        )
     _remove(folder, gone)
     _record(index, version, wanted, manifest.empty_folders, target, as_file=as_file)
     there = seen.keys() | set(before.changed) | set(before.added)
@@ -125,7 +132,7 @@ def _is(path: Path, entry: Entry) -> bool:
         return hash_stream(source.chunks())[0] == entry.digest
 
 
-def _write_one(store: ProjectStore, folder: Path, entry: Entry, *, is_there: bool, overwrite: bool) -> None:
+def _write_one(store: ObjectReader, folder: Path, entry: Entry, *, is_there: bool, overwrite: bool) -> None:
     with TargetFolder(folder) as target:
         there = is_there or target.holds(
             entry.path, digest=entry.digest, size_bytes=entry.size_bytes, executable=entry.executable

@@ -185,15 +185,15 @@ def checkout(
     """Make files and folders equal to versions: to the one that is named, or to those that pointers name."""
     from noria.core.console.output import print_json
     from noria.core.console.progress import counting_bytes
-    from noria.data.trees.following import plan_checkouts, run_checkout
+    from noria.data.trees.following import Source, plan_checkouts, run_checkout
 
     done = []
-    with opened(workspace, project) as ws:
-        for plan in plan_checkouts(ws, ref, target):
+    with Source(load_settings(workspace=workspace, project=project)) as source:
+        for plan in plan_checkouts(source, ref, target):
             with counting_bytes(
                 f"Writing {plan.version.ref}", total_bytes=plan.version.size_bytes
             ) as progress:
-                changes = run_checkout(ws, plan, overwrite=overwrite, progress=progress)
+                changes = run_checkout(source, plan, overwrite=overwrite, progress=progress)
             done.append((plan, changes))
     if json:
         items = [_checked_out(plan.version, plan.target) for plan, _ in done]

@@ -4,18 +4,21 @@ from __future__ import annotations
 
 from dataclasses import dataclass
 from pathlib import Path
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Self
 
+from noria.core.clock import SystemClock
 from noria.core.errors import Conflict, NotFound
 from noria.core.names import split_ref
+from noria.core.objects.opening import open_objects
 from noria.data.entities import DatasetVersion
-from noria.data.service import Datasets
 from noria.data.trees.checkouts import checkout_version
 from noria.data.trees.pointers import SUFFIX, data_path, pointer_path, pointers_in, read_pointer
 from noria.data.trees.stat_index import StatIndex
+from noria.data.version_reads import read_versions
 
 if TYPE_CHECKING:
-    from noria.core.objects.store import Progress
+    from noria.core.config import Settings
+    from noria.core.objects.store import ObjectReader, Progress
     from noria.core.workspace import Workspace
     from noria.data.trees.changes import Changes
 
@@ -42,7 +45,49 @@ class Plan:
     as_file: bool = False
 
 
-def plan_checkouts(workspace: Workspace, ref: str | None, target: Path | None) -> list[Plan]:
+class Source:
+    """Where versions and their files are read from.
+
+    Of a workspace in a folder both are read from its files, beside a running server or without one. The service is
+    asked where that is no way: for a server, a bucket, another database, a tag, or a name that is not there.
+    """
+
+    def __init__(self, settings: Settings) -> None:
+        self.settings = settings
+        self._workspace: Workspace | None = None
+
+    def __enter__(self) -> Self:
+        return self
+
+    def __exit__(self, *_: object) -> None:
+        if self._workspace is not None:
+            self._workspace.close()
+
+    def resolve(self, ref: str) -> DatasetVersion:
+        """Give the version that a reference names; raises as `Datasets.resolve`."""
+        found = read_versions(self.settings, [ref])
+        if found is not None:
+            return found[0]
+        from noria.data.service import Datasets
+
+        return self._opened().service(Datasets).resolve(self.settings.project, ref)
+
+    def objects(self) -> ObjectReader:
+        """Give what reads the files of versions."""
+        url = self.settings.objects_url
+        if self.settings.is_remote or ("://" in url and not url.startswith("file://")):
+            return self._opened().objects()
+        return open_objects(url, SystemClock(), spool=self.settings.folder / "tmp")
+
+    def _opened(self) -> Workspace:
+        from noria.core.workspace import open_workspace
+
+        if self._workspace is None:
+            self._workspace = open_workspace(self.settings)
+        return self._workspace
+
+
+def plan_checkouts(source: Source, ref: str | None, target: Path | None) -> list[Plan]:
     """Tell what a checkout is to do.
 
     Parameters
@@ -64,21 +109,19 @@ def plan_checkouts(workspace: Workspace, ref: str | None, target: Path | None) -
             raise NotFound(
                 "There is no pointer here", hint="Name a version: `noria data checkout NAME@VERSION`"
             )
-        return [_plan_of(workspace, pointer) for pointer in found]
+        return [_plan_of(source, pointer) for pointer in found]
     pointer = _pointer_of(ref)
     if pointer is not None and target is None:
-        return [_plan_of(workspace, pointer)]
-    version = workspace.service(Datasets).resolve(workspace.project, ref)
+        return [_plan_of(source, pointer)]
+    version = source.resolve(ref)
     return [Plan(version=version, target=target or Path(split_ref(ref)[0]))]
 
 
-def run_checkout(
-    workspace: Workspace, plan: Plan, *, overwrite: bool, progress: Progress | None = None
-) -> Changes:
+def run_checkout(source: Source, plan: Plan, *, overwrite: bool, progress: Progress | None = None) -> Changes:
     """Make a place equal to a version; raises as `checkout_version`."""
     return checkout_version(
-        workspace.objects(),
-        StatIndex.of(workspace.settings),
+        source.objects(),
+        StatIndex.of(source.settings),
         plan.version,
         plan.target,
         as_file=plan.as_file,
@@ -95,9 +138,9 @@ def _pointer_of(ref: str) -> Path | None:
     return beside if beside.is_file() else None
 
 
-def _plan_of(workspace: Workspace, path: Path) -> Plan:
+def _plan_of(source: Source, path: Path) -> Plan:
     pointer = read_pointer(path)
-    version = workspace.service(Datasets).resolve(workspace.project, pointer.ref)
+    version = source.resolve(pointer.ref)
     if version.digest != pointer.digest:
         raise PointerStale(path, pointer.ref)
     return Plan(version=version, target=data_path(path), as_file=pointer.kind == "file")

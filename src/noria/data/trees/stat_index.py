@@ -243,7 +243,8 @@ class StatIndex:
         connection = sqlite3.connect(self._file, timeout=_BUSY_S, isolation_level=None)
         try:
             connection.execute("pragma journal_mode = wal")
-            connection.execute("pragma synchronous = normal")
+            # After a loss of power it may be damaged, and is begun anew; a row is on one page, and so whole or old.
+            connection.execute("pragma synchronous = off")
             if not connection.execute("select 1 from sqlite_master where name = 'files'").fetchall():
                 connection.executescript(_SCHEMA)
         except BaseException:

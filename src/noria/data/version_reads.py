@@ -1,7 +1,7 @@
-"""Which versions a push sends, read without the service where that is possible.
+"""Versions of a workspace in a folder with SQLite, read with plain `sqlite3`.
 
-To import what the service stands on takes longer than to send ten thousand files to a folder. So of a workspace in a
-folder with SQLite, the rows are read with plain `sqlite3`; a test holds the two against each other.
+To import what the service stands on takes longer than to send ten thousand files to a folder, or to check them out. A
+test holds what is read here against what the service gives.
 """
 
 from __future__ import annotations
