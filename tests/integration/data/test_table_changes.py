@@ -204,3 +204,19 @@ def test_a_stream_whose_block_fails_appends_nothing_more(workspace: Workspace) -
         fails()
 
     assert keys(table(workspace)) == [1, 2]
+
+
+def test_types_of_text_are_those_of_all_its_rows(workspace: Workspace, tmp_path: Path) -> None:
+    """A number that gets a fraction after thousands of rows is a fraction; text of digits stays text."""
+    (tmp_path / "late.csv").write_text("n,zip\n" + "1,01234\n" * 3_000 + "0.5,0x\n")
+    (tmp_path / "digits.csv").write_text("n,zip\n" + "2,00001\n" * 3_000)
+    (tmp_path / "words.csv").write_text("n,zip\n" + "2,00001\n" * 3_000 + "many,1\n")
+    handle = table(workspace)
+    handle.append(tmp_path / "late.csv")
+    handle.append(tmp_path / "digits.csv")
+    with pytest.raises(TableSchemaMismatch) as raised:
+        handle.append(tmp_path / "words.csv")
+
+    assert handle.schema() == {"n": "Float64", "zip": "String"}
+    assert handle.polars(rows=slice(2_999, 3_002)).rows() == [(1.0, "01234"), (0.5, "0x"), (2.0, "00001")]
+    assert raised.value.details["columns"] == [{"column": "n", "expected": "Float64", "found": "String"}]

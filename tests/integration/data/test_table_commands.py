@@ -113,7 +113,9 @@ def test_answers_are_shown_and_written(command: Command) -> None:
     """Tables are joined by their references; a long answer says how to see the rest; files have all of it."""
     command("append", "trips", "january.csv")
     command("append", "other", "january.csv")
-    joined = 'WITH t AS (SELECT * FROM trips) SELECT t.day, o.n FROM t JOIN "other@1" AS o USING (day)'
+    joined = (
+        'WITH t AS (SELECT * FROM trips) SELECT t.day, o.n FROM t JOIN "other@1" AS o USING (day) ORDER BY n'
+    )
     command("query", joined, "--out", "joined.parquet")
     command("query", "SELECT * FROM trips", "--out", "all.csv")
 

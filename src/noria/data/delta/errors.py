@@ -62,6 +62,12 @@ class MergeKeysInvalid(Invalid):
     code = "merge_keys_invalid"
 
 
+class SourceUnreadable(Invalid):
+    """A source holds no rows that can be read, or other values than its first ones."""
+
+    code = "source_unreadable"
+
+
 class NotATable(Invalid):
     """The version holds files or arrays that are not one table."""
 

@@ -5,15 +5,18 @@ from __future__ import annotations
 from collections.abc import Callable, Iterator, Mapping
 from contextlib import contextmanager
 from dataclasses import dataclass
+from functools import partial
 from pathlib import Path
-from typing import Any
+from typing import Any, Protocol
 
 import polars as pl
 
 from noria.core.errors import Invalid, NotFound
+from noria.data.delta.errors import SourceUnreadable
 
+_TEXT = (pl.String(),)
 _PLAIN = (
-    pl.String(),
+    *_TEXT,
     pl.Boolean(),
     pl.Int8(),
     pl.Int16(),
@@ -22,6 +25,9 @@ _PLAIN = (
     pl.Float32(),
     pl.Float64(),
 )
+
+_FIRST_ROWS = 1_000
+"""Rows of a text file whose values tell its types; where a later one is another, all of them are looked at."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -43,8 +49,23 @@ class SqlQuery:
         return f"SqlQuery(query={self.query!r})"
 
 
-Rows = Callable[[pl.Schema | None], pl.LazyFrame]
-"""Gives rows that can be read more than once. Where a file does not say types, those of the schema are taken."""
+class Rows(Protocol):
+    """Rows that can be read more than once."""
+
+    def __call__(self, expected: pl.Schema | None, *, thorough: bool = False) -> pl.LazyFrame:
+        """Give the rows.
+
+        Parameters
+        ----------
+        expected
+            Types of columns for a source that does not say them.
+        thorough
+            Find the types of such a source in all of its rows instead, which takes much longer.
+        """
+        ...
+
+
+Reader = Callable[[Path, pl.Schema | None, bool], pl.LazyFrame]
 
 
 def rows_of(source: Any) -> Rows:
@@ -67,14 +88,14 @@ def rows_of(source: Any) -> Rows:
     if isinstance(source, (str, Path)):
         return _rows_of_path(Path(source))
     if isinstance(source, pl.LazyFrame):
-        return lambda _: source
+        return _settled(source)
     if isinstance(source, SqlQuery):
-        return _settled(_ask(source))
+        return _settled(_ask(source).lazy())
     if type(source).__module__.startswith("pandas."):
-        return _settled(_from_pandas(source))
+        return _settled(_from_pandas(source).lazy())
     if isinstance(source, list):
-        return lambda expected: _from_dicts(source, expected).lazy()
-    return _settled(_from_columns(source))
+        return _settled(_from_dicts(source).lazy())
+    return _settled(_from_columns(source).lazy())
 
 
 @contextmanager
@@ -84,11 +105,17 @@ def naming(what: str) -> Iterator[None]:
         yield
     except (pl.exceptions.PolarsError, OSError, UnicodeDecodeError) as error:
         first = (str(error).strip() or type(error).__name__).splitlines()[0]
-        raise Invalid(f"{what} cannot be read as a table: {first}") from error
+        raise SourceUnreadable(f"{what} cannot be read as a table: {first}") from error
 
 
-def _settled(frame: pl.DataFrame) -> Rows:
-    return lambda _: frame.lazy()
+def _settled(rows: pl.LazyFrame) -> Rows:
+    """Take rows that know their types."""
+
+    def give(expected: pl.Schema | None, *, thorough: bool = False) -> pl.LazyFrame:
+        del expected, thorough
+        return rows
+
+    return give
 
 
 def _from_pandas(source: Any) -> pl.DataFrame:
@@ -98,11 +125,9 @@ def _from_pandas(source: Any) -> pl.DataFrame:
         return pl.from_pandas(source, include_index=named)
 
 
-def _from_dicts(source: list[Any], expected: pl.Schema | None) -> pl.DataFrame:
+def _from_dicts(source: list[Any]) -> pl.DataFrame:
     if not all(isinstance(row, Mapping) for row in source):
         raise Invalid("A list of rows must hold dicts", hint='Such as `[{"day": 1, "n": 3}]`')
-    if not source:
-        return pl.DataFrame(schema=expected)
     with naming("The list of dicts"):
         return pl.from_dicts(source, infer_schema_length=None)
 
@@ -149,24 +174,28 @@ def _rows_of_path(path: Path) -> Rows:
         raise NotFound(f"There is no file `{path}`", hint="Check the path", details={"path": str(path)})
     if path.is_dir():
         return _rows_of_folder(path)
-    kinds: Mapping[str, Callable[[Path, pl.Schema | None], pl.LazyFrame]] = {
-        ".csv": _csv,
-        ".tsv": _tsv,
-        ".json": _json,
-        ".ndjson": _ndjson,
-        ".jsonl": _ndjson,
-        ".parquet": lambda found, _: pl.scan_parquet(found, glob=False),
-        ".arrow": lambda found, _: pl.scan_ipc(found, glob=False),
-        ".feather": lambda found, _: pl.scan_ipc(found, glob=False),
+    kinds: Mapping[str, Reader] = {
+        ".csv": partial(_separated, ","),
+        ".tsv": partial(_separated, "\t"),
+        ".json": lambda found, *_: pl.read_json(found, infer_schema_length=None).lazy(),
+        ".ndjson": lambda found, *_: pl.scan_ndjson(found, infer_schema_length=None),
+        ".jsonl": lambda found, *_: pl.scan_ndjson(found, infer_schema_length=None),
+        ".parquet": lambda found, *_: pl.scan_parquet(found, glob=False),
+        ".arrow": lambda found, *_: pl.scan_ipc(found, glob=False),
+        ".feather": lambda found, *_: pl.scan_ipc(found, glob=False),
     }
-    suffix = Path(path.name.removesuffix(".gz")).suffix.lower()
-    read = kinds.get(suffix)
+    read = kinds.get(Path(path.name.removesuffix(".gz")).suffix.lower())
     if read is None:
         raise Invalid(
             f"`{path}` is of no kind that tables are read from",
             hint=f"Its name should end in {', '.join(f'`{kind}`' for kind in kinds)}",
         )
-    return lambda expected: read(path, expected)
+
+    def give(expected: pl.Schema | None, *, thorough: bool = False) -> pl.LazyFrame:
+        with naming(f"`{path}`"):
+            return read(path, expected, thorough)
+
+    return give
 
 
 def _rows_of_folder(path: Path) -> Rows:
@@ -175,44 +204,14 @@ def _rows_of_folder(path: Path) -> Rows:
     if not (path / "_delta_log").is_dir():
         raise Invalid(f"The folder `{path}` holds no Delta table", hint="Give a file, or each file in turn")
     with naming(f"`{path}`"):
-        return _settled(pl.DataFrame(DeltaTable(path).scan()))
+        return _settled(pl.DataFrame(DeltaTable(path).scan()).lazy())
 
 
-def _csv(path: Path, expected: pl.Schema | None) -> pl.LazyFrame:
-    return _separated(path, expected, ",")
+def _separated(separator: str, path: Path, expected: pl.Schema | None, thorough: bool) -> pl.LazyFrame:
+    def scan(**more: Any) -> pl.LazyFrame:
+        return pl.scan_csv(path, separator=separator, try_parse_dates=True, glob=False, **more)
 
-
-def _tsv(path: Path, expected: pl.Schema | None) -> pl.LazyFrame:
-    return _separated(path, expected, "\t")
-
-
-def _separated(path: Path, expected: pl.Schema | None, separator: str) -> pl.LazyFrame:
-    with naming(f"`{path}`"):
-        lazy = pl.scan_csv(
-            path, separator=separator, infer_schema_length=None, try_parse_dates=True, glob=False
-        )
-        plain = {
-            name: kind
-            for name, kind in (expected or {}).items()
-            if kind in _PLAIN and name in lazy.collect_schema()
-        }
-        return pl.scan_csv(
-            path,
-            separator=separator,
-            infer_schema_length=None,
-            try_parse_dates=True,
-            glob=False,
-            schema_overrides=plain,
-        )
-
-
-def _json(path: Path, expected: pl.Schema | None) -> pl.LazyFrame:
-    del expected
-    with naming(f"`{path}`"):
-        return pl.read_json(path, infer_schema_length=None).lazy()
-
-
-def _ndjson(path: Path, expected: pl.Schema | None) -> pl.LazyFrame:
-    del expected
-    with naming(f"`{path}`"):
-        return pl.scan_ndjson(path, infer_schema_length=None)
+    names = scan(infer_schema_length=0).collect_schema()
+    kinds = _TEXT if thorough else _PLAIN
+    known = {name: kind for name, kind in (expected or {}).items() if name in names and kind in kinds}
+    return scan(infer_schema_length=None if thorough else _FIRST_ROWS, schema_overrides=known)

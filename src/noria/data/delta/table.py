@@ -2,22 +2,23 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Sequence
+from collections.abc import Callable, Iterator, Sequence
 from dataclasses import replace
+from functools import partial
 from pathlib import Path
 from typing import Any
 
 import polars as pl
 
-from noria.core.errors import Invalid, NotFound
-from noria.data.delta.errors import TableSchemaMismatch
+from noria.core.errors import NotFound
+from noria.data.delta.errors import SourceUnreadable
 from noria.data.delta.layout import due, gatherable
 from noria.data.delta.log import Part
 from noria.data.delta.merging import check_keys, checked_condition, n_changed, updated
 from noria.data.delta.parquet import ROW_GROUP_ROWS
 from noria.data.delta.sources import Rows, naming, rows_of
 from noria.data.delta.types import Growth, check_fits, conform, grow, stored_schema
-from noria.data.delta.versions import Plan, Snapshot, StoredPart, TableVersions, not_a_table
+from noria.data.delta.versions import Plan, Planner, Snapshot, StoredPart, TableVersions, not_a_table
 from noria.data.entities import DatasetVersion
 
 
@@ -36,10 +37,9 @@ class Table:
 
     def append(self, source: Any, *, evolve: bool = False, message: str = "") -> DatasetVersion:
         """Put rows at the end."""
-        rows = rows_of(source)
         written: dict[tuple[tuple[str, pl.DataType], ...], list[StoredPart]] = {}
 
-        def plan(snapshot: Snapshot, folder: Path) -> Plan | None:
+        def plan(rows: Rows, snapshot: Snapshot, folder: Path) -> Plan | None:
             growth = self._growth(snapshot, rows, evolve=evolve)
             key = tuple(growth.schema.items())
             # Made again because of another version, the change takes the files that it wrote before.
@@ -47,13 +47,12 @@ class Table:
                 written[key] = self._put_rows(rows, snapshot, growth.schema, folder)
             return self._appended(snapshot, growth, written[key], folder, message)
 
-        return self._versions.change(plan)
+        return self._versions.change(_with_types(rows_of(source), plan))
 
     def overwrite(self, source: Any, *, evolve: bool = False, message: str = "") -> DatasetVersion:
         """Put rows in the place of all that there are; with `evolve`, rows of any columns."""
-        rows = rows_of(source)
 
-        def plan(snapshot: Snapshot, folder: Path) -> Plan | None:
+        def plan(rows: Rows, snapshot: Snapshot, folder: Path) -> Plan | None:
             if evolve or snapshot.schema is None:
                 schema = stored_schema(_schema_of(rows, None))
             else:
@@ -71,7 +70,7 @@ class Table:
                 replaces=snapshot.schema is not None,
             )
 
-        return self._versions.change(plan)
+        return self._versions.change(_with_types(rows_of(source), plan))
 
     def merge(
         self,
@@ -84,9 +83,8 @@ class Table:
         message: str = "",
     ) -> DatasetVersion:
         """Update the rows whose keys are those of the given rows, and put in the ones that are new."""
-        rows = rows_of(source)
 
-        def plan(snapshot: Snapshot, folder: Path) -> Plan | None:
+        def plan(rows: Rows, snapshot: Snapshot, folder: Path) -> Plan | None:
             growth = self._growth(snapshot, rows, evolve=evolve)
             with naming("What is to be merged"):
                 found = rows(snapshot.schema).collect()
@@ -95,7 +93,7 @@ class Table:
             merge = _Merge(self._versions, snapshot, growth, new, tuple(on), folder)
             return merge.plan(update=update, insert=insert, message=message)
 
-        return self._versions.change(plan)
+        return self._versions.change(_with_types(rows_of(source), plan))
 
     def delete(self, where: str | pl.Expr, *, message: str = "") -> DatasetVersion:
         """Take out the rows of which a condition is true."""
@@ -197,16 +195,8 @@ class Table:
         return Growth(schema=snapshot.schema)
 
     def _put_rows(self, rows: Rows, snapshot: Snapshot, schema: pl.Schema, folder: Path) -> list[StoredPart]:
-        try:
-            with naming("The source"):
-                return self._versions.put(_batches(rows(snapshot.schema)), schema, folder)
-        except TableSchemaMismatch:
-            raise
-        except Invalid:
-            # A file without types was read with those of the table; its own ones tell which column does not fit.
-            if snapshot.schema is not None:
-                check_fits(self.name, snapshot.schema, _stored_as(_schema_of(rows, None), snapshot.schema))
-            raise
+        with naming("The source"):
+            return self._versions.put(_batches(rows(snapshot.schema)), schema, folder)
 
 
 class _Merge:
@@ -270,6 +260,18 @@ class _Merge:
             self._added.append(self._versions.put_at([new], schema, self._folder, instead_of=part))
             self._removed.append(part)
         return n_rows
+
+
+def _with_types(rows: Rows, plan: Callable[[Rows, Snapshot, Path], Plan | None]) -> Planner:
+    """Plan with the types that the first rows of a file tell, and where a later row has others, with those of all."""
+
+    def planner(snapshot: Snapshot, folder: Path) -> Plan | None:
+        try:
+            return plan(rows, snapshot, folder)
+        except SourceUnreadable:
+            return plan(partial(rows, thorough=True), snapshot, folder)
+
+    return planner
 
 
 def _schema_of(rows: Rows, expected: pl.Schema | None) -> pl.Schema:
