@@ -2,10 +2,8 @@
 
 from __future__ import annotations
 
-import hashlib
 import importlib
 import os
-import tempfile
 from pathlib import Path
 from typing import TYPE_CHECKING, Final
 from urllib.parse import urlsplit
@@ -44,6 +42,8 @@ def state_places(settings: Settings) -> list[Path]:
         return [settings.folder]
     name = _name_of(settings.workspace)
     own = Path(os.environ.get("XDG_STATE_HOME") or Path("~/.local/state").expanduser())
+    import tempfile
+
     shared = Path(tempfile.gettempdir()) / f"noria-{os.geteuid()}"
     return [own / "noria" / name, shared / name]
 
@@ -65,5 +65,7 @@ def _has_entries(folder: Path) -> bool:
 
 
 def _name_of(workspace: str) -> str:
+    import hashlib
+
     host = urlsplit(workspace).hostname if "://" in workspace else Path(workspace).name
     return f"{host}-{hashlib.sha256(workspace.encode()).hexdigest()[:12]}"

@@ -13,12 +13,14 @@ from __future__ import annotations
 
 from collections.abc import Iterator
 from contextlib import contextmanager
-from typing import Annotated
+from typing import TYPE_CHECKING, Annotated
 
 import typer
 
 from noria.core.config import load_settings
-from noria.core.workspace import Workspace, open_workspace, use_workspace
+
+if TYPE_CHECKING:
+    from noria.core.workspace import Workspace
 
 JsonFlag = Annotated[bool, typer.Option("--json", help="Print JSON to stdout.")]
 WorkspaceOption = Annotated[
@@ -35,6 +37,8 @@ YesFlag = Annotated[bool, typer.Option("--yes", "-y", help="Do not ask.")]
 @contextmanager
 def opened(workspace: str | None = None, project: str | None = None) -> Iterator[Workspace]:
     """Open the workspace that options, environment and `noria.toml` name, for the SDK's calls too."""
+    from noria.core.workspace import open_workspace, use_workspace
+
     settings = load_settings(workspace=workspace, project=project)
     with open_workspace(settings) as found, use_workspace(found):
         yield found

@@ -7,7 +7,6 @@ follows from its own name, so that a pointer from elsewhere can name no other pl
 from __future__ import annotations
 
 import os
-import secrets
 from collections.abc import Collection, Iterator
 from dataclasses import dataclass
 from pathlib import Path
@@ -81,6 +80,8 @@ def data_path(pointer: Path) -> Path:
 
 def write_pointer(path: Path, pointer: Pointer) -> Path:
     """Write the pointer of the file or folder `path`: whole, or not at all."""
+    import secrets
+
     lines = [f"{name} = {_toml(getattr(pointer, name))}\n" for name in _TYPES]
     place = pointer_path(path)
     temporary = place.with_name(f".noria-{secrets.token_hex(8)}.tmp")
