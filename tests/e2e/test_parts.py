@@ -5,6 +5,7 @@ from __future__ import annotations
 from collections.abc import Iterator
 from pathlib import Path
 from typing import TYPE_CHECKING
+from xml.etree import ElementTree
 
 import pytest
 from playwright.sync_api import Route, expect
@@ -70,6 +71,28 @@ def test_the_parts_keep_nobody_out(
 
     assert barriers(page) == []
     assert page.evaluate("document.documentElement.scrollWidth") <= size["width"]
+
+
+@pytest.mark.skipif(not has_asset("vendor/plotly.min.js"), reason="the chart library was not built in")
+def test_a_chart_is_downloaded_as_a_drawing(browser: Browser, url: str) -> None:
+    """The button under the strict policy gives an SVG with the chart's title and lines, made in the browser."""
+    page = browser.page
+    open_gallery(page, url, theme=Theme.DARK)
+    chart = page.locator("figure.chart", has=page.locator("[data-figure]")).first
+    chart.scroll_into_view_if_needed()
+    button = chart.locator("[data-save-chart]")
+    expect(button).to_be_visible()
+    with page.expect_download() as waiting:
+        button.click()
+    saved = waiting.value
+    drawn = ElementTree.parse(saved.path()).getroot()  # noqa: S314 - drawn by the page under test
+    texts = [each.text for each in drawn.iter() if each.text]
+
+    assert saved.suggested_filename.endswith(".svg")
+    assert drawn.tag == "{http://www.w3.org/2000/svg}svg"
+    assert chart.locator("figcaption strong").inner_text() in texts
+    assert len([each for each in drawn.iter() if each.tag.endswith("}path")]) > 5
+    assert not [each for each in drawn.iter() if each.tag.endswith(("}script", "}image", "}foreignObject"))]
 
 
 @pytest.mark.skipif(not has_asset("vendor/plotly.min.js"), reason="the chart library was not built in")

@@ -51,12 +51,17 @@
   });
   // Without the library's own buttons and hints, which know no language but English; zooming is by pointer.
   const options = { displaylogo: false, responsive: true, displayModeBar: false, showTips: false };
-  const draw = async (place, theme) => {
+  const made = (place, theme) => {
     const given = JSON.parse(place.dataset.figure);
     const height = place.closest(".is-wide") ? 384 : 248;
+    return { data: given.data.map((trace) => styled(trace, theme)), layout: layout(given.layout, theme, height) };
+  };
+  const draw = async (place, theme) => {
+    const figure = made(place, theme);
     place.classList.add("is-drawn");
     try {
-      await Plotly.react(place, given.data.map((trace) => styled(trace, theme)), layout(given.layout, theme, height), options);
+      await Plotly.react(place, figure.data, figure.layout, options);
+      place.closest("figure").querySelectorAll("[data-save-chart]").forEach((button) => { button.hidden = false; });
     } catch {
       place.classList.remove("is-drawn"); // then the sentence below it says where the points are
     }
@@ -75,6 +80,25 @@
       seen.observe(place);
     });
   };
+  // As SVG, made by the library as text: a PNG would have to be loaded as an image first, which the policy refuses.
+  const save = async (button) => {
+    const place = button.closest("figure").querySelector("[data-figure]");
+    const theme = colours();
+    const figure = made(place, theme);
+    const { width, height } = place.getBoundingClientRect();
+    const title = { text: button.dataset.saveChart, font: { size: 15, color: theme.ink }, x: 0.02, xanchor: "left" };
+    const whole = { ...figure.layout, title, paper_bgcolor: theme.panel, margin: { ...figure.layout.margin, t: 48 } };
+    const svg = await Plotly.toImage({ data: figure.data, layout: whole }, { format: "svg", width, height: height + 40, imageDataOnly: true });
+    const link = document.createElement("a");
+    link.href = URL.createObjectURL(new Blob([svg], { type: "image/svg+xml" }));
+    link.download = `${button.dataset.saveChart.replace(/[^\p{L}\p{N}]+/gu, "-").slice(0, 80) || "chart"}.svg`;
+    link.click();
+    setTimeout(() => URL.revokeObjectURL(link.href), 10000);
+  };
+  addEventListener("click", (event) => {
+    const button = event.target.closest?.("[data-save-chart]");
+    if (button) save(button);
+  });
   ["noria:changed", "htmx:after:swap"].forEach((name) => addEventListener(name, begin));
   ["(prefers-color-scheme: dark)", "(prefers-contrast: more)"].forEach((query) => matchMedia(query).addEventListener("change", begin));
   begin();
