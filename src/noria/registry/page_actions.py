@@ -19,6 +19,7 @@ from noria.core.web.actions import (
 )
 from noria.core.web.languages import mark
 from noria.core.web.pages import Visit
+from noria.core.web.revisions import check_tag, check_untag, text_revision
 from noria.core.web.urls import DELETED_MODEL_PATH, MODEL_PATH, VERSION_PATH
 from noria.registry.deleted import DeletedModels
 from noria.registry.entities import (
@@ -30,7 +31,6 @@ from noria.registry.entities import (
     StageMove,
     TagChanges,
 )
-from noria.registry.pages import text_revision
 from noria.registry.permissions import PROMOTE_MODELS, REGISTER_MODELS
 from noria.registry.rows import ModelVersionNotFound
 from noria.registry.rules import MAX_ALIAS_CHARS, MAX_TAG_CHARS, MAX_TEXT_CHARS
@@ -68,12 +68,14 @@ class TagForm(msgspec.Struct, frozen=True, kw_only=True):
 
     key: Annotated[str, msgspec.Meta(max_length=MAX_KEY_CHARS)]
     value: Annotated[str, msgspec.Meta(max_length=MAX_TAG_CHARS)] = ""
+    was: str = ""
 
 
 class TagKey(msgspec.Struct, frozen=True, kw_only=True):
-    """A tag to remove."""
+    """A tag to remove; `was` is the revision of the value that the page showed."""
 
     key: Annotated[str, msgspec.Meta(max_length=MAX_KEY_CHARS)]
+    was: str = ""
 
 
 class TextForm(msgspec.Struct, frozen=True, kw_only=True):
@@ -171,6 +173,7 @@ def confirm_remove_alias(visit: Visit, form: AliasName) -> Confirmation | None:
 def tag_model(visit: Visit, form: TagForm) -> Done:
     """Set a tag of a model."""
     model = _model(visit)
+    check_tag(model.tags.items(), form.was, key=form.key, value=form.value)
     _tag_model(visit, model, form.key, form.value)
     return _tagged(model.tags.get(form.key), form.key, _page(visit, "tag"), _page(visit, "untag"))
 
@@ -178,6 +181,7 @@ def tag_model(visit: Visit, form: TagForm) -> Done:
 def untag_model(visit: Visit, form: TagKey) -> Done:
     """Remove a tag of a model."""
     model = _model(visit)
+    check_untag(model.tags.items(), form.was, key=form.key)
     _tag_model(visit, model, form.key, None)
     return _untagged(model.tags.get(form.key), form.key, _page(visit, "tag"))
 
@@ -276,6 +280,7 @@ def confirm_delete_model(visit: Visit, _form: NoFields) -> Confirmation:
 def tag_version(visit: Visit, form: TagForm) -> Done:
     """Set a tag of a version."""
     version = _version(visit)
+    check_tag(version.tags.items(), form.was, key=form.key, value=form.value)
     _tag_version(visit, version, form.key, form.value)
     return _tagged(
         version.tags.get(form.key), form.key, _version_page(visit, "tag"), _version_page(visit, "untag")
@@ -285,6 +290,7 @@ def tag_version(visit: Visit, form: TagForm) -> Done:
 def untag_version(visit: Visit, form: TagKey) -> Done:
     """Remove a tag of a version."""
     version = _version(visit)
+    check_untag(version.tags.items(), form.was, key=form.key)
     _tag_version(visit, version, form.key, None)
     return _untagged(version.tags.get(form.key), form.key, _version_page(visit, "tag"))
 

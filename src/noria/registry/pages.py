@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import hashlib
 from dataclasses import dataclass
 from datetime import datetime
 from typing import Final
@@ -13,6 +12,7 @@ from noria.core.web.formats import clipped
 from noria.core.web.languages import mark
 from noria.core.web.pages import Crumb, Page, PageContext, Visit
 from noria.core.web.parts import Column, Pager
+from noria.core.web.revisions import text_revision
 from noria.core.web.urls import MODEL_PATH, MODELS_PATH
 from noria.registry.deleted import DeletedModels
 from noria.registry.entities import DeletedModel, Model, ModelVersion, Stage
@@ -335,11 +335,6 @@ def model_page(visit: Visit) -> ModelContext:
         may_promote=caller.may(PROMOTE_MODELS, project),
         may_write=caller.may(REGISTER_MODELS, project),
     )
-
-
-def text_revision(text: str) -> str:
-    """Give what tells a description apart from another."""
-    return hashlib.blake2b(text.encode(errors="replace"), digest_size=8).hexdigest()
 
 
 def models_crumb(visit: Visit, project: str) -> Crumb:

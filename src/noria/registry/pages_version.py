@@ -16,6 +16,7 @@ from noria.core.web.formats import clipped
 from noria.core.web.graphs import GraphDrawing, Node, draw_graph
 from noria.core.web.pages import Crumb, PageContext, Visit
 from noria.core.web.references import kind_words, reference_url
+from noria.core.web.revisions import text_revision
 from noria.core.web.trees import Entry, file_tree
 from noria.registry.entities import Model, ModelVersion, Signature, Stage
 from noria.registry.page_actions import version_number
@@ -27,7 +28,6 @@ from noria.registry.pages import (
     dataset_url,
     models_crumb,
     serving_rows,
-    text_revision,
 )
 from noria.registry.permissions import PROMOTE_MODELS, REGISTER_MODELS
 from noria.registry.service import Models

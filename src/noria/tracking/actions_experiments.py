@@ -9,11 +9,13 @@ import msgspec
 from noria.core.web.actions import Action, Confirmation, Done, NoFields, Stale, Undo
 from noria.core.web.languages import mark
 from noria.core.web.pages import Visit
+from noria.core.web.revisions import check_tag
 from noria.core.web.urls import EXPERIMENT_PATH, EXPERIMENTS_PATH
 from noria.tracking.entities import Tags
 from noria.tracking.experiment_entities import ExperimentChange, NewExperiment
 from noria.tracking.experiments import Experiments
 from noria.tracking.limits import MAX_EXPERIMENT_TAG_CHARS, MAX_KEY_CHARS, MAX_NAME_CHARS
+from noria.tracking.pages_experiments import own_tags
 from noria.tracking.pages_run_frame import NOTE_TAG
 from noria.tracking.permissions import WRITE_RUNS
 from noria.tracking.run_tables import RunTables
@@ -39,10 +41,11 @@ class RenameExperiment(msgspec.Struct, frozen=True, kw_only=True):
 
 
 class TagExperiment(msgspec.Struct, frozen=True, kw_only=True):
-    """A tag; without a value it is taken away."""
+    """A tag; without a value it is taken away. `was` is the revision of the tags that the page showed."""
 
     key: Key
     value: Text = ""
+    was: Text = ""
 
 
 class DescribeExperiment(msgspec.Struct, frozen=True, kw_only=True):
@@ -81,7 +84,9 @@ def tag(visit: Visit, form: TagExperiment) -> Done:
     """Set or remove a tag."""
     project, name = _place(visit)
     service = visit.context.guarded(Experiments)
-    before = service.get(project, name).tags.get(form.key, "")
+    tags = service.get(project, name).tags
+    before = tags.get(form.key, "")
+    check_tag(own_tags(tags), form.was, key=form.key, value=form.value)
     service.set_tags(project, name, Tags(tags={form.key: form.value or None}))
     words = mark("The tag `%(key)s` is set") if form.value else mark("The tag `%(key)s` is removed")
     return Done(

@@ -9,6 +9,7 @@ from noria.access.page_comments import discussion
 from noria.core.web.discussions import EARLIER
 from noria.core.web.languages import mark
 from noria.core.web.pages import Page, Visit
+from noria.core.web.revisions import text_revision
 from noria.tracking import (
     pages_run_actions,
     pages_run_console,
@@ -18,12 +19,12 @@ from noria.tracking import (
     pages_run_traces,
 )
 from noria.tracking.entities import Dataset, Link, Run, RunSource
-from noria.tracking.pages_run_actions import note_revision
 from noria.tracking.pages_run_frame import (
     ERROR_TAG,
     NOTE_TAG,
     RunContext,
     is_system,
+    own_tags,
     read_run,
     run_frame,
     run_path,
@@ -38,7 +39,6 @@ MAX_SHOWN = 100
 """Metrics, params and tags that are shown at first."""
 MAX_ALL = 5_000
 _CHILDREN = 10
-_PROGRAM_TAGS = ("mlflow.", "noria.")
 _CONTEXT_TAG = "mlflow.data.context"
 _SHORT_DIGEST = 12
 
@@ -187,7 +187,7 @@ def overview(visit: Visit) -> RunPageContext:
         **_tags(run),
         comments=discussion(visit, run.project, f"run:{run.id}", run.id),
         note=note,
-        note_revision=note_revision(note),
+        note_revision=text_revision(note),
         metrics=tuple(_metric_row(visit, run, each, ranges or {}) for each in points[:n_shown]),
         n_metrics=len(points),
         has_ranges=ranges is not None,
@@ -222,12 +222,10 @@ def _metric_row(visit: Visit, run: Run, point: MetricPoint, ranges: dict[str, Ra
 
 
 def _tags(run: Run) -> dict[str, Any]:
-    shown = [(key, value) for key, value in run.tags.items() if key not in (NOTE_TAG, ERROR_TAG)]
-    ours = [pair for pair in shown if pair[0].startswith(_PROGRAM_TAGS)]
-    return {
-        "tags": tuple(pair for pair in shown if pair not in ours)[:MAX_ALL],
-        "program_tags": tuple(ours)[:MAX_ALL],
-    }
+    own = own_tags(run)
+    elsewhere = {*dict(own), NOTE_TAG, ERROR_TAG}
+    others = [pair for pair in run.tags.items() if pair[0] not in elsewhere]
+    return {"tags": own, "program_tags": tuple(others)[:MAX_ALL]}
 
 
 def link_row(visit: Visit, project: str, link: Link) -> LinkRow:

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import hashlib
 from typing import Annotated
 
 import msgspec
@@ -10,9 +9,10 @@ import msgspec
 from noria.core.web.actions import Action, Confirmation, Done, NoFields, Stale, Undo
 from noria.core.web.languages import mark
 from noria.core.web.pages import Visit
+from noria.core.web.revisions import check_tag, check_untag, text_revision
 from noria.tracking.entities import LogBatch, Run, RunChange, RunEnd, RunStatus
 from noria.tracking.limits import MAX_KEY_CHARS, MAX_NAME_CHARS, MAX_TAG_CHARS
-from noria.tracking.pages_run_frame import NOTE_TAG, run_path
+from noria.tracking.pages_run_frame import NOTE_TAG, own_tags, run_path
 from noria.tracking.permissions import WRITE_RUNS
 from noria.tracking.service import Runs
 
@@ -25,28 +25,25 @@ class RunName(msgspec.Struct, frozen=True, kw_only=True):
 
 
 class RunTag(msgspec.Struct, frozen=True, kw_only=True):
-    """A tag to set."""
+    """A tag to set; `was` is the revision of the tags that the page showed."""
 
     key: Annotated[str, msgspec.Meta(max_length=MAX_KEY_CHARS)]
     value: Annotated[str, msgspec.Meta(max_length=MAX_TAG_CHARS)] = ""
-
-
-class RunTagKey(msgspec.Struct, frozen=True, kw_only=True):
-    """A tag to remove."""
-
-    key: Annotated[str, msgspec.Meta(max_length=MAX_KEY_CHARS)]
-
-
-class RunNote(msgspec.Struct, frozen=True, kw_only=True):
-    """A description in Markdown; `was` is `note_revision` of the one that the form was made with."""
-
-    text: Annotated[str, msgspec.Meta(max_length=MAX_TAG_CHARS)] = ""
     was: str = ""
 
 
-def note_revision(text: str) -> str:
-    """Give what tells a description apart from another."""
-    return hashlib.blake2b(text.encode(errors="replace"), digest_size=8).hexdigest()
+class RunTagKey(msgspec.Struct, frozen=True, kw_only=True):
+    """A tag to remove; `was` is the revision of the value that the page showed."""
+
+    key: Annotated[str, msgspec.Meta(max_length=MAX_KEY_CHARS)]
+    was: str = ""
+
+
+class RunNote(msgspec.Struct, frozen=True, kw_only=True):
+    """A description in Markdown; `was` is `text_revision` of the one that the form was made with."""
+
+    text: Annotated[str, msgspec.Meta(max_length=MAX_TAG_CHARS)] = ""
+    was: str = ""
 
 
 def rename(visit: Visit, form: RunName) -> Done:
@@ -67,6 +64,8 @@ def tag(visit: Visit, form: RunTag) -> Done:
     """Set a tag."""
     run = _run(visit)
     before = run.tags.get(form.key)
+    # A tag of programs is not among those that the page shows by its form.
+    check_tag(own_tags(run), form.was, key=form.key, value=form.value)
     _set_tag(visit, run, form.key, form.value)
     undo = (
         Undo(to=_page(visit, "untag"), fields={"key": form.key})
@@ -80,6 +79,7 @@ def untag(visit: Visit, form: RunTagKey) -> Done:
     """Remove a tag."""
     run = _run(visit)
     before = run.tags.get(form.key)
+    check_untag(run.tags.items(), form.was, key=form.key)
     _set_tag(visit, run, form.key, None)
     undo = (
         Undo(to=_page(visit, "tag"), fields={"key": form.key, "value": before})
@@ -95,11 +95,11 @@ def describe(visit: Visit, form: RunNote) -> Done:
     """Write a description, unless somebody else did since the form was made."""
     run = _run(visit)
     present = run.tags.get(NOTE_TAG, "")
-    if form.was != note_revision(present) and form.text != present:
+    if form.was != text_revision(present) and form.text != present:
         raise Stale({"text": present})
     _set_tag(visit, run, NOTE_TAG, form.text.strip() or None)
     undo = Undo(
-        to=_page(visit, "describe"), fields={"text": present, "was": note_revision(form.text.strip())}
+        to=_page(visit, "describe"), fields={"text": present, "was": text_revision(form.text.strip())}
     )
     return Done(to=_page(visit), words=mark("The description is kept"), undo=undo)
 

@@ -22,6 +22,9 @@ from noria.tracking.traces.permissions import READ_TRACES
 
 NOTE_TAG = "mlflow.note.content"
 """The description, where MLflow's clients write it too."""
+_PROGRAM_TAGS = ("mlflow.", "noria.")
+MAX_TAGS = 5_000
+"""Tags that a page shows."""
 ERROR_TAG = "noria.error"
 
 _PARTS = (
@@ -154,6 +157,12 @@ def run_head(visit: Visit, run: Run, now: datetime) -> RunHead:
 def own_words(visit: Visit, text: str) -> str:
     """Translate a text of ours that a chart shows."""
     return translations(visit.language).gettext(text)
+
+
+def own_tags(run: Run) -> tuple[tuple[str, str], ...]:
+    """Give what people and their programs noted, the first of it; what Noria and MLflow noted stands elsewhere."""
+    noted = [(key, value) for key, value in run.tags.items() if key not in (NOTE_TAG, ERROR_TAG)]
+    return tuple(pair for pair in noted if not pair[0].startswith(_PROGRAM_TAGS))[:MAX_TAGS]
 
 
 def is_system(key: str) -> bool:

@@ -15,7 +15,7 @@ from noria.registry.entities import AliasTarget, Description, NewModel, TagChang
 from noria.registry.service import Models
 from noria.registry.versions import ModelVersions
 from support.hostile import HOSTILE, assert_harmless
-from support.pages import Reader, forms_in, visible_text
+from support.pages import Reader, form_in, forms_in, visible_text
 from support.wheel import PROJECT, Turn, turn_once
 
 MODELS = "/projects/default/models"
@@ -127,8 +127,6 @@ def test_a_promotion_asks_and_can_be_undone(reader: Reader, context: Context, mo
     page = reader.client.get(
         reader.server.url + V2, headers={"accept": "text/html", "cookie": cookie, "accept-language": "en"}
     )
-    from support.pages import form_in
-
     undone = reader.send(form_in(page.text, f"{DIGITS}/alias", name="undo"))
 
     assert "champion now means version 2 of digits" in visible_text(page.text)
@@ -324,3 +322,23 @@ def test_who_may_not_restore_sees_no_deleted_models(reader: Reader, context: Con
 
     assert "show=deleted" not in reader.get(MODELS, token="t").text
     assert "onerror" not in reader.get(f"{MODELS}?show=deleted", token="t").text
+
+
+@BOTH
+def test_a_tag_that_another_set_meanwhile_is_not_written_over(reader: Reader, models: Models) -> None:
+    """Neither setting nor removing takes a value that the page did not show; sent again it is the person's own wish."""
+    models.create(PROJECT, NewModel(name="old", tags={"team": "crm"}))
+    page = f"{MODELS}/old"
+    setting, removing = (
+        reader.form(page, f"{page}/tag", name="tag"),
+        reader.form(page, f"{page}/untag", name="untag"),
+    )
+    models.tag(PROJECT, "old", TagChanges(tags={"stage": "theirs", "team": "theirs"}))
+    refused = [reader.send(setting, key="stage", value="mine"), reader.send(removing)]
+
+    assert [answer.status_code for answer in refused] == [409, 409]
+    assert "Stands there now: theirs" in visible_text(refused[0].text)
+    assert models.get(PROJECT, "old").tags == {"stage": "theirs", "team": "theirs"}
+    assert reader.send(form_in(refused[0].text, f"{page}/tag", name="tag")).status_code == 303
+    assert reader.send(setting, key="other", value="new").status_code == 303
+    assert models.get(PROJECT, "old").tags == {"other": "new", "stage": "mine", "team": "theirs"}

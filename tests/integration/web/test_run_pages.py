@@ -496,6 +496,23 @@ def test_a_run_is_named_tagged_and_described(reader: Reader, context: Context) -
     assert found.tags == {"team": "b", "mlflow.note.content": "**x**"}
 
 
+def test_a_tag_is_neither_written_over_nor_removed_unseen(reader: Reader, context: Context) -> None:
+    """A value that another set since the page was read is told; what is not touched is no hindrance."""
+    runs = context.service(Runs)
+    run = make(context, name="old", tags={"team": "a"})
+    path = page_of(run)
+    page = reader.get(path).text
+    setting = form_in(page, f"{path}/tag", name="tag")
+    removing = next(form for form in forms_in(page) if form.fields.get("key") == ["team"])
+    runs.log(PROJECT, run.id, LogBatch(tags={"team": "theirs", "stage": "theirs"}))
+    refused = [reader.send(setting, key="stage", value="mine"), reader.send(removing)]
+
+    assert [answer.status_code for answer in refused] == [409, 409]
+    assert "Stands there now: theirs" in visible_text(refused[0].text)
+    assert reader.send(setting, key="other", value="new").status_code == 303
+    assert runs.get(PROJECT, run.id).tags == {"team": "theirs", "stage": "theirs", "other": "new"}
+
+
 def test_a_description_is_not_written_over_unseen(reader: Reader, context: Context) -> None:
     """Who sends a description that somebody changed meanwhile sees both; sending again overwrites."""
     run = make(context)

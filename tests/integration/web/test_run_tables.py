@@ -278,6 +278,18 @@ def test_ticked_runs_are_deleted_after_a_question_and_come_back(reader: Reader, 
     assert third.id
 
 
+def test_a_tag_of_an_experiment_is_not_written_over_unseen(reader: Reader, context: Context) -> None:
+    """Somebody else's value is told, and stays."""
+    make(context, "a")
+    form = form_in(reader.get(TABLE).text, f"{TABLE}/tag", name="experiment-tag")
+    context.service(Experiments).set_tags(PROJECT, "digits", Tags(tags={"team": "theirs"}))
+    refused = reader.send(form, key="team", value="mine")
+
+    assert refused.status_code == 409
+    assert "Stands there now: theirs" in visible_text(refused.text)
+    assert context.service(Experiments).get(PROJECT, "digits").tags["team"] == "theirs"
+
+
 @BOTH
 def test_a_bulk_action_changes_all_ticked_runs_or_none(reader: Reader, context: Context) -> None:
     """Where one run is gone the others stay as they are, and stay ticked with the tag that was typed."""

@@ -18,6 +18,7 @@ from noria.core.web.languages import Language, translations
 from noria.core.web.markdown import markdown
 from noria.core.web.pages import Frame, PageContext
 from noria.core.web.parts import together
+from noria.core.web.revisions import tags_revision, text_revision
 
 PAGE_HEADERS = {
     "content-type": "text/html; charset=utf-8",
@@ -103,6 +104,8 @@ def environment(language: Language) -> Environment:
     made.filters["prose"] = prose
     made.filters["markdown"] = markdown
     made.filters["together"] = together
+    made.filters["text_revision"] = text_revision
+    made.filters["tags_revision"] = tags_revision
     made.filters["point_table"] = point_table
     made.filters["figure"] = functools.partial(_figure_json, decimal_comma=formats.has_decimal_comma)
     return made
