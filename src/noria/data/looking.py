@@ -16,7 +16,7 @@ from noria.data.profiling.entities import FORMAT, VersionProfile, read_profile
 from noria.data.profiling.sources import Table
 from noria.data.profiling.tables import profile_of
 from noria.data.quality.checks import check_table
-from noria.data.quality.entities import CheckReport, NewProfile
+from noria.data.quality.entities import CheckReport, NewCheck, NewDiff, NewProfile
 from noria.data.quality.gate import rules_of
 from noria.data.quality.service import DatasetReports
 from noria.data.quality.suggesting import suggest_rules
@@ -135,7 +135,7 @@ def check_version(
         report = CheckReport(ref=version.ref, digest=version.digest, n_rows=table.n_rows, results=results)
     if record:
         reports = workspace.service(DatasetReports)
-        reports.record_check(workspace.project, version.name, version.version, report)
+        reports.record_check(workspace.project, version.name, version.version, NewCheck(report=report))
     return report
 
 
@@ -173,6 +173,7 @@ def _keep_profile(workspace: Workspace, version: DatasetVersion, profile: Versio
 
 def _keep_diff(workspace: Workspace, after: DatasetVersion, found: TableDiff) -> None:
     try:
-        workspace.service(DatasetReports).record_diff(workspace.project, after.name, after.version, found)
+        reports = workspace.service(DatasetReports)
+        reports.record_diff(workspace.project, after.name, after.version, NewDiff(diff=found))
     except Forbidden:
         return

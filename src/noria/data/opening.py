@@ -14,14 +14,13 @@ from noria.core.workspace import Workspace
 from noria.data.client import dataset
 from noria.data.content import load_arrays
 from noria.data.entities import DatasetKind, DatasetVersion
-from noria.data.profiling.files import TABLE_SUFFIXES, is_table_file, open_table_file
+from noria.data.profiling.files import IN_MEMORY_CELLS, TABLE_SUFFIXES, is_table_file, open_table_file
 from noria.data.profiling.sources import ArraysTable, FrameTable, ScannedTable, Table
 
 if TYPE_CHECKING:
     from collections.abc import Sequence
 
 _LOG: Final = "_delta_log/"
-_IN_MEMORY_CELLS: Final = 100_000_000
 _ARRAY_BYTES: Final = 8 << 30
 
 
@@ -60,7 +59,7 @@ def opened_table(
 def _rows(workspace: Workspace, version: DatasetVersion) -> Table:
     scan = dataset(version.ref, workspace=workspace).scan()
     n_columns = len(scan.collect_schema())
-    if (version.n_rows or 0) * n_columns <= _IN_MEMORY_CELLS:
+    if (version.n_rows or 0) * n_columns <= IN_MEMORY_CELLS:
         return FrameTable(scan.collect())
     return ScannedTable(scan)
 

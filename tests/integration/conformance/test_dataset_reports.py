@@ -17,7 +17,7 @@ from noria.data.client import dataset
 from noria.data.diffing.matching import KeyNotUnique
 from noria.data.looking import check_version, diff_versions, find_version, profile_version, suggest_for
 from noria.data.profiling.entities import FORMAT, read_profile
-from noria.data.quality.entities import CheckFailed, CheckMissing, CheckReport
+from noria.data.quality.entities import CheckFailed, CheckMissing, CheckReport, NewCheck
 from noria.data.quality.service import DatasetReports
 from noria.data.service import Datasets
 from noria.tracking.client import run
@@ -108,11 +108,10 @@ def test_a_report_of_other_content_is_refused(orders: Workspace, services: Servi
     report = checked(orders, "orders@1")
     reports = services(DatasetReports)
     with pytest.raises(Invalid, match="`orders@1`"):
-        reports.record_check(PROJECT, "orders", 2, report)
+        reports.record_check(PROJECT, "orders", 2, NewCheck(report=report))
+    other = msgspec.structs.replace(report, digest="blake3:" + "0" * 64)
     with pytest.raises(Invalid):
-        reports.record_check(
-            PROJECT, "orders", 1, msgspec.structs.replace(report, digest="blake3:" + "0" * 64)
-        )
+        reports.record_check(PROJECT, "orders", 1, NewCheck(report=other))
 
 
 @pytest.mark.parametrize(("name", "version"), [("orders", 9), ("order", 1)])

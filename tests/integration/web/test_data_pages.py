@@ -19,7 +19,7 @@ from noria.data.entities import DatasetKind, DatasetVersion, NewDatasetVersion
 from noria.data.profiling.sources import FrameTable
 from noria.data.profiling.tables import stored_profile
 from noria.data.quality.checks import check_table
-from noria.data.quality.entities import CheckReport
+from noria.data.quality.entities import CheckReport, NewCheck, NewDiff
 from noria.data.quality.service import DatasetReports
 from noria.data.quality.settings import DatasetRules
 from noria.data.service import Datasets
@@ -140,11 +140,11 @@ def looked_at(context: Context) -> None:
     rules = msgspec.convert({"columns": {"age": {"max": 150}, "plan": {"unique": True}}}, DatasetRules)
     results = check_table(FrameTable(after), rules, now=context.clock.now())
     report = CheckReport(ref=added.ref, digest=added.digest, n_rows=399, results=results)
-    reports.record_check(PROJECT, "customers", 2, report)
+    reports.record_check(PROJECT, "customers", 2, NewCheck(report=report))
     diff = diff_tables(
         FrameTable(before), FrameTable(after), key=["id"], names=("customers@1", "customers@2")
     )
-    reports.record_diff(PROJECT, "customers", 2, diff)
+    reports.record_diff(PROJECT, "customers", 2, NewDiff(diff=diff))
 
 
 def test_a_version_tells_what_was_found_out(reader: Reader, context: Context) -> None:

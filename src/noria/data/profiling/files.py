@@ -17,6 +17,9 @@ from noria.data.profiling.sources import FrameTable, ScannedTable, Table
 IN_MEMORY_BYTES: Final = 512 << 20
 """A file larger than this is not read whole."""
 
+IN_MEMORY_CELLS: Final = 100_000_000
+"""Nor is a Parquet file with more cells, however small it is."""
+
 _SCANNERS: Final[Mapping[str, Callable[[Path], pl.LazyFrame]]] = MappingProxyType(
     {
         ".parquet": pl.scan_parquet,
@@ -64,9 +67,14 @@ def open_table_file(path: Path, *, in_memory_bytes: int = IN_MEMORY_BYTES) -> It
 
 
 def _opened(path: Path, scan: Callable[[Path], Any], folder: Path, in_memory_bytes: int) -> Table:
+    is_columnar = path.suffix.lower() in _COLUMNAR
     if path.stat().st_size <= in_memory_bytes:
+        table = ScannedTable(scan(path)) if is_columnar else None
+        # A small file of this kind may hold many rows: columns of few values take next to no room.
+        if table is not None and table.n_rows * len(table.schema) > IN_MEMORY_CELLS:
+            return table
         return FrameTable(scan(path).collect())
-    if path.suffix.lower() in _COLUMNAR:
+    if is_columnar:
         return ScannedTable(scan(path))
     anew = folder / "table.parquet"
     scan(path).sink_parquet(anew, compression="lz4")

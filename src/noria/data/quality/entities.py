@@ -64,7 +64,7 @@ class RuleResult(msgspec.Struct, frozen=True, kw_only=True):
         return f"{self.column}: {self.rule}" if self.column is not None else self.rule
 
 
-class CheckReport(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fields=True):
+class CheckReport(msgspec.Struct, frozen=True, kw_only=True):
     """What a check of a version found.
 
     Attributes
@@ -129,6 +129,18 @@ class RecordedDiffs(msgspec.Struct, frozen=True, kw_only=True):
     """Comparisons of a version, newest first."""
 
     items: list[RecordedDiff]
+
+
+class NewCheck(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fields=True):
+    """A check to keep with its version."""
+
+    report: CheckReport
+
+
+class NewDiff(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fields=True):
+    """A comparison to keep with the version that it leads to."""
+
+    diff: TableDiff
 
 
 class NewProfile(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fields=True):

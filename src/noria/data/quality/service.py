@@ -20,6 +20,8 @@ from noria.data.permissions import READ_DATA, WRITE_DATA
 from noria.data.profiling.entities import FORMAT, read_profile
 from noria.data.quality.entities import (
     CheckReport,
+    NewCheck,
+    NewDiff,
     NewProfile,
     RecordedCheck,
     RecordedChecks,
@@ -39,9 +41,9 @@ class DatasetReports(Service):
     """What was found out about versions of datasets."""
 
     @operation("POST", "/projects/{project}/datasets/{name}/versions/{version}/checks", needs=WRITE_DATA)
-    def record_check(self, project: str, name: str, version: int, report: CheckReport) -> RecordedCheck:
+    def record_check(self, project: str, name: str, version: int, new: NewCheck) -> RecordedCheck:
         """Keep the result of a check; the newest one decides whether runs and steps may read the version."""
-        checked = self._version(project, name, version)
+        checked, report = self._version(project, name, version), new.report
         if (report.ref, report.digest) != (checked.ref, checked.digest):
             raise Invalid(
                 f"The report is of `{report.ref}`, not of `{checked.ref}` as it is",
@@ -68,9 +70,9 @@ class DatasetReports(Service):
         return RecordedChecks(items=[_check(f"{name}@{version}", row) for row in rows])
 
     @operation("POST", "/projects/{project}/datasets/{name}/versions/{version}/diffs", needs=WRITE_DATA)
-    def record_diff(self, project: str, name: str, version: int, diff: TableDiff) -> RecordedDiff:
+    def record_diff(self, project: str, name: str, version: int, new: NewDiff) -> RecordedDiff:
         """Keep a comparison of a version with another one, for the page that shows both."""
-        compared = self._version(project, name, version)
+        compared, diff = self._version(project, name, version), new.diff
         if diff.after != compared.ref:
             raise Invalid(f"The comparison leads to `{diff.after}`, not to `{compared.ref}`")
         row = self._row(_DIFF, to_builtins(diff), against=diff.before)
