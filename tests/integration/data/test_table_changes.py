@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import dataclasses
+import json
 from collections.abc import Iterator
 from datetime import UTC, date, datetime
 from decimal import Decimal
@@ -12,15 +13,19 @@ import numpy as np
 import polars as pl
 import pyarrow as pa
 import pytest
+from deltalake import write_deltalake
 
 from noria.access.projects import NewProject, Projects
 from noria.core.config import load_settings
 from noria.core.errors import NotFound
 from noria.core.objects.digests import hash_bytes
+from noria.core.objects.trees import Entry, make_manifest, put_manifest
 from noria.core.workspace import Workspace, open_workspace
 from noria.data.client import DatasetHandle, dataset
-from noria.data.delta.errors import MergeKeysInvalid, NotATable, TableSchemaMismatch
+from noria.data.delta.errors import MergeKeysInvalid, NotATable, TableDamaged, TableSchemaMismatch
 from noria.data.delta.sources import SqlQuery
+from noria.data.entities import DatasetKind, NewDatasetVersion
+from noria.data.service import Datasets
 
 
 @pytest.fixture(scope="module")
@@ -220,3 +225,43 @@ def test_types_of_text_are_those_of_all_its_rows(workspace: Workspace, tmp_path:
     assert handle.schema() == {"n": "Float64", "zip": "String"}
     assert handle.polars(rows=slice(2_999, 3_002)).rows() == [(1.0, "01234"), (0.5, "0x"), (2.0, "00001")]
     assert raised.value.details["columns"] == [{"column": "n", "expected": "Float64", "found": "String"}]
+
+
+LOG = "_delta_log/00000000000000000000.json"
+
+
+def add_log(workspace: Workspace, text: str) -> None:
+    """Add a version of a table that is nothing but this log."""
+    store = workspace.objects()
+    body = store.put_bytes(text.encode())
+    entry = Entry(path=LOG, digest=body.digest, size_bytes=body.size_bytes)
+    digest = put_manifest(store, make_manifest([entry])).digest
+    new = NewDatasetVersion(
+        digest=digest, kind=DatasetKind.TABLE, n_files=1, size_bytes=body.size_bytes, n_rows=1
+    )
+    workspace.service(Datasets).add(workspace.project, "t", new)
+
+
+@pytest.mark.parametrize(
+    "name", ["/etc/passwd", "../part-000000000000-0123456789abcdef.parquet", "other.parquet"]
+)
+def test_a_log_that_names_foreign_files_is_refused(workspace: Workspace, tmp_path: Path, name: str) -> None:
+    """A version that another program made cannot lead a reader out of its files."""
+    write_deltalake(tmp_path / "made", rows(1))
+    actions = [json.loads(line) for line in (tmp_path / "made" / LOG).read_text().splitlines()]
+    for action in actions:
+        if "add" in action:
+            action["add"]["path"] = name
+    add_log(workspace, "\n".join(json.dumps(action) for action in actions))
+    with pytest.raises(TableDamaged, match="no data file of this version"):
+        table(workspace).polars()
+    with pytest.raises(TableDamaged):
+        table(workspace).append(rows(2))
+
+
+@pytest.mark.parametrize("text", ["", "no json", "{}"])
+def test_a_log_that_is_none_is_refused(workspace: Workspace, text: str) -> None:
+    """What cannot be read as a log is named, and nothing else is tried."""
+    add_log(workspace, text)
+    with pytest.raises(TableDamaged, match="`t@1`"):
+        table(workspace).scan()

@@ -6,7 +6,7 @@ from collections.abc import Sequence
 
 import msgspec
 
-from noria.core.errors import ConfigInvalid, Invalid
+from noria.core.errors import ConfigInvalid, Corrupt, Invalid
 
 _SHOWN = 3
 
@@ -72,6 +72,19 @@ class NotATable(Invalid):
     """The version holds files or arrays that are not one table."""
 
     code = "not_a_table"
+
+
+class TableDamaged(Corrupt):
+    """The log of a table does not belong to the files of its version."""
+
+    code = "table_damaged"
+
+    def __init__(self, ref: str, why: str) -> None:
+        super().__init__(
+            f"The table `{ref}` cannot be opened: {why}",
+            hint="Another program wrote it; read an older version, or overwrite it with its rows",
+            details={"ref": ref},
+        )
 
 
 def extra_missing(error: ImportError) -> ConfigInvalid:

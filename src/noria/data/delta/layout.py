@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import re
 from collections.abc import Iterator, Sequence
 
 from noria.data.delta.log import Part
@@ -11,11 +12,17 @@ FULL_BYTES = 128 << 20
 _FAN = 8
 _SMALLEST_BYTES = 16 << 10
 _ORDER_DIGITS = 12
+_PART = re.compile(r"part-\d{12}-[0-9a-f]{16}\.parquet")
 
 
 def part_path(order: int, digest: str) -> str:
     """Name a data file so that names in order are rows in order."""
     return f"part-{order:0{_ORDER_DIGITS}d}-{digest.partition(':')[2][:16]}.parquet"
+
+
+def is_part(path: str) -> bool:
+    """Tell whether a file is named as data files of tables are."""
+    return _PART.fullmatch(path) is not None
 
 
 def order_of(path: str) -> int:

@@ -16,6 +16,7 @@ from pathlib import Path
 
 import msgspec
 import polars as pl
+from deltalake.exceptions import DeltaError
 
 from noria.core.author import local_author
 from noria.core.clock import Clock
@@ -23,8 +24,8 @@ from noria.core.errors import Conflict, NotFound
 from noria.core.objects.project import ProjectStore
 from noria.core.objects.trees import Entry, make_manifest, put_manifest, read_manifest
 from noria.data.content import TABLE_FILE
-from noria.data.delta.errors import NotATable
-from noria.data.delta.layout import order_of, part_path
+from noria.data.delta.errors import NotATable, TableDamaged
+from noria.data.delta.layout import is_part, order_of, part_path
 from noria.data.delta.log import LOG_FOLDER, AddedPart, Commit, DeltaLog, Part
 from noria.data.delta.parquet import FILE_BYTES, write_parts
 from noria.data.delta.reading import scan_parts
@@ -206,8 +207,15 @@ class TableVersions:
         self._log_files = {entry.digest: self._log_file(entry) for entry in named}
         for entry in named:
             (folder / entry.path).write_bytes(self._log_files[entry.digest])
-        log = DeltaLog(folder)
-        return Snapshot(version=version, entries=entries, parts=log.parts(), schema=log.schema()), log
+        log, parts = _opened(folder, version.ref)
+        strange = next(
+            (part.path for part in parts if part.path not in entries or not is_part(part.path)), None
+        )
+        if strange is not None:
+            raise TableDamaged(
+                version.ref, f"its log names `{strange}`, which is no data file of this version"
+            )
+        return Snapshot(version=version, entries=entries, parts=parts, schema=log.schema()), log
 
     def _log_file(self, entry: Entry) -> bytes:
         kept = self._log_files.get(entry.digest)
@@ -284,6 +292,14 @@ def scratch_folder() -> Iterator[Path]:
     """Give a folder for what is on its way into the store; what a killed process leaves there means nothing."""
     with tempfile.TemporaryDirectory(prefix="noria-table-") as folder:
         yield Path(folder)
+
+
+def _opened(folder: Path, ref: str) -> tuple[DeltaLog, tuple[Part, ...]]:
+    try:
+        log = DeltaLog(folder)
+        return log, log.parts()
+    except (DeltaError, TypeError) as error:
+        raise TableDamaged(ref, str(error).splitlines()[0]) from error
 
 
 def _is_one_file(snapshot: Snapshot) -> bool:
