@@ -90,19 +90,24 @@ class DatasetHandle(TableHandle):
         progress: Progress | None,
         ahead: Ahead | None,
     ) -> DatasetVersion:
-        store, index = self._workspace.objects(), StatIndex.of(self._workspace.settings)
+        project, index = self._workspace.project, StatIndex.of(self._workspace.settings)
+        store = self._workspace.objects()
         if ahead is None:
             stored = store_path(store, path, index, progress=progress)
+            stored.remember(index)
         else:
             stored = ahead.result()
-            self._workspace.service(Objects).take_in(self._workspace.project, stored.new)
+            self._workspace.service(Objects).take_in(project, stored.new)
         try:
             added = self._add_version(content, stored.tree, said)
         except ObjectNotInProject:
             # What the index knew was let go meanwhile: all of it is read and stored again.
             stored = store_path(store, path, index, trusting=False, progress=progress)
+            stored.remember(index)
             added = self._add_version(content, stored.tree, said)
-        stored.record(index, project=self._workspace.project, name=self.name, version=added.version)
+        if ahead is not None:
+            ahead.finish()
+        index.settle(stored.path, project=project, name=self.name, version=added.version)
         return added
 
     def _add_version(self, content: Content, tree: TreeInfo, said: tuple[str, str | None]) -> DatasetVersion:

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import os
+from collections import defaultdict
 from collections.abc import Collection
 from dataclasses import dataclass
 from datetime import UTC, datetime, timedelta
@@ -66,14 +67,19 @@ class PackExchange:
     def holding(self, digests: Collection[str]) -> Holding:
         """Tell in which packs objects lie."""
         keys = {raw(digest): digest for digest in digests}
-        items = self._index.find(list(keys))
-        needed = {part[0] for item in items.values() for part in parts_of(item)}
-        stored: dict[bytes, int] = {}
-        for place in self._index.locate(list(needed)).values():
-            stored[place.pack] = stored.get(place.pack, 0) + place.stored
+        single = self._index.find_single(list(keys))
+        several = self._index.find([key for key in keys if key not in single])
+        parts = {part[0] for item in several.values() for part in parts_of(item)}
+        stored: defaultdict[bytes, int] = defaultdict(int)
+        for place in (*single.values(), *self._index.locate(list(parts)).values()):
+            stored[place.pack] += place.stored
         sizes = dict(self._index.rows("SELECT id, size_bytes FROM packs"))
-        packs = {pack.hex(): n_bytes / max(1, sizes.get(pack, n_bytes)) for pack, n_bytes in stored.items()}
-        return Holding(packs=packs, loose={keys[key] for key in keys.keys() - items.keys()})
+        return Holding(
+            packs={
+                pack.hex(): n_bytes / max(1, sizes.get(pack, n_bytes)) for pack, n_bytes in stored.items()
+            },
+            loose={digest for key, digest in keys.items() if key not in single and key not in several},
+        )
 
     def outside(self, digests: Collection[str], packs: Collection[str]) -> set[str]:
         """Give those of some objects that lie in no pack, or not only in some packs."""

@@ -39,13 +39,13 @@ class Stored:
     files: list[Known]
     new: list[ObjectInfo]
 
-    def record(self, index: StatIndex, *, project: str, name: str, version: int) -> None:
-        """Have the index remember that the place is equal to a version."""
+    def remember(self, index: StatIndex) -> None:
+        """Have the index remember the files, before it is known which version they are."""
         place = Place(
             path=self.path,
-            project=project,
-            name=name,
-            version=version,
+            project="",
+            name="",
+            version=0,
             digest=self.tree.digest,
             is_file=self.is_file,
             empty_folders=self.empty_folders,

@@ -11,7 +11,7 @@ import os
 import pickle
 import sys
 import threading
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, BinaryIO
 
@@ -21,6 +21,7 @@ if TYPE_CHECKING:
     from noria.core.config import Settings
     from noria.core.objects.store import Progress
     from noria.data.trees.adding import Stored
+    from noria.data.trees.stat_index import StatIndex
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -31,12 +32,9 @@ class Ahead:
     answer: BinaryIO
 
     def result(self) -> Stored:
-        """Wait for the end, and give what was stored, or raise what was raised there."""
-        try:
-            with self.answer:
-                data = self.answer.read()
-        finally:
-            os.waitpid(self.pid, 0)
+        """Wait until all is stored, and give what it is (without the list of files), or raise what was raised there."""
+        with self.answer:
+            data = self.answer.read()
         if not data:
             raise Failed("The process that stored the files ended without an answer", hint="Try again")
         found: Any = pickle.loads(data)  # noqa: S301 - from our own child, by a pipe that nobody else has
@@ -44,6 +42,10 @@ class Ahead:
             raise found
         stored: Stored = found
         return stored
+
+    def finish(self) -> None:
+        """Wait until the index remembers the files, too."""
+        os.waitpid(self.pid, 0)
 
 
 def begin_storing(settings: Settings, path: Path, *, progress: Progress | None = None) -> Ahead | None:
@@ -76,23 +78,30 @@ def begin_storing(settings: Settings, path: Path, *, progress: Progress | None =
 
 
 def _store_and_end(settings: Settings, path: Path, writer: int, progress: Progress | None) -> None:
-    """Store, answer, and end without anything that only the parent is to do at its end."""
+    """Store, answer, remember, and end without anything that only the parent is to do at its end."""
     try:
-        found = _store(settings, path, progress)
+        from noria.data.trees.stat_index import StatIndex
+
+        index = StatIndex.of(settings)
+        found = _store(settings, path, index, progress)
+        told = found if isinstance(found, BaseException) else replace(found, files=[])
         with os.fdopen(writer, "wb") as answer:
-            pickle.dump(found, answer, protocol=pickle.HIGHEST_PROTOCOL)
+            pickle.dump(told, answer, protocol=pickle.HIGHEST_PROTOCOL)
+        if not isinstance(found, BaseException):
+            found.remember(index)
     finally:
         os._exit(0)
 
 
-def _store(settings: Settings, path: Path, progress: Progress | None) -> Stored | BaseException:
+def _store(
+    settings: Settings, path: Path, index: StatIndex, progress: Progress | None
+) -> Stored | BaseException:
     from noria.core.clock import SystemClock
     from noria.core.objects.opening import open_objects
     from noria.data.trees.adding import store_path
-    from noria.data.trees.stat_index import StatIndex
 
     try:
         objects = open_objects(settings.objects_url, SystemClock(), spool=settings.folder / "tmp")
-        return store_path(objects, path, StatIndex.of(settings), progress=progress)
+        return store_path(objects, path, index, progress=progress)
     except BaseException as error:  # noqa: BLE001 - raised where it can be told
         return error

@@ -71,7 +71,8 @@ def checkout_version(
     manifest = read_manifest(store, version.digest)
     place = absolute(target)
     folder = target.parent if as_file else target
-    known = index.files(place)
+    # What is only being added is in no version yet, and would be lost.
+    known = index.files(place) if index.place(place) is not None else {}
     wanted = _wanted(version, manifest, target.name if as_file else None)
     seen, before = _seen(target, known)
     if not overwrite and (lost := _lost(folder, before, wanted)):

@@ -75,6 +75,8 @@ class Place:
     ----------
     path
         Absolute, links resolved.
+    version
+        0 while it is being added: its files are known then, but the place is not.
     digest
         Of the manifest.
     is_file
@@ -157,14 +159,14 @@ class StatIndex:
 
     def place(self, path: str) -> Place | None:
         """Give what is known of a place; None if it was never added or checked out."""
-        found = self._read("select * from places where path = ?", (path,))
+        found = self._read("select * from places where path = ? and version > 0", (path,))
         return _place(found[0]) if found else None
 
     def places_below(self, folder: str) -> list[Place]:
         """List the places at and below a folder, in the order of their paths."""
         begin = folder.rstrip("/") + "/"
         rows = self._read(
-            "select * from places where path = ? or substr(path, 1, ?) = ? order by path",
+            "select * from places where version > 0 and (path = ? or substr(path, 1, ?) = ?) order by path",
             (folder, len(begin), begin),
         )
         return [_place(row) for row in rows]
@@ -196,6 +198,14 @@ class StatIndex:
             connection.execute("delete from files where place = ?", (key,))
             connection.executemany(
                 "insert into files values (?, ?, ?, ?, ?, ?, ?, ?, ?)", ((key, *each) for each in files)
+            )
+
+    def settle(self, path: str, *, project: str, name: str, version: int) -> None:
+        """Say which version a place is equal to that was written as version 0, before that was known."""
+        with contextlib.suppress(OSError, sqlite3.Error), self._writing() as connection:
+            connection.execute(
+                "update places set project = ?, name = ?, version = ? where path = ? and version = 0",
+                (project, name, version, path),
             )
 
     def refresh(self, path: str, files: list[Known]) -> None:
