@@ -40,15 +40,20 @@ def kill_after(child: RunningProcess, n_lines: int) -> list[str]:
     return said(child)
 
 
-@pytest.mark.timeout(120)
-def test_nothing_acknowledged_is_lost_when_processes_are_killed(processes: Processes, tmp_path: Path) -> None:
+@pytest.mark.parametrize(
+    ("n_turns", "seed"), [(3, 20260301), pytest.param(60, 20260302, marks=pytest.mark.soak)]
+)
+@pytest.mark.timeout(1800)
+def test_nothing_acknowledged_is_lost_when_processes_are_killed(
+    processes: Processes, tmp_path: Path, n_turns: int, seed: int
+) -> None:
     """Writers and collectors of one store die at random moments, and what a put had answered for is there."""
-    root, chance = tmp_path / "store", random.Random(20260301)
+    root, chance = tmp_path / "store", random.Random(seed)
     acknowledged: set[str] = set()
     churned: list[str] = []
     n_removed = 0
 
-    for turn in range(3):
+    for turn in range(n_turns):
         putters = [start(processes, "put", root, 10 * turn + n) for n in range(2)]
         churner, collector = start(processes, "churn", root, turn), start(processes, "collect", root)
         for putter in putters:

@@ -191,16 +191,7 @@ class LocalObjectStore:
             raise Invalid(f"`grace_s` is {grace_s}; it is a number of seconds, at least 0")
         collector = Collector(self._layout, now_ns=self._now_ns(), grace_s=grace_s, dry_run=dry_run)
         loose = collector.run(is_live)
-        # An index of its own: whoever reads through this one does not wait.
-        index = Index(self._layout, self._now_ns)
-        packed = PackCollector(
-            self._layout,
-            index,
-            PackedReader(self._layout, index, Codec()),
-            self._now_ns,
-            cutoff_ns=collector.cutoff_ns,
-            dry_run=dry_run,
-        ).run(is_live)
+        packed = self._pack_collector(cutoff_ns=collector.cutoff_ns, dry_run=dry_run).run(is_live)
         return msgspec.structs.replace(
             loose,
             n_removed=loose.n_removed + len(packed.sizes),
@@ -208,6 +199,20 @@ class LocalObjectStore:
             n_live=loose.n_live + packed.n_live,
             n_young=loose.n_young + packed.n_young,
         )
+
+    def renew_pack(self, path: Path) -> bool:
+        """Write a pack anew whose list of contents is damaged; false if there is no such pack, or chunks are too."""
+        try:
+            pack_id = bytes.fromhex(path.stem)
+        except ValueError:
+            return False
+        return self._pack_collector(cutoff_ns=0, dry_run=False).renew(pack_id)
+
+    def _pack_collector(self, *, cutoff_ns: int, dry_run: bool) -> PackCollector:
+        # An index of its own: whoever reads through this one does not wait.
+        index = Index(self._layout, self._now_ns)
+        reader = PackedReader(self._layout, index, Codec())
+        return PackCollector(self._layout, index, reader, self._now_ns, cutoff_ns=cutoff_ns, dry_run=dry_run)
 
     def _problem(self, digest: Digest, *, quick: bool) -> Problem | None:
         if self._layout.status(digest) is not None or not self.has(digest):

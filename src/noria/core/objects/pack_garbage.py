@@ -31,6 +31,11 @@ _BATCH: Final = 1000  # objects per question to `is_live`, and packs taken away 
 _SMALL_BYTES: Final = PACK_BYTES // 16
 _MANY_SMALL: Final = 16
 _NEEDED_SHARE: Final = 0.5
+_ALL: Final = "SELECT digest, offset, stored, length, codec FROM chunks WHERE pack = ? ORDER BY offset"
+_NEEDED: Final = (
+    "SELECT digest, offset, stored, length, codec FROM chunks WHERE pack = ?"
+    " AND digest IN (SELECT digest FROM temp.needed) ORDER BY offset"
+)
 
 
 class PacksCollected(NamedTuple):
@@ -84,6 +89,18 @@ class PackCollector:
         if not self._dry_run:
             self._sweep()
         return PacksCollected(sizes, n_live, n_left - n_live - (len(sizes) if self._dry_run else 0))
+
+    def renew(self, pack_id: bytes) -> bool:
+        """Write a pack anew whose list of contents is damaged, with all its chunks; false if one of those is, too."""
+        rows = self._index.rows("SELECT n, size_bytes FROM packs WHERE id = ?", (pack_id,))
+        for n, size_bytes in rows:
+            pack = _Pack(n, pack_id, size_bytes, 0, 0)
+            with draft(self._layout) as written:
+                writer = PackWriter(written)
+                if not self._copy(pack, writer, _ALL):
+                    return False
+                self._replace([pack], self._sealed(writer), all_of_it=True)
+        return bool(rows)
 
     def _old_objects(self) -> Iterator[list[tuple[bytes, int]]]:
         after = b""
@@ -153,20 +170,18 @@ class PackCollector:
         """Write what is needed of some packs into a new one, and take them away."""
         with draft(self._layout) as written:
             writer = PackWriter(written)
-            if not all(self._copy(pack, writer) for pack in packs):
+            if not all(self._copy(pack, writer, _NEEDED) for pack in packs):
                 return  # damaged: what is whole in it can be read where it is
-            with storage_errors(self._layout.root):
-                pack_id = writer.seal()
-            new = NewPack(pack_id, writer.size_bytes, writer.chunks, writer.objects)
-            self._replace(packs, (new, writer))
+            self._replace(packs, self._sealed(writer))
 
-    def _copy(self, pack: _Pack, writer: PackWriter) -> bool:
-        """Copy the needed chunks of a pack as they are; false if one is damaged."""
-        chunks = self._index.rows(
-            "SELECT c.digest, c.offset, c.stored, c.length, c.codec FROM chunks c WHERE c.pack = ?"
-            " AND c.digest IN (SELECT digest FROM temp.needed) ORDER BY c.offset",
-            (pack.n,),
-        )
+    def _sealed(self, writer: PackWriter) -> tuple[NewPack, PackWriter]:
+        with storage_errors(self._layout.root):
+            pack_id = writer.seal()
+        return NewPack(pack_id, writer.size_bytes, writer.chunks, writer.objects), writer
+
+    def _copy(self, pack: _Pack, writer: PackWriter, which: str) -> bool:
+        """Copy chunks of a pack as they are; false if one is damaged."""
+        chunks = self._index.rows(which, (pack.n,))
         with OpenPacks(self._layout) as packs, storage_errors(self._layout.root):
             for digest, *rest in chunks:
                 place = Located(pack.pack_id, *rest)
@@ -178,14 +193,19 @@ class PackCollector:
         writer.objects += [PackedObject(*row) for row in rows]
         return True
 
-    def _replace(self, packs: list[_Pack], by: tuple[NewPack, PackWriter] | None) -> None:
-        """Take packs away that are still old; if others took their place, only all at once."""
+    def _replace(
+        self, packs: list[_Pack], by: tuple[NewPack, PackWriter] | None, *, all_of_it: bool = False
+    ) -> None:
+        """Take packs away that are still old, or whose every chunk is in the one that takes their place.
+
+        If one takes their place, they go together or not at all.
+        """
         with self._index.locked(alone=True):
-            old = [pack for pack in packs if self._is_old(pack)]
-            if by is not None and (
-                len(old) < len(packs) or by[0].pack_id in {pack.pack_id for pack in packs}
-            ):
+            old = [pack for pack in packs if all_of_it or self._is_old(pack)]
+            if by is not None and len(old) < len(packs):
                 return
+            if by is not None and by[0].pack_id in {pack.pack_id for pack in packs}:
+                old = []  # the very same, in place of itself
             with storage_errors(self._layout.root):
                 if by is not None:
                     path = pack_path(self._layout.packs, by[0].pack_id)

@@ -10,6 +10,7 @@ from __future__ import annotations
 import contextlib
 from collections.abc import Collection, Iterable, Iterator
 from datetime import datetime, timedelta
+from pathlib import Path
 
 import msgspec
 import sqlalchemy as sa
@@ -17,6 +18,7 @@ import sqlalchemy as sa
 from noria.core.clock import Clock
 from noria.core.database.engine import Database
 from noria.core.objects.digests import DigestMismatch, is_digest
+from noria.core.objects.local import LocalObjectStore
 from noria.core.objects.references import (
     object_references,
     object_trees,
@@ -131,7 +133,7 @@ class Repaired(msgspec.Struct, frozen=True, kw_only=True):
     Attributes
     ----------
     repaired
-        Digests of the objects that are whole again.
+        Digests of the objects, and places of the packs, that are whole again.
     left
         What is still wrong.
     """
@@ -146,7 +148,10 @@ def repair(objects: ObjectStore, source: ObjectReader, problems: Iterable[Proble
     left: list[Problem] = []
     for problem in problems:
         if not is_digest(problem.name):
-            left.append(problem)
+            if isinstance(objects, LocalObjectStore) and objects.renew_pack(Path(problem.name)):
+                repaired.append(problem.name)
+            else:
+                left.append(problem)
             continue
         try:
             objects.put(source.open(problem.name), expected=problem.name)

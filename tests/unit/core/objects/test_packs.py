@@ -358,6 +358,31 @@ def test_repair_takes_from_another_store(
         open_source_of_objects(str(tmp_path / "nowhere"), clock, spool=tmp_path)
 
 
+@pytest.mark.parametrize("moved", [False, True])
+def test_repair_writes_a_damaged_list_of_contents_anew(
+    store: LocalObjectStore, root: Path, clock: ManualClock, tmp_path: Path, moved: bool
+) -> None:
+    """A pack that still can be read but no longer tells what it holds is mended out of the index."""
+    contents = [noise(5000), noise(3 * MIB), bytes(70_000)]
+    digests = put_all(store, tmp_path / "in", contents)
+    if moved:
+        clock.advance(10)
+        store.collect(kept(*digests[1:]), grace_s=1)
+    [pack] = packs(root)
+    with pack.open("r+b") as file:
+        file.seek(-100, os.SEEK_END)
+        file.write(b"?")
+    assert [problem.name for problem in store.verify()] == [str(pack)]
+
+    done = repair(store, store, list(store.verify()))
+
+    assert done.repaired == [str(pack)]
+    assert list(store.verify()) == []
+    (root / "index.db").unlink()
+    anew = LocalObjectStore(root, clock)
+    assert read_all(anew, digests[1:]) == contents[1:]
+
+
 def test_stores_of_earlier_versions_are_read_and_mended(
     store: LocalObjectStore, root: Path, clock: ManualClock, tmp_path: Path
 ) -> None:
