@@ -19,6 +19,9 @@ from noria.data.entities import DatasetKind, NewDatasetVersion
 from noria.data.service import Datasets
 from support.conformance import Services
 
+ONE_DATABASE = pytest.mark.parametrize("database_kind", ["sqlite"])
+"""For what the database has no part in."""
+
 
 def rows(*numbers: int) -> pl.DataFrame:
     return pl.DataFrame(
@@ -70,6 +73,7 @@ def test_a_table_has_a_life(workspace: Workspace, tmp_path: Path) -> None:
         assert outside.sort(outside.columns).equals(ours.select(outside.columns).sort(outside.columns))
 
 
+@ONE_DATABASE
 def test_every_way_of_reading_gives_the_same(workspace: Workspace) -> None:
     """Polars, Arrow, pandas and NumPy, with some columns and some rows."""
     handle = table(workspace)
@@ -88,6 +92,7 @@ def test_every_way_of_reading_gives_the_same(workspace: Workspace) -> None:
         handle.polars(rows="y > 2")
 
 
+@ONE_DATABASE
 def test_rows_that_do_not_fit_change_nothing(workspace: Workspace, tmp_path: Path) -> None:
     """The error names the column with what was expected and found, for files without types too."""
     handle = table(workspace)
@@ -106,6 +111,7 @@ def test_rows_that_do_not_fit_change_nothing(workspace: Workspace, tmp_path: Pat
     assert table(workspace).current == before
 
 
+@ONE_DATABASE
 def test_what_changes_nothing_is_no_version(workspace: Workspace) -> None:
     """Nothing appended, merged, deleted, gathered or put in the place of itself leaves the newest version."""
     handle = table(workspace)
@@ -119,6 +125,7 @@ def test_what_changes_nothing_is_no_version(workspace: Workspace) -> None:
     assert handle.overwrite(rows(1, 2)) == first
 
 
+@ONE_DATABASE
 def test_a_version_never_changes(workspace: Workspace) -> None:
     """Only a name without a version is changed."""
     table(workspace).append(rows(1))

@@ -20,7 +20,7 @@ from deltalake.exceptions import DeltaError
 
 from noria.core.author import local_author
 from noria.core.clock import Clock
-from noria.core.errors import Conflict, NotFound
+from noria.core.errors import Conflict, NotFound, TooLarge
 from noria.core.objects.project import ProjectStore
 from noria.core.objects.trees import Entry, make_manifest, put_manifest, read_manifest
 from noria.data.content import TABLE_FILE
@@ -35,7 +35,7 @@ from noria.data.service import Datasets
 
 _ATTEMPTS = 1000  # each one lost is a version of somebody else's, so this many are never lost in a row
 _FILE_LIMIT_BYTES = 8 << 30
-_LOG_FILE_LIMIT_BYTES = 1 << 30
+_LOG_LIMIT_BYTES = 1 << 30
 _NO_LIMIT = 1 << 62
 
 
@@ -204,7 +204,7 @@ class TableVersions:
         if version.kind is not DatasetKind.TABLE or not named:
             return Snapshot(version=version, entries=entries), None
         (folder / LOG_FOLDER).mkdir()
-        self._log_files = {entry.digest: self._log_file(entry) for entry in named}
+        self._log_files = self._read(named)
         for entry in named:
             (folder / entry.path).write_bytes(self._log_files[entry.digest])
         log, parts = _opened(folder, version.ref)
@@ -217,9 +217,14 @@ class TableVersions:
             )
         return Snapshot(version=version, entries=entries, parts=parts, schema=log.schema()), log
 
-    def _log_file(self, entry: Entry) -> bytes:
-        kept = self._log_files.get(entry.digest)
-        return self._store.get(entry.digest, limit_bytes=_LOG_FILE_LIMIT_BYTES) if kept is None else kept
+    def _read(self, named: Sequence[Entry]) -> dict[str, bytes]:
+        """Give the log's files by digest; those of the version that was opened before are not read again."""
+        size_bytes = sum(entry.size_bytes for entry in named)
+        if size_bytes > _LOG_LIMIT_BYTES:
+            raise TooLarge(f"The log of `{self.name}` has {size_bytes} bytes, more than {_LOG_LIMIT_BYTES}")
+        known = {e.digest: self._log_files[e.digest] for e in named if e.digest in self._log_files}
+        wanted = list({entry.digest for entry in named if entry.digest not in known})
+        return known | {wanted[n]: b"".join(chunks) for n, chunks in self._store.open_many(wanted)}
 
     def _publish(self, snapshot: Snapshot, log: DeltaLog | None, plan: Plan, folder: Path) -> DatasetVersion:
         log = log or DeltaLog.create(folder, plan.schema)
