@@ -11,12 +11,20 @@ import sys
 import tarfile
 from collections.abc import Callable, Iterator
 from dataclasses import dataclass
+from datetime import timedelta
 from pathlib import Path
 from typing import Any
 
 import pytest
 
 from noria.cli.main import main
+from noria.core.clock import SystemClock
+from noria.core.config import load_settings
+from noria.core.objects.local import LocalObjectStore
+from noria.core.objects.upkeep import collect_garbage
+from noria.core.workspace import open_context
+from noria.data.trees.adding import store_path
+from noria.data.trees.stat_index import StatIndex
 from support.other_side import other_side, say
 
 
@@ -311,6 +319,39 @@ def test_status_imports_no_library_that_it_does_not_need(noria: Run) -> None:
     )
 
     assert done.stdout == "data: clean, data@1\n[]\n"
+
+
+def test_files_that_were_let_go_are_read_and_stored_again(noria: Run) -> None:
+    """The index knows them unchanged, but their version was removed and its space freed."""
+    write(data__a="a", data__b="b")
+    noria("add", "data")
+    noria("rm", "data", "--yes")
+    settings = load_settings()
+    context = open_context(settings, SystemClock())
+    try:
+        done = collect_garbage(context.database, context.objects, context.clock, grace=timedelta(0))
+    finally:
+        context.database.dispose()
+    added = noria("add", "data", "--json")
+    out = noria("checkout", "data", "out")
+
+    assert done.n_removed == 3
+    assert added.answer["version"] == 2
+    assert out.code == 0
+    assert contents("out") == {"a": "a", "b": "b"}
+
+
+def test_what_no_version_has_is_not_lost_to_a_checkout(noria: Run) -> None:
+    """Files are remembered before their version is added; until then a checkout leaves them alone."""
+    write(data__a="first")
+    noria("add", "data")
+    write(data__a="second")
+    index = StatIndex.of(load_settings())
+    store_path(LocalObjectStore(Path("elsewhere"), SystemClock()), Path("data"), index).remember(index)
+    refused = noria("checkout", "data@1", "data")
+
+    assert refused.code == 1
+    assert contents("data") == {"a": "second"}
 
 
 def git(*arguments: str) -> str:
