@@ -135,11 +135,16 @@ def _column(name: str, found: ColumnFigures) -> tuple[object, ...]:
         _share(share),
         distinct,
         _distribution(found),
-        found.first if is_time else found.minimum,
-        None if is_time or len(found.quantiles) < 5 else found.quantiles[4],
-        None if is_time else found.mean,
-        found.last if is_time else found.maximum,
+        found.first if is_time else _figure(found.minimum),
+        None if is_time or len(found.quantiles) < 5 else _figure(found.quantiles[4]),
+        None if is_time else _figure(found.mean),
+        found.last if is_time else _figure(found.maximum),
     )
+
+
+def _figure(value: float | None) -> float | int | None:
+    """Give whole numbers as such, with all of their digits."""
+    return int(value) if value is not None and value.is_integer() and abs(value) < 1e15 else value
 
 
 def _distribution(found: ColumnFigures) -> str:

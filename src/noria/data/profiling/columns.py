@@ -25,6 +25,8 @@ _MICROS_PER_S = 1e6
 _LABEL = 256
 """Characters kept of a category; longer texts are no categories, and a profile must stay small."""
 
+_TRIED: Final = 100
+_ISO_TIME: Final = r"^\d{4}-\d{2}-\d{2}(?:[T ]\d{2}:\d{2}(?::\d{2}(?:\.\d+)?)?Z?)?$"
 _EPOCH = datetime(1970, 1, 1)  # noqa: DTZ001 - spelt without a zone
 
 Values = NDArray[Any]
@@ -99,6 +101,18 @@ def commonest(groups: pl.DataFrame, n: int) -> pl.DataFrame:
         ties = groups.filter(pl.col("n") == least).bottom_k(n - more.height, by="label")
         groups = pl.concat([more, ties])
     return groups.sort("n", "label", descending=[True, False])
+
+
+def time_range(labels: pl.Series) -> tuple[str, str] | None:
+    """Give the first and the last of texts that are all times in ISO 8601, without an offset or in UTC (`Z`).
+
+    Such texts are in the order of time as they are; None for other texts, and for none at all.
+    """
+    if labels.dtype != pl.String or not len(labels):
+        return None
+    if not (labels.head(_TRIED).str.contains(_ISO_TIME).all() and labels.str.contains(_ISO_TIME).all()):
+        return None
+    return str(labels.min()), str(labels.max())
 
 
 def type_name(kind: pl.DataType) -> str:
@@ -243,6 +257,7 @@ def _categorical(series: pl.Series) -> ColumnFigures:
     n_known = int(groups["n"].sum())
     lengths = groups["label"].str.len_chars() if series.dtype != pl.Boolean else pl.Series([], dtype=pl.Int64)
     spans: Any = (lengths.min(), lengths.max())
+    first, last = (time_range(groups["label"]) if series.dtype == pl.String else None) or (None, None)
     return ColumnFigures(
         kind="categorical",
         type=type_name(series.dtype),
@@ -253,6 +268,8 @@ def _categorical(series: pl.Series) -> ColumnFigures:
         n_unique=groups.height,
         top=top,
         n_other=n_known - sum(each.n for each in top),
+        first=first,
+        last=last,
         shortest=spans[0],
         longest=spans[1],
     )

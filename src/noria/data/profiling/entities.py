@@ -53,7 +53,7 @@ class ColumnFigures(msgspec.Struct, frozen=True, kw_only=True):
     top, n_other
         Most frequent values, and the rows in all others. A numeric column has them where values repeat.
     first, last
-        Earliest and latest time, in ISO 8601.
+        Earliest and latest time, in ISO 8601; of texts too where all of them are such times.
     shortest, longest
         Characters in a text.
     """

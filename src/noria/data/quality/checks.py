@@ -12,6 +12,7 @@ from numpy.typing import NDArray
 
 from noria.core.errors import ConfigInvalid, near
 from noria.data.diffing.tables import cell_text
+from noria.data.profiling.columns import time_range, type_name
 from noria.data.profiling.sources import Table
 from noria.data.quality.columns import Finding, check_column
 from noria.data.quality.entities import MAX_ROWS, BrokenRow, RuleResult
@@ -194,16 +195,10 @@ def _fresh(table: Table, rules: DatasetRules, now: datetime) -> Iterator[RuleRes
         return
     name, most_h = rules.fresh.column, rules.fresh.max_age_h
     expected = f"at most {most_h:.4g} h old"
-    kind = table.schema.get(name)
-    if kind is None or not (isinstance(kind, pl.Datetime) or kind == pl.Date):
-        found = "no such column" if kind is None else f"{kind}, which is no time"
-        yield RuleResult(rule="fresh", column=name, passed=False, expected=expected, found=found)
+    at = _latest(table, name)
+    if isinstance(at, str):
+        yield RuleResult(rule="fresh", column=name, passed=False, expected=expected, found=at)
         return
-    latest: Any = table.column(name).cast(pl.Datetime("us", getattr(kind, "time_zone", None))).max()
-    if latest is None:
-        yield RuleResult(rule="fresh", column=name, passed=False, expected=expected, found="no time at all")
-        return
-    at = latest.replace(tzinfo=UTC) if latest.tzinfo is None else latest
     age = now - at
     yield RuleResult(
         rule="fresh",
@@ -212,6 +207,27 @@ def _fresh(table: Table, rules: DatasetRules, now: datetime) -> Iterator[RuleRes
         expected=expected,
         found=f"{at.isoformat()}, {age / timedelta(hours=1):.4g} h old",
     )
+
+
+def _latest(table: Table, name: str) -> datetime | str:
+    """Give the latest time of a column, in UTC where it knows no zone; or why there is none, in words."""
+    kind = table.schema.get(name)
+    if kind is None:
+        return "no such column"
+    known = table.column(name).drop_nulls()
+    if not len(known):
+        return "no time at all"
+    if kind == pl.String:
+        span = time_range(known)
+        latest: Any = None if span is None else datetime.fromisoformat(span[1])
+    elif isinstance(kind, pl.Datetime) or kind == pl.Date:
+        latest = known.cast(pl.Datetime("us", getattr(kind, "time_zone", None))).max()
+    else:
+        latest = None
+    if latest is None:
+        return f"{type_name(kind)}, and not only times"
+    at: datetime = latest.replace(tzinfo=UTC) if latest.tzinfo is None else latest
+    return at
 
 
 def _broken_rows(

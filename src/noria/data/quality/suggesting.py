@@ -10,6 +10,7 @@ from collections.abc import Iterator
 from noria.data.profiling.entities import ColumnFigures, VersionProfile
 
 MAX_VALUES = 20
+_MAX_CODES = 31
 _ROWS_PER_VALUE = 20
 _MAX_DRIFT = 0.1
 _SLACK = 0.1
@@ -32,8 +33,8 @@ def suggest_rules(name: str, profile: VersionProfile, *, against: str) -> str:
     -------
     str
         Tables of TOML, `[data.checks.NAME]` first. Numbers may leave the range seen by a tenth of its width, but not
-        change their sign where none did; texts with few values keep to them; half of the rows may be missing as often
-        again as they are.
+        change their sign where none did; whole numbers with few values stay in it, and texts with few values keep to
+        them. Twice the missing values and half of the rows are let pass.
     """
     lines = [f"[data.checks.{_key(name)}]", f"min_rows = {max(1, profile.n_rows // 2)}"]
     if profile.keys:
@@ -73,7 +74,7 @@ def _bounds(figures: ColumnFigures) -> Iterator[str]:
         return
     if figures.type.startswith("Duration"):
         return
-    room = (figures.maximum - figures.minimum) * _SLACK
+    room = 0.0 if _is_code(figures) else (figures.maximum - figures.minimum) * _SLACK
     low, high = figures.minimum - room, figures.maximum + room
     low = 0.0 if figures.minimum >= 0 > low else low
     high = 0.0 if figures.maximum <= 0 < high else high
@@ -81,6 +82,12 @@ def _bounds(figures: ColumnFigures) -> Iterator[str]:
         whole = "Int" in figures.type
         yield f"min = {_number(math.floor(low) if whole else low, math.floor)}"
         yield f"max = {_number(math.ceil(high) if whole else high, math.ceil)}"
+
+
+def _is_code(figures: ColumnFigures) -> bool:
+    """Tell whether whole numbers stand for a few things, such as hours and weekdays, so that there are no others."""
+    n_values = figures.n_unique or 0
+    return "Int" in figures.type and n_values <= _MAX_CODES and figures.n_rows >= n_values * _ROWS_PER_VALUE
 
 
 def _number(value: float, rounded: object) -> str:

@@ -142,6 +142,15 @@ def test_times_have_a_range_whatever_their_zone() -> None:
     assert told["madrid"].type == "Datetime(us, Europe/Madrid)"
 
 
+def test_texts_that_are_times_have_a_range() -> None:
+    """As CSV files keep them; one that is none takes it from all."""
+    assert (column(["2026-02-01", "2025-12-31", None]).first, column(["2026-02-01"]).last) == (
+        "2025-12-31",
+        "2026-02-01",
+    )
+    assert column(["2026-02-01", "later"]).first is None
+
+
 def test_nested_columns_are_named() -> None:
     """Lists and records have a type and missing values, and no figures."""
     found = profiled(pl.DataFrame({"a": [1, 2], "l": [[1], None]}))
