@@ -10,6 +10,7 @@ from noria.core.errors import Invalid
 from noria.core.web.charts import Chart, Series, Shape
 from noria.core.web.formats import clipped
 from noria.core.web.languages import mark, translations
+from noria.core.web.lists import ListContext, keyset_pager
 from noria.core.web.pages import Crumb, Page, PageContext, Visit
 from noria.core.web.parts import Column, Pager
 from noria.core.web.urls import DATASET_PATH, DATASETS_PATH
@@ -76,28 +77,16 @@ class DatasetRow:
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
-class DatasetsContext(PageContext):
+class DatasetsContext(ListContext):
     """What the list of data sets shows.
 
     Attributes
     ----------
-    now
-        When it was read.
-    columns
-        Headings.
     datasets
         In the order of their names.
-    pager
-        The place in the list.
-    is_first
-        Whether the list begins here.
     """
 
-    now: datetime
-    columns: tuple[Column, ...]
     datasets: tuple[DatasetRow, ...]
-    pager: Pager
-    is_first: bool
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -141,12 +130,12 @@ def datasets_page(visit: Visit) -> DatasetsContext:
         now=visit.context.clock.now(),
         columns=_DATASET_COLUMNS,
         datasets=tuple(_dataset_row(visit, each) for each in found),
-        pager=Pager(
-            first=visit.urls.datasets(project) if after else None,
-            following=visit.urls.datasets(project, after=following) if following else None,
+        pager=keyset_pager(
+            lambda key: visit.urls.datasets(project, after=key),
+            here=after,
+            following=following,
             n_shown=len(found),
         ),
-        is_first=not after,
     )
 
 
@@ -165,9 +154,10 @@ def dataset_page(visit: Visit) -> DatasetContext:
         latest=dataset.latest,
         columns=_VERSION_COLUMNS,
         versions=_version_rows(visit, page.items),
-        pager=Pager(
-            first=None if before is None else urls.dataset(project, dataset.name),
-            following=urls.dataset(project, dataset.name, before=str(page.next)) if page.next else None,
+        pager=keyset_pager(
+            lambda key: urls.dataset(project, dataset.name, before=key),
+            here=before,
+            following=page.next,
             n_shown=len(page.items),
         ),
         chart=_chart(visit, page.items),

@@ -6,8 +6,9 @@ from dataclasses import dataclass
 from datetime import datetime
 
 from noria.core.web.drawings import Interval
+from noria.core.web.lists import ListContext
 from noria.core.web.pages import PageContext
-from noria.core.web.parts import Column, Pager, Tab
+from noria.core.web.parts import Tab
 from noria.decisions.story import Fact, StoryContext
 
 
@@ -79,13 +80,11 @@ class RecordRow:
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
-class IncidentsContext(PageContext):
+class IncidentsContext(ListContext):
     """What the list of incidents shows.
 
     Attributes
     ----------
-    now
-        When it was read.
     tabs
         Incidents, and all decisions.
     endpoint
@@ -94,28 +93,18 @@ class IncidentsContext(PageContext):
         The list of all endpoints.
     asking
         What waits for a person.
-    columns
-        Headings.
     incidents
         The open ones first, then newest first; None where the reader may not see alerts, or looks at decisions.
     records
         Decisions, newest first; None where the reader looks at incidents.
-    pager
-        The place in the list.
-    is_first
-        Whether the list begins here.
     """
 
-    now: datetime
     tabs: tuple[Tab, ...]
     endpoint: str
     all_url: str
     asking: tuple[AskingRow, ...]
-    columns: tuple[Column, ...]
     incidents: tuple[IncidentRow, ...] | None
     records: tuple[RecordRow, ...] | None
-    pager: Pager
-    is_first: bool
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

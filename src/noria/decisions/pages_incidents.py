@@ -14,8 +14,9 @@ from noria.core.web.discussions import EARLIER
 from noria.core.web.drawings import scale_over
 from noria.core.web.formats import clipped
 from noria.core.web.languages import mark
+from noria.core.web.lists import keyset_pager
 from noria.core.web.pages import Crumb, Page, Visit
-from noria.core.web.parts import Column, Pager, Tab
+from noria.core.web.parts import Column, Tab
 from noria.core.web.references import reference_url
 from noria.core.web.urls import INCIDENT_PATH, INCIDENTS_PATH
 from noria.decisions.entities import Decision, DecisionStatus
@@ -78,12 +79,12 @@ def incidents_page(visit: Visit) -> IncidentsContext:
         columns=_INCIDENT_COLUMNS if records is None else _RECORD_COLUMNS,
         incidents=incidents,
         records=records,
-        pager=Pager(
-            first=urls.incidents(project, **here) if before else None,
-            following=urls.incidents(project, **here, before=following) if following else None,
+        pager=keyset_pager(
+            lambda key: urls.incidents(project, **here, before=key),
+            here=before,
+            following=following,
             n_shown=len(incidents or records or ()),
         ),
-        is_first=not before,
     )
 
 

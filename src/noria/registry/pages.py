@@ -10,6 +10,7 @@ from noria.core.errors import Invalid
 from noria.core.events.log import Event
 from noria.core.web.formats import clipped
 from noria.core.web.languages import mark
+from noria.core.web.lists import ListContext, keyset_pager
 from noria.core.web.pages import Crumb, Page, PageContext, Visit
 from noria.core.web.parts import Column, Pager
 from noria.core.web.revisions import text_revision
@@ -97,34 +98,22 @@ class ModelRow:
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
-class ModelsContext(PageContext):
+class ModelsContext(ListContext):
     """What the list of models shows.
 
     Attributes
     ----------
-    now
-        When it was read.
-    columns
-        Headings.
     models
         In the order of their names.
-    pager
-        The place in the list.
-    is_first
-        Whether the list begins here.
     deleted
         Those that can come back, in place of the others; None when the others are shown.
     other_url
         From the models that there are to the deleted ones, and back; None where the reader cannot restore.
     """
 
-    now: datetime
-    columns: tuple[Column, ...]
     models: tuple[ModelRow, ...]
     deleted: tuple[DeletedModel, ...] | None
     other_url: str | None
-    pager: Pager
-    is_first: bool
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -276,12 +265,12 @@ def models_page(visit: Visit) -> ModelsContext:
         now=visit.context.clock.now(),
         columns=_MODEL_COLUMNS,
         models=tuple(_model_row(visit, project, each) for each in found),
-        pager=Pager(
-            first=visit.urls.models(project) if after else None,
-            following=visit.urls.models(project, after=following) if following else None,
+        pager=keyset_pager(
+            lambda key: visit.urls.models(project, after=key),
+            here=after,
+            following=following,
             n_shown=len(found),
         ),
-        is_first=not after,
         deleted=None,
         other_url=visit.urls.models(project, show="deleted") if may_restore else None,
     )
@@ -295,12 +284,12 @@ def _deleted_page(visit: Visit, project: str, after: str) -> ModelsContext:
         now=visit.context.clock.now(),
         columns=_DELETED_COLUMNS,
         models=(),
-        pager=Pager(
-            first=urls.models(project, show="deleted") if after else None,
-            following=urls.models(project, show="deleted", after=page.next) if page.next else None,
+        pager=keyset_pager(
+            lambda key: urls.models(project, show="deleted", after=key),
+            here=after,
+            following=page.next,
             n_shown=len(page.items),
         ),
-        is_first=not after,
         deleted=tuple(page.items),
         other_url=urls.models(project),
     )
@@ -436,12 +425,10 @@ def _move_row(event: Event) -> MoveRow:
 def _version_pager(
     visit: Visit, model: Model, before: int | None, following: int | None, n_shown: int
 ) -> Pager:
-    urls = visit.urls
-    return Pager(
-        first=None if before is None else urls.model(model.project, model.name),
-        following=urls.model(model.project, model.name, before=str(following)) if following else None,
-        n_shown=n_shown,
-    )
+    def at(key: str | None) -> str:
+        return visit.urls.model(model.project, model.name, before=key)
+
+    return keyset_pager(at, here=before, following=following, n_shown=n_shown)
 
 
 def _number(visit: Visit, name: str) -> int | None:

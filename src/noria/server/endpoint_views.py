@@ -7,6 +7,7 @@ from datetime import datetime
 
 from noria.core.web.charts import Chart
 from noria.core.web.drawings import Interval
+from noria.core.web.lists import ListContext
 from noria.core.web.pages import PageContext
 from noria.core.web.parts import Column, Pager
 from noria.serving.page_reads import GoingBack
@@ -74,28 +75,16 @@ class EndpointRow:
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
-class EndpointsContext(PageContext):
+class EndpointsContext(ListContext):
     """What the list of endpoints shows.
 
     Attributes
     ----------
-    now
-        When it was read.
-    columns
-        Headings.
     endpoints
         In the order of their names.
-    pager
-        The place in the list.
-    is_first
-        Whether the list begins here.
     """
 
-    now: datetime
-    columns: tuple[Column, ...]
     endpoints: tuple[EndpointRow, ...]
-    pager: Pager
-    is_first: bool
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

@@ -15,6 +15,7 @@ from noria.core.web.discussions import EARLIER
 from noria.core.web.drawings import scale_over
 from noria.core.web.formats import clipped
 from noria.core.web.languages import mark
+from noria.core.web.lists import keyset_pager
 from noria.core.web.pages import Crumb, Page, Visit
 from noria.core.web.parts import Column, Pager
 from noria.core.web.urls import ENDPOINT_PATH, ENDPOINTS_PATH
@@ -72,12 +73,12 @@ def endpoints_page(visit: Visit) -> EndpointsContext:
         now=visit.context.clock.now(),
         columns=_ENDPOINT_COLUMNS,
         endpoints=tuple(_endpoint_row(visit, each, n_open) for each in page.items),
-        pager=Pager(
-            first=urls.endpoints(project) if after else None,
-            following=urls.endpoints(project, after=page.next) if page.next else None,
+        pager=keyset_pager(
+            lambda key: urls.endpoints(project, after=key),
+            here=after,
+            following=page.next,
             n_shown=len(page.items),
         ),
-        is_first=not after,
     )
 
 
@@ -295,9 +296,10 @@ def _decisions(visit: Visit, endpoint: Endpoint) -> tuple[DecisionRow, ...] | No
 def _rollouts(visit: Visit, endpoint: Endpoint) -> tuple[tuple[RolloutRow, ...], Pager]:
     project, name, before = endpoint.project, endpoint.name, visit.parameters.get("before")
     page = visit.context.service(Endpoints).history(project, name, limit=ROLLOUTS_PER_PAGE, before=before)
-    pager = Pager(
-        first=visit.urls.endpoint(project, name) if before else None,
-        following=visit.urls.endpoint(project, name, before=page.next) if page.next else None,
+    pager = keyset_pager(
+        lambda key: visit.urls.endpoint(project, name, before=key),
+        here=before,
+        following=page.next,
         n_shown=len(page.items),
     )
     return tuple(_rollout_row(visit, each) for each in page.items), pager

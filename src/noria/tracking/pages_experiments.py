@@ -9,6 +9,7 @@ from typing import Final
 
 from noria.core.errors import Invalid
 from noria.core.web.languages import mark
+from noria.core.web.lists import keyset_pager
 from noria.core.web.pages import Crumb, Page, PageContext, Visit
 from noria.core.web.parts import Column, Direction, Pager
 from noria.core.web.urls import EXPERIMENTS_PATH
@@ -112,9 +113,10 @@ def experiments(visit: Visit) -> ExperimentsContext:
         now=visit.context.clock.now(),
         experiments=tuple(_listed(visit, project, row) for row in found.rows),
         columns=_columns(visit, project, asked, kept),
-        pager=Pager(
-            first=visit.urls.experiments(project, **kept) if asked.after else None,
-            following=visit.urls.experiments(project, **kept, after=found.next) if found.next else None,
+        pager=keyset_pager(
+            lambda key: visit.urls.experiments(project, **kept, after=key),
+            here=asked.after,
+            following=found.next,
             n_shown=len(found.rows),
             total=found.total,
         ),

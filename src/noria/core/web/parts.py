@@ -103,6 +103,11 @@ class Pager:
     total: int | None = None
     is_capped: bool = False
 
+    @property
+    def is_first(self) -> bool:
+        """Whether the list begins here."""
+        return self.first is None
+
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Choice:
