@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import dataclasses
 import json
+import tempfile
 from collections.abc import Iterator
 from datetime import UTC, date, datetime
 from decimal import Decimal
@@ -17,7 +18,7 @@ from deltalake import write_deltalake
 
 from noria.access.projects import NewProject, Projects
 from noria.core.config import load_settings
-from noria.core.errors import NotFound
+from noria.core.errors import NotFound, StorageFull
 from noria.core.objects.digests import hash_bytes
 from noria.core.objects.trees import Entry, make_manifest, put_manifest
 from noria.core.workspace import Workspace, open_workspace
@@ -26,6 +27,7 @@ from noria.data.delta.errors import MergeKeysInvalid, NotATable, TableDamaged, T
 from noria.data.delta.sources import SqlQuery
 from noria.data.entities import DatasetKind, NewDatasetVersion
 from noria.data.service import Datasets
+from support.disks import tiny_disk
 
 
 @pytest.fixture(scope="module")
@@ -265,3 +267,16 @@ def test_a_log_that_is_none_is_refused(workspace: Workspace, text: str) -> None:
     add_log(workspace, text)
     with pytest.raises(TableDamaged, match="`t@1`"):
         table(workspace).scan()
+
+
+def test_a_full_disk_is_named_and_changes_nothing(
+    workspace: Workspace, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """Where there is no room for what is on its way, the place is said, and the table is as before."""
+    before = table(workspace).append({"x": [0.5]})
+    with tiny_disk(tmp_path / "tiny", "size=1m") as disk:
+        monkeypatch.setattr(tempfile, "tempdir", str(disk))
+        with pytest.raises(StorageFull, match="tiny"):
+            table(workspace).append({"x": np.random.default_rng(1).normal(size=400_000)})
+
+    assert table(workspace).current == before

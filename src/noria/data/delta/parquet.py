@@ -16,6 +16,7 @@ import polars as pl
 import pyarrow as pa
 import pyarrow.parquet as pq
 
+from noria.core.objects.disk import storage_errors
 from noria.data.delta.types import conform
 
 ROW_GROUP_ROWS = 1 << 20
@@ -116,13 +117,16 @@ def write_parts(
     while waiting is not None:
         path = folder / f"{len(parts)}.parquet"
         statistics = _Statistics()
-        with path.open("wb") as sink, _writer(sink, schema) as writer:
+        with pa.OSFile(str(path), "wb") as sink, _writer(sink, schema) as writer:
             while waiting is not None:
                 statistics.see(waiting)
-                writer.write_table(waiting.to_arrow(), row_group_size=waiting.height)
+                with storage_errors(path):
+                    writer.write_table(waiting.to_arrow(), row_group_size=waiting.height)
                 waiting = next(groups, None)
                 if sink.tell() >= file_bytes:
                     break
+            with storage_errors(path):
+                writer.close()
         parts.append(WrittenPart(path=path, n_rows=statistics.n_rows, statistics=statistics.to_json()))
     return parts
 
