@@ -11,6 +11,7 @@ import polars as pl
 from numpy.typing import NDArray
 
 from noria.core.errors import Invalid
+from noria.data.profiling.columns import texts
 from noria.data.profiling.sources import Table, check_columns
 
 Places = NDArray[Any]
@@ -92,7 +93,7 @@ def _keys(table: Table, key: Sequence[str], is_text: Sequence[bool]) -> pl.DataF
     columns = {}
     for place, name in enumerate(key):
         column = table.column(name)
-        columns[f"k{place}"] = column.cast(pl.String) if is_text[place] else column
+        columns[f"k{place}"] = texts(column) if is_text[place] else column
     return pl.DataFrame(columns).with_row_index("row")
 
 

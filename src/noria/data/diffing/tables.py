@@ -24,7 +24,7 @@ from noria.data.diffing.entities import (
     TypedColumn,
 )
 from noria.data.diffing.matching import Matched, match_rows
-from noria.data.profiling.columns import type_name
+from noria.data.profiling.columns import texts, type_name
 from noria.data.profiling.sources import Table
 
 CHANGE: Final = "_change"
@@ -197,9 +197,17 @@ def _look_at(
 def _differs(old: pl.Series, new: pl.Series, matched: Matched) -> Mask:
     if not matched.is_same_order:
         old, new = old.gather(matched.before), new.gather(matched.after)
-    if old.dtype != new.dtype and not (old.dtype.is_numeric() and new.dtype.is_numeric()):
-        old, new = old.cast(pl.String), new.cast(pl.String)
+    if not _is_comparable(old.dtype, new.dtype):
+        old, new = texts(old), texts(new)
     return np.asarray(old.ne_missing(new).to_numpy(), dtype=bool)
+
+
+def _is_comparable(old: pl.DataType, new: pl.DataType) -> bool:
+    """Tell whether values of two types are compared as they are: equal types, numbers, and times of other units."""
+    if old == new or (old.is_numeric() and new.is_numeric()):
+        return True
+    zones = getattr(old, "time_zone", None), getattr(new, "time_zone", None)
+    return old.is_temporal() and old.base_type() == new.base_type() and zones[0] == zones[1]
 
 
 def _rows(before: Table, after: Table, key: Sequence[str], matched: Matched, changed: Mask) -> RowsDiff:
@@ -288,6 +296,8 @@ def _bag(before: Table, after: Table, common: Sequence[str]) -> RowsDiff:
 def _hashes(table: Table, columns: Sequence[str], retyped: set[str]) -> NDArray[Any]:
     if not columns:
         return np.zeros(table.n_rows, dtype=np.uint64)
-    as_text = [pl.col(name).cast(pl.String) if name in retyped else pl.col(name) for name in columns]
-    found = [batch.select(as_text).hash_rows().to_numpy() for batch in table.batches(columns)]
+    found = []
+    for batch in table.batches(columns):
+        spelt = batch.with_columns(texts(batch[name]) for name in retyped)
+        found.append(spelt.hash_rows().to_numpy())
     return np.concatenate(found) if found else np.array([], dtype=np.uint64)

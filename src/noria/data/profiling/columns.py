@@ -25,6 +25,11 @@ _MICROS_PER_S = 1e6
 _LABEL = 256
 """Characters kept of a category; longer texts are no categories, and a profile must stay small."""
 
+_SORTED_AS_THEY_ARE: Final = frozenset(
+    {"Float32", "Float64", *(f"{sign}Int{bits}" for sign in ("", "U") for bits in (8, 16, 32, 64))}
+)
+"""Numeric types that NumPy has and sorts fast; others become floats."""
+
 _TRIED: Final = 100
 _ISO_TIME: Final = r"^\d{4}-\d{2}-\d{2}(?:[T ]\d{2}:\d{2}(?::\d{2}(?:\.\d+)?)?Z?)?$"
 _EPOCH = datetime(1970, 1, 1)  # noqa: DTZ001 - spelt without a zone
@@ -43,7 +48,7 @@ def profile_column(series: pl.Series) -> ColumnFigures:
     kind = series.dtype
     if kind.is_temporal() and kind != pl.Time:
         return _temporal(series)
-    if kind.is_decimal():
+    if kind.is_decimal() or (kind.is_numeric() and str(kind) not in _SORTED_AS_THEY_ARE):
         return _numeric(series.cast(pl.Float64).drop_nulls().to_numpy(), series)
     if kind.is_numeric():
         return _numeric(series.drop_nulls().to_numpy(), series)
@@ -77,8 +82,10 @@ def numbers_with_gaps(series: pl.Series) -> Values | None:
 
 
 def texts(series: pl.Series) -> pl.Series:
-    """Give a categorical column as texts, spelt as in `noria.core.stats.samples.labels`."""
+    """Give a column of any type as texts; categories are spelt as in `noria.core.stats.samples.labels`."""
     kind = series.dtype
+    if kind.is_nested() or kind == pl.Object or isinstance(kind, pl.Duration):
+        return pl.Series(series.name, [None if v is None else str(v) for v in series.to_list()], pl.String)
     if kind == pl.Boolean:
         return series.replace_strict({True: "True", False: "False"}, return_dtype=pl.String, default=None)
     if kind == pl.Binary:

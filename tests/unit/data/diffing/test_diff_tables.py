@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from datetime import time, timedelta
+from decimal import Decimal
 from typing import Any
 
 import numpy as np
@@ -15,6 +17,7 @@ from noria.data.diffing.entities import CellChange, RetypedColumn, TypedColumn
 from noria.data.diffing.matching import KeyNotUnique
 from noria.data.diffing.tables import diff_tables
 from noria.data.profiling.sources import FrameTable
+from noria.data.profiling.tables import profile_of
 
 BEFORE = pl.DataFrame(
     {
@@ -119,6 +122,39 @@ def test_lists_and_records_are_compared_cell_by_cell() -> None:
 
     assert found.rows.changed_cells == {"r": 2, "l": 1}
     assert [each.column for each in found.distances] == ["id"]
+
+
+def test_every_type_is_compared() -> None:
+    """Equal rows are equal whatever they hold, and a value that only changed its type did not change."""
+    before = pl.DataFrame(
+        {
+            "id": [1, 2, 3],
+            "category": pl.Series(["x", "y", "x"], dtype=pl.Categorical),
+            "choice": pl.Series(["x", "y", "x"], dtype=pl.Enum(["y", "x"])),
+            "money": [Decimal("1.10"), None, Decimal("3.00")],
+            "clock": [time(1), None, time(2)],
+            "bytes": [b"a", b"\xff", None],
+            "span": [timedelta(1), None, timedelta(2)],
+            "nothing": pl.Series([None] * 3, dtype=pl.Null),
+            "record": [{"a": 1, "b": [1]}, None, {"a": None, "b": []}],
+            "pair": pl.Series([[1, 2], [3, 4], [5, 6]], dtype=pl.Array(pl.Int64, 2)),
+            "huge": pl.Series([1, 2, 3], dtype=pl.Int128),
+            "large": pl.Series([2**63, 1, None], dtype=pl.UInt64),
+        }
+    )
+    changes = {
+        "category": pl.String,
+        "choice": pl.String,
+        "span": pl.Duration("ms"),
+        "huge": pl.Int64,
+    }
+    after = before.reverse().cast(changes)  # type: ignore[arg-type]
+
+    for key in ((), ("id",), ("category", "id"), ("money", "clock", "id"), ("span", "id")):
+        assert diff(before, before.reverse(), *key).is_empty
+    assert diff(before, after, "id").rows.changed_cells == {}
+    assert diff(before, after.with_columns(record=pl.lit(1)), "id").rows.changed_cells == {"record": 3}
+    assert profile_of(FrameTable(before)) is not None
 
 
 def test_empty_tables() -> None:
