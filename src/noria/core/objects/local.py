@@ -147,7 +147,7 @@ class LocalObjectStore:
         ]
         for group in self._packed.groups(single):
             for wanted, data in group:
-                yield wanted.n, iter([bytes(data)])
+                yield wanted.n, iter((bytes(data),))
         for n, key in enumerate(keys):
             if key not in places:
                 yield n, self.open(digests[n])

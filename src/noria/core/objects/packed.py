@@ -9,7 +9,7 @@ from typing import Final, NamedTuple
 
 from blake3 import blake3
 
-from noria.core.objects.chunks import Bytes, ChunkDamaged, Codec
+from noria.core.objects.chunks import RAW, Bytes, ChunkDamaged, Codec
 from noria.core.objects.digests import ALGORITHM, Digest
 from noria.core.objects.disk import storage_errors
 from noria.core.objects.index import Index, Located
@@ -19,7 +19,6 @@ from noria.core.objects.store import ObjectCorrupt, ObjectNotFound
 
 _HELD_OPEN: Final = 20_000  # chunks whose packs are held open while they are read: about 3 GiB of an object
 _GROUP_BYTES: Final = 1024 * 1024
-_GROUP_CHUNKS: Final = 512
 _GAP_BYTES: Final = 64 * 1024  # is read for nothing rather than asked around
 _ATTEMPTS: Final = 5
 _MAX_OPEN: Final = 300  # of the thousand files that a process may usually have open
@@ -138,7 +137,7 @@ class PackedReader:
                 yield self._read_group(packs, group)
 
     def _read_group(
-        self, packs: OpenPacks, group: list[tuple[Located, Wanted]]
+        self, packs: OpenPacks, group: Sequence[tuple[Located, Wanted]]
     ) -> list[tuple[Wanted, Bytes]]:
         """Read chunks that lie near one another in one go."""
         begin, last = group[0][0].offset, group[-1][0]
@@ -147,17 +146,22 @@ class PackedReader:
                 block = os.pread(packs.fd(last.pack), last.offset + last.stored - begin, begin)
             except FileNotFoundError:
                 return [(one, self._again(one)) for _, one in group]
-        view = memoryview(block)
         return [
-            (one, self._checked(one, place, view[place.offset - begin :][: place.stored]))
+            (
+                one,
+                self._checked(one, place, block[place.offset - begin : place.offset - begin + place.stored]),
+            )
             for place, one in group
         ]
 
     def _checked(self, one: Wanted, place: Located, stored: Bytes) -> Bytes:
-        try:
-            data = self._codec.decode(place.codec, stored, place.length)
-        except ChunkDamaged as error:
-            raise self._corrupt(one.digest, _CORRUPT) from error
+        if place.codec == RAW and place.stored == place.length:
+            data = stored
+        else:
+            try:
+                data = self._codec.decode(place.codec, stored, place.length)
+            except ChunkDamaged as error:
+                raise self._corrupt(one.digest, _CORRUPT) from error
         actual = blake3(data).digest()
         if actual != one.digest:
             raise self._corrupt(one.digest, text(actual))
@@ -234,23 +238,15 @@ def _parts_within(item: PackedObject, start: int, end: int) -> Iterator[tuple[by
             return
 
 
-def _grouped(places: list[tuple[Located, Wanted]]) -> Iterator[list[tuple[Located, Wanted]]]:
+def _grouped(places: Sequence[tuple[Located, Wanted]]) -> Iterator[Sequence[tuple[Located, Wanted]]]:
     """Part chunks in the order of their places into groups that are read in one go."""
-    group: list[tuple[Located, Wanted]] = []
-    for found in places:
-        if group and not _is_near(group, found[0]):
-            yield group
-            group = []
-        group.append(found)
-    if group:
-        yield group
-
-
-def _is_near(group: list[tuple[Located, Wanted]], place: Located) -> bool:
-    first, last = group[0][0], group[-1][0]
-    return (
-        place.pack == first.pack
-        and place.offset - (last.offset + last.stored) <= _GAP_BYTES
-        and place.offset + place.stored - first.offset <= _GROUP_BYTES
-        and len(group) < _GROUP_CHUNKS
-    )
+    pack, begin, end, first = b"", 0, 0, 0
+    for n, (place, _) in enumerate(places):
+        after = place.offset + place.stored
+        if place.pack != pack or place.offset > end + _GAP_BYTES or after > begin + _GROUP_BYTES:
+            if n > first:
+                yield places[first:n]
+            pack, begin, first = place.pack, place.offset, n
+        end = after
+    if places:
+        yield places[first:]

@@ -60,7 +60,7 @@ def _fault(path: str) -> str | None:
         return "a part is empty"
     if "." in parts or ".." in parts:
         return "it has a part `.` or `..`"
-    return _encoding_fault(path)
+    return None if path.isascii() and len(path) <= MAX_PATH_BYTES else _encoding_fault(path)
 
 
 def _encoding_fault(path: str) -> str | None:

@@ -129,8 +129,11 @@ class TargetFolder:
         """
         check_path(path)
         folder, _, name = path.rpartition("/")
-        with storage_errors(self._root):
-            folder_fd = self._enter(folder, make=True)
+        if folder == self._current:
+            folder_fd = self._current_fd
+        else:
+            with storage_errors(self._root):
+                folder_fd = self._enter(folder, make=True)
         temporary = self._temporary(folder_fd, chunks, executable=executable)
         try:
             # Looked at here again: on a file system without capitals, the name may be taken by now.
