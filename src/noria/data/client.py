@@ -32,6 +32,9 @@ if TYPE_CHECKING:
     import numpy as np
     import polars as pl
 
+    from noria.data.diffing.entities import TableDiff
+    from noria.data.profiling.entities import VersionProfile
+    from noria.data.quality.entities import CheckReport
     from noria.data.trees.ahead import Ahead
 
 _MAX_IN_MEMORY_BYTES = 8 << 30
@@ -175,6 +178,44 @@ class DatasetHandle(TableHandle):
                 hint="Use `.arrays()`",
             )
         return next(iter(found.values()))
+
+    def profile(self, *, target: str | None = None, file: str | None = None) -> VersionProfile:
+        """Tell what the columns and rows hold; `target` names a column that others may give away.
+
+        The profile that is kept with the version, or one that is made now and kept.
+        """
+        from noria.data.looking import profile_version
+
+        return profile_version(self._workspace, self.current, target=target, file=file)
+
+    def diff(self, before: str, *, key: Sequence[str] | None = None, file: str | None = None) -> TableDiff:
+        """Tell what changed since another version of a table: columns, rows, cells and distributions.
+
+        Parameters
+        ----------
+        before
+            A reference such as `orders@2`.
+        key
+            Columns that name a row; a likely key when left out, and none where it is empty.
+        file
+            Which of several files it is.
+        """
+        from noria.data.looking import diff_versions, find_version
+
+        earlier = find_version(self._workspace, before)
+        return diff_versions(self._workspace, earlier, self.current, key=key, file=file)
+
+    def check(self, *, file: str | None = None, record: bool = True) -> CheckReport:
+        """Check the rules in `noria.toml`; the result is kept, and blocks runs and steps if one is broken.
+
+        Raises
+        ------
+        Invalid
+            If there are no rules.
+        """
+        from noria.data.looking import check_version
+
+        return check_version(self._workspace, self.current, file=file, record=record)
 
     def _store(self, files: Mapping[str, bytes]) -> TreeInfo:
         store = self._workspace.objects()

@@ -203,6 +203,15 @@ def test_a_table_that_grows_is_profiled_and_compared(workspace: Workspace) -> No
     assert find_version(workspace, "grown@2").profile is not None
 
 
+def test_a_handle_looks_too(orders: Workspace) -> None:
+    """Profile, difference and check, by the names that the commands have."""
+    handle = dataset("orders", workspace=orders)
+
+    assert handle.profile().columns["amount"].minimum == -2
+    assert handle.diff("orders@1").rows.n_changed == 1
+    assert [each.words for each in handle.check(record=False).broken] == ["amount: min"]
+
+
 def test_a_version_that_is_removed_takes_its_reports_along(orders: Workspace, services: Services) -> None:
     """Nothing stands in the way of removing it."""
     checked(orders, "orders@2")
