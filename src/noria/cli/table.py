@@ -37,7 +37,11 @@ NOUNS: tuple[Command, ...] = (
     Command("tokens", "noria.access.commands:tokens", "API tokens"),
     Command("audit", "noria.access.commands:audit", "The event log and its hash chain"),
     Command("comments", "noria.access.comment_commands:comments", "What people say about things"),
-    Command("objects", "noria.data.objects_commands:app", "The object store: verify and collect garbage"),
+    Command(
+        "objects",
+        "noria.data.objects_commands:app",
+        "The object store: verify, repair and collect garbage",
+    ),
     Command("data", "noria.data.commands:data", "Versions of data sets"),
     Command("experiments", "noria.tracking.commands:experiments", "Experiments"),
     Command("runs", "noria.tracking.commands:runs", "Runs, their params and metrics"),

@@ -105,6 +105,7 @@ SEARCHES = {
     "experiments.search",
     "issues.search",
     "logged-models.search",
+    "objects.fetch",
     "objects.missing",
     "registry.models",
     "registry.versions",
