@@ -12,7 +12,7 @@ from pathlib import Path
 import pytest
 
 from noria.core.clock import SystemClock
-from noria.core.errors import StorageFull
+from noria.core.errors import StorageFull, Unavailable
 from noria.core.objects.archives import pack_folder, unpack
 from noria.core.objects.digests import hash_bytes
 from noria.core.objects.local import LocalObjectStore
@@ -147,6 +147,22 @@ def test_writing_a_tree_to_a_full_disk_leaves_whole_files_only(
 
     assert files_below(disk) == (["a-small"] if deed == "checkout" else [])
     assert (disk / "target").exists() == (deed == "checkout")
+
+
+def test_a_store_on_a_disk_that_is_only_read_is_read(tmp_path: Path, source: Path) -> None:
+    """Where nothing can be written, objects are found all the same, and a put says what is wrong."""
+    with tiny_disk(tmp_path / "disk", "size=8m") as disk:
+        digest = put_tree(LocalObjectStore(disk / "store", SystemClock()), source).digest
+        subprocess.run(["mount", "-o", "remount,ro", disk], check=True)
+        store = LocalObjectStore(disk / "store", SystemClock())
+
+        checkout(store, digest, tmp_path / "out")
+        with pytest.raises(Unavailable, match="Read-only"):
+            put_tree(store, tmp_path / "out" / "b-large")
+        assert list(store.verify()) == []
+        del store
+
+    assert (tmp_path / "out" / "b-large").read_bytes() == LARGE
 
 
 @pytest.mark.parametrize("way", range(5))

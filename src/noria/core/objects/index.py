@@ -88,7 +88,8 @@ class Index:
     now_ns
         Tells the time by the store's clock.
     kept
-        False to make the index anew in memory: of a folder that is only read from, and left as it is.
+        False to make the index anew in memory: of a folder that is only read from, and left as it is. So it is where
+        nothing can be written.
     """
 
     def __init__(self, layout: Layout, now_ns: Callable[[], int], *, kept: bool = True) -> None:
@@ -98,6 +99,7 @@ class Index:
         self._mutex = threading.RLock()
         self._connection: sqlite3.Connection | None = None
         self._opened: tuple[int, int] = (0, 0)  # process and inode
+        self._is_damaged = False
         self._inherited: list[sqlite3.Connection] = []
 
     def __del__(self) -> None:
@@ -165,8 +167,10 @@ class Index:
             try:
                 yield Writing(connection)
                 connection.execute("COMMIT")
-            except BaseException:
-                if connection.in_transaction:
+            except BaseException as error:
+                if _shows_damage(error):
+                    self._is_damaged = True  # and whoever tries again finds it made anew
+                elif connection.in_transaction:
                     connection.execute("ROLLBACK")
                 raise
 
@@ -205,11 +209,10 @@ class Index:
         with self._mutex, self._errors():
             try:
                 return read(self._open())
-            except sqlite3.OperationalError:
-                raise
-            except sqlite3.DatabaseError:
-                self._let_go()
-                self._remake(damaged=True)
+            except sqlite3.DatabaseError as error:
+                if not _shows_damage(error):
+                    raise
+                self._is_damaged = True
                 return read(self._open())
 
     @contextlib.contextmanager
@@ -237,8 +240,14 @@ class Index:
             return False
 
     def _open(self) -> sqlite3.Connection:
+        if self._is_damaged:
+            self._let_go()
+            self._remake(damaged=True)
+            self._is_damaged = False
         if not self._is_current():
             self._let_go()
+            # Where nothing can be written, not even a lock can be taken; and nothing changes meanwhile.
+            self._kept = self._kept and os.access(self._layout.root, os.W_OK)
             if not self._kept:
                 self._connection = self._made_in_memory()
                 return self._connection
@@ -426,6 +435,10 @@ class Writing:
             for digest in digests
             if not self.run("UPDATE objects SET put_at = ? WHERE digest = ?", (now_ns, digest))
         }
+
+
+def _shows_damage(error: BaseException) -> bool:
+    return isinstance(error, sqlite3.DatabaseError) and not isinstance(error, sqlite3.OperationalError)
 
 
 def _looks_right(path: Path) -> bool:
