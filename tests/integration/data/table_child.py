@@ -35,6 +35,7 @@ def say(text: str) -> None:
 
 def write(folder: str, writer: int, n_batches: int) -> None:
     """Append batches of three rows that name writer and batch, and say each version after it was made."""
+    tempfile.tempdir = str(Path(folder).parent)
     with open_workspace(load_settings(workspace=folder), send_left=False) as workspace:
         numbers = range(n_batches) if n_batches else itertools.count()
         for n in numbers:
@@ -92,6 +93,7 @@ def _make(folder: Path) -> None:
 
 
 def _work(folder: Path) -> None:
+    tempfile.tempdir = str(folder)  # what a killed child leaves goes with the test
     with open_workspace(load_settings(workspace=str(folder)), send_left=False) as workspace:
         change(dataset("t", workspace=workspace))
 
