@@ -46,6 +46,8 @@ class AliasForm(msgspec.Struct, frozen=True, kw_only=True):
     ----------
     was
         Where it pointed when the form was made; None where the form does not know.
+    seen
+        Where each alias pointed then, for a form in which the alias is typed: `champion=1`, and `=` in any case.
     is_undo
         Whether it goes back to where it was a moment ago, which needs no question.
     """
@@ -53,6 +55,7 @@ class AliasForm(msgspec.Struct, frozen=True, kw_only=True):
     alias: Annotated[str, msgspec.Meta(max_length=MAX_ALIAS_CHARS)]
     version: Annotated[int, msgspec.Meta(ge=1)]
     was: int | None = None
+    seen: list[str] = []
     is_undo: bool = False
 
 
@@ -105,8 +108,7 @@ def set_alias(visit: Visit, form: AliasForm) -> Done:
     """Point an alias at a version."""
     model = _model(visit)
     before = model.aliases.get(form.alias)
-    if form.was is not None and before not in (form.was, form.version):
-        raise Stale({"version": "–" if before is None else f"v{before}"})
+    _check_alias(form, before)
     _known_version(visit, model, form.version)
     _models(visit).set_alias(model.project, model.name, form.alias, AliasTarget(version=form.version))
     return Done(
@@ -121,6 +123,7 @@ def confirm_alias(visit: Visit, form: AliasForm) -> Confirmation | None:
     model = _model(visit)
     after = _known_version(visit, model, form.version)
     before = model.aliases.get(form.alias)
+    _check_alias(form, before)
     if form.is_undo or before in (None, form.version):
         return None
     replaced = _models(visit).version(model.project, model.name, before) if before else after
@@ -142,6 +145,16 @@ def confirm_alias(visit: Visit, form: AliasForm) -> Confirmation | None:
         button=mark("Move the alias"),
         back=_page(visit),
     )
+
+
+def _check_alias(form: AliasForm, before: int | None) -> None:
+    """Refuse to move an alias from a version that the page did not show."""
+    now = "–" if before is None else f"v{before}"
+    if form.was is not None and before not in (form.was, form.version):
+        raise Stale({"version": now})
+    seen = dict(pair.rsplit("=", 1) for pair in form.seen if "=" in pair)
+    if seen and str(before or "") not in (seen.get(form.alias, ""), str(form.version)):
+        raise Stale({"alias": now})
 
 
 def remove_alias(visit: Visit, form: AliasName) -> Done:

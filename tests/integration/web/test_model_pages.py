@@ -342,3 +342,29 @@ def test_a_tag_that_another_set_meanwhile_is_not_written_over(reader: Reader, mo
     assert reader.send(form_in(refused[0].text, f"{page}/tag", name="tag")).status_code == 303
     assert reader.send(setting, key="other", value="new").status_code == 303
     assert models.get(PROJECT, "old").tags == {"other": "new", "stage": "mine", "team": "theirs"}
+
+
+@BOTH
+def test_an_alias_that_another_moved_or_made_meanwhile_is_told(
+    reader: Reader, context: Context, models: Models
+) -> None:
+    """A typed alias is compared with what the page showed, before the question and after it."""
+    turn_once(context)
+    made = reader.form(V2, f"{DIGITS}/alias", name="alias")
+    typed = reader.form(DIGITS, f"{DIGITS}/alias", name="alias")
+    asked = reader.send(typed, alias="champion", version="2")
+    assert asked.status_code == 200
+    Turn(context).registered()
+    models.set_alias(PROJECT, "digits", "champion", AliasTarget(version=3))
+    models.set_alias(PROJECT, "digits", "next", AliasTarget(version=1))
+    refused = [
+        reader.send(form_in(asked.text, f"{DIGITS}/alias")),
+        reader.send(typed, alias="champion", version="2"),
+        reader.send(made, alias="next"),
+    ]
+
+    assert [answer.status_code for answer in refused] == [409, 409, 409]
+    assert "Stands there now: v3" in visible_text(refused[0].text)
+    assert "Stands there now: v1" in visible_text(refused[2].text)
+    assert models.get(PROJECT, "digits").aliases == {"champion": 3, "next": 1}
+    assert reader.send(made, alias="fresh").status_code == 303
