@@ -19,7 +19,6 @@ from noria.core.errors import Failed
 
 if TYPE_CHECKING:
     from noria.core.config import Settings
-    from noria.core.objects.store import Progress
     from noria.data.trees.adding import Stored
     from noria.data.trees.stat_index import StatIndex
 
@@ -48,8 +47,8 @@ class Ahead:
         os.waitpid(self.pid, 0)
 
 
-def begin_storing(settings: Settings, path: Path, *, progress: Progress | None = None) -> Ahead | None:
-    """Begin to store a path.
+def begin_storing(settings: Settings, path: Path) -> Ahead | None:
+    """Begin to store a path, with a bar on stderr when it is a terminal.
 
     None means that this is not the way: the objects do not lie in a folder of this machine, a server answers for it,
     the path is not stored as it is, or this process has threads, which no fork survives whole.
@@ -72,18 +71,18 @@ def begin_storing(settings: Settings, path: Path, *, progress: Progress | None =
     pid = os.fork()
     if pid == 0:
         os.close(reader)
-        _store_and_end(settings, path, writer, progress)
+        _store_and_end(settings, path, writer)
     os.close(writer)
     return Ahead(pid=pid, answer=os.fdopen(reader, "rb"))
 
 
-def _store_and_end(settings: Settings, path: Path, writer: int, progress: Progress | None) -> None:
+def _store_and_end(settings: Settings, path: Path, writer: int) -> None:
     """Store, answer, remember, and end without anything that only the parent is to do at its end."""
     try:
         from noria.data.trees.stat_index import StatIndex
 
         index = StatIndex.of(settings)
-        found = _store(settings, path, index, progress)
+        found = _store(settings, path, index)
         told = found if isinstance(found, BaseException) else replace(found, files=[])
         with os.fdopen(writer, "wb") as answer:
             pickle.dump(told, answer, protocol=pickle.HIGHEST_PROTOCOL)
@@ -93,15 +92,15 @@ def _store_and_end(settings: Settings, path: Path, writer: int, progress: Progre
         os._exit(0)
 
 
-def _store(
-    settings: Settings, path: Path, index: StatIndex, progress: Progress | None
-) -> Stored | BaseException:
+def _store(settings: Settings, path: Path, index: StatIndex) -> Stored | BaseException:
     from noria.core.clock import SystemClock
+    from noria.core.console.progress import counting_bytes
     from noria.core.objects.opening import open_objects
     from noria.data.trees.adding import store_path
 
     try:
         objects = open_objects(settings.objects_url, SystemClock(), spool=settings.folder / "tmp")
-        return store_path(objects, path, index, progress=progress)
+        with counting_bytes("Storing") as progress:
+            return store_path(objects, path, index, progress=progress)
     except BaseException as error:  # noqa: BLE001 - raised where it can be told
         return error

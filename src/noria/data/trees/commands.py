@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import sys
+from contextlib import nullcontext
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated, Any
 
@@ -59,13 +60,13 @@ def add(
     from noria.core.console.progress import counting_bytes
     from noria.data.trees.ahead import begin_storing
 
-    with counting_bytes("Storing") as progress:
-        ahead = begin_storing(load_settings(workspace=workspace, project=project), path, progress=progress)
-        from noria.data.client import dataset
+    ahead = begin_storing(load_settings(workspace=workspace, project=project), path)
+    from noria.data.client import dataset
 
-        with opened(workspace, project) as ws:
-            chosen = name or _usual_name(ws, path)
-            before = _latest(ws, chosen)
+    with opened(workspace, project) as ws:
+        chosen = name or _usual_name(ws, path)
+        before = _latest(ws, chosen)
+        with nullcontext() if ahead is not None else counting_bytes("Storing") as progress:
             added = dataset(chosen, workspace=ws).add(path, message=message, progress=progress, ahead=ahead)
     _point(path, added, wanted=pointer)
     if json:
