@@ -105,7 +105,7 @@ def _fold_aucs(
 ) -> list[float]:
     from sklearn.metrics import roc_auc_score
     from sklearn.model_selection import StratifiedKFold
-    from threadpoolctl import threadpool_limits  # type: ignore[import-untyped]
+    from threadpoolctl import threadpool_limits
 
     seed = int(rng.integers(2**31))
     aucs = []
