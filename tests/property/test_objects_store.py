@@ -160,6 +160,10 @@ class Collecting(RuleBasedStateMachine):
             DyingStore(self.folder / "store", self.clock).put_files([path])
         self.content[hash_bytes(data)] = data
         self.put_at.setdefault(hash_bytes(data), -1e9)
+        if loose_path(self.folder / "store", hash_bytes(data)).exists():
+            self.put_at[hash_bytes(data)] = (
+                self.clock.monotonic()
+            )  # what is a file of its own was renewed before
         self.stores[which] = LocalObjectStore(self.folder / "store", self.clock)
         self.stores[which].missing([hash_bytes(data)])  # reads it in
         self._made_young()

@@ -22,12 +22,13 @@ from typing import Final, NamedTuple
 from noria.core.objects.chunks import Encoded
 from noria.core.objects.disk import fsync_folder, storage_errors
 from noria.core.objects.drafts import draft
-from noria.core.objects.index import Index, Located, NewPack
+from noria.core.objects.index import Index, Located, NewPack, Writing
 from noria.core.objects.layout import Layout
 from noria.core.objects.packed import OpenPacks, PackedReader, text
 from noria.core.objects.packs import PACK_BYTES, PackedObject, PackWriter, pack_path, parts_of
 
-_BATCH: Final = 1000  # objects per question to `is_live`, and packs taken away at once
+_BATCH: Final = 1000  # objects per question to `is_live`
+_PACKS_AT_ONCE: Final = 32  # removed while puts wait
 _SMALL_BYTES: Final = PACK_BYTES // 16
 _MANY_SMALL: Final = 16
 _NEEDED_SHARE: Final = 0.5
@@ -131,8 +132,8 @@ class PackCollector:
     def _sweep(self) -> None:
         packs = self._old_packs()
         dead = [pack for pack in packs if not pack.n_needed]
-        for begin in range(0, len(dead), _BATCH):
-            self._replace(dead[begin : begin + _BATCH], None)
+        for begin in range(0, len(dead), _PACKS_AT_ONCE):
+            self._replace(dead[begin : begin + _PACKS_AT_ONCE], None)
         small = [pack for pack in packs if pack.n_needed and pack.size_bytes < _SMALL_BYTES]
         merged = set(small if len(small) >= _MANY_SMALL else [])
         sparse = [
@@ -201,19 +202,15 @@ class PackCollector:
         If one takes their place, they go together or not at all.
         """
         with self._index.locked(alone=True):
-            old = [pack for pack in packs if all_of_it or self._is_old(pack)]
-            if by is not None and len(old) < len(packs):
-                return
-            if by is not None and by[0].pack_id in {pack.pack_id for pack in packs}:
-                old = []  # the very same, in place of itself
-            with storage_errors(self._layout.root):
-                if by is not None:
-                    path = pack_path(self._layout.packs, by[0].pack_id)
-                    path.parent.mkdir(exist_ok=True)
-                    by[1].draft.path.replace(path)
-                    fsync_folder(path.parent)
-                    fsync_folder(self._layout.packs)
             with self._index.writing() as writing:
+                old = packs if all_of_it else [pack for pack in packs if self._is_old(writing, pack)]
+                if by is not None and len(old) < len(packs):
+                    return
+                if by is not None:
+                    with storage_errors(self._layout.root):
+                        self._rename(*by)
+                    if by[0].pack_id in {pack.pack_id for pack in packs}:
+                        return  # the very same, in place of itself
                 n_new = writing.add_pack(by[0], self._now_ns()) if by is not None else 0
                 for pack in old:
                     writing.run("UPDATE objects SET pack = ? WHERE pack = ?", (n_new, pack.n))
@@ -224,9 +221,16 @@ class PackCollector:
                 for pack in old:
                     pack_path(self._layout.packs, pack.pack_id).unlink(missing_ok=True)
 
-    def _is_old(self, pack: _Pack) -> bool:
+    def _rename(self, new: NewPack, writer: PackWriter) -> None:
+        path = pack_path(self._layout.packs, new.pack_id)
+        path.parent.mkdir(exist_ok=True)
+        writer.draft.path.replace(path)
+        fsync_folder(path.parent)
+        fsync_folder(self._layout.packs)
+
+    def _is_old(self, writing: Writing, pack: _Pack) -> bool:
         sql = "SELECT 1 FROM packs WHERE n = ? AND put_at < ?"
-        return bool(self._index.rows(sql, (pack.n, self._cutoff_ns)))
+        return bool(writing.rows(sql, (pack.n, self._cutoff_ns)))
 
 
 def _fitting(packs: list[_Pack]) -> Iterator[list[_Pack]]:
