@@ -156,17 +156,15 @@ class Collecting(RuleBasedStateMachine):
         data = content(n)
         path = self.folder / "file"
         path.write_bytes(data)
+        digest = hash_bytes(data)
+        was_there = self.stores[which].has(digest)
         with contextlib.suppress(Death):
             DyingStore(self.folder / "store", self.clock).put_files([path])
-        self.content[hash_bytes(data)] = data
-        self.put_at.setdefault(hash_bytes(data), -1e9)
-        if loose_path(self.folder / "store", hash_bytes(data)).exists():
-            self.put_at[hash_bytes(data)] = (
-                self.clock.monotonic()
-            )  # what is a file of its own was renewed before
+        self.content[digest] = data
         self.stores[which] = LocalObjectStore(self.folder / "store", self.clock)
-        self.stores[which].missing([hash_bytes(data)])  # reads it in
-        self._made_young()
+        assert self.stores[which].missing([digest]) == set()  # the question has the pack read in
+        if not was_there or loose_path(self.folder / "store", digest).exists():
+            self.put_at[digest] = self.clock.monotonic()
 
     def _made_young(self) -> None:
         """Take everything in packs for young from now on, as far as the model goes."""
