@@ -168,11 +168,14 @@ def main() -> None:
     )
     parser.add_argument("--rows", type=int, default=1_000_000)
     parser.add_argument("--repeats", type=int, default=3)
+    parser.add_argument("--smoke", action="store_true", help="few rows, once: shows only that it works")
     parser.add_argument("--json", action="store_true")
     parser.add_argument("--case", choices=list(CASES), help=argparse.SUPPRESS)
     parser.add_argument("--prepare", action="store_true", help=argparse.SUPPRESS)
     parser.add_argument("--folder", type=Path, help=argparse.SUPPRESS)
     given = parser.parse_args()
+    if given.smoke:
+        given.rows, given.repeats = 2_000, 1
     if given.prepare:
         prepare(given.folder, given.rows)
         return

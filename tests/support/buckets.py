@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import contextlib
 import importlib
 import importlib.util
 import json
@@ -10,7 +11,7 @@ import subprocess
 import sys
 import tempfile
 import threading
-from collections.abc import Iterator, Sequence
+from collections.abc import Iterator, Mapping, Sequence
 from contextlib import contextmanager
 from dataclasses import dataclass, replace
 from datetime import datetime
@@ -26,6 +27,13 @@ from support.waiting import wait_until
 
 ACCESS_KEY, SECRET_KEY = "noria-tests", "the-secret-of-the-tests"
 REGION = "us-east-1"
+
+
+_ATTEMPTS = 4
+
+
+class EndedAtStart(Exception):
+    """A server ended before it answered; the text has its last words."""
 
 
 class S3Unavailable(Exception):
@@ -96,9 +104,36 @@ def running_seaweed() -> Iterator[S3Server]:
     actions = ["Admin", "Read", "Write", "List", "Tagging"]
     identities = {"identities": [{"name": "noria", "credentials": [grant], "actions": actions}]}
     (folder / "s3.json").write_text(json.dumps(identities))
-    # Its parts talk to each other on further ports, each 10,000 above one that is named: these it can find taken.
-    ports = {name: free_port() for name in ("master.port", "volume.port", "filer.port", "s3.port")}
-    command = [
+    try:
+        with _seaweed(weed, folder) as server:
+            yield server
+    finally:
+        shutil.rmtree(folder, ignore_errors=True)
+
+
+@contextmanager
+def _seaweed(weed: Path, folder: Path) -> Iterator[S3Server]:
+    with contextlib.ExitStack() as running:
+        for attempt in range(_ATTEMPTS):
+            # Its parts talk on further ports too, each 10,000 above one that is named: these it can find taken.
+            ports = {name: free_port() for name in ("master.port", "volume.port", "filer.port", "s3.port")}
+            endpoint = f"http://127.0.0.1:{ports['s3.port']}"
+            try:
+                log = running.enter_context(
+                    _running(_seaweed_command(weed, folder, ports), f"{endpoint}/status")
+                )
+            except EndedAtStart:
+                if attempt == _ATTEMPTS - 1:
+                    raise
+            else:
+                break
+        server = S3Server(endpoint=endpoint)
+        wait_until(lambda: _takes_writes(server), 60, lambda: f"SeaweedFS: {log.read_text()[-2000:]}")
+        yield server
+
+
+def _seaweed_command(weed: Path, folder: Path, ports: Mapping[str, int]) -> list[str]:
+    return [
         str(weed),
         "-logtostderr=true",
         "server",
@@ -116,14 +151,6 @@ def running_seaweed() -> Iterator[S3Server]:
         "-volume.max=20",
         "-master.volumeSizeLimitMB=64",
     ]
-    endpoint = f"http://127.0.0.1:{ports['s3.port']}"
-    try:
-        with _running(command, f"{endpoint}/status") as log:
-            server = S3Server(endpoint=endpoint)
-            wait_until(lambda: _takes_writes(server), 60, lambda: f"SeaweedFS: {log.read_text()[-2000:]}")
-            yield server
-    finally:
-        shutil.rmtree(folder, ignore_errors=True)
 
 
 def _takes_writes(server: S3Server) -> bool:
@@ -155,7 +182,7 @@ def _running(command: Sequence[str], answers_at: str) -> Iterator[Path]:
             message=lambda: f"{command[0]} did not start: {log.read_text()[-2000:]}",
         )
         if process.poll() is not None:
-            raise RuntimeError(f"{command} ended at start: {log.read_text()[-2000:]}")
+            raise EndedAtStart(f"{command} ended at start: {log.read_text()[-2000:]}")
         yield log
     finally:
         process.kill()

@@ -32,6 +32,7 @@ from noria.registry.service import Models
 from noria.registry.signatures import InputInvalid
 from noria.tracking.entities import Link
 from noria.tracking.service import Runs
+from support.stores import flip_first_byte
 
 X, Y = load_iris(return_X_y=True)
 
@@ -205,16 +206,7 @@ def test_a_damaged_object_is_not_loaded(workspace: Workspace, classifier: Any, t
     made = noria.register(classifier, "iris", x=X, y=Y)
     entries = read_manifest(workspace.objects(), made.digest).entries
     digest = next(entry.digest for entry in entries if entry.path == "model.skops")
-    stored = [
-        path
-        for path in Path(workspace.settings.objects_url).rglob("*")
-        if path.name in digest and path.is_file()
-    ]
-    assert len(stored) == 1
-    stored[0].chmod(0o600)
-    content = bytearray(stored[0].read_bytes())
-    content[len(content) // 2] ^= 1
-    stored[0].write_bytes(bytes(content))
+    flip_first_byte(Path(workspace.settings.objects_url), digest)
 
     with pytest.raises(Corrupt):
         fetch_version(workspace, made, cache=tmp_path)

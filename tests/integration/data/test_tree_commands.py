@@ -9,6 +9,7 @@ import os
 import subprocess
 import sys
 import tarfile
+import tempfile
 from collections.abc import Callable, Iterator
 from dataclasses import dataclass
 from datetime import timedelta
@@ -127,7 +128,10 @@ def test_a_second_add_reads_only_what_changed(noria: Run) -> None:
     Path().chmod(0o777)
     for path in [Path("w"), *Path("w").rglob("*")]:
         os.chown(path, 65534, -1)
-    for above in Path.cwd().parents[:3]:
+    temporary = Path(tempfile.gettempdir())
+    for above in Path.cwd().parents:
+        if above == temporary:
+            break
         above.chmod(0o755)
     with as_ordinary_user():
         refused = noria("add", "data")
