@@ -86,6 +86,19 @@ def side(root: Path) -> Iterator[Side]:
     made.workspace.close()
 
 
+def test_nothing_else_goes_along(here: Side, folder: RemoteLine) -> None:
+    """What lies in the same pack as a file of the version, and is not the version's, stays here."""
+    secret, shared = os.urandom(100_000), os.urandom(300_000)
+    here.add(secret=secret, shared=shared)
+    (here.files / "secret").unlink()
+    here.add(more=os.urandom(1000))
+    push(here.settings, folder, ["data@2"])
+    packs = list(Path(folder.url).rglob("*.pack"))
+
+    assert any(shared[:1000] in pack.read_bytes() for pack in packs)
+    assert not any(secret[:1000] in pack.read_bytes() for pack in packs)
+
+
 def test_what_was_pushed_is_pulled_with_its_numbers(
     here: Side, there: Side, remote: RemoteLine, tmp_path: Path
 ) -> None:

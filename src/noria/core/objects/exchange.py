@@ -41,12 +41,12 @@ class Holding:
     Attributes
     ----------
     packs
-        The share of each pack's bytes that belongs to them, by the id of the pack.
+        The ids of packs in which they lie, and whether there is nothing else in a pack.
     loose
         Those that lie in no pack.
     """
 
-    packs: dict[str, float]
+    packs: dict[str, bool]
     loose: set[str]
 
 
@@ -73,13 +73,16 @@ class PackExchange:
         stored: defaultdict[bytes, int] = defaultdict(int)
         for place in (*single.values(), *self._index.locate(list(parts)).values()):
             stored[place.pack] += place.stored
-        sizes = dict(self._index.rows("SELECT id, size_bytes FROM packs"))
         return Holding(
-            packs={
-                pack.hex(): n_bytes / max(1, sizes.get(pack, n_bytes)) for pack, n_bytes in stored.items()
-            },
+            packs={pack.hex(): n_bytes == self._all_of(pack) for pack, n_bytes in stored.items()},
             loose={digest for key, digest in keys.items() if key not in single and key not in several},
         )
+
+    def _all_of(self, pack: bytes) -> int:
+        """Give how many bytes of chunks lie in a pack."""
+        sum_of = "SELECT sum(c.stored) FROM chunks c JOIN packs p ON p.n = c.pack WHERE p.id = ?"
+        [(n_bytes,)] = self._index.rows(sum_of, (pack,))
+        return int(n_bytes)
 
     def outside(self, digests: Collection[str], packs: Collection[str]) -> set[str]:
         """Give those of some objects that lie in no pack, or not only in some packs."""

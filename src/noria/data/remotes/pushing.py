@@ -35,8 +35,6 @@ AT_ONCE: Final = 6
 """Transfers that run at the same time."""
 
 VERSION_LIMIT_BYTES: Final = 64 * 1024 * 1024
-_WHOLE: Final = 0.5
-"""A pack of which less is needed is not sent as it is: what is needed of it goes into a pack of its own."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -106,7 +104,7 @@ class Pusher:
         n_packs, sent_bytes = 0, 0
         for version in new:
             with tempfile.TemporaryDirectory(dir=self._scratch) as scratch:
-                packs = self._packs_of(version, Path(scratch))
+                packs = self._packs_of(version, Path(scratch), there)
                 wanted = {pack: path for pack, path in packs.items() if pack_key(pack) not in there}
                 sent_bytes += self._send(wanted, progress)
             n_packs += len(wanted)
@@ -126,15 +124,22 @@ class Pusher:
             raise VersionsDiverged(version.ref, here=version.digest, there=found.digest)
         return found is not None
 
-    def _packs_of(self, version: DatasetVersion, scratch: Path) -> dict[str, Path]:
-        """Give the packs that hold all of a version between them; those that are not there as such are made."""
+    def _packs_of(self, version: DatasetVersion, scratch: Path, there: Collection[str]) -> dict[str, Path]:
+        """Give the packs that hold all of a version between them; those that are not there as such are made.
+
+        A pack in which something else lies too, perhaps another project's, is not sent as it is.
+        """
         data = self._objects.get(version.digest, limit_bytes=MANIFEST_LIMIT_BYTES)
         listed = msgspec.json.decode(data, type=_Listing).entries
         digests = {version.digest, *(entry.digest for entry in listed)}
         if self._exchange is None:
             return self._packed(digests, scratch)
         holding = self._exchange.holding(digests)
-        packs = {pack: self._exchange.path(pack) for pack, share in holding.packs.items() if share >= _WHOLE}
+        packs = {
+            pack: self._exchange.path(pack)
+            for pack, is_alone in holding.packs.items()
+            if is_alone or pack_key(pack) in there
+        }
         are_all = len(packs) == len(holding.packs)
         apart = holding.loose if are_all else self._exchange.outside(digests, packs)
         return packs | self._packed(apart, scratch) if apart else packs
