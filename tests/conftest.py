@@ -19,13 +19,16 @@ from support.processes import Processes
 LANES = ("e2e", "peers", "property")
 """Folders of `tests/` whose tests carry the marker of the same name without writing it."""
 
+BOTH = {"database_kind": "postgres", "transport": "http"}
+"""Services are tried on each database and over each transport; `make soak` tries the second of both at once, too."""
+
 _processes_key = pytest.StashKey[Processes]()
 
 # One example takes as long as the shared machine lets it, so a time limit for an example would only be noise.
 settings.register_profile("dev", deadline=None)
 # The examples of a submission are the same at each run: a failure belongs to the change that shows it.
 # They are fewer, since a submission waits for them; `make test` by hand and `make soak` search further.
-settings.register_profile("ci", deadline=None, derandomize=True, print_blob=True, max_examples=50)
+settings.register_profile("ci", deadline=None, derandomize=True, print_blob=True, max_examples=30)
 settings.register_profile(
     "soak",
     deadline=None,
@@ -46,6 +49,8 @@ def pytest_collection_modifyitems(config: pytest.Config, items: list[pytest.Item
             item.add_marker(lane)
         if "postgres_server" in getattr(item, "fixturenames", ()):
             item.add_marker("postgres")
+        if BOTH.items() <= getattr(getattr(item, "callspec", None), "params", {}).items():
+            item.add_marker("soak")
 
 
 @pytest.hookimpl(wrapper=True)

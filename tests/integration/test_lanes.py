@@ -64,6 +64,7 @@ def test_a_missing_python_is_refused_with_the_mend(tmp_path: Path) -> None:
     assert "hint: name a Python 3.11 or newer: make PYTHON=" in refused.stderr
 
 
+@pytest.mark.e2e
 def test_a_standing_environment_is_kept(tmp_path: Path) -> None:
     """Building an environment again keeps the one that works, and mends one that does not."""
     build = (ROOT / "tools" / "make_venv.sh", sys.executable, tmp_path / "venv")

@@ -57,13 +57,7 @@ class NoriaServer:
         return asked.output()
 
 
-@pytest.fixture(
-    params=[
-        pytest.param("sqlite", marks=pytest.mark.smoke),
-        pytest.param("postgres", marks=pytest.mark.postgres),
-        "s3",
-    ]
-)
+@pytest.fixture(params=["sqlite", pytest.param("postgres", marks=pytest.mark.postgres), "s3"])
 def server(
     request: pytest.FixtureRequest, processes: Processes, noria_command: tuple[str, ...], tmp_path: Path
 ) -> NoriaServer:
@@ -77,6 +71,15 @@ def server(
     return NoriaServer(processes, noria_command, tmp_path / "workspace", env)
 
 
+@pytest.mark.parametrize(
+    "server",
+    [
+        pytest.param("sqlite", marks=pytest.mark.smoke),
+        pytest.param("postgres", marks=pytest.mark.postgres),
+        "s3",
+    ],
+    indirect=True,
+)
 def test_a_day_with_the_mlflow_client(peer: Peer, server: NoriaServer, tmp_path: Path) -> None:
     """Everything the client logs, registers, searches and reads back is as on MLflow's own server, and is Noria's."""
     output = peer.run(["python", PROGRAMS / "mlflow_day.py", server.uri], cwd=tmp_path, timeout_s=360)
