@@ -5,6 +5,7 @@ from __future__ import annotations
 import functools
 import importlib
 import pkgutil
+import sys
 from collections.abc import Iterator
 from typing import TypeVar
 
@@ -26,8 +27,15 @@ def import_everything() -> tuple[str, ...]:
 
 
 def subclasses_of(cls: type[C]) -> Iterator[type[C]]:
-    """Give all subclasses that Noria itself defines, direct and indirect."""
+    """Give all subclasses that Noria's modules define, direct and indirect.
+
+    A class that was made at run time is none of them, though it names the same module: the client of a service.
+    """
     for inner in cls.__subclasses__():
-        if inner.__module__.startswith("noria."):
+        if inner.__module__.startswith("noria.") and _is_defined(inner):
             yield inner
         yield from subclasses_of(inner)
+
+
+def _is_defined(cls: type) -> bool:
+    return getattr(sys.modules.get(cls.__module__), cls.__name__, None) is cls

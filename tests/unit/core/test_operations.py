@@ -15,6 +15,7 @@ import pytest
 from noria.core.errors import TooLarge
 from noria.core.operations import Download, Method, Service, Upload, operation, operations_of
 from noria.core.permissions import Permission
+from noria.core.remote import HttpTransport, remote_service
 from support.everything import import_everything, subclasses_of
 
 READ = Permission(name="things.read")
@@ -131,6 +132,16 @@ class TestAllServices:
                 route = (declared.method, re.sub(r"\{\w+\}", "{}", declared.path))
                 assert route not in routes, f"{found.id} and {routes[route]} share {route}"
                 routes[route] = found.id
+
+    def test_clients_of_services_are_no_services(self) -> None:
+        """What a client was made for before, in the same process, changes nothing."""
+        before = self.services()
+
+        transport = HttpTransport("http://127.0.0.1:9")
+        remote_service(before[0], transport)
+        transport.close()
+
+        assert self.services() == before
 
     def test_what_writes_needs_more_than_a_viewer(self) -> None:
         """An operation that changes something is not a viewer's, unless everyone has it for themselves."""
