@@ -20,11 +20,11 @@ COMMANDS: tuple[Command, ...] = (
     Command("init", "noria.cli.init:app", "Make a workspace and a project file in this folder"),
     Command("up", "noria.serving.commands:up", "Start server, worker and model server on this machine"),
     Command("server", "noria.server.commands:app", "Start the server and its control loop"),
-    Command("worker", "noria.pipelines.commands:worker", "Start a worker that runs jobs"),
+    Command("worker", "noria.pipelines.job_commands:worker", "Start a worker that runs jobs"),
     Command(
         "demo", "noria.examples.digits.commands:app", "Watch a model go wrong in production and be put right"
     ),
-    Command("run", "noria.pipelines.commands:run", "Run a pipeline"),
+    Command("run", "noria.pipelines.run_command:run", "Run a pipeline"),
     Command("deploy", "noria.serving.commands:deploy", "Put a model version behind an endpoint"),
     Command("serve", "noria.serving.commands:serve", "Start a model server"),
     Command("gc", "noria.server.upkeep_commands:app", "Free the space of what was deleted long ago"),
@@ -47,7 +47,7 @@ NOUNS: tuple[Command, ...] = (
     Command("runs", "noria.tracking.commands:runs", "Runs, their params and metrics"),
     Command("traces", "noria.tracking.traces.commands:traces", "Traces, their spans and assessments"),
     Command("pipelines", "noria.pipelines.commands:pipelines", "Pipelines and their runs"),
-    Command("jobs", "noria.pipelines.commands:jobs", "Jobs that workers run"),
+    Command("jobs", "noria.pipelines.job_commands:jobs", "Jobs that workers run"),
     Command("models", "noria.registry.commands:models", "Registered models, versions and aliases"),
     Command("catalog", "noria.catalog.commands:catalog", "Decision records: what was chosen, and why"),
     Command("endpoints", "noria.serving.commands:endpoints", "Endpoints and what they serve"),

@@ -1,0 +1,110 @@
+"""`noria run`."""
+
+from __future__ import annotations
+
+import contextlib
+import sys
+from typing import TYPE_CHECKING, Annotated, Any
+
+import typer
+
+from noria.core.console.options import JsonFlag, ProjectOption, WorkspaceOption, opened
+from noria.core.console.output import print_json, say
+
+if TYPE_CHECKING:
+    from noria.core.errors import Failed
+    from noria.pipelines.entities import StepReport
+    from noria.pipelines.runner import PipelineResult
+
+run = typer.Typer(add_completion=False, help="Run a pipeline")
+
+
+@run.command()
+def run_command(
+    target: Annotated[
+        str, typer.Argument(metavar="MODULE:PIPELINE", help="Pipeline to run; also `path/file.py:pipeline`.")
+    ],
+    params: Annotated[
+        list[str] | None,
+        typer.Option("--param", "-p", metavar="KEY=VALUE", help="A parameter.", show_default=False),
+    ] = None,
+    explain: Annotated[bool, typer.Option("--explain", help="Say why each step ran or did not.")] = False,
+    force: Annotated[bool, typer.Option("--force", help="Run every step, whatever is known.")] = False,
+    json: JsonFlag = False,
+    workspace: WorkspaceOption = None,
+    project: ProjectOption = None,
+) -> None:
+    """Run a pipeline."""
+    from pathlib import Path
+
+    from noria.core.errors import Failed
+    from noria.pipelines.loading import load_pipeline
+    from noria.pipelines.parameters import parse_assignments
+    from noria.pipelines.runner import run_pipeline
+
+    # What the steps print is words to the person who runs them; with `--json`, stdout is for the data alone.
+    around = contextlib.redirect_stdout(sys.stderr) if json else contextlib.nullcontext()
+    with opened(workspace, project) as ws, around:
+        loaded = load_pipeline(target, root=ws.settings.project_root, folder=Path.cwd())
+        values = parse_assignments(loaded.pipeline.name, loaded.pipeline.parameters, params or [])
+        progress = _Lines(explain=explain)
+        try:
+            result = run_pipeline(
+                ws, loaded.pipeline, values, force=force, source=loaded.source, progress=progress
+            )
+        except Failed as error:
+            _say_traceback(error)
+            raise
+        answer = _answer(result)
+    if json:
+        print_json(answer)
+    else:
+        _print_outputs(answer)
+
+
+class _Lines:
+    """Tells a person on stderr what the steps do, a line each."""
+
+    def __init__(self, *, explain: bool) -> None:
+        self._explain = explain
+        self._transient = sys.stderr.isatty()
+
+    def started(self, name: str, position: int) -> None:
+        """Show which step runs, until it has ended."""
+        if self._transient:
+            sys.stderr.write(f"\r{position + 1:>4}  {name}  …")
+            sys.stderr.flush()
+
+    def ended(self, report: StepReport) -> None:
+        """Say how a step ended."""
+        start = "\r\x1b[K" if self._transient else ""
+        because = f"  {report.reason}" if self._explain else ""
+        line = f"{report.position + 1:>4}  {report.name:<24}  {report.status:<8}  {report.duration_s:7.3f} s"
+        sys.stderr.write(f"{start}{line}{because}\n")
+
+
+def _say_traceback(error: Failed) -> None:
+    text = error.details.get("traceback")
+    if text:
+        say(str(text))
+
+
+def _answer(result: PipelineResult) -> dict[str, Any]:
+    from noria.pipelines.jobs_entry import describe_outputs
+
+    return {
+        "run_id": result.run_id,
+        "status": result.status,
+        "outputs": describe_outputs(result),
+        "steps": result.steps,
+        "snapshot": result.snapshot,
+    }
+
+
+def _print_outputs(answer: dict[str, Any]) -> None:
+    for name, output in answer["outputs"].items():
+        shown = output["value"] if "value" in output else f"{output['codec']} {output['digest']}"
+        sys.stdout.write(f"{name}  {shown}\n")
+    sys.stdout.flush()
+    reused = sum(step.status == "reused" for step in answer["steps"])
+    say(f"run {answer['run_id']} {answer['status']}: {len(answer['steps'])} steps, {reused} reused")
