@@ -223,6 +223,43 @@ def test_a_slow_answer_ends_at_the_deadline(script: Script) -> None:
         get(calls(NAME, timeout_s=0.3), f"http://{NAME}:{server.port}/")
 
 
+def test_a_stream_may_last_while_it_goes_on() -> None:
+    """Its time counts for each wait: an answer that comes part by part is read to its end, a silent one is not."""
+
+    def parts(handler: BaseHTTPRequestHandler) -> None:
+        handler.wfile.write(b"HTTP/1.1 200 OK\r\ncontent-length: 60\r\n\r\n")
+        for _ in range(6):
+            handler.wfile.write(b"x" * 10)
+            handler.wfile.flush()
+            time.sleep(0.2)  # what the test is about: together more than the time, each less
+
+    with other_side(parts) as server:
+        request = OutboundRequest(method="GET", url=f"http://{NAME}:{server.port}/", limit_bytes=1)
+        with calls(NAME, timeout_s=0.8).stream(request) as answer:
+            body = b"".join(answer.chunks)
+        with (
+            pytest.raises(OutOfTime),
+            calls(NAME, timeout_s=0.1).stream(request) as answer,
+        ):
+            list(answer.chunks)
+
+    assert body == b"x" * 60
+
+
+def test_the_host_that_a_person_named_may_be_an_inner_one() -> None:
+    """But not where it sends them to."""
+    with other_side(say(200, b"inner")) as inner:
+        request = OutboundRequest(method="GET", url=f"http://127.0.0.1:{inner.port}/")
+        with calls().stream(request, trusted="127.0.0.1") as answer:
+            body = b"".join(answer.chunks)
+        with other_side(say(302, Location="http://169.254.169.254/")) as sending:
+            away = OutboundRequest(method="GET", url=f"http://127.0.0.1:{sending.port}/")
+            with pytest.raises(AddressRefused), calls().stream(away, trusted="127.0.0.1"):
+                pass
+
+    assert body == b"inner"
+
+
 def test_a_resolver_that_hangs_ends_at_the_deadline() -> None:
     """The system's resolver knows no deadline; calls do."""
     release = threading.Event()

@@ -244,11 +244,15 @@ def test_an_address_is_fetched_and_its_secrets_are_not_kept(noria: Run, tmp_path
         missing = noria("import", f"http://ana:hunter2@127.0.0.1:{server.port}/x.tar?token=s3cret")
     away = noria("import", "http://ana:hunter2@127.0.0.1:1/x.tar")
     strange = noria("import", "ftp://ana:hunter2@example.com/x")
+    with other_side(say(302, Location="http://169.254.169.254/x.tar?token=s3cret")) as sending:
+        sent_on = noria("import", f"http://ana:hunter2@127.0.0.1:{sending.port}/x.tar")
 
     assert (added.answer["name"], added.answer["n_files"]) == ("x", 1)
-    assert missing.code == away.code == 1
+    assert server.requests[0][2]["authorization"] == "Basic YW5hOmh1bnRlcjI="
+    assert missing.code == away.code == sent_on.code == 1
     assert strange.code == 2
-    for done in (added, missing, away, strange):
+    assert 'allow = ["169.254.169.254"]' in sent_on.err
+    for done in (added, missing, away, strange, sent_on):
         assert "hunter2" not in done.out + done.err
         assert "s3cret" not in done.out + done.err
 

@@ -17,7 +17,7 @@ from urllib.parse import SplitResult, urljoin, urlsplit
 from noria.core.clock import Clock
 from noria.core.errors import Invalid, TooLarge, Unavailable
 from noria.core.outbound.addresses import read_rules
-from noria.core.outbound.entities import OutboundAnswer, OutboundRequest, OutboundSection
+from noria.core.outbound.entities import OutboundAnswer, OutboundRequest, OutboundSection, OutboundStream
 
 if TYPE_CHECKING:
     import httpcore
@@ -84,43 +84,82 @@ class Outbound:
         """
         from noria.core.outbound.connecting import Deadline
 
-        deadline = Deadline(
-            self._clock, min(request.timeout_s or self._section.timeout_s, self._section.timeout_s)
-        )
+        with self._answered(request, Deadline(self._clock, self._seconds(request)), None) as (hop, response):
+            body, is_cut = _read(response.iter_stream(), request)
+            return OutboundAnswer(
+                status=response.status,
+                url=hop.url,
+                headers=_first_of_each(response.headers),
+                body=body,
+                is_cut=is_cut,
+            )
+
+    @contextlib.contextmanager
+    def stream(self, request: OutboundRequest, *, trusted: str | None = None) -> Iterator[OutboundStream]:
+        """Make a call and give the answer as it comes.
+
+        The time counts for each wait, not for the whole, and `limit_bytes` and `cut` count for nothing: who reads
+        decides how long.
+
+        Parameters
+        ----------
+        trusted
+            Host that may have any address: the one that a person named on their own machine. Where it redirects to
+            is checked.
+
+        Raises
+        ------
+        UrlInvalid, AddressRefused, Unavailable, OutOfTime, TooManyRedirects
+            As `send`, also while the answer is read.
+        """
+        from noria.core.outbound.connecting import Deadline
+
+        deadline = Deadline(self._clock, self._seconds(request))
+        with self._answered(request, deadline, trusted) as (hop, response):
+            yield OutboundStream(
+                status=response.status,
+                url=hop.url,
+                headers=_first_of_each(response.headers),
+                chunks=_renewing(response.iter_stream(), deadline),
+            )
+
+    def _seconds(self, request: OutboundRequest) -> float:
+        return min(request.timeout_s or self._section.timeout_s, self._section.timeout_s)
+
+    @contextlib.contextmanager
+    def _answered(
+        self, request: OutboundRequest, deadline: Deadline, trusted: str | None
+    ) -> Iterator[tuple[_Hop, httpcore.Response]]:
+        """Follow redirects, and give the last answer, still unread, with where it came from."""
         current = _Hop(request.method, request.url, request.headers, request.body)
         for _ in range(request.max_redirects + 1):
             check_url(current.url)
-            answer = self._call(current, request, deadline)
-            onward = current.after(answer)
-            if onward is None:
-                return answer
+            with self._response(current, deadline, trusted) as response:
+                onward = current.after(response.status, _first_of_each(response.headers))
+                if onward is None:
+                    yield current, response
+                    return
             current = onward
         raise TooManyRedirects(
             f"`{request.url}` redirects more than {request.max_redirects} times", hint="Name the last address"
         )
 
-    def _call(self, hop: _Hop, request: OutboundRequest, deadline: Deadline) -> OutboundAnswer:
+    @contextlib.contextmanager
+    def _response(self, hop: _Hop, deadline: Deadline, trusted: str | None) -> Iterator[httpcore.Response]:
         import httpcore
 
         host = urlsplit(hop.url).hostname or ""
-        if self._section.proxy is not None:
+        if self._section.proxy is not None and host != trusted:
             self._check_literal(host)
         headers = {"user-agent": "noria", "accept-encoding": "identity", **_lower(hop.headers)}
         try:
             with (
-                self._pool(deadline) as pool,
+                self._pool(deadline, trusted) as pool,
                 pool.stream(
                     hop.method, hop.url, headers=list(headers.items()), content=hop.body or None
                 ) as response,
             ):
-                body, is_cut = _read(response.iter_stream(), request)
-                return OutboundAnswer(
-                    status=response.status,
-                    url=hop.url,
-                    headers=_first_of_each(response.headers),
-                    body=body,
-                    is_cut=is_cut,
-                )
+                yield response
         except (httpcore.NetworkError, httpcore.ProtocolError, httpcore.ProxyError) as error:
             raise Unavailable(
                 f"`{host}` did not answer as it should: {error}", hint="Try again later"
@@ -131,7 +170,7 @@ class Outbound:
         with contextlib.suppress(ValueError):
             self._rules.check(host, str(ipaddress.ip_address(host)))
 
-    def _pool(self, deadline: Deadline) -> httpcore.ConnectionPool:
+    def _pool(self, deadline: Deadline, trusted: str | None) -> httpcore.ConnectionPool:
         import httpcore
 
         from noria.core.outbound.connecting import CheckedBackend, system_addresses
@@ -144,7 +183,7 @@ class Outbound:
                 self._rules,
                 self._resolve or system_addresses,
                 deadline,
-                trusted=urlsplit(proxy).hostname if proxy else None,
+                trusted=urlsplit(proxy).hostname if proxy else trusted,
             ),
         )
 
@@ -158,12 +197,12 @@ class _Hop:
         self.headers = headers
         self.body = body
 
-    def after(self, answer: OutboundAnswer) -> _Hop | None:
+    def after(self, status: int, headers: dict[str, str]) -> _Hop | None:
         """Give the next hop, or None where the answer is the last one."""
-        target = answer.headers.get("location")
-        if answer.status not in _REDIRECTS or target is None:
+        target = headers.get("location")
+        if status not in _REDIRECTS or target is None:
             return None
-        if self.method not in {"GET", "HEAD"} and answer.status not in _UNCHANGED:
+        if self.method not in {"GET", "HEAD"} and status not in _UNCHANGED:
             return None
         url = urljoin(self.url, target)
         before, after = urlsplit(self.url), urlsplit(url)
@@ -215,6 +254,13 @@ def _lower(headers: dict[str, str]) -> dict[str, str]:
 
 def _first_of_each(headers: list[tuple[bytes, bytes]]) -> dict[str, str]:
     return {name.decode("latin-1").lower(): value.decode("latin-1") for name, value in reversed(headers)}
+
+
+def _renewing(chunks: Iterator[bytes], deadline: Deadline) -> Iterator[bytes]:
+    for chunk in chunks:
+        deadline.renew()
+        yield chunk
+        deadline.renew()
 
 
 def _read(chunks: Iterator[bytes], request: OutboundRequest) -> tuple[bytes, bool]:

@@ -54,6 +54,10 @@ class Deadline:
             raise self.passed()
         return left_s
 
+    def renew(self) -> None:
+        """Count the time anew from now, for an answer that comes part by part."""
+        self._ends = self._clock.monotonic() + self._timeout_s
+
     def passed(self) -> OutOfTime:
         """Give the error that says so."""
         return OutOfTime(f"There was no whole answer within {self._timeout_s:g} s", hint="Try again later")

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Iterator
 from dataclasses import dataclass, field
 from typing import Annotated
 
@@ -76,3 +77,21 @@ class OutboundAnswer:
     headers: dict[str, str]
     body: bytes
     is_cut: bool = False
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class OutboundStream:
+    """An answer that is read as it comes, whatever its status.
+
+    Attributes
+    ----------
+    url, headers
+        As those of an `OutboundAnswer`.
+    chunks
+        Its bytes, to be read once and before the call ends.
+    """
+
+    status: int
+    url: str
+    headers: dict[str, str]
+    chunks: Iterator[bytes]

@@ -4,14 +4,14 @@ from __future__ import annotations
 
 import hashlib
 import tempfile
+from base64 import b64encode
 from collections.abc import Iterator
 from contextlib import contextmanager
 from pathlib import Path
 from typing import TYPE_CHECKING, Final
-from urllib.parse import unquote, urlsplit
+from urllib.parse import quote, unquote, urlsplit, urlunsplit
 
 from noria.core.errors import Invalid, NotFound, Unavailable
-from noria.core.objects.digests import CHUNK_BYTES
 from noria.core.objects.disk import storage_errors
 from noria.core.objects.sources import TEMPORARY_PREFIX
 from noria.data.client import dataset
@@ -26,7 +26,9 @@ if TYPE_CHECKING:
     from noria.data.entities import DatasetVersion
 
 _TIMEOUT_S: Final = 30.0
+_MOST_REDIRECTS: Final = 10
 _HASH_DIGITS: Final = 64
+_IN_ADDRESSES: Final = "%/:=&?~#+!$,;'@()*[]"
 
 
 class ImportMismatch(Invalid):
@@ -72,7 +74,7 @@ def import_source(
     if sha256 is not None and (len(sha256) != _HASH_DIGITS or set(sha256.lower()) - set("0123456789abcdef")):
         raise Invalid(f"`{sha256[:80]}` is no SHA-256", hint="Give its 64 hexadecimal digits")
     with tempfile.TemporaryDirectory(prefix=TEMPORARY_PREFIX) as scratch:
-        found = _fetched(source, Path(scratch), sha256)
+        found = _fetched(workspace, source, Path(scratch), sha256)
         chosen = name or stem(found.name)
         if unpack and found.is_file() and is_archive(found.name):
             unpacked = Path(scratch, "unpacked")
@@ -85,9 +87,9 @@ def import_source(
     return added
 
 
-def _fetched(source: str, scratch: Path, sha256: str | None) -> Path:
+def _fetched(workspace: Workspace, source: str, scratch: Path, sha256: str | None) -> Path:
     if source.startswith(("http://", "https://")):
-        return _download(source, scratch, sha256)
+        return _download(workspace, source, scratch, sha256)
     if "://" in source and not source.startswith("file://"):
         raise Invalid(
             f"`{without_secrets(source)}` cannot be imported",
@@ -104,11 +106,11 @@ def _fetched(source: str, scratch: Path, sha256: str | None) -> Path:
     return path.resolve()
 
 
-def _download(url: str, scratch: Path, sha256: str | None) -> Path:
+def _download(workspace: Workspace, url: str, scratch: Path, sha256: str | None) -> Path:
     parts = [part for part in unquote(urlsplit(url).path).split("/") if part not in ("", ".", "..")]
     target = scratch / (parts[-1].replace("\0", "")[:100] if parts else "data")
     hasher, n_bytes = hashlib.sha256(), 0
-    with _answer(url) as (announced, chunks), storage_errors(scratch), target.open("wb") as file:
+    with _answer(workspace, url) as (announced, chunks), storage_errors(scratch), target.open("wb") as file:
         for chunk in chunks:
             hasher.update(chunk)
             n_bytes += len(chunk)
@@ -123,23 +125,46 @@ def _download(url: str, scratch: Path, sha256: str | None) -> Path:
 
 
 @contextmanager
-def _answer(url: str) -> Iterator[tuple[int | None, Iterator[bytes]]]:
-    import httpx
+def _answer(workspace: Workspace, url: str) -> Iterator[tuple[int | None, Iterator[bytes]]]:
+    from noria.core.outbound.addresses import AddressRefused
+    from noria.core.outbound.client import Outbound, UrlInvalid
+    from noria.core.outbound.entities import OutboundRequest, OutboundSection
 
-    shown = without_secrets(url)
+    shown, (bare, headers) = without_secrets(url), _signed_in(url)
+    section = workspace.settings.section("outbound", OutboundSection)
+    request = OutboundRequest(
+        method="GET", url=bare, headers=headers, timeout_s=_TIMEOUT_S, max_redirects=_MOST_REDIRECTS
+    )
     try:
-        with httpx.stream("GET", url, follow_redirects=True, timeout=_TIMEOUT_S) as response:
-            if not response.is_success:
-                raise NotFound(f"`{shown}` answered {response.status_code}", hint="Check the address")
-            length = response.headers.get("content-length")
-            is_plain = "content-encoding" not in response.headers
+        # A person names the host on their own machine, so it may be an inner one; where it sends us to may not.
+        with Outbound(section, workspace.clock).stream(request, trusted=urlsplit(bare).hostname) as answer:
+            if not 200 <= answer.status < 300:
+                raise NotFound(f"`{shown}` answered {answer.status}", hint="Check the address")
+            length = answer.headers.get("content-length")
+            is_plain = "content-encoding" not in answer.headers
             announced = int(length) if length and length.isdecimal() and is_plain else None
-            yield announced, response.iter_bytes(CHUNK_BYTES)
-    except (httpx.HTTPError, httpx.InvalidURL) as error:
-        why = type(error).__name__  # its words may hold the address as it was given
+            yield announced, answer.chunks
+    except UrlInvalid:
+        raise Invalid(f"`{shown}` is no address of a file", hint="Write `https://host/path`") from None
+    except AddressRefused as error:
+        hint = f'If it may be, say so in `noria.toml`: `[outbound]` `allow = ["{error.details["host"]}"]`'
+        raise Unavailable(f"`{shown}` cannot be fetched: {error.message}", hint=hint) from None
+    except Unavailable as error:
+        why = error.message.replace(bare, shown)  # which may hold secrets
         raise Unavailable(
             f"`{shown}` cannot be fetched: {why}", hint="Check the address, and try again"
         ) from None
+
+
+def _signed_in(url: str) -> tuple[str, dict[str, str]]:
+    """Give an address without user and password, in ASCII, and the headers that say who they are."""
+    parts = urlsplit(url)
+    around, _, host = parts.netloc.rpartition("@")
+    bare = quote(urlunsplit(parts._replace(netloc=host, fragment="")), safe=_IN_ADDRESSES)
+    if not around:
+        return bare, {}
+    token = b64encode(unquote(around).encode()).decode()
+    return bare, {"authorization": f"Basic {token}"}
 
 
 def _check_hash(source: str, actual: str, expected: str) -> None:
