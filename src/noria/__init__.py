@@ -25,6 +25,7 @@ if TYPE_CHECKING:
     from noria.data.client import dataset
     from noria.pipelines.authoring import pipeline, step
     from noria.pipelines.codecs import Codec, register_codec
+    from noria.pipelines.entities import Resources
     from noria.pipelines.values import register_fingerprint
     from noria.registry.client import model, register
     from noria.serving.client import deploy, endpoint
@@ -36,6 +37,7 @@ _HOMES = {
     "Codec": "noria.pipelines.codecs",
     "Invalid": "noria.core.errors",
     "NoriaError": "noria.core.errors",
+    "Resources": "noria.pipelines.entities",
     "Settings": "noria.core.config",
     "Workspace": "noria.core.workspace",
     "Unavailable": "noria.core.errors",
@@ -67,6 +69,7 @@ __all__ = [
     "Codec",
     "Invalid",
     "NoriaError",
+    "Resources",
     "Settings",
     "Unavailable",
     "Workspace",

@@ -27,29 +27,29 @@ from __future__ import annotations
 import functools
 import inspect
 import typing
+from collections import Counter
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from contextvars import ContextVar
-from types import FunctionType
+from dataclasses import dataclass, field
 from typing import TYPE_CHECKING, Any, Generic, ParamSpec, Protocol, TypeVar, cast, overload
 
 from noria.core.errors import Invalid
-from noria.pipelines.annotations import plain
+from noria.pipelines.annotations import describe, plain
+from noria.pipelines.declarations import (
+    checked_resources,
+    checked_retries,
+    checked_timeout,
+    plain_function,
+)
 from noria.pipelines.parameters import Parameter, declared_parameters
 
 if TYPE_CHECKING:
+    from noria.pipelines.entities import Resources
     from noria.pipelines.runner import PipelineResult
 
 P = ParamSpec("P")
 R = TypeVar("R")
-
-MOST_RETRIES = 100
-
-
-class NotAStep(Invalid):
-    """The decorated thing cannot be a step or a pipeline."""
-
-    code = "not_a_step"
 
 
 class PipelineCycle(Invalid):
@@ -75,8 +75,39 @@ class Executor(Protocol):
         ...
 
 
+@dataclass(frozen=True, slots=True)
+class Place:
+    """Where in a running pipeline a step is called.
+
+    Attributes
+    ----------
+    group
+        Nested pipelines around the call, outermost first: `prepare/clean`.
+    item
+        Which item of a map it is for.
+    """
+
+    group: str = ""
+    item: int | None = None
+
+
+@dataclass(frozen=True, slots=True)
+class _Frame:
+    """A pipeline whose body runs; counts the calls of others in it."""
+
+    pipeline: Pipeline[..., Any]
+    label: str
+    calls: Counter[str] = field(default_factory=Counter)
+
+    def label_of(self, name: str) -> str:
+        """Give the next call of a pipeline its own name: `clean`, then `clean 2`."""
+        self.calls[name] += 1
+        return name if self.calls[name] == 1 else f"{name} {self.calls[name]}"
+
+
 _executor: ContextVar[Executor | None] = ContextVar("noria_executor", default=None)
-_open_pipelines: ContextVar[tuple[Pipeline[..., Any], ...]] = ContextVar("noria_open_pipelines", default=())
+_frames: ContextVar[tuple[_Frame, ...]] = ContextVar("noria_pipeline_frames", default=())
+_item: ContextVar[int | None] = ContextVar("noria_map_item", default=None)
 
 
 @contextmanager
@@ -87,6 +118,11 @@ def executing_with(executor: Executor | None) -> Iterator[None]:
         yield
     finally:
         _executor.reset(token)
+
+
+def current_place() -> Place:
+    """Say where in the running pipeline the body is."""
+    return Place("/".join(frame.label for frame in _frames.get()[1:]), _item.get())
 
 
 class Step(Generic[P, R]):
@@ -100,12 +136,28 @@ class Step(Generic[P, R]):
         False for a step that must run each time.
     retries
         How many more times a step that raised is tried.
+    timeout_s
+        How long one attempt may take; None for as long as it needs.
+    resources
+        What it takes while it runs.
     """
 
-    def __init__(self, function: Callable[P, R], *, cache: bool = True, retries: int = 0) -> None:
-        self.function = _plain_function(function, "step")
+    __noria_role__ = "step"
+
+    def __init__(
+        self,
+        function: Callable[P, R],
+        *,
+        cache: bool = True,
+        retries: int = 0,
+        timeout_s: float | None = None,
+        resources: Resources | None = None,
+    ) -> None:
+        self.function = plain_function(function, "step")
         self.cache = cache
-        self.retries = _checked_retries(self.name, retries)
+        self.retries = checked_retries(self.name, retries)
+        self.timeout_s = checked_timeout(self.name, timeout_s)
+        self.resources = checked_resources(self.name, resources)
         functools.update_wrapper(self, function)
 
     @property
@@ -137,6 +189,15 @@ class Step(Generic[P, R]):
             return None
         return tuple(str(index) for index in range(len(items)))
 
+    @functools.cached_property
+    def declared(self) -> dict[str, str]:
+        """Name of each output and the type that is declared for it; a single output is called `output`."""
+        names = self.output_names
+        if names is None:
+            return {"output": describe(self.returns)}
+        kinds = typing.get_args(self.returns) or typing.get_type_hints(self.returns).values()
+        return {name: describe(kind) for name, kind in zip(names, kinds, strict=False)}
+
     def __call__(self, *args: P.args, **kwargs: P.kwargs) -> R:
         """Run the function, or inside a running pipeline give a handle to what it makes or made."""
         executor = _executor.get()
@@ -156,8 +217,10 @@ class Pipeline(Generic[P, R]):
         Its body.
     """
 
+    __noria_role__ = "pipeline"
+
     def __init__(self, function: Callable[P, R]) -> None:
-        self.function = _plain_function(function, "pipeline")
+        self.function = plain_function(function, "pipeline")
         functools.update_wrapper(self, function)
 
     @property
@@ -183,15 +246,17 @@ class Pipeline(Generic[P, R]):
         PipelineCycle
             If it is running already, further up.
         """
-        around = _open_pipelines.get()
-        if self in around:
-            names = [pipeline.name for pipeline in around[around.index(self) :]]
+        around = _frames.get()
+        open_pipelines = [frame.pipeline for frame in around]
+        if self in open_pipelines:
+            names = [pipeline.name for pipeline in open_pipelines[open_pipelines.index(self) :]]
             raise PipelineCycle([*names, self.name])
-        token = _open_pipelines.set((*around, self))
+        label = around[-1].label_of(self.name) if around else self.name
+        token = _frames.set((*around, _Frame(self, label)))
         try:
             return cast("R", self.function(*args, **kwargs))
         finally:
-            _open_pipelines.reset(token)
+            _frames.reset(token)
 
     def run(self, **parameters: Any) -> PipelineResult:
         """Run it recorded, in the current workspace.
@@ -217,11 +282,23 @@ def step(function: Callable[P, R], /) -> Step[P, R]: ...
 
 
 @overload
-def step(*, cache: bool = True, retries: int = 0) -> Callable[[Callable[P, R]], Step[P, R]]: ...
+def step(
+    *,
+    cache: bool = True,
+    retries: int = 0,
+    timeout_s: float | None = None,
+    resources: Resources | None = None,
+) -> Callable[[Callable[P, R]], Step[P, R]]: ...
 
 
 def step(
-    function: Callable[P, R] | None = None, /, *, cache: bool = True, retries: int = 0
+    function: Callable[P, R] | None = None,
+    /,
+    *,
+    cache: bool = True,
+    retries: int = 0,
+    timeout_s: float | None = None,
+    resources: Resources | None = None,
 ) -> Step[P, R] | Callable[[Callable[P, R]], Step[P, R]]:
     """Make a function a step of pipelines.
 
@@ -231,11 +308,17 @@ def step(
         False for a step that must run each time, since it acts on the outside world or draws its own randomness.
     retries
         How many more times a step that raised is tried, 0 to 100, with a pause that doubles from 0.5 s to 30 s.
+    timeout_s
+        How long one attempt may take before it is stopped and counts as failed.
+    resources
+        What it takes while it runs; an executor runs at once only what fits.
 
     Raises
     ------
     NotAStep
         If it is not a named function that returns its result: a lambda, a generator, a coroutine, a class.
+    Invalid
+        If an option is out of its range; the message names it.
 
     Examples
     --------
@@ -245,9 +328,11 @@ def step(
     >>> double(21)
     42
     """
-    if function is not None:
-        return Step(function, cache=cache, retries=retries)
-    return lambda decorated: Step(decorated, cache=cache, retries=retries)
+
+    def decorated(body: Callable[P, R]) -> Step[P, R]:
+        return Step(body, cache=cache, retries=retries, timeout_s=timeout_s, resources=resources)
+
+    return decorated if function is None else decorated(function)
 
 
 def pipeline(function: Callable[P, R]) -> Pipeline[P, R]:
@@ -261,36 +346,3 @@ def pipeline(function: Callable[P, R]) -> Pipeline[P, R]:
         If it is not a named function that returns its result.
     """
     return Pipeline(function)
-
-
-def _plain_function(function: Callable[..., Any], role: str) -> FunctionType:
-    name = getattr(function, "__name__", repr(function))
-    if isinstance(function, (Step, Pipeline)):
-        raise NotAStep(f"`{function.name}` is a step or a pipeline already", hint=f"Remove one `@{role}`")
-    if not isinstance(function, FunctionType):
-        raise NotAStep(
-            f"`{name}` is {_kind_of(function)}, and only a function can be a {role}",
-            hint=f"Write a function that calls it, under `@{role}`",
-        )
-    if function.__name__ == "<lambda>":
-        raise NotAStep(f"A lambda cannot be a {role}, since it has no name", hint="Write it with `def`")
-    if function.__code__.co_flags & (inspect.CO_GENERATOR | inspect.CO_ASYNC_GENERATOR):
-        raise NotAStep(
-            f"`{name}` is a generator, and a {role} gives its result at once", hint="Return a list instead"
-        )
-    if function.__code__.co_flags & inspect.CO_COROUTINE:
-        raise NotAStep(f"`{name}` is a coroutine, and a {role} is called plainly", hint="Write it with `def`")
-    return function
-
-
-def _kind_of(thing: object) -> str:
-    return "a class" if isinstance(thing, type) else f"a `{type(thing).__name__}`"
-
-
-def _checked_retries(name: str, retries: int) -> int:
-    if type(retries) is not int or not 0 <= retries <= MOST_RETRIES:
-        raise Invalid(
-            f"`retries` of the step `{name}` is `{retries}`",
-            hint=f"Give a whole number from 0 to {MOST_RETRIES}",
-        )
-    return retries

@@ -47,6 +47,24 @@ class StoredValue(msgspec.Struct, frozen=True, kw_only=True):
         return self.codec in TREE_CODECS
 
 
+class Resources(msgspec.Struct, frozen=True, kw_only=True):
+    """What a step takes while it runs; an executor runs at once only what fits.
+
+    Attributes
+    ----------
+    cpus
+        Processor cores, above 0; also parts of one.
+    memory_bytes
+        Memory, or None when nothing is said of it.
+    gpus
+        Graphics cards.
+    """
+
+    cpus: float = 1.0
+    memory_bytes: int | None = None
+    gpus: int = 0
+
+
 class KeyPart(msgspec.Struct, frozen=True, kw_only=True):
     """A value that a key depends on.
 
@@ -206,6 +224,24 @@ class StepStatus(enum.StrEnum):
     REUSED = "reused"
 
 
+class StepInput(msgspec.Struct, frozen=True, kw_only=True):
+    """An argument of a step that is, or holds, what another step of the run made.
+
+    Attributes
+    ----------
+    argument
+        Name of the parameter.
+    source_position
+        Position of the step that made it.
+    output
+        Which of its outputs: `output` for a single one, else the index in the tuple or the field of the named tuple.
+    """
+
+    argument: str
+    source_position: int
+    output: str
+
+
 class StepReport(msgspec.Struct, frozen=True, kw_only=True):
     """A step of a run.
 
@@ -221,6 +257,14 @@ class StepReport(msgspec.Struct, frozen=True, kw_only=True):
         None when it depends on something that has no fingerprint.
     error
         What it raised, with the place in the user's code.
+    sources
+        Its arguments that other steps made.
+    declared
+        Name of each output → the type that the step declares for it.
+    group
+        The nested pipelines that called it, outermost first: `prepare/clean`; empty for the pipeline itself.
+    item
+        Which item of a map it is, from 0.
     """
 
     step: str
@@ -235,6 +279,10 @@ class StepReport(msgspec.Struct, frozen=True, kw_only=True):
     duration_s: float
     outputs: list[StoredValue] = []
     error: ErrorBody | None = None
+    sources: list[StepInput] = []
+    declared: dict[str, str] = {}
+    group: str = ""
+    item: int | None = None
 
 
 class NewStep(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fields=True):

@@ -46,13 +46,21 @@ class Output:
         Where its bytes are.
     load
         Makes the value of these bytes.
+    source
+        Position of the step that made it, and which of its outputs it is.
     """
 
-    __slots__ = ("_load", "_loaded", "_stored", "_value")
+    __slots__ = ("_load", "_loaded", "_source", "_stored", "_value")
 
-    def __init__(self, stored: StoredValue, load: Callable[[StoredValue], Any]) -> None:
+    def __init__(
+        self,
+        stored: StoredValue,
+        load: Callable[[StoredValue], Any],
+        source: tuple[int, str] | None = None,
+    ) -> None:
         self._stored = stored
         self._load = load
+        self._source = source
         self._loaded = False
         self._value: Any = None
 
@@ -65,6 +73,11 @@ class Output:
     def stored(self) -> StoredValue:
         """Where its bytes are."""
         return self._stored
+
+    @property
+    def source(self) -> tuple[int, str] | None:
+        """Position of the step that made it, and which of its outputs it is."""
+        return self._source
 
     @property
     def value(self) -> Any:
@@ -154,6 +167,16 @@ def holds_output(value: Any) -> bool:
     if kind is dict:
         return any(map(holds_output, value.values()))
     return (kind is list or isinstance(value, tuple)) and any(map(holds_output, value))
+
+
+def outputs_in(value: Any) -> Iterator[Output]:
+    """Give the handles in a value; lists, tuples and dicts are looked into."""
+    kind = type(value)
+    if kind is Output:
+        yield value
+    elif kind is dict or kind is list or isinstance(value, tuple):
+        for item in value.values() if kind is dict else value:
+            yield from outputs_in(item)
 
 
 def map_outputs(value: Any, change: Callable[[Output], Any]) -> Any:

@@ -124,6 +124,10 @@ def insert_step(connection: sa.Connection, run: int, report: StepReport) -> bool
         "duration_us": round(report.duration_s * 1e6),
         "outputs": report.outputs,
         "error": report.error,
+        "sources": report.sources,
+        "declared": report.declared,
+        "within": report.group,
+        "item": report.item,
     }
     dialect = connection.dialect.name
     if connection.execute(_insert_step(dialect), values).first() is None:
@@ -172,9 +176,9 @@ _RUN_KEY = (
 
 def to_report(row: Any) -> StepReport:
     """Make a step's report of its row."""
-    values = {**row, "status": StepStatus(row["status"]), "duration_s": row["duration_us"] / 1e6}
-    del values["duration_us"]
-    return StepReport(**values)
+    values = {**row, "status": StepStatus(row["status"])}
+    duration_s, group = values.pop("duration_us") / 1e6, values.pop("within")
+    return StepReport(**values, duration_s=duration_s, group=group)
 
 
 def keep_parts(

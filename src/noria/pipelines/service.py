@@ -238,4 +238,8 @@ def _select_steps() -> sa.Select[Any]:
         step_runs.c.duration_us,
         step_runs.c.outputs,
         step_runs.c.error,
+        step_runs.c.sources,
+        step_runs.c.declared,
+        step_runs.c.within,
+        step_runs.c.item,
     )

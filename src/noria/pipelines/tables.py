@@ -8,7 +8,7 @@ import sqlalchemy as sa
 
 from noria.core.database.schema import JsonText, UtcMicros, metadata, pk
 from noria.core.errors import ErrorBody
-from noria.pipelines.entities import Followed, KeyParts, Logged, ReadFile, StoredValue
+from noria.pipelines.entities import Followed, KeyParts, Logged, ReadFile, StepInput, StoredValue
 from noria.tracking.entities import Link
 
 step_cache = sa.Table(
@@ -69,6 +69,11 @@ step_runs = sa.Table(
     sa.Column("duration_us", sa.BigInteger, nullable=False),
     sa.Column("outputs", JsonText(list[StoredValue]), nullable=False),
     sa.Column("error", JsonText(ErrorBody)),
+    sa.Column("sources", JsonText(list[StepInput]), nullable=False, server_default="[]"),
+    sa.Column("declared", JsonText(dict[str, str]), nullable=False, server_default="{}"),
+    # Nested pipelines around it, `outer/inner`; empty for the pipeline itself.
+    sa.Column("within", sa.Text, nullable=False, server_default=""),
+    sa.Column("item", sa.BigInteger),
     sa.CheckConstraint("status in ('finished', 'failed', 'reused')", name="step_runs_status"),
 )
 

@@ -8,7 +8,8 @@ from typing import Any, NamedTuple
 import pytest
 
 from noria.core.errors import Invalid
-from noria.pipelines.authoring import NotAStep, Pipeline, PipelineCycle, Step, pipeline, step
+from noria.pipelines.authoring import Pipeline, PipelineCycle, Step, pipeline, step
+from noria.pipelines.declarations import NotAStep
 
 
 class Pair(NamedTuple):
