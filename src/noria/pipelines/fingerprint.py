@@ -60,12 +60,12 @@ def key_parts(step: Step[..., Any], arguments: Mapping[str, Any], root: Path) ->
     try:
         reach = reach_of(function, home, _code_in(values))
     except NotFound as error:
-        return KeyParts(step=_identity(step, home), python=python_version(), refused=[error.message])
+        return KeyParts(step=identity_of(step, home), python=python_version(), refused=[error.message])
     tree, widened = _widened(reach, home)
     inputs = {name for name, value in arguments.items() if _is_input(value)}
     texts = reach.texts.union(*map(_texts_in, arguments.values()))
     return KeyParts(
-        step=_identity(step, home),
+        step=identity_of(step, home),
         python=python_version(),
         code=reach.code,
         constants={
@@ -211,7 +211,8 @@ def _holds_input(value: Any) -> bool:
     return any(map(_is_input, value.values() if isinstance(value, dict) else value))
 
 
-def _identity(step: Step[..., Any], home: Home) -> str:
+def identity_of(step: Step[..., Any], home: Home) -> str:
+    """Name a step by its place: `pipeline.py:fit`."""
     function = step.function
     origin = home.origin(function.__module__ or "", function.__code__.co_filename)
     return f"{origin.name}:{function.__qualname__}"

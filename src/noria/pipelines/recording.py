@@ -5,21 +5,18 @@ from __future__ import annotations
 import os
 import sys
 import threading
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Iterator, Sequence
 from contextlib import contextmanager
 from contextvars import ContextVar
 from pathlib import Path
 from typing import Any
 
-from noria.core import lineage
 from noria.core.errors import NoriaError
-from noria.core.workspace import Workspace
+from noria.core.lineage import Recorder
 from noria.pipelines.distributions import is_library
-from noria.pipelines.entities import CacheEntry, Followed, Logged, ReadFile
+from noria.pipelines.entities import Followed, Logged, ReadFile
 from noria.pipelines.values import digest_of_path
-from noria.tracking.client import ActiveRun
-from noria.tracking.entities import Link, Run
-from noria.tracking.values import as_float, as_text
+from noria.tracking.entities import Link
 
 MOST_LOGGED = 10_000
 """Points that a step may log and still be reused: more would make its cache entry heavier than its outputs."""
@@ -33,7 +30,7 @@ _SYSTEM = ("/proc/", "/sys/", "/dev/", "/etc/", "/usr/share/", "/usr/lib/", f"{s
 class StepNotes:
     """What one execution of a step told."""
 
-    def __init__(self, run: PipelineActiveRun) -> None:
+    def __init__(self, run: Recorder) -> None:
         self._run = run
         self.inputs: dict[str, Link] = {}
         self.made: dict[str, Link] = {}
@@ -65,60 +62,6 @@ class StepNotes:
     def logged(self) -> Logged:
         """What was logged."""
         return Logged(metrics=self.metrics, params=self.params, tags=self.tags)
-
-
-class PipelineActiveRun(ActiveRun):
-    """The run of a pipeline; notes what is logged while a step runs."""
-
-    def __init__(self, workspace: Workspace, run: Run) -> None:
-        super().__init__(workspace, run)
-        self._notes: StepNotes | None = None
-
-    @contextmanager
-    def noting(self) -> Iterator[StepNotes]:
-        """Note what is told inside the block."""
-        notes = StepNotes(self)
-        self._notes = notes
-        tokens = (lineage.recorder.set(notes), lineage.follower.set(notes.follow))
-        try:
-            yield notes
-        finally:
-            lineage.recorder.reset(tokens[0])
-            lineage.follower.reset(tokens[1])
-            self._notes = None
-
-    def repeat(self, entry: CacheEntry) -> None:
-        """Tell again what a reused step told."""
-        for link in entry.inputs:
-            self.record_input(link.ref, link.digest)
-        for link in entry.made:
-            self.record_output(link.ref, link.digest)
-        for key, text, step in entry.logged.metrics:
-            self.log({key: float(text)}, step=None if step < 0 else step)
-        self.params(entry.logged.params)
-        for key, tag in entry.logged.tags.items():
-            self.tag(key, tag)
-
-    def log(self, metrics: Mapping[str, Any], *, step: int | None = None) -> None:
-        """Log values of metrics."""
-        super().log(metrics, step=step)
-        if self._notes is not None:
-            counted = -1 if step is None else step
-            self._notes.metrics += [
-                (key, repr(as_float(key, value)), counted) for key, value in metrics.items()
-            ]
-
-    def param(self, key: str, value: Any) -> None:
-        """Log a param."""
-        super().param(key, value)
-        if self._notes is not None:
-            self._notes.params[key] = as_text(key, value)
-
-    def tag(self, key: str, value: Any) -> None:
-        """Set a tag."""
-        super().tag(key, value)
-        if self._notes is not None:
-            self._notes.tags[key] = None if value is None else as_text(key, value)
 
 
 class FilesRead:

@@ -27,15 +27,17 @@ from noria.pipelines.entities import (
     StepReport,
     StoredValue,
 )
+from noria.pipelines.executors.calls import CallRules, Calls
+from noria.pipelines.executors.inline import InlineExecutor
+from noria.pipelines.executors.progress import Progress
 from noria.pipelines.failures import pipeline_failure
-from noria.pipelines.inline import InlineExecutor, Progress
 from noria.pipelines.loading import CodeSource, is_packaged_pipeline, source_of
 from noria.pipelines.outputs import Output
 from noria.pipelines.parameters import bind
-from noria.pipelines.recording import PipelineActiveRun
 from noria.pipelines.run_records import BEAT_S
 from noria.pipelines.service import PipelineRuns
 from noria.pipelines.snapshots import take_snapshot
+from noria.pipelines.tracked import PipelineActiveRun
 from noria.pipelines.values import InputMissing
 from noria.tracking.client import active_run
 from noria.tracking.entities import RunStatus
@@ -105,16 +107,22 @@ def run_pipeline(
     snapshot = found.snapshot or _snapshot(workspace, pipeline, found)
     started = _start(workspace, pipeline, values, found, snapshot)
     run = PipelineActiveRun(workspace, started.run)
-    executor = InlineExecutor(
-        workspace, run, root=found.root, earlier=started.earlier, force=force, progress=progress
+    calls = Calls.of(
+        workspace,
+        run,
+        root=found.root,
+        earlier=started.earlier,
+        rules=CallRules(force=force),
+        progress=progress,
     )
+    executor = InlineExecutor(calls)
     with _beating(workspace, run.id):
         outcome = _run_body(workspace, pipeline, values, run, executor, found, snapshot)
     return PipelineResult(
         run_id=run.id,
         status=RunStatus.FINISHED,
-        outputs={name: Output(stored, executor.values.load) for name, stored in outcome.items()},
-        steps=executor.reports,
+        outputs={name: Output(stored, calls.values.load) for name, stored in outcome.items()},
+        steps=calls.reports,
         snapshot=snapshot,
     )
 
