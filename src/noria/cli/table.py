@@ -25,6 +25,11 @@ COMMANDS: tuple[Command, ...] = (
         "demo", "noria.examples.digits.commands:app", "Watch a model go wrong in production and be put right"
     ),
     Command("run", "noria.pipelines.run_command:run", "Run a pipeline"),
+    Command(
+        "lineage",
+        "noria.registry.lineage_command:lineage",
+        "Show what a thing came from, and what came of it",
+    ),
     Command("deploy", "noria.serving.commands:deploy", "Put a model version behind an endpoint"),
     Command("serve", "noria.serving.commands:serve", "Start a model server"),
     Command("gc", "noria.server.upkeep_commands:app", "Free the space of what was deleted long ago"),

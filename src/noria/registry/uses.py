@@ -110,6 +110,17 @@ def uses_of(connection: sa.Connection, *, project: str, digests: Collection[str]
     return found
 
 
+def versions_served_by(connection: sa.Connection, *, project: str, endpoint: str) -> list[str]:
+    """Give the ids of the versions that an endpoint needs."""
+    table = object_references
+    query = sa.select(table.c.owner).where(
+        table.c.project == project,
+        table.c.owner.startswith(_PREFIX, autoescape=True),
+        table.c.owner.endswith(f":{endpoint}", autoescape=True),
+    )
+    return sorted({owner.split(":")[1] for owner in connection.execute(query).scalars()})
+
+
 def _uses_of(
     connection: sa.Connection, project: str, endpoint: str, digests: Collection[str]
 ) -> dict[str, int]:

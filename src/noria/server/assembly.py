@@ -47,6 +47,7 @@ SERVICES = (
     "noria.registry.deleted:DeletedModels",
     "noria.registry.consents:Consents",
     "noria.registry.search:Registry",
+    "noria.registry.provenance:Provenances",
     "noria.catalog.service:Catalog",
     "noria.serving.service:Endpoints",
     "noria.serving.service:Rollouts",

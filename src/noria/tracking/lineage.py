@@ -6,8 +6,9 @@ The graph is never stored as such. A run that read `dataset:digits@2` and made `
 
 from __future__ import annotations
 
-from collections.abc import Iterable
+from collections.abc import Iterable, Sequence
 from dataclasses import dataclass, field
+from typing import Any
 
 import sqlalchemy as sa
 
@@ -43,8 +44,14 @@ class Lineage(Service):
 
 
 @dataclass(slots=True)
-class _Walk:
-    """What a walk has gathered so far."""
+class Walk:
+    """What a walk has gathered so far. Who knows more than runs do adds nodes and edges between its strides.
+
+    Attributes
+    ----------
+    project
+        Integer key of the project; runs of other projects are not seen.
+    """
 
     connection: sa.Connection
     project: int
@@ -68,6 +75,31 @@ class _Walk:
         if cause in self.nodes and effect in self.nodes:
             self.edges[cause, effect] = LineageEdge(source=cause, target=effect, kind=kind)
 
+    def rows(self, query: sa.Select[Any]) -> list[Any]:
+        """Read no more rows than there may be nodes; note when that leaves some out."""
+        found = self.connection.execute(query.limit(MAX_NODES + 1)).all()
+        self.truncated = self.truncated or len(found) > MAX_NODES
+        return list(found)
+
+    def stride(self, frontier: Sequence[str], distance: int) -> list[str]:
+        """Go one edge on from references that are known, and give those that are new."""
+        run_ids = [ref.removeprefix(RUN_PREFIX) for ref in frontier if ref.startswith(RUN_PREFIX)]
+        things = [ref for ref in frontier if not ref.startswith(RUN_PREFIX)]
+        return [
+            *_from_things(self, things, distance),
+            *_from_runs(self, run_ids, distance),
+            *_between_runs(self, run_ids, distance),
+        ]
+
+    def graph(self, root: str) -> LineageGraph:
+        """Give what was gathered."""
+        return LineageGraph(
+            root=root,
+            nodes=list(self.nodes.values()),
+            edges=list(self.edges.values()),
+            truncated=self.truncated,
+        )
+
 
 def walk(connection: sa.Connection, project: int, root: str, *, depth: int, downstream: bool) -> LineageGraph:
     """Walk breadth first from `root`, at most `depth` edges and 1,000 nodes.
@@ -79,49 +111,38 @@ def walk(connection: sa.Connection, project: int, root: str, *, depth: int, down
     root
         A reference, or `run:<id>`. One that no run knows gives a graph of one node.
     """
-    state = _Walk(connection, project, downstream)
+    state = Walk(connection, project, downstream)
     state.visit(root, root, 0)
     frontier = [root]
     bound = max(0, min(depth, MAX_DEPTH))
     for distance in range(1, bound + 1):
-        run_ids = [ref.removeprefix(RUN_PREFIX) for ref in frontier if ref.startswith(RUN_PREFIX)]
-        things = [ref for ref in frontier if not ref.startswith(RUN_PREFIX)]
-        frontier = [
-            *_from_things(state, things, distance),
-            *_from_runs(state, run_ids, distance),
-            *_between_runs(state, run_ids, distance),
-        ]
+        frontier = state.stride(frontier, distance)
         if not frontier:
             break
-    return LineageGraph(
-        root=root,
-        nodes=list(state.nodes.values()),
-        edges=list(state.edges.values()),
-        truncated=state.truncated,
-    )
+    return state.graph(root)
 
 
-def _from_things(state: _Walk, refs: list[str], distance: int) -> list[str]:
+def _from_things(state: Walk, refs: list[str], distance: int) -> list[str]:
     """Go from things to the runs that read them (downstream) or made them (upstream)."""
     found = []
     for chunk in _chunks(refs):
         query = (
-            sa.select(run_links.c.ref, run_links.c.digest, runs.c.id, runs.c.name)
+            sa.select(run_links.c.ref, runs.c.id, runs.c.name)
             .join(runs, runs.c.pk == run_links.c.run_pk)
             .where(run_links.c.ref.in_(chunk))
             .where(run_links.c.direction == ("input" if state.downstream else "output"))
             .where(runs.c.project_pk == state.project)
-            .order_by(runs.c.pk)
-            .limit(MAX_NODES + 1)
+            # The order of the index, so that of what a hundred thousand runs read no more is read than is asked for.
+            .order_by(run_links.c.ref, run_links.c.run_pk)
         )
-        for ref, _digest, run_id, name in state.connection.execute(query):
+        for ref, run_id, name in state.rows(query):
             run = RUN_PREFIX + run_id
             found.append(state.visit(run, name, distance))
             state.join(*((ref, run, "read") if state.downstream else (run, ref, "made")))
     return _present(found)
 
 
-def _from_runs(state: _Walk, run_ids: list[str], distance: int) -> list[str]:
+def _from_runs(state: Walk, run_ids: list[str], distance: int) -> list[str]:
     """Go from runs to the things that they made (downstream) or read (upstream)."""
     found = []
     for chunk in _chunks(run_ids):
@@ -132,16 +153,15 @@ def _from_runs(state: _Walk, run_ids: list[str], distance: int) -> list[str]:
             .where(runs.c.project_pk == state.project)
             .where(run_links.c.direction == ("output" if state.downstream else "input"))
             .order_by(run_links.c.run_pk, run_links.c.ref)
-            .limit(MAX_NODES + 1)
         )
-        for ref, digest, run_id in state.connection.execute(query):
+        for ref, digest, run_id in state.rows(query):
             run = RUN_PREFIX + run_id
             found.append(state.visit(ref, ref, distance, digest))
             state.join(*((run, ref, "made") if state.downstream else (ref, run, "read")))
     return _present(found)
 
 
-def _between_runs(state: _Walk, run_ids: list[str], distance: int) -> list[str]:
+def _between_runs(state: Walk, run_ids: list[str], distance: int) -> list[str]:
     """Go from runs to those that they started (downstream), or that started them (upstream)."""
     parents = runs.alias("parents")
     here, there = (parents, runs) if state.downstream else (runs, parents)
@@ -153,9 +173,8 @@ def _between_runs(state: _Walk, run_ids: list[str], distance: int) -> list[str]:
             .where(here.c.id.in_(chunk))
             .where(runs.c.project_pk == state.project)
             .order_by(there.c.pk)
-            .limit(MAX_NODES + 1)
         )
-        for run_id, other_id, name in state.connection.execute(query):
+        for run_id, other_id, name in state.rows(query):
             run, other = RUN_PREFIX + run_id, RUN_PREFIX + other_id
             found.append(state.visit(other, name, distance))
             state.join(*((run, other, "started") if state.downstream else (other, run, "started")))

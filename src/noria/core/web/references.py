@@ -15,6 +15,8 @@ KIND_WORDS = {
     "endpoint": mark("endpoint"),
     "rollout": mark("rollout"),
     "record": mark("decision"),
+    "step": mark("step"),
+    "object": mark("object"),
 }
 """Kind of a thing in a reference → words to be translated."""
 
