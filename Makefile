@@ -27,8 +27,14 @@ demo: $(VENV)/.runtime ## Watch the loop close on real data: a model goes wrong 
 	$(VENV)/bin/noria demo $(ARGS)
 
 .PHONY: test
-test: $(VENV)/.dev $(PEERS_VENV)/kfp/.ready $(PEERS_VENV)/mlflow/.ready services ## Run unit, property and integration tests and one smoke of each other lane
+test: prepared ## Run unit, property and integration tests and one smoke of each other lane
 	$(PYTEST) $(ARGS)
+
+# Hundreds of tests start the command line, which should not compile the package each time where Python may write no
+# byte code by itself.
+.PHONY: prepared
+prepared: $(VENV)/.dev $(PEERS_VENV)/kfp/.ready $(PEERS_VENV)/mlflow/.ready services ## Install all that `make test` needs
+	@$(VENV)/bin/python -W ignore -m compileall -qq src
 
 .PHONY: check
 check: $(VENV)/.dev ## Check style, types and the order of imports
