@@ -29,6 +29,7 @@ ENVIRONMENT = {
     "NORIA_OBJECTS": "server side: folder or bucket (`s3://…`, `gs://…`, `az://…`) of the object store",
     "NORIA_PROJECT": "project that commands and the SDK work in",
     "NORIA_TOKEN": "API token for a server workspace",
+    "NORIA_MAIL_PASSWORD": "server side: password of the user that `[mail]` names",
     "NORIA_DEBUG": "`1` shows the traceback of an error that nobody foresaw",
 }
 
@@ -78,6 +79,8 @@ SECTIONS: dict[str, str] = {
     "server": "noria.server.entities:ServerSection",
     "gc": "noria.server.upkeep:GcSection",
     "outbound": "noria.core.outbound.entities:OutboundSection",
+    "mail": "noria.core.outbound.mail:MailSection",
+    "jobs": "noria.pipelines.job_entities:JobSection",
     "tracking": "noria.tracking.settings:TrackingSection",
     "rollouts": "noria.serving.entities:RolloutSection",
     "monitors": "noria.monitoring.entities:MonitorSection",
@@ -85,6 +88,9 @@ SECTIONS: dict[str, str] = {
     "data": "noria.data.quality.settings:DataSection",
 }
 """Table in `noria.toml` → the class that types it, as a dotted name: nothing is imported before it is used."""
+
+LISTS: dict[str, str] = {"schedules": "noria.pipelines.schedules.entities:ScheduleSection"}
+"""Tables of which a file may have several, each under `[[name]]`, as a dotted name too; their keys may be required."""
 
 X = TypeVar("X", bound=Section)
 
@@ -107,6 +113,8 @@ class Settings:
         Folder of the `noria.toml` that was read, else the working folder.
     token
         API token for a server workspace.
+    mail_password
+        Of the user that `[mail]` names.
     """
 
     workspace: str
@@ -115,7 +123,9 @@ class Settings:
     project: str = DEFAULT_PROJECT
     project_root: Path = Path()
     token: str | None = field(default=None, repr=False)
+    mail_password: str | None = field(default=None, repr=False)
     sections: Mapping[str, Section] = field(default_factory=dict)
+    lists: Mapping[str, tuple[Section, ...]] = field(default_factory=dict)
 
     @property
     def is_remote(self) -> bool:
@@ -142,6 +152,10 @@ class Settings:
         """Give a table of `noria.toml`, or its defaults when the file does not have it."""
         found = self.sections.get(name)
         return found if isinstance(found, type_) else type_()
+
+    def entries(self, name: str, type_: type[X]) -> list[X]:
+        """Give the tables that stand under `[[name]]` in `noria.toml`, in their order."""
+        return [found for found in self.lists.get(name, ()) if isinstance(found, type_)]
 
 
 def load_settings(
@@ -171,7 +185,7 @@ def load_settings(
     start = (folder or Path.cwd()).resolve()
     _refuse_misspelt_variables(env)
     config_path = _find_upwards(start, CONFIG_FILE)
-    sections = _read_config(config_path) if config_path else {}
+    sections, lists = _read_config(config_path) if config_path else ({}, {})
     root = config_path.parent if config_path else start
     place = sections.get("workspace")
     declared = place if isinstance(place, WorkspaceSection) else WorkspaceSection()
@@ -193,7 +207,9 @@ def load_settings(
         or (named.name if isinstance(named, ProjectSection) else DEFAULT_PROJECT),
         project_root=root,
         token=env.get("NORIA_TOKEN") or None,
+        mail_password=env.get("NORIA_MAIL_PASSWORD") or None,
         sections=sections,
+        lists=lists,
     )
 
 
@@ -268,25 +284,39 @@ def _objects(url: str | None, base: Path) -> str | None:
     return _place(url, base)
 
 
-def _read_config(path: Path) -> dict[str, Section]:
+def _read_config(path: Path) -> tuple[dict[str, Section], dict[str, tuple[Section, ...]]]:
     try:
         raw = tomllib.loads(path.read_text(encoding="utf-8"))
     except (tomllib.TOMLDecodeError, UnicodeDecodeError) as error:
         raise ConfigInvalid(f"`{path.name}` is not valid TOML: {error}", hint=f"Mend `{path}`") from error
     except OSError as error:
         raise ConfigInvalid(f"`{path}` cannot be read: {error.strerror}") from error
-    return {name: _read_section(path, name, value) for name, value in raw.items()}
+    lists = {name: _read_list(path, name, value) for name, value in raw.items() if name in LISTS}
+    return {name: _read_section(path, name, value) for name, value in raw.items() if name not in LISTS}, lists
 
 
 def _read_section(path: Path, name: str, value: Any) -> Section:
     if name not in SECTIONS:
-        raise _unknown_key(path, "", name, list(SECTIONS))
-    module, _, attribute = SECTIONS[name].partition(":")
-    type_: type[Section] = getattr(importlib.import_module(module), attribute)
+        raise _unknown_key(path, "", name, [*SECTIONS, *LISTS])
     if not isinstance(value, dict):
         raise ConfigInvalid(
             f"`{name}` in `{path.name}` must be a table", hint=f"Write `[{name}]` above its keys"
         )
+    return _read_table(path, name, SECTIONS[name], value)
+
+
+def _read_list(path: Path, name: str, value: Any) -> tuple[Section, ...]:
+    if not isinstance(value, list) or not all(isinstance(entry, dict) for entry in value):
+        raise ConfigInvalid(
+            f"`{name}` in `{path.name}` must be a list of tables",
+            hint=f"Write `[[{name}]]` above the keys of each",
+        )
+    return tuple(_read_table(path, name, LISTS[name], entry) for entry in value)
+
+
+def _read_table(path: Path, name: str, dotted: str, value: dict[str, Any]) -> Section:
+    module, _, attribute = dotted.partition(":")
+    type_: type[Section] = getattr(importlib.import_module(module), attribute)
     fields = [f.encode_name for f in msgspec.structs.fields(type_)]
     for key in value:
         if key not in fields:

@@ -4,17 +4,42 @@ from __future__ import annotations
 
 import enum
 from datetime import datetime
-from typing import Any
+from typing import Annotated, Any
 
 import msgspec
 
+from noria.core.config import Section
 from noria.core.errors import ErrorBody
 
+DEFAULT_QUEUE = "default"
 DEFAULT_ATTEMPTS = 3
 DEFAULT_TIMEOUT_S = 3600.0
 MAX_TIMEOUT_S = 86_400.0
 MAX_LINE_CHARS = 4_000
 MAX_LINES_AT_ONCE = 1_000
+
+
+Limit = Annotated[int, msgspec.Meta(ge=0)]
+
+
+class JobSection(Section, frozen=True, kw_only=True, forbid_unknown_fields=True):
+    """`[jobs]`: how many jobs run at once, however many workers there are.
+
+    Attributes
+    ----------
+    at_once
+        Most running jobs of each project; without it as many as workers take.
+    projects
+        The same for single projects, by name; 0 holds a project's jobs back. Work that the house gives itself counts
+        nowhere.
+    """
+
+    at_once: Limit | None = None
+    projects: dict[str, Limit] = msgspec.field(default_factory=dict)
+
+    def limit_of(self, project: str) -> int | None:
+        """Give the most running jobs of a project; None for no limit."""
+        return self.projects.get(project, self.at_once)
 
 
 class JobStatus(enum.StrEnum):
@@ -54,6 +79,8 @@ class NewJob(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fields=Tr
     routine
         Work that the house gives itself every few seconds, as a monitor's look: only its failure is an event, and it is
         forgotten an hour after its end.
+    queue
+        Only workers that take from this queue run it.
     """
 
     entry: str
@@ -64,6 +91,7 @@ class NewJob(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fields=Tr
     timeout_s: float = DEFAULT_TIMEOUT_S
     permissions: list[str] = []
     routine: bool = False
+    queue: str = DEFAULT_QUEUE
 
 
 class Job(msgspec.Struct, frozen=True, kw_only=True):
@@ -104,6 +132,7 @@ class Job(msgspec.Struct, frozen=True, kw_only=True):
     submitted_by: str
     cancel_requested: bool = False
     routine: bool = False
+    queue: str = DEFAULT_QUEUE
 
 
 class JobPage(msgspec.Struct, frozen=True, kw_only=True):
@@ -122,10 +151,13 @@ class WorkerInfo(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_field
         Of this worker process: host, process id and a random part.
     projects
         Only jobs of these projects; None takes all.
+    queues
+        Only jobs of these queues; None takes all.
     """
 
     name: str
     projects: list[str] | None = None
+    queues: list[str] | None = None
 
 
 class ClaimedJob(msgspec.Struct, frozen=True, kw_only=True):

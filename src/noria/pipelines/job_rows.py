@@ -19,7 +19,7 @@ from noria.core.database.schema import to_micros
 from noria.core.errors import Conflict, ErrorBody, NotFound
 from noria.core.events.log import EventType, append
 from noria.pipelines.events import JOB_FINISHED, JOB_REQUEUED
-from noria.pipelines.job_entities import Job, JobStatus
+from noria.pipelines.job_entities import Job, JobSection, JobStatus
 from noria.pipelines.tables import job_logs, jobs
 
 LEASE_S = 15.0
@@ -27,6 +27,9 @@ FIRST_PAUSE_S = 0.5
 LONGEST_PAUSE_S = 60.0
 FORGET_AFTER = timedelta(hours=1)
 _REQUEUED_AT_ONCE = 100
+_ADVISORY_KEY = 0x4E4F5249415F4A42
+"""That of the places of jobs among the advisory locks of a PostgreSQL: `NORIA_JB` in ASCII."""
+
 _FORGOTTEN_AT_ONCE = 500
 
 _SELECT_JOB = sa.select(
@@ -51,6 +54,7 @@ _SELECT_JOB = sa.select(
     jobs.c.submitted_by,
     jobs.c.cancel_requested,
     jobs.c.routine,
+    jobs.c.queue,
 ).join(projects, projects.c.pk == jobs.c.project_pk)
 
 _ANY_OVER = Prepared(
@@ -108,6 +112,32 @@ def load_job(connection: sa.Connection, project: str, job_id: str) -> Job:
 def to_job(row: Any) -> Job:
     """Make a job of its row."""
     return Job(**{**row, "status": JobStatus(row["status"])})
+
+
+def full_projects(connection: sa.Connection, limits: JobSection, *, lock: bool = False) -> list[str]:
+    """Give the projects that have as many jobs running as they may; routine work does not count.
+
+    Parameters
+    ----------
+    lock
+        Have others that want to begin a job wait until this transaction ends, so that two do not both take the last
+        place.
+    """
+    if limits.at_once is None and not limits.projects:
+        return []
+    if lock and connection.dialect.name == "postgresql":
+        connection.execute(sa.text("select pg_advisory_xact_lock(:key)"), {"key": _ADVISORY_KEY})
+    query = (
+        sa.select(projects.c.name, sa.func.count())
+        .select_from(jobs)
+        .join(projects, projects.c.pk == jobs.c.project_pk)
+        .where(jobs.c.status == str(JobStatus.RUNNING), jobs.c.routine.is_(False))
+        .group_by(projects.c.name)
+    )
+    running = {name: int(count) for name, count in connection.execute(query)}
+    held_back = {name: 0 for name, limit in limits.projects.items() if limit == 0}
+    counts = (held_back | running).items()
+    return [name for name, count in counts if (limit := limits.limit_of(name)) is not None and count >= limit]
 
 
 def require_lease(job: Job, worker: str, attempt: int) -> None:

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import math
 import re
+from collections.abc import Collection
 from datetime import datetime
 from typing import Any
 
@@ -28,6 +29,7 @@ from noria.pipelines.job_entities import (
     Job,
     JobLogPage,
     JobPage,
+    JobSection,
     JobStatus,
     LogLine,
     LogLines,
@@ -40,6 +42,7 @@ from noria.pipelines.job_rows import (
     LEASE_S,
     append_event,
     end_attempt,
+    full_projects,
     lease_from,
     load_job,
     require_lease,
@@ -56,6 +59,7 @@ MAX_LINES = 50_000
 """Lines that are kept of one job; what comes after them is dropped."""
 
 _ENTRY = re.compile(r"[A-Za-z_][\w.]*:[A-Za-z_][\w.]*")
+_QUEUE = re.compile(r"[a-z0-9][a-z0-9_-]{0,62}")
 _TOKEN_MARGIN_S = 60.0
 _STRONGEST = Role.ENGINEER
 
@@ -129,13 +133,16 @@ class Jobs(Service):
     def claim(self, worker: WorkerInfo) -> Claim:
         """Take the oldest job that is due, with a token for its process."""
         now = self.context.clock.now()
-        due = _due(now, worker.projects)
+        limits = self.context.settings.section("jobs", JobSection)
         with self.context.database.read() as connection:
             # Idle workers ask often; only a worker that will get something takes the writer's place.
-            if connection.execute(due).first() is None:
+            full = full_projects(connection, limits)
+            if connection.execute(_due(now, worker, full)).first() is None:
                 return Claim()
         with self.context.database.write() as connection:
-            picked = connection.execute(due.with_for_update(skip_locked=True, of=jobs)).one_or_none()
+            full = full_projects(connection, limits, lock=True)
+            due = _due(now, worker, full).with_for_update(skip_locked=True, of=jobs)
+            picked = connection.execute(due).one_or_none()
             if picked is None:
                 return Claim()
             key, job_id, project = picked
@@ -240,6 +247,7 @@ class Jobs(Service):
             "permissions": sorted(set(new.permissions)),
             "cancel_requested": False,
             "routine": new.routine,
+            "queue": new.queue,
         }
         insert = self.context.database.insert(jobs).values(**values)
         once = insert.on_conflict_do_nothing(index_elements=["project_pk", "key"]).returning(jobs.c.pk)
@@ -274,7 +282,7 @@ class Jobs(Service):
         )
 
 
-def _due(now: datetime, names: list[str] | None) -> sa.Select[Any]:
+def _due(now: datetime, worker: WorkerInfo, full: Collection[str]) -> sa.Select[Any]:
     query = (
         sa.select(jobs.c.pk, jobs.c.id, projects.c.name)
         .join(projects, projects.c.pk == jobs.c.project_pk)
@@ -283,7 +291,13 @@ def _due(now: datetime, names: list[str] | None) -> sa.Select[Any]:
         .order_by(jobs.c.pk)
         .limit(1)
     )
-    return query if names is None else query.where(projects.c.name.in_(names))
+    if worker.projects is not None:
+        query = query.where(projects.c.name.in_(worker.projects))
+    if worker.queues is not None:
+        query = query.where(jobs.c.queue.in_(worker.queues))
+    if full:
+        query = query.where(sa.or_(projects.c.name.not_in(full), jobs.c.routine.is_(True)))
+    return query
 
 
 def _check_new(new: NewJob) -> None:
@@ -294,6 +308,8 @@ def _check_new(new: NewJob) -> None:
             f"The job `{new.entry}` is not Noria's own and comes without code",
             hint="Take a snapshot of its project, and give its digest",
         )
+    if not _QUEUE.fullmatch(new.queue):
+        raise Invalid(f"`{new.queue[:100]}` is not the name of a queue", hint="Such as `default` or `gpu`")
     if not 1 <= new.max_attempts <= MAX_ATTEMPTS:
         raise Invalid(f"`max_attempts` is {new.max_attempts}", hint=f"Give from 1 to {MAX_ATTEMPTS}")
     if not (math.isfinite(new.timeout_s) and 0 < new.timeout_s <= MAX_TIMEOUT_S):

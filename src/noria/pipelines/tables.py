@@ -9,6 +9,7 @@ import sqlalchemy as sa
 from noria.core.database.schema import JsonText, UtcMicros, metadata, pk
 from noria.core.errors import ErrorBody
 from noria.pipelines.entities import Followed, KeyParts, Logged, ReadFile, StepInput, StoredValue
+from noria.pipelines.job_entities import DEFAULT_QUEUE
 from noria.tracking.entities import Link
 
 step_cache = sa.Table(
@@ -119,6 +120,8 @@ jobs = sa.Table(
     sa.Column("permissions", JsonText(list[str]), nullable=False),
     sa.Column("cancel_requested", sa.Boolean, nullable=False),
     sa.Column("routine", sa.Boolean, nullable=False),
+    # Only workers that take from this queue may claim it.
+    sa.Column("queue", sa.Text, nullable=False, server_default=DEFAULT_QUEUE),
     sa.CheckConstraint(
         "status in ('queued', 'running', 'succeeded', 'failed', 'cancelled')", name="jobs_status"
     ),

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from concurrent.futures import ThreadPoolExecutor
+from dataclasses import replace
 from datetime import UTC, datetime
 
 import pytest
@@ -19,6 +20,7 @@ from noria.pipelines.job_entities import (
     Beat,
     ClaimedJob,
     Job,
+    JobSection,
     JobStatus,
     LogLine,
     LogLines,
@@ -318,3 +320,38 @@ def test_an_unknown_job_is_not_found(services: Services) -> None:
     for ask in (jobs.get, jobs.cancel, jobs.logs):
         with pytest.raises(NotFound, match=job.id):
             ask("energy", job.id)
+
+
+def test_workers_take_from_their_queues(services: Services) -> None:
+    """A worker gets jobs of its queues alone; one that names none gets every job, the oldest first."""
+    jobs = services(Jobs)
+    plain = jobs.submit(PROJECT, NEW)
+    large = jobs.submit(PROJECT, NewJob(entry=NEW.entry, queue="gpu"))
+    small = jobs.submit(PROJECT, NewJob(entry=NEW.entry, queue="small"))
+
+    assert claim(jobs, WorkerInfo(name="g", queues=["gpu"])).job.id == large.id
+    assert jobs.claim(WorkerInfo(name="g", queues=["gpu"])).claimed is None
+    assert [claim(jobs).job.id for _ in range(2)] == [plain.id, small.id]
+    with pytest.raises(Invalid, match="`No queue`"):
+        jobs.submit(PROJECT, NewJob(entry=NEW.entry, queue="No queue"))
+
+
+def test_a_project_runs_no_more_jobs_than_it_may(services: Services, context: Context) -> None:
+    """Workers that ask at once do not get more of a project's jobs than its limit; its routine work goes on."""
+    limits = JobSection(at_once=2, projects={"energy": 0})
+    settings = replace(context.settings, sections={"jobs": limits})
+    jobs = Jobs(replace(context, settings=settings))
+    services(Projects).create(NewProject(name="energy"))
+    held_back = jobs.submit("energy", NEW)
+    submitted = [jobs.submit(PROJECT, NEW) for _ in range(4)]
+    with ThreadPoolExecutor(4) as pool:
+        claims = list(pool.map(lambda n: jobs.claim(WorkerInfo(name=f"w{n}")).claimed, range(4)))
+    got = [found.job for found in claims if found is not None]
+
+    assert sorted(job.id for job in got) == sorted(job.id for job in submitted[:2])
+    routine = jobs.submit(PROJECT, NewJob(entry=NEW.entry, routine=True))
+    assert claim(jobs).job.id == routine.id
+    ended = got[0]
+    jobs.finish(PROJECT, ended.id, outcome(ended, worker=ended.claimed_by or ""))
+    assert claim(jobs).job.id == submitted[2].id
+    assert jobs.get("energy", held_back.id).status is JobStatus.QUEUED

@@ -177,7 +177,7 @@ class Outbound:
 
         proxy = self._section.proxy
         return httpcore.ConnectionPool(
-            ssl_context=self._trust or _default_trust(),
+            ssl_context=self._trust or default_trust(),
             proxy=httpcore.Proxy(proxy) if proxy else None,
             network_backend=CheckedBackend(
                 self._rules,
@@ -275,7 +275,8 @@ def _read(chunks: Iterator[bytes], request: OutboundRequest) -> tuple[bytes, boo
 
 
 @functools.cache
-def _default_trust() -> ssl.SSLContext:
+def default_trust() -> ssl.SSLContext:
+    """Give the certificates to trust: those of the system and of certifi."""
     import certifi
 
     context = ssl.create_default_context()

@@ -69,6 +69,42 @@ def system_addresses(host: str, port: int) -> list[str]:
     return list(dict.fromkeys(str(entry[4][0]) for entry in found))
 
 
+def connect_checked(
+    host: str, port: int, rules: AddressRules | None, resolve: Resolve, deadline: Deadline
+) -> socket.socket:
+    """Connect to the first of a host's addresses that answers, if none of them is refused.
+
+    Parameters
+    ----------
+    rules
+        None for a host that the settings name themselves as one to go through.
+
+    Raises
+    ------
+    AddressRefused
+        If an address of the host is not one that may be called.
+    OutOfTime
+    Unavailable
+        If the host is not known or does not answer.
+    """
+    addresses = _within(deadline, lambda: resolve(host, port), host)
+    if rules is not None:
+        for address in addresses:
+            rules.check(host, address)
+    failure: OSError | None = None
+    for address in addresses:
+        try:
+            connected = socket.create_connection((address, port), timeout=deadline.left_s())
+        except OSError as error:
+            failure = error
+            continue
+        connected.setsockopt(socket.IPPROTO_TCP, socket.TCP_NODELAY, 1)
+        return connected
+    deadline.left_s()
+    reason = failure.strerror or str(failure) if failure else "it has no address"
+    raise Unavailable(f"`{host}` cannot be reached at port {port}: {reason}", hint="Try again later")
+
+
 class CheckedBackend(httpcore.NetworkBackend):
     """Opens the sockets of one call.
 
@@ -95,11 +131,9 @@ class CheckedBackend(httpcore.NetworkBackend):
         socket_options: Iterable[SocketOption] | None = None,  # noqa: ARG002
     ) -> httpcore.NetworkStream:
         """Connect to the first of a host's addresses that answers, if none of them is refused."""
-        addresses = _within(self._deadline, lambda: self._resolve(host, port), host)
-        if host != self._trusted:
-            for address in addresses:
-                self._rules.check(host, address)
-        return _DeadlineStream(self._connect(host, addresses, port), self._deadline)
+        rules = None if host == self._trusted else self._rules
+        connected = connect_checked(host, port, rules, self._resolve, self._deadline)
+        return _DeadlineStream(connected, self._deadline)
 
     def connect_unix_socket(
         self,
@@ -113,20 +147,6 @@ class CheckedBackend(httpcore.NetworkBackend):
     def sleep(self, seconds: float) -> None:
         """Refuse: nothing here retries."""
         raise NotImplementedError(f"asked to sleep for {seconds} s")
-
-    def _connect(self, host: str, addresses: list[str], port: int) -> socket.socket:
-        failure: OSError | None = None
-        for address in addresses:
-            try:
-                connected = socket.create_connection((address, port), timeout=self._deadline.left_s())
-            except OSError as error:
-                failure = error
-                continue
-            connected.setsockopt(socket.IPPROTO_TCP, socket.TCP_NODELAY, 1)
-            return connected
-        self._deadline.left_s()
-        reason = failure.strerror or str(failure) if failure else "it has no address"
-        raise Unavailable(f"`{host}` cannot be reached at port {port}: {reason}", hint="Try again later")
 
 
 class _DeadlineStream(httpcore.NetworkStream):

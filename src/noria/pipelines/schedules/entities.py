@@ -1,0 +1,324 @@
+"""Schedules as they are declared and kept, their runs, and the pure rules on both."""
+
+from __future__ import annotations
+
+import enum
+from datetime import datetime
+from typing import Annotated, Any
+
+import msgspec
+
+from noria.core.config import Section
+from noria.pipelines.job_entities import DEFAULT_QUEUE
+
+MAX_CATCHUP = 1000
+MAX_BACKFILL = 1000
+"""Intervals of one backfill."""
+
+MAX_WAITING = 100
+"""Runs of a schedule that wait for their turn, those of backfills apart."""
+
+MAX_AT_ONCE = 16
+"""Runs of a schedule that run at once, where they may."""
+
+Count = Annotated[int, msgspec.Meta(ge=0, le=MAX_CATCHUP)]
+Seconds = Annotated[float, msgspec.Meta(gt=0, le=86_400)]
+
+
+class Overlap(enum.StrEnum):
+    """What becomes of a run whose predecessor has not ended."""
+
+    SKIP = "skip"
+    QUEUE = "queue"
+    CANCEL = "cancel"
+    ALLOW = "allow"
+
+
+class Told(enum.StrEnum):
+    """What people are told of."""
+
+    FAILURE = "failure"
+    RECOVERY = "recovery"
+    SUCCESS = "success"
+
+
+class Trigger(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fields=True, omit_defaults=True):
+    """What a schedule runs after; exactly one of `dataset`, `event`, `alert`, `schedule` and `webhook`.
+
+    Attributes
+    ----------
+    dataset
+        Name of a dataset: each new version.
+    event
+        Type of an event, such as `model.alias_moved`.
+    subject
+        With `event`: only what happened to this, such as `model:digits`; its versions count too.
+    alert
+        Name of an endpoint: each alert that its monitor opens.
+    schedule
+        Name of another schedule of the project: each run of it that succeeded.
+    webhook
+        True: each signed call of the schedule's own address.
+    """
+
+    dataset: str | None = None
+    event: str | None = None
+    subject: str | None = None
+    alert: str | None = None
+    schedule: str | None = None
+    webhook: bool = False
+
+
+class ScheduleSection(Section, frozen=True, kw_only=True, forbid_unknown_fields=True):
+    """`[[schedules]]`: a pipeline that runs by the clock or after something happened.
+
+    Attributes
+    ----------
+    name
+        Of the schedule, in its project.
+    run
+        `module:pipeline` or `path/file.py:pipeline`.
+    params
+        Parameters of the pipeline. In texts, `{interval_start}` and `{interval_end}` become the bounds of the data
+        interval, `{start_date}` and `{end_date}` their dates in the schedule's time zone, `{subject}` and `{version}`
+        what the event happened to.
+    cron
+        Five fields: minute, hour, day of the month, month, day of the week.
+    every_s
+        Instead of `cron`: whole seconds, counted from 1970 in UTC.
+    timezone
+        Where `cron` is read: `Europe/Berlin`.
+    on
+        What else starts it.
+    catchup
+        How many of the intervals that nobody ran while no server was up are run when one is up again: the newest.
+    overlap
+        `skip`, `queue`, `cancel` (the one that runs) or `allow`.
+    queue
+        Queue of the workers that run it.
+    timeout_s, attempts
+        Of its jobs.
+    notify
+        `mailto:` and `https://` addresses.
+    notify_on
+        What they are told of: `failure` (the first of several), `recovery`, `success`.
+    """
+
+    name: str
+    run: str
+    params: dict[str, Any] = msgspec.field(default_factory=dict)
+    cron: str | None = None
+    every_s: Annotated[int, msgspec.Meta(ge=1)] | None = None
+    timezone: str = "UTC"
+    on: Trigger | None = None
+    catchup: Count = 1
+    overlap: Overlap = Overlap.SKIP
+    queue: str = DEFAULT_QUEUE
+    timeout_s: Seconds = 3600.0
+    attempts: Annotated[int, msgspec.Meta(ge=1, le=100)] = 3
+    notify: tuple[str, ...] = ()
+    notify_on: tuple[Told, ...] = (Told.FAILURE, Told.RECOVERY)
+
+    @property
+    def has_intervals(self) -> bool:
+        """Whether it runs by the clock."""
+        return self.cron is not None or self.every_s is not None
+
+    @property
+    def timing(self) -> tuple[object, ...]:
+        """What its intervals depend on."""
+        return self.cron, self.every_s, self.timezone
+
+
+class ScheduleStatus(enum.StrEnum):
+    """Whether a schedule starts anything."""
+
+    ACTIVE = "active"
+    PAUSED = "paused"
+    REMOVED = "removed"
+
+
+class Cause(enum.StrEnum):
+    """Why there is a run."""
+
+    INTERVAL = "interval"
+    MISSED = "missed"
+    BACKFILL = "backfill"
+    MANUAL = "manual"
+    EVENT = "event"
+    WEBHOOK = "webhook"
+
+
+class RunState(enum.StrEnum):
+    """Where a run of a schedule stands."""
+
+    WAITING = "waiting"
+    RUNNING = "running"
+    SUCCEEDED = "succeeded"
+    FAILED = "failed"
+    CANCELLED = "cancelled"
+    SKIPPED = "skipped"
+
+    @property
+    def ended(self) -> bool:
+        """Whether nothing happens to it any more, unless a person asks for it again."""
+        return self not in (RunState.WAITING, RunState.RUNNING)
+
+
+MOVES: dict[RunState, frozenset[RunState]] = {
+    RunState.WAITING: frozenset({RunState.RUNNING, RunState.SKIPPED, RunState.CANCELLED, RunState.FAILED}),
+    RunState.RUNNING: frozenset({RunState.SUCCEEDED, RunState.FAILED, RunState.CANCELLED}),
+    **{state: frozenset({RunState.WAITING}) for state in RunState if state.ended},
+}
+"""The moves there are; out of an end only when a person asks for the run again, as its next attempt."""
+
+
+class ScheduleRun(msgspec.Struct, frozen=True, kw_only=True):
+    """One run of a schedule: of an interval, or after something happened.
+
+    Attributes
+    ----------
+    key
+        What it is for; a schedule has one run of a key: the interval's start, `event:<position>`, `webhook:<digest>`.
+    interval_start, interval_end
+        The data interval; of a `missed` run the whole time that was passed over.
+    attempt
+        From 1; how often people asked for it.
+    job_id
+        Of this attempt, once there is one.
+    reason
+        Why it was skipped or failed.
+    details
+        What is put into the parameters besides the interval.
+    """
+
+    id: str
+    schedule: str
+    key: str
+    cause: Cause
+    state: RunState
+    attempt: int
+    interval_start: datetime | None
+    interval_end: datetime | None
+    job_id: str | None
+    backfill: str | None
+    reason: str | None
+    details: dict[str, Any]
+    created_at: datetime
+    started_at: datetime | None
+    ended_at: datetime | None
+
+
+class ScheduleRunPage(msgspec.Struct, frozen=True, kw_only=True):
+    """Runs, newest first; `next` continues."""
+
+    items: list[ScheduleRun]
+    next: str | None
+
+
+class Schedule(msgspec.Struct, frozen=True, kw_only=True):
+    """A schedule as the workspace keeps it.
+
+    Attributes
+    ----------
+    snapshot
+        Digest of the code that it runs; None for a pipeline that comes with Noria.
+    applied_by
+        Who bound code and declaration together; its jobs run with this person's rights.
+    next_start, next_due
+        Bounds of the interval that comes next: it runs when it is over.
+    failing_since
+        Since when no run has succeeded; None while all is well.
+    n_failures
+        Runs that failed since then.
+    """
+
+    id: str
+    project: str
+    name: str
+    spec: ScheduleSection
+    snapshot: str | None
+    status: ScheduleStatus
+    applied_by: str
+    applied_at: datetime
+    next_start: datetime | None
+    next_due: datetime | None
+    failing_since: datetime | None
+    n_failures: int
+
+
+class SchedulePage(msgspec.Struct, frozen=True, kw_only=True):
+    """Schedules, by name."""
+
+    items: list[Schedule]
+
+
+class NewSchedules(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fields=True):
+    """Schedules to take over.
+
+    Attributes
+    ----------
+    snapshot
+        Digest of the project's code; needed unless every pipeline comes with Noria.
+    prune
+        Whether schedules that are not among these are removed.
+    """
+
+    schedules: list[ScheduleSection]
+    snapshot: str | None = None
+    prune: bool = False
+
+
+class AppliedSchedule(msgspec.Struct, frozen=True, kw_only=True):
+    """What became of a schedule: `new`, `changed`, `same`, `removed` or `kept` (not declared, and left as it is)."""
+
+    name: str
+    change: str
+    snapshot: str | None
+    next_due: datetime | None
+
+
+class AppliedSchedules(msgspec.Struct, frozen=True, kw_only=True):
+    """What became of the schedules of a project."""
+
+    items: list[AppliedSchedule]
+
+
+class NewBackfill(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fields=True):
+    """Intervals of the past to run.
+
+    Attributes
+    ----------
+    start, end
+        The intervals that begin from `start` on and have ended by `end`.
+    at_once
+        How many run at the same time.
+    again
+        Whether intervals that succeeded run again, too.
+    """
+
+    start: datetime
+    end: datetime
+    at_once: Annotated[int, msgspec.Meta(ge=1, le=MAX_AT_ONCE)] = 1
+    again: bool = False
+
+
+class Backfill(msgspec.Struct, frozen=True, kw_only=True):
+    """How far a backfill has come: runs by state."""
+
+    id: str
+    schedule: str
+    start: datetime
+    end: datetime
+    at_once: int
+    requested_by: str
+    created_at: datetime
+    stopped_at: datetime | None
+    counts: dict[str, int]
+
+
+class Hook(msgspec.Struct, frozen=True, kw_only=True):
+    """The address that starts a schedule, and the secret that its calls are signed with."""
+
+    path: str
+    secret: str
