@@ -26,6 +26,7 @@ if TYPE_CHECKING:
     from noria.pipelines.authoring import pipeline, step
     from noria.pipelines.codecs import Codec, register_codec
     from noria.pipelines.entities import Resources
+    from noria.pipelines.shell import shell_step
     from noria.pipelines.values import register_fingerprint
     from noria.registry.client import model, register
     from noria.serving.client import deploy, endpoint
@@ -60,6 +61,7 @@ _HOMES = {
     "register_codec": "noria.pipelines.codecs",
     "register_fingerprint": "noria.pipelines.values",
     "run": "noria.tracking.client",
+    "shell_step": "noria.pipelines.shell",
     "step": "noria.pipelines.authoring",
     "use_workspace": "noria.core.workspace",
 }
@@ -93,6 +95,7 @@ __all__ = [
     "register_codec",
     "register_fingerprint",
     "run",
+    "shell_step",
     "step",
     "use_workspace",
 ]

@@ -28,11 +28,21 @@ import functools
 import inspect
 import typing
 from collections import Counter
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterable, Iterator
 from contextlib import contextmanager
 from contextvars import ContextVar
 from dataclasses import dataclass, field
-from typing import TYPE_CHECKING, Any, Generic, ParamSpec, Protocol, TypeVar, cast, overload
+from typing import (
+    TYPE_CHECKING,
+    Any,
+    Generic,
+    ParamSpec,
+    Protocol,
+    TypeVar,
+    cast,
+    overload,
+    runtime_checkable,
+)
 
 from noria.core.errors import Invalid
 from noria.pipelines.annotations import describe, plain
@@ -40,8 +50,10 @@ from noria.pipelines.declarations import (
     checked_resources,
     checked_retries,
     checked_timeout,
+    mapped_argument,
     plain_function,
 )
+from noria.pipelines.outputs import Output
 from noria.pipelines.parameters import Parameter, declared_parameters
 
 if TYPE_CHECKING:
@@ -75,6 +87,15 @@ class Executor(Protocol):
         ...
 
 
+@runtime_checkable
+class MapExecutor(Protocol):
+    """An executor that does more with a map than to call the step for each item."""
+
+    def map(self, step: Step[..., Any], argument: str, items: Any, fixed: dict[str, Any]) -> Any:
+        """Give what the calls give, as `Step.map` does."""
+        ...
+
+
 @dataclass(frozen=True, slots=True)
 class Place:
     """Where in a running pipeline a step is called.
@@ -85,10 +106,13 @@ class Place:
         Nested pipelines around the call, outermost first: `prepare/clean`.
     item
         Which item of a map it is for.
+    over
+        The argument that takes the items, and the source of the handle that they are taken out of.
     """
 
     group: str = ""
     item: int | None = None
+    over: tuple[str, int, str] | None = None
 
 
 @dataclass(frozen=True, slots=True)
@@ -107,7 +131,9 @@ class _Frame:
 
 _executor: ContextVar[Executor | None] = ContextVar("noria_executor", default=None)
 _frames: ContextVar[tuple[_Frame, ...]] = ContextVar("noria_pipeline_frames", default=())
-_item: ContextVar[int | None] = ContextVar("noria_map_item", default=None)
+_item: ContextVar[tuple[int | None, tuple[str, int, str] | None]] = ContextVar(
+    "noria_map_item", default=(None, None)
+)
 
 
 @contextmanager
@@ -122,7 +148,7 @@ def executing_with(executor: Executor | None) -> Iterator[None]:
 
 def current_place() -> Place:
     """Say where in the running pipeline the body is."""
-    return Place("/".join(frame.label for frame in _frames.get()[1:]), _item.get())
+    return Place("/".join(frame.label for frame in _frames.get()[1:]), *_item.get())
 
 
 class Step(Generic[P, R]):
@@ -203,6 +229,60 @@ class Step(Generic[P, R]):
         executor = _executor.get()
         made: Any = self.function(*args, **kwargs) if executor is None else executor.call(self, args, kwargs)
         return cast("R", made)
+
+    def map(self, items: Iterable[Any], /, **fixed: Any) -> Any:
+        """Call the step for each item, which becomes its first parameter that is not fixed.
+
+        Each item has its own cache key: when one item is added, one call runs. Executors that run several steps at
+        once run the items so.
+
+        Parameters
+        ----------
+        items
+            Values, or handles; also the handle of a list, whose items are then known when it is.
+        **fixed
+            The other arguments, the same for all.
+
+        Returns
+        -------
+        list or tuple of lists
+            What the calls give, in the order of the items; for a step of several outputs one list for each, in the
+            step's named tuple if it has one.
+
+        Raises
+        ------
+        Invalid
+            If every parameter is fixed, or a text is given for the items.
+
+        Examples
+        --------
+        >>> @step
+        ... def scaled(n: int, by: int) -> int:
+        ...     return n * by
+        >>> scaled.map([1, 2, 3], by=10)
+        [10, 20, 30]
+        """
+        argument = mapped_argument(self.name, self.signature, items, fixed)
+        executor = _executor.get()
+        if isinstance(executor, MapExecutor):
+            return executor.map(self, argument, items, fixed)
+        source = items.source if type(items) is Output else None
+        over = None if source is None else (argument, *source)
+        made = []
+        for index, item in enumerate(items):
+            token = _item.set((index, over))
+            try:
+                made.append(self(**{argument: item}, **fixed))  # type: ignore[call-arg]
+            finally:
+                _item.reset(token)
+        return self._transposed(made)
+
+    def _transposed(self, made: list[Any]) -> Any:
+        names = self.output_names
+        if names is None:
+            return made
+        lists = [[one[index] for one in made] for index in range(len(names))]
+        return self.returns(*lists) if hasattr(self.returns, "_fields") else tuple(lists)
 
     def __repr__(self) -> str:
         return f"<step {self.name}>"

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import inspect
 import math
-from collections.abc import Callable
+from collections.abc import Callable, Mapping
 from types import FunctionType
 from typing import Any
 
@@ -106,6 +106,33 @@ def checked_resources(name: str, resources: Resources | None) -> Resources:
     if type(given.gpus) is not int or given.gpus < 0:
         raise Invalid(f"`gpus` of the step `{name}` is `{given.gpus}`", hint="Give a whole number")
     return given
+
+
+def mapped_argument(name: str, signature: inspect.Signature, items: Any, fixed: Mapping[str, Any]) -> str:
+    """Give the parameter that takes the items of a map: the first that is not fixed.
+
+    Raises
+    ------
+    Invalid
+        If there is none, or a text is given for the items.
+    """
+    if type(items) in (str, bytes, dict):
+        raise Invalid(
+            f"The step `{name}` is mapped over a `{type(items).__name__}`",
+            hint=f"Give a list: `{name}.map([…])`",
+        )
+    open_ = [
+        parameter.name
+        for parameter in signature.parameters.values()
+        if parameter.kind in (parameter.POSITIONAL_OR_KEYWORD, parameter.KEYWORD_ONLY)
+        and parameter.name not in fixed
+    ]
+    if not open_:
+        raise Invalid(
+            f"The step `{name}` is mapped, and every parameter of it is fixed",
+            hint="Leave out the parameter that takes the items",
+        )
+    return open_[0]
 
 
 def _is_amount(value: object) -> bool:

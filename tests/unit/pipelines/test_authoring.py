@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import functools
+from collections.abc import Callable
 from typing import Any, NamedTuple
 
 import pytest
@@ -10,6 +11,7 @@ import pytest
 from noria.core.errors import Invalid
 from noria.pipelines.authoring import Pipeline, PipelineCycle, Step, pipeline, step
 from noria.pipelines.declarations import NotAStep
+from noria.pipelines.entities import Resources
 
 
 class Pair(NamedTuple):
@@ -36,6 +38,11 @@ def named() -> Pair:
 @step
 def many() -> tuple[int, ...]:
     return (1, 2, 3)
+
+
+@step
+def pair(n: int) -> Pair:
+    return Pair(n, str(n))
 
 
 @pipeline
@@ -130,3 +137,31 @@ def test_decorating_gives_a_step_or_a_pipeline() -> None:
     assert isinstance(one, Step)
     assert isinstance(two, Step)
     assert isinstance(outer, Pipeline)
+
+
+def test_a_map_calls_the_step_for_each_item() -> None:
+    """Items become the first open parameter; a step of several outputs gives a list for each."""
+    assert one.map([1, 2], b=10) == [11, 12]
+    assert one.map([1, 2], a=10) == [11, 12]
+    assert pair.map([1, 2]) == Pair([1, 2], ["1", "2"])  # type: ignore[arg-type]
+
+
+@pytest.mark.parametrize(
+    ("call", "told"),
+    [
+        (lambda: one.map("ab"), "Give a list"),
+        (lambda: one.map([1], a=1, b=2), "Leave out the parameter that takes the items"),
+        (lambda: step(timeout_s=0)(one.function), "seconds above 0"),
+        (lambda: step(timeout_s=True)(one.function), "seconds above 0"),
+        (lambda: step(resources=Resources(cpus=0))(one.function), "a number above 0"),
+        (lambda: step(resources=Resources(memory_bytes=0))(one.function), "whole number of bytes"),
+        (lambda: step(resources=Resources(gpus=-1))(one.function), "whole number"),
+        (lambda: step(resources={"cpus": 1})(one.function), "noria.Resources"),  # type: ignore[call-overload]
+    ],
+)
+def test_options_out_of_range_are_refused_with_the_mend(call: Callable[[], Any], told: str) -> None:
+    """The message names the step, the option and what to give."""
+    with pytest.raises(Invalid) as caught:
+        call()
+    assert "`one`" in caught.value.message
+    assert told in (caught.value.hint or "")

@@ -14,6 +14,8 @@ import msgspec
 
 from noria.core.clock import Clock
 from noria.core.errors import Invalid
+from noria.core.objects.project import ProjectStore
+from noria.core.objects.service import Objects
 from noria.core.workspace import Workspace
 from noria.pipelines.authoring import Place, Step, current_place
 from noria.pipelines.distributions import Home, home_of
@@ -30,6 +32,7 @@ from noria.pipelines.entities import (
 )
 from noria.pipelines.executors.attempt import Made, Surroundings, Task
 from noria.pipelines.executors.progress import Progress, Silent
+from noria.pipelines.executors.work import Outcome
 from noria.pipelines.failures import StepFailed
 from noria.pipelines.fingerprint import MENDS, bound_arguments, explain, identity_of, key_of, key_parts
 from noria.pipelines.outputs import Output, outputs_in
@@ -116,6 +119,7 @@ class Calls:
     cache: StepCache
     runs: PipelineRuns
     clock: Clock
+    objects: ProjectStore
     reports: list[StepReport] = field(default_factory=list)
     _counts: Counter[str] = field(default_factory=Counter)
     _position: int = 0
@@ -132,6 +136,7 @@ class Calls:
         progress: Progress | None = None,
     ) -> Calls:
         """Begin with no call."""
+        objects = workspace.objects(run.project)
         return cls(
             workspace=workspace,
             run=run,
@@ -139,7 +144,8 @@ class Calls:
             earlier={(step.step, step.occurrence): step for step in earlier},
             rules=rules or CallRules(),
             progress=progress or Silent(),
-            values=ValueStore(workspace.objects(run.project)),
+            values=ValueStore(objects),
+            objects=objects,
             cache=workspace.service(StepCache),
             runs=workspace.service(PipelineRuns),
             clock=workspace.clock,
@@ -171,6 +177,7 @@ class Calls:
         occurrence = self._counts[identity]
         self._counts[identity] += 1
         position, self._position = self._position, self._position + 1
+        place = current_place()
         return Call(
             step=step,
             arguments=arguments,
@@ -178,8 +185,8 @@ class Calls:
             home=home,
             position=position,
             occurrence=occurrence,
-            sources=_sources_of(arguments),
-            place=current_place(),
+            sources=_sources_of(arguments, place),
+            place=place,
             started_at=self.clock.now(),
             began=self.clock.monotonic(),
         )
@@ -194,6 +201,19 @@ class Calls:
         self.run.repeat(entry)
         self._record(call, self._report(call, StepStatus.REUSED, entry.outputs))
         return entry.outputs
+
+    def tell(self, made: Made) -> None:
+        """Tell the run what a step told in another process."""
+        self.run.repeat(made)
+
+    def take_in(self, outcome: Outcome) -> None:
+        """Let what another process made enter the project."""
+        if outcome.brought:
+            self.workspace.service(Objects).take_in(self.run.project, outcome.brought)
+        for data in outcome.carried.values():
+            self.values.take_in(data)
+        for stored in outcome.made.outputs:
+            self.values.trust(stored)
 
     def finished(self, call: Call, made: Made) -> None:
         """Record that a step gave its outputs."""
@@ -227,7 +247,7 @@ class Calls:
         ]
         return arranged(step, made)
 
-    def handle(self, stored: StoredValue, source: tuple[int, str]) -> Any:
+    def handle(self, stored: StoredValue, source: tuple[int, str] | None) -> Any:
         """Give what stands for one output. `None`, `True` and `False` are themselves, so that `is` works on them."""
         if stored.codec == "json" and stored.size_bytes in _SINGLETONS:
             value = self.values.load(stored)
@@ -305,14 +325,16 @@ def own_folders(workspace: Workspace) -> list[Path]:
     return [settings.folder, Path(settings.objects_url.removeprefix("file://"))]
 
 
-def _sources_of(arguments: dict[str, Any]) -> list[StepInput]:
-    """Say which arguments are, or hold, outputs of other steps of the run."""
+def _sources_of(arguments: dict[str, Any], place: Place) -> list[StepInput]:
+    """Say which arguments are, hold, or are taken out of, outputs of other steps of the run."""
     found = {
         (name, *output.source)
         for name, value in arguments.items()
         for output in outputs_in(value)
         if output.source is not None
     }
+    if place.over is not None:
+        found.add(place.over)
     return [
         StepInput(argument=argument, source_position=position, output=output)
         for argument, position, output in sorted(found)
