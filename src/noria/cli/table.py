@@ -62,6 +62,11 @@ NOUNS: tuple[Command, ...] = (
     Command(
         "webhooks", "noria.delivery.commands:webhooks", "Addresses that are called when something happens"
     ),
+    Command(
+        "openlineage",
+        "noria.interop.openlineage.commands:openlineage",
+        "Events for a collector of lineage",
+    ),
 )
 
 ALIASES = {"datasets": "data"}

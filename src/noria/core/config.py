@@ -86,11 +86,15 @@ SECTIONS: dict[str, str] = {
     "monitors": "noria.monitoring.entities:MonitorSection",
     "decisions": "noria.decisions.entities:DecisionSection",
     "data": "noria.data.quality.settings:DataSection",
+    "openlineage": "noria.interop.openlineage.entities:OpenLineageSection",
 }
 """Table in `noria.toml` → the class that types it, as a dotted name: nothing is imported before it is used."""
 
 LISTS: dict[str, str] = {"schedules": "noria.pipelines.schedules.entities:ScheduleSection"}
 """Tables of which a file may have several, each under `[[name]]`, as a dotted name too; their keys may be required."""
+
+AROUND_RUNS: dict[str, str] = {"openlineage": "noria.interop.openlineage.around:telling"}
+"""Table in `noria.toml` → what stands around a command that runs pipelines, if the file has that table."""
 
 X = TypeVar("X", bound=Section)
 

@@ -117,7 +117,12 @@ class PipelineRuns(Service):
                 keep_entry(
                     connection, self.context, project=project, owner=owner, run_id=run_id, new=new.entry
                 )
-            payload = {"step": report.step, "status": str(report.status), "key": report.key}
+            payload = {
+                "step": report.step,
+                "position": report.position,
+                "status": str(report.status),
+                "key": report.key,
+            }
             append_event(
                 connection, self.context, STEP_FINISHED, project=project, run_id=run_id, payload=payload
             )

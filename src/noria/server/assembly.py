@@ -42,6 +42,7 @@ SERVICES = (
     "noria.pipelines.service:StepCache",
     "noria.pipelines.service:PipelineRuns",
     "noria.pipelines.jobs:Jobs",
+    "noria.pipelines.schedules.service:Schedules",
     "noria.registry.service:Models",
     "noria.registry.versions:ModelVersions",
     "noria.registry.deleted:DeletedModels",
@@ -62,10 +63,12 @@ CONTROL = (
     "noria.core.events.control",
     "noria.tracking.control",
     "noria.pipelines.control",
+    "noria.pipelines.schedules.control",
     "noria.serving.control",
     "noria.monitoring.control",
     "noria.decisions.control",
     "noria.delivery.control",
+    "noria.interop.openlineage.control",
     "noria.server.upkeep",
 )
 """Modules with any of `WORKFLOWS`, `TICKS`, `REACTIONS` and `CHORES`."""
@@ -100,7 +103,11 @@ ACTIONS = (
 )
 """Lists of `noria.core.web.actions.Action`."""
 
-ADAPTERS: tuple[str, ...] = ("noria.interop.mlflow.adapter:ADAPTER", "noria.tracking.documents:ADAPTER")
+ADAPTERS: tuple[str, ...] = (
+    "noria.interop.mlflow.adapter:ADAPTER",
+    "noria.tracking.documents:ADAPTER",
+    "noria.pipelines.schedules.hooks:ADAPTER",
+)
 """Foreign protocols: values of `noria.core.adapters.Adapter`."""
 
 

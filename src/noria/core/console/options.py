@@ -11,13 +11,14 @@ A command reads::
 
 from __future__ import annotations
 
+import importlib
 from collections.abc import Iterator
-from contextlib import contextmanager
+from contextlib import ExitStack, contextmanager
 from typing import TYPE_CHECKING, Annotated
 
 import typer
 
-from noria.core.config import load_settings
+from noria.core.config import AROUND_RUNS, load_settings
 
 if TYPE_CHECKING:
     from noria.core.workspace import Workspace
@@ -35,10 +36,21 @@ YesFlag = Annotated[bool, typer.Option("--yes", "-y", help="Do not ask.")]
 
 
 @contextmanager
-def opened(workspace: str | None = None, project: str | None = None) -> Iterator[Workspace]:
-    """Open the workspace that options, environment and `noria.toml` name, for the SDK's calls too."""
+def opened(
+    workspace: str | None = None, project: str | None = None, *, runs: bool = False
+) -> Iterator[Workspace]:
+    """Open the workspace that options, environment and `noria.toml` name, for the SDK's calls too.
+
+    Parameters
+    ----------
+    runs
+        Whether the command runs a pipeline, of which others may want to be told.
+    """
     from noria.core.workspace import open_workspace, use_workspace
 
     settings = load_settings(workspace=workspace, project=project)
-    with open_workspace(settings) as found, use_workspace(found):
+    with open_workspace(settings) as found, use_workspace(found), ExitStack() as around:
+        for name in set(AROUND_RUNS).intersection(settings.sections) if runs else ():
+            module, _, attribute = AROUND_RUNS[name].partition(":")
+            around.enter_context(getattr(importlib.import_module(module), attribute)(found))
         yield found
