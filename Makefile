@@ -26,6 +26,10 @@ help: ## List what can be made
 demo: $(VENV)/.runtime ## Watch the loop close on real data: a model goes wrong and is put right
 	$(VENV)/bin/noria demo $(ARGS)
 
+.PHONY: rankings
+rankings: $(VENV)/.runtime ## Do a published study again, with intervals: make rankings ARGS='--data PATH'
+	$(VENV)/bin/python -m noria.examples.rankings $(ARGS)
+
 .PHONY: test
 test: prepared ## Run unit, property and integration tests and one smoke of each other lane
 	$(PYTEST) $(ARGS)
@@ -66,7 +70,8 @@ docs: $(VENV)/.runtime ## Check that every link between the documents leads some
 	$(VENV)/bin/python tools/check_links.py
 
 .PHONY: reference
-reference: $(VENV)/.dev ## Write docs/reference from the code, and the README's transcript from a run
+reference: $(VENV)/.dev ## Write what comes from the code: docs/reference, the schema of new databases, the README's transcript
+	$(VENV)/bin/python tools/make_schema.py
 	$(VENV)/bin/python tools/make_reference.py
 	$(VENV)/bin/python tools/run_readme.py --write
 

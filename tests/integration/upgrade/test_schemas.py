@@ -35,7 +35,7 @@ def database(database_url: str) -> Iterator[Database]:
 @pytest.fixture
 def built(database: Database) -> Database:
     """Give a database that migrations built."""
-    migrate(database, now=NOW)
+    upgrade(database, "heads")
     return database
 
 
@@ -57,7 +57,7 @@ class Today(dict[bool, dict[str, Any]]):
 
     def _built(self, url: str) -> dict[str, Any]:
         database = Database(url)
-        migrate(database, now=NOW)
+        upgrade(database, "heads")
         facts = facts_of(database)
         database.dispose()
         return facts

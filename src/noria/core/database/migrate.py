@@ -3,6 +3,7 @@
 Each capability keeps its migrations in its own folder, `noria/<capability>/migrations/NNNN_name.py`, as an Alembic
 branch of its own with revision ids `<capability>_NNNN`; what stands lower in the order of imports is migrated first.
 Opening a workspace compares revision names only and costs one query; Alembic is loaded when there is work to do.
+A new SQLite database is made at once (`noria.core.database.new_database`).
 """
 
 from __future__ import annotations
@@ -21,6 +22,7 @@ import sqlalchemy as sa
 
 from noria.core.database.engine import Database
 from noria.core.database.failures import translated
+from noria.core.database.new_database import make_new
 from noria.core.errors import Conflict, StorageFull
 
 _PACKAGE = Path(__file__).parents[2]
@@ -132,6 +134,8 @@ def migrate(
         return None
     with exclusive():
         if is_current(database):
+            return None
+        if make_new(database, heads=heads()):
             return None
         copy = _copy_sqlite(database, now, room) if applied_revisions(database) else None
         upgrade(database, "heads")
