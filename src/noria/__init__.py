@@ -31,7 +31,8 @@ if TYPE_CHECKING:
     from noria.registry.client import model, register
     from noria.serving.client import deploy, endpoint
     from noria.tracking.autolog import autolog
-    from noria.tracking.client import Capture, active_run, log, read_table, run
+    from noria.tracking.client import Capture, read_table, run
+    from noria.tracking.current import active_run, log
 
 _HOMES = {
     "Capture": "noria.tracking.client",
@@ -42,7 +43,7 @@ _HOMES = {
     "Settings": "noria.core.config",
     "Workspace": "noria.core.workspace",
     "Unavailable": "noria.core.errors",
-    "active_run": "noria.tracking.client",
+    "active_run": "noria.tracking.current",
     "autolog": "noria.tracking.autolog",
     "choose": "noria.catalog.client",
     "current_workspace": "noria.core.workspace",
@@ -51,7 +52,7 @@ _HOMES = {
     "endpoint": "noria.serving.client",
     "events": "noria.access.client",
     "load_settings": "noria.core.config",
-    "log": "noria.tracking.client",
+    "log": "noria.tracking.current",
     "model": "noria.registry.client",
     "open_workspace": "noria.core.workspace",
     "pipeline": "noria.pipelines.authoring",

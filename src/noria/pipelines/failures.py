@@ -3,11 +3,12 @@
 from __future__ import annotations
 
 import os
+import signal
 import traceback
 from pathlib import Path
 from types import TracebackType
 
-from noria.core.errors import Failed, NoriaError
+from noria.core.errors import ErrorBody, Failed, NoriaError, error_from_body
 from noria.pipelines.distributions import Home
 
 _MOST_CHARS = 20_000
@@ -18,6 +19,33 @@ class StepFailed(Failed):
     """A step raised, or returned what it did not declare."""
 
     code = "step_failed"
+
+
+class StepTimedOut(StepFailed):
+    """A step ran longer than it may, and was stopped."""
+
+    code = "step_timed_out"
+
+    def __init__(self, name: str, timeout_s: float) -> None:
+        super().__init__(
+            f"The step `{name}` ran longer than its `timeout_s` of {timeout_s:g} s and was stopped",
+            hint="Raise `timeout_s` in `@step`, or give the step less to do",
+            details={"step": name, "timeout_s": timeout_s},
+        )
+
+
+class StepKilled(StepFailed):
+    """The process of a step ended without a word."""
+
+    code = "step_killed"
+
+    def __init__(self, name: str, exit_code: int | None) -> None:
+        told, hint = _end_of(exit_code)
+        super().__init__(
+            f"The process of the step `{name}` {told}",
+            hint=hint,
+            details={"step": name, "exit_code": exit_code},
+        )
 
 
 class PipelineFailed(Failed):
@@ -41,6 +69,30 @@ def pipeline_failure(name: str, error: BaseException, home: Home) -> PipelineFai
         f"The pipeline `{name}` failed{place_of(error, home)}: {told(error)}",
         details={"pipeline": name, "type": type(error).__name__, "traceback": traceback_text(error)},
     )
+
+
+def failure_of(body: ErrorBody, step: str) -> StepFailed:
+    """Make the failure of a step anew that another process told."""
+    error = error_from_body(body)
+    if isinstance(error, StepFailed):
+        return error
+    return StepFailed(error.message, hint=error.hint, details={**error.details, "step": step})
+
+
+def _end_of(exit_code: int | None) -> tuple[str, str]:
+    """Say how a process ended, and what can be done about it."""
+    if exit_code == -signal.SIGKILL:
+        mend = "`@step(resources=noria.Resources(memory_bytes=…))`"
+        return (
+            "was killed by the operating system (signal 9, SIGKILL), probably because it was out of memory",
+            f"Give the step less data at once, use fewer `--workers`, or say what it needs: {mend}",
+        )
+    if exit_code is not None and exit_code < 0:
+        return (
+            f"crashed: {signal.strsignal(-exit_code)} (signal {-exit_code})",
+            "A library that the step uses failed below Python; run the step alone to see where",
+        )
+    return f"ended by itself with the exit code {exit_code}", "A step must not end its process"
 
 
 def told(error: BaseException) -> str:

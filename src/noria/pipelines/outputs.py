@@ -13,7 +13,7 @@ from __future__ import annotations
 
 import operator
 from collections.abc import Callable, Iterator
-from typing import TYPE_CHECKING, Any, SupportsIndex
+from typing import TYPE_CHECKING, Any, Protocol, SupportsIndex, cast
 
 if TYPE_CHECKING:
     from noria.pipelines.entities import StoredValue
@@ -37,28 +37,47 @@ _BINARY = (
 _COMPARISONS = ("__lt__", "__le__", "__gt__", "__ge__")
 
 
+class Pending(Protocol):
+    """Where the bytes of an output will be, once its step is over."""
+
+    def wait(self) -> StoredValue:
+        """Wait for the step.
+
+        Raises
+        ------
+        StepFailed
+            If it failed.
+        """
+        ...
+
+
 class Output:
     """A step's output: stored, and loaded when looked at.
 
     Parameters
     ----------
     stored
-        Where its bytes are.
+        Where its bytes are, or will be.
     load
         Makes the value of these bytes.
     source
         Position of the step that made it, and which of its outputs it is.
     """
 
-    __slots__ = ("_load", "_loaded", "_source", "_stored", "_value")
+    __slots__ = ("_load", "_loaded", "_pending", "_source", "_stored", "_value")
 
     def __init__(
         self,
-        stored: StoredValue,
+        stored: StoredValue | Pending,
         load: Callable[[StoredValue], Any],
         source: tuple[int, str] | None = None,
     ) -> None:
-        self._stored = stored
+        self._stored: StoredValue | None = None
+        self._pending: Pending | None = None
+        if hasattr(stored, "wait"):
+            self._pending = stored
+        else:
+            self._stored = stored
         self._load = load
         self._source = source
         self._loaded = False
@@ -67,12 +86,20 @@ class Output:
     @property
     def digest(self) -> str:
         """Digest of its stored form."""
-        return self._stored.digest
+        return self.stored.digest
 
     @property
     def stored(self) -> StoredValue:
-        """Where its bytes are."""
+        """Where its bytes are; waits for the step that makes it."""
+        if self._stored is None:
+            self._stored = cast("Pending", self._pending).wait()
+            self._pending = None
         return self._stored
+
+    @property
+    def pending(self) -> Pending | None:
+        """What it waits for; None once its bytes are known."""
+        return self._pending
 
     @property
     def source(self) -> tuple[int, str] | None:
@@ -83,7 +110,7 @@ class Output:
     def value(self) -> Any:
         """The value itself, loaded at the first look."""
         if not self._loaded:
-            self._value = self._load(self._stored)
+            self._value = self._load(self.stored)
             self._loaded = True
         return self._value
 
@@ -93,11 +120,15 @@ class Output:
         return type(self.value)
 
     def __repr__(self) -> str:
-        return (
-            f"Output({self._value!r})"
-            if self._loaded
-            else f"Output({self._stored.codec}, {self.digest[:19]}…)"
-        )
+        if self._loaded:
+            return f"Output({self._value!r})"
+        if self.pending is not None:
+            return "Output(not made yet)"
+        return f"Output({self.stored.codec}, {self.digest[:19]}…)"
+
+    def __deepcopy__(self, _memo: object) -> Output:
+        """Give itself: what it stands for never changes."""
+        return self
 
     def __getattr__(self, name: str) -> Any:
         # The machinery of Python looks for optional protocols by private names; a handle has none of them.

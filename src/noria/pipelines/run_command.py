@@ -30,6 +30,10 @@ def run_command(
     ] = None,
     explain: Annotated[bool, typer.Option("--explain", help="Say why each step ran or did not.")] = False,
     force: Annotated[bool, typer.Option("--force", help="Run every step, whatever is known.")] = False,
+    workers: Annotated[
+        int | None,
+        typer.Option("--workers", metavar="N", help="Run steps in N processes at once.", show_default=False),
+    ] = None,
     json: JsonFlag = False,
     workspace: WorkspaceOption = None,
     project: ProjectOption = None,
@@ -38,19 +42,26 @@ def run_command(
     from pathlib import Path
 
     from noria.core.errors import Failed
+    from noria.pipelines.executors.choice import ExecutorChoice
     from noria.pipelines.loading import load_pipeline
     from noria.pipelines.parameters import parse_assignments
     from noria.pipelines.runner import run_pipeline
 
     # What the steps print is words to the person who runs them; with `--json`, stdout is for the data alone.
     around = contextlib.redirect_stdout(sys.stderr) if json else contextlib.nullcontext()
-    with opened(workspace, project) as ws, around:
+    with opened(workspace, project, runs=True) as ws, around:
         loaded = load_pipeline(target, root=ws.settings.project_root, folder=Path.cwd())
         values = parse_assignments(loaded.pipeline.name, loaded.pipeline.parameters, params or [])
         progress = _Lines(explain=explain)
         try:
             result = run_pipeline(
-                ws, loaded.pipeline, values, force=force, source=loaded.source, progress=progress
+                ws,
+                loaded.pipeline,
+                values,
+                force=force,
+                executor=ExecutorChoice(workers=workers),
+                source=loaded.source,
+                progress=progress,
             )
         except Failed as error:
             _say_traceback(error)

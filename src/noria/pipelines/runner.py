@@ -28,8 +28,16 @@ from noria.pipelines.entities import (
     StoredValue,
 )
 from noria.pipelines.executors.calls import CallRules, Calls
-from noria.pipelines.executors.inline import InlineExecutor
+from noria.pipelines.executors.choice import (
+    Executing,
+    ExecutorChoice,
+    make_setup,
+    open_executor,
+    open_hands,
+)
+from noria.pipelines.executors.processes import Hands
 from noria.pipelines.executors.progress import Progress
+from noria.pipelines.executors.work import Setup
 from noria.pipelines.failures import pipeline_failure
 from noria.pipelines.loading import CodeSource, is_packaged_pipeline, source_of
 from noria.pipelines.outputs import Output
@@ -77,6 +85,7 @@ def run_pipeline(
     params: Mapping[str, object],
     *,
     force: bool = False,
+    executor: ExecutorChoice | None = None,
     source: CodeSource | None = None,
     progress: Progress | None = None,
 ) -> PipelineResult:
@@ -88,6 +97,8 @@ def run_pipeline(
         Values of its parameters; the others keep their defaults.
     force
         Run every step, whatever is known.
+    executor
+        Where the steps run; in this process when left out.
     source
         Where its code is; found from the pipeline itself when left out.
     progress
@@ -105,47 +116,59 @@ def run_pipeline(
     root = workspace.settings.project_root.resolve()
     found = source or source_of(pipeline, root)
     snapshot = found.snapshot or _snapshot(workspace, pipeline, found)
-    started = _start(workspace, pipeline, values, found, snapshot)
-    run = PipelineActiveRun(workspace, started.run)
-    calls = Calls.of(
-        workspace,
-        run,
-        root=found.root,
-        earlier=started.earlier,
-        rules=CallRules(force=force),
-        progress=progress,
-    )
-    executor = InlineExecutor(calls)
-    with _beating(workspace, run.id):
-        outcome = _run_body(workspace, pipeline, values, run, executor, found, snapshot)
+    with _opened_hands(executor or ExecutorChoice()) as hands:
+        started = _start(workspace, pipeline, values, found, snapshot)
+        run = PipelineActiveRun(workspace, started.run)
+        calls = Calls.of(
+            workspace,
+            run,
+            root=found.root,
+            earlier=started.earlier,
+            rules=CallRules(force=force),
+            progress=progress,
+        )
+        origin = lineage.CodeOrigin(
+            run_id=run.id, pipeline=found.target, params=_as_json(values), snapshot=snapshot
+        )
+        setup = make_setup(workspace, pipeline, started.run, found, origin)
+        with _beating(workspace, run.id):
+            outcome = _run_body(pipeline, values, calls, hands, setup, found)
     return PipelineResult(
         run_id=run.id,
         status=RunStatus.FINISHED,
         outputs={name: Output(stored, calls.values.load) for name, stored in outcome.items()},
-        steps=calls.reports,
+        steps=sorted(calls.reports, key=lambda report: report.position),
         snapshot=snapshot,
     )
 
 
+@contextmanager
+def _opened_hands(choice: ExecutorChoice) -> Iterator[Hands | None]:
+    hands = open_hands(choice)
+    try:
+        yield hands
+    finally:
+        if hands is not None:
+            hands.close()
+
+
 def _run_body(
-    workspace: Workspace,
     pipeline: Pipeline[..., Any],
     values: dict[str, Any],
-    run: PipelineActiveRun,
-    executor: InlineExecutor,
+    calls: Calls,
+    hands: Hands | None,
+    setup: Setup,
     source: CodeSource,
-    snapshot: str | None,
 ) -> dict[str, StoredValue]:
     """Run the body inside the tracked run, and record its end whatever happens."""
-    origin = lineage.CodeOrigin(
-        run_id=run.id, pipeline=source.target, params=_as_json(values), snapshot=snapshot
-    )
-    token = lineage.origin.set(origin)
+    run, workspace = calls.run, calls.workspace
+    token = lineage.origin.set(setup.origin)
     outputs: dict[str, StoredValue] = {}
     status, error_body = RunStatus.KILLED, None
     try:
-        with run, use_workspace(workspace), executing_with(executor):
+        with run, use_workspace(workspace), _executing(calls, hands, setup) as executor:
             outputs = _stored(executor, run, _call_body(pipeline, values, source))
+            executor.finish()
         status = RunStatus.FINISHED
     except Exception as error:
         status, error_body = RunStatus.FAILED, _body_of(error)
@@ -155,6 +178,22 @@ def _run_body(
         end = PipelineEnd(status=status, outputs=outputs, error=error_body)
         workspace.service(PipelineRuns).finish(run.project, run.id, end)
     return outputs
+
+
+@contextmanager
+def _executing(calls: Calls, hands: Hands | None, setup: Setup) -> Iterator[Executing]:
+    """Send the step calls inside the block to an executor; steps that run are stopped when the block is interrupted."""
+    executor = open_executor(calls, hands, setup)
+    at_once = True
+    try:
+        with executing_with(executor):
+            yield executor
+        at_once = False
+    except Exception:
+        at_once = False
+        raise
+    finally:
+        executor.close(at_once=at_once)
 
 
 def _call_body(pipeline: Pipeline[..., Any], values: dict[str, Any], source: CodeSource) -> Any:
@@ -168,7 +207,7 @@ def _call_body(pipeline: Pipeline[..., Any], values: dict[str, Any], source: Cod
         raise pipeline_failure(pipeline.name, error, home) from error
 
 
-def _stored(executor: InlineExecutor, run: PipelineActiveRun, returned: Any) -> dict[str, StoredValue]:
+def _stored(executor: Executing, run: PipelineActiveRun, returned: Any) -> dict[str, StoredValue]:
     outputs = {name: executor.store(value) for name, value in _named(returned).items()}
     for stored in outputs.values():
         run.record_output(f"object:{stored.digest}", stored.digest)

@@ -11,7 +11,7 @@ import shutil
 import tempfile
 import weakref
 from collections import OrderedDict
-from collections.abc import Callable
+from collections.abc import Callable, Iterable
 from pathlib import Path
 from typing import Any, Protocol
 
@@ -61,6 +61,22 @@ class ValueStore:
     def trust(self, stored: StoredValue) -> None:
         """Take a value for one that this user wrote: only such pickles are read back."""
         self._own.add(stored.digest)
+
+    def trust_digests(self, digests: Iterable[str]) -> None:
+        """Take the values of these digests for some that this user wrote."""
+        self._own.update(digests)
+
+    def trusts(self, stored: StoredValue) -> bool:
+        """Tell whether a value is taken for one that this user wrote."""
+        return stored.digest in self._own
+
+    def kept(self, digest: str) -> bytes | None:
+        """Give the bytes of an object if they are in memory."""
+        return self._kept.get(digest)
+
+    def take_in(self, data: bytes) -> None:
+        """Store the bytes of a small object that another process made."""
+        self._put(data)
 
     def save(self, value: Any) -> StoredValue:
         """Store a value.

@@ -9,6 +9,7 @@ from typing import Any
 from noria.core import lineage
 from noria.core.workspace import Workspace
 from noria.pipelines.entities import CacheEntry
+from noria.pipelines.executors.attempt import Made
 from noria.pipelines.recording import StepNotes
 from noria.tracking.client import ActiveRun
 from noria.tracking.entities import Run
@@ -35,8 +36,8 @@ class PipelineActiveRun(ActiveRun):
             lineage.follower.reset(tokens[1])
             self._notes = None
 
-    def repeat(self, entry: CacheEntry) -> None:
-        """Tell again what a reused step told."""
+    def repeat(self, entry: CacheEntry | Made) -> None:
+        """Tell again what a step told that is reused, or that ran in another process."""
         for link in entry.inputs:
             self.record_input(link.ref, link.digest)
         for link in entry.made:

@@ -9,7 +9,7 @@ import sys
 import threading
 import warnings
 from collections.abc import Mapping
-from contextvars import ContextVar, Token
+from contextvars import Token
 from pathlib import Path
 from types import TracebackType
 from typing import Any, Self
@@ -21,6 +21,7 @@ from noria.core.workspace import Workspace
 from noria.tracking.batches import ParamChanged
 from noria.tracking.buffer import PointBuffer
 from noria.tracking.capture import CONSOLE_FILE, Capturing
+from noria.tracking.current import active
 from noria.tracking.entities import Link, Run, RunSource, RunStatus
 from noria.tracking.frames import Ended, Linked, Opened, Params, Tags
 from noria.tracking.keeping import Keeper
@@ -42,8 +43,6 @@ from noria.tracking.values import as_text
 
 ERROR_TAG = "noria.error"
 _MAX_ERROR_CHARS = 1_000
-
-active: ContextVar[ActiveRun | None] = ContextVar("noria_active_run", default=None)
 
 
 class RunNotSent(UserWarning):

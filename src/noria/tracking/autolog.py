@@ -12,7 +12,7 @@ from noria.core.config import DEFAULT_PROJECT
 from noria.core.errors import Conflict, Unavailable
 from noria.core.key import read_key
 from noria.core.workspace import Workspace, current_workspace
-from noria.tracking.active import active
+from noria.tracking.current import active
 from noria.tracking.experiment_entities import DEFAULT_EXPERIMENT
 
 _PARENT_TAG = "mlflow.parentRunId"

@@ -11,11 +11,12 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any, NamedTuple
 
 from noria.core.author import local_author
-from noria.core.errors import Conflict, Invalid, NoriaError, NotFound, Unavailable
+from noria.core.errors import Invalid, NoriaError, NotFound, Unavailable
 from noria.core.ids import is_id, new_id
 from noria.core.workspace import Workspace, current_workspace
-from noria.tracking.active import ERROR_TAG, ActiveRun, RunNotSent, active
+from noria.tracking.active import ERROR_TAG, ActiveRun, RunNotSent
 from noria.tracking.capture import described_by, shared_looks
+from noria.tracking.current import active, active_run, log
 from noria.tracking.entities import NewRun, Run, RunSource, RunStatus
 from noria.tracking.experiment_entities import DEFAULT_EXPERIMENT
 from noria.tracking.frames import Opened
@@ -125,25 +126,6 @@ def run(
         started.tags(tags or {})
     started.capture(captured)
     return started
-
-
-def active_run() -> ActiveRun | None:
-    """Give the run of the innermost `with noria.run()` block, or None."""
-    return active.get()
-
-
-def log(metrics: Mapping[str, Any], *, step: int | None = None) -> None:
-    """Log values of metrics to the active run.
-
-    Raises
-    ------
-    Conflict
-        If there is none.
-    """
-    current = active.get()
-    if current is None:
-        raise Conflict("There is no active run to log to", hint="with noria.run(): noria.log(…)")
-    current.log(metrics, step=step)
 
 
 def read_table(run_id: str, path: str, *, workspace: Workspace | None = None) -> pl.DataFrame:

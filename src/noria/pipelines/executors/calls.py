@@ -193,6 +193,7 @@ class Calls:
 
     def find(self, call: Call) -> list[StoredValue] | None:
         """Give the outputs of an earlier execution, told again and recorded; None when the step is to run."""
+        self.begins(call)
         call.parts = key_parts(call.step, call.arguments, self.root)
         call.key = key_of(call.parts)
         entry, call.reason = self._known(call)
@@ -201,6 +202,10 @@ class Calls:
         self.run.repeat(entry)
         self._record(call, self._report(call, StepStatus.REUSED, entry.outputs))
         return entry.outputs
+
+    def begins(self, call: Call) -> None:
+        """Take in that a call is looked up, or that its step begins to run."""
+        call.began, call.started_at = self.clock.monotonic(), self.clock.now()
 
     def tell(self, made: Made) -> None:
         """Tell the run what a step told in another process."""

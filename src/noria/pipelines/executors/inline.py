@@ -2,14 +2,18 @@
 
 from __future__ import annotations
 
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 from noria.pipelines.authoring import Step
 from noria.pipelines.entities import StoredValue
 from noria.pipelines.executors.attempt import Made, attempt
 from noria.pipelines.executors.calls import Call, Calls
-from noria.pipelines.failures import StepFailed, step_failure
+from noria.pipelines.failures import StepFailed, failure_of, step_failure
 from noria.pipelines.outputs import Output, map_outputs
+
+if TYPE_CHECKING:
+    from noria.pipelines.executors.alone import Alone
+    from noria.pipelines.executors.work import Setup
 
 FIRST_PAUSE_S = 0.5
 LONGEST_PAUSE_S = 30.0
@@ -22,10 +26,14 @@ class InlineExecutor:
     ----------
     calls
         Of the run.
+    setup
+        For the process in which steps run that may have to be stopped.
     """
 
-    def __init__(self, calls: Calls) -> None:
+    def __init__(self, calls: Calls, setup: Setup) -> None:
         self.calls = calls
+        self._setup = setup
+        self._alone: Alone | None = None
         self._around = calls.surroundings
 
     def call(self, step: Step[..., Any], args: tuple[Any, ...], kwargs: dict[str, Any]) -> Any:
@@ -48,6 +56,15 @@ class InlineExecutor:
         """Store what the pipeline's body made."""
         return stored_value(self.calls, value)
 
+    def finish(self) -> None:
+        """Do nothing: every step is over when its call is."""
+
+    def close(self, *, at_once: bool) -> None:  # noqa: ARG002 - nothing goes on between calls
+        """Let go of the process for single steps."""
+        if self._alone is not None:
+            self._alone.close()
+            self._alone = None
+
     def _execute(self, call: Call) -> Made:
         self.calls.progress.started(call.step.name, call.position)
         try:
@@ -65,11 +82,28 @@ class InlineExecutor:
         while True:
             call.attempts += 1
             try:
-                return attempt(call.task, self._around)
+                return self._attempt(call)
             except Exception:
                 if call.attempts > call.step.retries:
                     raise
                 self.calls.clock.sleep(pause_s(call.attempts))
+
+    def _attempt(self, call: Call) -> Made:
+        if call.step.timeout_s is None:
+            return attempt(call.task, self._around)
+        # Nothing in Python can end a function that runs in this process; a process of its own can be ended.
+        from noria.pipelines.executors.alone import Alone
+        from noria.pipelines.executors.packing import Packer, work_of
+
+        if self._alone is None:
+            self._alone = Alone(self._setup)
+        packer = Packer(self.calls.values, self.calls.objects, shares_files=True)
+        outcome = self._alone.run(work_of(call, packer, self.calls.run.inputs_read))
+        self.calls.tell(outcome.made)
+        if outcome.error is not None:
+            raise failure_of(outcome.error, call.step.name)
+        self.calls.take_in(outcome)
+        return outcome.made
 
 
 def pause_s(attempts: int) -> float:

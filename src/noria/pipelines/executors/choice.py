@@ -1,0 +1,123 @@
+"""Choose where the steps of a run are executed."""
+
+from __future__ import annotations
+
+import sys
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any, Protocol
+
+from noria.core.errors import Invalid
+from noria.core.lineage import CodeOrigin
+from noria.core.workspace import InProcess, Workspace
+from noria.pipelines.authoring import Executor, Pipeline
+from noria.pipelines.entities import StoredValue
+from noria.pipelines.executors.calls import Calls
+from noria.pipelines.executors.inline import InlineExecutor
+from noria.pipelines.executors.processes import Hands
+from noria.pipelines.executors.work import Setup
+from noria.pipelines.loading import CodeSource
+from noria.tracking.entities import Run
+
+MOST_WORKERS = 256
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class ExecutorChoice:
+    """Where the steps of a run are executed.
+
+    Attributes
+    ----------
+    workers
+        In so many processes of this machine; None for this process, one step after the other.
+    on
+        On a cluster: `dask://HOST:PORT` or `ray://HOST:PORT`.
+    """
+
+    workers: int | None = None
+    on: str | None = None
+
+    def __post_init__(self) -> None:
+        """Check it.
+
+        Raises
+        ------
+        Invalid
+            If a number or an address is none.
+        """
+        if self.workers is not None and self.on is not None:
+            raise Invalid(
+                "`--workers` and `--on` exclude each other", hint="The cluster has workers of its own"
+            )
+        if self.workers is not None and not 1 <= self.workers <= MOST_WORKERS:
+            raise Invalid(
+                f"`--workers` is {self.workers}", hint=f"Give a whole number from 1 to {MOST_WORKERS}"
+            )
+        if self.on is not None and not self.on.startswith(("dask://", "ray://")):
+            raise Invalid(f"`{self.on}` is no cluster", hint="Write `dask://HOST:PORT` or `ray://HOST:PORT`")
+
+
+class Executing(Executor, Protocol):
+    """Runs the steps of one run."""
+
+    def store(self, value: Any) -> StoredValue:
+        """Store what the pipeline's body made."""
+        ...
+
+    def finish(self) -> None:
+        """Wait until every step is over."""
+        ...
+
+    def close(self, *, at_once: bool) -> None:
+        """Let steps that run come to their end, or stop them."""
+        ...
+
+
+def open_hands(choice: ExecutorChoice) -> Hands | None:
+    """Start what the steps run in, ahead of their run; None when that is this process.
+
+    Raises
+    ------
+    Unavailable
+        If the cluster does not answer.
+    ConfigInvalid
+        If the package for it is missing.
+    """
+    if choice.workers is not None:
+        from noria.pipelines.executors.processes import ProcessHands
+
+        return ProcessHands(choice.workers)
+    return None
+
+
+def open_executor(calls: Calls, hands: Hands | None, setup: Setup) -> Executing:
+    """Make the executor of a run."""
+    if hands is None:
+        return InlineExecutor(calls, setup)
+    from noria.pipelines.executors.parallel import ParallelExecutor
+
+    return ParallelExecutor(calls, hands, setup, shares_files=True)
+
+
+def make_setup(
+    workspace: Workspace, pipeline: Pipeline[..., Any], run: Run, source: CodeSource, origin: CodeOrigin
+) -> Setup:
+    """Say what another process of this machine needs to know to run the steps of a pipeline."""
+    settings, module = workspace.settings, pipeline.function.__module__
+    main = Path(pipeline.function.__code__.co_filename) if module == "__main__" else None
+    return Setup(
+        workspace=settings.workspace,
+        project=run.project,
+        token=settings.token,
+        database_url=settings.database_url,
+        objects_url=settings.objects_url,
+        direct=isinstance(workspace.backend, InProcess),
+        root=str(source.root),
+        snapshot=None,
+        search_path=list(sys.path),
+        arguments=list(sys.argv),
+        main=str(main.resolve()) if main is not None and main.exists() else None,
+        modules=[] if module == "__main__" else [module],
+        run=run,
+        origin=origin,
+    )
