@@ -12,6 +12,7 @@ import pytest
 from hypothesis import HealthCheck, settings
 
 from support.browser import Browser, BrowserUnavailable, find_browser, open_browser
+from support.conformance import migrated_file, migrated_postgres
 from support.ports import free_port as find_free_port
 from support.postgres import PostgresServer, PostgresUnavailable, running_postgres
 from support.processes import Processes
@@ -125,6 +126,31 @@ def postgres_url(postgres_server: PostgresServer) -> Iterator[str]:
     """Give the URL of a fresh PostgreSQL database, dropped afterwards."""
     with postgres_server.fresh_database() as url:
         yield url
+
+
+@pytest.fixture(scope="session")
+def postgres_template(
+    postgres_server: PostgresServer, tmp_path_factory: pytest.TempPathFactory
+) -> Iterator[str]:
+    """Give the name of a migrated PostgreSQL database to copy, since migrating takes longer than most tests."""
+    with migrated_postgres(postgres_server, tmp_path_factory.mktemp("template")) as name:
+        yield name
+
+
+@pytest.fixture
+def migrated_postgres_url(postgres_server: PostgresServer, postgres_template: str) -> Iterator[str]:
+    """Give the URL of a fresh, migrated PostgreSQL database, dropped afterwards."""
+    with postgres_server.fresh_database(postgres_template) as url:
+        yield url
+
+
+@pytest.fixture(params=["sqlite", pytest.param("postgres", marks=pytest.mark.postgres)])
+def migrated_url(request: pytest.FixtureRequest, tmp_path: Path) -> str:
+    """Give the URL of a fresh, migrated database, once on SQLite and once on PostgreSQL."""
+    if request.param == "sqlite":
+        return f"sqlite:///{migrated_file(tmp_path)}"
+    url: str = request.getfixturevalue("migrated_postgres_url")
+    return url
 
 
 @pytest.fixture(params=["sqlite", pytest.param("postgres", marks=pytest.mark.postgres)])

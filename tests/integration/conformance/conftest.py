@@ -24,12 +24,10 @@ from noria.core.workspace import InProcess, Workspace
 from support.conformance import (
     Services,
     migrated_file,
-    migrated_postgres,
     open_test_context,
     workspace_settings,
 )
 from support.live_server import LiveBackend, LiveServer
-from support.postgres import PostgresServer
 
 
 @pytest.fixture(scope="session")
@@ -64,15 +62,6 @@ def sqlite_template(tmp_path_factory: pytest.TempPathFactory) -> Path:
     return migrated_file(tmp_path_factory.mktemp("template"))
 
 
-@pytest.fixture(scope="session")
-def postgres_template(
-    postgres_server: PostgresServer, tmp_path_factory: pytest.TempPathFactory
-) -> Iterator[str]:
-    """Give the name of a migrated PostgreSQL database to copy."""
-    with migrated_postgres(postgres_server, tmp_path_factory.mktemp("template")) as name:
-        yield name
-
-
 @pytest.fixture
 def database_url(request: pytest.FixtureRequest, tmp_path: Path, database_kind: str) -> Iterator[str]:
     """Give the URL of a fresh, migrated database."""
@@ -81,9 +70,7 @@ def database_url(request: pytest.FixtureRequest, tmp_path: Path, database_kind: 
         shutil.copyfile(request.getfixturevalue("sqlite_template"), path)
         yield f"sqlite:///{path}"
         return
-    server: PostgresServer = request.getfixturevalue("postgres_server")
-    with server.fresh_database(request.getfixturevalue("postgres_template")) as url:
-        yield url
+    yield request.getfixturevalue("migrated_postgres_url")
 
 
 @pytest.fixture

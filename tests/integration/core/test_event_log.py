@@ -10,7 +10,6 @@ import pytest
 
 from noria.core.clock import ManualClock
 from noria.core.database.engine import Database
-from noria.core.database.migrate import migrate
 from noria.core.events.log import Event, EventLog, EventType, append
 from noria.core.events.sealer import assign_positions
 
@@ -20,10 +19,9 @@ ENDED = EventType("test.ended", "Something ended in a test")
 
 
 @pytest.fixture
-def database(database_url: str) -> Iterator[Database]:
+def database(migrated_url: str) -> Iterator[Database]:
     """Give a migrated database."""
-    opened = Database(database_url)
-    migrate(opened, now=START)
+    opened = Database(migrated_url)
     yield opened
     opened.dispose()
 

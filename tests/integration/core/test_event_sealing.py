@@ -12,7 +12,6 @@ import sqlalchemy as sa
 
 from noria.core.clock import ManualClock
 from noria.core.database.engine import Database
-from noria.core.database.migrate import migrate
 from noria.core.events.chain import GENESIS, seal
 from noria.core.events.checkpoints import CHECKPOINTS_FILE, FOLDER, KEY_FILE, Checkpoints
 from noria.core.events.log import EventLog, EventType, append
@@ -26,10 +25,9 @@ CHANGE = sa.update(events)
 
 
 @pytest.fixture
-def database(database_url: str) -> Iterator[Database]:
+def database(migrated_url: str) -> Iterator[Database]:
     """Give a migrated database."""
-    opened = Database(database_url)
-    migrate(opened, now=START)
+    opened = Database(migrated_url)
     yield opened
     opened.dispose()
 
@@ -277,10 +275,9 @@ def test_sealers_at_once_share_the_work(database: Database, clock: ManualClock, 
 
 
 @pytest.mark.postgres
-def test_no_position_passes_an_open_transaction(postgres_url: str, clock: ManualClock) -> None:
+def test_no_position_passes_an_open_transaction(migrated_postgres_url: str, clock: ManualClock) -> None:
     """An event gets its position only when no earlier transaction is open, so a cursor misses nothing."""
-    database = Database(postgres_url)
-    migrate(database, now=START)
+    database = Database(migrated_postgres_url)
     log = EventLog(database)
     with database.write() as slow:
         append(slow, clock, actor="slow", type=HAPPENED, subject="slow")

@@ -29,8 +29,8 @@ def clock() -> ManualClock:
 
 
 @pytest.fixture
-def context(tmp_path: Path, database_url: str, clock: ManualClock) -> Iterator[Context]:
-    with open_test_context(workspace_settings(tmp_path / "workspace", database_url), clock) as opened:
+def context(tmp_path: Path, migrated_url: str, clock: ManualClock) -> Iterator[Context]:
+    with open_test_context(workspace_settings(tmp_path / "workspace", migrated_url), clock) as opened:
         yield opened
 
 

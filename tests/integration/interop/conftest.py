@@ -12,7 +12,6 @@ from integration.conformance.conftest import (  # noqa: F401 - fixtures
     context,
     database_kind,
     database_url,
-    postgres_template,
     sqlite_template,
 )
 from noria.core.context import Context
