@@ -40,15 +40,16 @@ def demo(
     from rich.console import Console
 
     import noria
-    from noria.examples.digits.house import House, new_folder
     from noria.examples.digits.screen import Screen
     from noria.examples.digits.story import Story
+    from noria.examples.house import House, new_folder
 
     if folder is not None and folder.exists():
         raise noria.Invalid(
             f"The folder `{folder}` exists already", hint="Name one that does not, or delete it"
         )
-    house = House((folder or new_folder(Path.cwd())).resolve())
+    place = folder or new_folder(Path.cwd(), "noria-demo")
+    house = House(place.resolve(), "noria.examples.digits")
     screen = Screen(Console(stderr=json == "-", highlight=False))
     figures = Story(house, screen, seed=seed, incident=incident is Incident.NEW_DIGIT).tell()
     text = msgspec.json.format(msgspec.json.encode(figures), indent=2).decode() + "\n"

@@ -9,10 +9,10 @@ from typing import Any
 
 import noria
 from noria.examples.digits.figures import Figures
-from noria.examples.digits.house import House
 from noria.examples.digits.roles import Part, Roles, assign
 from noria.examples.digits.screen import Screen
 from noria.examples.digits.traffic import Traffic, endless, labelled, mixed
+from noria.examples.house import House
 
 RATE = 36.0  # requests per second
 LABELLED_SHARE = 0.5  # of the requests after the onset, while there are images left to label

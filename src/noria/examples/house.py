@@ -1,4 +1,4 @@
-"""The demo's folder, and the commands that it runs there: the same ones that a person would type."""
+"""An example's folder, and the commands that it runs there: the same ones that a person would type."""
 
 from __future__ import annotations
 
@@ -16,12 +16,11 @@ import msgspec
 
 import noria
 
-_PROJECT_FILES = ("digits_pipeline.py", "noria.toml")
 _START_PATIENCE_S = 60.0
 
 
 class CommandFailed(noria.NoriaError):
-    """A command of the demo failed; its output says why."""
+    """A command of an example failed; its output says why."""
 
     code = "demo_command_failed"
 
@@ -32,18 +31,22 @@ class House:
     Parameters
     ----------
     folder
-        Made here; it must not exist.
+        Made here.
+    example
+        Package whose folder `project` holds the project.
+    again
+        Whether the folder may be that of an earlier turn; what is known there is used again.
     """
 
-    def __init__(self, folder: Path) -> None:
+    def __init__(self, folder: Path, example: str, *, again: bool = False) -> None:
         self.folder = folder
         self.workspace = folder / ".noria"
         self.url: str | None = None
-        folder.mkdir(parents=True)
-        self.workspace.mkdir()
-        project = resources.files("noria.examples.digits") / "project"
-        for name in _PROJECT_FILES:
-            (folder / name).write_text((project / name).read_text(encoding="utf-8"), encoding="utf-8")
+        folder.mkdir(parents=True, exist_ok=again)
+        self.workspace.mkdir(exist_ok=again)
+        for file in (resources.files(example) / "project").iterdir():
+            if file.is_file():
+                (folder / file.name).write_text(file.read_text(encoding="utf-8"), encoding="utf-8")
 
     def open(self) -> noria.Workspace:
         """Open the workspace as any program in this folder would."""
@@ -106,12 +109,12 @@ class House:
         return {**kept, "NORIA_WORKSPACE": str(self.workspace)}
 
 
-def new_folder(parent: Path) -> Path:
-    """Give the first of `noria-demo`, `noria-demo-2`, … that does not exist: no run overwrites another."""
-    name, count = "noria-demo", 1
+def new_folder(parent: Path, stem: str) -> Path:
+    """Give the first of `STEM`, `STEM-2`, … that does not exist: no run overwrites another."""
+    name, count = stem, 1
     while (parent / name).exists():
         count += 1
-        name = f"noria-demo-{count}"
+        name = f"{stem}-{count}"
     return parent / name
 
 

@@ -1,0 +1,1 @@
+"""A study of university rankings, published once with single draws: done again with intervals, and mended."""
