@@ -53,6 +53,11 @@ NOUNS: tuple[Command, ...] = (
     Command("traces", "noria.tracking.traces.commands:traces", "Traces, their spans and assessments"),
     Command("pipelines", "noria.pipelines.commands:pipelines", "Pipelines and their runs"),
     Command("jobs", "noria.pipelines.job_commands:jobs", "Jobs that workers run"),
+    Command(
+        "schedules",
+        "noria.pipelines.schedules.commands:schedules",
+        "Pipelines that run by the clock or after something happened",
+    ),
     Command("models", "noria.registry.commands:models", "Registered models, versions and aliases"),
     Command("catalog", "noria.catalog.commands:catalog", "Decision records: what was chosen, and why"),
     Command("endpoints", "noria.serving.commands:endpoints", "Endpoints and what they serve"),

@@ -318,7 +318,14 @@ class Backfill(msgspec.Struct, frozen=True, kw_only=True):
 
 
 class Hook(msgspec.Struct, frozen=True, kw_only=True):
-    """The address that starts a schedule, and the secret that its calls are signed with."""
+    """The address that starts a schedule, and the secrets of its calls and of the notices it sends.
+
+    Attributes
+    ----------
+    path
+        Behind the address of the server.
+    """
 
     path: str
     secret: str
+    notice_secret: str
