@@ -75,7 +75,10 @@ def test_what_was_judged_was_not_taught(incident: Incident) -> None:
     assert "Version 3 was fitted on all labelled rows" in (record_of(incident).action or {})["fit"]
 
 
-@pytest.mark.parametrize("dies_after", [0, 2, 5, 11, 18, 23, 29, 34, 38, 41])
+@pytest.mark.parametrize(
+    "dies_after",
+    [2, 18, 34, 41, *(pytest.param(after, marks=pytest.mark.soak) for after in (0, 5, 11, 23, 29, 38))],
+)
 def test_a_killed_workflow_repeats_nothing(incident: Incident, dies_after: int) -> None:
     """Dying after any step before that is recorded, and run again on the record, it ends as if nothing had happened."""
     alert = incident.alarm(a_new_class(incident))

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import contextlib
 import socket
 import threading
 from collections.abc import Callable, Iterator
@@ -41,6 +42,8 @@ class Scripted:
     def close(self) -> None:
         """Stop."""
         self._release.set()
+        with contextlib.suppress(OSError):  # where closing alone wakes who waits for a connection
+            self._listening.shutdown(socket.SHUT_RDWR)
         self._listening.close()
         self._thread.join(10)
 

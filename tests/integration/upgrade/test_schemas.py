@@ -124,6 +124,12 @@ def test_a_database_of_each_release_is_upgraded_with_its_data(
     assert facts_of(database) == today[database.is_sqlite]
 
 
+# Each release is tried on both databases every time; every single step on PostgreSQL takes minutes.
+@pytest.mark.parametrize(
+    "database_url",
+    ["sqlite", pytest.param("postgres", marks=[pytest.mark.postgres, pytest.mark.soak])],
+    indirect=True,
+)
 @pytest.mark.parametrize("revision", REVISIONS)
 def test_every_revision_is_a_place_to_go_on_from(database: Database, revision: str, today: Today) -> None:
     """From whichever revision a database stands at, with data of the ground floor, it comes to today's schema."""
