@@ -338,6 +338,7 @@ CREATE TABLE jobs (
     permissions TEXT NOT NULL,
     cancel_requested BOOLEAN NOT NULL,
     routine BOOLEAN NOT NULL,
+    queue TEXT DEFAULT 'default'::text NOT NULL,
     CONSTRAINT jobs_by_key UNIQUE (project_pk, key),
     CONSTRAINT jobs_id_key UNIQUE (id),
     CONSTRAINT jobs_pkey PRIMARY KEY (pk),
@@ -438,6 +439,30 @@ CREATE TABLE project_roles (
     CONSTRAINT project_roles_pkey PRIMARY KEY (user_pk, project_pk),
     CONSTRAINT project_roles_project_pk_fkey FOREIGN KEY(project_pk) REFERENCES projects (pk) ON DELETE CASCADE,
     CONSTRAINT project_roles_user_pk_fkey FOREIGN KEY(user_pk) REFERENCES users (pk) ON DELETE CASCADE
+);
+
+CREATE TABLE schedules (
+    pk BIGSERIAL NOT NULL,
+    id TEXT NOT NULL,
+    project_pk BIGINT NOT NULL,
+    name TEXT NOT NULL,
+    spec TEXT NOT NULL,
+    snapshot TEXT,
+    status TEXT NOT NULL,
+    applied_by TEXT NOT NULL,
+    role TEXT NOT NULL,
+    applied_at BIGINT NOT NULL,
+    next_start BIGINT,
+    next_due BIGINT,
+    since_position BIGINT NOT NULL,
+    salt TEXT NOT NULL,
+    failing_since BIGINT,
+    n_failures BIGINT NOT NULL,
+    CONSTRAINT schedules_by_name UNIQUE (project_pk, name),
+    CONSTRAINT schedules_id_key UNIQUE (id),
+    CONSTRAINT schedules_pkey PRIMARY KEY (pk),
+    CONSTRAINT schedules_project_pk_fkey FOREIGN KEY(project_pk) REFERENCES projects (pk),
+    CONSTRAINT schedules_status CHECK (status = ANY (ARRAY['active'::text, 'paused'::text, 'removed'::text]))
 );
 
 CREATE TABLE sessions (
@@ -797,6 +822,21 @@ CREATE TABLE runs (
     CONSTRAINT runs_status CHECK (status = ANY (ARRAY['running'::text, 'finished'::text, 'failed'::text, 'killed'::text, 'scheduled'::text]))
 );
 
+CREATE TABLE schedule_backfills (
+    pk BIGSERIAL NOT NULL,
+    id TEXT NOT NULL,
+    schedule_pk BIGINT NOT NULL,
+    start BIGINT NOT NULL,
+    "end" BIGINT NOT NULL,
+    at_once BIGINT NOT NULL,
+    requested_by TEXT NOT NULL,
+    created_at BIGINT NOT NULL,
+    stopped_at BIGINT,
+    CONSTRAINT schedule_backfills_id_key UNIQUE (id),
+    CONSTRAINT schedule_backfills_pkey PRIMARY KEY (pk),
+    CONSTRAINT schedule_backfills_schedule_pk_fkey FOREIGN KEY(schedule_pk) REFERENCES schedules (pk)
+);
+
 CREATE TABLE step_runs (
     run_pk BIGINT NOT NULL,
     position BIGINT NOT NULL,
@@ -811,6 +851,10 @@ CREATE TABLE step_runs (
     duration_us BIGINT NOT NULL,
     outputs TEXT NOT NULL,
     error TEXT,
+    sources TEXT DEFAULT '[]'::text NOT NULL,
+    declared TEXT DEFAULT '{}'::text NOT NULL,
+    within TEXT DEFAULT ''::text NOT NULL,
+    item BIGINT,
     CONSTRAINT step_runs_pkey PRIMARY KEY (run_pk, position),
     CONSTRAINT step_runs_run_pk_fkey FOREIGN KEY(run_pk) REFERENCES pipeline_runs (pk),
     CONSTRAINT step_runs_status CHECK (status = ANY (ARRAY['finished'::text, 'failed'::text, 'reused'::text]))
@@ -1022,6 +1066,31 @@ CREATE TABLE run_tags (
     CONSTRAINT run_tags_run_pk_fkey FOREIGN KEY(run_pk) REFERENCES runs (pk)
 );
 
+CREATE TABLE schedule_runs (
+    pk BIGSERIAL NOT NULL,
+    id TEXT NOT NULL,
+    schedule_pk BIGINT NOT NULL,
+    key TEXT NOT NULL,
+    cause TEXT NOT NULL,
+    state TEXT NOT NULL,
+    attempt BIGINT NOT NULL,
+    interval_start BIGINT,
+    interval_end BIGINT,
+    job_id TEXT,
+    backfill_pk BIGINT,
+    reason TEXT,
+    details TEXT NOT NULL,
+    created_at BIGINT NOT NULL,
+    started_at BIGINT,
+    ended_at BIGINT,
+    CONSTRAINT schedule_runs_backfill_pk_fkey FOREIGN KEY(backfill_pk) REFERENCES schedule_backfills (pk),
+    CONSTRAINT schedule_runs_by_key UNIQUE (schedule_pk, key),
+    CONSTRAINT schedule_runs_id_key UNIQUE (id),
+    CONSTRAINT schedule_runs_pkey PRIMARY KEY (pk),
+    CONSTRAINT schedule_runs_schedule_pk_fkey FOREIGN KEY(schedule_pk) REFERENCES schedules (pk),
+    CONSTRAINT schedule_runs_state CHECK (state = ANY (ARRAY['waiting'::text, 'running'::text, 'succeeded'::text, 'failed'::text, 'cancelled'::text, 'skipped'::text]))
+);
+
 CREATE TABLE trace_assessments (
     pk BIGSERIAL NOT NULL,
     id TEXT COLLATE "C" NOT NULL,
@@ -1093,6 +1162,29 @@ CREATE TABLE trace_values (
     CONSTRAINT trace_values_key_pk_fkey FOREIGN KEY(key_pk) REFERENCES tracking_keys (pk),
     CONSTRAINT trace_values_pkey PRIMARY KEY (trace_pk, kind, key_pk),
     CONSTRAINT trace_values_trace_pk_fkey FOREIGN KEY(trace_pk) REFERENCES traces (pk) ON DELETE CASCADE
+);
+
+CREATE TABLE schedule_notices (
+    pk BIGSERIAL NOT NULL,
+    id TEXT NOT NULL,
+    run_pk BIGINT NOT NULL,
+    attempt BIGINT NOT NULL,
+    kind TEXT NOT NULL,
+    address TEXT NOT NULL,
+    subject TEXT NOT NULL,
+    body TEXT NOT NULL,
+    facts TEXT NOT NULL,
+    status TEXT NOT NULL,
+    n_attempts BIGINT NOT NULL,
+    error TEXT,
+    created_at BIGINT NOT NULL,
+    due_at BIGINT NOT NULL,
+    ended_at BIGINT,
+    CONSTRAINT schedule_notices_id_key UNIQUE (id),
+    CONSTRAINT schedule_notices_once UNIQUE (run_pk, attempt, kind, address),
+    CONSTRAINT schedule_notices_pkey PRIMARY KEY (pk),
+    CONSTRAINT schedule_notices_run_pk_fkey FOREIGN KEY(run_pk) REFERENCES schedule_runs (pk),
+    CONSTRAINT schedule_notices_status CHECK (status = ANY (ARRAY['waiting'::text, 'sent'::text, 'failed'::text]))
 );
 
 CREATE INDEX alerts_by_endpoint ON alerts (project_pk, endpoint, id);
@@ -1209,6 +1301,14 @@ CREATE INDEX runs_by_status ON runs (project_pk, status, started_at, pk) WHERE (
 
 CREATE INDEX runs_deleted ON runs (experiment_pk, started_at DESC, id, pk) WHERE (deleted_at IS NOT NULL);
 
+CREATE INDEX schedule_notices_by_status ON schedule_notices (status, due_at);
+
+CREATE INDEX schedule_runs_by_backfill ON schedule_runs (backfill_pk);
+
+CREATE INDEX schedule_runs_by_schedule ON schedule_runs (schedule_pk, pk);
+
+CREATE INDEX schedule_runs_open ON schedule_runs (schedule_pk, pk) WHERE (state = ANY (ARRAY['waiting'::text, 'running'::text]));
+
 CREATE INDEX sessions_by_expiry ON sessions (expires_at);
 
 CREATE INDEX sessions_by_user ON sessions (user_pk);
@@ -1263,7 +1363,7 @@ insert into alembic_version (version_num) values ('delivery_0001');
 
 insert into alembic_version (version_num) values ('monitoring_0001');
 
-insert into alembic_version (version_num) values ('pipelines_0001');
+insert into alembic_version (version_num) values ('pipelines_0003');
 
 insert into alembic_version (version_num) values ('registry_0002');
 

@@ -356,7 +356,7 @@ CREATE TABLE jobs (
 	role TEXT NOT NULL, 
 	permissions TEXT NOT NULL, 
 	cancel_requested BOOLEAN NOT NULL, 
-	routine BOOLEAN NOT NULL, 
+	routine BOOLEAN NOT NULL, queue TEXT DEFAULT 'default' NOT NULL, 
 	PRIMARY KEY (pk), 
 	CONSTRAINT jobs_status CHECK (status in ('queued', 'running', 'succeeded', 'failed', 'cancelled')), 
 	CONSTRAINT jobs_by_key UNIQUE (project_pk, "key"), 
@@ -838,6 +838,93 @@ CREATE TABLE runs (
 	FOREIGN KEY(parent_pk) REFERENCES runs (pk)
 );
 
+CREATE TABLE schedule_backfills (
+	pk INTEGER NOT NULL, 
+	id TEXT NOT NULL, 
+	schedule_pk BIGINT NOT NULL, 
+	start BIGINT NOT NULL, 
+	"end" BIGINT NOT NULL, 
+	at_once BIGINT NOT NULL, 
+	requested_by TEXT NOT NULL, 
+	created_at BIGINT NOT NULL, 
+	stopped_at BIGINT, 
+	PRIMARY KEY (pk), 
+	UNIQUE (id), 
+	FOREIGN KEY(schedule_pk) REFERENCES schedules (pk)
+);
+
+CREATE TABLE schedule_notices (
+	pk INTEGER NOT NULL, 
+	id TEXT NOT NULL, 
+	run_pk BIGINT NOT NULL, 
+	attempt BIGINT NOT NULL, 
+	kind TEXT NOT NULL, 
+	address TEXT NOT NULL, 
+	subject TEXT NOT NULL, 
+	body TEXT NOT NULL, 
+	facts TEXT NOT NULL, 
+	status TEXT NOT NULL, 
+	n_attempts BIGINT NOT NULL, 
+	error TEXT, 
+	created_at BIGINT NOT NULL, 
+	due_at BIGINT NOT NULL, 
+	ended_at BIGINT, 
+	PRIMARY KEY (pk), 
+	CONSTRAINT schedule_notices_status CHECK (status in ('waiting', 'sent', 'failed')), 
+	CONSTRAINT schedule_notices_once UNIQUE (run_pk, attempt, kind, address), 
+	UNIQUE (id), 
+	FOREIGN KEY(run_pk) REFERENCES schedule_runs (pk)
+);
+
+CREATE TABLE schedule_runs (
+	pk INTEGER NOT NULL, 
+	id TEXT NOT NULL, 
+	schedule_pk BIGINT NOT NULL, 
+	"key" TEXT NOT NULL, 
+	cause TEXT NOT NULL, 
+	state TEXT NOT NULL, 
+	attempt BIGINT NOT NULL, 
+	interval_start BIGINT, 
+	interval_end BIGINT, 
+	job_id TEXT, 
+	backfill_pk BIGINT, 
+	reason TEXT, 
+	details TEXT NOT NULL, 
+	created_at BIGINT NOT NULL, 
+	started_at BIGINT, 
+	ended_at BIGINT, 
+	PRIMARY KEY (pk), 
+	CONSTRAINT schedule_runs_state CHECK (state in ('waiting', 'running', 'succeeded', 'failed', 'cancelled', 'skipped')), 
+	CONSTRAINT schedule_runs_by_key UNIQUE (schedule_pk, "key"), 
+	UNIQUE (id), 
+	FOREIGN KEY(schedule_pk) REFERENCES schedules (pk), 
+	FOREIGN KEY(backfill_pk) REFERENCES schedule_backfills (pk)
+);
+
+CREATE TABLE schedules (
+	pk INTEGER NOT NULL, 
+	id TEXT NOT NULL, 
+	project_pk BIGINT NOT NULL, 
+	name TEXT NOT NULL, 
+	spec TEXT NOT NULL, 
+	snapshot TEXT, 
+	status TEXT NOT NULL, 
+	applied_by TEXT NOT NULL, 
+	role TEXT NOT NULL, 
+	applied_at BIGINT NOT NULL, 
+	next_start BIGINT, 
+	next_due BIGINT, 
+	since_position BIGINT NOT NULL, 
+	salt TEXT NOT NULL, 
+	failing_since BIGINT, 
+	n_failures BIGINT NOT NULL, 
+	PRIMARY KEY (pk), 
+	CONSTRAINT schedules_status CHECK (status in ('active', 'paused', 'removed')), 
+	CONSTRAINT schedules_by_name UNIQUE (project_pk, name), 
+	UNIQUE (id), 
+	FOREIGN KEY(project_pk) REFERENCES projects (pk)
+);
+
 CREATE TABLE sessions (
 	pk INTEGER NOT NULL, 
 	id TEXT NOT NULL, 
@@ -892,7 +979,7 @@ CREATE TABLE step_runs (
 	started_at BIGINT NOT NULL, 
 	duration_us BIGINT NOT NULL, 
 	outputs TEXT NOT NULL, 
-	error TEXT, 
+	error TEXT, sources TEXT DEFAULT '[]' NOT NULL, declared TEXT DEFAULT '{}' NOT NULL, within TEXT DEFAULT '' NOT NULL, item BIGINT, 
 	PRIMARY KEY (run_pk, position), 
 	CONSTRAINT step_runs_status CHECK (status in ('finished', 'failed', 'reused')), 
 	FOREIGN KEY(run_pk) REFERENCES pipeline_runs (pk)
@@ -1227,6 +1314,14 @@ CREATE INDEX runs_by_status ON runs (project_pk, status, started_at, pk) WHERE d
 
 CREATE INDEX runs_deleted ON runs (experiment_pk, started_at desc, id, pk) WHERE deleted_at is not null;
 
+CREATE INDEX schedule_notices_by_status ON schedule_notices (status, due_at);
+
+CREATE INDEX schedule_runs_by_backfill ON schedule_runs (backfill_pk);
+
+CREATE INDEX schedule_runs_by_schedule ON schedule_runs (schedule_pk, pk);
+
+CREATE INDEX schedule_runs_open ON schedule_runs (schedule_pk, pk) WHERE state in ('waiting', 'running');
+
 CREATE INDEX sessions_by_expiry ON sessions (expires_at);
 
 CREATE INDEX sessions_by_user ON sessions (user_pk);
@@ -1281,7 +1376,7 @@ insert into alembic_version (version_num) values ('delivery_0001');
 
 insert into alembic_version (version_num) values ('monitoring_0001');
 
-insert into alembic_version (version_num) values ('pipelines_0001');
+insert into alembic_version (version_num) values ('pipelines_0003');
 
 insert into alembic_version (version_num) values ('registry_0002');
 
