@@ -97,6 +97,8 @@ class KeyParts(msgspec.Struct, frozen=True, kw_only=True):
         Arguments that are plain values.
     inputs
         Arguments that are outputs of other steps, or paths.
+    bindings
+        Name in the project → what it stands for, where that is not what is defined there under this name.
     distributions
         Top-level package → name and version.
     tree
@@ -113,6 +115,7 @@ class KeyParts(msgspec.Struct, frozen=True, kw_only=True):
     constants: dict[str, KeyPart] = {}
     parameters: dict[str, KeyPart] = {}
     inputs: dict[str, KeyPart] = {}
+    bindings: dict[str, str] = {}
     distributions: dict[str, str] = {}
     tree: str | None = None
     dynamic: list[str] = []

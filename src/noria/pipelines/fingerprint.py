@@ -23,12 +23,16 @@ from noria.core.serialisation import to_canonical_json
 from noria.pipelines.authoring import Step
 from noria.pipelines.distributions import Home, home_of, is_library, python_version
 from noria.pipelines.entities import KeyPart, KeyParts
+from noria.pipelines.gathering import Reach
+from noria.pipelines.hidden import sees_text
 from noria.pipelines.outputs import Output
-from noria.pipelines.reach import Reach, find_named, reach_of
-from noria.pipelines.sources import digest_of_tree
-from noria.pipelines.values import Fingerprint, Unfingerprintable, digest_of_path, fingerprint
+from noria.pipelines.patches import loaded_elsewhere
+from noria.pipelines.paths import digest_of_path
+from noria.pipelines.reach import find_named, reach_of
+from noria.pipelines.sources import digest_of_file, digest_of_tree
+from noria.pipelines.values import Fingerprint, Unfingerprintable, fingerprint
 
-KEY_VERSION = 1
+KEY_VERSION = 2
 """Raised when keys or stored forms change their meaning: older entries are then never hit."""
 
 _LOOKS_LIKE_PATH = re.compile(r"(?=[^\0\n]*[./])[^\0\n]{1,1024}")
@@ -77,6 +81,7 @@ def key_parts(step: Step[..., Any], arguments: Mapping[str, Any], root: Path) ->
             **_named_files(texts, root),
             **{name: _part(found) for name, found in values.items() if name in inputs},
         },
+        bindings=reach.bindings,
         distributions=reach.distributions,
         tree=tree,
         dynamic=sorted(reach.dynamic),
@@ -109,6 +114,7 @@ def key_of(parts: KeyParts) -> str | None:
         "python": parts.python,
         "code": parts.code,
         "constants": _digests(parts.constants),
+        "bindings": parts.bindings,
         "parameters": _digests(parts.parameters),
         "inputs": _digests(parts.inputs),
         "distributions": parts.distributions,
@@ -136,6 +142,7 @@ def explain(before: KeyParts, after: KeyParts) -> str | None:
         *_changed_values("variable", before.constants, after.constants),
         *_changed_versions(before.distributions, after.distributions),
     ]
+    found = found or _changed_bindings(before.bindings, after.bindings)
     if before.python != after.python:
         found.append(f"Python was {before.python}, is {after.python}")
     if not found and before.tree != after.tree:
@@ -191,14 +198,20 @@ def _code_in(values: Mapping[str, Fingerprint]) -> tuple[Any, ...]:
 
 
 def _widened(reach: Reach, home: Home) -> tuple[str | None, list[str]]:
+    """Hash the whole project, with its modules that lie elsewhere, for a step that hides what it reaches."""
     if not reach.dynamic:
         return None, []
+    with_text = sees_text(reach.dynamic)
     try:
-        return digest_of_tree(home.tree), []
+        outside = [
+            (name, digest_of_file(place, with_text=with_text)) for name, place in loaded_elsewhere(home)
+        ]
+        inside = digest_of_tree(home.tree, with_text=with_text)
     except TooLarge as error:
         return None, [
             f"the step hides what it reaches ({_listed(sorted(reach.dynamic))}), and {error.message}"
         ]
+    return blake3.blake3(to_canonical_json([inside, outside])).hexdigest() if outside else inside, []
 
 
 def _is_input(value: Any) -> bool:
@@ -258,6 +271,16 @@ def _changed_code(before: Mapping[str, str], after: Mapping[str, str]) -> list[s
 def _changed_versions(before: Mapping[str, str], after: Mapping[str, str]) -> list[str]:
     changed = [name for name in _names(before, after) if before.get(name) != after.get(name)]
     return [f"`{name}` was {before.get(name, 'unused')}, is {after.get(name, 'unused')}" for name in changed]
+
+
+def _changed_bindings(before: Mapping[str, str], after: Mapping[str, str]) -> list[str]:
+    found = []
+    for name in _names(before, after):
+        old, new = (names.get(name, "what it says").partition(" ")[0] for names in (before, after))
+        if before.get(name) != after.get(name):
+            told = "stands for something else" if old == new else f"stood for `{old}`, stands for `{new}`"
+            found.append(f"`{_short(name)}`{_place(name)} {told}")
+    return found
 
 
 def _names(before: Mapping[str, Any], after: Mapping[str, Any]) -> list[str]:

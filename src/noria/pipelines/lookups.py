@@ -13,6 +13,7 @@ from types import CodeType
 from typing import Any
 
 _SKIPPED = frozenset({"CACHE", "PUSH_NULL", "EXTENDED_ARG", "NOP", "RESUME", "COPY_FREE_VARS"})
+_SETTING = frozenset({dis.opmap["STORE_ATTR"], dis.opmap["DELETE_ATTR"]})
 
 
 @dataclass(frozen=True, slots=True)
@@ -49,7 +50,7 @@ class Names:
 @functools.lru_cache(maxsize=4096)
 def names_of(code: CodeType) -> Names:
     """Read what code looks up, with the functions and classes that it defines inside."""
-    listed = [i for i in dis.get_instructions(code) if i.opname not in _SKIPPED]
+    listed = _listed(code)
     inner = [names_of(const) for const in code.co_consts if isinstance(const, CodeType)]
     chains, patched = _chains(listed)
     own = Names(
@@ -62,6 +63,19 @@ def names_of(code: CodeType) -> Names:
         texts=frozenset(_texts(code.co_consts)),
     )
     return functools.reduce(lambda one, other: _merged(one, other, frozenset(code.co_cellvars)), inner, own)
+
+
+@functools.lru_cache(maxsize=4096)
+def patched_by(code: CodeType) -> frozenset[tuple[str, ...]]:
+    """Give the attributes that code sets on what a global name stands for, with the code that is defined inside."""
+    found = [patched_by(const) for const in code.co_consts if isinstance(const, CodeType)]
+    if not _SETTING.isdisjoint(code.co_code[::2]):
+        found.append(frozenset(_chains(_listed(code))[1]))
+    return frozenset().union(*found)
+
+
+def _listed(code: CodeType) -> list[dis.Instruction]:
+    return [i for i in dis.get_instructions(code) if i.opname not in _SKIPPED]
 
 
 def _merged(one: Names, other: Names, own_variables: frozenset[str]) -> Names:

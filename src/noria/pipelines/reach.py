@@ -6,64 +6,36 @@ is what counts. Functions and classes are followed by their code, every other va
 
 from __future__ import annotations
 
+import functools
 import importlib
 import importlib.machinery
 import importlib.util
-import inspect
 import os
 import sys
 import types
 from collections.abc import Callable, Iterator
-from dataclasses import dataclass, field
 from types import FunctionType, ModuleType
 from typing import Any
 
 from noria.core.errors import NotFound
 from noria.pipelines.authoring import Pipeline, Step
-from noria.pipelines.distributions import Home, Origin, version_of
+from noria.pipelines.distributions import Home, Origin
+from noria.pipelines.gathering import Gathering, Reach, both, called
+from noria.pipelines.hidden import dynamic_constructs, dynamic_names, hiding_members, hiding_value
 from noria.pipelines.lookups import Names, names_of
-from noria.pipelines.sources import (
-    digest_of_code,
-    digest_of_definition,
-    dynamic_constructs,
-    dynamic_names,
-    read_source,
+from noria.pipelines.members import (
+    functions_of,
+    is_machinery,
+    members_of,
+    runs_library_code,
+    values_of_function,
 )
-from noria.pipelines.values import Fingerprint, Unfingerprintable, fingerprint, module_of
+from noria.pipelines.patches import patches, settings_of_libraries
+from noria.pipelines.sources import digest_of_code, digest_of_definition, read_source
+from noria.pipelines.values import Unfingerprintable, fingerprint, module_of
 
 _MISSING = object()
 _ENVIRONMENT = frozenset({"environ", "environb", "getenv", "getenvb"})
-
-
-@dataclass(slots=True)
-class Reach:
-    """What was found.
-
-    Attributes
-    ----------
-    code
-        `pipeline.py:load` → digest of its syntax tree.
-    constants
-        `pipeline.py:RATE` → fingerprint of its value.
-    distributions
-        `numpy` → `numpy 2.4.6`.
-    dynamic
-        Constructs that hide code; the whole project belongs to the key then.
-    refused
-        What has no fingerprint, in words; there is no key then.
-    texts
-        Every text in the code and its variables: what it may name.
-    reads_environment
-        Whether `os.environ` or `os.getenv` is looked up.
-    """
-
-    code: dict[str, str] = field(default_factory=dict)
-    constants: dict[str, Fingerprint] = field(default_factory=dict)
-    distributions: dict[str, str] = field(default_factory=dict)
-    dynamic: set[str] = field(default_factory=set)
-    refused: list[str] = field(default_factory=list)
-    texts: set[str] = field(default_factory=set)
-    reads_environment: bool = False
 
 
 def reach_of(function: Callable[..., Any], home: Home, also: tuple[Any, ...] = ()) -> Reach:
@@ -78,6 +50,8 @@ def reach_of(function: Callable[..., Any], home: Home, also: tuple[Any, ...] = (
     walk.follow(function, as_step=True)
     for thing in also:
         walk.follow(thing)
+    walk.found.dynamic.update(patches(home))
+    walk.found.bindings.update(settings_of_libraries(home))
     return walk.found
 
 
@@ -99,10 +73,9 @@ def find_named(name: str) -> Any:
     return found
 
 
-class _Walk:
+class _Walk(Gathering):
     def __init__(self, home: Home) -> None:
-        self.found = Reach()
-        self._home = home
+        super().__init__(home)
         self._seen: dict[int, Any] = {}
 
     def follow(self, thing: Any, *, as_step: bool = False) -> None:
@@ -110,6 +83,9 @@ class _Walk:
         if id(thing) in self._seen:
             return
         self._seen[id(thing)] = thing
+        hidden = hiding_value(thing)
+        if hidden is not None:
+            self.found.dynamic.add(hidden)
         if isinstance(thing, (Step, Pipeline)):
             self.follow(thing.function, as_step=True)
         elif isinstance(thing, FunctionType):
@@ -122,78 +98,89 @@ class _Walk:
             self._follow_named(thing)
 
     def _follow_function(self, function: FunctionType, *, as_step: bool) -> None:
-        origin = self._home.origin(function.__module__ or "", _file_of(function))
+        origin = self.home.origin(function.__module__ or "", _file_of(function))
         wrapped = getattr(function, "__wrapped__", None)
         if wrapped is not None:
             self.follow(wrapped)
         for registered in _registered_functions(function):
             self.follow(registered)
-        self._note(origin)
-        if origin.kind == "python":
-            return
+        self.note(origin)
         where = f"{origin.name}:{function.__qualname__}"
-        if origin.kind == "project":
+        if origin.kind == "project" and not runs_library_code(function):
             self._read_function(function, where, as_step=as_step)
-        if origin.kind == "project" or "<locals>" in function.__qualname__:
-            self._follow_cells(function, where)
+        self._follow_carried(function, where)
 
     def _read_function(self, function: FunctionType, where: str, *, as_step: bool) -> None:
         code = function.__code__
         source = read_source(code.co_filename)
         node = source.definition_of(code) if source else None
         if node is None:
-            self._add_code(where, digest_of_code(code))
+            self.add_code(where, digest_of_code(code))
             self.found.dynamic.update(dynamic_names(code))
         else:
-            self._add_code(where, digest_of_definition(node, as_step=as_step))
+            self.add_code(where, digest_of_definition(node, as_step=as_step))
             self.found.dynamic.update(dynamic_constructs(node))
-        defaults = (function.__defaults__, function.__kwdefaults__)
-        if any(defaults):
-            self._add_value(f"{where}()", defaults, f"a default of `{function.__qualname__}`")
         self._follow_names(names_of(code), function.__globals__, where)
 
-    def _follow_cells(self, function: FunctionType, where: str) -> None:
-        names = names_of(function.__code__)
-        for name, cell in zip(function.__code__.co_freevars, function.__closure__ or (), strict=True):
-            try:
-                value = cell.cell_contents
-            except ValueError:
-                continue  # not set yet: a function that is defined further down
+    def _follow_carried(self, function: FunctionType, where: str) -> None:
+        """Take in what a function has beside its code; of a library's function, as far as it can be read off."""
+        of_library = runs_library_code(function)
+        attributes = names_of(function.__code__).attributes
+        for name, value in values_of_function(function):
             if isinstance(value, ModuleType):
-                self._follow_attributes(value, names.attributes, name)
-            else:
-                self._add_value(
-                    f"{where}.{name}", value, f"`{name}`, which `{function.__qualname__}` closes over,"
-                )
+                self._follow_attributes(value, attributes, name)
+                continue
+            what = f"`{name}`, which `{function.__qualname__}` closes over,"
+            if name in ("defaults", "keywords"):
+                what = f"a default of `{function.__qualname__}`"
+            fault = self._add_value(f"{where}.{name}", value, None if of_library else what)
+            if fault and of_library:
+                self.found.dynamic.add(f"`{name}` inside of `{function.__qualname__}`, which {fault}")
 
     def _follow_class(self, kind: type) -> None:
         module = sys.modules.get(kind.__module__)
-        origin = self._home.origin(kind.__module__, getattr(module, "__file__", None))
-        self._note(origin)
+        file = getattr(module, "__file__", None)
+        origin = self.home.origin(kind.__module__, file)
+        self.note(origin)
         if origin.kind != "project":
             return
         where = f"{origin.name}:{kind.__qualname__}"
-        self._read_class(kind, where, getattr(module, "__file__", None))
-        for base in (*kind.__mro__[1:], type(kind)):
+        self._read_class(kind, where, file, vars(module) if module else {})
+        around = (*kind.__mro__[1:-1], *([] if type(kind) is type else [type(kind)]))
+        for base in around:
             self.follow(base)
-        for name, member in vars(kind).items():
-            for function in _functions_in(member):
-                self.follow(function)
-            if not name.startswith("__") and isinstance(member, (bool, int, float, str, bytes, tuple)):
-                self._add_value(f"{where}.{name}", member, f"`{kind.__qualname__}.{name}`")
+        if around:
+            self.found.bindings[f"{where}.__mro__"] = ", ".join(map(called, around))
+        for name, function in functions_of(kind):
+            self.follow(function)
+            self.bind(f"{where}.{name}", function, f"{kind.__qualname__}.{name}", kind.__module__)
+        for name, member in members_of(kind):
+            self._follow_member_of_class(kind, f"{where}.{name}", name, member)
 
-    def _read_class(self, kind: type, where: str, filename: str | None) -> None:
+    def _follow_member_of_class(self, kind: type, where: str, name: str, member: Any) -> None:
+        if _is_code(member):
+            self.bind(where, member, f"{kind.__qualname__}.{name}", kind.__module__)
+            self.follow(member)
+            return
+        what = None if is_machinery(name, member) else f"`{kind.__qualname__}.{name}`"
+        self._add_value(where, member, what)
+
+    def _read_class(self, kind: type, where: str, filename: str | None, scope: dict[str, Any]) -> None:
         source = read_source(filename) if filename else None
         for node in source.classes(kind.__qualname__) if source else []:
-            self._add_code(where, digest_of_definition(node))
+            self.add_code(where, digest_of_definition(node))
             self.found.dynamic.update(dynamic_constructs(node))
-        module = sys.modules.get(kind.__module__)
         for code in source.class_codes(kind.__qualname__) if source else []:
-            self._follow_names(names_of(code), vars(module) if module else {}, where)
+            self._follow_names(names_of(code), scope, where)
+        for annotation in vars(kind).get("__annotations__", {}).values():
+            if isinstance(
+                annotation, str
+            ):  # of `from __future__ import annotations`, for those that read them
+                self._follow_names(names_of(_compiled(annotation)), scope, where)
 
     def _follow_module(self, module: ModuleType) -> None:
-        origin = self._origin_of(module)
-        self._note(origin)
+        origin = self.origin_of(module)
+        self.note(origin)
         if origin.kind == "project":
             self.found.dynamic.add(f"the module `{module.__name__}` as a value")
 
@@ -202,31 +189,33 @@ class _Walk:
             self.follow(thing.__wrapped__)
             return
         module = sys.modules.get(module_of(thing))
-        origin = self._origin_of(module) if module else Origin("python", "python")
-        self._note(origin)
+        origin = self.origin_of(module) if module else Origin("python", "python")
+        self.note(origin)
         if origin.kind == "project":
-            self._refuse(f"`{thing!r:.60}`", f"a `{type(thing).__qualname__}` is known by its name only")
+            self.refuse(f"`{thing!r:.60}`", f"a `{type(thing).__qualname__}` is known by its name only")
 
     def _follow_names(self, names: Names, scope: dict[str, Any], where: str) -> None:
         self.found.texts.update(names.texts)
         for name in sorted(names.assigned | names.rebound):
-            self._refuse(f"`{where.partition(':')[2]}`", f"it sets the variable `{name}` outside of itself")
-        for chain in names.chains:
+            self.refuse(f"`{where.partition(':')[2]}`", f"it sets the variable `{name}` outside of itself")
+        for chain in sorted(names.chains):
             self._follow_chain(chain, scope)
         self.found.dynamic.update(f"an assignment to `{'.'.join(chain)}`" for chain in names.patched)
-        for module, level, members in names.imports:
+        for module, level, members in sorted(names.imports):
             self._follow_import(module, level, members, names.attributes, scope)
 
     def _follow_chain(self, chain: tuple[str, ...], scope: dict[str, Any]) -> None:
         name = chain[0]
-        if scope.get(name) is os and not _ENVIRONMENT.isdisjoint(chain):
-            self.found.reads_environment = True
         value = scope.get(name, _MISSING)
         if value is _MISSING or name == "__name__":
             return  # a builtin, or a name that does not exist: the step will say so when it runs
-        for attribute in chain[1:]:
-            if not isinstance(value, ModuleType) or self._origin_of(value).kind != "project":
+        for place, attribute in enumerate(chain[1:], 1):
+            if not isinstance(value, ModuleType):
                 break
+            self.bind_in(scope, name, value)
+            if self.origin_of(value).kind != "project":
+                self._follow_library(value, chain[place:])
+                return
             scope, name = vars(value), attribute
             value = getattr(value, attribute, _MISSING)
         if value is _MISSING:
@@ -234,14 +223,36 @@ class _Walk:
         else:
             self._follow_value(value, name, scope)
 
+    def _follow_library(self, module: ModuleType, attributes: tuple[str, ...]) -> None:
+        """Follow a name into a library: noted by version, but for what the project has put there."""
+        self.note(self.origin_of(module))
+        for attribute in attributes:
+            self.found.dynamic.update(hiding_members(module.__name__, [attribute]))
+            value = vars(module).get(attribute, _MISSING)
+            if isinstance(value, ModuleType):
+                module = value
+                self.note(self.origin_of(module))
+                continue
+            if module is os and attribute in _ENVIRONMENT:
+                self.found.reads_environment = True
+            elif value is not _MISSING and self._is_of_project(value):
+                self._follow_value(value, attribute, vars(module))
+            return
+
+    def _is_of_project(self, value: Any) -> bool:
+        named = value if isinstance(value, (type, FunctionType)) else type(value)
+        module = sys.modules.get(named.__module__ or "")
+        return module is not None and self.origin_of(module).kind == "project"
+
     def _follow_value(self, value: Any, name: str, scope: dict[str, Any]) -> None:
         if value is os.environ or value is os.getenv:
             self.found.reads_environment = True
             return
+        self.bind_in(scope, name, value)
         if _is_code(value):
             self.follow(value)
             return
-        file = self._home.origin(str(scope.get("__name__", "")), scope.get("__file__")).name
+        file = self.file_of_scope(scope)
         self._add_value(f"{file}:{name}", value, f"the variable `{name}` of {file}")
 
     def _follow_import(
@@ -254,11 +265,10 @@ class _Walk:
     ) -> None:
         package = str(scope.get("__package__") or "")
         full = importlib.util.resolve_name("." * level + name, package) if level else name
-        origin = self._origin_of_name(full)
-        self._note(origin)
+        origin = self.origin_of_name(full)
+        self.note(origin)
         if origin.kind != "project":
-            if full == "os" and not _ENVIRONMENT.isdisjoint({*attributes, *members}):
-                self.found.reads_environment = True
+            self._follow_into_library(full, frozenset(members) or attributes)
             return
         try:
             module = importlib.import_module(full)
@@ -273,65 +283,54 @@ class _Walk:
         if not members:
             self._follow_attributes(module, attributes, full)
 
+    def _follow_into_library(self, name: str, looked_up: frozenset[str]) -> None:
+        module = sys.modules.get(name)
+        self.found.dynamic.update(hiding_members(name, looked_up))
+        if name == "os" and not _ENVIRONMENT.isdisjoint(looked_up):
+            self.found.reads_environment = True
+        if module is None:
+            return
+        for attribute in sorted(looked_up & vars(module).keys()):
+            self._follow_library(module, (attribute,))
+
     def _follow_member(self, module: ModuleType, member: str, attributes: frozenset[str]) -> None:
         value = getattr(module, member)
-        if isinstance(value, ModuleType) and self._origin_of(value).kind == "project":
+        if isinstance(value, ModuleType) and self.origin_of(value).kind == "project":
             self._follow_attributes(value, attributes, member)
         else:
             self._follow_value(value, member, vars(module))
 
     def _follow_attributes(self, module: ModuleType, attributes: frozenset[str], name: str) -> None:
         """Follow a module that a local variable holds: whatever it has under a name that the code looks up."""
-        if self._origin_of(module).kind != "project":
-            self._note(self._origin_of(module))
+        if self.origin_of(module).kind != "project":
+            self.note(self.origin_of(module))
             return
         looked_up = [attribute for attribute in attributes if attribute in vars(module)]
         if not looked_up:
             self.found.dynamic.add(f"the module `{name}` as a value")
-        for attribute in looked_up:
+        for attribute in sorted(looked_up):
             self._follow_member(module, attribute, attributes)
 
-    def _origin_of(self, module: ModuleType) -> Origin:
-        return self._home.origin(module.__name__, getattr(module, "__file__", None) or _folder_of(module))
-
-    def _origin_of_name(self, name: str) -> Origin:
-        """Tell where a module comes from without importing it."""
-        top = name.partition(".")[0]
-        loaded = sys.modules.get(name) or sys.modules.get(top)
-        if loaded is not None:
-            return self._origin_of(loaded)
-        if top in sys.stdlib_module_names:
-            return Origin("python", "python")
-        spec = importlib.machinery.PathFinder.find_spec(top)
-        return self._home.origin(top, _place_of(spec)) if spec else Origin("distribution", top)
-
-    def _note(self, origin: Origin) -> None:
-        if origin.kind == "distribution" and origin.name not in self.found.distributions:
-            self.found.distributions[origin.name] = version_of(origin.name)
-
-    def _add_code(self, where: str, digest: str) -> None:
-        known = self.found.code.get(where)
-        self.found.code[where] = digest if known in (None, digest) else f"{known}+{digest}"
-
-    def _add_value(self, where: str, value: Any, what: str) -> None:
+    def _add_value(self, where: str, value: Any, what: str | None) -> str | None:
+        """Take in a value. One without a fingerprint is refused, unless it has no name for a message: it is told."""
         if isinstance(value, str):
             self.found.texts.add(value)
         if _is_code(value):
             self.follow(value)
-            return
+            return None
         try:
             found = fingerprint(value)
         except Unfingerprintable as error:
-            self._refuse(what, str(error))
-            return
+            if what is not None:
+                self.refuse(what, str(error))
+            return str(error)
+        known = self.found.constants.get(where)
+        if known is not None and known.digest != found.digest:
+            found = both(known, found)
         self.found.constants[where] = found
         for thing in found.code:
             self.follow(thing)
-
-    def _refuse(self, what: str, because: str) -> None:
-        text = f"{what} {because}" if because.startswith("it ") else f"{what} is {because}"
-        if text not in self.found.refused:
-            self.found.refused.append(text)
+        return None
 
 
 def _file_of(function: FunctionType) -> str | None:
@@ -348,29 +347,13 @@ def _registered_functions(function: FunctionType) -> Iterator[Any]:
         yield from registry.values()
 
 
-def _functions_in(member: Any) -> Iterator[FunctionType]:
-    """Give the functions behind a class's member: a method, a property, a decorated method."""
-    if isinstance(member, FunctionType):
-        yield member
-        return
-    for name in ("fget", "fset", "fdel", "__func__", "func", "__wrapped__", "function"):
-        inner = inspect.getattr_static(member, name, None)
-        if isinstance(inner, types.MemberDescriptorType):
-            inner = getattr(member, name, None)
-        if isinstance(inner, FunctionType):
-            yield inner
+@functools.lru_cache(maxsize=512)
+def _compiled(annotation: str) -> types.CodeType:
+    try:
+        return compile(annotation, "<annotation>", "eval")
+    except SyntaxError:
+        return compile("None", "<annotation>", "eval")
 
 
 def _is_code(value: Any) -> bool:
     return isinstance(value, (FunctionType, type, ModuleType, Step, Pipeline))
-
-
-def _folder_of(module: ModuleType) -> str | None:
-    # A namespace package has no file, but folders.
-    paths = list(getattr(module, "__path__", ()))
-    return f"{paths[0]}/__init__.py" if paths else None
-
-
-def _place_of(spec: importlib.machinery.ModuleSpec) -> str | None:
-    folders = list(spec.submodule_search_locations or ())
-    return spec.origin or (f"{folders[0]}/__init__.py" if folders else None)

@@ -15,7 +15,7 @@ from noria.core.errors import NoriaError
 from noria.core.lineage import Recorder
 from noria.pipelines.distributions import is_library
 from noria.pipelines.entities import Followed, Logged, ReadFile
-from noria.pipelines.values import digest_of_path
+from noria.pipelines.paths import digest_of_path
 from noria.tracking.entities import Link
 
 MOST_LOGGED = 10_000

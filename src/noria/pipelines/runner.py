@@ -46,7 +46,6 @@ from noria.pipelines.run_records import BEAT_S
 from noria.pipelines.service import PipelineRuns
 from noria.pipelines.snapshots import take_snapshot
 from noria.pipelines.tracked import PipelineActiveRun
-from noria.pipelines.values import InputMissing
 from noria.tracking.client import active_run
 from noria.tracking.entities import RunStatus
 from noria.tracking.source import capture_source

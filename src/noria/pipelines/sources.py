@@ -2,11 +2,6 @@
 
 What runs is the code that was imported, and a file may have been edited since. A function's tree therefore counts only
 when compiling the file gives exactly the code that runs; otherwise the code itself is hashed.
-
-Some constructs hide what code is reached, and a step that contains one depends on the whole project: `exec`, `eval`,
-`compile`, `globals()`, `vars()`, `__import__`, `importlib`, `sys.modules`, `runpy`, entry points, `__dict__`,
-`__globals__`, `__subclasses__`, `operator.attrgetter` and `methodcaller`, `unittest.mock`, `getattr` with a computed
-name, `setattr` and `delattr`, a module used as a value, and an assignment to an attribute of a module or class.
 """
 
 from __future__ import annotations
@@ -22,36 +17,27 @@ from types import CodeType
 import blake3
 
 from noria.core.errors import TooLarge
+from noria.pipelines.hidden import Definition
+from noria.pipelines.members import constants_but_docstring
 
 MOST_FILES = 5000
 """Bound of a project's tree: beyond it the root is not a project but somebody's home folder."""
 
 SKIPPED_FOLDERS = frozenset({"__pycache__", "node_modules", "site-packages", "dist-packages", "venv"})
 
-_ATTRIBUTES = frozenset(
-    {
-        *("__import__", "import_module", "reload", "entry_points", "run_path", "run_module", "exec_module"),
-        *("__dict__", "__globals__", "__subclasses__", "__builtins__", "attrgetter", "methodcaller", "mock"),
-        "spec_from_file_location",
-    }
-)
-_NAMES = _ATTRIBUTES | {"exec", "eval", "compile", "globals", "vars"}
-_BY_NAME = frozenset({"getattr", "setattr", "delattr"})
 
-Definition = ast.FunctionDef | ast.AsyncFunctionDef | ast.Lambda | ast.ClassDef
-
-
-@dataclass(frozen=True, slots=True)
+@dataclass(frozen=True, slots=True, eq=False)
 class Source:
     """A parsed and compiled file.
 
     Attributes
     ----------
-    digest
-        Of the whole tree.
+    tree, code
+        Of the module.
     """
 
-    digest: str
+    tree: ast.Module = field(repr=False)
+    code: CodeType = field(repr=False)
     _nodes: dict[tuple[str, int], list[Definition]] = field(repr=False)
     _codes: dict[tuple[str, int], list[CodeType]] = field(repr=False)
 
@@ -80,6 +66,27 @@ def read_source(path: str) -> Source | None:
     return _parsed(path, state.st_mtime_ns, state.st_size)
 
 
+@functools.lru_cache(maxsize=512)
+def digest_of_source(source: Source) -> str:
+    """Hash the tree of a whole file."""
+    return _digest(_Bare().text(source.tree))
+
+
+@functools.lru_cache(maxsize=512)
+def calls_at_top(source: Source) -> tuple[tuple[str, str, tuple[str, ...]], ...]:
+    """Give the calls that stand alone at the top of a module: digest, first name, and every name in them."""
+    calls = [statement.value for statement in source.tree.body if isinstance(statement, ast.Expr)]
+    found = []
+    for call in (call for call in calls if isinstance(call, ast.Call)):
+        root = call.func
+        while isinstance(root, (ast.Attribute, ast.Call)):
+            root = root.value if isinstance(root, ast.Attribute) else root.func
+        if isinstance(root, ast.Name):
+            names = sorted({node.id for node in ast.walk(call) if isinstance(node, ast.Name)})
+            found.append((_digest(_Bare().text(call)), root.id, tuple(names)))
+    return tuple(found)
+
+
 @functools.lru_cache(maxsize=1024)
 def digest_of_definition(node: Definition, *, as_step: bool = False) -> str:
     """Hash a definition's tree.
@@ -94,27 +101,14 @@ def digest_of_definition(node: Definition, *, as_step: bool = False) -> str:
 
 
 @functools.lru_cache(maxsize=1024)
-def dynamic_constructs(node: Definition) -> tuple[str, ...]:
-    """List the constructs in a definition that hide what code it reaches."""
-    found = {text for inner in ast.walk(node) if (text := _dynamic(inner)) is not None}
-    return tuple(sorted(found))
-
-
-def dynamic_names(code: CodeType) -> tuple[str, ...]:
-    """List the same for code without a source, where every mention counts."""
-    hidden = _NAMES | _BY_NAME | {"modules"}
-    inner = [name for const in code.co_consts if isinstance(const, CodeType) for name in dynamic_names(const)]
-    return tuple(sorted({name for name in code.co_names if name in hidden}.union(inner)))
-
-
-def digest_of_code(code: CodeType) -> str:
+def digest_of_code(code: CodeType, *, with_docstring: bool = True) -> str:
     """Hash compiled code, for functions whose source cannot be had."""
     parts: list[object] = [code.co_name, code.co_flags, code.co_argcount, code.co_kwonlyargcount]
     parts += [code.co_posonlyargcount, code.co_code, code.co_names, code.co_varnames, code.co_freevars]
     parts += [code.co_cellvars, code.co_exceptiontable]
-    for const in code.co_consts:
+    for const in code.co_consts if with_docstring else constants_but_docstring(code):
         if isinstance(const, CodeType):
-            parts.append(digest_of_code(const))
+            parts.append(digest_of_code(const, with_docstring=with_docstring))
         elif isinstance(const, frozenset):
             parts.append(sorted(map(repr, const)))
         else:
@@ -122,8 +116,13 @@ def digest_of_code(code: CodeType) -> str:
     return _digest(repr(parts))
 
 
-def digest_of_tree(root: Path) -> str:
+def digest_of_tree(root: Path, *, with_text: bool = False) -> str:
     """Hash the trees of all Python files under a folder; comments do not matter here either.
+
+    Parameters
+    ----------
+    with_text
+        Let comments, docstrings and formatting matter, for code that looks at its own text.
 
     Raises
     ------
@@ -132,10 +131,15 @@ def digest_of_tree(root: Path) -> str:
     """
     hasher = blake3.blake3()
     for path in python_files(root):
-        source = read_source(str(path))
-        digest = source.digest if source else _digest(path.read_bytes().hex())
+        digest = digest_of_file(path, with_text=with_text)
         hasher.update(f"{path.relative_to(root).as_posix()}\0{digest}\n".encode())
     return hasher.hexdigest()
+
+
+def digest_of_file(path: Path, *, with_text: bool = False) -> str:
+    """Hash the tree of a Python file; its bytes, if they matter or are not Python."""
+    source = None if with_text else read_source(str(path))
+    return digest_of_source(source) if source else _digest(path.read_bytes().hex())
 
 
 def python_files(root: Path) -> list[Path]:
@@ -183,7 +187,7 @@ def _parsed(path: str, mtime_ns: int, size: int) -> Source | None:  # noqa: ARG0
     codes: dict[tuple[str, int], list[CodeType]] = {}
     for code in _nested(compiled):
         codes.setdefault((code.co_qualname, code.co_firstlineno), []).append(code)
-    return Source(_digest(_Bare().text(tree)), nodes, codes)
+    return Source(tree, compiled, nodes, codes)
 
 
 def _definitions(node: ast.AST, prefix: str) -> Iterator[tuple[str, Definition]]:
@@ -207,20 +211,6 @@ def _nested(code: CodeType) -> Iterator[CodeType]:
         if isinstance(const, CodeType):
             yield const
             yield from _nested(const)
-
-
-def _dynamic(node: ast.AST) -> str | None:
-    if isinstance(node, ast.Call) and isinstance(node.func, ast.Name) and node.func.id in _BY_NAME:
-        literal = len(node.args) > 1 and isinstance(node.args[1], ast.Constant) and node.func.id == "getattr"
-        return None if literal else node.func.id
-    if isinstance(node, ast.Name) and node.id in _NAMES:
-        return node.id
-    if isinstance(node, ast.Attribute):
-        if node.attr in _ATTRIBUTES:
-            return node.attr
-        if node.attr == "modules" and isinstance(node.value, ast.Name) and node.value.id == "sys":
-            return "sys.modules"
-    return None
 
 
 class _Bare:

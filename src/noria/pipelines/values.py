@@ -16,30 +16,36 @@ import copyreg
 import dataclasses
 import enum
 import math
+import pickle
 import struct
 import sys
 import types
 from collections.abc import Callable, Iterable, Iterator, Mapping
-from datetime import date, datetime, time, timedelta
-from decimal import Decimal
-from fractions import Fraction
+from datetime import datetime, time
 from functools import partial
 from pathlib import Path, PurePath
-from typing import Any, TypeVar
-from uuid import UUID
+from typing import Any, ParamSpec, TypeVar
 
 import blake3
 
-from noria.core.errors import NotFound
 from noria.pipelines.authoring import Pipeline, Step
+from noria.pipelines.columns import add_columns
+from noria.pipelines.distributions import is_packaged
+from noria.pipelines.members import (
+    functions_of,
+    members_of,
+    runs_library_code,
+    stands_by_name,
+    values_of_function,
+)
 from noria.pipelines.outputs import Output
+from noria.pipelines.paths import digest_of_path
+from noria.pipelines.showing import BY_TEXT, SMALL, shown
+from noria.pipelines.sources import digest_of_code
 
 T = TypeVar("T")
 
 _FLUSH_BYTES = 1 << 16
-_TEXT_LENGTH = 80
-_SMALL = 1 << 64  # beyond, Python limits the conversion to decimal text
-_BY_TEXT = (datetime, date, time, timedelta, Decimal, Fraction, UUID, range, slice, complex)
 _CODE = (
     types.FunctionType,
     types.BuiltinFunctionType,
@@ -49,18 +55,6 @@ _CODE = (
     Pipeline,
     types.ModuleType,
 )
-
-
-class InputMissing(NotFound):
-    """A path that a step takes leads to no file and no folder."""
-
-    code = "input_missing"
-
-    def __init__(self, path: Path) -> None:
-        self.path = path
-        super().__init__(
-            f"The input `{path}` does not exist", hint="Check the path; it is read from the working folder"
-        )
 
 
 class Unfingerprintable(Exception):
@@ -150,64 +144,15 @@ def module_of(thing: object) -> str:
     return str(getattr(thing, "__module__", None) or type(thing).__module__)
 
 
-def shown(value: object, *, depth: int = 2) -> str:
-    """Give a short text for a message: the value itself where it is short, its type otherwise."""
-    if type(value) is Output:
-        text = repr(value)  # asking a handle for its class would load it
-    elif isinstance(value, (str, bytes)):
-        text = repr(value[: _TEXT_LENGTH + 1])
-    elif value is None or isinstance(value, (bool, float, *_BY_TEXT)):
-        text = repr(value)
-    elif isinstance(value, int):
-        text = repr(value) if abs(value) < _SMALL else hex(value)[:_TEXT_LENGTH]
-    elif isinstance(value, PurePath):
-        text = f"'{value}'"
-    elif isinstance(value, (list, tuple, dict, set, frozenset)) and len(value) <= 8:
-        text = _shown_items(value, depth - 1) if depth else "…"
-    else:
-        text = f"<{type(value).__name__}>"
-    return text if len(text) <= _TEXT_LENGTH else f"{text[: _TEXT_LENGTH - 1]}…"
-
-
-def _shown_items(value: Any, depth: int) -> str:
-    if isinstance(value, dict):
-        pairs = (f"{shown(key, depth=depth)}: {shown(item, depth=depth)}" for key, item in value.items())
-        return "{" + ", ".join(pairs) + "}"
-    opening, closing = "[]" if isinstance(value, list) else "()" if isinstance(value, tuple) else "{}"
-    return opening + ", ".join(shown(item, depth=depth) for item in value) + closing
-
-
-def digest_of_path(path: Path) -> str:
-    """Hash the content of a file, or the names and contents of all files under a folder.
-
-    Raises
-    ------
-    InputMissing
-        If there is neither.
-    """
-    if path.is_file():
-        return _digest_of_file(path)
-    if not path.is_dir():
-        raise InputMissing(path)
-    hasher = blake3.blake3()
-    for found in sorted(file for file in path.rglob("*") if file.is_file()):
-        hasher.update(f"{found.relative_to(path).as_posix()}\0{_digest_of_file(found)}\n".encode())
-    return hasher.hexdigest()
-
-
-def _digest_of_file(path: Path) -> str:
-    return blake3.blake3(max_threads=blake3.blake3.AUTO).update_mmap(path).hexdigest()
-
-
 class _Walk:
     """Hashes one value, part by part."""
 
-    def __init__(self) -> None:
-        self.code: list[Any] = []
-        self.named: set[str] = set()
+    def __init__(self, within: _Walk | None = None) -> None:
+        self.code: list[Any] = within.code if within else []
+        self.named: set[str] = within.named if within else set()
         self._hasher = blake3.blake3()
         self._pending = bytearray()
-        self._open: dict[int, int] = {}
+        self._open: dict[int, int] = within._open if within else {}
 
     def digest(self) -> str:
         self._hasher.update(self._pending)
@@ -264,10 +209,8 @@ class _Walk:
             self._add_code(value)
         elif isinstance(value, enum.Enum):
             self.name(kind)
-            self.write("enum", value.name.encode() if value.name else repr(value).encode())
-        elif kind.__module__.startswith(("numpy", "polars")) and self._add_columns(value):
-            return
-        else:
+            self.write("enum", (value.name or repr(value)).encode())
+        elif not add_columns(self, value):
             self._add_reduced(value)
 
     def _add_path(self, value: PurePath) -> None:
@@ -285,46 +228,41 @@ class _Walk:
             self.write("method", value.__name__.encode())
             self.add(value.__self__)
         elif isinstance(value, types.MethodType):
-            self.name(value.__func__)
+            self.add(value.__func__)
             self.add(value.__self__)
         else:
-            self.name(value.function if isinstance(value, (Step, Pipeline)) else value)
+            self._add_definition(value.function if isinstance(value, (Step, Pipeline)) else value)
 
-    def _add_columns(self, value: Any) -> bool:
-        numpy, polars = sys.modules.get("numpy"), sys.modules.get("polars")
-        if numpy is not None and type(value) is numpy.ndarray:
-            self._add_array(value)
-        elif numpy is not None and isinstance(value, numpy.generic) and not _points_elsewhere(value.dtype):
-            self.write("number", value.dtype.str.encode())
-            self.write("bytes", value.tobytes())
-        elif polars is not None and isinstance(value, (polars.DataFrame, polars.Series)):
-            columns = value.get_columns() if isinstance(value, polars.DataFrame) else [value]
-            self.write(type(value).__name__, str((len(columns), len(value))).encode())
-            for column in columns:
-                self._add_column(column)
-        else:
-            return False
-        return True
+    def _add_definition(self, value: Any) -> None:
+        """Take in a function or class: its name, and what tells it from others of that name."""
+        self.name(value)
+        standing = stands_by_name(value)
+        if isinstance(value, types.FunctionType):
+            if not standing:
+                self.write("code", digest_of_code(value.__code__, with_docstring=False).encode())
+            self._add_carried(value, dict(values_of_function(value)), strict=not runs_library_code(value))
+        elif isinstance(value, type) and not standing and not is_packaged(value.__module__):
+            functions = {f"{name}()": function for name, function in functions_of(value)}
+            self._add_carried(value, {**functions, **dict(members_of(value))}, strict=False)
 
-    def _add_column(self, column: Any) -> None:
-        """Take in a column by its values: how it lies in memory differs between equal columns."""
-        kind = column.dtype
-        self.write("column", f"{column.name}\0{kind!r}".encode())
-        if (kind.is_numeric() or kind.is_temporal()) and not kind.is_decimal():
-            self._add_array(column.is_null().to_numpy())
-            self._add_array(column.to_physical().fill_null(0).to_numpy())
-        else:
-            self.add(column.to_list())
-
-    def _add_array(self, value: Any) -> None:
-        if _points_elsewhere(value.dtype):
-            self.write("objects", repr((value.shape, value.dtype.descr)).encode())
-            self.items(value, "items", value.ravel().tolist(), value.size)
+    def _add_carried(self, owner: Any, carried: dict[str, Any], *, strict: bool) -> None:
+        """Take in what a function or class carries; what has no fingerprint and is a library's is passed over."""
+        if not carried or id(owner) in self._open:
             return
-        self.write("array", repr((value.shape, value.dtype.descr)).encode())
-        contiguous = value if value.flags.c_contiguous else value.copy(order="C")
-        # Dates and structures have no buffer of their own, but their bytes do.
-        self.write("bytes", memoryview(contiguous.reshape(-1).view("u1")) if value.size else b"")
+        self._open[id(owner)] = len(self._open)
+        try:
+            for name, value in carried.items():
+                self.write("carried", name.encode())
+                part = _Walk(self)
+                try:
+                    part.add(value)
+                except Unfingerprintable:
+                    if strict:
+                        raise
+                    continue
+                self.write("part", part.digest().encode())
+        finally:
+            del self._open[id(owner)]
 
     def _add_reduced(self, value: Any) -> None:
         parts = _taken_apart(value)
@@ -341,11 +279,6 @@ def _content_of(kind: type) -> Callable[[Any], Any] | None:
     return next((_registered[base] for base in kind.__mro__ if base in _registered), None)
 
 
-def _points_elsewhere(dtype: Any) -> bool:
-    """Tell whether an array's own bytes are pointers: objects, and strings of variable length."""
-    return bool(dtype.hasobject) or dtype.kind == "T"
-
-
 def _taken_apart(value: Any) -> list[Any] | None:
     """Give what pickle would keep: maker, arguments, state and items; None for what is known by its name."""
     if isinstance(value, Iterator):
@@ -356,13 +289,28 @@ def _taken_apart(value: Any) -> list[Any] | None:
     except Exception as error:
         raise Unfingerprintable(value, f"has no content that can be read off ({error})") from error
     if isinstance(reduced, str):
-        return [repr(value)] if type(value).__module__ == "typing" else None
+        return _parts_of_named(value, reduced)
     parts: list[Any] = [*reduced, None, None, None][:5]
     return [*parts[:3], list(parts[3] or ()), list(parts[4] or ())]
 
 
+def _parts_of_named(value: Any, name: str) -> list[Any] | None:
+    if isinstance(value, (TypeVar, ParamSpec)):
+        return [value.__name__, value.__bound__, getattr(value, "__constraints__", ())]
+    if type(value).__module__ == "typing":
+        return [repr(value)]
+    try:
+        home = pickle.whichmodule(value, name)  # type: ignore[attr-defined] # typeshed leaves it out
+        found = getattr(sys.modules.get(home), name, None)
+    except AttributeError:
+        found = None
+    if found is not value:
+        raise Unfingerprintable(value, "is known by a name only that leads elsewhere")
+    return None
+
+
 def _write_int(walk: _Walk, value: int) -> None:
-    walk.write("int", str(value).encode() if abs(value) < _SMALL else hex(value).encode())
+    walk.write("int", str(value).encode() if abs(value) < SMALL else hex(value).encode())
 
 
 def _write_float(walk: _Walk, value: float) -> None:
@@ -379,6 +327,20 @@ def _write_bytes(walk: _Walk, value: bytes | bytearray) -> None:
 
 def _write_by_text(walk: _Walk, value: object) -> None:
     walk.write(type(value).__name__, repr(value).encode())
+
+
+def _write_time(walk: _Walk, value: datetime | time) -> None:
+    walk.write(type(value).__name__, repr((value.replace(tzinfo=None), value.fold)).encode())
+    walk.add(value.tzinfo)
+
+
+def _write_slice(walk: _Walk, value: slice) -> None:
+    walk.items(value, "slice", (value.start, value.stop, value.step), 3)
+
+
+def _write_view(walk: _Walk, value: types.MappingProxyType[Any, Any]) -> None:
+    walk.write("view")
+    walk.add(dict(value))
 
 
 def _write_list(walk: _Walk, value: list[Any] | tuple[Any, ...]) -> None:
@@ -423,5 +385,9 @@ _WRITERS: dict[type, Callable[[_Walk, Any], None]] = {
     frozenset: _write_set,
     partial: _write_partial,
     Output: _write_output,
-    **dict.fromkeys(_BY_TEXT, _write_by_text),
+    **dict.fromkeys(BY_TEXT, _write_by_text),
+    datetime: _write_time,
+    time: _write_time,
+    slice: _write_slice,
+    types.MappingProxyType: _write_view,
 }

@@ -12,8 +12,8 @@ import numpy as np
 import pytest
 
 from noria.pipelines.entities import ReadFile
+from noria.pipelines.paths import digest_of_path
 from noria.pipelines.recording import still_as_read, watching_files
-from noria.pipelines.values import digest_of_path
 
 
 @pytest.fixture

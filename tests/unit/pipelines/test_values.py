@@ -23,13 +23,9 @@ from sklearn.linear_model import LogisticRegression
 
 from noria.pipelines.entities import StoredValue
 from noria.pipelines.outputs import Output
-from noria.pipelines.values import (
-    InputMissing,
-    Unfingerprintable,
-    fingerprint,
-    register_fingerprint,
-    shown,
-)
+from noria.pipelines.paths import InputMissing
+from noria.pipelines.showing import shown
+from noria.pipelines.values import Unfingerprintable, fingerprint, register_fingerprint
 
 
 class Colour(enum.Enum):

@@ -20,8 +20,8 @@ from noria.pipelines.failures import StepFailed
 from noria.pipelines.fingerprint import explain, key_of, key_parts
 from noria.pipelines.outputs import Output, holds_output, map_outputs
 from noria.pipelines.recording import MOST_FILES_READ, MOST_LOGGED, StepNotes, watching_files
+from noria.pipelines.showing import shown
 from noria.pipelines.storing import ValueStore
-from noria.pipelines.values import shown
 from noria.tracking.entities import Link
 
 _UNCHANGING = (type(None), bool, int, float, complex, str, bytes, datetime, Path)

@@ -1,0 +1,109 @@
+"""What the project's loaded modules change in libraries, which counts for every step.
+
+`math.sqrt = …` anywhere in them widens the key to the whole project; a call at the top of a module, as
+`numpy.random.seed(3)`, is part of the key with the values of the variables that it names.
+"""
+
+from __future__ import annotations
+
+import functools
+import os
+import sys
+from collections.abc import Iterator
+from pathlib import Path
+from types import ModuleType
+from typing import Any, Final
+
+import blake3
+
+from noria.pipelines.distributions import Home
+from noria.pipelines.lookups import patched_by
+from noria.pipelines.sources import Source, calls_at_top, read_source
+
+_PLAIN: Final = (bool, int, float, str, bytes, tuple, type(None))
+
+
+_HARMLESS: Final = frozenset(
+    {"logging", "warnings", "sys", "argparse", "atexit", "faulthandler", "typer", "click"}
+)
+
+
+def patches(home: Home) -> set[str]:
+    """List the assignments to attributes of libraries in the modules of the project that are loaded."""
+    return {
+        f"{text} in {module.__name__}"
+        for module, source in _loaded_here(home)
+        for text in _patches_of(source, module, home)
+    }
+
+
+def settings_of_libraries(home: Home) -> dict[str, str]:
+    """Give the calls of libraries at the top of these modules: by module, a digest."""
+    found = {}
+    for module, source in _loaded_here(home):
+        scope = vars(module)
+        told = [
+            [digest, [f"{name}={scope.get(name)!r}" for name in names if isinstance(scope.get(name), _PLAIN)]]
+            for digest, root, names in calls_at_top(source)
+            if root not in _HARMLESS and _is_set_up(scope.get(root), home)
+        ]
+        if told:
+            found[f"{module.__name__}:calls"] = blake3.blake3(repr(told).encode()).hexdigest()
+    return found
+
+
+def _loaded_here(home: Home) -> Iterator[tuple[ModuleType, Source]]:
+    for name, place in _loaded(home, len(sys.modules), next(reversed(sys.modules))):
+        module, source = sys.modules.get(name), read_source(str(place))
+        if module is not None and source is not None and place.is_relative_to(home.tree):
+            yield module, source
+
+
+def _is_set_up(root: Any, home: Home) -> bool:
+    return root is not None and _is_of_library(root, home)
+
+
+def loaded_elsewhere(home: Home) -> list[tuple[str, Path]]:
+    """Give the modules that count as the project's and lie outside of its folder, on `PYTHONPATH` or editable."""
+    loaded = _loaded(home, len(sys.modules), next(reversed(sys.modules)))
+    return sorted((name, place) for name, place in loaded if not place.is_relative_to(home.tree))
+
+
+@functools.lru_cache(maxsize=16)
+def _loaded(home: Home, n_modules: int, latest: str) -> tuple[tuple[str, Path], ...]:  # noqa: ARG001 - tell of new ones
+    files = [(name, getattr(module, "__file__", None)) for name, module in list(sys.modules.items())]
+    return tuple(
+        (name, Path(os.path.realpath(file)))
+        for name, file in files
+        if isinstance(file, str) and file.endswith(".py") and home.origin(name, file).kind == "project"
+    )
+
+
+def _patches_of(source: Source, module: ModuleType, home: Home) -> set[str]:
+    found = {
+        f"an assignment to `{'.'.join(chain)}`"
+        for chain in patched_by(source.code)
+        if _is_of_library(_led_to(chain[:-1], vars(module)), home)
+    }
+    if not {"setattr", "delattr"}.isdisjoint(source.code.co_names):
+        found.add("`setattr` at the top")
+    return found
+
+
+def _led_to(chain: tuple[str, ...], scope: dict[str, Any]) -> Any:
+    value = scope.get(chain[0])
+    for attribute in chain[1:]:
+        value = getattr(value, "__dict__", {}).get(attribute)
+    return value
+
+
+def _is_of_library(value: Any, home: Home) -> bool:
+    if isinstance(value, ModuleType):
+        return home.origin(value.__name__, getattr(value, "__file__", None)).kind != "project"
+    if not isinstance(value, type):
+        value = type(value)
+    module = sys.modules.get(value.__module__)
+    return (
+        value is not type(None)
+        and home.origin(value.__module__, getattr(module, "__file__", None)).kind != "project"
+    )
