@@ -141,7 +141,7 @@ def writer_of(connection: sa.Connection, context: Context) -> str:
 
 
 def _fault(context: Context, project: str, entry: CacheEntry, writer: str) -> str | None:
-    if entry.writer != writer and not all(map(_is_data, entry.outputs)):
+    if entry.writer != writer and not all(map(is_data, entry.outputs)):
         return f"only `{entry.writer}`, who computed it, may read it back, since that runs code"
     for output in entry.outputs:
         if not _is_sound(context, output):
@@ -156,7 +156,7 @@ def _fault(context: Context, project: str, entry: CacheEntry, writer: str) -> st
     return None
 
 
-def _is_data(output: StoredValue) -> bool:
+def is_data(output: StoredValue) -> bool:
     """Tell whether reading a value back runs nothing: no pickle, and no name of code that would be imported."""
     return output.portable and output.codec != PICKLE and not output.code
 

@@ -13,6 +13,7 @@ from noria.core.console.output import print_json, say
 
 if TYPE_CHECKING:
     from noria.core.errors import Failed
+    from noria.core.workspace import Workspace
     from noria.pipelines.entities import StepReport
     from noria.pipelines.runner import PipelineResult
 
@@ -22,14 +23,29 @@ run = typer.Typer(add_completion=False, help="Run a pipeline")
 @run.command()
 def run_command(
     target: Annotated[
-        str, typer.Argument(metavar="MODULE:PIPELINE", help="Pipeline to run; also `path/file.py:pipeline`.")
-    ],
+        str | None,
+        typer.Argument(
+            metavar="MODULE:PIPELINE",
+            help="Pipeline to run; also `path/file.py:pipeline`. Left out with `--resume`.",
+            show_default=False,
+        ),
+    ] = None,
     params: Annotated[
         list[str] | None,
         typer.Option("--param", "-p", metavar="KEY=VALUE", help="A parameter.", show_default=False),
     ] = None,
     explain: Annotated[bool, typer.Option("--explain", help="Say why each step ran or did not.")] = False,
     force: Annotated[bool, typer.Option("--force", help="Run every step, whatever is known.")] = False,
+    from_steps: Annotated[
+        list[str] | None,
+        typer.Option(
+            "--from", metavar="STEP", help="Run this step and all that depends on it.", show_default=False
+        ),
+    ] = None,
+    resume: Annotated[
+        str | None,
+        typer.Option("--resume", metavar="RUN", help="Let a killed or failed run go on.", show_default=False),
+    ] = None,
     workers: Annotated[
         int | None,
         typer.Option("--workers", metavar="N", help="Run steps in N processes at once.", show_default=False),
@@ -50,8 +66,9 @@ def run_command(
     # What the steps print is words to the person who runs them; with `--json`, stdout is for the data alone.
     around = contextlib.redirect_stdout(sys.stderr) if json else contextlib.nullcontext()
     with opened(workspace, project, runs=True) as ws, around:
-        loaded = load_pipeline(target, root=ws.settings.project_root, folder=Path.cwd())
-        values = parse_assignments(loaded.pipeline.name, loaded.pipeline.parameters, params or [])
+        place, given = _asked(ws, target, params or [], resume)
+        loaded = load_pipeline(place, root=ws.settings.project_root, folder=Path.cwd())
+        values = parse_assignments(loaded.pipeline.name, loaded.pipeline.parameters, given)
         progress = _Lines(explain=explain)
         try:
             result = run_pipeline(
@@ -59,6 +76,8 @@ def run_command(
                 loaded.pipeline,
                 values,
                 force=force,
+                from_steps=from_steps or (),
+                resume=resume,
                 executor=ExecutorChoice(workers=workers),
                 source=loaded.source,
                 progress=progress,
@@ -71,6 +90,28 @@ def run_command(
         print_json(answer)
     else:
         _print_outputs(answer)
+
+
+def _asked(
+    workspace: Workspace, target: str | None, params: list[str], resume: str | None
+) -> tuple[str, list[str]]:
+    """Give the pipeline to run and its parameters: those of the run that is to go on, if there is one."""
+    from noria.core.errors import Invalid
+    from noria.pipelines.service import PipelineRuns
+    from noria.tracking.service import Runs
+
+    if resume is None:
+        if target is None:
+            raise Invalid("Which pipeline to run is missing", hint="noria run MODULE:PIPELINE")
+        return target, params
+    if params:
+        raise Invalid(
+            "`--param` and `--resume` exclude each other: a run that goes on keeps its parameters",
+            hint="Run the pipeline anew with other parameters; what is unchanged is reused",
+        )
+    found = workspace.service(PipelineRuns).get(workspace.project, resume)
+    kept = workspace.service(Runs).get(workspace.project, resume).params
+    return target or found.pipeline, [f"{name}={value}" for name, value in kept.items()]
 
 
 class _Lines:

@@ -16,7 +16,7 @@ from noria.core.context import Context
 from noria.core.database.engine import upsertable
 from noria.core.database.prepared import Prepared
 from noria.core.database.schema import to_micros
-from noria.core.errors import ErrorBody, NotFound
+from noria.core.errors import Conflict, ErrorBody, NotFound
 from noria.core.events.log import EventType, append
 from noria.core.permissions import Principal, Role
 from noria.pipelines.entities import (
@@ -70,9 +70,67 @@ class PipelineRunNotFound(NotFound):
     def __init__(self, project: str, run_id: str) -> None:
         super().__init__(
             f"The project `{project}` has no run `{run_id}` of a pipeline",
-            hint="See `noria pipelines list`",
+            hint="See `noria pipelines history`",
             details={"project": project, "run_id": run_id},
         )
+
+
+class PipelineRunGoesOn(Conflict):
+    """A run that is to be resumed is still running, or was until a moment ago."""
+
+    code = "pipeline_run_goes_on"
+    retryable = True
+
+    def __init__(self, run_id: str) -> None:
+        super().__init__(
+            f"The run `{run_id}` is running, or its process ended less than {LEASE_S:g} s ago",
+            hint="Wait for it, or try again in a moment",
+            details={"run_id": run_id},
+        )
+
+
+class PipelineRunOver(Conflict):
+    """A run that is to be resumed has finished."""
+
+    code = "pipeline_run_over"
+
+    def __init__(self, run_id: str) -> None:
+        super().__init__(
+            f"The run `{run_id}` has finished, and nothing of it is left to do",
+            hint="Run the pipeline again: what is unchanged is reused; `--force` runs every step",
+            details={"run_id": run_id},
+        )
+
+
+def require_resumable(run: PipelineRun) -> None:
+    """Refuse to resume a run that goes on or that has finished.
+
+    Raises
+    ------
+    PipelineRunGoesOn, PipelineRunOver
+    """
+    if run.status is RunStatus.FINISHED:
+        raise PipelineRunOver(run.run_id)
+    if run.status not in (RunStatus.KILLED, RunStatus.FAILED):
+        raise PipelineRunGoesOn(run.run_id)
+
+
+def take_up(connection: sa.Connection, run_id: str, lease_until: datetime) -> None:
+    """Let a run have a lease again, if nobody else took it up meanwhile.
+
+    Raises
+    ------
+    PipelineRunGoesOn
+        If somebody did.
+    """
+    taken = connection.execute(
+        sa.update(pipeline_runs)
+        .where(pipeline_runs.c.run_id == run_id)
+        .where(pipeline_runs.c.lease_until.is_(None))
+        .values(lease_until=lease_until, error=None, outputs={})
+    )
+    if taken.rowcount != 1:
+        raise PipelineRunGoesOn(run_id)
 
 
 def select_runs(owner: int) -> sa.Select[Any]:
@@ -109,7 +167,10 @@ def run_key(connection: sa.Connection, owner: int, project: str, run_id: str) ->
 
 
 def insert_step(connection: sa.Connection, run: int, report: StepReport) -> bool:
-    """Keep a step's report; False when it was kept before (a repeated request)."""
+    """Keep a step's report; False when it was kept before (a repeated request).
+
+    In a run that was resumed it takes the place of the one of before.
+    """
     values: dict[str, Any] = {
         "run_pk": run,
         "position": report.position,
@@ -131,13 +192,34 @@ def insert_step(connection: sa.Connection, run: int, report: StepReport) -> bool
     }
     dialect = connection.dialect.name
     if connection.execute(_insert_step(dialect), values).first() is None:
-        return False
+        if not _forget_older(connection, run, report):
+            return False
+        connection.execute(_insert_step(dialect), values)
     counted = {
         "run": run,
+        "steps": 1,
         "reused": int(report.status is StepStatus.REUSED),
         "failed": int(report.status is StepStatus.FAILED),
     }
     connection.execute(_COUNT_STEP, counted)
+    return True
+
+
+def _forget_older(connection: sa.Connection, run: int, report: StepReport) -> bool:
+    """Remove the report at the same position that began earlier, and tell whether there was one."""
+    place = (step_runs.c.run_pk == run) & (step_runs.c.position == report.position)
+    older = place & (step_runs.c.started_at < report.started_at)
+    status = connection.execute(
+        sa.delete(step_runs).where(older).returning(step_runs.c.status)
+    ).scalar_one_or_none()
+    if status is None:
+        return False
+    counted = {
+        "run": run,
+        "reused": -int(status == StepStatus.REUSED),
+        "failed": -int(status == StepStatus.FAILED),
+    }
+    connection.execute(_COUNT_STEP, {**counted, "steps": -1})
     return True
 
 
@@ -151,7 +233,7 @@ _COUNT_STEP = (
     sa.update(pipeline_runs)
     .where(pipeline_runs.c.pk == sa.bindparam("run"))
     .values(
-        n_steps=pipeline_runs.c.n_steps + 1,
+        n_steps=pipeline_runs.c.n_steps + sa.bindparam("steps", type_=sa.BigInteger),
         n_reused=pipeline_runs.c.n_reused + sa.bindparam("reused", type_=sa.BigInteger),
         n_failed=pipeline_runs.c.n_failed + sa.bindparam("failed", type_=sa.BigInteger),
     )
@@ -265,7 +347,7 @@ def _mark_killed(context: Context, run_id: str, pipeline: str, lease: datetime) 
 _KILLED = ErrorBody(
     code="killed",
     message="The process of this run ended without a word",
-    hint="Run the pipeline again: the steps that had finished are reused",
+    hint="Let it go on with `noria run --resume RUN`, or run the pipeline again: finished steps are reused",
 )
 
 

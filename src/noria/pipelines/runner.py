@@ -6,7 +6,7 @@ import logging
 import platform
 import sys
 import threading
-from collections.abc import Callable, Iterator, Mapping
+from collections.abc import Callable, Collection, Iterator, Mapping
 from contextlib import contextmanager
 from dataclasses import dataclass
 from pathlib import Path
@@ -14,7 +14,7 @@ from typing import Any
 
 from noria.core import lineage
 from noria.core.author import local_author
-from noria.core.errors import ErrorBody, NoriaError, TooLarge
+from noria.core.errors import ErrorBody, Invalid, NoriaError, TooLarge
 from noria.core.ids import new_id
 from noria.core.serialisation import to_canonical_json
 from noria.core.workspace import Workspace, use_workspace
@@ -27,7 +27,7 @@ from noria.pipelines.entities import (
     StepReport,
     StoredValue,
 )
-from noria.pipelines.executors.calls import CallRules, Calls
+from noria.pipelines.executors.calls import Calls
 from noria.pipelines.executors.choice import (
     Executing,
     ExecutorChoice,
@@ -37,11 +37,15 @@ from noria.pipelines.executors.choice import (
 )
 from noria.pipelines.executors.processes import Hands
 from noria.pipelines.executors.progress import Progress
+from noria.pipelines.executors.rules import CallRules
 from noria.pipelines.executors.work import Setup
 from noria.pipelines.failures import pipeline_failure
 from noria.pipelines.loading import CodeSource, is_packaged_pipeline, source_of
 from noria.pipelines.outputs import Output
 from noria.pipelines.parameters import bind
+from noria.pipelines.paths import InputMissing
+from noria.pipelines.resuming import Before, Resumed
+from noria.pipelines.resuming import resume as resume_run
 from noria.pipelines.run_records import BEAT_S
 from noria.pipelines.service import PipelineRuns
 from noria.pipelines.snapshots import take_snapshot
@@ -84,6 +88,8 @@ def run_pipeline(
     params: Mapping[str, object],
     *,
     force: bool = False,
+    from_steps: Collection[str] = (),
+    resume: str | None = None,
     executor: ExecutorChoice | None = None,
     source: CodeSource | None = None,
     progress: Progress | None = None,
@@ -96,6 +102,10 @@ def run_pipeline(
         Values of its parameters; the others keep their defaults.
     force
         Run every step, whatever is known.
+    from_steps
+        Names of steps to run whatever is known, with all that depends on them.
+    resume
+        Id of a run of this pipeline, with the same parameters, that was killed or failed and is to go on.
     executor
         Where the steps run; in this process when left out.
     source
@@ -111,26 +121,27 @@ def run_pipeline(
         If the user's code raised; the message names the step and the line, and the run is recorded as failed.
     """
     values = bind(pipeline.name, pipeline.parameters, params)
-    _require_inputs(values)
+    require_inputs(values)
     root = workspace.settings.project_root.resolve()
     found = source or source_of(pipeline, root)
     snapshot = found.snapshot or _snapshot(workspace, pipeline, found)
     with _opened_hands(executor or ExecutorChoice()) as hands:
-        started = _start(workspace, pipeline, values, found, snapshot)
-        run = PipelineActiveRun(workspace, started.run)
+        begun = _begin(workspace, pipeline, values, found, snapshot, resume)
+        started = begun.started
+        run = PipelineActiveRun(workspace, started.run, counts=begun.counts)
         calls = Calls.of(
             workspace,
             run,
             root=found.root,
             earlier=started.earlier,
-            rules=CallRules(force=force),
+            rules=CallRules(force=force, again=frozenset(from_steps), before=begun.before),
             progress=progress,
         )
         origin = lineage.CodeOrigin(
-            run_id=run.id, pipeline=found.target, params=_as_json(values), snapshot=snapshot
+            run_id=run.id, pipeline=found.target, params=parameters_as_json(values), snapshot=snapshot
         )
         setup = make_setup(workspace, pipeline, started.run, found, origin)
-        with _beating(workspace, run.id):
+        with beating(workspace, run.id):
             outcome = _run_body(pipeline, values, calls, hands, setup, found)
     return PipelineResult(
         run_id=run.id,
@@ -166,11 +177,12 @@ def _run_body(
     status, error_body = RunStatus.KILLED, None
     try:
         with run, use_workspace(workspace), _executing(calls, hands, setup) as executor:
-            outputs = _stored(executor, run, _call_body(pipeline, values, source))
+            outputs = store_outputs(executor, run, call_body(pipeline, values, source))
             executor.finish()
+            calls.rules.require_called(calls.called)
         status = RunStatus.FINISHED
     except Exception as error:
-        status, error_body = RunStatus.FAILED, _body_of(error)
+        status, error_body = RunStatus.FAILED, body_of_error(error)
         raise
     finally:
         lineage.origin.reset(token)
@@ -195,7 +207,8 @@ def _executing(calls: Calls, hands: Hands | None, setup: Setup) -> Iterator[Exec
         executor.close(at_once=at_once)
 
 
-def _call_body(pipeline: Pipeline[..., Any], values: dict[str, Any], source: CodeSource) -> Any:
+def call_body(pipeline: Pipeline[..., Any], values: dict[str, Any], source: CodeSource) -> Any:
+    """Run the body; what it raises itself is told with its place."""
     try:
         return pipeline(**values)
     except NoriaError:
@@ -206,7 +219,8 @@ def _call_body(pipeline: Pipeline[..., Any], values: dict[str, Any], source: Cod
         raise pipeline_failure(pipeline.name, error, home) from error
 
 
-def _stored(executor: Executing, run: PipelineActiveRun, returned: Any) -> dict[str, StoredValue]:
+def store_outputs(executor: Executing, run: PipelineActiveRun, returned: Any) -> dict[str, StoredValue]:
+    """Keep what a pipeline returned, by its names."""
     outputs = {name: executor.store(value) for name, value in _named(returned).items()}
     for stored in outputs.values():
         run.record_output(f"object:{stored.digest}", stored.digest)
@@ -225,26 +239,56 @@ def _named(returned: Any) -> dict[str, Any]:
     return {"output": returned}
 
 
-def _require_inputs(values: Mapping[str, Any]) -> None:
+def require_inputs(values: Mapping[str, Any]) -> None:
+    """Refuse paths that do not exist.
+
+    Raises
+    ------
+    InputMissing
+    """
     for value in values.values():
         if isinstance(value, Path) and not value.exists():
             raise InputMissing(value)
 
 
-def _start(
+def _begin(
     workspace: Workspace,
     pipeline: Pipeline[..., Any],
     values: dict[str, Any],
     source: CodeSource,
     snapshot: str | None,
+    resumed: str | None,
+) -> Resumed:
+    """Start a run, or take one up again."""
+    if resumed is None:
+        return Resumed(start_run(workspace, pipeline, values, source, snapshot), Before(), {})
+    found = workspace.service(PipelineRuns).get(workspace.project, resumed)
+    if found.pipeline != source.target:
+        raise Invalid(
+            f"The run `{resumed}` is one of `{found.pipeline}`, not of `{source.target}`",
+            hint=f"noria run --resume {resumed}",
+        )
+    return resume_run(workspace, resumed, snapshot=snapshot)
+
+
+def start_run(
+    workspace: Workspace,
+    pipeline: Pipeline[..., Any],
+    values: dict[str, Any],
+    source: CodeSource,
+    snapshot: str | None,
+    *,
+    run_id: str | None = None,
+    tags: Mapping[str, str] | None = None,
 ) -> StartedRun:
+    """Record that a run begins; with an id that a run has already, find that one."""
     around = active_run()
     new = NewPipelineRun(
-        run_id=new_id(),
+        run_id=run_id or new_id(),
         name=pipeline.name,
         pipeline=source.target,
-        params={name: as_text(name, value) for name, value in _as_json(values).items()},
-        tags={"noria.snapshot": snapshot} if snapshot else {},
+        params={name: as_text(name, value) for name, value in parameters_as_json(values).items()},
+        tags={**({"noria.snapshot": snapshot} if snapshot else {}), **(tags or {})},
         source=capture_source(sys.argv, source.root, python=platform.python_version(), host=platform.node()),
         author=local_author(),
         parent=around.id if around is not None and around.workspace is workspace else None,
@@ -254,7 +298,7 @@ def _start(
     return workspace.service(PipelineRuns).start(workspace.project, new)
 
 
-def _as_json(values: Mapping[str, Any]) -> dict[str, Any]:
+def parameters_as_json(values: Mapping[str, Any]) -> dict[str, Any]:
     """Give parameters as the JSON values that they can be given as again."""
     import msgspec
 
@@ -281,14 +325,15 @@ def _store_environment(workspace: Workspace) -> str:
     return workspace.objects().put_bytes(data).digest
 
 
-def _body_of(error: Exception) -> ErrorBody:
+def body_of_error(error: Exception) -> ErrorBody:
+    """Give the form of an error in which it is recorded."""
     if isinstance(error, NoriaError):
         return error.to_body()
     return ErrorBody(code="failed", message=f"{type(error).__name__}: {error}")
 
 
 @contextmanager
-def _beating(workspace: Workspace, run_id: str) -> Iterator[None]:
+def beating(workspace: Workspace, run_id: str) -> Iterator[None]:
     """Renew the run's lease for the length of the block."""
     stop = threading.Event()
     runs = workspace.service(PipelineRuns)

@@ -32,8 +32,10 @@ from noria.pipelines.run_records import (
     lease_from,
     load_run,
     mark_killed,
+    require_resumable,
     run_key,
     select_runs,
+    take_up,
     to_report,
     to_run,
 )
@@ -76,6 +78,22 @@ class PipelineRuns(Service):
             author=new.author,
         )
         return StartedRun(run=self.sibling(Runs).create(project, run), earlier=earlier)
+
+    @operation("POST", "/projects/{project}/pipeline-runs/{run_id}/resume", needs=WRITE_PIPELINES, status=200)
+    def resume(self, project: str, run_id: str) -> StartedRun:
+        """Let a run go on that was killed or failed; its finished steps stay."""
+        mark_killed(self.context)
+        with self.context.database.write() as connection:
+            owner = project_pk(connection, project)
+            found = load_run(connection, owner, project, run_id)
+            require_resumable(found)
+            take_up(connection, run_id, lease_from(self.context.clock.now()))
+            earlier = earlier_steps(connection, owner, found.pipeline)
+            payload = {"pipeline": found.pipeline, "resumed": True}
+            append_event(
+                connection, self.context, PIPELINE_STARTED, project=project, run_id=run_id, payload=payload
+            )
+        return StartedRun(run=self.sibling(Runs).resume(project, run_id), earlier=earlier)
 
     @operation("POST", "/projects/{project}/pipeline-runs/{run_id}/beat", needs=WRITE_PIPELINES, status=204)
     def beat(self, project: str, run_id: str) -> None:

@@ -19,8 +19,8 @@ from noria.tracking.values import as_float, as_text
 class PipelineActiveRun(ActiveRun):
     """The run of a pipeline; notes what is logged while a step runs."""
 
-    def __init__(self, workspace: Workspace, run: Run) -> None:
-        super().__init__(workspace, run)
+    def __init__(self, workspace: Workspace, run: Run, *, counts: Mapping[str, int] | None = None) -> None:
+        super().__init__(workspace, run, steps=counts)
         self._notes: StepNotes | None = None
 
     @contextmanager

@@ -18,6 +18,7 @@ from noria.core.objects.project import ProjectStore
 from noria.core.objects.service import Objects
 from noria.core.workspace import Workspace
 from noria.pipelines.authoring import Place, Step, current_place
+from noria.pipelines.cache import is_data
 from noria.pipelines.distributions import Home, home_of
 from noria.pipelines.entities import (
     CacheEntry,
@@ -32,6 +33,7 @@ from noria.pipelines.entities import (
 )
 from noria.pipelines.executors.attempt import Made, Surroundings, Task
 from noria.pipelines.executors.progress import Progress, Silent
+from noria.pipelines.executors.rules import CallRules
 from noria.pipelines.executors.work import Outcome
 from noria.pipelines.failures import StepFailed
 from noria.pipelines.fingerprint import MENDS, bound_arguments, explain, identity_of, key_of, key_parts
@@ -86,19 +88,6 @@ class Call:
         return Task(self.step, self.arguments, self.parts, self.key)
 
 
-@dataclass(frozen=True, slots=True, kw_only=True)
-class CallRules:
-    """Which steps run whatever is known.
-
-    Attributes
-    ----------
-    force
-        Every one.
-    """
-
-    force: bool = False
-
-
 @dataclass(slots=True)
 class Calls:
     """The calls of one run.
@@ -121,6 +110,8 @@ class Calls:
     clock: Clock
     objects: ProjectStore
     reports: list[StepReport] = field(default_factory=list)
+    called: set[str] = field(default_factory=set)
+    _again: set[int] = field(default_factory=set)
     _counts: Counter[str] = field(default_factory=Counter)
     _position: int = 0
 
@@ -176,14 +167,14 @@ class Calls:
         identity = identity_of(step, home)
         occurrence = self._counts[identity]
         self._counts[identity] += 1
-        position, self._position = self._position, self._position + 1
         place = current_place()
+        self.called.add(step.name)
         return Call(
             step=step,
             arguments=arguments,
             identity=identity,
             home=home,
-            position=position,
+            position=self._place(identity, occurrence),
             occurrence=occurrence,
             sources=_sources_of(arguments, place),
             place=place,
@@ -196,6 +187,9 @@ class Calls:
         self.begins(call)
         call.parts = key_parts(call.step, call.arguments, self.root)
         call.key = key_of(call.parts)
+        done = self._done(call)
+        if done is not None:
+            return done.outputs
         entry, call.reason = self._known(call)
         if entry is None:
             return None
@@ -260,14 +254,53 @@ class Calls:
                 return value
         return Output(stored, self.values.load, source)
 
+    def _place(self, identity: str, occurrence: int) -> int:
+        """Give a call its position: in a run that goes on, the one that it had."""
+        steps = self.rules.before.steps
+        before = steps.get((identity, occurrence))
+        if before is not None:
+            return before.position
+        taken = {report.position for report in steps.values()} if steps else ()
+        while self._position in taken:
+            self._position += 1
+        position, self._position = self._position, self._position + 1
+        return position
+
+    def _done(self, call: Call) -> StepReport | None:
+        """Give the report of a call that had finished before the run was resumed."""
+        if self._runs_again(call):
+            return None
+        place = (call.identity, call.occurrence)
+        known = self.earlier.get(place)
+        done = self.rules.before.done(place, call.parts, call.arguments, known.parts if known else None)
+        # What runs code when it is read back is looked up in the cache, which knows who wrote it.
+        if done is None or (self.workspace.settings.is_remote and not all(map(is_data, done.outputs))):
+            return None
+        for output in done.outputs:
+            self.values.trust(output)
+        shown = msgspec.structs.replace(done, reason="finished before the run was resumed")
+        self.reports.append(shown)
+        self.progress.ended(msgspec.structs.replace(shown, status=StepStatus.REUSED))
+        return done
+
+    def _runs_again(self, call: Call) -> bool:
+        """Tell whether `--from` names the step, or one that it depends on."""
+        if call.step.name not in self.rules.again and not any(
+            source.source_position in self._again for source in call.sources
+        ):
+            return False
+        self._again.add(call.position)
+        return True
+
     def _known(self, call: Call) -> tuple[CacheEntry | None, str]:
         """Give an entry to reuse, or None, and the reason for either."""
         if not call.step.cache:
             return None, "declared with `cache=False`"
         if call.key is None:
             return None, f"never reused: {call.parts.refused[0]}; {MENDS}"
-        if self.rules.force:
-            return None, "forced"
+        forced = self.rules.forced(again=call.position in self._again)
+        if forced is not None:
+            return None, forced
         answer = self.cache.lookup(self.run.project, call.key)
         if answer.entry is None:
             return None, answer.reason or self._difference(call, call.parts)
