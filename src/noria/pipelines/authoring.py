@@ -275,9 +275,10 @@ class Step(Generic[P, R]):
                 made.append(self(**{argument: item}, **fixed))  # type: ignore[call-arg]
             finally:
                 _item.reset(token)
-        return self._transposed(made)
+        return self.transposed(made)
 
-    def _transposed(self, made: list[Any]) -> Any:
+    def transposed(self, made: list[Any]) -> Any:
+        """Give what calls gave as lists: one list, or for several outputs one for each."""
         names = self.output_names
         if names is None:
             return made

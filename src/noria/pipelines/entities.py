@@ -400,3 +400,17 @@ class StepPage(msgspec.Struct, frozen=True, kw_only=True):
 
     items: list[StepReport]
     next: int | None
+class PipelineSummary(msgspec.Struct, frozen=True, kw_only=True):
+    """A pipeline that has run, and its last run."""
+
+    pipeline: str
+    n_runs: int
+    last: PipelineRun
+
+
+class PipelineList(msgspec.Struct, frozen=True, kw_only=True):
+    """The pipelines of a project that have run, the one that ran last first."""
+
+    items: list[PipelineSummary]
+
+

@@ -17,8 +17,10 @@ from noria.pipelines.entities import (
     NewStep,
     PipelineEnd,
     PipelineRun,
+    PipelineList,
     PipelineRunPage,
     StartedRun,
+    PipelineSummary,
     StepPage,
 )
 from noria.pipelines.events import PIPELINE_FINISHED, PIPELINE_STARTED, STEP_FINISHED
@@ -207,6 +209,30 @@ class PipelineRuns(Service):
                 .where(step_runs.c.position > after)
                 .order_by(step_runs.c.position)
                 .limit(bound + 1)
+    @operation("GET", "/projects/{project}/pipelines", needs=READ_PIPELINES)
+    def pipelines(self, project: str) -> PipelineList:
+        """List the pipelines that have run, at most 1000, with their last runs, newest first."""
+        mark_killed(self.context)
+        with self.context.database.read() as connection:
+            owner = project_pk(connection, project)
+            last = sa.func.max(pipeline_runs.c.pk).label("last")
+            counted = connection.execute(
+                sa.select(last, sa.func.count().label("n_runs"))
+                .where(pipeline_runs.c.project_pk == owner)
+                .group_by(pipeline_runs.c.pipeline)
+                .order_by(last.desc())
+                .limit(MAX_PAGE)
+            ).all()
+            newest = select_runs(owner).where(pipeline_runs.c.pk.in_([row[0] for row in counted]))
+            rows = connection.execute(newest.order_by(pipeline_runs.c.pk.desc())).mappings().all()
+        runs = [to_run(row) for row in rows]
+        return PipelineList(
+            items=[
+                PipelineSummary(pipeline=run.pipeline, n_runs=n_runs, last=run)
+                for run, (_, n_runs) in zip(runs, counted, strict=True)
+            ]
+        )
+
             )
             rows = connection.execute(query).mappings().all()
         items = [to_report(row) for row in rows[:bound]]

@@ -326,6 +326,12 @@ def test_runs_are_listed_in_pages(services: Services) -> None:
     assert [int(item.run_id, 16) for item in (*first.items, *second.items)] == [4, 3, 2, 1]
     assert second.next is None
     assert [int(item.run_id, 16) for item in only.items] == [3, 1]
+    assert [
+        (item.pipeline, item.n_runs, int(item.last.run_id, 16)) for item in runs.pipelines(PROJECT).items
+    ] == [
+        ("flow:b", 2, 4),
+        ("flow:a", 2, 3),
+    ]
 
 
 def test_an_unknown_run_is_not_found(services: Services) -> None:
@@ -333,7 +339,7 @@ def test_an_unknown_run_is_not_found(services: Services) -> None:
     with pytest.raises(PipelineRunNotFound, match="`feed`") as caught:
         services(PipelineRuns).get(PROJECT, "feed")
 
-    assert "noria pipelines list" in (caught.value.hint or "")
+    assert "noria pipelines history" in (caught.value.hint or "")
 
 
 def stored(workspace: Workspace, data: bytes, *, portable: bool = True) -> StoredValue:
