@@ -5,6 +5,7 @@
 
 from __future__ import annotations
 
+import atexit
 import gc
 import sys
 
@@ -23,6 +24,8 @@ def main(arguments: list[str] | None = None) -> int:
     # Imports make hundreds of thousands of objects that stay; to look through them for garbage again and again would
     # take a tenth of a command's time.
     gc.set_threshold(100_000, 20, 50)
+    # The end of a process would look through all of them once more; what has to be closed has been closed by then.
+    atexit.register(gc.freeze)
     try:
         code = _main(args)
         # While we can still answer for it: what is left in the buffer would meet a closed pipe at exit.

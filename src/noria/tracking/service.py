@@ -88,7 +88,6 @@ from noria.tracking.rows import (
 from noria.tracking.run_keys import run_key, run_pk, run_pks
 from noria.tracking.run_rows import RunRow, RunRowsPage, load_runs
 from noria.tracking.search.entities import NumberedRunSearch, RunSearch
-from noria.tracking.search.operations import find_numbered_runs, find_runs
 from noria.tracking.tables import run_artifacts, runs
 
 __all__ = ["Experiments", "Lineage", "Runs"]
@@ -169,6 +168,8 @@ class Runs(Service):
     @operation("POST", "/projects/{project}/runs/search", needs=READ_RUNS, status=200)
     def search(self, project: str, search: RunSearch) -> RunPage:
         """Find runs by MLflow's filter grammar, in any order, page by page."""
+        from noria.tracking.search.operations import find_runs  # the grammar is for those who search
+
         with self.context.database.read() as connection:
             return find_runs(connection, project, search)
 
@@ -188,6 +189,8 @@ class Runs(Service):
         use
             Makes something of a lot. What all of them give is answered, and where the search goes on.
         """
+        from noria.tracking.search.operations import find_numbered_runs
+
         admit(self.context.principal, FIND_RUNS, None)
         with self.context.database.read() as connection:
             lots, following = find_numbered_runs(

@@ -10,7 +10,7 @@ from __future__ import annotations
 
 import sqlalchemy as sa
 
-from noria.core.database.schema import BytewiseText, JsonText, UtcMicros, metadata, pk
+from noria.core.database.schema import BytewiseText, JsonText, UtcMicros, metadata, partial_index, pk
 from noria.tracking.entities import RunSource
 
 HEAD_CHARS = 64
@@ -21,8 +21,7 @@ _HEAD_OF_VALUE = sa.text(f"substr(value, 1, {HEAD_CHARS})")
 
 
 def _index(name: str, *columns: str, where: str) -> sa.Index:
-    rows = sa.text(where)
-    return sa.Index(name, *map(sa.text, columns), sqlite_where=rows, postgresql_where=rows)
+    return partial_index(name, *map(sa.text, columns), where=where)
 
 
 def _key(name: str, target: str) -> sa.Column[int]:
