@@ -7,7 +7,7 @@ workspace key, so that there is one writer of rollouts and monitors. An `http(s)
 from __future__ import annotations
 
 import functools
-from collections.abc import Iterator
+from collections.abc import Iterator, Mapping
 from contextlib import contextmanager
 from contextvars import ContextVar
 from pathlib import Path
@@ -109,12 +109,24 @@ class Workspace:
         """
         return self.backend.service(cls)
 
-    def objects(self, project: str | None = None) -> ProjectStore:
-        """Give the objects that a project holds, with the same port as the object store itself."""
+    def objects(
+        self,
+        project: str | None = None,
+        *,
+        like: Mapping[str, str] | None = None,
+        here: Mapping[str, Path] | None = None,
+    ) -> ProjectStore:
+        """Give the objects that a project holds, with the same port as the object store itself.
+
+        Parameters
+        ----------
+        like, here
+            As those of `ProjectStore`.
+        """
         from noria.core.objects.project import ProjectStore
         from noria.core.objects.service import Objects
 
-        return ProjectStore(self.service(Objects), project or self.project)
+        return ProjectStore(self.service(Objects), project or self.project, like=like, here=here)
 
     def close(self) -> None:
         """Let go of connections."""

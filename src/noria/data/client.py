@@ -25,7 +25,7 @@ from noria.data.content import Content, load_arrays, read_source
 from noria.data.entities import DatasetKind, DatasetVersion, NewDatasetVersion, check_dataset_ref
 from noria.data.quality.gate import rules_of
 from noria.data.table_handle import TableHandle
-from noria.data.trees.adding import store_path
+from noria.data.trees.adding import large_before, store_path
 from noria.data.trees.stat_index import StatIndex
 
 if TYPE_CHECKING:
@@ -94,7 +94,7 @@ class DatasetHandle(TableHandle):
         ahead: Ahead | None,
     ) -> DatasetVersion:
         project, index = self._workspace.project, StatIndex.of(self._workspace.settings)
-        store = self._workspace.objects()
+        store = self._workspace.objects(like=large_before(index, path))
         if ahead is None:
             stored = store_path(store, path, index, progress=progress)
             stored.remember(index)

@@ -11,6 +11,7 @@ from blake3 import blake3
 from noria.access.projects import NewProject, Projects
 from noria.core.context import Context
 from noria.core.errors import Corrupt, Invalid, NotFound, TooLarge, Unavailable
+from noria.core.objects.deltas import Assembly, Piece, list_chunks
 from noria.core.objects.digests import DigestMismatch
 from noria.core.objects.references import ObjectNotInProject
 from noria.core.objects.service import DigestList, Objects
@@ -213,6 +214,50 @@ def test_a_batch_is_bounded_and_whole(services: Services) -> None:
     assert objects.missing("default", DigestList(digests=[digest_of(b"short")])).digests == [
         digest_of(b"short")
     ]
+
+
+def test_an_object_is_put_together_of_others(services: Services) -> None:
+    """Of pieces in any order; the chunks of an object are the same for each who cuts it."""
+    objects = services(Objects)
+    first, second = objects.put("default", [BIG]), objects.put("default", [b"0123456789"])
+    pieces = [
+        Piece(digest=second.digest, start=8, length=2),
+        Piece(digest=first.digest, start=100, length=2_000_000),
+        Piece(digest=second.digest, start=0, length=1),
+    ]
+    whole = b"89" + BIG[100:2_000_100] + b"0"
+    made = objects.assemble("default", Assembly(digest=digest_of(whole), pieces=pieces))
+    chunks = objects.chunks("default", made.digest)
+
+    assert made == ObjectInfo(digest=digest_of(whole), size_bytes=len(whole))
+    assert objects.get("default", made.digest).read() == whole
+    assert chunks == list_chunks([whole])
+    assert [chunk.digest for chunk in chunks.placed()] == [
+        digest_of(whole[chunk.start : chunk.start + chunk.length]) for chunk in chunks.placed()
+    ]
+
+
+def test_nothing_is_put_together_of_what_is_not_there(services: Services) -> None:
+    """Of another project's bytes, of bytes outside an object, of too many, or with another digest."""
+    objects = services(Objects)
+    services(Projects).create(NewProject(name="other"))
+    mine, theirs = objects.put("default", [b"mine"]).digest, objects.put("other", [b"theirs"]).digest
+
+    def assemble(digest: str, start: int, length: int, n_times: int = 1) -> None:
+        piece = Piece(digest=digest, start=start, length=length)
+        objects.assemble("default", Assembly(digest=digest_of(b"mine"), pieces=[piece] * n_times))
+
+    with pytest.raises(ObjectNotInProject):
+        assemble(theirs, 0, 6)
+    with pytest.raises(ObjectNotInProject):
+        objects.chunks("default", theirs)
+    for start, length in ((2, 3), (-1, 2), (0, 0), (5, 1)):
+        with pytest.raises(Invalid, match="not within"):
+            assemble(mine, start, length)
+    with pytest.raises(TooLarge, match="pieces"):
+        assemble(mine, 0, 4, n_times=20_001)
+    with pytest.raises(DigestMismatch):
+        assemble(mine, 0, 3)
 
 
 def test_what_a_project_does_not_hold_is_not_fetched_by_its_digest(services: Services) -> None:

@@ -8,7 +8,16 @@ from pathlib import Path
 
 import msgspec
 
+from noria.core.errors import TooLarge
 from noria.core.objects import batch_wire
+from noria.core.objects.deltas import (
+    MOST_COMPARED_BYTES,
+    MOST_PIECES,
+    Assembly,
+    ChunkList,
+    check_assembly,
+    list_chunks,
+)
 from noria.core.objects.digests import parse_digest
 from noria.core.objects.references import (
     ObjectNotInProject,
@@ -105,6 +114,28 @@ class Objects(Service):
         sizes = [self.context.objects.size(digest) for digest in digests]
         opened = self.context.objects.open_many(digests)
         return Download(chunks=batch_wire.join_numbered((n, sizes[n], chunks) for n, chunks in opened))
+
+    @operation("GET", "/projects/{project}/objects/{digest}/chunks", needs=READ_OBJECTS)
+    def chunks(self, project: str, digest: str) -> ChunkList:
+        """List the chunks of an object, cut where its content says so: what a similar one need not send again."""
+        size = self._size(project, digest)
+        if size > MOST_COMPARED_BYTES:
+            raise TooLarge(
+                f"The object `{digest}` has {size} bytes; up to {MOST_COMPARED_BYTES} are compared"
+            )
+        return list_chunks(self.context.objects.open(digest))
+
+    @operation("POST", "/projects/{project}/objects/assemble", needs=WRITE_OBJECTS)
+    def assemble(self, project: str, assembly: Assembly) -> ObjectInfo:
+        """Put an object together of pieces of objects that the project holds."""
+        expected = parse_digest(assembly.digest)
+        named = dict.fromkeys(parse_digest(piece.digest) for piece in assembly.pieces[: MOST_PIECES + 1])
+        check_assembly(assembly, {digest: self._size(project, digest) for digest in named})
+        return self.put(project, self._pieces(assembly), digest=expected)
+
+    def _pieces(self, assembly: Assembly) -> Iterator[bytes]:
+        for piece in assembly.pieces:
+            yield from self.context.objects.open(piece.digest, start=piece.start, length=piece.length)
 
     @property
     def in_process(self) -> bool:

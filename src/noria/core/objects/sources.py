@@ -81,6 +81,24 @@ class SourceFile:
         if n_bytes != self.size_bytes or _fingerprint(os.fstat(self._fd)) != self._before:
             raise SourceChanged(self.path)
 
+    def part(self, start: int, length: int) -> bytes:
+        """Give some of the bytes.
+
+        Raises
+        ------
+        SourceChanged
+            If the file has become shorter.
+        """
+        found = bytearray()
+        with _source_errors(self.path):
+            while len(found) < length and (
+                more := os.pread(self._fd, length - len(found), start + len(found))
+            ):
+                found += more
+        if len(found) < length:
+            raise SourceChanged(self.path)
+        return bytes(found)
+
     def _read(self, offset: int) -> bytes:
         with _source_errors(self.path):
             return os.pread(self._fd, CHUNK_BYTES, offset)

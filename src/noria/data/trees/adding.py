@@ -6,6 +6,7 @@ from collections.abc import Sequence
 from dataclasses import dataclass
 from pathlib import Path
 
+from noria.core.objects.deltas import LIKE_BYTES
 from noria.core.objects.sources import FoundFile, scan
 from noria.core.objects.store import ObjectInfo, ObjectWriter, Progress
 from noria.core.objects.trees import (
@@ -99,6 +100,16 @@ def store_path(
         files=files,
         new=[*put, ObjectInfo(digest=tree.digest, size_bytes=len(to_canonical_json(manifest)))],
     )
+
+
+def large_before(index: StatIndex, path: Path) -> dict[str, str]:
+    """Give the digests that the large files of a place had when it was added or checked out, by where they lie."""
+    place = absolute(path)
+    return {
+        place if path.is_file() else f"{place}/{known.path}": known.digest_text
+        for known in index.files(place).values()
+        if known.size_bytes > LIKE_BYTES
+    }
 
 
 def _known(files: Sequence[FoundFile], entries: Sequence[Entry], read_ns: int) -> list[Known]:

@@ -4,12 +4,14 @@ from __future__ import annotations
 
 import contextlib
 import os
-from collections.abc import Mapping
+from collections.abc import Callable, Mapping
 from pathlib import Path
+from typing import TypeAlias
 
 import msgspec
 
 from noria.core.errors import Conflict, NotFound
+from noria.core.objects.deltas import LIKE_BYTES
 from noria.core.objects.digests import hash_stream
 from noria.core.objects.sources import open_source, scan
 from noria.core.objects.store import ObjectReader, Progress
@@ -18,6 +20,8 @@ from noria.core.objects.trees import Entry, Manifest, checkout, read_manifest
 from noria.data.entities import DatasetVersion
 from noria.data.trees.changes import Changes, absolute, look
 from noria.data.trees.stat_index import Known, Place, StatIndex, know, now_ns
+
+Knowing: TypeAlias = Callable[[Mapping[str, Path]], ObjectReader]
 
 
 class LocalChanges(Conflict):
@@ -42,6 +46,7 @@ def checkout_version(
     *,
     as_file: bool = False,
     overwrite: bool = False,
+    knowing: Knowing | None = None,
     progress: Progress | None = None,
 ) -> Changes:
     """Make `target` equal to a version.
@@ -53,6 +58,8 @@ def checkout_version(
     ----------
     as_file
         `target` is the name of the single file of the version, not a folder to write it into.
+    knowing
+        Gives the store again, knowing files on this machine that are like objects of it, by the digest of these.
 
     Returns
     -------
@@ -80,6 +87,8 @@ def checkout_version(
     same = {path for path, now in seen.items() if path in wanted and not _differs(now, wanted[path])}
     gone = sorted((seen.keys() | set(before.changed)) - wanted.keys())
     replacing = overwrite or bool(known)
+    if knowing is not None:
+        store = knowing(_like(folder, seen, wanted))
     if as_file:
         _write_one(store, folder, wanted[target.name], is_there=bool(same), overwrite=replacing)
     else:
@@ -100,6 +109,15 @@ def checkout_version(
         changed=sorted(wanted.keys() & there - same),
         removed=gone,
     )
+
+
+def _like(folder: Path, seen: Mapping[str, Known], wanted: Mapping[str, Entry]) -> dict[str, Path]:
+    """Give the large files that are to be replaced, by the digest of what replaces them."""
+    return {
+        wanted[path].digest: folder / path
+        for path, now in seen.items()
+        if path in wanted and now.size_bytes > LIKE_BYTES and now.digest_text != wanted[path].digest
+    }
 
 
 def _wanted(version: DatasetVersion, manifest: Manifest, name: str | None) -> dict[str, Entry]:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Mapping
 from dataclasses import dataclass
 from pathlib import Path
 from typing import TYPE_CHECKING, Self
@@ -79,6 +80,10 @@ class Source:
             return self._opened().objects()
         return open_objects(url, SystemClock(), spool=self.settings.folder / "tmp")
 
+    def knowing(self, here: Mapping[str, Path]) -> ObjectReader:
+        """Give what reads the files of versions from a server, and takes from files of this machine what they have."""
+        return self._opened().objects(here=here)
+
     def _opened(self) -> Workspace:
         from noria.core.workspace import open_workspace
 
@@ -126,6 +131,7 @@ def run_checkout(source: Source, plan: Plan, *, overwrite: bool, progress: Progr
         plan.target,
         as_file=plan.as_file,
         overwrite=overwrite,
+        knowing=source.knowing if source.settings.is_remote else None,
         progress=progress,
     )
 
