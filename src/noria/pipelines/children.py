@@ -26,6 +26,7 @@ KEPT_VARIABLES = (
 
 _TERM_GRACE_S = 2.0
 _DRAIN_S = 5.0
+_JOBS_PER_PROCESS = 100
 
 Said = Callable[[str, str], None]
 """Called with the stream (`out`, `err`) and a line."""
@@ -74,6 +75,10 @@ class JobProcess:
     def exit_code(self) -> int | None:
         """Exit code, negative for a signal; None while it runs."""
         return self._process.poll()
+
+    def tell(self, said: Said) -> None:
+        """Give the lines to somebody else from now on."""
+        self._said = said
 
     def send(self, request: Request) -> None:
         """Hand over a job."""
@@ -139,6 +144,59 @@ class JobProcess:
                 elif text:
                     self._said(stream, text)
         self._drained[stream].set()
+
+
+class WarmProcesses:
+    """Processes for Noria's own jobs, which have loaded its libraries and are kept from job to job. Thread-safe.
+
+    Parameters
+    ----------
+    folder
+        Where they work.
+    """
+
+    def __init__(self, *, environ: Mapping[str, str], folder: str) -> None:
+        self._environ = environ
+        self._folder = folder
+        self._idle: list[JobProcess] = []
+        self._n_jobs: dict[JobProcess, int] = {}
+        self._lock = threading.Lock()
+
+    def prepare(self) -> None:
+        """Have one ready before the first job comes."""
+        self.give_back(self._start(lambda _stream, _text: None))
+
+    def take(self, said: Said) -> JobProcess:
+        """Give one that waits, or a new one, whose lines `said` is given from now on."""
+        with self._lock:
+            while self._idle:
+                found = self._idle.pop()
+                if found.alive:
+                    found.tell(said)
+                    return found
+                self._n_jobs.pop(found, None)
+                found.end()
+        return self._start(said)
+
+    def give_back(self, process: JobProcess) -> None:
+        """Keep one for the next job, unless it is gone or had many."""
+        with self._lock:
+            n_jobs = self._n_jobs[process] = self._n_jobs.get(process, -1) + 1
+            if process.alive and n_jobs < _JOBS_PER_PROCESS:
+                self._idle.append(process)
+                return
+            del self._n_jobs[process]
+        process.end()
+
+    def end(self) -> None:
+        """End those that wait."""
+        with self._lock:
+            for process in self._idle:
+                process.end()
+            self._idle.clear()
+
+    def _start(self, said: Said) -> JobProcess:
+        return JobProcess(said, environ=self._environ, folder=self._folder, warm=True)
 
 
 def _narrow(environ: Mapping[str, str]) -> dict[str, str]:

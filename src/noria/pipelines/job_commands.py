@@ -37,8 +37,8 @@ def list_jobs(
 
     with opened(workspace, project) as ws:
         page = ws.service(Jobs).list(ws.project, status=status, limit=limit)
-    columns = ["id", "entry", "status", "attempt", "submitted", "ended"]
-    rows = [(j.id, j.entry, j.status, j.attempt, j.created_at, j.ended_at) for j in page.items]
+    columns = ["id", "entry", "queue", "status", "attempt", "submitted", "ended"]
+    rows = [(j.id, j.entry, j.queue, j.status, j.attempt, j.created_at, j.ended_at) for j in page.items]
     show(page, json=json, render=lambda _: table(columns, rows))
 
 
@@ -105,6 +105,13 @@ def worker_command(
         list[str] | None,
         typer.Option("--only", metavar="PROJECT", help="Only jobs of this project.", show_default=False),
     ] = None,
+    queues: Annotated[
+        list[str] | None,
+        typer.Option("--queue", metavar="NAME", help="Only jobs of this queue.", show_default="all"),
+    ] = None,
+    capacity: Annotated[
+        int, typer.Option("--capacity", min=1, max=64, help="How many jobs it runs at once.")
+    ] = 1,
     parent_fd: Annotated[int | None, typer.Option("--parent-fd", hidden=True)] = None,
 ) -> None:
     """Start a worker that runs jobs."""
@@ -119,7 +126,13 @@ def worker_command(
 
     configure_logging()
     settings = load_settings(workspace=workspace)
-    working = Worker(Server(settings, SystemClock()), environ=os.environ, projects=projects)
+    working = Worker(
+        Server(settings, SystemClock()),
+        environ=os.environ,
+        projects=projects,
+        queues=queues,
+        capacity=capacity,
+    )
     for number in (signal.SIGTERM, signal.SIGINT):
         signal.signal(number, lambda *_: working.stop())
     end_with_parent(parent_fd)
@@ -130,6 +143,7 @@ def _job_facts(job: Job) -> Any:
     pairs: list[tuple[str, object]] = [
         ("job", job.id),
         ("entry", job.entry),
+        ("queue", job.queue),
         ("status", job.status),
         ("attempt", f"{job.attempt} of {job.max_attempts}"),
         ("worker", job.claimed_by),

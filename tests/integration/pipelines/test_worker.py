@@ -127,10 +127,10 @@ class Site:
         server.wait_for_output("Noria answers at")
         return server
 
-    def start_worker(self, *, env: Mapping[str, str] | None = None) -> RunningProcess:
+    def start_worker(self, *options: str, env: Mapping[str, str] | None = None) -> RunningProcess:
         """Start a worker and wait until it is there."""
         worker = self.processes.start(
-            [*self.command, "worker", "--workspace", self.folder], name="worker", env=env
+            [*self.command, "worker", "--workspace", self.folder, *options], name="worker", env=env
         )
         worker.wait_for_output("worker.started")
         return worker
@@ -155,7 +155,15 @@ class Yard:
         """The service of jobs."""
         return self.workspace.service(Jobs)
 
-    def submit(self, name: str, *, max_attempts: int = 1, timeout_s: float = 120.0, **args: Any) -> Job:
+    def submit(
+        self,
+        name: str,
+        *,
+        max_attempts: int = 1,
+        timeout_s: float = 120.0,
+        queue: str = "default",
+        **args: Any,
+    ) -> Job:
         """Submit a function of the project."""
         new = NewJob(
             entry=f"work:{name}",
@@ -163,6 +171,7 @@ class Yard:
             snapshot=self.code,
             max_attempts=max_attempts,
             timeout_s=timeout_s,
+            queue=queue,
         )
         return self.jobs.submit(PROJECT, new)
 
@@ -214,7 +223,7 @@ def shared(tmp_path_factory: pytest.TempPathFactory, noria_command: tuple[str, .
     try:
         with opened_yard(site, folder / "project") as made:
             credentials = {"NORIA_OBJECTS": str(site.folder / "objects"), "AWS_SECRET_ACCESS_KEY": "secret"}
-            site.start_worker(env=credentials)
+            site.start_worker("--capacity", "2", "--queue", "default", env=credentials)
             yield made
     finally:
         site.processes.end_all()
@@ -266,6 +275,17 @@ def test_a_jobs_process_holds_nothing_but_its_own_token(shared: Yard) -> None:
     assert asked["submit"] == "forbidden"
     assert asked["elsewhere"] in ("forbidden", "not_found")
     assert shared.workspace.service(Runs).get(PROJECT, asked["run"]).metrics == {"n": 1.0}
+
+
+def test_a_worker_runs_as_many_jobs_at_once_as_it_may(shared: Yard, tmp_path: Path) -> None:
+    """Two jobs that wait for one another both end, and a job of a queue that it does not serve stays in it."""
+    left, right = str(tmp_path / "left"), str(tmp_path / "right")
+    elsewhere = shared.submit("add", a=1, b=1, queue="gpu")
+    both = [shared.submit("wait_for", note=left, go=right), shared.submit("wait_for", note=right, go=left)]
+
+    assert [shared.ended(job).result for job in both] == ["went on"] * 2
+    assert shared.jobs.get(PROJECT, elsewhere.id).status is JobStatus.QUEUED
+    shared.jobs.cancel(PROJECT, elsewhere.id)
 
 
 def test_a_pipeline_runs_as_a_job(shared: Yard) -> None:
