@@ -51,7 +51,7 @@ NOUNS: tuple[Command, ...] = (
     Command("experiments", "noria.tracking.commands:experiments", "Experiments"),
     Command("runs", "noria.tracking.commands:runs", "Runs, their params and metrics"),
     Command("traces", "noria.tracking.traces.commands:traces", "Traces, their spans and assessments"),
-    Command("pipelines", "noria.pipelines.commands:pipelines", "Pipelines and their runs"),
+    Command("pipelines", "noria.interop.pipeline_commands:pipelines", "Pipelines and their runs"),
     Command("jobs", "noria.pipelines.job_commands:jobs", "Jobs that workers run"),
     Command(
         "schedules",

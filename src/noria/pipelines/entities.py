@@ -340,6 +340,24 @@ class NewPipelineRun(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_f
     environment: str | None = None
 
 
+class ExportedCode(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fields=True):
+    """Code that an exported pipeline runs.
+
+    Attributes
+    ----------
+    target
+        `module:name`.
+    orchestrator
+        Which it was exported for: `airflow`, `kubeflow`.
+    snapshot
+        Digest of the project's code.
+    """
+
+    target: str
+    orchestrator: str
+    snapshot: str
+
+
 class StartedRun(msgspec.Struct, frozen=True, kw_only=True):
     """A run of a pipeline that begins, and what its steps were made of last time."""
 
@@ -395,11 +413,6 @@ class PipelineRunPage(msgspec.Struct, frozen=True, kw_only=True):
     next: str | None
 
 
-class StepPage(msgspec.Struct, frozen=True, kw_only=True):
-    """Steps of a run in their order; `next` continues after them, or is None at the end."""
-
-    items: list[StepReport]
-    next: int | None
 class PipelineSummary(msgspec.Struct, frozen=True, kw_only=True):
     """A pipeline that has run, and its last run."""
 
@@ -414,3 +427,8 @@ class PipelineList(msgspec.Struct, frozen=True, kw_only=True):
     items: list[PipelineSummary]
 
 
+class StepPage(msgspec.Struct, frozen=True, kw_only=True):
+    """Steps of a run in their order; `next` continues after them, or is None at the end."""
+
+    items: list[StepReport]
+    next: int | None

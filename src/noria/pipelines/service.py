@@ -13,14 +13,15 @@ from noria.core.operations import Service, operation
 from noria.pipelines.cache import find_entry, keep_entry, refer_to
 from noria.pipelines.entities import (
     CacheAnswer,
+    ExportedCode,
     NewPipelineRun,
     NewStep,
     PipelineEnd,
-    PipelineRun,
     PipelineList,
+    PipelineRun,
     PipelineRunPage,
-    StartedRun,
     PipelineSummary,
+    StartedRun,
     StepPage,
 )
 from noria.pipelines.events import PIPELINE_FINISHED, PIPELINE_STARTED, STEP_FINISHED
@@ -113,6 +114,16 @@ class PipelineRuns(Service):
         if found.status is RunStatus.KILLED:
             self.sibling(Runs).resume(project, run_id)
 
+    @operation("POST", "/projects/{project}/pipeline-runs/{run_id}/rest", needs=WRITE_PIPELINES, status=204)
+    def rest(self, project: str, run_id: str) -> None:
+        """Give the lease of a run back: it goes on when an orchestrator says so, and nobody takes it for dead."""
+        with self.context.database.write() as connection:
+            owner = project_pk(connection, project)
+            key, _ = run_key(connection, owner, project, run_id)
+            connection.execute(
+                sa.update(pipeline_runs).where(pipeline_runs.c.pk == key).values(lease_until=None)
+            )
+
     @operation("POST", "/projects/{project}/pipeline-runs/{run_id}/steps", needs=WRITE_PIPELINES, status=204)
     def step(self, project: str, run_id: str, new: NewStep) -> None:
         """Record a step that ended, and keep its result to be reused."""
@@ -172,6 +183,14 @@ class PipelineRuns(Service):
             )
         return found
 
+    @operation("POST", "/projects/{project}/pipeline-exports", needs=WRITE_PIPELINES, status=204)
+    def keep_export(self, project: str, kept: ExportedCode) -> None:
+        """Keep the code that an exported pipeline runs, for as long as files that name it may be about."""
+        owner = f"export:{project}:{kept.orchestrator}:{kept.target}:{kept.snapshot}"
+        with self.context.database.write() as connection:
+            project_pk(connection, project)
+            add_reference(connection, self.context.clock, project=project, digest=kept.snapshot, owner=owner)
+
     @operation("GET", "/projects/{project}/pipeline-runs", needs=READ_PIPELINES)
     def list(
         self, project: str, pipeline: str | None = None, limit: int = 50, before: str | None = None
@@ -190,25 +209,6 @@ class PipelineRuns(Service):
         items = [to_run(row) for row in rows[:bound]]
         return PipelineRunPage(items=items, next=items[-1].run_id if len(rows) > bound else None)
 
-    @operation("GET", "/projects/{project}/pipeline-runs/{run_id}", needs=READ_PIPELINES)
-    def get(self, project: str, run_id: str) -> PipelineRun:
-        """Get one run."""
-        mark_killed(self.context)
-        with self.context.database.read() as connection:
-            return load_run(connection, project_pk(connection, project), project, run_id)
-
-    @operation("GET", "/projects/{project}/pipeline-runs/{run_id}/steps", needs=READ_PIPELINES)
-    def steps(self, project: str, run_id: str, limit: int = 100, after: int = -1) -> StepPage:
-        """List the steps of a run in their order, from the one that follows position `after`."""
-        bound = max(1, min(limit, MAX_PAGE))
-        with self.context.database.read() as connection:
-            key, _ = run_key(connection, project_pk(connection, project), project, run_id)
-            query = (
-                _select_steps()
-                .where(step_runs.c.run_pk == key)
-                .where(step_runs.c.position > after)
-                .order_by(step_runs.c.position)
-                .limit(bound + 1)
     @operation("GET", "/projects/{project}/pipelines", needs=READ_PIPELINES)
     def pipelines(self, project: str) -> PipelineList:
         """List the pipelines that have run, at most 1000, with their last runs, newest first."""
@@ -233,6 +233,25 @@ class PipelineRuns(Service):
             ]
         )
 
+    @operation("GET", "/projects/{project}/pipeline-runs/{run_id}", needs=READ_PIPELINES)
+    def get(self, project: str, run_id: str) -> PipelineRun:
+        """Get one run."""
+        mark_killed(self.context)
+        with self.context.database.read() as connection:
+            return load_run(connection, project_pk(connection, project), project, run_id)
+
+    @operation("GET", "/projects/{project}/pipeline-runs/{run_id}/steps", needs=READ_PIPELINES)
+    def steps(self, project: str, run_id: str, limit: int = 100, after: int = -1) -> StepPage:
+        """List the steps of a run in their order, from the one that follows position `after`."""
+        bound = max(1, min(limit, MAX_PAGE))
+        with self.context.database.read() as connection:
+            key, _ = run_key(connection, project_pk(connection, project), project, run_id)
+            query = (
+                _select_steps()
+                .where(step_runs.c.run_pk == key)
+                .where(step_runs.c.position > after)
+                .order_by(step_runs.c.position)
+                .limit(bound + 1)
             )
             rows = connection.execute(query).mappings().all()
         items = [to_report(row) for row in rows[:bound]]

@@ -1,0 +1,1 @@
+"""Airflow: pipelines as files of DAGs."""

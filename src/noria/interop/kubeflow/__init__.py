@@ -1,0 +1,1 @@
+"""Kubeflow Pipelines: pipelines as files of its intermediate representation, version 2."""
