@@ -68,7 +68,7 @@ def home_of(module: str, filename: str, root: Path) -> Home:
         folder of its module.
     """
     own, root = Path(os.path.realpath(filename)).parent, Path(os.path.realpath(root))
-    packaged = _top(module) == "noria" or not own.is_relative_to(root) or _is_installed(own)
+    packaged = _top(module) == "noria" or not own.is_relative_to(root) or _is_installed(str(own))
     return Home(own if packaged else root, packaged)
 
 
@@ -76,15 +76,27 @@ def home_of(module: str, filename: str, root: Path) -> Home:
 def _origin(home: Home, module: str, filename: str | None) -> Origin:
     if filename is None or filename.startswith("<frozen"):
         return Origin("python", "python") if _is_python(_top(module)) else Origin("project", module)
-    path = Path(os.path.realpath(filename))
-    inside = path.is_relative_to(home.tree) and _is_installed(path) == _is_installed(home.tree)
+    place, tree = real_place(filename), f"{home.tree}{os.sep}"
+    inside = place.startswith(tree) and _is_installed(place) == _is_installed(tree)
     if inside and (home.packaged or _top(module) != "noria"):
-        return Origin("project", path.relative_to(home.tree).as_posix())
-    if _is_installed(path) or _top(module) == "noria":
+        return Origin("project", Path(place.removeprefix(tree)).as_posix())
+    if _is_installed(place) or _top(module) == "noria":
         return Origin("distribution", _top(module))
-    if any(path.is_relative_to(folder) for folder in _library()):
+    if place.startswith(_library()):
         return Origin("python", "python")
     return Origin("project", module)
+
+
+def real_place(filename: str) -> str:
+    """Resolve the links in the path of a module; a folder is looked at once, since hundreds of modules lie in it."""
+    folder, name = os.path.split(filename)
+    place = os.path.join(_real_folder(folder), name)  # noqa: PTH118 - called for each of a thousand modules
+    return os.path.realpath(place) if os.path.islink(place) else place  # noqa: PTH114
+
+
+@functools.lru_cache(maxsize=4096)
+def _real_folder(folder: str) -> str:
+    return os.path.realpath(folder)
 
 
 @functools.lru_cache(maxsize=4096)
@@ -93,17 +105,16 @@ def is_packaged(module: str) -> bool:
     filename = getattr(sys.modules.get(module), "__file__", None)
     if filename is None or _top(module) == "noria":
         return _is_python(_top(module)) or _top(module) == "noria"
-    return is_library(os.path.realpath(filename))
+    return is_library(real_place(filename))
 
 
 def is_library(filename: str) -> bool:
     """Tell whether a file belongs to Python or to an installed package; links in its path are resolved."""
-    path = Path(filename)
-    return _is_installed(path) or any(path.is_relative_to(folder) for folder in _library())
+    return _is_installed(filename) or filename.startswith(_library())
 
 
-def _is_installed(path: Path) -> bool:
-    return not set(path.parts).isdisjoint(INSTALLED)
+def _is_installed(place: str) -> bool:
+    return not set(place.split(os.sep)).isdisjoint(INSTALLED)  # noqa: PTH206 - as above
 
 
 def _top(module: str) -> str:
@@ -111,8 +122,10 @@ def _top(module: str) -> str:
 
 
 @functools.cache
-def _library() -> tuple[Path, ...]:
-    return tuple({Path(os.path.realpath(sysconfig.get_path(name))) for name in ("stdlib", "platstdlib")})
+def _library() -> tuple[str, ...]:
+    """Give the folders of Python's own library, each with a separator at its end."""
+    places = {os.path.realpath(sysconfig.get_path(name)) for name in ("stdlib", "platstdlib")}
+    return tuple(f"{place}{os.sep}" for place in places)
 
 
 def _is_python(top: str) -> bool:

@@ -7,7 +7,6 @@
 from __future__ import annotations
 
 import functools
-import os
 import sys
 from collections.abc import Iterator
 from pathlib import Path
@@ -16,7 +15,7 @@ from typing import Any, Final
 
 import blake3
 
-from noria.pipelines.distributions import Home
+from noria.pipelines.distributions import Home, real_place
 from noria.pipelines.lookups import patched_by
 from noria.pipelines.sources import Source, calls_at_top, read_source
 
@@ -73,7 +72,7 @@ def loaded_elsewhere(home: Home) -> list[tuple[str, Path]]:
 def _loaded(home: Home, n_modules: int, latest: str) -> tuple[tuple[str, Path], ...]:  # noqa: ARG001 - tell of new ones
     files = [(name, getattr(module, "__file__", None)) for name, module in list(sys.modules.items())]
     return tuple(
-        (name, Path(os.path.realpath(file)))
+        (name, Path(real_place(file)))
         for name, file in files
         if isinstance(file, str) and file.endswith(".py") and home.origin(name, file).kind == "project"
     )
