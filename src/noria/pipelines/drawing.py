@@ -125,7 +125,7 @@ def clipped(text: str) -> str:
 
 def told_of(node: GraphNode) -> str:
     """Say in a few words how often a step ran, how that ended and how long it took."""
-    calls = f"× {node.n_calls}" if node.mapped or node.n_calls > 1 else ""
+    calls = f"× {node.n_calls or '?'}" if node.mapped or node.n_calls > 1 else ""
     if not node.statuses:
         return calls
     if len(node.statuses) == 1:

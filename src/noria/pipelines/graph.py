@@ -17,6 +17,8 @@ from noria.pipelines.entities import PipelineRun, StepInput, StepReport
 MOST_SINGLE = 4
 """Calls of a step that stand alike are drawn one by one up to this number, unless they are items of a map."""
 
+UNKNOWN_ITEMS = -1
+
 _NUMBERED = re.compile(r" \d+(?=/|$)")
 
 
@@ -25,8 +27,10 @@ class GraphCall(msgspec.Struct, frozen=True, kw_only=True):
 
     Attributes
     ----------
-    step, name, position, sources, declared, group, item
+    step, name, position, sources, declared, group
         As in a step's report.
+    item
+        As in a step's report; `UNKNOWN_ITEMS` for all items of a map of which is not known how many they are.
     status
         How it ended; empty when it has not run.
     """
@@ -53,6 +57,8 @@ class GraphNode(msgspec.Struct, frozen=True, kw_only=True):
         `pipeline.py:fit`.
     group
         Nested pipelines around it, outermost first: `prepare/clean`.
+    n_calls
+        0 when that is not known before the body runs.
     mapped
         Whether its calls are items of a map.
     declared
@@ -202,7 +208,7 @@ def _node(calls: list[GraphCall]) -> GraphNode:
         name=first.name,
         step=first.step,
         group=first.group,
-        n_calls=len(calls),
+        n_calls=0 if first.item == UNKNOWN_ITEMS else len(calls),
         mapped=first.item is not None,
         declared=first.declared,
         statuses=dict(Counter(call.status for call in calls if call.status)),

@@ -18,7 +18,7 @@ from noria.pipelines.distributions import home_of
 from noria.pipelines.entities import StepInput
 from noria.pipelines.executors.calls import arranged
 from noria.pipelines.failures import place_of, told
-from noria.pipelines.graph import GraphCall, PipelineGraph, graph_of_calls
+from noria.pipelines.graph import UNKNOWN_ITEMS, GraphCall, PipelineGraph, graph_of_calls
 
 _BINARY = (
     *("add", "sub", "mul", "matmul", "truediv", "floordiv", "mod", "pow"),
@@ -148,7 +148,7 @@ class _Walk:
         """Note a call for each item, or one for all where they are not known."""
         if type(items) is StandIn:
             self.open_map = step.name
-            return self._noted(step, {argument: items, **fixed}, item=0)
+            return self._noted(step, {argument: items, **fixed}, item=UNKNOWN_ITEMS)
         made = [self._noted(step, {argument: one, **fixed}, item=index) for index, one in enumerate(items)]
         return step.transposed(made)
 

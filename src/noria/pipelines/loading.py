@@ -10,9 +10,12 @@ from pathlib import Path
 from types import ModuleType
 from typing import Any
 
-from noria.core.errors import Failed, Invalid, NotFound, near
+from noria.core.errors import Failed, Invalid, NoriaError, NotFound, near
 from noria.pipelines.authoring import Pipeline, Step
 from noria.pipelines.distributions import home_of
+from noria.pipelines.failures import told
+
+_OWN = str(Path(__file__).parent)
 
 
 class PipelineNotFound(NotFound):
@@ -161,15 +164,18 @@ def _import_failed(name: str, error: Exception) -> ImportFailed:
     if isinstance(error, SyntaxError):
         place = f" at {Path(error.filename or name).name}:{error.lineno}"
     else:
+        # The line that the person wrote: not that of the import machinery, nor of what refused it.
         frames = [
-            frame for frame in traceback.extract_tb(error.__traceback__) if "importlib" not in frame.filename
+            frame
+            for frame in traceback.extract_tb(error.__traceback__)
+            if "importlib" not in frame.filename and not frame.filename.startswith(_OWN)
         ]
-        if len(frames) > 1:
+        if frames:
             place = f" at {Path(frames[-1].filename).name}:{frames[-1].lineno}"
-    hint = None
+    hint = error.hint if isinstance(error, NoriaError) else None
     if isinstance(error, ModuleNotFoundError) and error.name:
         hint = f"pip install {error.name.partition('.')[0]}, if that is the distribution's name"
-    return ImportFailed(f"Importing `{name}` failed{place}: {type(error).__name__}: {error}", hint=hint)
+    return ImportFailed(f"Importing `{name}` failed{place}: {told(error)}", hint=hint)
 
 
 def _find(module: ModuleType, name: str) -> Pipeline[..., Any]:

@@ -107,7 +107,7 @@ def test_json_is_all_that_goes_to_stdout(noria: Noria) -> None:
     """With `--json` stdout is one JSON object, whatever the steps print, and the lists are JSON too."""
     done = noria("run", "flow:study", "--json")
     answer: dict[str, Any] = json.loads(done.stdout)
-    listed = json.loads(noria("pipelines", "list", "--json").stdout)
+    listed = json.loads(noria("pipelines", "history", "--json").stdout)
     shown = json.loads(noria("pipelines", "show", answer["run_id"], "--json").stdout)
 
     assert answer["outputs"]["half"]["value"] == 0.5
@@ -164,7 +164,7 @@ def test_a_wrong_name_or_parameter_is_told(
 def test_a_step_that_raises_ends_the_command(noria: Noria) -> None:
     """The error names step and line below the user's own traceback; the exit code is 1; the run is kept as failed."""
     done = noria("run", "flow:study", "-p", "by=0")
-    listed = json.loads(noria("pipelines", "list", "--json").stdout)["items"]
+    listed = json.loads(noria("pipelines", "history", "--json").stdout)["items"]
 
     assert done.returncode == 1
     assert "error: The step `divide` failed at flow.py:23: ZeroDivisionError: division by zero" in done.stderr
@@ -183,7 +183,7 @@ def test_a_killed_run_is_seen_and_its_finished_steps_are_reused(
     with sqlite3.connect(folder / ".noria" / "noria.db", timeout=30) as connection:
         connection.execute("update pipeline_runs set lease_until = 1")
     connection.close()
-    listed = json.loads(noria("pipelines", "list", "--json").stdout)["items"]
+    listed = json.loads(noria("pipelines", "history", "--json").stdout)["items"]
     note.unlink()
     again = processes.start(
         [*noria_command, "run", "flow:waiting", "-p", f"note={note}", "--explain"], cwd=folder

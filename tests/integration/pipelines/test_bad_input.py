@@ -1,0 +1,123 @@
+"""What a person can get wrong in a pipeline: each is refused or noticed, with its place and the mend."""
+
+from __future__ import annotations
+
+import pytest
+
+from noria.core.errors import NoriaError
+from noria.pipelines.loading import load_pipeline
+from noria.pipelines.runner import run_pipeline
+
+from .conftest import Desk
+
+
+@pytest.mark.parametrize(
+    ("code", "message", "hint"),
+    [
+        (
+            "import nowhere\n",
+            "failed at flow.py:8: ModuleNotFoundError: No module named 'nowhere'",
+            "pip install",
+        ),
+        (
+            "bad = step(lambda n: n)\n",
+            "failed at flow.py:8: A lambda cannot be a step",
+            "Write it with `def`",
+        ),
+        ("@step\ndef bad():\n    yield 1\n", "failed at flow.py:8: `bad` is a generator", "Return a list"),
+        (
+            "@step\nasync def bad():\n    return 1\n",
+            "failed at flow.py:8: `bad` is a coroutine",
+            "with `def`",
+        ),
+        ("@step\nclass Bad:\n    pass\n", "failed at flow.py:8: `Bad` is a class", "Write a function"),
+        ("@step(timeout_s=-1)\ndef bad(): ...\n", "`timeout_s` of the step `bad` is `-1`", "seconds above 0"),
+        (
+            "@pipeline\ndef study(): return other()\n@pipeline\ndef other(): return study()\n",
+            "calls itself",
+            "circle",
+        ),
+        (
+            "@pipeline\ndef study(x: Nothing): ...\n",
+            "names `Nothing`, which does not exist",
+            "Import `Nothing`",
+        ),
+        (
+            "@step\ndef bad() -> int: return 'x'\n@pipeline\ndef study(): bad()\n",
+            "declares to return `int`",
+            "Mend",
+        ),
+        ("@step\ndef bad(n): ...\n@pipeline\ndef study(): bad.map('ab')\n", "mapped over a `str`", "bad.map"),
+        (
+            "bad = noria.shell_step('bad', ['no-such-program'])\n@pipeline\ndef study(): bad()\n",
+            "The step `bad` failed at flow.py:8: The command `no-such-program` of the step `bad` cannot be started",
+            "Install `no-such-program`",
+        ),
+    ],
+)
+def test_a_mistake_is_told_with_its_place_and_the_mend(
+    desk: Desk, code: str, message: str, hint: str
+) -> None:
+    """Whether it shows when the module is imported or when a step runs."""
+    desk.write(code)
+    desk.project.forget()
+    with pytest.raises(NoriaError) as caught:  # noqa: PT012 - a mistake shows at the one or the other
+        loaded = load_pipeline("flow:study", root=desk.project.root)
+        run_pipeline(desk.workspace, loaded.pipeline, {}, source=loaded.source)
+    assert message in caught.value.message
+    assert hint in (caught.value.hint or "")
+
+
+def test_a_step_that_changes_what_it_closes_over_is_never_reused(desk: Desk) -> None:
+    """Its result would depend on how often it ran before; the reason says which variable moved."""
+    desk.write("""
+        def made():
+            seen = []
+
+            @step
+            def count(n: int) -> int:
+                seen.append(n)
+                return len(seen)
+
+            return count
+
+        count = made()
+
+        @pipeline
+        def study() -> Any:
+            return count(1)
+        """)
+    reasons = [desk.run().steps[0] for _ in range(2)]
+    assert [step.status for step in reasons] == ["finished", "finished"]
+    assert "while it ran, variable `made.<locals>.count.seen` in flow.py was [], is [1]" in reasons[1].reason
+
+
+def test_nested_pipelines_maps_and_edges_are_recorded(desk: Desk) -> None:
+    """Each call of a nested pipeline has a name of its own; what a map takes out of a list comes from its step."""
+    desk.write("""
+        @step
+        def rows(n: int) -> list[int]:
+            return list(range(n))
+
+        @step
+        def double(row: int) -> int:
+            return 2 * row
+
+        @pipeline
+        def doubled(n: int) -> Any:
+            return double.map(rows(n))
+
+        @pipeline
+        def study() -> Any:
+            return {"sums": [doubled(1), doubled(2)]}
+        """)
+    steps = desk.run().steps
+    assert [
+        (s.name, s.group, s.item, [(i.argument, i.source_position) for i in s.sources]) for s in steps
+    ] == [
+        ("rows", "doubled", None, []),
+        ("double", "doubled", 0, [("row", 0)]),
+        ("rows", "doubled 2", None, []),
+        ("double", "doubled 2", 0, [("row", 2)]),
+        ("double", "doubled 2", 1, [("row", 2)]),
+    ]
