@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from typing import TYPE_CHECKING, Annotated
 
@@ -58,7 +58,7 @@ def repair_objects(
         typer.Option(
             "--from",
             metavar="PLACE",
-            help="Folder of another store or a remote, or bucket of another store.",
+            help="Folder or bucket of another store, or a remote: its name, folder or bucket.",
             show_default=False,
         ),
     ],
@@ -66,12 +66,10 @@ def repair_objects(
     workspace: WorkspaceOption = None,
 ) -> None:
     """Take damaged and missing objects from another store; exit with 1 if some are left."""
-    from noria.core.objects.opening import open_source_of_objects
     from noria.core.objects.upkeep import find_problems, repair
 
-    with _folder(workspace) as context:
-        other = open_source_of_objects(source, context.clock, spool=context.settings.folder / "tmp")
-        done = repair(context.objects, other, list(find_problems(context.database, context.objects)))
+    with _folder(workspace) as context, _other(context, source) as open_there:
+        done = repair(context.objects, open_there, list(find_problems(context.database, context.objects)))
     if json:
         print_json(done)
     else:
@@ -80,6 +78,30 @@ def repair_objects(
             _print_problems(done.left)
     if done.left:
         raise typer.Exit(1)
+
+
+@contextmanager
+def _other(context: Context, source: str) -> Iterator[Callable[[str], Iterator[bytes]]]:
+    """Give what opens the objects of another store or of a remote."""
+    import tempfile
+    from pathlib import Path
+
+    from noria.core.objects.opening import open_source_of_objects
+    from noria.data.remotes.known import known_remotes
+    from noria.data.remotes.places import open_place
+    from noria.data.remotes.repairing import holds_packs, opener
+
+    names = {line.name: line.url for line in known_remotes(context.settings)}
+    url = source if Path(source).exists() else names.get(source, source)
+    spool = context.settings.folder / "tmp"
+    if "://" in url and not url.startswith("file://"):
+        place = open_place(url)
+        if holds_packs(place):
+            spool.mkdir(exist_ok=True)
+            with tempfile.TemporaryDirectory(prefix="repair-", dir=spool) as scratch:
+                yield opener(place, Path(scratch), context.clock)
+            return
+    yield open_source_of_objects(url, context.clock, spool=spool).open
 
 
 def _print_problems(problems: list[Problem]) -> None:

@@ -11,6 +11,7 @@ import msgspec
 import numpy as np
 import pytest
 
+from noria.cli.main import main
 from noria.core.config import Settings, load_settings
 from noria.core.errors import Conflict, Corrupt, Invalid, NotFound, Unavailable
 from noria.core.workspace import Workspace, open_workspace
@@ -255,6 +256,33 @@ def test_a_push_that_breaks_off_is_gone_on_with(here: Side, folder: RemoteLine, 
     again = push(here.settings, folder, [])
 
     assert (again.refs, again.n_packs, again.sent_bytes) == (["data@1"], 0, 0)
+
+
+def test_a_store_is_repaired_from_a_remote(
+    here: Side, remote: RemoteLine, capsys: pytest.CaptureFixture[str]
+) -> None:
+    """By the remote's name or address: damaged packs, and what is missing altogether."""
+    small, big = os.urandom(5_000), os.urandom(LARGE)
+    here.add(a=small, big=big)
+    push(here.settings, remote, [])
+    add_remote(here.settings, "safe", remote.url)
+    folder = str(here.settings.folder)
+    for damage in ("safe", remote.url):
+        packs = sorted((here.settings.folder / "objects").rglob("*.pack"))
+        content = packs[0].read_bytes()
+        packs[0].unlink()  # a folder's remote holds links to the same files
+        packs[0].write_bytes(content[:200] + bytes(500) + content[700:])
+        for pack in packs[1:]:
+            pack.unlink()
+        assert main(["objects", "verify", "--workspace", folder]) == 1
+        code = main(["objects", "repair", "--from", damage, "--workspace", folder])
+        assert code == 0, capsys.readouterr()
+        assert main(["objects", "verify", "--workspace", folder]) == 0
+    (here.files / "a").unlink()
+
+    assert here.read("data@1", here.files) == {"a": small, "big": big}
+    assert list((here.settings.folder / "tmp").glob("repair-*")) == []
+    assert main(["objects", "repair", "--from", "nowhere", "--workspace", folder]) == 1
 
 
 def test_a_remote_that_is_no_folder_is_told(here: Side, tmp_path: Path) -> None:

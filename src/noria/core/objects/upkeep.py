@@ -8,7 +8,7 @@ is either committed before, and seen, or finds no upload to refer to, and its ca
 from __future__ import annotations
 
 import contextlib
-from collections.abc import Collection, Iterable, Iterator
+from collections.abc import Callable, Collection, Iterable, Iterator
 from datetime import datetime, timedelta
 from pathlib import Path
 
@@ -29,7 +29,6 @@ from noria.core.objects.store import (
     Collected,
     ObjectCorrupt,
     ObjectNotFound,
-    ObjectReader,
     ObjectStore,
     Problem,
     ProblemKind,
@@ -142,8 +141,16 @@ class Repaired(msgspec.Struct, frozen=True, kw_only=True):
     left: list[Problem]
 
 
-def repair(objects: ObjectStore, source: ObjectReader, problems: Iterable[Problem]) -> Repaired:
-    """Put damaged and missing objects again, with the bytes that another store has; each is checked on the way."""
+def repair(
+    objects: ObjectStore, open_there: Callable[[str], Iterator[bytes]], problems: Iterable[Problem]
+) -> Repaired:
+    """Put damaged and missing objects again, with the bytes that another store has; each is checked on the way.
+
+    Parameters
+    ----------
+    open_there
+        `open` of the other store.
+    """
     repaired: list[str] = []
     left: list[Problem] = []
     for problem in problems:
@@ -154,7 +161,7 @@ def repair(objects: ObjectStore, source: ObjectReader, problems: Iterable[Proble
                 left.append(problem)
             continue
         try:
-            objects.put(source.open(problem.name), expected=problem.name)
+            objects.put(open_there(problem.name), expected=problem.name)
         except (ObjectNotFound, ObjectCorrupt, DigestMismatch) as error:
             message = f"{problem.message}; {error.message}"
             left.append(msgspec.structs.replace(problem, message=message))

@@ -347,7 +347,7 @@ def test_repair_takes_from_another_store(
         shutil.rmtree(root / "packs")
     other = open_source_of_objects(str(tmp_path / "other"), clock, spool=tmp_path)
 
-    done = repair(store, other, list(store.verify()))
+    done = repair(store, other.open, list(store.verify()))
 
     assert set(done.repaired) == set(digests)
     assert [problem.name for problem in done.left] == [only_here]
@@ -374,7 +374,7 @@ def test_repair_writes_a_damaged_list_of_contents_anew(
         file.write(b"?")
     assert [problem.name for problem in store.verify()] == [str(pack)]
 
-    done = repair(store, store, list(store.verify()))
+    done = repair(store, store.open, list(store.verify()))
 
     assert done.repaired == [str(pack)]
     assert list(store.verify()) == []
