@@ -140,6 +140,7 @@ def test_a_clock_that_jumps_runs_nothing_twice(
     assert len(runs(schedules, Cause.INTERVAL)) == 4
 
 
+@pytest.mark.parametrize("transport", ["in_process"])
 @pytest.mark.parametrize("overlap", list(Overlap))
 def test_a_run_that_lasts_longer_than_its_interval(
     services: Services, context: Context, clock: ManualClock, overlap: Overlap
