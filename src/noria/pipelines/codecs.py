@@ -7,6 +7,7 @@ None, bool, int, float, str, list, dict  json             JSON
 bytes                                    bytes            themselves
 NumPy array, NumPy number                npy, number      `.npy`, without pickles
 Polars frame, Polars series              parquet, series  Parquet
+the same, from 32 MiB on                 arrow            Arrow IPC, which is mapped (see `mapped`)
 scikit-learn estimator                   skops            skops, if it trusts all types inside
 lists, tuples, sets and dicts of these   tree             a folder: a file a part, and `value.json`
 path to a file, path to a folder         file, folder     a folder
@@ -167,6 +168,11 @@ def find_codec(value: Any) -> Codec | None:
     return None
 
 
+def is_registered(value: Any) -> bool:
+    """Tell whether a codec that was registered takes a value: it comes before all others."""
+    return any(codec.takes(value) for codec in _registered.values())
+
+
 def is_plain(value: Any) -> bool:
     """Tell whether JSON gives a value back exactly: no tuples, no keys but texts, no subclasses."""
     kind = type(value)
@@ -227,6 +233,12 @@ def _decode_frame(data: bytes) -> Any:
     import polars as pl
 
     return pl.read_parquet(io.BytesIO(data))
+
+
+def _decode_ipc(data: bytes) -> Any:
+    import polars as pl
+
+    return pl.read_ipc(io.BytesIO(data))
 
 
 def _encode_estimator(value: Any) -> Encoded | None:
@@ -307,5 +319,6 @@ _CHOSEN = (
 )
 _BUILT_IN = {codec.name: codec for codec in _CHOSEN} | {
     "skops": Codec(name="skops", takes=lambda _: False, encode=bytes, decode=_decode_estimator),
+    "arrow": Codec(name="arrow", takes=lambda _: False, encode=bytes, decode=_decode_ipc),
     "pickle": Codec(name="pickle", takes=lambda _: False, encode=bytes, decode=pickle.loads),
 }

@@ -181,6 +181,7 @@ def _run_body(
             executor.finish()
             calls.rules.require_called(calls.called)
         status = RunStatus.FINISHED
+            calls.values.flush(stored for report in calls.reports for stored in report.outputs)
     except Exception as error:
         status, error_body = RunStatus.FAILED, body_of_error(error)
         raise

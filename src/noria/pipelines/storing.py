@@ -6,6 +6,7 @@ nothing for the next one, and a run that reuses results sees the same values as 
 
 from __future__ import annotations
 
+import functools
 import json
 import shutil
 import tempfile
@@ -15,10 +16,13 @@ from collections.abc import Callable, Iterable
 from pathlib import Path
 from typing import Any, Protocol
 
-from noria.core.objects.store import ObjectReader, ObjectWriter
+from noria.core.objects.digests import hash_large_file
+from noria.core.objects.shelf import shelf_of
+from noria.core.objects.store import ObjectCorrupt, ObjectReader, ObjectWriter
 from noria.core.objects.trees import Entry, checkout, make_manifest, put_manifest, put_tree, read_manifest
-from noria.pipelines.codecs import Encoded, OutputNotStorable, decode, encode, find_codec
+from noria.pipelines.codecs import OutputNotStorable, decode, encode, find_codec, is_plain, is_registered
 from noria.pipelines.entities import StoredValue
+from noria.pipelines.mapped import LARGE_BYTES, mapped_form, mapped_form_of
 from noria.pipelines.values import Unfingerprintable, fingerprint
 
 KEPT_BYTES = 64 * 1024 * 1024
@@ -57,6 +61,7 @@ class ValueStore:
         self._kept_bytes = 0
         self._folder: Path | None = None
         self._own: set[str] = set()
+        self._checked: set[str] = set()
 
     def trust(self, stored: StoredValue) -> None:
         """Take a value for one that this user wrote: only such pickles are read back."""
@@ -94,11 +99,15 @@ class ValueStore:
         if isinstance(value, Path):
             return self._save_path(value)
         try:
-            encoded = None if _is_container(value) else encode(value)
+            return self._save_tree(value) if _is_container(value) else self._save_whole(value)
         except RecursionError:
             raise OutputNotStorable(value, "it holds itself", mend="Return data without circles") from None
-        if encoded is None:
-            return self._save_tree(value)
+
+    def _save_whole(self, value: Any) -> StoredValue:
+        large = self._save_large(value)
+        if large is not None:
+            return large
+        encoded = encode(value)
         return StoredValue(
             codec=encoded.codec,
             digest=self._put(encoded.data),
@@ -107,6 +116,23 @@ class ValueStore:
             code=list(encoded.code),
             content=_content(value, [encoded.codec]),
         )
+
+    def _save_large(self, value: Any) -> StoredValue | None:
+        """Keep a large table or array as a file that is mapped; None if it is none, or the store is elsewhere."""
+        form = mapped_form_of(value)
+        shelf = shelf_of(self._objects) if form is not None and not is_registered(value) else None
+        if form is None or shelf is None:
+            return None
+        info = shelf.put_written(functools.partial(form.write, value))
+        self._checked.add(info.digest)
+        return StoredValue(codec=form.codec, digest=info.digest, size_bytes=info.size_bytes)
+
+    def flush(self, stored: Iterable[StoredValue]) -> None:
+        """Have large values on disk for good; smaller ones are when they are saved."""
+        shelf = shelf_of(self._objects)
+        if shelf is not None:
+            for digest in {value.digest for value in stored if value.size_bytes >= LARGE_BYTES}:
+                shelf.flush(digest)
 
     def load(self, stored: StoredValue) -> Any:
         """Make a stored value anew, verified.
@@ -124,7 +150,27 @@ class ValueStore:
             return self._load_path(stored)
         if stored.codec == "tree":
             return self._load_tree(stored)
-        return decode(stored.codec, self._get(stored.digest), unpickle=stored.digest in self._own)
+        return self._load_whole(stored.codec, stored.digest, stored.size_bytes, stored.digest in self._own)
+
+    def _load_whole(self, codec: str, digest: str, size_bytes: int, unpickle: bool) -> Any:
+        if size_bytes >= LARGE_BYTES:
+            mapped = self._map(codec, digest)
+            if mapped is not None:
+                return mapped
+        return decode(codec, self._get(digest), unpickle=unpickle)
+
+    def _map(self, codec: str, digest: str) -> Any:
+        """Map a large value, checked once by each process; None if it does not lie in a file of its own."""
+        form, shelf = mapped_form(codec), shelf_of(self._objects)
+        place = shelf.place_of(digest) if form is not None and shelf is not None else None
+        if form is None or place is None:
+            return None
+        if digest not in self._checked:
+            actual, _ = hash_large_file(place)
+            if actual != digest:
+                raise ObjectCorrupt(digest, where=str(place.parent), actual=actual)
+            self._checked.add(digest)
+        return form.map(place)
 
     def _save_path(self, path: Path) -> StoredValue:
         if not path.exists():
@@ -147,12 +193,14 @@ class ValueStore:
         return place if stored.codec == "folder" else next(iter(place.iterdir()))
 
     def _save_tree(self, value: Any) -> StoredValue:
-        parts = _Parts()
-        structure = parts.structure_of(value)
-        files = {_STRUCTURE: Encoded(codec="json", data=json.dumps(structure).encode()), **parts.files}
+        parts = _Parts(self._save_whole)
+        structure = json.dumps(parts.structure_of(value)).encode()
+        files = {
+            _STRUCTURE: StoredValue(codec="json", digest=self._put(structure), size_bytes=len(structure))
+        }
+        files |= parts.files
         entries = [
-            Entry(path=path, digest=self._put(part.data), size_bytes=len(part.data))
-            for path, part in files.items()
+            Entry(path=path, digest=part.digest, size_bytes=part.size_bytes) for path, part in files.items()
         ]
         tree = put_manifest(self._objects, make_manifest(entries))
         return StoredValue(
@@ -165,12 +213,14 @@ class ValueStore:
         )
 
     def _load_tree(self, stored: StoredValue) -> Any:
-        digests = {entry.path: entry.digest for entry in read_manifest(self._objects, stored.digest).entries}
-        structure = json.loads(self._get(digests[_STRUCTURE]))
+        entries = {entry.path: entry for entry in read_manifest(self._objects, stored.digest).entries}
+        structure = json.loads(self._get(entries[_STRUCTURE].digest))
         unpickle = stored.digest in self._own
-        return _rebuild(
-            structure, lambda codec, path: decode(codec, self._get(digests[path]), unpickle=unpickle)
-        )
+
+        def part(codec: str, path: str) -> Any:
+            return self._load_whole(codec, entries[path].digest, entries[path].size_bytes, unpickle)
+
+        return _rebuild(structure, part)
 
     def _put(self, data: bytes) -> str:
         digest = self._objects.put_bytes(data).digest
@@ -197,18 +247,19 @@ class ValueStore:
 class _Parts:
     """Takes a container apart into a JSON structure and the files of what JSON does not hold."""
 
-    def __init__(self) -> None:
-        self.files: dict[str, Encoded] = {}
+    def __init__(self, save: Callable[[Any], StoredValue]) -> None:
+        self.files: dict[str, StoredValue] = {}
+        self._save = save
 
     def structure_of(self, value: Any) -> Any:
         kind = type(value)
         if not _is_container(value):
-            encoded = encode(value)
-            if encoded.codec == "json":
+            if is_plain(value) and not is_registered(value):
                 return {"plain": value}
-            path = f"{len(self.files):06d}.{encoded.codec}"
-            self.files[path] = encoded
-            return {"part": path, "codec": encoded.codec}
+            stored = self._save(value)
+            path = f"{len(self.files):06d}.{stored.codec}"
+            self.files[path] = stored
+            return {"part": path, "codec": stored.codec}
         if kind is dict:
             items = [[self.structure_of(key), self.structure_of(item)] for key, item in value.items()]
             return {"dict": items}

@@ -28,8 +28,11 @@ from noria.core.objects.digests import (
     check_expected,
     chunks_of,
     hash_bytes,
+    hash_large_file,
     parse_digest,
 )
+from noria.core.objects.disk import storage_errors
+from noria.core.objects.drafts import draft
 from noria.core.objects.filing import Filing
 from noria.core.objects.garbage import Collector
 from noria.core.objects.index import Index
@@ -39,6 +42,7 @@ from noria.core.objects.loose import LooseObjects
 from noria.core.objects.pack_garbage import PackCollector
 from noria.core.objects.packed import PackedReader, Wanted, raw, text
 from noria.core.objects.packs import PackedObject
+from noria.core.objects.shelf import Shelf
 from noria.core.objects.sources import open_source
 from noria.core.objects.store import (
     Collected,
@@ -124,6 +128,27 @@ class LocalObjectStore:
             info = self._filing.put_large(path, intake, pool)
             self._publish(intake)
         return info
+
+    def put_written(self, write: Callable[[Path], None]) -> ObjectInfo:
+        """Store what `write` writes into a file, as it lies there; on disk for good only after `flush`."""
+        with draft(self._layout) as written, storage_errors(self._root):
+            write(written.path)
+            digest, size_bytes = hash_large_file(written.path)
+            self._loose.take_over(digest, written)
+        return ObjectInfo(digest=digest, size_bytes=size_bytes)
+
+    def place_of(self, digest: str) -> Path | None:
+        """Tell where an object lies as a file of its own."""
+        return self._layout.path(digest) if self._layout.status(digest) is not None else None
+
+    def flush(self, digest: str) -> None:
+        """Have an object that lies as a file on disk for good."""
+        if self._layout.status(digest) is not None:
+            self._loose.flush(parse_digest(digest))
+
+    def shelf(self) -> Shelf:
+        """Give what puts files as they are."""
+        return Shelf(self)
 
     def put_files(self, paths: Sequence[str | Path], *, progress: Progress | None = None) -> list[ObjectInfo]:
         """Store many files."""

@@ -13,7 +13,7 @@ from pathlib import Path
 
 from noria.core.objects.digests import CHUNK_BYTES, Digest
 from noria.core.objects.disk import fsync_folder, storage_errors
-from noria.core.objects.drafts import draft
+from noria.core.objects.drafts import Draft, draft
 from noria.core.objects.layout import Layout
 from noria.core.objects.store import ObjectNotFound
 
@@ -43,6 +43,23 @@ class LooseObjects:
                 os.utime(written.fd, ns=(self._now_ns(),) * 2)
                 written.path.replace(path)
             self._flush_name(path)
+
+    def take_over(self, digest: Digest, written: Draft) -> None:
+        """Give a draft the name of its object, in place of what is there, without waiting for the disk."""
+        path = self._layout.path(digest)
+        with storage_errors(self._layout.root):
+            path.parent.mkdir(exist_ok=True)
+            os.fchmod(written.fd, 0o444)
+            with self._layout.lock.shared():
+                os.utime(written.fd, ns=(self._now_ns(),) * 2)
+                written.path.replace(path)
+
+    def flush(self, digest: Digest) -> None:
+        """Have the bytes and the name of an object on disk."""
+        path = self._layout.path(digest)
+        with self._reading(digest) as fd, storage_errors(self._layout.root):
+            os.fsync(fd)
+        self._flush_name(path)
 
     def renew(self, digest: Digest) -> bool | None:
         """Make an object young, and tell whether its bytes are right; None if there is none."""

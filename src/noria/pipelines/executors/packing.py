@@ -9,6 +9,7 @@ from typing import TYPE_CHECKING, Any
 
 from noria.core.errors import Invalid
 from noria.core.objects.digests import hash_bytes
+from noria.core.objects.shelf import Shelf, shelf_of
 from noria.core.objects.store import ObjectInfo
 from noria.pipelines.codecs import OutputNotStorable
 from noria.pipelines.entities import StoredValue
@@ -83,6 +84,11 @@ class CarriedObjects:
         known = self._given.get(digest) or self.carried.get(digest)
         return self.store.get(digest, limit_bytes=limit_bytes) if known is None else known
 
+    def shelf(self) -> Shelf | None:
+        """Give the shelf of the store, where large tables lie as files."""
+        inner = shelf_of(self.store)
+        return None if inner is None else inner.within(took_in=self._note)
+
     @property
     def store(self) -> Objects:
         """The store for what is not small."""
@@ -94,8 +100,11 @@ class CarriedObjects:
         return getattr(self.store, name)
 
     def _noted(self, info: ObjectInfo) -> ObjectInfo:
-        self.brought[info.digest] = info
+        self._note(info)
         return info
+
+    def _note(self, info: ObjectInfo) -> None:
+        self.brought[info.digest] = info
 
 
 class Packer:
