@@ -48,6 +48,19 @@ class StepKilled(StepFailed):
         )
 
 
+class ClusterLost(StepFailed):
+    """The cluster went away while a step ran on it."""
+
+    code = "cluster_lost"
+
+    def __init__(self, name: str, address: str, run_id: str) -> None:
+        super().__init__(
+            f"The cluster `{address}` went away while it ran the step `{name}`",
+            hint=f"Start it again, then let the run go on: noria run --resume {run_id} --on {address}",
+            details={"step": name, "address": address},
+        )
+
+
 class PipelineFailed(Failed):
     """The body of a pipeline raised."""
 

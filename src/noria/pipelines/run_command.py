@@ -50,6 +50,12 @@ def run_command(
         int | None,
         typer.Option("--workers", metavar="N", help="Run steps in N processes at once.", show_default=False),
     ] = None,
+    on: Annotated[
+        str | None,
+        typer.Option(
+            "--on", metavar="CLUSTER", help="Run steps on `dask://…` or `ray://…`.", show_default=False
+        ),
+    ] = None,
     json: JsonFlag = False,
     workspace: WorkspaceOption = None,
     project: ProjectOption = None,
@@ -78,7 +84,7 @@ def run_command(
                 force=force,
                 from_steps=from_steps or (),
                 resume=resume,
-                executor=ExecutorChoice(workers=workers),
+                executor=ExecutorChoice(workers=workers, on=on),
                 source=loaded.source,
                 progress=progress,
             )

@@ -31,10 +31,10 @@ from noria.pipelines.executors.calls import Calls
 from noria.pipelines.executors.choice import (
     Executing,
     ExecutorChoice,
-    make_setup,
     open_executor,
     open_hands,
 )
+from noria.pipelines.executors.places import make_setup
 from noria.pipelines.executors.processes import Hands
 from noria.pipelines.executors.progress import Progress
 from noria.pipelines.executors.rules import CallRules
@@ -125,7 +125,8 @@ def run_pipeline(
     root = workspace.settings.project_root.resolve()
     found = source or source_of(pipeline, root)
     snapshot = found.snapshot or _snapshot(workspace, pipeline, found)
-    with _opened_hands(executor or ExecutorChoice()) as hands:
+    choice = executor or ExecutorChoice()
+    with _opened_hands(choice) as hands:
         begun = _begin(workspace, pipeline, values, found, snapshot, resume)
         started = begun.started
         run = PipelineActiveRun(workspace, started.run, counts=begun.counts)
@@ -140,7 +141,7 @@ def run_pipeline(
         origin = lineage.CodeOrigin(
             run_id=run.id, pipeline=found.target, params=parameters_as_json(values), snapshot=snapshot
         )
-        setup = make_setup(workspace, pipeline, started.run, found, origin)
+        setup = make_setup(workspace, pipeline, started.run, found, origin, shares_files=choice.on is None)
         with beating(workspace, run.id):
             outcome = _run_body(pipeline, values, calls, hands, setup, found)
     return PipelineResult(
@@ -181,7 +182,6 @@ def _run_body(
             executor.finish()
             calls.rules.require_called(calls.called)
         status = RunStatus.FINISHED
-            calls.values.flush(stored for report in calls.reports for stored in report.outputs)
     except Exception as error:
         status, error_body = RunStatus.FAILED, body_of_error(error)
         raise

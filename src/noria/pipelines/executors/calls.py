@@ -6,7 +6,7 @@ import inspect
 from collections import Counter
 from collections.abc import Sequence
 from dataclasses import dataclass, field
-from datetime import datetime
+from datetime import datetime, timedelta
 from pathlib import Path
 from typing import Any
 
@@ -198,8 +198,15 @@ class Calls:
         return entry.outputs
 
     def begins(self, call: Call) -> None:
-        """Take in that a call is looked up, or that its step begins to run."""
+        """Take in that a call is looked up."""
         call.began, call.started_at = self.clock.monotonic(), self.clock.now()
+
+    def ran(self, call: Call, ran_s: float) -> None:
+        """Take in how long a step ran, which just ended in another process."""
+        call.began, call.started_at = (
+            self.clock.monotonic() - ran_s,
+            self.clock.now() - timedelta(seconds=ran_s),
+        )
 
     def tell(self, made: Made) -> None:
         """Tell the run what a step told in another process."""

@@ -17,6 +17,7 @@ import queue
 import signal
 import sys
 import threading
+import time
 from collections.abc import Iterator
 from pathlib import Path
 from types import ModuleType
@@ -35,6 +36,7 @@ from noria.pipelines.entities import KeyParts
 from noria.pipelines.executors.attempt import Made, Surroundings, Task, attempt
 from noria.pipelines.executors.child_run import ChildRun
 from noria.pipelines.executors.packing import CarriedObjects, unpacked
+from noria.pipelines.executors.places import WorkspaceNotShared, seal_of
 from noria.pipelines.executors.work import (
     BEGUN,
     HEAD_BYTES,
@@ -92,6 +94,8 @@ class Hand:
     def __init__(self, setup: Setup) -> None:
         self._setup = setup
         settings = _settings_of(setup)
+        if setup.seal is not None and setup.seal != seal_of(settings):
+            raise WorkspaceNotShared(settings.workspace)
         self._workspace = Workspace(settings, LazyBackend(settings), SystemClock())
         self._root = _code_of(setup, self._workspace)
         self._objects = CarriedObjects(self._open_objects)
@@ -100,6 +104,7 @@ class Hand:
 
     def run(self, work: Work) -> Outcome:
         """Make one attempt."""
+        began = time.monotonic()
         run = ChildRun(self._workspace, self._setup.run, work.inputs_read)
         self._objects.give(work.carried)
         with use_workspace(self._workspace), run.active(), _origin(self._setup.origin):
@@ -109,7 +114,13 @@ class Hand:
                 made, error = run.told(), _told(work, failed, self._root)
             run.flush()
         brought = list(self._objects.brought.values()) if self._setup.direct else []
-        return Outcome(made=made, error=error, carried=self._objects.carried, brought=brought)
+        return Outcome(
+            made=made,
+            error=error,
+            carried=self._objects.carried,
+            brought=brought,
+            ran_s=time.monotonic() - began,
+        )
 
     def _attempt(self, work: Work, run: ChildRun) -> Made:
         step = find_step(work.module, work.name)

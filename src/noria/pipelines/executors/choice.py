@@ -2,22 +2,16 @@
 
 from __future__ import annotations
 
-import sys
 from dataclasses import dataclass
-from pathlib import Path
 from typing import Any, Protocol
 
 from noria.core.errors import Invalid
-from noria.core.lineage import CodeOrigin
-from noria.core.workspace import InProcess, Workspace
-from noria.pipelines.authoring import Executor, Pipeline
+from noria.pipelines.authoring import Executor
 from noria.pipelines.entities import StoredValue
 from noria.pipelines.executors.calls import Calls
 from noria.pipelines.executors.inline import InlineExecutor
 from noria.pipelines.executors.processes import Hands
 from noria.pipelines.executors.work import Setup
-from noria.pipelines.loading import CodeSource
-from noria.tracking.entities import Run
 
 MOST_WORKERS = 256
 
@@ -87,7 +81,15 @@ def open_hands(choice: ExecutorChoice) -> Hands | None:
         from noria.pipelines.executors.processes import ProcessHands
 
         return ProcessHands(choice.workers)
-    return None
+    if choice.on is None:
+        return None
+    if choice.on.startswith("dask://"):
+        from noria.pipelines.executors.dask import DaskHands
+
+        return DaskHands(choice.on)
+    from noria.pipelines.executors.ray import RayHands
+
+    return RayHands(choice.on)
 
 
 def open_executor(calls: Calls, hands: Hands | None, setup: Setup) -> Executing:
@@ -96,28 +98,4 @@ def open_executor(calls: Calls, hands: Hands | None, setup: Setup) -> Executing:
         return InlineExecutor(calls, setup)
     from noria.pipelines.executors.parallel import ParallelExecutor
 
-    return ParallelExecutor(calls, hands, setup, shares_files=True)
-
-
-def make_setup(
-    workspace: Workspace, pipeline: Pipeline[..., Any], run: Run, source: CodeSource, origin: CodeOrigin
-) -> Setup:
-    """Say what another process of this machine needs to know to run the steps of a pipeline."""
-    settings, module = workspace.settings, pipeline.function.__module__
-    main = Path(pipeline.function.__code__.co_filename) if module == "__main__" else None
-    return Setup(
-        workspace=settings.workspace,
-        project=run.project,
-        token=settings.token,
-        database_url=settings.database_url,
-        objects_url=settings.objects_url,
-        direct=isinstance(workspace.backend, InProcess),
-        root=str(source.root),
-        snapshot=None,
-        search_path=list(sys.path),
-        arguments=list(sys.argv),
-        main=str(main.resolve()) if main is not None and main.exists() else None,
-        modules=[] if module == "__main__" else [module],
-        run=run,
-        origin=origin,
-    )
+    return ParallelExecutor(calls, hands, setup, shares_files=setup.shares_files)

@@ -244,8 +244,6 @@ class ParallelExecutor:
     def _began(self, number: int) -> None:
         if number in self._running:
             ticket, _ = self._running[number]
-            if ticket.call.attempts == 1:
-                self.calls.begins(ticket.call)
             self.calls.progress.started(ticket.call.step.name, number)
 
     def _over(self, number: int, outcome: Outcome) -> None:
@@ -259,6 +257,7 @@ class ParallelExecutor:
             heapq.heappush(self._pauses, (due, number, work))
             return
         del self._running[number]
+        self.calls.ran(call, outcome.ran_s)
         try:
             self.calls.tell(outcome.made)
             if outcome.error is not None:

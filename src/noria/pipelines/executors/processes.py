@@ -111,7 +111,7 @@ class ProcessHands:
     ) -> None:
         self._setup: bytes | None = None
         self._n_processes = n_processes
-        self._said = said or _pass_on
+        self._said = said or pass_on
         self._scratch = tempfile.mkdtemp(prefix="noria-steps-")
         self._environ = {**(os.environ if environ is None else environ), "TMPDIR": self._scratch}
         self._folder = folder
@@ -301,7 +301,8 @@ class ProcessHands:
             failure: StepFailed = StepTimedOut(work.step, work.timeout_s)
         else:
             failure = StepKilled(work.step, exit_code)
-        self._listener.ended(work.number, Outcome(made=Made(), error=failure.to_body()))
+        ran_s = 0.0 if child.began is None else time.monotonic() - child.began
+        self._listener.ended(work.number, Outcome(made=Made(), error=failure.to_body(), ran_s=ran_s))
 
     def _drain(self, child: _Child) -> None:
         """Pass on what was written before the answer."""
@@ -353,7 +354,8 @@ def _write(child: _Child, frame: bytes) -> None:
             view = view[os.write(child.request_fd, view) :]
 
 
-def _pass_on(stream: str, text: str) -> None:
+def pass_on(stream: str, text: str) -> None:
+    """Write what a step wrote to the same stream of this process."""
     target: Any = sys.stdout if stream == "out" else sys.stderr
     target.write(text)
     target.flush()

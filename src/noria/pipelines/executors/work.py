@@ -43,6 +43,10 @@ class Setup(msgspec.Struct, frozen=True, kw_only=True):
         Of the program, and its file if the steps are defined in it.
     modules
         Imported ahead of the first step.
+    shares_files
+        Whether it sees the files of the machine that the run is on.
+    seal
+        What tells the folder of the workspace from another one at the same place of another machine.
     """
 
     workspace: str
@@ -59,6 +63,8 @@ class Setup(msgspec.Struct, frozen=True, kw_only=True):
     modules: list[str]
     run: Run
     origin: CodeOrigin | None
+    shares_files: bool
+    seal: str | None
 
 
 class Packed(msgspec.Struct, frozen=True, array_like=True):
@@ -129,12 +135,15 @@ class Outcome(msgspec.Struct, frozen=True, kw_only=True):
         Small objects among the outputs, by digest, that are not in the store yet.
     brought
         Objects that are in the store and not in the project yet.
+    ran_s
+        How long it took.
     """
 
     made: Made
     error: ErrorBody | None = None
     carried: dict[str, bytes] = {}
     brought: list[ObjectInfo] = []
+    ran_s: float = 0.0
 
 
 def to_frame(message: msgspec.Struct) -> bytes:
