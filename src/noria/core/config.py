@@ -30,6 +30,7 @@ ENVIRONMENT = {
     "NORIA_PROJECT": "project that commands and the SDK work in",
     "NORIA_TOKEN": "API token for a server workspace",
     "NORIA_MAIL_PASSWORD": "server side: password of the user that `[mail]` names",
+    "NORIA_COMMAND": "command that tasks of exported DAGs call instead of `noria`; Noria itself does not read it",
     "NORIA_DEBUG": "`1` shows the traceback of an error that nobody foresaw",
 }
 

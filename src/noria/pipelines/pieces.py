@@ -21,8 +21,8 @@ from noria.pipelines.authoring import Step, executing_with
 from noria.pipelines.cache import is_data
 from noria.pipelines.entities import PipelineEnd, StepReport, StepStatus, StoredValue
 from noria.pipelines.executors.calls import Call, Calls
-from noria.pipelines.executors.places import make_setup
 from noria.pipelines.executors.inline import InlineExecutor
+from noria.pipelines.executors.places import make_setup
 from noria.pipelines.executors.progress import Progress
 from noria.pipelines.loading import LoadedPipeline
 from noria.pipelines.outputs import Output

@@ -27,8 +27,7 @@ from __future__ import annotations
 import os
 import shlex
 import subprocess
-from datetime import timedelta
-
+{imports}
 from airflow.sdk import DAG, Param, get_current_context, task
 
 TARGET = {target!r}
@@ -48,7 +47,24 @@ def call(*piece: str) -> None:
     for name in PARAMS:
         command += ["--param", f"{{name}}={{context['params'][name]}}"]
     places = {{"NORIA_WORKSPACE": WORKSPACE, "NORIA_PROJECT": PROJECT}}
-    subprocess.run(command, check=True, env={{**places, **os.environ}})
+    process = subprocess.Popen(
+        command,
+        env={{**places, **os.environ}},
+        stdout=subprocess.PIPE,
+        stderr=subprocess.STDOUT,
+        encoding="utf-8",
+        errors="replace",
+    )
+    try:
+        for line in process.stdout or ():
+            print(line, end="")  # into the log of the task
+    except BaseException:
+        process.terminate()  # the run hears of it
+        raise
+    finally:
+        code = process.wait()
+    if code != 0:
+        raise RuntimeError(f"`noria pipelines piece` ended with {{code}}; its words are above")
 
 
 with DAG(
@@ -75,6 +91,7 @@ def dag_file(exported: ExportedPipeline) -> str:
         params=pprint.pformat(
             {parameter.name: _param(parameter) for parameter in exported.parameters}, sort_dicts=False
         ),
+        imports="from datetime import timedelta\n" if any(s.timeout_s for s in exported.steps) else "",
         dag_id=f"noria_{exported.name}",
     )
     return head + "\n".join(_tasks(exported)) + "\n"
