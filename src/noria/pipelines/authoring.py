@@ -57,6 +57,8 @@ from noria.pipelines.outputs import Output
 from noria.pipelines.parameters import Parameter, declared_parameters
 
 if TYPE_CHECKING:
+    from pathlib import Path
+
     from noria.pipelines.entities import Resources
     from noria.pipelines.runner import PipelineResult
 
@@ -166,6 +168,8 @@ class Step(Generic[P, R]):
         How long one attempt may take; None for as long as it needs.
     resources
         What it takes while it runs.
+    files
+        Files beside the code that it reads: scripts in other languages.
     """
 
     __noria_role__ = "step"
@@ -178,7 +182,9 @@ class Step(Generic[P, R]):
         retries: int = 0,
         timeout_s: float | None = None,
         resources: Resources | None = None,
+        files: tuple[Path, ...] = (),
     ) -> None:
+        self.files = files
         self.function = plain_function(function, "step")
         self.cache = cache
         self.retries = checked_retries(self.name, retries)

@@ -97,9 +97,12 @@ def shell_step(
     function = _function(name, words, taken, made, tuple(files), dict(env or {}), shell)
     function = _placed(function, name, caller.f_globals, caller.f_code.co_filename, caller.f_lineno)
     folder = Path(caller.f_code.co_filename).parent
-    function.__signature__ = _signature(taken, [folder / file for file in files])  # type: ignore[attr-defined]
+    beside = [folder / file for file in files]
+    function.__signature__ = _signature(taken, beside)  # type: ignore[attr-defined]
     function.__annotations__ = {"return": returned_type(name, tuple(made))}
-    return Step(function, cache=cache, retries=retries, timeout_s=timeout_s, resources=resources)
+    return Step(
+        function, cache=cache, retries=retries, timeout_s=timeout_s, resources=resources, files=tuple(beside)
+    )
 
 
 def _function(

@@ -1,7 +1,9 @@
-"""Snapshots of a project's code: its Python files and `noria.toml`, as one object named by its digest."""
+"""Snapshots of a project's code: its Python files, the scripts of its steps and `noria.toml`, as one object."""
 
 from __future__ import annotations
 
+import os
+import sys
 from pathlib import Path
 
 from noria.core.config import CONFIG_FILE
@@ -9,14 +11,16 @@ from noria.core.objects.archives import ArchiveLimits, pack_folder, unpack
 from noria.core.objects.digests import hash_stream
 from noria.core.objects.sources import Ignore
 from noria.core.workspace import Workspace
+from noria.pipelines.authoring import Step
 from noria.pipelines.sources import MOST_FILES, python_files
 
 LIMITS = ArchiveLimits(n_members=MOST_FILES, member_bytes=4 * 1024 * 1024, total_bytes=64 * 1024 * 1024)
 
 
 def take_snapshot(workspace: Workspace, root: Path) -> str:
-    """Store the Python files and `noria.toml` below a folder, and give the digest. Equal code gives equal digests.
+    """Store the code below a folder, and give the digest. Equal code gives equal digests.
 
+    It is the Python files, `noria.toml`, and the files that steps of loaded modules declare (`Step.files`).
     Hidden folders, virtual environments and installed packages are left out, and so are links.
 
     Raises
@@ -48,7 +52,9 @@ def open_snapshot(workspace: Workspace, digest: str, into: Path) -> Path:
 
 def _only_code(root: Path) -> Ignore:
     files = [
-        path for path in (*python_files(root), root / CONFIG_FILE) if path.is_file() and not path.is_symlink()
+        path
+        for path in (*python_files(root), root / CONFIG_FILE, *_declared_files(root))
+        if path.is_file() and not path.is_symlink()
     ]
     kept = {
         parent.relative_to(root).as_posix()
@@ -57,3 +63,24 @@ def _only_code(root: Path) -> Ignore:
         if parent.is_relative_to(root)
     }
     return lambda path: path not in kept
+
+
+def _declared_files(root: Path) -> list[Path]:
+    """List the files below a folder that steps of the modules in it declare; of a folder, all in it."""
+    base = os.path.realpath(root) + os.sep
+    places = (base, f"{root}{os.sep}")
+    modules = [
+        module
+        for module in list(sys.modules.values())
+        if (file := getattr(module, "__file__", None)) and file.startswith(places) and "-packages" not in file
+    ]
+    named = [
+        Path(os.path.realpath(file))
+        for module in modules
+        for step in vars(module).values()
+        if type(step) is Step
+        for file in step.files
+    ]
+    inside = [path for path in named if str(path).startswith(base)]
+    found = [file for path in inside for file in (path.rglob("*") if path.is_dir() else [path])]
+    return [root / file.relative_to(base) for file in found]

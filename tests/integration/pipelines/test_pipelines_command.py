@@ -165,7 +165,7 @@ def test_runs_are_drawn_listed_and_compared(noria: Call, project: UserProject) -
     assert (one["code"], one["environment"], one["n_same_steps"]) == ([], [], 4)
     assert one["metrics"] == [{"name": "sum", "before": 16.0, "after": 24.0}]
     assert one["outputs"] == [{"name": "sum", "before": "16.0", "after": "24.0"}]
-    assert [change["name"] for change in other["code"]] == ["flow.py"]
+    assert [change["name"] for change in other["code"]] == ["flow.py", "largest.sh"]
     reasons = {change["step"]: change["reason"] for change in other["steps"]}
     assert reasons["flow.py:halve"] == "function `halve` in flow.py changed"
     assert "flow.py:largest" in reasons
