@@ -23,7 +23,7 @@ def main(arguments: list[str] | None = None) -> int:
     args = sys.argv[1:] if arguments is None else arguments
     # Imports make hundreds of thousands of objects that stay; to look through them for garbage again and again would
     # take a tenth of a command's time.
-    gc.set_threshold(100_000, 20, 50)
+    gc.set_threshold(200_000, 20, 50)
     # The end of a process would look through all of them once more; what has to be closed has been closed by then.
     atexit.register(gc.freeze)
     try:
