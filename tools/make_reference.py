@@ -19,7 +19,7 @@ import typer
 
 import noria
 from noria.cli.table import COMMANDS, NOUNS
-from noria.core.config import ENVIRONMENT, SECTIONS
+from noria.core.config import ENVIRONMENT, LISTS, SECTIONS
 from noria.core.errors import NoriaError
 from noria.core.events.log import EventType
 from noria.core.operations import operations_of
@@ -88,16 +88,26 @@ def configuration_page() -> str:
         "",
     ]
     for name, target in SECTIONS.items():
-        section = load(target)
-        parts.append(f"## [{name}]\n\n{first_sentence(section.__doc__)}\n")
-        documented = attributes(section.__doc__ or "")
-        for field in msgspec.structs.fields(section):
-            default = field.default if field.default is not msgspec.NODEFAULT else field.default_factory
-            value = default() if callable(default) else default
-            shown = msgspec.json.encode(value).decode()
-            parts.append(f"- `{field.encode_name}` = `{shown}`: {documented.get(field.name, '')}")
-        parts.append("")
+        parts += section_lines(f"[{name}]", target)
+    for name, target in LISTS.items():
+        parts += section_lines(f"[[{name}]]", target)
     return "\n".join(parts)
+
+
+def section_lines(title: str, target: str) -> list[str]:
+    """List the keys of a table of `noria.toml` with their defaults."""
+    section = load(target)
+    documented = attributes(section.__doc__ or "")
+    lines = [f"## {title}\n\n{first_sentence(section.__doc__)}\n"]
+    for field in msgspec.structs.fields(section):
+        known = documented.get(field.name, "")
+        if field.required:
+            lines.append(f"- `{field.encode_name}`, required: {known}")
+            continue
+        default = field.default if field.default is not msgspec.NODEFAULT else field.default_factory
+        value = default() if callable(default) else default
+        lines.append(f"- `{field.encode_name}` = `{msgspec.json.encode(value).decode()}`: {known}")
+    return [*lines, ""]
 
 
 def operations_page() -> str:
