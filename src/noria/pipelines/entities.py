@@ -130,14 +130,15 @@ class Followed(msgspec.Struct, frozen=True, kw_only=True):
 
 
 class ReadFile(msgspec.Struct, frozen=True, kw_only=True):
-    """A file that a step opened though it is not among its arguments.
+    """What a step read though it is not among its arguments.
 
     Attributes
     ----------
     path
-        Relative to the project's root where it lies in it, else absolute.
+        Of a file, relative to the project's root where it lies in it, else absolute; with `/` at its end, a folder
+        whose names were listed; `$NAME` for an environment variable, `$*` for all of them.
     digest
-        Of its content, 64 hex digits.
+        Of its content, 64 hex digits; `missing` or `unset` if there was none, `changed` if the step changed it then.
     """
 
     path: str

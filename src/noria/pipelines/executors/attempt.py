@@ -19,7 +19,8 @@ from noria.pipelines.entities import Followed, KeyParts, Logged, ReadFile, Store
 from noria.pipelines.failures import StepFailed
 from noria.pipelines.fingerprint import explain, key_of, key_parts
 from noria.pipelines.outputs import Output, holds_output, map_outputs
-from noria.pipelines.recording import MOST_FILES_READ, MOST_LOGGED, StepNotes, watching_files
+from noria.pipelines.reads import watching_reads
+from noria.pipelines.recording import MOST_FILES_READ, MOST_LOGGED, StepNotes
 from noria.pipelines.showing import shown
 from noria.pipelines.storing import ValueStore
 from noria.tracking.entities import Link
@@ -108,7 +109,7 @@ def attempt(task: Task, around: Surroundings) -> Made:
     with (
         executing_with(None),
         around.run.noting() as notes,
-        watching_files([*around.ignored, *declared]) as files,
+        watching_reads([*around.ignored, *declared]) as files,
     ):
         returned = step.function(*bound.args, **bound.kwargs)
     outputs = [values.save(value) for value in _outputs_of(step, returned)]

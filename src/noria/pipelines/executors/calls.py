@@ -38,7 +38,7 @@ from noria.pipelines.executors.work import Outcome
 from noria.pipelines.failures import StepFailed
 from noria.pipelines.fingerprint import MENDS, bound_arguments, explain, identity_of, key_of, key_parts
 from noria.pipelines.outputs import Output, outputs_in
-from noria.pipelines.recording import still_as_read
+from noria.pipelines.reads import still_as_read
 from noria.pipelines.service import PipelineRuns, StepCache
 from noria.pipelines.storing import ValueStore
 from noria.pipelines.tracked import PipelineActiveRun
@@ -313,7 +313,7 @@ class Calls:
             return None, answer.reason or self._difference(call, call.parts)
         changed = still_as_read(answer.entry.files, self.root)
         if changed is not None:
-            return None, f"the file `{changed}`, which it read, changed"
+            return None, f"{changed} changed"
         if answer.own:
             for output in answer.entry.outputs:
                 self.values.trust(output)
