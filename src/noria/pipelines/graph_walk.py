@@ -1,7 +1,8 @@
 """The graph of a pipeline that has not run: its body, walked with stand-ins instead of values.
 
 No step runs. A stand-in can be passed on to steps; where the body looks at one, in a condition, a loop or an
-operator, what follows depends on its value, and the walk stops and says where. The body's own statements do run.
+operator, what follows depends on its value, and the walk stops and says where. The body's own statements do run: they
+can read the workspace, and the walk stops where they would change it.
 """
 
 from __future__ import annotations
@@ -19,6 +20,7 @@ from noria.pipelines.entities import StepInput
 from noria.pipelines.executors.calls import arranged
 from noria.pipelines.failures import place_of, told
 from noria.pipelines.graph import UNKNOWN_ITEMS, GraphCall, PipelineGraph, graph_of_calls
+from noria.pipelines.walk_guard import Wrote, only_reading
 
 _BINARY = (
     *("add", "sub", "mul", "matmul", "truediv", "floordiv", "mod", "pow"),
@@ -89,7 +91,7 @@ def walk_pipeline(
         for name, parameter in pipeline.parameters.items()
     }
     walk = _Walk()
-    returned, stopped = _walked(pipeline, given, walk, root)
+    returned, stopped = _walked(pipeline, given, walk, root, logging=True)
     results = {name: source for name, value in _named(returned) for source in _sources_in(value)}
     return graph_of_calls(target, walk.calls, results, stopped=stopped)
 
@@ -105,25 +107,30 @@ def walk_calls(
         All parameters.
     """
     walk = _Walk()
-    _, stopped = _walked(pipeline, values, walk, root)
+    _, stopped = _walked(pipeline, values, walk, root, logging=False)
     if stopped is None and walk.open_map is not None:
         stopped = f"how many items `{walk.open_map}.map` goes over is known only when it runs"
     return list(zip(walk.calls, walk.steps, strict=True)), stopped
 
 
 def _walked(
-    pipeline: Pipeline[..., Any], given: Mapping[str, Any], walk: _Walk, root: Path
+    pipeline: Pipeline[..., Any], given: Mapping[str, Any], walk: _Walk, root: Path, *, logging: bool
 ) -> tuple[Any, str | None]:
     function = pipeline.function
     home = home_of(function.__module__, function.__code__.co_filename, root)
     try:
         # What the body prints is words: stdout is for the graph.
-        with contextlib.redirect_stdout(sys.stderr), executing_with(walk):
+        with contextlib.redirect_stdout(sys.stderr), only_reading(logging=logging), executing_with(walk):
             return pipeline(**given), None
     except PipelineCycle:
         raise
     except _Looked as looked:
         return None, f"the body looks at {looked.args[0]}{place_of(looked, home)}; what follows depends on it"
+    except Wrote as wrote:
+        return (
+            None,
+            f"the body changes the workspace{place_of(wrote, home)} (`{wrote.args[0]}`), which only a run does",
+        )
     except Exception as error:  # noqa: BLE001 - whatever the body raises, with stand-ins it may
         return None, f"the body raised{place_of(error, home)}: {told(error)}"
 

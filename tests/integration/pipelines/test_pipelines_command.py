@@ -175,6 +175,46 @@ def test_runs_are_drawn_listed_and_compared(noria: Call, project: UserProject) -
 
 
 @pytest.mark.parametrize(
+    ("statement", "refused"),
+    [
+        ("with noria.run('inner'): pass", "runs.create"),
+        ("workspace.objects().put_bytes(b'x')", "objects.put"),
+    ],
+)
+def test_a_walk_reads_the_workspace_and_changes_nothing_in_it(
+    noria: Call, project: UserProject, statement: str, refused: str
+) -> None:
+    """What the body logs goes nowhere; where it would change the workspace the walk stops and says so."""
+    project.write(
+        "guarded.py",
+        f"""
+        import noria
+        from noria import pipeline, step
+        from noria.pipelines.service import PipelineRuns
+
+        @step
+        def count() -> int:
+            raise AssertionError
+
+        @pipeline
+        def guarded():
+            noria.log({{"n": count()}})
+            workspace = noria.current_workspace()
+            assert workspace.service(PipelineRuns).list(workspace.project).items == []
+            try:
+                {statement}
+            except Exception:
+                pass
+            return count()
+        """,
+    )
+    walked = noria("pipelines", "show", "guarded:guarded").splitlines()
+    assert [line.split()[0] for line in walked] == ["count", "stopped:"]
+    assert re.search(rf"changes the workspace at guarded.py:\d+ \(`{refused}`\)", walked[1])
+    assert json.loads(noria("runs", "list", "--json"))["items"] == []
+
+
+@pytest.mark.parametrize(
     ("arguments", "told"),
     [
         (["history", "flow:stduy"], "Did you mean `flow:study`?"),
