@@ -71,6 +71,7 @@ def work(context: Context, status: JobStatus = JobStatus.SUCCEEDED) -> int:
         jobs.finish(claimed.job.project, claimed.job.id, outcome)
 
 
+@pytest.mark.parametrize("transport", ["in_process"])
 def test_an_interval_runs_once_after_its_end(
     services: Services, context: Context, clock: ManualClock
 ) -> None:
@@ -96,6 +97,7 @@ def test_an_interval_runs_once_after_its_end(
     assert runs(schedules)[0].state is RunState.SUCCEEDED
 
 
+@pytest.mark.parametrize(("database_kind", "transport"), [("sqlite", "in_process")])
 def test_what_was_missed_is_caught_up_as_far_as_asked(
     services: Services, context: Context, clock: ManualClock
 ) -> None:
@@ -118,6 +120,7 @@ def test_what_was_missed_is_caught_up_as_far_as_asked(
     assert work(context) == 1
 
 
+@pytest.mark.parametrize(("database_kind", "transport"), [("sqlite", "in_process")])
 def test_a_clock_that_jumps_runs_nothing_twice(
     services: Services, context: Context, clock: ManualClock
 ) -> None:
@@ -140,7 +143,7 @@ def test_a_clock_that_jumps_runs_nothing_twice(
     assert len(runs(schedules, Cause.INTERVAL)) == 4
 
 
-@pytest.mark.parametrize("transport", ["in_process"])
+@pytest.mark.parametrize(("database_kind", "transport"), [("sqlite", "in_process")])
 @pytest.mark.parametrize("overlap", list(Overlap))
 def test_a_run_that_lasts_longer_than_its_interval(
     services: Services, context: Context, clock: ManualClock, overlap: Overlap
