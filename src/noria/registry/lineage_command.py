@@ -30,7 +30,7 @@ def lineage_command(
             " `object:DIGEST` or `endpoint:NAME`; the id of a run and a digest also alone."
         ),
     ],
-    depth: Annotated[int, typer.Option("--depth", min=0, max=100, help="Walk at most this many edges.")] = 20,
+    depth: Annotated[int, typer.Option("--depth", min=1, max=100, help="Walk at most this many edges.")] = 20,
     svg: Annotated[
         Path | None, typer.Option("--svg", metavar="FILE", help="Draw it into this file.", show_default=False)
     ] = None,

@@ -19,6 +19,7 @@ import sqlalchemy as sa
 from noria.core.context import Context
 from noria.core.errors import NoriaError
 from noria.core.events.log import Event, EventLog
+from noria.core.events.sealer import assign_positions
 from noria.core.events.tables import event_cursors
 from noria.core.outbound.client import Outbound
 from noria.core.outbound.entities import OutboundRequest, OutboundSection
@@ -64,6 +65,7 @@ def begin(context: Context) -> None:
     with context.database.read() as connection:
         has_begun = connection.execute(query).first() is not None
     if not has_begun:
+        assign_positions(context.database)
         events = EventLog(context.database)
         events.advance(READER, events.last_position())
 
@@ -92,6 +94,7 @@ def send_waiting(
     types = [*RUN_EVENTS, STEP_EVENT] if section.steps else list(RUN_EVENTS)
     key = (os.environ if environ is None else environ).get(section.token_env)
     log, n_sent, n_refused = EventLog(context.database), 0, 0
+    assign_positions(context.database)  # where no server does
     while True:
         last, cursor = log.last_position(), log.cursor(READER)
         batch = log.read(cursor, limit=_BATCH, types=types)
