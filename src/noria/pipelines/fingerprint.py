@@ -166,8 +166,10 @@ def _named_files(texts: Iterable[str], root: Path) -> dict[str, KeyPart]:
     for text in texts:
         if not _LOOKS_LIKE_PATH.fullmatch(text):
             continue
-        for place in dict.fromkeys((os.path.realpath(text), os.path.realpath(root / text))):
-            if os.path.isfile(place) and not is_library(place):  # noqa: PTH113 - asked for every text in the code
+        # Asked for every text in the code, and hardly ever is there a file: links are resolved only then.
+        for named in dict.fromkeys((text, os.path.join(root, text))):  # noqa: PTH118
+            place = os.path.realpath(named) if os.path.isfile(named) else ""  # noqa: PTH113
+            if place and not is_library(place):
                 found[text] = KeyPart(digest=digest_of_path(Path(place)), text=text)
                 break
     return found

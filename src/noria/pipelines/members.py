@@ -9,14 +9,13 @@ from __future__ import annotations
 import dataclasses
 import enum
 import inspect
-import os
 import sys
 import types
 from collections.abc import Iterator
 from types import FunctionType
 from typing import Any, Final
 
-from noria.pipelines.distributions import is_library
+from noria.pipelines.distributions import is_library, real_place
 
 _PLAIN: Final = (FunctionType, staticmethod, classmethod, property)
 _SLOTS: Final = (
@@ -121,7 +120,7 @@ def stands_by_name(thing: Any) -> bool:
 def runs_library_code(function: FunctionType) -> bool:
     """Tell whether a function's code lies in Python or an installed package, whatever module it says it is of."""
     filename = function.__code__.co_filename
-    return not filename.startswith("<") and is_library(os.path.realpath(filename))
+    return not filename.startswith("<") and is_library(real_place(filename))
 
 
 def constants_but_docstring(code: types.CodeType) -> tuple[Any, ...]:
@@ -158,4 +157,4 @@ def _is_cached_property(member: Any) -> bool:
 
 def _is_of_library(kind: type) -> bool:
     file = getattr(sys.modules.get(kind.__module__), "__file__", None)
-    return file is None or is_library(os.path.realpath(file))
+    return file is None or is_library(real_place(file))

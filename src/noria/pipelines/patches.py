@@ -7,6 +7,7 @@
 from __future__ import annotations
 
 import functools
+import os
 import sys
 from collections.abc import Iterator
 from pathlib import Path
@@ -53,8 +54,10 @@ def settings_of_libraries(home: Home) -> dict[str, str]:
 
 def _loaded_here(home: Home) -> Iterator[tuple[ModuleType, Source]]:
     for name, place in _loaded(home, len(sys.modules), next(reversed(sys.modules))):
-        module, source = sys.modules.get(name), read_source(str(place))
-        if module is not None and source is not None and place.is_relative_to(home.tree):
+        if not place.startswith(f"{home.tree}{os.sep}"):
+            continue
+        module, source = sys.modules.get(name), read_source(place)
+        if module is not None and source is not None:
             yield module, source
 
 
@@ -65,14 +68,16 @@ def _is_set_up(root: Any, home: Home) -> bool:
 def loaded_elsewhere(home: Home) -> list[tuple[str, Path]]:
     """Give the modules that count as the project's and lie outside of its folder, on `PYTHONPATH` or editable."""
     loaded = _loaded(home, len(sys.modules), next(reversed(sys.modules)))
-    return sorted((name, place) for name, place in loaded if not place.is_relative_to(home.tree))
+    return sorted(
+        (name, Path(place)) for name, place in loaded if not place.startswith(f"{home.tree}{os.sep}")
+    )
 
 
 @functools.lru_cache(maxsize=16)
-def _loaded(home: Home, n_modules: int, latest: str) -> tuple[tuple[str, Path], ...]:  # noqa: ARG001 - tell of new ones
+def _loaded(home: Home, n_modules: int, latest: str) -> tuple[tuple[str, str], ...]:  # noqa: ARG001 - tell of new ones
     files = [(name, getattr(module, "__file__", None)) for name, module in list(sys.modules.items())]
     return tuple(
-        (name, Path(real_place(file)))
+        (name, real_place(file))
         for name, file in files
         if isinstance(file, str) and file.endswith(".py") and home.origin(name, file).kind == "project"
     )

@@ -15,7 +15,7 @@ import sqlalchemy as sa
 from noria.core.context import Context
 from noria.core.database.engine import upsertable
 from noria.core.database.prepared import Prepared
-from noria.core.database.schema import to_micros
+from noria.core.database.schema import Converters, to_micros
 from noria.core.errors import Conflict, ErrorBody, NotFound
 from noria.core.events.log import EventType, append
 from noria.core.permissions import Principal, Role
@@ -102,7 +102,7 @@ class PipelineRunOver(Conflict):
         )
 
 
-def require_resumable(run: PipelineRun) -> None:
+def require_resumable(run: PipelineRun, *, gone: bool) -> None:
     """Refuse to resume a run that goes on or that has finished.
 
     Raises
@@ -111,11 +111,11 @@ def require_resumable(run: PipelineRun) -> None:
     """
     if run.status is RunStatus.FINISHED:
         raise PipelineRunOver(run.run_id)
-    if run.status not in (RunStatus.KILLED, RunStatus.FAILED):
+    if run.status not in (RunStatus.KILLED, RunStatus.FAILED) and not gone:
         raise PipelineRunGoesOn(run.run_id)
 
 
-def take_up(connection: sa.Connection, run_id: str, lease_until: datetime) -> None:
+def take_up(connection: sa.Connection, run_id: str, lease_until: datetime, *, gone: bool) -> None:
     """Let a run have a lease again, if nobody else took it up meanwhile.
 
     Raises
@@ -126,7 +126,7 @@ def take_up(connection: sa.Connection, run_id: str, lease_until: datetime) -> No
     taken = connection.execute(
         sa.update(pipeline_runs)
         .where(pipeline_runs.c.run_id == run_id)
-        .where(pipeline_runs.c.lease_until.is_(None))
+        .where(sa.true() if gone else pipeline_runs.c.lease_until.is_(None))
         .values(lease_until=lease_until, error=None, outputs={})
     )
     if taken.rowcount != 1:
@@ -160,7 +160,7 @@ def to_run(row: Any) -> PipelineRun:
 
 def run_key(connection: sa.Connection, owner: int, project: str, run_id: str) -> tuple[int, str]:
     """Give the integer key of a run and the pipeline that it runs."""
-    row = connection.execute(_RUN_KEY, {"run_id": run_id, "owner": owner}).one_or_none()
+    row = _RUN_KEY.first(connection, {"run_id": run_id, "owner": owner})
     if row is None:
         raise PipelineRunNotFound(project, run_id)
     return int(row[0]), str(row[1])
@@ -190,18 +190,18 @@ def insert_step(connection: sa.Connection, run: int, report: StepReport) -> bool
         "within": report.group,
         "item": report.item,
     }
-    dialect = connection.dialect.name
-    if connection.execute(_insert_step(dialect), values).first() is None:
+    row = _STEP_VALUES.to_driver(values)
+    if _INSERT_STEP.first(connection, row) is None:
         if not _forget_older(connection, run, report):
             return False
-        connection.execute(_insert_step(dialect), values)
+        _INSERT_STEP.run(connection, row)
     counted = {
         "run": run,
         "steps": 1,
         "reused": int(report.status is StepStatus.REUSED),
         "failed": int(report.status is StepStatus.FAILED),
     }
-    connection.execute(_COUNT_STEP, counted)
+    _COUNT_STEP.run(connection, counted)
     return True
 
 
@@ -219,17 +219,19 @@ def _forget_older(connection: sa.Connection, run: int, report: StepReport) -> bo
         "reused": -int(status == StepStatus.REUSED),
         "failed": -int(status == StepStatus.FAILED),
     }
-    connection.execute(_COUNT_STEP, {**counted, "steps": -1})
+    _COUNT_STEP.run(connection, {**counted, "steps": -1})
     return True
 
 
-# Made once: making these statements costs several times what running them does.
-@functools.cache
-def _insert_step(dialect: str) -> Any:
-    return upsertable(dialect, step_runs).on_conflict_do_nothing().returning(step_runs.c.position)
+def _insert_step(dialect: str) -> sa.Executable:
+    insert = upsertable(dialect, step_runs).values({c.name: sa.bindparam(c.name) for c in step_runs.c})
+    return insert.on_conflict_do_nothing().returning(step_runs.c.position)
 
 
-_COUNT_STEP = (
+_STEP_VALUES = Converters(*step_runs.c)
+_INSERT_STEP = Prepared(_insert_step)
+
+_COUNT_STEP = Prepared(
     sa.update(pipeline_runs)
     .where(pipeline_runs.c.pk == sa.bindparam("run"))
     .values(
@@ -240,6 +242,7 @@ _COUNT_STEP = (
 )
 
 
+# Made once: making the statement costs several times what running it does.
 @functools.cache
 def _upsert_parts(dialect: str) -> Any:
     insert = upsertable(dialect, latest_steps)
@@ -249,7 +252,7 @@ def _upsert_parts(dialect: str) -> Any:
     )
 
 
-_RUN_KEY = (
+_RUN_KEY = Prepared(
     sa.select(pipeline_runs.c.pk, pipeline_runs.c.pipeline)
     .where(pipeline_runs.c.run_id == sa.bindparam("run_id"))
     .where(pipeline_runs.c.project_pk == sa.bindparam("owner"))

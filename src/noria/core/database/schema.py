@@ -110,3 +110,37 @@ def pk() -> sa.Column[int]:
     return sa.Column(
         "pk", sa.BigInteger().with_variant(sa.Integer(), "sqlite"), primary_key=True, autoincrement=True
     )
+
+
+class Converters:
+    """Turns values of columns into what the driver takes, and back, for statements that are `Prepared`.
+
+    Parameters
+    ----------
+    columns
+        Whose types convert; all others pass as they are.
+    """
+
+    def __init__(self, *columns: sa.Column[Any]) -> None:
+        self._columns = {column.name: column.type for column in columns}
+        self._own = {
+            name: type_ for name, type_ in self._columns.items() if isinstance(type_, (JsonText, UtcMicros))
+        }
+
+    def to_driver(self, values: dict[str, Any]) -> dict[str, Any]:
+        """Convert the values of a row to be written."""
+        made = dict(values)
+        for name, type_ in self._own.items():
+            if name in made:
+                made[name] = type_.process_bind_param(made[name], _NO_DIALECT)
+        return made
+
+    def from_driver(self, row: tuple[Any, ...]) -> dict[str, Any]:
+        """Convert a row that was read, whose values stand in the order of the columns."""
+        made = dict(zip(self._columns, row, strict=True))
+        for name, type_ in self._own.items():
+            made[name] = type_.process_result_value(made[name], _NO_DIALECT)
+        return made
+
+
+_NO_DIALECT: Any = None  # both types convert alike on every database
