@@ -11,6 +11,7 @@ from noria.core.objects.store import ObjectReader
 from noria.core.workspace import Workspace
 from noria.pipelines.entities import KeyParts, PipelineRun, StartedRun, StepReport, StepStatus
 from noria.pipelines.fingerprint import key_of
+from noria.pipelines.presence import is_gone
 from noria.pipelines.run_records import BEAT_S, LEASE_S, PipelineRunGoesOn
 from noria.pipelines.service import PipelineRuns
 from noria.tracking.service import Runs
@@ -110,9 +111,10 @@ def resume(workspace: Workspace, run_id: str, *, snapshot: str | None) -> Resume
 def _taken_up(workspace: Workspace, run_id: str) -> StartedRun:
     runs, clock = workspace.service(PipelineRuns), workspace.clock
     last = clock.monotonic() + LEASE_S + BEAT_S
+    gone = is_gone(workspace.settings, run_id)
     while True:
         try:
-            return runs.resume(workspace.project, run_id)
+            return runs.resume(workspace.project, run_id, gone=gone)
         except PipelineRunGoesOn:
             if clock.monotonic() > last:
                 raise

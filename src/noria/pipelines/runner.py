@@ -18,7 +18,8 @@ from noria.core.errors import ErrorBody, Invalid, NoriaError, TooLarge
 from noria.core.ids import new_id
 from noria.core.serialisation import to_canonical_json
 from noria.core.workspace import Workspace, use_workspace
-from noria.pipelines.authoring import Pipeline, executing_with
+from noria.pipelines.authoring import Pipeline
+from noria.pipelines.calling import executing_with
 from noria.pipelines.distributions import home_of, installed_distributions
 from noria.pipelines.entities import (
     NewPipelineRun,
@@ -44,6 +45,7 @@ from noria.pipelines.loading import CodeSource, is_packaged_pipeline, source_of
 from noria.pipelines.outputs import Output
 from noria.pipelines.parameters import bind
 from noria.pipelines.paths import InputMissing
+from noria.pipelines.presence import holding
 from noria.pipelines.resuming import Before, Resumed
 from noria.pipelines.resuming import resume as resume_run
 from noria.pipelines.run_records import BEAT_S
@@ -142,7 +144,7 @@ def run_pipeline(
             run_id=run.id, pipeline=found.target, params=parameters_as_json(values), snapshot=snapshot
         )
         setup = make_setup(workspace, pipeline, started.run, found, origin, shares_files=choice.on is None)
-        with beating(workspace, run.id):
+        with beating(workspace, run.id), holding(workspace.settings, run.id):
             outcome = _run_body(pipeline, values, calls, hands, setup, found)
     return PipelineResult(
         run_id=run.id,

@@ -83,14 +83,17 @@ class PipelineRuns(Service):
         return StartedRun(run=self.sibling(Runs).create(project, run), earlier=earlier)
 
     @operation("POST", "/projects/{project}/pipeline-runs/{run_id}/resume", needs=WRITE_PIPELINES, status=200)
-    def resume(self, project: str, run_id: str) -> StartedRun:
-        """Let a run go on that was killed or failed; its finished steps stay."""
+    def resume(self, project: str, run_id: str, gone: bool = False) -> StartedRun:
+        """Let a run go on that was killed or failed; its finished steps stay.
+
+        `gone` says that the caller saw the end of its process, whose lease may not be over.
+        """
         mark_killed(self.context)
         with self.context.database.write() as connection:
             owner = project_pk(connection, project)
             found = load_run(connection, owner, project, run_id)
-            require_resumable(found)
-            take_up(connection, run_id, lease_from(self.context.clock.now()))
+            require_resumable(found, gone=gone)
+            take_up(connection, run_id, lease_from(self.context.clock.now()), gone=gone)
             earlier = earlier_steps(connection, owner, found.pipeline)
             payload = {"pipeline": found.pipeline, "resumed": True}
             append_event(

@@ -22,7 +22,7 @@ from noria.pipelines.executors.processes import Listener, pass_on
 from noria.pipelines.executors.work import Outcome, Setup, Work
 from noria.pipelines.failures import ClusterLost, StepFailed
 
-_CONNECT_S = 10.0
+_CONNECT_S = 5.0
 _NAMES = {"gpus": "GPU", "memory_bytes": "MEMORY", "cpus": "CPU"}
 
 
