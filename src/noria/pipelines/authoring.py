@@ -27,25 +27,20 @@ from __future__ import annotations
 import functools
 import inspect
 import typing
-from collections import Counter
-from collections.abc import Callable, Iterable, Iterator
-from contextlib import contextmanager
-from contextvars import ContextVar
-from dataclasses import dataclass, field
+from collections.abc import Callable, Iterable
 from typing import (
     TYPE_CHECKING,
     Any,
     Generic,
     ParamSpec,
-    Protocol,
     TypeVar,
     cast,
     overload,
-    runtime_checkable,
 )
 
 from noria.core.errors import Invalid
 from noria.pipelines.annotations import describe, plain
+from noria.pipelines.calling import Frame, MapExecutor, executor_around, frames_around, item_around
 from noria.pipelines.declarations import (
     checked_resources,
     checked_retries,
@@ -79,78 +74,6 @@ class PipelineCycle(Invalid):
             hint="A pipeline may call other pipelines, but no circle of them; use a loop in its body instead",
             details={"cycle": names},
         )
-
-
-class Executor(Protocol):
-    """What runs the steps that the body of a pipeline calls."""
-
-    def call(self, step: Step[..., Any], args: tuple[Any, ...], kwargs: dict[str, Any]) -> Any:
-        """Run a step, or find its result, and give handles to its outputs."""
-        ...
-
-
-@runtime_checkable
-class MapExecutor(Protocol):
-    """An executor that does more with a map than to call the step for each item."""
-
-    def map(self, step: Step[..., Any], argument: str, items: Any, fixed: dict[str, Any]) -> Any:
-        """Give what the calls give, as `Step.map` does."""
-        ...
-
-
-@dataclass(frozen=True, slots=True)
-class Place:
-    """Where in a running pipeline a step is called.
-
-    Attributes
-    ----------
-    group
-        Nested pipelines around the call, outermost first: `prepare/clean`.
-    item
-        Which item of a map it is for.
-    over
-        The argument that takes the items, and the source of the handle that they are taken out of.
-    """
-
-    group: str = ""
-    item: int | None = None
-    over: tuple[str, int, str] | None = None
-
-
-@dataclass(frozen=True, slots=True)
-class _Frame:
-    """A pipeline whose body runs; counts the calls of others in it."""
-
-    pipeline: Pipeline[..., Any]
-    label: str
-    calls: Counter[str] = field(default_factory=Counter)
-
-    def label_of(self, name: str) -> str:
-        """Give the next call of a pipeline its own name: `clean`, then `clean 2`."""
-        self.calls[name] += 1
-        return name if self.calls[name] == 1 else f"{name} {self.calls[name]}"
-
-
-_executor: ContextVar[Executor | None] = ContextVar("noria_executor", default=None)
-_frames: ContextVar[tuple[_Frame, ...]] = ContextVar("noria_pipeline_frames", default=())
-_item: ContextVar[tuple[int | None, tuple[str, int, str] | None]] = ContextVar(
-    "noria_map_item", default=(None, None)
-)
-
-
-@contextmanager
-def executing_with(executor: Executor | None) -> Iterator[None]:
-    """Send the step calls inside the block to `executor`; with None they are plain calls."""
-    token = _executor.set(executor)
-    try:
-        yield
-    finally:
-        _executor.reset(token)
-
-
-def current_place() -> Place:
-    """Say where in the running pipeline the body is."""
-    return Place("/".join(frame.label for frame in _frames.get()[1:]), *_item.get())
 
 
 class Step(Generic[P, R]):
@@ -232,7 +155,7 @@ class Step(Generic[P, R]):
 
     def __call__(self, *args: P.args, **kwargs: P.kwargs) -> R:
         """Run the function, or inside a running pipeline give a handle to what it makes or made."""
-        executor = _executor.get()
+        executor = executor_around.get()
         made: Any = self.function(*args, **kwargs) if executor is None else executor.call(self, args, kwargs)
         return cast("R", made)
 
@@ -269,18 +192,18 @@ class Step(Generic[P, R]):
         [10, 20, 30]
         """
         argument = mapped_argument(self.name, self.signature, items, fixed)
-        executor = _executor.get()
+        executor = executor_around.get()
         if isinstance(executor, MapExecutor):
             return executor.map(self, argument, items, fixed)
         source = items.source if type(items) is Output else None
         over = None if source is None else (argument, *source)
         made = []
         for index, item in enumerate(items):
-            token = _item.set((index, over))
+            token = item_around.set((index, over))
             try:
                 made.append(self(**{argument: item}, **fixed))  # type: ignore[call-arg]
             finally:
-                _item.reset(token)
+                item_around.reset(token)
         return self.transposed(made)
 
     def transposed(self, made: list[Any]) -> Any:
@@ -333,17 +256,17 @@ class Pipeline(Generic[P, R]):
         PipelineCycle
             If it is running already, further up.
         """
-        around = _frames.get()
+        around = frames_around.get()
         open_pipelines = [frame.pipeline for frame in around]
         if self in open_pipelines:
             names = [pipeline.name for pipeline in open_pipelines[open_pipelines.index(self) :]]
             raise PipelineCycle([*names, self.name])
         label = around[-1].label_of(self.name) if around else self.name
-        token = _frames.set((*around, _Frame(self, label)))
+        token = frames_around.set((*around, Frame(self, label)))
         try:
             return cast("R", self.function(*args, **kwargs))
         finally:
-            _frames.reset(token)
+            frames_around.reset(token)
 
     def run(self, **parameters: Any) -> PipelineResult:
         """Run it recorded, in the current workspace.

@@ -156,8 +156,10 @@ def _refuse_unknown(ws: Workspace, pipeline: str) -> None:
 
 def _graph_of_target(ws: Workspace, target: str, params: list[str], *, plan: bool) -> PipelineGraph:
     """Give the graph of the last run that finished, else of the body walked without running steps."""
+    from msgspec.structs import replace
+
     from noria.pipelines.graph import graph_of_run
-    from noria.pipelines.graph_walk import walk_pipeline
+    from noria.pipelines.graph_walk import declared_of, walk_pipeline
     from noria.pipelines.loading import load_pipeline
     from noria.pipelines.parameters import parse_assignments
     from noria.pipelines.run_diff import all_steps
@@ -165,14 +167,17 @@ def _graph_of_target(ws: Workspace, target: str, params: list[str], *, plan: boo
 
     loaded = load_pipeline(target, root=ws.settings.project_root, folder=Path.cwd())
     name = loaded.source.target
+    taken = declared_of(loaded.pipeline)
     runs = [] if plan else ws.service(PipelineRuns).list(ws.project, pipeline=name, limit=50).items
     for run in runs:
         if run.status == "finished":
             say(f"as run {run.run_id} did; `--plan` reads it off the code instead")
-            return graph_of_run(run, all_steps(ws, run.run_id))
+            return replace(graph_of_run(run, all_steps(ws, run.run_id)), parameters=taken)
     say("read off the code without running a step; a run shows what was done")
     values = parse_assignments(loaded.pipeline.name, loaded.pipeline.parameters, params)
-    return walk_pipeline(loaded.pipeline, values, target=name, root=loaded.source.root)
+    return replace(
+        walk_pipeline(loaded.pipeline, values, target=name, root=loaded.source.root), parameters=taken
+    )
 
 
 def _write_graph(graph: PipelineGraph, svg: Path | None, *, json: bool) -> None:

@@ -97,6 +97,14 @@ class GraphResult(msgspec.Struct, frozen=True, kw_only=True):
     output: str
 
 
+class GraphParameter(msgspec.Struct, frozen=True, kw_only=True):
+    """A parameter of a pipeline; its default as text, None when a value must be given."""
+
+    name: str
+    type: str
+    default: str | None = None
+
+
 class PipelineGraph(msgspec.Struct, frozen=True, kw_only=True):
     """The graph of a pipeline.
 
@@ -108,6 +116,8 @@ class PipelineGraph(msgspec.Struct, frozen=True, kw_only=True):
         The run that it was read from; None when the body was walked with stand-ins.
     stopped
         Where the walk stopped since the body looks at a value, in words.
+    parameters
+        What the pipeline takes; empty where its code is not at hand.
     """
 
     pipeline: str
@@ -116,6 +126,18 @@ class PipelineGraph(msgspec.Struct, frozen=True, kw_only=True):
     edges: list[GraphEdge] = []
     results: list[GraphResult] = []
     stopped: str | None = None
+    parameters: list[GraphParameter] = []
+
+    @property
+    def signature(self) -> str:
+        """The pipeline with its parameters: `flow:train(path: Path, c: float = 1.0)`."""
+        if not self.parameters:
+            return self.pipeline
+        taken = (
+            f"{one.name}: {one.type}" + ("" if one.default is None else f" = {one.default}")
+            for one in self.parameters
+        )
+        return f"{self.pipeline}({', '.join(taken)})"
 
 
 def graph_of_run(run: PipelineRun, steps: Sequence[StepReport]) -> PipelineGraph:

@@ -30,7 +30,7 @@ _WORST_FIRST = ("failed", "finished", "reused")
 def graph_svg(graph: PipelineGraph) -> str:
     """Write a graph as a file."""
     drawing = draw(graph)
-    title = graph.pipeline if graph.run_id is None else f"{graph.pipeline}   run {graph.run_id}"
+    title = graph.signature if graph.run_id is None else f"{graph.signature}   run {graph.run_id}"
     foot = [graph.stopped] if graph.stopped else []
     width = max(drawing.width, 7.25 * max(map(len, [title, *foot])) + 28) + 2 * _MARGIN
     height = drawing.height + _TITLE + 20 * len(foot) + _MARGIN

@@ -9,7 +9,7 @@ from noria.pipelines.graph import GraphNode, PipelineGraph
 
 
 def graph_text(graph: PipelineGraph) -> str:
-    """Write a graph: a line for each step, in the order of their calls, indented under nested pipelines."""
+    """Write a graph: the pipeline with its parameters, then a line for each step, in the order of their calls."""
     return "\n".join(_lines(graph)) + "\n"
 
 
@@ -25,6 +25,7 @@ def _lines(graph: PipelineGraph) -> Iterator[str]:
         max((len(row[2]) for row in rows), default=0),
         max((len(row[3]) for row in rows), default=0),
     )
+    yield graph.signature
     around = ""
     for (group, name, takes, gives, told), indent in zip(rows, indents, strict=True):
         if group != around and group:

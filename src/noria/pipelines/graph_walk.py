@@ -14,12 +14,15 @@ from pathlib import Path
 from typing import Any, NoReturn
 
 from noria.core.errors import Invalid
-from noria.pipelines.authoring import Pipeline, PipelineCycle, Step, current_place, executing_with
+from noria.pipelines.annotations import describe
+from noria.pipelines.authoring import Pipeline, PipelineCycle, Step
+from noria.pipelines.calling import current_place, executing_with
 from noria.pipelines.distributions import home_of
 from noria.pipelines.entities import StepInput
 from noria.pipelines.executors.calls import arranged
 from noria.pipelines.failures import place_of, told
-from noria.pipelines.graph import UNKNOWN_ITEMS, GraphCall, PipelineGraph, graph_of_calls
+from noria.pipelines.graph import UNKNOWN_ITEMS, GraphCall, GraphParameter, PipelineGraph, graph_of_calls
+from noria.pipelines.showing import shown
 from noria.pipelines.walk_guard import Wrote, only_reading
 
 _BINARY = (
@@ -94,6 +97,18 @@ def walk_pipeline(
     returned, stopped = _walked(pipeline, given, walk, root, logging=True)
     results = {name: source for name, value in _named(returned) for source in _sources_in(value)}
     return graph_of_calls(target, walk.calls, results, stopped=stopped)
+
+
+def declared_of(pipeline: Pipeline[..., Any]) -> list[GraphParameter]:
+    """List the parameters of a pipeline as text."""
+    return [
+        GraphParameter(
+            name=parameter.name,
+            type=describe(parameter.annotation),
+            default=None if parameter.required else shown(parameter.default),
+        )
+        for parameter in pipeline.parameters.values()
+    ]
 
 
 def walk_calls(

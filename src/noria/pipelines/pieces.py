@@ -17,8 +17,9 @@ from typing import Any, NoReturn
 from noria.core import lineage
 from noria.core.errors import Conflict, Invalid
 from noria.core.workspace import Workspace, use_workspace
-from noria.pipelines.authoring import Step, executing_with
+from noria.pipelines.authoring import Step
 from noria.pipelines.cache import is_data
+from noria.pipelines.calling import executing_with
 from noria.pipelines.entities import PipelineEnd, StepReport, StepStatus, StoredValue
 from noria.pipelines.executors.calls import Call, Calls
 from noria.pipelines.executors.inline import InlineExecutor

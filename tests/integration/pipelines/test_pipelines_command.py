@@ -122,13 +122,14 @@ def _run(noria: Call, *arguments: str) -> dict[str, Any]:
 def test_runs_are_drawn_listed_and_compared(noria: Call, project: UserProject) -> None:
     """Before a run the body is walked; a run knows what fed what; two runs differ in what was changed between them."""
     walked = noria("pipelines", "show", "flow:study")
+    assert walked.startswith("flow:study(path: Path, by: float = 2.0)\nprepare/\n")
     assert "stopped: the body looks at what `total` gives at flow.py:" in walked
     assert re.search(r"scaled +row ← halve.left +→ float +× \?\n", walked)
     first, second = _run(noria), _run(noria, "-p", "by=3")
     drawn = json.loads(noria("pipelines", "show", "flow:study", "--json"))
     shown = json.loads(noria("pipelines", "show", second["run_id"], "--json", "--svg", "study.svg"))
 
-    assert drawn == shown["graph"]
+    assert drawn == {**shown["graph"], "parameters": drawn["parameters"]}
     names = {node["id"]: node["name"] for node in drawn["nodes"]}
     assert {(names[e["source"]], e["output"], names[e["target"]], e["argument"]) for e in drawn["edges"]} == {
         ("load", "output", "halve", "rows"),
@@ -209,8 +210,8 @@ def test_a_walk_reads_the_workspace_and_changes_nothing_in_it(
         """,
     )
     walked = noria("pipelines", "show", "guarded:guarded").splitlines()
-    assert [line.split()[0] for line in walked] == ["count", "stopped:"]
-    assert re.search(rf"changes the workspace at guarded.py:\d+ \(`{refused}`\)", walked[1])
+    assert [line.split()[0] for line in walked] == ["guarded:guarded", "count", "stopped:"]
+    assert re.search(rf"changes the workspace at guarded.py:\d+ \(`{refused}`\)", walked[2])
     assert json.loads(noria("runs", "list", "--json"))["items"] == []
 
 

@@ -91,10 +91,10 @@ def test_a_walk_finds_what_the_body_does_and_runs_no_step(capsys: pytest.Capture
         ("best", "", 5, False),
     ]
     lines = graph_text(graph).splitlines()
-    assert lines[0] == "prepare/"
-    assert re.fullmatch(r"  halve +rows ← load +→ left: list\[int\], right: list\[int\]", lines[2])
-    assert re.fullmatch(r"fit 2 +rows ← halve.right +→ float +× 5", lines[5])
-    assert lines[7:] == ["returns best = best", "returns again = best 2"]
+    assert lines[:2] == ["flow:train", "prepare/"]
+    assert re.fullmatch(r"  halve +rows ← load +→ left: list\[int\], right: list\[int\]", lines[3])
+    assert re.fullmatch(r"fit 2 +rows ← halve.right +→ float +× 5", lines[6])
+    assert lines[8:] == ["returns best = best", "returns again = best 2"]
     assert capsys.readouterr().out == ""
 
 

@@ -14,7 +14,8 @@ from typing import Any, Protocol
 import msgspec
 
 from noria.pipelines.annotations import conforms, describe
-from noria.pipelines.authoring import Step, executing_with
+from noria.pipelines.authoring import Step
+from noria.pipelines.calling import executing_with
 from noria.pipelines.entities import Followed, KeyParts, Logged, ReadFile, StoredValue
 from noria.pipelines.failures import StepFailed
 from noria.pipelines.fingerprint import explain, key_of, key_parts

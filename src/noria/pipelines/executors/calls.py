@@ -17,8 +17,9 @@ from noria.core.errors import Invalid
 from noria.core.objects.project import ProjectStore
 from noria.core.objects.service import Objects
 from noria.core.workspace import Workspace
-from noria.pipelines.authoring import Place, Step, current_place
+from noria.pipelines.authoring import Step
 from noria.pipelines.cache import is_data
+from noria.pipelines.calling import Place, current_place
 from noria.pipelines.distributions import Home, home_of
 from noria.pipelines.entities import (
     CacheEntry,

@@ -6,7 +6,7 @@ from dataclasses import dataclass
 from typing import Any, Protocol
 
 from noria.core.errors import Invalid
-from noria.pipelines.authoring import Executor
+from noria.pipelines.calling import Executor
 from noria.pipelines.entities import StoredValue
 from noria.pipelines.executors.calls import Calls
 from noria.pipelines.executors.inline import InlineExecutor
