@@ -43,14 +43,26 @@ class Log:
         self.events = [Event(position, type_) for position, type_ in enumerate(types, 1)]
         self.cursors: dict[str, int] = {}
         self.broken = False
+        self.n_reads = 0
+
+    def come(self, *types: str) -> None:
+        """Let events happen."""
+        for type_ in types:
+            self.events.append(Event(len(self.events) + 1, type_))
 
     def read(self, after: int, /, *, limit: int = 100, types: list[str]) -> list[Event]:
         if self.broken:
             raise Unavailable("The log does not answer")
+        self.n_reads += 1
         return [event for event in self.events if event.position > after and event.type in types][:limit]
 
     def last_position(self) -> int:
         return max((event.position for event in self.events), default=0)
+
+    def newest_by_type(self, after: int, /) -> dict[str, int]:
+        if self.broken:
+            raise Unavailable("The log does not answer")
+        return {event.type: event.position for event in self.events if event.position > after}
 
     def cursor(self, reader: str, /) -> int:
         return self.cursors.get(reader, 0)
@@ -540,6 +552,34 @@ def test_each_event_is_reacted_to_once(settings: ControlSettings) -> None:
         "payload": {"window": 3},
     }
     assert last.name == "react"
+
+
+def test_events_that_concern_no_reaction_cost_one_look(settings: ControlSettings) -> None:
+    """A log that is busy with other things is looked at once, and read by a reaction when an event of its own comes."""
+    seen: list[int] = []
+
+    def react(steps: Steps, app: object, event: Any) -> JSON:
+        seen.append(event["position"])
+        return None
+
+    log = Log("run.finished")
+    reactions = [Reaction(name, frozenset({f"{name}.opened"}), "react") for name in ("alert", "door", "gate")]
+    rounds = [0]
+    chore = Chore("count", 0.02, lambda _: rounds.__setitem__(0, rounds[0] + 1))
+    with running(settings, {"react": react}, reactions=reactions, events=log, chores=[chore]):
+        wait_until(lambda: rounds[0] > 3)
+        before = log.n_reads
+        for _ in range(5):
+            log.come(*["run.finished"] * 50)
+            rounds[0] = 0
+            wait_until(lambda: rounds[0] > 3)
+        quiet = log.n_reads
+        log.come("run.finished", "door.opened", "run.finished")
+        wait_until(lambda: seen == [253])
+
+    assert before <= len(reactions)
+    assert quiet == before
+    assert log.n_reads == before + 1
 
 
 def test_a_reaction_may_ask_whether_it_is_needed(settings: ControlSettings) -> None:

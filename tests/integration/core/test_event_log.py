@@ -88,6 +88,17 @@ def test_a_change_that_is_undone_leaves_no_event(database: Database, log: EventL
     assert log.last_position() == 1
 
 
+def test_the_newest_of_each_type_is_told(database: Database, log: EventLog) -> None:
+    """Of what came after a position."""
+    happen(database, "a:1", "a:2")
+    happen(database, "a:3", kind=ENDED)
+    happen(database, "a:4")
+
+    assert log.newest_by_type(0) == {"test.made": 4, "test.ended": 3}
+    assert log.newest_by_type(3) == {"test.made": 4}
+    assert log.newest_by_type(4) == {}
+
+
 def test_several_events_of_one_transaction_keep_their_order(database: Database, log: EventLog) -> None:
     """As they were appended."""
     with database.write() as connection:

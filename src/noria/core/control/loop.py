@@ -126,7 +126,8 @@ class ControlLoop:
         self._pacer: Pacer | None = None
         self._cursors: dict[str, int] = {}
         self._kept_cursors: dict[str, int] = {}
-        self._head = 0
+        self._head = self._looked_from = 0
+        self._newest: dict[str, int] = {}
         self._begun: dict[str, datetime] = {}
         self._require_workflows_of_reactions()
 
@@ -263,9 +264,14 @@ class ControlLoop:
         self._begun[tick.name] = start
 
     def _look(self) -> None:
-        """Find the end of the log, once for all reactions."""
+        """Find the end of the log and which types of event came, once for all reactions."""
         assert self._events is not None  # noqa: S101 - a loop with reactions is not built without
-        self._head = self._events.last_position()
+        head = self._events.last_position()
+        if not self._looked_from:
+            self._looked_from = head
+        elif head > self._head:
+            self._newest.update(self._events.newest_by_type(self._head))
+        self._head = head
 
     def _react(self, reaction: Reaction) -> None:
         while self._react_to_batch(reaction) == _BATCH and self._goes_on():
@@ -282,7 +288,11 @@ class ControlLoop:
         if head <= after:
             self._cursors[reaction.name] = after
             return 0
-        found = log.read(after, limit=_BATCH, types=sorted(reaction.event_types))
+        found = (
+            log.read(after, limit=_BATCH, types=sorted(reaction.event_types))
+            if self._may_concern(reaction, after)
+            else []
+        )
         for event in found:
             if self._is_needed(reaction, event):
                 workflow_id = f"{reaction.name}:{event.position}"
@@ -297,6 +307,11 @@ class ControlLoop:
             log.advance(reaction.name, seen)
             self._kept_cursors[reaction.name] = seen
         return len(found)
+
+    def _may_concern(self, reaction: Reaction, after: int) -> bool:
+        """Tell whether an event of a reaction may have come after a position, as far as is known without reading."""
+        is_known = 0 < self._looked_from <= after
+        return not is_known or any(self._newest.get(each, 0) > after for each in reaction.event_types)
 
     def _is_needed(self, reaction: Reaction, event: LoggedEvent) -> bool:
         return reaction.when is None or reaction.when(self._app, event)

@@ -214,6 +214,10 @@ class EventReader(Protocol):
         """Give the position of the newest event, 0 when there is none."""
         ...
 
+    def newest_by_type(self, after: int, /) -> dict[str, int]:
+        """Give the position of the newest event of each type that occurs after a position."""
+        ...
+
     def cursor(self, reader: str, /) -> int:
         """Give the position up to which `reader` has read."""
         ...

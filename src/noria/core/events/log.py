@@ -223,6 +223,11 @@ class EventLog:
         with self._database.read() as connection:
             return _last(connection)
 
+    def newest_by_type(self, after: int) -> dict[str, int]:
+        """Give the position of the newest event of each type that occurs after a position."""
+        with self._database.read() as connection:
+            return {type_: int(newest) for type_, newest in _NEWEST_BY_TYPE.all(connection, {"after": after})}
+
     def cursor(self, reader: str) -> int:
         """Give the position up to which `reader` has read, 0 at first."""
         query = sa.select(event_cursors.c.position).where(event_cursors.c.reader == reader)
@@ -247,6 +252,13 @@ _NEWEST = Prepared(
     .where(events.c.position.is_not(None))
     .order_by(events.c.position.desc())
     .limit(sa.literal_column("1"))
+)
+
+
+_NEWEST_BY_TYPE = Prepared(
+    sa.select(events.c.type, sa.func.max(events.c.position))
+    .where(events.c.position > sa.bindparam("after"))
+    .group_by(events.c.type)
 )
 
 
