@@ -4,10 +4,12 @@ from __future__ import annotations
 
 import enum
 from datetime import datetime
+from typing import Annotated
 
 import msgspec
 
 from noria.core.errors import ErrorBody
+from noria.core.objects.digests import Digest
 from noria.tracking.entities import Link, Run, RunSource, RunStatus
 
 TREE_CODECS = frozenset({"tree", "file", "folder"})
@@ -354,9 +356,9 @@ class ExportedCode(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fie
         Digest of the project's code.
     """
 
-    target: str
-    orchestrator: str
-    snapshot: str
+    target: Annotated[str, msgspec.Meta(max_length=500)]
+    orchestrator: Annotated[str, msgspec.Meta(max_length=50)]
+    snapshot: Digest
 
 
 class StartedRun(msgspec.Struct, frozen=True, kw_only=True):
