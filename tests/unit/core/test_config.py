@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import re
 from pathlib import Path
 
 import msgspec
@@ -17,6 +18,7 @@ from noria.core.config import (
 )
 from noria.core.errors import ConfigInvalid
 from noria.monitoring.entities import MonitorSection
+from noria.pipelines.schedules.entities import ScheduleSection
 
 
 def section_class(name: str) -> type[Section]:
@@ -327,3 +329,37 @@ class TestEnvironment:
     def test_a_foreign_variable_is_left_alone(self, root: Path) -> None:
         """Other programs may have variables that begin alike."""
         assert load(root, {"NORIA_XYZZY_QUUX_COLOUR": "1", "HOME": "/"}).project == "default"
+
+
+class TestLists:
+    """Tables of which a file may have several."""
+
+    def test_they_come_in_their_order(self, root: Path) -> None:
+        """Each with its keys and defaults; a file without any gives none."""
+        assert load(root).entries("schedules", ScheduleSection) == []
+        configure(
+            root,
+            '[[schedules]]\nname = "b"\nrun = "m:p"\n[[schedules]]\nname = "a"\nrun = "m:q"\ncatchup = 3\n',
+        )
+        found = load(root).entries("schedules", ScheduleSection)
+        assert [(entry.name, entry.run, entry.catchup) for entry in found] == [
+            ("b", "m:p", 1),
+            ("a", "m:q", 3),
+        ]
+
+    @pytest.mark.parametrize(
+        ("text", "said", "hint"),
+        [
+            ('[[schedules]]\nname = "a"\n', "missing required field `run`", "Mend"),
+            ('[[schedules]]\nname = "a"\nrun = "m:p"\ncorn = ""\n', "`schedules.corn`", "`schedules.cron`"),
+            ('[schedules]\nname = "a"\n', "must be a list of tables", "[[schedules]]"),
+            ("[schedule]\n", "unknown key `schedule`", "`schedules`"),
+            ('[[schedules]]\nname = "a"\nrun = "m:p"\noverlap = "stop"\n', "`$.overlap`", "Mend"),
+        ],
+    )
+    def test_what_is_wrong_is_named(self, root: Path, text: str, said: str, hint: str) -> None:
+        """As in the other tables: key, value, and the mend."""
+        configure(root, text)
+        with pytest.raises(ConfigInvalid, match=re.escape(said)) as caught:
+            load(root)
+        assert hint in (caught.value.hint or "")

@@ -54,6 +54,7 @@ def test_the_server_side_loads_no_numeric_library() -> None:
     """Importing the services and the control work of pipelines loads neither NumPy nor what stands on it."""
     script = (
         "import sys, noria.pipelines.service, noria.pipelines.control, noria.pipelines.tables;"
+        "import noria.pipelines.schedules.service, noria.pipelines.schedules.control;"
         "print(sorted({'numpy', 'scipy', 'sklearn', 'polars', 'skops'} & set(sys.modules)))"
     )
     done = subprocess.run([sys.executable, "-c", script], capture_output=True, text=True, check=True)

@@ -128,7 +128,7 @@ def plan_due(context: Context, schedule_pk: int) -> None:
             return
         if decided.missed is not None:
             key = f"missed:{interval_key(decided.missed.start)}"
-            reason = "no server was up, and `catchup` leaves it out"
+            reason = "no server looked at it in time, and `catchup` leaves it out"
             add_run(
                 connection, context, schedule_pk, NewRun(key, Cause.MISSED, decided.missed, why_not=reason)
             )
