@@ -78,8 +78,7 @@ class StepWalk:
             for reader in self._readers(run_id, position, digest):
                 yield self._visit_step(run_id, reader, distance)
                 state.join(ref, _step(run_id, reader), "read")
-        if state.downstream:
-            yield from self._runs_with(digest, distance)
+        yield from self._runs_with(digest, distance)
 
     def _before_step(self, ref: str, distance: int) -> Iterator[str | None]:
         """Go from a step to the objects and data that it read, and name its run.
@@ -142,18 +141,20 @@ class StepWalk:
         ]
 
     def _runs_with(self, digest: str, distance: int) -> Iterator[str | None]:
-        """Go from code or an environment to the runs that were made with it."""
-        state = self._state
+        """Go from code or an environment to the runs that were made with it, and from a kept file to its run."""
+        state, ref = self._state, _OBJECT + digest
         ids = [owner.removeprefix(RUN_PREFIX) for owner in self._owners(digest, RUN_PREFIX)]
+        is_cause = sa.or_(pipeline_runs.c.snapshot == digest, pipeline_runs.c.environment == digest)
         query = (
             sa.select(runs.c.id, runs.c.name)
-            .join(pipeline_runs, pipeline_runs.c.run_id == runs.c.id)
+            .outerjoin(pipeline_runs, pipeline_runs.c.run_id == runs.c.id)
             .where(runs.c.project_pk == state.project, runs.c.id.in_(ids))
-            .where(sa.or_(pipeline_runs.c.snapshot == digest, pipeline_runs.c.environment == digest))
+            .where(sa.func.coalesce(is_cause, sa.false()) == state.downstream)
         )
         for run_id, name in state.rows(query):
-            yield state.visit(RUN_PREFIX + run_id, name, distance)
-            state.join(_OBJECT + digest, RUN_PREFIX + run_id, "read")
+            run = RUN_PREFIX + run_id
+            yield state.visit(run, name, distance)
+            state.join(*((ref, run, "read") if state.downstream else (run, ref, "made")))
 
     def _owners(self, digest: str, prefix: str) -> list[str]:
         table = object_references

@@ -144,6 +144,9 @@ def test_a_thing_is_followed_back_to_what_made_it_and_on_to_what_uses_it(
     assert f"object:{left}" in {node.ref for node in step.downstream.nodes}
     code = provenances.of(PROJECT, str(result.snapshot))
     assert (f"object:{result.snapshot}", "read", "flow:study") in edges(code)
+    kept = workspace.objects().put_bytes(b"a plot").digest
+    workspace.service(Runs).log(PROJECT, result.run_id, LogBatch(artifacts={"plot.png": kept}))
+    assert edges(provenances.of(PROJECT, kept)) >= {("flow:study", "made", f"object:{kept}")}
     data = provenances.of(PROJECT, "dataset:points")
     assert data.root == "dataset:points@1"
     assert {("flow:study", "made", "model:points@1"), ("model:points@1", "served", "endpoint:live")} <= edges(
