@@ -44,7 +44,8 @@ def noria(name: str, target: str, *arguments: str, new: bool = False) -> Tool:
 def _noria(target: str, arguments: tuple[str, ...], new: bool, folder: Path) -> list[str]:
     copied("noria_flow.py", folder)
     (folder / "noria.toml").touch()
-    command = [str(NORIA), "run", f"noria_flow:{target}", *arguments]
+    # Named, since a workspace in a folder further up would be found first.
+    command = [str(NORIA), "run", f"noria_flow:{target}", "-w", str(folder / "workspace"), *arguments]
     if not new:
         quietly([*command, "-p", "start=1000000"], folder, {})  # others' byte code is compiled, too
     return command

@@ -14,6 +14,7 @@ from support.rankings import ABSENT, REAL
 PATIENCE_S = 400.0
 
 
+@pytest.mark.timeout(600)
 @pytest.mark.skipif(not REAL.is_dir(), reason=ABSENT)
 def test_the_study_ends_with_champions_that_three_ways_agree_on(processes: Processes, tmp_path: Path) -> None:
     """A reduced sweep, mended and as published; each data set has a champion, and the message is in a file."""
@@ -34,6 +35,7 @@ def test_the_study_ends_with_champions_that_three_ways_agree_on(processes: Proce
 
 
 @pytest.mark.soak
+@pytest.mark.timeout(3600)
 @pytest.mark.skipif(not REAL.is_dir(), reason=ABSENT)
 def test_published_values_lie_inside_what_is_measured(processes: Processes, tmp_path: Path) -> None:
     """With 39 draws of each experiment no more published values lie outside than the intervals allow."""
