@@ -23,6 +23,7 @@ _FREE = 10.0
 _MOST_CHARS = 34
 _NARROWEST = 96.0
 _SWEEPS = 6
+_BORDER = "border"
 
 
 @dataclass(slots=True, eq=False)
@@ -99,8 +100,8 @@ def draw(graph: PipelineGraph) -> Drawing:
         spans.append((ends[result.source], result.output, end, "", f"returned as {result.name}"))
     inner: dict[tuple[str, ...], list[tuple[str, str]]] = {}
     for source, _, target, _, _ in spans:
-        level, pair = _meeting(source.path, target.path)
-        inner.setdefault(level, []).append(pair)
+        for level, pair in _legs(source.path, target.path):
+            inner.setdefault(level, []).append(pair)
     free: dict[tuple[tuple[str, ...], str, str], list[Box]] = {}
     _lay_out(root, (), inner, free)
     _settle(root, 0.0, 0.0)
@@ -163,12 +164,14 @@ def _place(root: Box, box: Box, group: str, key: str) -> _End:
     return _End((*path, key), box)
 
 
-def _meeting(source: tuple[str, ...], target: tuple[str, ...]) -> tuple[tuple[str, ...], tuple[str, str]]:
-    """Give the innermost frame around both ends, and the boxes in it that hold them."""
+def _legs(source: tuple[str, ...], target: tuple[str, ...]) -> list[tuple[tuple[str, ...], tuple[str, str]]]:
+    """Cut a line into its way out of frames, over the innermost frame around both ends, and into frames."""
     depth = 0
     while depth < min(len(source), len(target)) - 1 and source[depth] == target[depth]:
         depth += 1
-    return source[:depth], (source[depth], target[depth])
+    out = [(source[:level], (source[level], _BORDER)) for level in range(len(source) - 1, depth, -1)]
+    into = [(target[:level], (_BORDER, target[level])) for level in range(depth + 1, len(target))]
+    return [*out, (source[:depth], (source[depth], target[depth])), *into]
 
 
 def _lay_out(
@@ -207,7 +210,9 @@ def _layers(box: Box, pairs: Sequence[tuple[str, str]]) -> list[list[Box]]:
     depth = dict.fromkeys(box.boxes, 0)
     for key, part in sorted(box.boxes.items(), key=lambda item: item[1].first):
         before = [
-            depth[start] + 1 for start, end in pairs if end == key and box.boxes[start].first < part.first
+            depth[start] + 1
+            for start, end in pairs
+            if end == key and start != _BORDER and box.boxes[start].first < part.first
         ]
         depth[key] = max(before, default=0)
     layers: list[list[Box]] = [[] for _ in range(max(depth.values(), default=-1) + 1)]
@@ -227,14 +232,16 @@ def _with_free_places(
     at = {id(part): index for index, layer in enumerate(layers) for part in layer}
     links: list[tuple[Box, Box]] = []
     for start, end in pairs:
-        source, target = box.boxes[start], box.boxes[end]
-        places = [Box("", source.first, is_free=True) for _ in range(at[id(source)] + 1, at[id(target)])]
-        for index, place in enumerate(places, at[id(source)] + 1):
-            place.height = _FREE
+        source, target = box.boxes.get(start), box.boxes.get(end)
+        begin = at[id(source)] + 1 if source is not None else 0
+        stop = at[id(target)] if target is not None else len(layers)
+        first = next(part.first for part in (source, target) if part is not None)
+        places = [Box("", first, is_free=True, height=_FREE) for _ in range(begin, stop)]
+        for index, place in enumerate(places, begin):
             layers[index].append(place)
             box.boxes[f"free:{start}:{end}:{index}"] = place
         free[path, start, end] = places
-        chain = [source, *places, target]
+        chain = [part for part in (source, *places, target) if part is not None]
         links += itertools.pairwise(chain)
     return links
 
@@ -270,9 +277,9 @@ def _points(
     argument: str,
     free: dict[tuple[tuple[str, ...], str, str], list[Box]],
 ) -> tuple[tuple[float, float], ...]:
-    level, (start, end) = _meeting(source.path, target.path)
     between = [
         point
+        for level, (start, end) in _legs(source.path, target.path)
         for place in free.get((level, start, end), [])
         for point in (
             (place.x, place.y + place.height / 2),

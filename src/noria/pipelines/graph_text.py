@@ -46,8 +46,15 @@ def _label(node: GraphNode, graph: PipelineGraph) -> str:
 
 
 def _takes(node: GraphNode, graph: PipelineGraph, names: dict[int, str]) -> str:
-    edges = [edge for edge in graph.edges if edge.target == node.id]
-    return ", ".join(f"{edge.argument} ← {_source(names[edge.source], edge.output)}" for edge in edges)
+    found: dict[str, list[str]] = {}
+    for edge in graph.edges:
+        if edge.target == node.id:
+            found.setdefault(edge.argument, []).append(_source(names[edge.source], edge.output))
+    return ", ".join(f"{argument} ← {_joined(sources)}" for argument, sources in sorted(found.items()))
+
+
+def _joined(sources: list[str]) -> str:
+    return sources[0] if len(sources) == 1 else f"[{', '.join(sources)}]"
 
 
 def _gives(node: GraphNode) -> str:

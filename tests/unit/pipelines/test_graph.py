@@ -151,8 +151,8 @@ def calls(draw_: st.DrawFn) -> list[GraphCall]:
 
 @settings(max_examples=40)
 @given(calls())
-def test_every_call_is_in_one_node_and_boxes_do_not_overlap(made: list[GraphCall]) -> None:
-    """Whatever the graph, nothing is lost, what flows between nodes is kept, and boxes lie apart and inside."""
+def test_every_call_is_in_one_node_and_boxes_and_lines_lie_apart(made: list[GraphCall]) -> None:
+    """Whatever the graph, nothing is lost, what flows between nodes is kept, and lines go around boxes."""
     graph = graph_of_calls("p:q", made, {})
     assert sum(node.n_calls for node in graph.nodes) == len(made)
     assert bool(graph.edges) == any(call.sources for call in made)
@@ -162,6 +162,8 @@ def test_every_call_is_in_one_node_and_boxes_do_not_overlap(made: list[GraphCall
     for index, box in enumerate(boxes):
         assert 0 <= box.x <= box.x + box.width <= drawing.width
         assert 0 <= box.y <= box.y + box.height <= drawing.height
+        for x, y in (point for line in drawing.lines for point in line.points[1:-1]):
+            assert not (box.x < x < box.x + box.width and box.y < y < box.y + box.height)
         for other in boxes[:index]:
             apart_x = box.x + box.width <= other.x or other.x + other.width <= box.x
             assert apart_x or box.y + box.height <= other.y or other.y + other.height <= box.y
