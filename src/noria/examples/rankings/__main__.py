@@ -35,6 +35,7 @@ def _parser() -> argparse.ArgumentParser:
     parser.add_argument(
         "--folder", type=Path, help="where it takes place; what an earlier turn left there is used again"
     )
+    parser.add_argument("--workers", type=int, metavar="N", help="draw in N processes at once")
     parser.add_argument("--no-serve", action="store_true", help="leave out the model servers")
     parser.add_argument(
         "--mail-to", metavar="ADDRESS", help="who is told; `[mail]` of noria.toml names the server"
@@ -59,6 +60,7 @@ def _run(options: argparse.Namespace) -> None:
         seed=options.seed,
         serve=not options.no_serve,
         mail_to=options.mail_to,
+        run_options=() if options.workers is None else ("--workers", str(options.workers)),
     )
     place = options.folder or new_folder(Path.cwd(), "noria-rankings")
     house = House(place.resolve(), "noria.examples.rankings", again=options.folder is not None)
