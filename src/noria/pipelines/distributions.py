@@ -3,13 +3,14 @@
 from __future__ import annotations
 
 import functools
-import importlib.metadata
 import os
 import sys
 import sysconfig
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Literal
+
+from noria._version import __version__
 
 INSTALLED = ("site-packages", "dist-packages")
 
@@ -139,6 +140,11 @@ def version_of(top: str) -> str:
     The distribution of the same name is looked up first, since listing what every distribution contains takes a
     tenth of a second.
     """
+    if top == "noria":
+        return f"{top} {__version__}"
+    # Loaded where it is needed: it takes a fifth of the time in which a process for steps is ready.
+    import importlib.metadata
+
     try:
         return f"{top} {importlib.metadata.version(top)}"
     except importlib.metadata.PackageNotFoundError:
@@ -150,6 +156,8 @@ def version_of(top: str) -> str:
 
 @functools.cache
 def _packages() -> dict[str, list[str]]:
+    import importlib.metadata
+
     return dict(importlib.metadata.packages_distributions())
 
 

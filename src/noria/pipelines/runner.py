@@ -180,9 +180,11 @@ def _run_body(
     status, error_body = RunStatus.KILLED, None
     try:
         with run, use_workspace(workspace), _executing(calls, hands, setup) as executor:
+            run.capture_console()
             outputs = store_outputs(executor, run, call_body(pipeline, values, source))
             executor.finish()
             calls.rules.require_called(calls.called)
+            calls.values.flush(stored for report in calls.reports for stored in report.outputs)
         status = RunStatus.FINISHED
     except Exception as error:
         status, error_body = RunStatus.FAILED, body_of_error(error)

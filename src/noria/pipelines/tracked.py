@@ -6,6 +6,8 @@ from collections.abc import Iterator, Mapping
 from contextlib import contextmanager
 from typing import Any
 
+import msgspec
+
 from noria.core import lineage
 from noria.core.workspace import Workspace
 from noria.pipelines.entities import CacheEntry
@@ -13,6 +15,7 @@ from noria.pipelines.executors.attempt import Made
 from noria.pipelines.recording import StepNotes
 from noria.tracking.client import ActiveRun
 from noria.tracking.entities import Run
+from noria.tracking.settings import NOTHING, TrackingSection
 from noria.tracking.values import as_float, as_text
 
 
@@ -22,6 +25,12 @@ class PipelineActiveRun(ActiveRun):
     def __init__(self, workspace: Workspace, run: Run, *, counts: Mapping[str, int] | None = None) -> None:
         super().__init__(workspace, run, steps=counts)
         self._notes: StepNotes | None = None
+
+    def capture_console(self) -> None:
+        """Keep what the body and the steps write, unless `[tracking]` says not to."""
+        wanted = self.workspace.settings.section("tracking", TrackingSection).capture.console
+        if wanted:
+            self.capture(msgspec.structs.replace(NOTHING, console=True))
 
     @contextmanager
     def noting(self) -> Iterator[StepNotes]:

@@ -107,6 +107,7 @@ def study(
 def facts(workspace: Workspace, result: PipelineResult) -> dict[str, Any]:
     """Give what must be the same wherever the steps ran."""
     run = workspace.service(Runs).get("default", result.run_id)
+    console = workspace.service(Runs).artifact("default", result.run_id, "noria/console.log").read().decode()
     points = workspace.service(Runs).history("default", result.run_id, "told").items
     return {
         "outputs": {name: output.value for name, output in result.outputs.items()},
@@ -131,6 +132,7 @@ def facts(workspace: Workspace, result: PipelineResult) -> dict[str, Any]:
         "tag": run.tags["told"],
         "points": [(point.step, point.value) for point in points],
         "before": run.metrics["before"],
+        "printed": sorted(line for line in console.splitlines() if line.startswith("growing")),
         "inputs": run.inputs,
         "made": run.outputs,
     }
