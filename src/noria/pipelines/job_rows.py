@@ -6,6 +6,7 @@ reason that trying again may mend, or whose worker is lost, goes back to the que
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from datetime import datetime, timedelta
 from typing import Any
 
@@ -18,6 +19,7 @@ from noria.core.database.prepared import Prepared
 from noria.core.database.schema import to_micros
 from noria.core.errors import Conflict, ErrorBody, NotFound
 from noria.core.events.log import EventType, append
+from noria.core.objects.references import drop_owner
 from noria.pipelines.events import JOB_FINISHED, JOB_REQUEUED
 from noria.pipelines.job_entities import Job, JobSection, JobStatus
 from noria.pipelines.tables import job_logs, jobs
@@ -207,6 +209,27 @@ def forget_routine(context: Context) -> int:
             connection.execute(sa.delete(job_logs).where(job_logs.c.job_pk.in_(keys)))
             connection.execute(sa.delete(jobs).where(jobs.c.pk.in_(keys)))
     return len(keys)
+
+
+def delete_jobs(connection: sa.Connection, keys: Sequence[tuple[int, str]]) -> None:
+    """Delete jobs that have ended, with their logs and what they kept of the object store.
+
+    Parameters
+    ----------
+    keys
+        Project and key of each.
+    """
+    of_them = sa.and_(
+        jobs.c.project_pk.in_({project for project, _ in keys}),
+        jobs.c.key.in_([key for _, key in keys]),
+        jobs.c.ended_at.is_not(None),
+    )
+    found = connection.execute(sa.select(jobs.c.pk, jobs.c.id).where(of_them)).fetchall()
+    pks = [row.pk for row in found]
+    connection.execute(sa.delete(job_logs).where(job_logs.c.job_pk.in_(pks)))
+    connection.execute(sa.delete(jobs).where(jobs.c.pk.in_(pks)))
+    for row in found:
+        drop_owner(connection, f"job:{row.id}")
 
 
 def _requeue(connection: sa.Connection, context: Context, job: Job, error: ErrorBody | None) -> None:

@@ -15,7 +15,7 @@ from noria.core.objects.references import ObjectNotInProject
 from noria.core.permissions import Principal, Role
 from noria.pipelines.job_entities import JobStatus, Outcome, WorkerInfo
 from noria.pipelines.jobs import Jobs
-from noria.pipelines.schedules.course import look
+from noria.pipelines.schedules.course import KEPT, forget, look
 from noria.pipelines.schedules.entities import (
     Cause,
     NewBackfill,
@@ -228,6 +228,9 @@ def test_people_steer_a_schedule(services: Services, context: Context, clock: Ma
     hook = schedules.hook(PROJECT, "minutely")
     assert (hook.path, hook.secret[:6]) == ("/hooks/default/minutely", "whsec_")
     assert hook.secret != hook.notice_secret
+    schedules.pause(PROJECT, "minutely")
+    schedules.run(PROJECT, "minutely", interval=START)
+    assert work(context) == 1  # asked for by a person, it runs all the same
     schedules.run(PROJECT, "minutely")
     schedules.delete(PROJECT, "minutely")
     clock.advance(600)
@@ -236,6 +239,10 @@ def test_people_steer_a_schedule(services: Services, context: Context, clock: Ma
         schedules.get(PROJECT, "minutely")
     apply(schedules)
     assert runs(schedules)[-1].reason == "the schedule was removed"
+    clock.advance(KEPT.total_seconds())
+    assert forget(context) == 3
+    assert runs(schedules) == []
+    assert services(Jobs).list(PROJECT).items == []
 
 
 def test_declarations_are_taken_over_as_a_whole(services: Services, clock: ManualClock) -> None:

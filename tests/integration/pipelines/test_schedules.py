@@ -38,7 +38,7 @@ from noria.pipelines.schedules.hooks import call
 from noria.pipelines.schedules.notices import PAUSES_S
 from noria.pipelines.schedules.service import Schedules
 from noria.pipelines.schedules.signing import SignatureInvalid, signed_headers, verify
-from noria.pipelines.schedules.triggers import EVENT_TYPES, is_waited_for
+from noria.pipelines.schedules.triggers import EVENT_TYPES, is_waited_for, matches
 from support.conformance import migrated_file, open_test_context, workspace_settings
 from support.other_side import other_side, say
 from support.postbox import postbox
@@ -223,6 +223,38 @@ def test_new_data_starts_a_schedule_once(context: Context, clock: ManualClock) -
     assert react(context, kind) == 0
     Schedules(context).resume(PROJECT, "nightly")
     assert [react(context, kind), len(runs(context))] == [0, 1]
+
+
+@pytest.mark.parametrize(
+    ("trigger", "kind", "subject", "expected"),
+    [
+        (Trigger(alert="churn"), "alert.opened", "endpoint:churn", True),
+        (Trigger(alert="churn"), "alert.opened", "endpoint:churn2", False),
+        (Trigger(alert="churn"), "alert.closed", "endpoint:churn", False),
+        (Trigger(schedule="ingest"), "schedule.succeeded", "schedule:ingest", True),
+        (Trigger(schedule="ingest"), "schedule.failed", "schedule:ingest", False),
+        (Trigger(dataset="sales"), "dataset.version_removed", "dataset:sales@1", False),
+        (Trigger(event="model.alias_moved"), "model.alias_moved", "model:digits@3", True),
+        (
+            Trigger(event="model.alias_moved", subject="model:digits@3"),
+            "model.alias_moved",
+            "model:digits@3",
+            True,
+        ),
+        (
+            Trigger(event="model.alias_moved", subject="model:digits@3"),
+            "model.alias_moved",
+            "model:digits@4",
+            False,
+        ),
+        (Trigger(webhook=True), "alert.opened", "endpoint:churn", False),
+    ],
+)
+def test_an_event_is_what_a_trigger_waits_for(
+    trigger: Trigger, kind: str, subject: str, expected: bool
+) -> None:
+    """By its type and by what it happened to, whole names only."""
+    assert matches(trigger, kind, subject) is expected
 
 
 def test_the_events_that_start_schedules_are_those_of_the_log() -> None:

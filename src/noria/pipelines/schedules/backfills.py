@@ -126,4 +126,4 @@ def _add(
     if add_run(connection, context, held.pk, NewRun(key, Cause.BACKFILL, interval, backfill_pk=pk)) is None:
         known = find_run(connection, held, key)
         if known.state.ended and (again or known.state is not RunState.SUCCEEDED):
-            ask_again(connection, context, known, backfill_pk=pk)
+            ask_again(connection, context, known, cause=Cause.BACKFILL, backfill_pk=pk)

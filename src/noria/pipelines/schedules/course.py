@@ -21,6 +21,7 @@ from noria.core.database.schema import to_micros
 from noria.core.errors import Conflict, NoriaError
 from noria.core.permissions import Principal, Role
 from noria.pipelines.job_entities import Job, JobStatus
+from noria.pipelines.job_rows import delete_jobs
 from noria.pipelines.jobs import Jobs
 from noria.pipelines.jobs_entry import pipeline_job
 from noria.pipelines.permissions import SUBMIT_JOBS
@@ -53,7 +54,7 @@ from noria.pipelines.schedules.tables import schedule_backfills, schedule_notice
 from noria.pipelines.schedules.timing import timing_of
 
 KEPT = timedelta(days=90)
-_FORGOTTEN_AT_ONCE = 500
+_FORGOTTEN_AT_ONCE = 100
 _AFTER_JOB = {
     JobStatus.SUCCEEDED: RunState.SUCCEEDED,
     JobStatus.FAILED: RunState.FAILED,
@@ -161,19 +162,28 @@ def add_regular(connection: sa.Connection, context: Context, held: Held, new: Se
 
 
 def forget(context: Context) -> int:
-    """Delete runs that ended long ago, with their notices; give how many."""
+    """Delete runs that ended long ago, with their notices, jobs and logs; give how many."""
     old = (
-        sa.select(schedule_runs.c.pk)
+        sa.select(schedule_runs.c.pk, schedule_runs.c.id, schedule_runs.c.attempt, schedules.c.project_pk)
+        .join(schedules, schedules.c.pk == schedule_runs.c.schedule_pk)
         .where(schedule_runs.c.ended_at < context.clock.now() - KEPT)
         .limit(_FORGOTTEN_AT_ONCE)
     )
     with context.database.read() as connection:
-        keys = list(connection.execute(old).scalars())
-    if keys:
+        found = connection.execute(old).fetchall()
+    if found:
+        pks = [row.pk for row in found]
+        keys = [(row.project_pk, job_key(row.id, n + 1)) for row in found for n in range(row.attempt)]
         with context.database.write() as connection:
-            connection.execute(sa.delete(schedule_notices).where(schedule_notices.c.run_pk.in_(keys)))
-            connection.execute(sa.delete(schedule_runs).where(schedule_runs.c.pk.in_(keys)))
-    return len(keys)
+            connection.execute(sa.delete(schedule_notices).where(schedule_notices.c.run_pk.in_(pks)))
+            connection.execute(sa.delete(schedule_runs).where(schedule_runs.c.pk.in_(pks)))
+            delete_jobs(connection, keys)
+    return len(found)
+
+
+def job_key(run_id: str, attempt: int) -> str:
+    """Give the key of the job of a run's attempt, by which it is made once."""
+    return f"schedule:{run_id}:{attempt}"
 
 
 def _open_counts(connection: sa.Connection, schedule_pk: int) -> dict[str, int]:
@@ -293,7 +303,7 @@ def _begin(context: Context, held: Held, run: ScheduleRun) -> None:
             spec.run,
             params,
             snapshot=schedule.snapshot,
-            key=f"schedule:{run.id}:{run.attempt}",
+            key=job_key(run.id, run.attempt),
             max_attempts=spec.attempts,
             timeout_s=spec.timeout_s,
             queue=spec.queue,

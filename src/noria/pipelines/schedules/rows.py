@@ -193,7 +193,12 @@ def move(connection: sa.Connection, run_id: str, before: RunState, after: RunSta
 
 
 def ask_again(
-    connection: sa.Connection, context: Context, run: ScheduleRun, *, backfill_pk: int | None
+    connection: sa.Connection,
+    context: Context,
+    run: ScheduleRun,
+    *,
+    cause: Cause,
+    backfill_pk: int | None = None,
 ) -> bool:
     """Have a run that has ended wait once more, as its next attempt; False where it has not ended."""
     if not run.state.ended:
@@ -203,6 +208,7 @@ def ask_again(
         run.id,
         run.state,
         RunState.WAITING,
+        cause=str(cause),
         attempt=run.attempt + 1,
         job_id=None,
         reason=None,

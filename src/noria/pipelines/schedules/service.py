@@ -143,7 +143,7 @@ class Schedules(Service):
             add_run(connection, self.context, held.pk, NewRun(key, Cause.MANUAL, wanted))
             run = find_run(connection, held, key)
             if run.state is not RunState.WAITING and not ask_again(
-                connection, self.context, run, backfill_pk=None
+                connection, self.context, run, cause=Cause.MANUAL
             ):
                 raise Conflict(
                     f"The run of `{key}` is {run.state}", hint="Cancel its job, or wait for its end"
