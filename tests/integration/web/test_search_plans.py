@@ -11,7 +11,8 @@ import pytest
 from noria.core.clock import SystemClock
 from noria.core.context import Context
 from noria.core.events.log import EventFilter, EventLog
-from noria.server.search import SOURCES, Look, Source
+from noria.server.search import Look
+from noria.server.search_sources import SOURCES, Source
 from support.conformance import open_test_context, workspace_settings
 from support.plans import Recorded, RecordingConnection, scans
 from support.wheel import turn_once

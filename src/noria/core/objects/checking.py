@@ -8,7 +8,8 @@ from pathlib import Path
 from typing import Final
 
 from noria.core.objects.disk import storage_errors
-from noria.core.objects.index import Index, Located
+from noria.core.objects.index import Index
+from noria.core.objects.index_writing import Located
 from noria.core.objects.layout import Layout, listing
 from noria.core.objects.packed import OpenPacks, PackedReader, text
 from noria.core.objects.packs import PackDamaged, PackedObject, pack_path, parts_of, read_footer

@@ -16,7 +16,8 @@ from noria.core.clock import Clock
 from noria.core.objects.chunks import ChunkDamaged, Codec
 from noria.core.objects.disk import fsync_folder, storage_errors
 from noria.core.objects.drafts import Draft
-from noria.core.objects.index import Index, NewPack
+from noria.core.objects.index import Index
+from noria.core.objects.index_writing import NewPack
 from noria.core.objects.layout import Layout
 from noria.core.objects.packed import raw
 from noria.core.objects.packs import (

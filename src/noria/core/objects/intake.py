@@ -21,7 +21,8 @@ from blake3 import blake3
 from noria.core.objects.chunks import Bytes, Codec, Encoded, cut
 from noria.core.objects.disk import fsync_folder, storage_errors
 from noria.core.objects.drafts import Draft
-from noria.core.objects.index import Index, NewPack
+from noria.core.objects.index import Index
+from noria.core.objects.index_writing import NewPack
 from noria.core.objects.layout import Layout
 from noria.core.objects.packed import OpenPacks, PackedReader
 from noria.core.objects.packs import PACK_BYTES, PackedObject, PackWriter, join_recipe, pack_path

@@ -22,7 +22,8 @@ from typing import Final, NamedTuple
 from noria.core.objects.chunks import Encoded
 from noria.core.objects.disk import fsync_folder, storage_errors
 from noria.core.objects.drafts import draft
-from noria.core.objects.index import Index, Located, NewPack, Writing
+from noria.core.objects.index import Index
+from noria.core.objects.index_writing import Located, NewPack, Writing
 from noria.core.objects.layout import Layout
 from noria.core.objects.packed import OpenPacks, PackedReader, text
 from noria.core.objects.packs import PACK_BYTES, PackedObject, PackWriter, pack_path, parts_of

@@ -12,7 +12,8 @@ from blake3 import blake3
 from noria.core.objects.chunks import RAW, Bytes, ChunkDamaged, Codec
 from noria.core.objects.digests import ALGORITHM, Digest
 from noria.core.objects.disk import storage_errors
-from noria.core.objects.index import Index, Located
+from noria.core.objects.index import Index
+from noria.core.objects.index_writing import Located
 from noria.core.objects.layout import Layout
 from noria.core.objects.packs import PackedObject, pack_path, parts_of
 from noria.core.objects.store import ObjectCorrupt, ObjectNotFound
