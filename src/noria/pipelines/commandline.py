@@ -158,7 +158,12 @@ def _run(name: str, declared: str, line: Sequence[str], folder: Path, env: Mappi
 def _started(
     name: str, line: Sequence[str], folder: Path, env: Mapping[str, str]
 ) -> Iterator[subprocess.Popen[str]]:
-    """Start a command in a group of its own; whatever is left of the group at the end is killed."""
+    """Start a command; at the end whatever is left of it is killed.
+
+    It gets a group of its own, unless this process leads a session: then it is one that steps run in, and who stops
+    the step kills the whole group.
+    """
+    apart = os.getsid(0) != os.getpid()
     try:
         process = subprocess.Popen(
             line,
@@ -169,7 +174,7 @@ def _started(
             stderr=subprocess.STDOUT,
             text=True,
             errors="replace",
-            start_new_session=True,
+            start_new_session=apart,
         )
     except OSError as error:
         raise CommandFailed(
@@ -179,8 +184,10 @@ def _started(
     try:
         yield process
     finally:
-        with contextlib.suppress(ProcessLookupError, PermissionError):
-            os.killpg(process.pid, signal.SIGKILL)
+        if apart:
+            with contextlib.suppress(ProcessLookupError, PermissionError):
+                os.killpg(process.pid, signal.SIGKILL)
+        process.kill()
         if process.stdout is not None:
             process.stdout.close()
         process.wait()

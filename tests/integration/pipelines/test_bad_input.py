@@ -2,11 +2,15 @@
 
 from __future__ import annotations
 
+from pathlib import Path
+
 import pytest
 
 from noria.core.errors import NoriaError
+from noria.pipelines.failures import StepFailed
 from noria.pipelines.loading import load_pipeline
 from noria.pipelines.runner import run_pipeline
+from support.waiting import wait_until
 
 from .conftest import Desk
 
@@ -90,6 +94,24 @@ def test_a_step_that_changes_what_it_closes_over_is_never_reused(desk: Desk) -> 
     reasons = [desk.run().steps[0] for _ in range(2)]
     assert [step.status for step in reasons] == ["finished", "finished"]
     assert "while it ran, variable `made.<locals>.count.seen` in flow.py was [], is [1]" in reasons[1].reason
+
+
+def test_a_command_that_runs_too_long_leaves_no_process_behind(desk: Desk, tmp_path: Path) -> None:
+    """What the command started in the background is stopped with it."""
+    desk.write("""
+        nap = noria.shell_step(
+            "nap", "sleep 600 & echo $! > {note}; sleep 600", inputs=["note"], shell=True, timeout_s=1.0
+        )
+
+        @pipeline
+        def study(note: str) -> None:
+            nap(note)
+        """)
+    note = tmp_path / "note"
+    with pytest.raises(StepFailed, match="ran longer than its `timeout_s` of 1 s"):
+        desk.run(note=str(note))
+    process = Path(f"/proc/{note.read_text().strip()}/stat")
+    wait_until(lambda: not process.exists() or ") Z " in process.read_text())
 
 
 def test_nested_pipelines_maps_and_edges_are_recorded(desk: Desk) -> None:
