@@ -30,9 +30,10 @@ from noria.registry.pages import (
     serving_rows,
 )
 from noria.registry.permissions import PROMOTE_MODELS, REGISTER_MODELS
+from noria.registry.provenance import Provenances
 from noria.registry.service import Models
 from noria.tracking.entities import Run
-from noria.tracking.lineage_entities import LineageGraph
+from noria.tracking.lineage_entities import LineageGraph, LineageNode
 from noria.tracking.permissions import READ_RUNS
 from noria.tracking.service import Runs
 
@@ -268,7 +269,7 @@ def version_page(visit: Visit) -> VersionContext:
     version = models.version(project, model.name, version_number(visit))
     endpoints = visit.context.service(ModelPages).serving(project, [version]).get(version.version, ())
     source = _source(visit, version)
-    lineage, is_cut = _lineage(visit, version, endpoints, source.name if source else "")
+    lineage, is_cut = _lineage(visit, version)
     caller, holdout = visit.context.principal, version.holdout
     return VersionContext(
         trail=(
@@ -381,62 +382,35 @@ def _files(visit: Visit, version: ModelVersion) -> tuple[Entry, ...] | None:
     return None if found is None else file_tree(found, lambda _: None)
 
 
-def _lineage(
-    visit: Visit, version: ModelVersion, endpoints: tuple[str, ...], run_name: str
-) -> tuple[GraphDrawing, bool]:
-    """Draw what a version came from, as far as runs tell, and what stands on it."""
-    project, urls = version.project, visit.urls
-    here = f"model:{version.ref}"
-    graph = _upstream(visit, version)
-    near = sorted(graph.nodes, key=lambda node: node.distance)[:MAX_NODES]
-    # The run that made the version knows it by the name that the model had then.
-    names = {node.ref: here if node.ref == graph.root else node.ref for node in near}
-    nodes = {
-        names[node.ref]: Node(
-            id=names[node.ref],
-            name=_shown(names[node.ref], node.label),
+def _lineage(visit: Visit, version: ModelVersion) -> tuple[GraphDrawing, bool]:
+    """Draw what a version came from, and the endpoints that serve it."""
+    project, here = version.project, f"model:{version.ref}"
+    found = _walked(visit, version)
+    near = sorted(found.nodes, key=lambda node: node.distance)[:MAX_NODES]
+    nodes = [
+        Node(
+            id=node.ref,
+            name=_shown(node.ref, node.label),
             kind=kind_words(node.ref),
-            url=reference_url(urls, project, names[node.ref]),
-            is_current=names[node.ref] == here,
+            url=reference_url(visit.urls, project, node.ref),
+            is_current=node.ref == here,
         )
         for node in near
-    }
-    nodes.setdefault(here, Node(id=here, name=version.ref, kind=kind_words(here), is_current=True))
-    edges = [
-        (names[edge.source], names[edge.target])
-        for edge in graph.edges
-        if edge.source in names and edge.target in names
     ]
-    edges += _declared(visit, version, nodes, run_name)
-    for name in endpoints:
-        ref = f"endpoint:{name}"
-        nodes[ref] = Node(id=ref, name=name, kind=kind_words(ref), url=reference_url(urls, project, ref))
-        edges.append((here, ref))
-    return draw_graph(list(nodes.values()), edges), graph.truncated or len(near) < len(graph.nodes)
+    edges = [(edge.source, edge.target) for edge in found.edges]
+    return draw_graph(nodes, edges), found.truncated or len(near) < len(found.nodes)
 
 
-def _upstream(visit: Visit, version: ModelVersion) -> LineageGraph:
+def _walked(visit: Visit, version: ModelVersion) -> LineageGraph:
+    """Give what a version came from, with the endpoints that serve it; the version alone to who may not read runs."""
+    here = f"model:{version.ref}"
     if not visit.context.principal.may(READ_RUNS, version.project):
-        return LineageGraph(root=f"model:{version.ref}", nodes=[], edges=[])
-    return visit.context.service(Models).lineage(version.project, version.model, version.version)
-
-
-def _declared(
-    visit: Visit, version: ModelVersion, nodes: dict[str, Node], run_name: str
-) -> list[tuple[str, str]]:
-    """Add run and data that were named at registration, where no run has recorded them; give the edges."""
-    here, origin = f"model:{version.ref}", version.origin
-    run = f"run:{origin.run_id}" if origin.run_id else ""
-    dataset = f"dataset:{origin.dataset}" if origin.dataset else ""
-    edges = []
-    for ref in (run, dataset):
-        if ref and ref not in nodes:
-            kind, url = kind_words(ref), reference_url(visit.urls, version.project, ref)
-            nodes[ref] = Node(
-                id=ref, name=_shown(ref, run_name if ref == run and run_name else ref), kind=kind, url=url
-            )
-            edges.append((ref, run if ref == dataset and run else here))
-    return edges
+        return LineageGraph(root=here, nodes=[LineageNode(ref=here, label=here, distance=0)], edges=[])
+    up, down = visit.context.service(Provenances).graphs(version.project, here, depth_down=1)
+    served = [edge for edge in down.edges if edge.kind == "served"]
+    endpoints = {edge.target for edge in served}
+    nodes = [*up.nodes, *(node for node in down.nodes if node.ref in endpoints)]
+    return LineageGraph(root=here, nodes=nodes, edges=[*up.edges, *served], truncated=up.truncated)
 
 
 def _shown(ref: str, label: str) -> str:

@@ -18,7 +18,7 @@ from noria.data.service import Datasets
 from noria.pipelines.tables import pipeline_runs
 from noria.registry.permissions import READ_MODELS
 from noria.registry.provenance_entities import Provenance, RunFacts
-from noria.registry.provenance_models import declared_causes, model_users, served_versions
+from noria.registry.provenance_models import add_declared_data, declared_causes, model_users, served_versions
 from noria.registry.provenance_steps import STEP_PREFIX, StepWalk
 from noria.registry.service import Models
 from noria.tracking.limits import check_ref
@@ -42,13 +42,23 @@ class Provenances(Service):
     def of(self, project: str, ref: str = "", depth: int = 20) -> Provenance:
         """Walk both ways from `dataset:…`, `model:…`, `run:…`, `step:…`, `object:…` or `endpoint:…`."""
         root = self._resolved(project, ref)
-        bound = max(0, min(depth, MAX_DEPTH))
+        up, down = self.graphs(project, root, depth=depth)
+        with self.context.database.read() as connection:
+            facts = _facts(connection, project_pk(connection, project), (up, down))
+        return Provenance(root=root, upstream=up, downstream=down, runs=facts)
+
+    def graphs(
+        self, project: str, root: str, *, depth: int = 20, depth_down: int | None = None
+    ) -> tuple[LineageGraph, LineageGraph]:
+        """Walk back and on from a full reference; for pages too, which ask for less than `of` tells."""
+        bounds = [
+            max(0, min(each, MAX_DEPTH)) for each in (depth, depth if depth_down is None else depth_down)
+        ]
         with self.context.database.read() as connection:
             owner = project_pk(connection, project)
-            up = self._walk(connection, project, owner, root, bound, downstream=False)
-            down = self._walk(connection, project, owner, root, bound, downstream=True)
-            facts = _facts(connection, owner, (up, down))
-        return Provenance(root=root, upstream=up, downstream=down, runs=facts)
+            up = self._walk(connection, project, owner, root, bounds[0], downstream=False)
+            down = self._walk(connection, project, owner, root, bounds[1], downstream=True)
+        return up, down
 
     def _resolved(self, project: str, ref: str) -> str:
         """Give the full reference of what a person may name shortly.
@@ -95,6 +105,8 @@ class Provenances(Service):
             ]
             if not frontier:
                 break
+        if depth and not downstream and self.context.principal.may(READ_MODELS, project):
+            add_declared_data(state, root)
         return state.graph(root)
 
     def _around_models(self, state: Walk, project: str, frontier: Sequence[str], distance: int) -> list[str]:

@@ -66,26 +66,33 @@ def _call_by_name_of_today(state: Walk, ref: str, now: str) -> None:
 
 
 def _declared(state: Walk, ref: str, origin: Origin, distance: int) -> Iterable[str]:
-    """Follow what was named at registration, where no run has recorded it."""
-    causes = []
-    if origin.run_id:
-        query = sa.select(runs.c.name).where(runs.c.id == origin.run_id, runs.c.project_pk == state.project)
-        name = state.connection.execute(query).scalar_one_or_none()
-        if name is not None:
-            causes.append((RUN_PREFIX + origin.run_id, str(name), "made"))
-    if origin.dataset and not origin.run_id:
-        causes.append((f"dataset:{origin.dataset}", f"dataset:{origin.dataset}", "read"))
-    for cause, label, kind in causes:
-        fresh = state.visit(cause, label, distance)
-        state.join(cause, ref, kind)
-        if fresh is not None:
-            yield fresh
+    """Follow the run that was named at registration."""
+    if not origin.run_id:
+        return
+    query = sa.select(runs.c.name).where(runs.c.id == origin.run_id, runs.c.project_pk == state.project)
+    name = state.connection.execute(query).scalar_one_or_none()
+    run = RUN_PREFIX + origin.run_id
+    fresh = state.visit(run, run if name is None else str(name), distance)
+    state.join(run, ref, "made")
+    if fresh is not None:
+        yield fresh
+
+
+def add_declared_data(state: Walk, root: str) -> None:
+    """Add the data set that was named at registration, where no run has recorded it."""
+    for ref, row in _versions(state, [root]):
+        data, run = f"dataset:{row.origin.dataset}", f"{RUN_PREFIX}{row.origin.run_id}"
+        if row.origin.dataset and data not in state.nodes:
+            effect = run if run in state.nodes else ref
+            state.visit(data, data, state.nodes[effect].distance + 1)
+            state.join(data, effect, "read")
 
 
 def _made_by_former_name(state: Walk, ref: str, then: str, distance: int) -> list[str]:
     """Follow the name that a model had when the version was made: the run knows it by that one."""
     known = set(state.nodes)
-    state.visit(then, then, distance)
+    if state.visit(then, then, distance) is None:
+        return []  # another model has that name now, and its own place in the walk
     found = state.stride([then], distance)
     del state.nodes[then]
     for cause, effect in [edge for edge in state.edges if edge[1] == then]:
