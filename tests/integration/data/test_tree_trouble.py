@@ -5,6 +5,7 @@ from __future__ import annotations
 import json
 import os
 import subprocess
+import time
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from pathlib import Path
@@ -12,6 +13,8 @@ from pathlib import Path
 import pytest
 
 from noria.cli.main import main
+from noria.core.config import load_settings
+from noria.data.trees.following import Source, plan_checkouts, run_checkout
 from support.disks import tiny_disk
 
 Run = Callable[..., tuple[int, str]]
@@ -107,3 +110,33 @@ def test_a_file_that_never_stands_still_is_not_added(noria: Run) -> None:
     assert (code, none, again) == (1, [], 0)
     assert "log` changed while it was read" in said
     assert json.loads(status)[0]["state"] == "clean"
+
+
+@pytest.mark.parametrize("same_size", [True, False])
+def test_what_somebody_writes_during_a_checkout_is_not_lost(noria: Run, same_size: bool) -> None:
+    """A file that was edited as soon as it was there is a changed one, and the next checkout does not replace it."""
+    fill("data", a=1000, b=1000)
+    olds = [path.read_bytes() for path in Path("data").iterdir()]
+    noria("data", "add", "data")
+    fill("data", a=1000, b=1000)
+    noria("data", "add", "data")
+    mine = b"m" * (1000 if same_size else 7)
+    edited: list[Path] = []
+
+    def edit(_files: int, _bytes: int) -> None:
+        time.sleep(0.02)  # the times of a file go in ticks of some milliseconds
+        if not edited:
+            edited.extend(path for path in Path("data").iterdir() if path.read_bytes() in olds)
+            edited[0].write_bytes(mine)
+        time.sleep(0.15)  # what changed just before the end is read again anyway
+
+    with Source(load_settings()) as source:
+        [plan] = plan_checkouts(source, "data@1", Path("data"))
+        run_checkout(source, plan, overwrite=False, progress=edit)
+    _, status = noria("data", "status", "--json")
+    code, said = noria("data", "checkout", "data@2", "data")
+
+    assert json.loads(status)[0]["state"] == "changed"
+    assert code == 1
+    assert "would lose" in said
+    assert edited[0].read_bytes() == mine

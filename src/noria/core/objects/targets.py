@@ -112,10 +112,15 @@ class TargetFolder:
 
     def write(
         self, path: str, chunks: Iterable[bytes], *, executable: bool = False, overwrite: bool = False
-    ) -> None:
+    ) -> os.stat_result:
         """Write one file, readable and writable as the user's umask says.
 
         What reading `chunks` raises passes through, and `path` stays as it was.
+
+        Returns
+        -------
+        os.stat_result
+            What the file was when its bytes were written, and nobody else could reach it yet.
 
         Raises
         ------
@@ -134,7 +139,7 @@ class TargetFolder:
         else:
             with storage_errors(self._root):
                 folder_fd = self._enter(folder, make=True)
-        temporary = self._temporary(folder_fd, chunks, executable=executable)
+        temporary, status = self._temporary(folder_fd, chunks, executable=executable)
         try:
             # Looked at here again: on a file system without capitals, the name may be taken by now.
             is_taken = os.access(name, os.F_OK, dir_fd=folder_fd, follow_symlinks=False)
@@ -145,6 +150,7 @@ class TargetFolder:
         except BaseException:
             os.unlink(temporary, dir_fd=folder_fd)
             raise
+        return status
 
     def check_folder(self, path: str) -> None:
         """Raise what `make_folder` would raise, and make nothing."""
@@ -164,7 +170,9 @@ class TargetFolder:
         with storage_errors(self._root):
             self._enter(path, make=True)
 
-    def _temporary(self, folder_fd: int, chunks: Iterable[bytes], *, executable: bool) -> str:
+    def _temporary(
+        self, folder_fd: int, chunks: Iterable[bytes], *, executable: bool
+    ) -> tuple[str, os.stat_result]:
         """Write a file under a name that it does not keep, and give that; it is gone if this raises."""
         name = next(self._drafts)
         with storage_errors(self._root):
@@ -175,12 +183,13 @@ class TargetFolder:
                     write_all(fd, chunk)
             with storage_errors(self._root):
                 self._flush(fd)
+                status = os.fstat(fd)
         except BaseException:
             os.unlink(name, dir_fd=folder_fd)
             raise
         finally:
             os.close(fd)
-        return name
+        return name, status
 
     def _status(self, path: str) -> os.stat_result | None:
         check_path(path)

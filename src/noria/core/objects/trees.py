@@ -7,6 +7,7 @@ special files are refused (see `sources.scan`).
 
 from __future__ import annotations
 
+import os
 from collections import defaultdict
 from collections.abc import Collection, Iterable, Iterator, Sequence
 from pathlib import Path
@@ -217,6 +218,7 @@ def checkout(
     unchanged: Collection[str] = frozenset(),
     manifest: Manifest | None = None,
     progress: Progress | None = None,
+    written: dict[str, os.stat_result] | None = None,
 ) -> TreeInfo:
     """Write the files of a tree below `target`.
 
@@ -232,6 +234,8 @@ def checkout(
         Paths of files that are there as the tree has them, as the caller knows; they are not read to see it.
     manifest
         What `read_manifest` gave for the digest; read here when left out.
+    written
+        Takes in what `TargetFolder.write` gave, by path.
 
     Raises
     ------
@@ -252,7 +256,7 @@ def checkout(
     with TargetFolder(target, durable=False) as folder:
         asked = [entry for entry in manifest.entries if entry.path not in unchanged]
         differing = _differing(folder, manifest, asked, target, overwrite=overwrite)
-        _write_all(store, folder, differing, overwrite=overwrite, progress=progress)
+        _write_all(store, folder, differing, overwrite=overwrite, progress=progress, written=written)
         for path in manifest.empty_folders:
             folder.make_folder(path)
     return _info(digest, manifest)
@@ -265,6 +269,7 @@ def _write_all(
     *,
     overwrite: bool,
     progress: Progress | None,
+    written: dict[str, os.stat_result] | None,
 ) -> None:
     by_digest: defaultdict[str, list[Entry]] = defaultdict(list)
     for entry in entries:
@@ -274,7 +279,9 @@ def _write_all(
         same = by_digest[wanted[n]]
         for copy in _copies(store, same[0], chunks, n_copies=len(same)):
             entry = same.pop()
-            folder.write(entry.path, copy, executable=entry.executable, overwrite=overwrite)
+            status = folder.write(entry.path, copy, executable=entry.executable, overwrite=overwrite)
+            if written is not None:
+                written[entry.path] = status
             if progress is not None:
                 progress(1, entry.size_bytes)
 

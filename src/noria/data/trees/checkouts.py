@@ -21,6 +21,9 @@ from noria.data.entities import DatasetVersion
 from noria.data.trees.changes import Changes, absolute, look
 from noria.data.trees.stat_index import Known, Place, StatIndex, know, now_ns
 
+_Moment: TypeAlias = tuple[int, int, int]
+"""Size, time of the last change and number of a file: getting its name changes none of them."""
+
 Knowing: TypeAlias = Callable[[Mapping[str, Path]], ObjectReader]
 
 
@@ -89,8 +92,11 @@ def checkout_version(
     replacing = overwrite or bool(known)
     if knowing is not None:
         store = knowing(_like(folder, seen, wanted))
+    written: dict[str, os.stat_result] = {}
     if as_file:
-        _write_one(store, folder, wanted[target.name], is_there=bool(same), overwrite=replacing)
+        _write_one(
+            store, folder, wanted[target.name], is_there=bool(same), overwrite=replacing, written=written
+        )
     else:
         checkout(
             store,
@@ -100,9 +106,12 @@ def checkout_version(
             unchanged=same,
             manifest=manifest,
             progress=progress,
+            written=written,
         )
     _remove(folder, gone)
-    _record(index, version, wanted, manifest.empty_folders, target, as_file=as_file)
+    surely = {path: _moment(status) for path, status in written.items()}
+    surely |= {path: (seen[path].size_bytes, seen[path].mtime_ns, seen[path].inode) for path in same}
+    _record(index, version, wanted, manifest.empty_folders, target, as_file=as_file, surely=surely)
     there = seen.keys() | set(before.changed) | set(before.added)
     return Changes(
         added=sorted(wanted.keys() - there),
@@ -151,13 +160,21 @@ def _is(path: Path, entry: Entry) -> bool:
         return hash_stream(source.chunks())[0] == entry.digest
 
 
-def _write_one(store: ObjectReader, folder: Path, entry: Entry, *, is_there: bool, overwrite: bool) -> None:
+def _write_one(
+    store: ObjectReader,
+    folder: Path,
+    entry: Entry,
+    *,
+    is_there: bool,
+    overwrite: bool,
+    written: dict[str, os.stat_result],
+) -> None:
     with TargetFolder(folder) as target:
         there = is_there or target.holds(
             entry.path, digest=entry.digest, size_bytes=entry.size_bytes, executable=entry.executable
         )
         if not there:
-            target.write(
+            written[entry.path] = target.write(
                 entry.path, store.open(entry.digest), executable=entry.executable, overwrite=overwrite
             )
 
@@ -184,6 +201,10 @@ def _remove_empty(folder: Path, path: str) -> None:
         path = os.path.dirname(path)  # noqa: PTH120 - text in, text out
 
 
+def _moment(status: os.stat_result) -> _Moment:
+    return status.st_size, status.st_mtime_ns, status.st_ino
+
+
 def _record(
     index: StatIndex,
     version: DatasetVersion,
@@ -192,12 +213,19 @@ def _record(
     target: Path,
     *,
     as_file: bool,
+    surely: Mapping[str, _Moment],
 ) -> None:
     place = absolute(target)
     found = scan(Path(place))
     read_ns = now_ns()
     files = [
-        know(file.path, file.status, wanted[file.path].digest, read_ns=read_ns)
+        know(
+            file.path,
+            file.status,
+            wanted[file.path].digest,
+            # What somebody else wrote to meanwhile, or was there already, is read when it is looked at next.
+            read_ns=read_ns if surely.get(file.path) == _moment(file.status) else 0,
+        )
         for file in found.files
         if file.path in wanted
     ]
