@@ -6,7 +6,6 @@ was killed: the next run, the next listing and the control loop mark it so.
 
 from __future__ import annotations
 
-import functools
 from datetime import datetime, timedelta
 from typing import Any
 
@@ -242,15 +241,16 @@ _COUNT_STEP = Prepared(
 )
 
 
-# Made once: making the statement costs several times what running it does.
-@functools.cache
-def _upsert_parts(dialect: str) -> Any:
-    insert = upsertable(dialect, latest_steps)
+def _keep_parts(dialect: str) -> sa.Executable:
+    insert = upsertable(dialect, latest_steps).values({c.name: sa.bindparam(c.name) for c in latest_steps.c})
     return insert.on_conflict_do_update(
         index_elements=["project_pk", "pipeline", "step", "occurrence"],
         set_={"run_id": insert.excluded.run_id, "parts": insert.excluded.parts},
     )
 
+
+_PARTS_VALUES = Converters(*latest_steps.c)
+_KEEP_PARTS = Prepared(_keep_parts)
 
 _RUN_KEY = Prepared(
     sa.select(pipeline_runs.c.pk, pipeline_runs.c.pipeline)
@@ -284,7 +284,7 @@ def keep_parts(
         "run_id": run_id,
         "parts": parts,
     }
-    connection.execute(_upsert_parts(connection.dialect.name), values)
+    _KEEP_PARTS.run(connection, _PARTS_VALUES.to_driver(values))
 
 
 def earlier_steps(connection: sa.Connection, owner: int, pipeline: str) -> list[EarlierStep]:

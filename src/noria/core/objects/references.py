@@ -10,8 +10,8 @@ An object that entered a project has one row in `project_objects`, however often
 
 from __future__ import annotations
 
-import functools
 from collections.abc import Collection, Iterable
+from typing import Any
 
 import sqlalchemy as sa
 
@@ -89,7 +89,8 @@ def record_uploads(
 
 def size_in_project(connection: sa.Connection, *, project: str, digest: str) -> int | None:
     """Give the size of an object that `project` holds, or None when it holds none."""
-    return connection.execute(_HELD, {"project": project, "digest": digest}).scalar()
+    found = _HELD.first(connection, {"project": project, "digest": digest})
+    return None if found is None else int(found[0])
 
 
 def add_reference(connection: sa.Connection, clock: Clock, *, project: str, digest: str, owner: str) -> None:
@@ -102,11 +103,11 @@ def add_reference(connection: sa.Connection, clock: Clock, *, project: str, dige
     """
     # On PostgreSQL the lock makes a collection that wants to forget the upload wait for this transaction's end, and
     # then see this reference; on SQLite writers follow one another anyway.
-    size = connection.execute(_HELD_LOCKED, {"project": project, "digest": digest}).scalar()
-    if size is None:
+    found = _HELD_LOCKED.first(connection, {"project": project, "digest": digest})
+    if found is None:
         raise ObjectNotInProject(project, digest)
-    row = {"project": project, "digest": digest, "owner": owner, "size_bytes": size, "at": clock.now()}
-    connection.execute(_upsert_statement(connection.dialect.name), row)
+    row = {"project": project, "digest": digest, "owner": owner, "size_bytes": found[0]}
+    _REFER.run(connection, {**row, "at": to_micros(clock.now())})
 
 
 def held_digests(
@@ -140,13 +141,13 @@ def referenced_digests(connection: sa.Connection, *, after: str = "", limit: int
     return list(connection.execute(query).scalars())
 
 
-# Made once: making these statements costs several times what running them does.
-_HELD = (
+_SELECT_HELD = (
     sa.select(project_objects.c.size_bytes)
     .where(project_objects.c.project == sa.bindparam("project"))
     .where(project_objects.c.digest == sa.bindparam("digest"))
 )
-_HELD_LOCKED = _HELD.with_for_update(read=True, key_share=True)
+_HELD = Prepared(_SELECT_HELD)
+_HELD_LOCKED = Prepared(_SELECT_HELD.with_for_update(read=True, key_share=True))
 
 
 def _held_many(dialect: str) -> sa.Select[tuple[str]]:
@@ -176,9 +177,12 @@ def _record(dialect: str) -> sa.Insert:
 _RECORD = Prepared(_record)
 
 
-@functools.cache
-def _upsert_statement(dialect: str) -> sa.Insert:
-    insert = upsertable(dialect, object_references)
+def _refer(dialect: str) -> sa.Insert:
+    given: dict[str, Any] = {column.name: sa.bindparam(column.name) for column in object_references.c}
+    insert = upsertable(dialect, object_references).values(given)
     return insert.on_conflict_do_update(
         index_elements=["project", "digest", "owner"], set_={"at": insert.excluded.at}
     )
+
+
+_REFER = Prepared(_refer)
