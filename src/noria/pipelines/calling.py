@@ -9,6 +9,8 @@ from contextvars import ContextVar
 from dataclasses import dataclass, field
 from typing import TYPE_CHECKING, Any, Protocol, runtime_checkable
 
+from noria.pipelines.outputs import Taken, taken_around
+
 if TYPE_CHECKING:
     from noria.pipelines.authoring import Pipeline, Step
 
@@ -74,10 +76,12 @@ item_around: ContextVar[tuple[int | None, tuple[str, int, str] | None]] = Contex
 def executing_with(executor: Executor | None) -> Iterator[None]:
     """Send the step calls inside the block to `executor`; with None they are plain calls."""
     token = executor_around.set(executor)
+    taken = taken_around.set(None if executor is None else Taken())
     try:
         yield
     finally:
         executor_around.reset(token)
+        taken_around.reset(taken)
 
 
 def current_place() -> Place:

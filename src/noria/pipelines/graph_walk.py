@@ -31,7 +31,7 @@ _BINARY = (
 )
 _LOOKS = (
     *("bool", "str", "format", "repr", "hash", "int", "float", "index", "round", "array", "fspath"),
-    *("eq", "ne", "lt", "le", "gt", "ge", "contains", "len", "iter", "getitem", "call", "enter"),
+    *("eq", "ne", "lt", "le", "gt", "ge", "contains", "len", "iter", "call", "enter"),
     *("neg", "pos", "abs", "invert"),
     *(f"{side}{name}" for name in _BINARY for side in ("", "r")),
 )
@@ -50,18 +50,29 @@ class StandIn:
         What it stands for, in words.
     source
         Position of the step that gives it, and which of its outputs it is.
+    parts
+        Whether an item or an attribute of it is a stand-in again, rather than a look at its value.
     """
 
-    __slots__ = ("_source", "_what")
+    __slots__ = ("_parts", "_source", "_what")
 
-    def __init__(self, what: str, source: tuple[int, str] | None = None) -> None:
+    def __init__(self, what: str, source: tuple[int, str] | None = None, *, parts: bool = False) -> None:
         self._what = what
         self._source = source
+        self._parts = parts
 
-    def __getattr__(self, name: str) -> NoReturn:
+    def __getattr__(self, name: str) -> StandIn:
         if name.startswith("__") and name.endswith("__"):
             raise AttributeError(name)
-        raise _Looked(self._what)
+        return self._part()
+
+    def __getitem__(self, key: object) -> StandIn:
+        return self._part()
+
+    def _part(self) -> StandIn:
+        if not self._parts:
+            raise _Looked(self._what)
+        return StandIn(self._what, self._source, parts=True)
 
 
 def _look(self: StandIn, *_: Any) -> NoReturn:
@@ -89,11 +100,11 @@ def walk_pipeline(
     """
     given = {
         name: values.get(
-            name, StandIn(f"the parameter `{name}`") if parameter.required else parameter.default
+            name, StandIn(f"the parameter `{name}`", parts=True) if parameter.required else parameter.default
         )
         for name, parameter in pipeline.parameters.items()
     }
-    walk = _Walk()
+    walk = _Walk(parts=True)
     returned, stopped = _walked(pipeline, given, walk, root, logging=True)
     results = {name: source for name, value in _named(returned) for source in _sources_in(value)}
     return graph_of_calls(target, walk.calls, results, stopped=stopped)
@@ -153,7 +164,8 @@ def _walked(
 class _Walk:
     """Notes the calls of steps, and gives stand-ins for what they would give."""
 
-    def __init__(self) -> None:
+    def __init__(self, *, parts: bool = False) -> None:
+        self._parts = parts
         self.calls: list[GraphCall] = []
         self.steps: list[Step[..., Any]] = []
         self.open_map: str | None = None
@@ -192,7 +204,10 @@ class _Walk:
                 item=item,
             )
         )
-        made = [StandIn(f"what `{step.name}` gives", (position, name)) for name in step.declared]
+        made = [
+            StandIn(f"what `{step.name}` gives", (position, name), parts=self._parts)
+            for name in step.declared
+        ]
         return arranged(step, made)
 
 

@@ -11,8 +11,11 @@ does on values::
 
 from __future__ import annotations
 
+import enum
 import operator
+import weakref
 from collections.abc import Callable, Iterator
+from contextvars import ContextVar
 from typing import TYPE_CHECKING, Any, Protocol, SupportsIndex, cast
 
 if TYPE_CHECKING:
@@ -34,6 +37,9 @@ _BINARY = (
     "lshift",
     "rshift",
 )
+_OFTEN_ONE = (type(None), bool, int, float, complex, str, bytes, type, enum.Enum)
+_NO_ITEMS = ()
+_UNKNOWN: tuple[Callable[[], Any], None] = (lambda: None, None)
 _COMPARISONS = ("__lt__", "__le__", "__gt__", "__ge__")
 
 
@@ -49,6 +55,40 @@ class Pending(Protocol):
             If it failed.
         """
         ...
+
+
+class Taken:
+    """What the body of a pipeline took out of handles, known by identity: where `parts["train"]` came from.
+
+    Numbers and texts are not known again: equal ones are often one object.
+    """
+
+    def __init__(self) -> None:
+        self._known: dict[int, tuple[Callable[[], Any], tuple[int, str]]] = {}
+
+    def note(self, value: Any, source: tuple[int, str]) -> None:
+        """Take in that a value was taken out of a handle."""
+        if isinstance(value, _OFTEN_ONE) or value is _NO_ITEMS:
+            return
+        try:
+            kept: Callable[[], Any] = weakref.ref(value)
+        except TypeError:
+            kept = lambda: value  # noqa: E731 - lists and dicts, which the handle's own value holds as well
+        self._known[id(value)] = (kept, source)
+
+    def sources_in(self, value: Any) -> Iterator[tuple[int, str]]:
+        """Give where a value, or the items of a list, tuple or dict, were taken out."""
+        if not self._known:
+            return
+        kind = type(value)
+        items = value.values() if kind is dict else value if kind in (list, tuple) else ()
+        for one in (value, *items):
+            kept, source = self._known.get(id(one), _UNKNOWN)
+            if source is not None and kept() is one:
+                yield source
+
+
+taken_around: ContextVar[Taken | None] = ContextVar("noria_taken", default=None)
 
 
 class Output:
@@ -134,7 +174,13 @@ class Output:
         # The machinery of Python looks for optional protocols by private names; a handle has none of them.
         if name.startswith("__") and name.endswith("__"):
             raise AttributeError(name)
-        return getattr(self.value, name)
+        return self._taken(getattr(self.value, name))
+
+    def _taken(self, value: Any) -> Any:
+        taken = taken_around.get()
+        if taken is not None and self._source is not None:
+            taken.note(value, self._source)
+        return value
 
     def __str__(self) -> str:
         return f"{self.value}"
@@ -155,13 +201,13 @@ class Output:
         return len(self.value)
 
     def __iter__(self) -> Iterator[Any]:
-        return iter(self.value)
+        return map(self._taken, self.value)
 
     def __contains__(self, item: object) -> bool:
         return item in self.value
 
     def __getitem__(self, key: Any) -> Any:
-        return self.value[settle(key)]
+        return self._taken(self.value[settle(key)])
 
     def __call__(self, *args: Any, **kwargs: Any) -> Any:
         """Call the value."""

@@ -115,7 +115,7 @@ def test_a_command_that_runs_too_long_leaves_no_process_behind(desk: Desk, tmp_p
 
 
 def test_nested_pipelines_maps_and_edges_are_recorded(desk: Desk) -> None:
-    """Each call of a nested pipeline has a name of its own; what a map takes out of a list comes from its step."""
+    """Each call of a nested pipeline has a name of its own; what is taken out of a handle comes from its step."""
     desk.write("""
         @step
         def rows(n: int) -> list[int]:
@@ -129,17 +129,31 @@ def test_nested_pipelines_maps_and_edges_are_recorded(desk: Desk) -> None:
         def doubled(n: int) -> Any:
             return double.map(rows(n))
 
+        @step
+        def parts(n: int) -> dict[str, list[int]]:
+            return {"a": [n], "b": [n, n]}
+
+        @step
+        def joined(one: list[int], rest: list[list[int]]) -> int:
+            return len(one) + len(rest)
+
         @pipeline
         def study() -> Any:
+            made = parts(7)
+            joined(made["a"], rest=[made.get("b", []), [made["a"][0]]])
+            joined(made["b"], rest=[[7]])
             return {"sums": [doubled(1), doubled(2)]}
         """)
     steps = desk.run().steps
     assert [
         (s.name, s.group, s.item, [(i.argument, i.source_position) for i in s.sources]) for s in steps
     ] == [
+        ("parts", "", None, []),
+        ("joined", "", None, [("one", 0)]),
+        ("joined", "", None, [("one", 0)]),
         ("rows", "doubled", None, []),
-        ("double", "doubled", 0, [("row", 0)]),
+        ("double", "doubled", 0, [("row", 3)]),
         ("rows", "doubled 2", None, []),
-        ("double", "doubled 2", 0, [("row", 2)]),
-        ("double", "doubled 2", 1, [("row", 2)]),
+        ("double", "doubled 2", 0, [("row", 5)]),
+        ("double", "doubled 2", 1, [("row", 5)]),
     ]

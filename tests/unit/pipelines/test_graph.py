@@ -64,7 +64,7 @@ def train(path: Path, cs: tuple[float, ...] = (1.0, 2.0, 3.0)) -> Any:
 @pipeline
 def looking(path: Path) -> Any:
     try:
-        return best([1.0]) if load(path) else None
+        return best([1.0]) if load(path.parent)[0] else None
     except Exception:  # noqa: BLE001 - what a body may do
         return best([2.0])
 

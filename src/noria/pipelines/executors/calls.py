@@ -38,7 +38,7 @@ from noria.pipelines.executors.rules import CallRules
 from noria.pipelines.executors.work import Outcome
 from noria.pipelines.failures import StepFailed
 from noria.pipelines.fingerprint import MENDS, bound_arguments, explain, identity_of, key_of, key_parts
-from noria.pipelines.outputs import Output, outputs_in
+from noria.pipelines.outputs import Output, outputs_in, taken_around
 from noria.pipelines.reads import still_as_read
 from noria.pipelines.service import PipelineRuns, StepCache
 from noria.pipelines.storing import ValueStore
@@ -379,6 +379,11 @@ def _sources_of(arguments: dict[str, Any], place: Place) -> list[StepInput]:
         for output in outputs_in(value)
         if output.source is not None
     }
+    taken = taken_around.get()
+    if taken is not None:
+        found.update(
+            (name, *source) for name, value in arguments.items() for source in taken.sources_in(value)
+        )
     if place.over is not None:
         found.add(place.over)
     return [
