@@ -87,7 +87,7 @@ def collector() -> Iterator[Collector]:
 @pytest.fixture
 def project(tmp_path: Path, monkeypatch: pytest.MonkeyPatch, collector: Collector) -> Path:
     """Give a project that tells the collector."""
-    (tmp_path / "flow.py").write_text(FLOW)
+    (tmp_path / "told_flow.py").write_text(FLOW)
     url = f"http://127.0.0.1:{collector.other.port}/api/v1/lineage"
     (tmp_path / "noria.toml").write_text(f'[workspace]\nurl = "w"\n[openlineage]\nurl = "{url}"\n')
     monkeypatch.chdir(tmp_path)
@@ -153,11 +153,11 @@ def test_a_run_in_a_folder_is_told_with_its_steps_and_nothing_is_lost(
     project: Path, collector: Collector, capsys: pytest.CaptureFixture[str]
 ) -> None:
     """Each event is one that OpenLineage's client makes too; a collector that was away is told later, in order."""
-    assert main(["run", "flow:study"]) == 0
+    assert main(["run", "told_flow:study"]) == 0
     events = list(collector.taken)
     for event in events:
         check(event)
-    job = "flow:study"
+    job = "told_flow:study"
     steps = [f"{job}.load", f"{job}.split", f"{job}.share", f"{job}.share[1]"]
     in_order = [
         ("START", job),
@@ -176,7 +176,7 @@ def test_a_run_in_a_folder_is_told_with_its_steps_and_nothing_is_lost(
     assert {param["key"]: param["value"] for param in params} == {"n": "4", "of": "2"}
 
     collector.status = 503
-    assert main(["run", "flow:study", "-p", "of=0"]) == 1
+    assert main(["run", "told_flow:study", "-p", "of=0"]) == 1
     assert "answered 503" in capsys.readouterr().err
     assert main(["openlineage", "send"]) == 1
     assert collector.told() == []

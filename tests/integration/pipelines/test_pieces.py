@@ -80,10 +80,10 @@ def choosing(n: int = 3) -> int:
 @pytest.fixture
 def noria(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Callable[..., int]:
     """Give the command, run in a project."""
-    (tmp_path / "flow.py").write_text(FLOW)
+    (tmp_path / "pieced_flow.py").write_text(FLOW)
     (tmp_path / "noria.toml").write_text('[workspace]\nurl = "w"\n')
     monkeypatch.chdir(tmp_path)
-    monkeypatch.delitem(__import__("sys").modules, "flow", raising=False)
+    monkeypatch.delitem(__import__("sys").modules, "pieced_flow", raising=False)
     return lambda *arguments: main(["pipelines", *map(str, arguments)])
 
 
@@ -105,22 +105,22 @@ def test_pieces_in_processes_of_their_own_make_one_run(
 ) -> None:
     """Any order that the graph allows will do; a piece that failed is tried again in the same run."""
     mark = tmp_path / "mark"
-    piece = ("piece", "flow:study", "--run", "k", "-p", f"mark={mark}", "-p", "n=5")
+    piece = ("piece", "pieced_flow:study", "--run", "k", "-p", f"mark={mark}", "-p", "n=5")
 
     assert noria(*piece, "--step", 0) == 1
     assert noria(*piece, "--begin") == 0
-    assert only_run(tmp_path, "flow:study")[0].status == "running"
+    assert only_run(tmp_path, "pieced_flow:study")[0].status == "running"
     assert noria(*piece, "--step", 2) == 1
     assert "`load` (position 0) has not run" in capsys.readouterr().err
     assert [noria(*piece, "--step", position) for position in (1, 0, 3, 2)] == [0, 0, 1, 0]
-    run, *_ = only_run(tmp_path, "flow:study")
+    run, *_ = only_run(tmp_path, "pieced_flow:study")
     assert (run.status, run.n_failed) == ("running", 1)
     assert noria(*piece, "--end") == 1
-    assert only_run(tmp_path, "flow:study")[0].status == "failed"
+    assert only_run(tmp_path, "pieced_flow:study")[0].status == "failed"
     mark.touch()
     assert [noria(*piece, "--step", 3), noria(*piece, "--end")] == [0, 0]
 
-    run, tracked, steps, outputs = only_run(tmp_path, "flow:study")
+    run, tracked, steps, outputs = only_run(tmp_path, "pieced_flow:study")
     assert (run.status, run.n_steps, run.n_failed) == ("finished", 4, 0)
     assert outputs == {"total": 5.0, "ready": True}
     assert [step.name for step in steps] == ["load", "scaler", "total", "ready"]
@@ -133,13 +133,13 @@ def test_parameters_that_change_the_graph_are_found_out(
     noria: Callable[..., int], capsys: pytest.CaptureFixture[str]
 ) -> None:
     """A task for a step that the body does not call, and a step that no task ran, are errors with the mend."""
-    piece = ("piece", "flow:rounds", "--run", "k", "-p", "n=1")
+    piece = ("piece", "pieced_flow:rounds", "--run", "k", "-p", "n=1")
     done = [noria(*piece, *what) for what in (("--begin",), ("--step", 0), ("--step", 1), ("--step", 2))]
     assert done == [0, 0, 0, 2]
     assert "calls 2 steps, and none at position 2" in capsys.readouterr().err
-    assert noria("piece", "flow:rounds", "--run", "k", "-p", "n=2", "--end") == 1
+    assert noria("piece", "pieced_flow:rounds", "--run", "k", "-p", "n=2", "--end") == 1
     assert "`--whole`" in capsys.readouterr().err
-    assert noria("piece", "flow:rounds", "--run", "k", "--begin", "--end") == 2
+    assert noria("piece", "pieced_flow:rounds", "--run", "k", "--begin", "--end") == 2
 
 
 def test_files_say_the_graph_or_why_they_do_not(
@@ -147,9 +147,9 @@ def test_files_say_the_graph_or_why_they_do_not(
 ) -> None:
     """Steps wait for what they take; a body that looks at a value, or maps over one, is one task."""
     value = "a'b\"\\n{x}"
-    assert noria("export", "--to", "airflow", "flow:study", "-o", "dag.py") == 2
+    assert noria("export", "--to", "airflow", "pieced_flow:study", "-o", "dag.py") == 2
     assert "-p mark=VALUE" in capsys.readouterr().err
-    assert noria("export", "--to", "airflow", "flow:study", "-o", "dag.py", "-p", f"mark={value}") == 0
+    assert noria("export", "--to", "airflow", "pieced_flow:study", "-o", "dag.py", "-p", f"mark={value}") == 0
     assert "4 steps, each a task" in capsys.readouterr().err
     dag = Path("dag.py").read_text()
     ast.parse(dag)
@@ -157,7 +157,7 @@ def test_files_say_the_graph_or_why_they_do_not(
     assert "load_0_task >> total_2_task\n    scaler_1_task >> total_2_task" in dag
     assert "execution_timeout=timedelta(seconds=120)" in dag
 
-    kubeflow = ("export", "--to", "kubeflow", "flow:study", "-o", "p.yaml", "-p", "mark=x")
+    kubeflow = ("export", "--to", "kubeflow", "pieced_flow:study", "-o", "p.yaml", "-p", "mark=x")
     assert noria(*kubeflow, "--image", "study:1", "--secret", "token") == 0
     spec, platforms = yaml.safe_load_all(Path("p.yaml").read_text())
     tasks = spec["root"]["dag"]["tasks"]
@@ -177,10 +177,10 @@ def test_files_say_the_graph_or_why_they_do_not(
 
     for pipeline, reason in (("mapped", "how many items `load.map` goes over"), ("choosing", "`load` gives")):
         capsys.readouterr()
-        assert noria("export", "--to", "kubeflow", f"flow:{pipeline}", "-o", "whole.yaml") == 0
+        assert noria("export", "--to", "kubeflow", f"pieced_flow:{pipeline}", "-o", "whole.yaml") == 0
         assert reason in capsys.readouterr().err
         whole = yaml.safe_load(Path("whole.yaml").read_text())
         assert list(whole["root"]["dag"]["tasks"]) == ["whole"]
         assert reason in Path("whole.yaml").read_text().splitlines()[1]
-    assert noria("piece", "flow:choosing", "--run", "k", "--whole") == 0
-    assert only_run(tmp_path, "flow:choosing")[3] == {"output": 4}
+    assert noria("piece", "pieced_flow:choosing", "--run", "k", "--whole") == 0
+    assert only_run(tmp_path, "pieced_flow:choosing")[3] == {"output": 4}
