@@ -1,6 +1,6 @@
-"""A hundred trivial steps that do not wait for each other, as a whole command, beside DVC, Dagster, Metaflow and ZenML.
+"""A hundred trivial steps that do not wait for each other, as a whole command, beside the same in five other tools.
 
-Environments of the peers: `make peers PEERS='dvc dagster metaflow zenml' ARGS=--collect-only`.
+Environments of the peers: `make peers PEERS='dvc dagster metaflow zenml airflow' ARGS=--collect-only`.
 """
 
 from __future__ import annotations

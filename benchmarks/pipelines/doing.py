@@ -1,4 +1,4 @@
-"""How Noria, DVC, Dagster, Metaflow and ZenML do the same work: ten trivial steps in a line, a hundred at once."""
+"""How Noria, DVC, Dagster, Metaflow, ZenML and Airflow do the same: ten trivial steps in a line, a hundred at once."""
 
 from __future__ import annotations
 
@@ -17,6 +17,13 @@ _METAFLOW = {
     "METAFLOW_DEFAULT_MONITOR": "nullSidecarMonitor",
     "METAFLOW_DEFAULT_EVENT_LOGGER": "nullSidecarLogger",
 }
+_AIRFLOW = {
+    "AIRFLOW_HOME": "{folder}",
+    "AIRFLOW__CORE__LOAD_EXAMPLES": "False",
+    "AIRFLOW__CORE__DAGS_FOLDER": "{folder}/dags",
+    "AIRFLOW__USAGE_DATA_COLLECTION__ENABLED": "False",
+    "AIRFLOW__LOGGING__LOGGING_LEVEL": "ERROR",
+}
 _ZENML = {
     "ZENML_CONFIG_PATH": "{folder}/config",
     "ZENML_ANALYTICS_OPT_IN": "false",
@@ -33,6 +40,7 @@ def peers(shape: str) -> list[Tool]:
         Tool("Dagster", partial(_dagster, shape), _DAGSTER, again=False, repeats=3),
         Tool("Metaflow", partial(_metaflow, shape), _METAFLOW, again=False, repeats=slow),
         Tool("ZenML", partial(_zenml, shape), _ZENML, repeats=slow),
+        Tool("Airflow", partial(_airflow, shape), _AIRFLOW, again=False, repeats=1),
     ]
 
 
@@ -103,3 +111,12 @@ def _zenml(shape: str, folder: Path) -> list[str]:
         [peer("zenml"), "-c", "from zenml.client import Client; Client().active_stack"], folder, environment
     )
     return [peer("zenml"), "zenml_flow.py", shape]
+
+
+def _airflow(shape: str, folder: Path) -> list[str]:
+    environment = {key: value.format(folder=folder) for key, value in _AIRFLOW.items()}
+    (folder / "dags").mkdir()
+    copied("airflow_flow.py", folder / "dags")
+    for task in (["db", "migrate"], ["dags", "reserialize"]):
+        quietly([peer("airflow"), "-m", "airflow", *task], folder, environment)
+    return [peer("airflow"), "dags/airflow_flow.py", shape]
