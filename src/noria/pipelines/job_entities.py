@@ -153,11 +153,14 @@ class WorkerInfo(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_field
         Only jobs of these projects; None takes all.
     queues
         Only jobs of these queues; None takes all.
+    routine
+        Only work that the house gives itself.
     """
 
     name: str
     projects: list[str] | None = None
     queues: list[str] | None = None
+    routine: bool = False
 
 
 class ClaimedJob(msgspec.Struct, frozen=True, kw_only=True):

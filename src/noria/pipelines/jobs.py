@@ -295,6 +295,8 @@ def _due(now: datetime, worker: WorkerInfo, full: Collection[str]) -> sa.Select[
         query = query.where(projects.c.name.in_(worker.projects))
     if worker.queues is not None:
         query = query.where(jobs.c.queue.in_(worker.queues))
+    if worker.routine:
+        query = query.where(jobs.c.routine.is_(True))
     if full:
         query = query.where(sa.or_(projects.c.name.not_in(full), jobs.c.routine.is_(True)))
     return query

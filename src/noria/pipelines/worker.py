@@ -18,6 +18,8 @@ import threading
 from collections.abc import Mapping
 from pathlib import Path
 
+from msgspec import structs
+
 from noria.core.clock import Clock, SystemClock
 from noria.core.config import Settings
 from noria.core.errors import NoriaError, Unavailable
@@ -30,6 +32,9 @@ from noria.pipelines.job_run import RECONNECT_S, JobRun
 from noria.pipelines.jobs import Jobs
 
 POLL_S = 0.2
+BUSY_POLL_S = 0.5
+"""How often a worker whose places are taken asks for routine work."""
+
 
 log = logging.getLogger("noria.worker")
 
@@ -110,7 +115,8 @@ class Worker:
     projects, queues
         Only jobs of these; None for all.
     capacity
-        How many jobs it runs at once, each in a process of its own.
+        How many jobs it runs at once, each in a process of its own. Beside them there is one place for routine work,
+        so that an endpoint is looked at while others train for hours.
     """
 
     def __init__(
@@ -132,12 +138,16 @@ class Worker:
         self.warm = WarmProcesses(environ=environ, folder=str(self.folder))
         self._info = WorkerInfo(name=self.name, projects=projects, queues=queues)
         self._places = threading.Semaphore(capacity)
+        self._routine_place = threading.Semaphore(1)
+        self._ended = threading.Event()
         self._running: set[threading.Thread] = set()
         self._reachable = True
+        self._pause_s = POLL_S
 
     def stop(self) -> None:
         """Take no more jobs, and give those in hand back."""
         self.stopping.set()
+        self._ended.set()
 
     def run(self) -> None:
         """Take and run jobs until `stop`."""
@@ -145,11 +155,9 @@ class Worker:
         try:
             self.warm.prepare()
             while not self.stopping.is_set():
-                if not self._places.acquire(timeout=POLL_S):
-                    continue
+                self._ended.clear()
                 if not self._take_one():
-                    self._places.release()
-                    self.stopping.wait(POLL_S if self._reachable else RECONNECT_S)
+                    self._ended.wait(self._pause_s if self._reachable else RECONNECT_S)
         finally:
             self._close()
 
@@ -160,28 +168,40 @@ class Worker:
         self._reachable = False
 
     def _take_one(self) -> bool:
-        """Claim a job and begin it in a thread of its own; False when there was none."""
-        try:
-            claimed = self.server.jobs.claim(self._info).claimed
-        except Unavailable as error:
-            self.note_unreachable(error)
+        """Claim a job and begin it in a thread of its own; False when there is no place or no job."""
+        routine = not self._places.acquire(blocking=False)
+        place = self._routine_place if routine else self._places
+        self._pause_s = BUSY_POLL_S if routine else POLL_S
+        if routine and not place.acquire(blocking=False):
             return False
-        self._reachable = True
+        claimed = self._claim(routine=routine)
         if claimed is None:
+            place.release()
             return False
-        thread = threading.Thread(target=self._run, args=(claimed,), name=f"noria-job-{claimed.job.id}")
+        name = f"noria-job-{claimed.job.id}"
+        thread = threading.Thread(target=self._run, args=(claimed, place), name=name)
         self._running.add(thread)
         thread.start()
         return True
 
-    def _run(self, claimed: ClaimedJob) -> None:
+    def _claim(self, *, routine: bool) -> ClaimedJob | None:
+        try:
+            claimed = self.server.jobs.claim(structs.replace(self._info, routine=routine)).claimed
+        except Unavailable as error:
+            self.note_unreachable(error)
+            return None
+        self._reachable = True
+        return claimed
+
+    def _run(self, claimed: ClaimedJob, place: threading.Semaphore) -> None:
         try:
             JobRun(self, claimed).run()
         except Exception:
             log.exception("job.lost", extra={"job": claimed.job.id})
         finally:
             self._running.discard(threading.current_thread())
-            self._places.release()
+            place.release()
+            self._ended.set()
 
     def _close(self) -> None:
         self.stopping.set()

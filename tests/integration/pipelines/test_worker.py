@@ -288,6 +288,24 @@ def test_a_worker_runs_as_many_jobs_at_once_as_it_may(shared: Yard, tmp_path: Pa
     shared.jobs.cancel(PROJECT, elsewhere.id)
 
 
+def test_routine_work_does_not_wait_for_long_jobs(shared: Yard, tmp_path: Path) -> None:
+    """While every place is taken, what the house gives itself is done all the same."""
+    notes = [tmp_path / "one", tmp_path / "two"]
+    long = [shared.submit("linger", note=str(note)) for note in notes]
+    for note in notes:
+        pids_in(note)
+    waiting = shared.submit("add", a=1, b=1)
+    new = NewJob(entry="noria.pipelines.jobs_entry:run_pipeline_job", args={"target": "a:b"}, routine=True)
+    routine = shared.ended(shared.jobs.submit(PROJECT, new))
+    still = shared.jobs.get(PROJECT, waiting.id).status
+    for job in long:
+        shared.jobs.cancel(PROJECT, job.id)
+
+    assert routine.status is JobStatus.FAILED  # it got as far as to be told that something is missing
+    assert still is JobStatus.QUEUED
+    assert shared.ended(waiting).result == 2
+
+
 def test_a_pipeline_runs_as_a_job(shared: Yard) -> None:
     """A pipeline that runs in a worker is recorded with the snapshot that it ran from, and reused by the next one."""
 
