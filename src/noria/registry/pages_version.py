@@ -21,14 +21,8 @@ from noria.core.web.trees import Entry, file_tree
 from noria.registry.entities import Model, ModelVersion, Signature, Stage
 from noria.registry.page_actions import version_number
 from noria.registry.page_reads import ModelPages
-from noria.registry.pages import (
-    STAGE_CHOICES,
-    STAGE_WORDS,
-    ServingRow,
-    dataset_url,
-    models_crumb,
-    serving_rows,
-)
+from noria.registry.pages import STAGE_CHOICES, dataset_url
+from noria.registry.pages_list import STAGE_WORDS, ServingRow, models_crumb, serving_rows
 from noria.registry.permissions import PROMOTE_MODELS, REGISTER_MODELS
 from noria.registry.provenance import Provenances
 from noria.registry.service import Models

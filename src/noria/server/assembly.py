@@ -84,6 +84,7 @@ PAGES = (
     "noria.data.pages_diff:PAGES",
     "noria.tracking.pages_dataset:PAGES",
     "noria.registry.pages:PAGES",
+    "noria.registry.pages_list:PAGES",
     "noria.serving.pages:PAGES",
     "noria.serving.pages_version:PAGES",
     "noria.decisions.pages:PAGES",
