@@ -21,6 +21,8 @@ from typing import TYPE_CHECKING, Any, Protocol, SupportsIndex, cast
 if TYPE_CHECKING:
     from noria.pipelines.entities import StoredValue
 
+MOST_TAKEN = 10_000
+
 _UNARY = ("__neg__", "__pos__", "__abs__", "__invert__")
 _BINARY = (
     "add",
@@ -60,7 +62,7 @@ class Pending(Protocol):
 class Taken:
     """What the body of a pipeline took out of handles, known by identity: where `parts["train"]` came from.
 
-    Numbers and texts are not known again: equal ones are often one object.
+    Numbers and texts are not known again: equal ones are often one object. The last `MOST_TAKEN` are kept.
     """
 
     def __init__(self) -> None:
@@ -74,6 +76,8 @@ class Taken:
             kept: Callable[[], Any] = weakref.ref(value)
         except TypeError:
             kept = lambda: value  # noqa: E731 - lists and dicts, which the handle's own value holds as well
+        if len(self._known) >= MOST_TAKEN:
+            del self._known[next(iter(self._known))]
         self._known[id(value)] = (kept, source)
 
     def sources_in(self, value: Any) -> Iterator[tuple[int, str]]:

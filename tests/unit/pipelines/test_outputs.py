@@ -9,7 +9,7 @@ import numpy as np
 import pytest
 
 from noria.pipelines.entities import StoredValue
-from noria.pipelines.outputs import Output, holds_output, map_outputs, settle
+from noria.pipelines.outputs import MOST_TAKEN, Output, Taken, holds_output, map_outputs, settle, taken_around
 
 
 def handle(value: Any) -> Any:
@@ -110,3 +110,24 @@ def test_containers_are_rebuilt_around_handles() -> None:
     assert found[2] is plain
     assert map_outputs(plain, settle) is plain
     assert not holds_output(plain)
+
+
+def test_what_the_body_takes_out_is_known_again_by_identity() -> None:
+    """Items, attributes and what a loop gives lead to their step; equal numbers, and what is long ago, do not."""
+    value = {"rows": [1, 2], "n": 7, "empty": ()}
+    token = taken_around.set(taken := Taken())
+    try:
+        output: Any = Output(
+            StoredValue(codec="json", digest="d" * 70, size_bytes=1), lambda _: value, (3, "output")
+        )
+        rows, n, empty = output["rows"], output["n"], output["empty"]
+        assert list(taken.sources_in(rows)) == [(3, "output")]
+        assert list(taken.sources_in({"a": rows, "b": [1, 2]})) == [(3, "output")]
+        assert (
+            list(taken.sources_in([1, 2])) == list(taken.sources_in(n)) == list(taken.sources_in(empty)) == []
+        )
+        for index in range(MOST_TAKEN):
+            taken.note([index], (4, "output"))
+        assert list(taken.sources_in(rows)) == []
+    finally:
+        taken_around.reset(token)
