@@ -15,10 +15,9 @@ from noria.tracking.entities import LogBatch, NewRun, Run, RunChange, RunRecord,
 from noria.tracking.events import RUN_CREATED, RUN_FINISHED, RUN_RESUMED, RUN_UPDATED, append_event
 from noria.tracking.experiment_rows import Row
 from noria.tracking.lifecycle import amend_run, end_run, insert_run
-from noria.tracking.parents import follow_parent_tag
+from noria.tracking.parents import PARENT_TAG, follow_parent_tag
 from noria.tracking.rows import RunState, load_run, run_state
 from noria.tracking.run_keys import RunKey, writable_run
-from noria.tracking.search.fields import PARENT_TAG
 
 
 def start_run(

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from typing import Final
+
 import sqlalchemy as sa
 
 from noria.access.tables import projects
@@ -9,6 +11,9 @@ from noria.core.database.prepared import Prepared
 from noria.core.ids import is_id
 from noria.tracking.run_keys import RunKey
 from noria.tracking.tables import runs
+
+PARENT_TAG: Final = "mlflow.parentRunId"
+"""The id of a run's parent as MLflow's clients know it: a tag, which is not kept apart from the parent."""
 
 
 def follow_parent_tag(connection: sa.Connection, project: str, run: RunKey, value: str | None) -> None:

@@ -22,8 +22,6 @@ DATASET: Final = "dataset"
 
 RUN_NAME_TAG: Final = "mlflow.runName"
 """A run's name as MLflow's clients know it: a tag, which is not kept apart from the name."""
-PARENT_TAG: Final = "mlflow.parentRunId"
-"""The id of a run's parent, likewise."""
 CONTEXT_TAG: Final = "mlflow.data.context"
 """What a run used a data set for: a tag of the use."""
 

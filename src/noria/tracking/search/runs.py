@@ -9,6 +9,7 @@ import sqlalchemy as sa
 
 from noria.tracking.entities import Lifecycle
 from noria.tracking.keys import known_keys
+from noria.tracking.parents import PARENT_TAG
 from noria.tracking.search.attributes import attribute_condition, dataset_condition, parent_condition
 from noria.tracking.search.conditions import (
     NOTHING,
@@ -22,7 +23,7 @@ from noria.tracking.search.conditions import (
 from noria.tracking.search.engine import After, Engine
 from noria.tracking.search.evaluate import MISSING
 from noria.tracking.search.few_values import found_by_values
-from noria.tracking.search.fields import DATASET, METRIC, PARAM, PARENT_TAG, RUN_NAME_TAG, RUNS, TAG
+from noria.tracking.search.fields import DATASET, METRIC, PARAM, RUN_NAME_TAG, RUNS, TAG
 from noria.tracking.search.grammar import ATTRIBUTE, Clause, Order
 from noria.tracking.search.grams import found_by_grams
 from noria.tracking.search.page_tokens import mark_of, read_token, write_token
