@@ -55,6 +55,7 @@ if TYPE_CHECKING:
     from pathlib import Path
 
     from noria.pipelines.entities import Resources
+    from noria.pipelines.options import RunOptions
     from noria.pipelines.runner import PipelineResult
 
 P = ParamSpec("P")
@@ -282,6 +283,12 @@ class Pipeline(Generic[P, R]):
         from noria.pipelines.runner import run_pipeline
 
         return run_pipeline(current_workspace(), self, parameters)
+
+    def options(self, **chosen: Any) -> RunOptions:
+        """Say how to run it: `train.options(workers=4).run(c=10.0)`; see `RunOptions` for what can be chosen."""
+        from noria.pipelines.options import RunOptions
+
+        return RunOptions(pipeline=self, **chosen)
 
     def __repr__(self) -> str:
         return f"<pipeline {self.name}>"

@@ -7,6 +7,7 @@ from typing import Any
 
 from noria.core.errors import Forbidden
 from noria.core.workspace import Workspace
+from noria.pipelines.executors.choice import ExecutorChoice
 from noria.pipelines.job_entities import NewJob
 from noria.pipelines.loading import load_pipeline
 from noria.pipelines.outputs import Output
@@ -19,7 +20,14 @@ _LARGEST_SHOWN_BYTES = 64 * 1024
 
 
 def pipeline_job(
-    target: str, params: dict[str, Any], *, snapshot: str | None, key: str | None = None, **more: Any
+    target: str,
+    params: dict[str, Any],
+    *,
+    snapshot: str | None,
+    key: str | None = None,
+    workers: int | None = None,
+    on: str | None = None,
+    **more: Any,
 ) -> NewJob:
     """Make the job that runs a pipeline.
 
@@ -31,16 +39,24 @@ def pipeline_job(
         JSON values.
     snapshot
         Digest from `take_snapshot`; None for a pipeline that comes with Noria.
+    workers, on
+        Where its steps run: in so many processes beside the job's own, or on a cluster.
     key, more
         Further fields of `NewJob`.
     """
-    args = {"target": target, "params": params, "snapshot": snapshot}
+    args: dict[str, Any] = {"target": target, "params": params, "snapshot": snapshot}
+    args |= {name: value for name, value in (("workers", workers), ("on", on)) if value is not None}
     entry = f"{__name__}:{run_pipeline_job.__name__}"
     return NewJob(entry=entry, args=args, snapshot=snapshot, key=key, **more)
 
 
 def run_pipeline_job(
-    workspace: Workspace, target: str, params: dict[str, Any], snapshot: str | None = None
+    workspace: Workspace,
+    target: str,
+    params: dict[str, Any],
+    snapshot: str | None = None,
+    workers: int | None = None,
+    on: str | None = None,
 ) -> dict[str, Any]:
     """Run a pipeline as a job, in the working folder where its snapshot was opened.
 
@@ -55,7 +71,14 @@ def run_pipeline_job(
             hint="Submit it with the snapshot of its project",
         )
     loaded = load_pipeline(target, root=Path.cwd(), snapshot=snapshot)
-    result = run_pipeline(workspace, loaded.pipeline, params, source=loaded.source, progress=LoggedProgress())
+    result = run_pipeline(
+        workspace,
+        loaded.pipeline,
+        params,
+        executor=ExecutorChoice(workers=workers, on=on),
+        source=loaded.source,
+        progress=LoggedProgress(),
+    )
     return {"run_id": result.run_id, "outputs": describe_outputs(result)}
 
 

@@ -17,7 +17,7 @@ from noria.core.clock import SystemClock
 from noria.core.config import Settings
 from noria.core.errors import Invalid, NoriaError, Unavailable
 from noria.core.objects.service import Objects
-from noria.core.workspace import Workspace, open_workspace
+from noria.core.workspace import Workspace, open_workspace, use_workspace
 from noria.pipelines.executors.choice import ExecutorChoice
 from noria.pipelines.run_records import PipelineRunOver
 from noria.pipelines.runner import PipelineResult, run_pipeline
@@ -221,8 +221,8 @@ def test_the_command_line_gives_what_the_library_gives(
     note = project.root / "note"
     note.unlink(missing_ok=True)
     given = {"source": project.root / "source.txt", "note": str(note)}
-    with opened(place, None) as workspace:
-        first = study(workspace, project, "everything", ExecutorChoice(workers=1), **given)
+    with opened(place, None) as workspace, use_workspace(workspace):
+        first = project.load("flow").everything.options(workers=1).run(**given)
     monkeypatch.chdir(project.root)
     capfd.readouterr()
     command = ["run", "flow:everything", "-p", "source=source.txt", "-p", f"note={note}", "--json"]
