@@ -52,7 +52,9 @@ def values_of_function(function: FunctionType) -> Iterator[tuple[str, Any]]:
     for name, value in (("defaults", function.__defaults__), ("keywords", function.__kwdefaults__)):
         if value:
             yield name, value
-    for name, cell in zip(function.__code__.co_freevars, function.__closure__ or (), strict=True):
+    # What `functools.singledispatch` closes over is its registry, which is followed, and a cache.
+    closed = () if "registry" in vars(function) else function.__closure__ or ()
+    for name, cell in zip(function.__code__.co_freevars, closed, strict=False):
         try:
             yield name, cell.cell_contents
         except ValueError:

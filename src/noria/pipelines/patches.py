@@ -11,7 +11,7 @@ import os
 import sys
 from collections.abc import Iterator
 from pathlib import Path
-from types import ModuleType
+from types import BuiltinFunctionType, FunctionType, ModuleType
 from typing import Any, Final
 
 import blake3
@@ -45,7 +45,7 @@ def settings_of_libraries(home: Home) -> dict[str, str]:
         told = [
             [digest, [f"{name}={scope.get(name)!r}" for name in names if isinstance(scope.get(name), _PLAIN)]]
             for digest, root, names in calls_at_top(source)
-            if root not in _HARMLESS and _is_set_up(scope.get(root), home)
+            if root not in _HARMLESS and _is_of_library(scope.get(root), home)
         ]
         if told:
             found[f"{module.__name__}:calls"] = blake3.blake3(repr(told).encode()).hexdigest()
@@ -59,10 +59,6 @@ def _loaded_here(home: Home) -> Iterator[tuple[ModuleType, Source]]:
         module, source = sys.modules.get(name), read_source(place)
         if module is not None and source is not None:
             yield module, source
-
-
-def _is_set_up(root: Any, home: Home) -> bool:
-    return root is not None and _is_of_library(root, home)
 
 
 def loaded_elsewhere(home: Home) -> list[tuple[str, Path]]:
@@ -87,7 +83,7 @@ def _patches_of(source: Source, module: ModuleType, home: Home) -> set[str]:
     found = {
         f"an assignment to `{'.'.join(chain)}`"
         for chain in patched_by(source.code)
-        if _is_of_library(_led_to(chain[:-1], vars(module)), home)
+        if any(_is_of_library(_led_to(chain[:end], vars(module)), home) for end in (1, len(chain) - 1))
     }
     if not {"setattr", "delattr"}.isdisjoint(source.code.co_names):
         found.add("`setattr` at the top")
@@ -102,12 +98,10 @@ def _led_to(chain: tuple[str, ...], scope: dict[str, Any]) -> Any:
 
 
 def _is_of_library(value: Any, home: Home) -> bool:
+    """Tell whether a value is a module, class or function of a library; other values are the project's variables."""
     if isinstance(value, ModuleType):
         return home.origin(value.__name__, getattr(value, "__file__", None)).kind != "project"
-    if not isinstance(value, type):
-        value = type(value)
-    module = sys.modules.get(value.__module__)
-    return (
-        value is not type(None)
-        and home.origin(value.__module__, getattr(module, "__file__", None)).kind != "project"
-    )
+    if not isinstance(value, (type, FunctionType, BuiltinFunctionType)):
+        return False
+    name = value.__module__ or ""
+    return home.origin(name, getattr(sys.modules.get(name), "__file__", None)).kind != "project"

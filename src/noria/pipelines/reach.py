@@ -13,7 +13,7 @@ import importlib.util
 import os
 import sys
 import types
-from collections.abc import Callable, Iterator
+from collections.abc import Callable
 from types import FunctionType, ModuleType
 from typing import Any
 
@@ -102,13 +102,21 @@ class _Walk(Gathering):
         wrapped = getattr(function, "__wrapped__", None)
         if wrapped is not None:
             self.follow(wrapped)
-        for registered in _registered_functions(function):
-            self.follow(registered)
         self.note(origin)
         where = f"{origin.name}:{function.__qualname__}"
+        self._follow_registry(function, where)
         if origin.kind == "project" and not runs_library_code(function):
             self._read_function(function, where, as_step=as_step)
         self._follow_carried(function, where)
+
+    def _follow_registry(self, function: FunctionType, where: str) -> None:
+        """Follow the implementations behind a `functools.singledispatch` function."""
+        registry = getattr(function, "registry", None)
+        if isinstance(registry, types.MappingProxyType):
+            told = [f"{called(kind)}: {called(registered)}" for kind, registered in registry.items()]
+            self.found.bindings[f"{where}.registry"] = ", ".join(told)
+            for registered in registry.values():
+                self.follow(registered)
 
     def _read_function(self, function: FunctionType, where: str, *, as_step: bool) -> None:
         code = function.__code__
@@ -338,13 +346,6 @@ def _file_of(function: FunctionType) -> str | None:
     if not function.__code__.co_filename.startswith("<"):
         return function.__code__.co_filename
     return getattr(sys.modules.get(function.__module__ or ""), "__file__", None)
-
-
-def _registered_functions(function: FunctionType) -> Iterator[Any]:
-    """Give the implementations behind a `functools.singledispatch` function."""
-    registry = getattr(function, "registry", None)
-    if isinstance(registry, types.MappingProxyType):
-        yield from registry.values()
 
 
 @functools.lru_cache(maxsize=512)

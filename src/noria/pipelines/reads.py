@@ -46,12 +46,16 @@ class Reads:
     ----------
     ignored
         Files and folders that are told otherwise, or belong to Noria.
+    root
+        Of the project, whose files count even where it lies in one of these folders.
     """
 
-    def __init__(self, ignored: Sequence[Path]) -> None:
+    def __init__(self, ignored: Sequence[Path], root: Path | None = None) -> None:
         places = [os.path.realpath(place) for place in ignored]
         self._files = frozenset(places)
         self._folders = tuple(f"{place}{os.sep}" for place in places)
+        inside = f"{os.path.realpath(root)}{os.sep}" if root else ""
+        self._root = inside if inside and any(_is_below(inside, folder) for folder in self._folders) else None
         self._read: dict[str, tuple[int, int] | None] = {}
         self._listed: dict[str, str] = {}
         self._written: set[str] = set()
@@ -99,7 +103,9 @@ class Reads:
         ]
 
     def _is_data(self, path: str) -> bool:
-        if path.endswith((".pyc", ".so")) or path in self._files or path.startswith(self._folders):
+        if path.endswith((".pyc", ".so")) or path in self._files:
+            return False
+        if path.startswith(self._folders) and not (self._root and path.startswith(self._root)):
             return False
         if path == _PYTHON:
             return False
@@ -114,10 +120,10 @@ _busy = threading.local()
 
 
 @contextmanager
-def watching_reads(ignored: Sequence[Path]) -> Iterator[Reads]:
+def watching_reads(ignored: Sequence[Path], root: Path | None = None) -> Iterator[Reads]:
     """Note what is read inside the block, in this thread and those that it starts."""
     _install()
-    reads = Reads(ignored)
+    reads = Reads(ignored, root)
     token = _watching.set(reads)
     _active.append(reads)
     try:
@@ -136,6 +142,10 @@ def still_as_read(read: Sequence[ReadFile], root: Path) -> str | None:
         except (NoriaError, OSError):
             return _named(one.path)
     return None
+
+
+def _is_below(place: str, folder: str) -> bool:
+    return place.startswith(folder) and place != folder
 
 
 def _digest_now(path: str, root: Path) -> str:

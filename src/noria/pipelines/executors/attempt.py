@@ -110,7 +110,7 @@ def attempt(task: Task, around: Surroundings) -> Made:
     with (
         executing_with(None),
         around.run.noting() as notes,
-        watching_reads([*around.ignored, *declared]) as files,
+        watching_reads([*around.ignored, *declared], around.root) as files,
     ):
         returned = step.function(*bound.args, **bound.kwargs)
     outputs = [values.save(value) for value in _outputs_of(step, returned)]
