@@ -88,7 +88,11 @@ class _End:
 def draw(graph: PipelineGraph) -> Drawing:
     """Lay a graph out."""
     root = Box("", 0)
-    ends = {node.id: _place(root, _box_of(node, graph), node.group, f"{node.id}") for node in graph.nodes}
+    takes = _taken(graph)
+    ends = {
+        node.id: _place(root, _box_of(node, takes.get(node.id, [])), node.group, f"{node.id}")
+        for node in graph.nodes
+    }
     spans = []
     for edge in graph.edges:
         text = f"{ends[edge.source].box.title}.{edge.output} → {ends[edge.target].box.title}({edge.argument})"
@@ -136,8 +140,7 @@ def told_of(node: GraphNode) -> str:
     return "  ".join(part for part in (calls, ended, f"{node.duration_s:.3g} s") if part)
 
 
-def _box_of(node: GraphNode, graph: PipelineGraph) -> Box:
-    takes = sorted({edge.argument for edge in graph.edges if edge.target == node.id})
+def _box_of(node: GraphNode, takes: list[str]) -> Box:
     single = list(node.declared) == ["output"]
     gives = [(name, clipped(kind if single else f"{name}: {kind}")) for name, kind in node.declared.items()]
     box = Box(node.name, node.id, node, takes, gives)
@@ -148,6 +151,17 @@ def _box_of(node: GraphNode, graph: PipelineGraph) -> Box:
     box.head = _NAME + (_TOLD if told_of(node) else 0.0)
     box.width, box.height = max(_NARROWEST, wide * CHAR + 2 * PAD), box.head + rows * ROW + 6
     return box
+
+
+def _taken(graph: PipelineGraph) -> dict[int, list[str]]:
+    """Give the arguments of each node in the order of what they come from, so that few lines cross."""
+    row = {(node.id, name): row for node in graph.nodes for row, name in enumerate(node.declared)}
+    found: dict[int, list[str]] = {}
+    for edge in sorted(graph.edges, key=lambda edge: (edge.source, row.get((edge.source, edge.output), 0))):
+        taken = found.setdefault(edge.target, [])
+        if edge.argument not in taken:
+            taken.append(edge.argument)
+    return found
 
 
 def _widest(texts: Sequence[str]) -> int:

@@ -129,15 +129,12 @@ class PipelineGraph(msgspec.Struct, frozen=True, kw_only=True):
     parameters: list[GraphParameter] = []
 
     @property
-    def signature(self) -> str:
-        """The pipeline with its parameters: `flow:train(path: Path, c: float = 1.0)`."""
-        if not self.parameters:
-            return self.pipeline
-        taken = (
+    def takes(self) -> str:
+        """The parameters: `path: Path, c: float = 1.0`."""
+        return ", ".join(
             f"{one.name}: {one.type}" + ("" if one.default is None else f" = {one.default}")
             for one in self.parameters
         )
-        return f"{self.pipeline}({', '.join(taken)})"
 
 
 def graph_of_run(run: PipelineRun, steps: Sequence[StepReport]) -> PipelineGraph:

@@ -2,10 +2,11 @@
 
 from __future__ import annotations
 
+import textwrap
 from collections.abc import Iterator
 from xml.sax.saxutils import escape, quoteattr
 
-from noria.pipelines.drawing import PAD, ROW, Box, Drawing, Line, clipped, draw, told_of
+from noria.pipelines.drawing import CHAR, PAD, ROW, Box, Drawing, Line, clipped, draw, told_of
 from noria.pipelines.graph import PipelineGraph
 
 _STYLE = """
@@ -22,7 +23,8 @@ _TIP = (
     '<defs><marker id="tip" viewBox="0 0 8 8" refX="7" refY="4" markerWidth="7" markerHeight="7" orient="auto">'
     '<path class="tip" d="M0 0 L8 4 L0 8 z"/></marker></defs>'
 )
-_TITLE = 30.0
+_TITLE, _LINE = 30.0, 18.0
+_NARROWEST = 520.0
 _MARGIN = 8.0
 _WORST_FIRST = ("failed", "finished", "reused")
 
@@ -30,10 +32,14 @@ _WORST_FIRST = ("failed", "finished", "reused")
 def graph_svg(graph: PipelineGraph) -> str:
     """Write a graph as a file."""
     drawing = draw(graph)
-    title = graph.signature if graph.run_id is None else f"{graph.signature}   run {graph.run_id}"
+    title = graph.pipeline if graph.run_id is None else f"{graph.pipeline}   run {graph.run_id}"
+    width = (
+        max(drawing.width, CHAR * max(len(title), len(graph.stopped or "")) + 28, _NARROWEST) + 2 * _MARGIN
+    )
+    head = textwrap.wrap(graph.takes, int((width - 44) / CHAR))
     foot = [graph.stopped] if graph.stopped else []
-    width = max(drawing.width, 7.25 * max(map(len, [title, *foot])) + 28) + 2 * _MARGIN
-    height = drawing.height + _TITLE + 20 * len(foot) + _MARGIN
+    top = _TITLE + _LINE * len(head)
+    height = top + drawing.height + _LINE * len(foot) + _MARGIN
     size = f'viewBox="0 0 {width:g} {height:g}" width="{width:g}" height="{height:g}"'
     lines = [
         f'<svg xmlns="http://www.w3.org/2000/svg" {size} role="img" aria-label={quoteattr(title)}>',
@@ -41,7 +47,11 @@ def graph_svg(graph: PipelineGraph) -> str:
         _TIP,
         f'<rect class="paper" width="{width:g}" height="{height:g}"/>',
         f'<text class="name" x="{14 + _MARGIN:g}" y="22">{escape(title)}</text>',
-        f'<g transform="translate({_MARGIN:g} {_TITLE:g})">',
+        *(
+            f'<text class="dim" x="{14 + _MARGIN:g}" y="{22 + _LINE * row:g}">{escape(text)}</text>'
+            for row, text in enumerate(head, 1)
+        ),
+        f'<g transform="translate({_MARGIN:g} {top:g})">',
         *_drawn(drawing),
         "</g>",
         *(f'<text class="dim" x="22" y="{height - 10:g}">{escape(text)}</text>' for text in foot),

@@ -25,7 +25,7 @@ def _lines(graph: PipelineGraph) -> Iterator[str]:
         max((len(row[2]) for row in rows), default=0),
         max((len(row[3]) for row in rows), default=0),
     )
-    yield graph.signature
+    yield f"{graph.pipeline}({graph.takes})" if graph.parameters else graph.pipeline
     around = ""
     for (group, name, takes, gives, told), indent in zip(rows, indents, strict=True):
         if group != around and group:
