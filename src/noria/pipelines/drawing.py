@@ -154,10 +154,10 @@ def _box_of(node: GraphNode, takes: list[str]) -> Box:
 
 
 def _taken(graph: PipelineGraph) -> dict[int, list[str]]:
-    """Give the arguments of each node in the order of what they come from, so that few lines cross."""
+    """Give the arguments of each node, those of the nearest source first, so that few lines cross."""
     row = {(node.id, name): row for node in graph.nodes for row, name in enumerate(node.declared)}
     found: dict[int, list[str]] = {}
-    for edge in sorted(graph.edges, key=lambda edge: (edge.source, row.get((edge.source, edge.output), 0))):
+    for edge in sorted(graph.edges, key=lambda edge: (-edge.source, row.get((edge.source, edge.output), 0))):
         taken = found.setdefault(edge.target, [])
         if edge.argument not in taken:
             taken.append(edge.argument)
