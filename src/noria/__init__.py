@@ -24,8 +24,9 @@ if TYPE_CHECKING:
     from noria.core.workspace import Workspace, current_workspace, open_workspace, use_workspace
     from noria.data.client import dataset
     from noria.pipelines.authoring import pipeline, step
-    from noria.pipelines.codecs import Codec, register_codec
+    from noria.pipelines.codecs import register_codec
     from noria.pipelines.entities import Resources
+    from noria.pipelines.forms import Codec
     from noria.pipelines.shell import shell_step
     from noria.pipelines.values import register_fingerprint
     from noria.registry.client import model, register
@@ -36,7 +37,7 @@ if TYPE_CHECKING:
 
 _HOMES = {
     "Capture": "noria.tracking.client",
-    "Codec": "noria.pipelines.codecs",
+    "Codec": "noria.pipelines.forms",
     "Invalid": "noria.core.errors",
     "NoriaError": "noria.core.errors",
     "Resources": "noria.pipelines.entities",

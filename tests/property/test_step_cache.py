@@ -248,7 +248,7 @@ def test_each_way_to_depend_on_something_is_seen(number: int) -> None:
     with tempfile.TemporaryDirectory() as folder, user_project(Path(folder) / "project") as project:
         looks = [_look(project, program, 0) for program in programs_]
 
-    keys = {}
+    keys: dict[str | None, str] = {}
     for parts, gave in looks:
         assert keys.setdefault(key_of(parts), gave) == gave
     assert len({gave for _, gave in looks}) > 1

@@ -8,6 +8,10 @@ bytes                                    bytes            themselves
 NumPy array, NumPy number                npy, number      `.npy`, without pickles
 Polars frame, Polars series              parquet, series  Parquet
 the same, from 32 MiB on                 arrow            Arrow IPC, which is mapped (see `mapped`)
+pandas frame of plain columns            pandas           Parquet, where PyArrow is installed
+Arrow table                              arrow-table      Arrow IPC
+ONNX model                               onnx             itself
+LightGBM, XGBoost booster                lightgbm, …      the library's own form
 scikit-learn estimator                   skops            skops, if it trusts all types inside
 lists, tuples, sets and dicts of these   tree             a folder: a file a part, and `value.json`
 path to a file, path to a folder         file, folder     a folder
@@ -24,13 +28,14 @@ import json
 import pickle
 import sys
 import types
-from collections.abc import Callable, Iterator
+from collections.abc import Iterator
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
 from noria.core.errors import Forbidden, Invalid, NotFound
 from noria.pipelines.distributions import is_packaged
+from noria.pipelines.forms import LIBRARY_CODECS, Codec
 
 _SCALARS = (type(None), bool, int, float, str)
 
@@ -66,26 +71,6 @@ class CodecUnknown(NotFound):
             f"There is no codec `{name}` here",
             hint="Import the module that registers it before the pipeline runs",
         )
-
-
-@dataclass(frozen=True, slots=True, kw_only=True)
-class Codec:
-    """A stored form of some values.
-
-    Attributes
-    ----------
-    name
-        Kept with every stored value; never changes its meaning.
-    takes
-        Whether it can store a value so that decoding gives an equal one.
-    encode, decode
-        From value to bytes and back. Decoding must not run code that the bytes choose.
-    """
-
-    name: str
-    takes: Callable[[Any], bool]
-    encode: Callable[[Any], bytes]
-    decode: Callable[[bytes], Any]
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -316,6 +301,7 @@ _CHOSEN = (
         encode=lambda series: _encode_frame(series.to_frame()),
         decode=lambda data: _decode_frame(data).to_series(),
     ),
+    *LIBRARY_CODECS,
 )
 _BUILT_IN = {codec.name: codec for codec in _CHOSEN} | {
     "skops": Codec(name="skops", takes=lambda _: False, encode=bytes, decode=_decode_estimator),

@@ -78,7 +78,7 @@ def _open_missing(root: Path) -> None:
         (lambda root: list(root.iterdir()), ["./"]),
         (lambda root: list(root.glob("s*/*")), ["./", "sub/"]),
         (lambda root: os.listdir(root / "sub"), ["sub/"]),  # noqa: PTH208
-        (lambda root: (root / "none.txt").exists() or _open_missing(root), ["none.txt"]),
+        (_open_missing, ["none.txt"]),
         (lambda _: importlib.import_module("colorsys"), []),
         (lambda _: Path(np.__file__).read_text(), []),
         (lambda _: Path(os.__file__).read_text(), []),

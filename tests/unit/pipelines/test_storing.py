@@ -22,7 +22,6 @@ from noria.core.clock import SystemClock
 from noria.core.errors import Corrupt
 from noria.core.objects.local import LocalObjectStore
 from noria.pipelines.codecs import (
-    Codec,
     CodecUnknown,
     OutputNotStorable,
     PickleRefused,
@@ -31,6 +30,7 @@ from noria.pipelines.codecs import (
     register_codec,
 )
 from noria.pipelines.entities import StoredValue
+from noria.pipelines.forms import Codec
 from noria.pipelines.storing import ValueStore
 from noria.pipelines.values import fingerprint
 
