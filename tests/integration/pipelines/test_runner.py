@@ -10,9 +10,9 @@ import pytest
 from noria.core.errors import Invalid
 from noria.pipelines.authoring import PipelineCycle
 from noria.pipelines.failures import StepFailed
+from noria.pipelines.paths import InputMissing
 from noria.pipelines.runner import PipelineResult
 from noria.pipelines.service import PipelineRuns
-from noria.pipelines.paths import InputMissing
 from noria.tracking.entities import RunStatus
 from noria.tracking.service import Runs
 from support.project import user_project
