@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from datetime import UTC, datetime, timedelta
-from itertools import takewhile
+from itertools import pairwise, takewhile
 from zoneinfo import ZoneInfo
 
 from hypothesis import example, given, settings
@@ -109,6 +109,6 @@ def test_intervals_lie_side_by_side(every_s: int, now: datetime, limit: int, age
     found = newest_ended(timing, now, since=since, limit=limit)
 
     assert found == (everything[-limit:] if limit else [])
-    assert all(one.end == two.start for one, two in zip(everything, everything[1:], strict=False))
+    assert all(one.end == two.start for one, two in pairwise(everything))
     assert len(everything) == age
     assert all(interval.end <= now for interval in everything)

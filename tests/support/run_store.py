@@ -11,8 +11,9 @@ import sqlalchemy as sa
 
 from noria.core.database.schema import from_micros
 from noria.tracking.keys import intern_keys
+from noria.tracking.parents import PARENT_TAG
 from noria.tracking.search.evaluate import Fact, Facts
-from noria.tracking.search.fields import CONTEXT_TAG, DATASET, METRIC, PARAM, PARENT_TAG, RUN_NAME_TAG, TAG
+from noria.tracking.search.fields import CONTEXT_TAG, DATASET, METRIC, PARAM, RUN_NAME_TAG, TAG
 from noria.tracking.search.grammar import ATTRIBUTE
 from noria.tracking.tables import (
     HEAD_CHARS,

@@ -244,7 +244,7 @@ def _write(frame: pl.DataFrame, out: Path) -> None:
 
 def _show(version: DatasetVersion | None, *, json: bool) -> None:
     if version is None:
-        say("No rows came, so no version was made; write one JSON object a line, such as `{\"temp\": 21.5}`")
+        say('No rows came, so no version was made; write one JSON object a line, such as `{"temp": 21.5}`')
         if json:
             print_json(None)
         return
