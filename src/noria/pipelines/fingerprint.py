@@ -26,7 +26,6 @@ from noria.pipelines.entities import KeyPart, KeyParts
 from noria.pipelines.gathering import Reach
 from noria.pipelines.hidden import sees_text
 from noria.pipelines.outputs import Output
-from noria.pipelines.patches import loaded_elsewhere
 from noria.pipelines.paths import digest_of_path
 from noria.pipelines.reach import find_named, reach_of
 from noria.pipelines.sources import digest_of_file, digest_of_tree
@@ -205,9 +204,7 @@ def _widened(reach: Reach, home: Home) -> tuple[str | None, list[str]]:
         return None, []
     with_text = sees_text(reach.dynamic)
     try:
-        outside = [
-            (name, digest_of_file(place, with_text=with_text)) for name, place in loaded_elsewhere(home)
-        ]
+        outside = [(name, digest_of_file(place, with_text=with_text)) for name, place in reach.elsewhere]
         inside = digest_of_tree(home.tree, with_text=with_text)
     except TooLarge as error:
         return None, [

@@ -5,13 +5,14 @@ from __future__ import annotations
 import importlib.machinery
 import sys
 from dataclasses import dataclass, field
+from pathlib import Path
 from types import FunctionType, ModuleType
 from typing import Any
 
 from noria.pipelines.authoring import Pipeline, Step
 from noria.pipelines.distributions import Home, Origin, version_of
 from noria.pipelines.members import stands_by_name, values_of_function
-from noria.pipelines.values import Fingerprint, Unfingerprintable, fingerprint, module_of
+from noria.pipelines.values import Fingerprint, Unfingerprintable, fingerprint, place_of
 
 
 @dataclass(slots=True)
@@ -34,6 +35,8 @@ class Reach:
         What has no fingerprint, in words; there is no key then.
     texts
         Every text in the code and its variables: what it may name.
+    elsewhere
+        Modules of the project outside of its folder, on `PYTHONPATH` or editable, by name.
     reads_environment
         Whether `os.environ` or `os.getenv` is looked up.
     """
@@ -45,6 +48,7 @@ class Reach:
     dynamic: set[str] = field(default_factory=set)
     refused: list[str] = field(default_factory=list)
     texts: set[str] = field(default_factory=set)
+    elsewhere: list[tuple[str, Path]] = field(default_factory=list)
     reads_environment: bool = False
 
 
@@ -128,7 +132,7 @@ def both(one: Fingerprint, other: Fingerprint) -> Fingerprint:
 
 def called(thing: Any) -> str:
     """Give the module and name of a function or class."""
-    return f"{module_of(thing)}.{getattr(thing, '__qualname__', type(thing).__qualname__)}"
+    return f"{place_of(thing)}.{getattr(thing, '__qualname__', type(thing).__qualname__)}"
 
 
 def _folder_of(module: ModuleType) -> str | None:

@@ -1,4 +1,4 @@
-"""What the project's loaded modules change in libraries, which counts for every step.
+"""What the modules that a step's module imports change in libraries, which counts for all that it reaches.
 
 `math.sqrt = …` anywhere in them widens the key to the whole project; a call at the top of a module, as
 `numpy.random.seed(3)`, is part of the key with the values of the variables that it names.
@@ -6,19 +6,20 @@
 
 from __future__ import annotations
 
-import functools
+import importlib.util
 import os
 import sys
-from collections.abc import Iterator
+from collections.abc import Sequence
+from dataclasses import dataclass
 from pathlib import Path
 from types import BuiltinFunctionType, FunctionType, ModuleType
 from typing import Any, Final
 
 import blake3
 
-from noria.pipelines.distributions import Home, real_place
+from noria.pipelines.distributions import Home
 from noria.pipelines.lookups import patched_by
-from noria.pipelines.sources import Source, calls_at_top, read_source
+from noria.pipelines.sources import Source, calls_at_top, imports_at_top, read_source
 
 _PLAIN: Final = (bool, int, float, str, bytes, tuple, type(None))
 
@@ -28,55 +29,66 @@ _HARMLESS: Final = frozenset(
 )
 
 
-def patches(home: Home) -> set[str]:
-    """List the assignments to attributes of libraries in the modules of the project that are loaded."""
-    return {
-        f"{text} in {module.__name__}"
-        for module, source in _loaded_here(home)
-        for text in _patches_of(source, module, home)
-    }
+@dataclass(frozen=True, slots=True)
+class Imported:
+    """A module of the project that a step's module imports, itself or through others.
+
+    Attributes
+    ----------
+    name
+        Its path below the project's folder; its own name where it lies elsewhere.
+    """
+
+    name: str
+    module: ModuleType
+    source: Source
+    place: Path
 
 
-def settings_of_libraries(home: Home) -> dict[str, str]:
+def imported_by(name: str, home: Home) -> list[Imported]:
+    """Follow the imports at the top of modules, from a step's own one on: they are the same in every process."""
+    found: dict[str, Imported] = {}
+    pending = [name]
+    while pending:
+        module = sys.modules.get(pending.pop())
+        file = getattr(module, "__file__", None)
+        if module is None or not isinstance(file, str) or file in found:
+            continue
+        origin, source = home.origin(module.__name__, file), read_source(file)
+        if origin.kind == "project" and source is not None:
+            found[file] = Imported(origin.name, module, source, Path(os.path.realpath(file)))
+            pending += [one for text, level in imports_at_top(source) for one in _led(text, level, module)]
+    return sorted(found.values(), key=lambda one: one.name)
+
+
+def _led(text: str, level: int, module: ModuleType) -> list[str]:
+    """Give the modules that an import may load: each package on the way too."""
+    try:
+        full = importlib.util.resolve_name("." * level + text, module.__package__ or "") if level else text
+    except ImportError:
+        return []
+    parts = full.split(".")
+    return [".".join(parts[:end]) for end in range(1, len(parts) + 1)]
+
+
+def patches(modules: Sequence[Imported], home: Home) -> set[str]:
+    """List the assignments to attributes of libraries in these modules."""
+    return {f"{text} in {one.name}" for one in modules for text in _patches_of(one.source, one.module, home)}
+
+
+def settings_of_libraries(modules: Sequence[Imported], home: Home) -> dict[str, str]:
     """Give the calls of libraries at the top of these modules: by module, a digest."""
     found = {}
-    for module, source in _loaded_here(home):
-        scope = vars(module)
+    for one in modules:
+        scope = vars(one.module)
         told = [
             [digest, [f"{name}={scope.get(name)!r}" for name in names if isinstance(scope.get(name), _PLAIN)]]
-            for digest, root, names in calls_at_top(source)
+            for digest, root, names in calls_at_top(one.source)
             if root not in _HARMLESS and _is_of_library(scope.get(root), home)
         ]
         if told:
-            found[f"{module.__name__}:calls"] = blake3.blake3(repr(told).encode()).hexdigest()
+            found[f"{one.name}:calls"] = blake3.blake3(repr(told).encode()).hexdigest()
     return found
-
-
-def _loaded_here(home: Home) -> Iterator[tuple[ModuleType, Source]]:
-    for name, place in _loaded(home, len(sys.modules), next(reversed(sys.modules))):
-        if not place.startswith(f"{home.tree}{os.sep}"):
-            continue
-        module, source = sys.modules.get(name), read_source(place)
-        if module is not None and source is not None:
-            yield module, source
-
-
-def loaded_elsewhere(home: Home) -> list[tuple[str, Path]]:
-    """Give the modules that count as the project's and lie outside of its folder, on `PYTHONPATH` or editable."""
-    loaded = _loaded(home, len(sys.modules), next(reversed(sys.modules)))
-    return sorted(
-        (name, Path(place)) for name, place in loaded if not place.startswith(f"{home.tree}{os.sep}")
-    )
-
-
-@functools.lru_cache(maxsize=16)
-def _loaded(home: Home, n_modules: int, latest: str) -> tuple[tuple[str, str], ...]:  # noqa: ARG001 - tell of new ones
-    files = [(name, getattr(module, "__file__", None)) for name, module in list(sys.modules.items())]
-    return tuple(
-        (name, real_place(file))
-        for name, file in files
-        if isinstance(file, str) and file.endswith(".py") and home.origin(name, file).kind == "project"
-    )
 
 
 def _patches_of(source: Source, module: ModuleType, home: Home) -> set[str]:

@@ -30,7 +30,7 @@ from noria.pipelines.members import (
     runs_library_code,
     values_of_function,
 )
-from noria.pipelines.patches import patches, settings_of_libraries
+from noria.pipelines.patches import imported_by, patches, settings_of_libraries
 from noria.pipelines.sources import digest_of_code, digest_of_definition, read_source
 from noria.pipelines.values import Unfingerprintable, fingerprint, module_of
 
@@ -50,8 +50,12 @@ def reach_of(function: Callable[..., Any], home: Home, also: tuple[Any, ...] = (
     walk.follow(function, as_step=True)
     for thing in also:
         walk.follow(thing)
-    walk.found.dynamic.update(patches(home))
-    walk.found.bindings.update(settings_of_libraries(home))
+    modules = imported_by(function.__module__ or "", home)
+    walk.found.dynamic.update(patches(modules, home))
+    walk.found.bindings.update(settings_of_libraries(modules, home))
+    walk.found.elsewhere = [
+        (one.name, one.place) for one in modules if not one.place.is_relative_to(home.tree)
+    ]
     return walk.found
 
 

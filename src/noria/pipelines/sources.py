@@ -73,6 +73,25 @@ def digest_of_source(source: Source) -> str:
 
 
 @functools.lru_cache(maxsize=512)
+def imports_at_top(source: Source) -> tuple[tuple[str, int], ...]:
+    """Give the modules that are imported when a module is, with the level of relative ones; members may be some too."""
+    found: list[tuple[str, int]] = []
+    pending: list[ast.AST] = [*source.tree.body]
+    while pending:
+        node = pending.pop()
+        if isinstance(node, ast.Import):
+            found += [(alias.name, 0) for alias in node.names]
+        elif isinstance(node, ast.ImportFrom):
+            base = node.module or ""
+            found += [(base, node.level)] * bool(base)
+            found += [(f"{base}.{alias.name}" if base else alias.name, node.level) for alias in node.names]
+        elif not isinstance(node, (ast.FunctionDef, ast.AsyncFunctionDef, ast.Lambda)):
+            pending += [child for child in ast.iter_child_nodes(node) if isinstance(child, ast.stmt)]
+            pending += [child for child in ast.iter_child_nodes(node) if isinstance(child, ast.ExceptHandler)]
+    return tuple(found)
+
+
+@functools.lru_cache(maxsize=512)
 def calls_at_top(source: Source) -> tuple[tuple[str, str, tuple[str, ...]], ...]:
     """Give the calls that stand alone at the top of a module: digest, first name, and every name in them."""
     calls = [statement.value for statement in source.tree.body if isinstance(statement, ast.Expr)]

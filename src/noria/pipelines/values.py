@@ -144,6 +144,12 @@ def module_of(thing: object) -> str:
     return str(getattr(thing, "__module__", None) or type(thing).__module__)
 
 
+def place_of(thing: object) -> str:
+    """Give the module of a thing as it is called in every process: a script is `__main__` in its workers too."""
+    module = module_of(thing)
+    return "__main__" if module == "__mp_main__" else module
+
+
 class _Walk:
     """Hashes one value, part by part."""
 
@@ -194,7 +200,7 @@ class _Walk:
     def name(self, thing: Any) -> None:
         """Take in a class or function by name, and keep it for its code."""
         self.code.append(thing)
-        module = module_of(thing)
+        module = place_of(thing)
         self.write("name", f"{module}:{getattr(thing, '__qualname__', type(thing).__name__)}".encode())
 
     def _add_other(self, value: Any) -> None:
