@@ -123,6 +123,11 @@ class Processes:
         for child in self.started:
             child.wait()
 
+    def survivors(self) -> list[int]:
+        """List the processes that children started and that still run."""
+        own = {child.pid for child in self.started}
+        return [process.pid for process in self._marked() if process.pid not in own]
+
     def _marked(self) -> list[psutil.Process]:
         return [process for process in psutil.process_iter() if _mark_of(process) == self.mark]
 

@@ -5,6 +5,9 @@ from __future__ import annotations
 import json
 import random
 import shutil
+import signal
+import sys
+import threading
 from collections.abc import Iterator
 from contextlib import contextmanager
 from pathlib import Path
@@ -19,6 +22,7 @@ from noria.core.errors import Invalid, NoriaError, Unavailable
 from noria.core.objects.service import Objects
 from noria.core.workspace import Workspace, open_workspace, use_workspace
 from noria.pipelines.executors.choice import ExecutorChoice
+from noria.pipelines.failures import ClusterLost
 from noria.pipelines.run_records import PipelineRunOver
 from noria.pipelines.runner import PipelineResult, run_pipeline
 from noria.pipelines.service import PipelineRuns, StepCache
@@ -292,3 +296,57 @@ def test_a_run_killed_at_any_instant_goes_on_and_repeats_no_finished_step(
         assert result.outputs["output"].value == 15
         repeated = _marks(note)[len(before) :]
         assert sorted(map(int, repeated)) == sorted(set(range(6)) - done)
+
+
+def test_an_interrupted_run_stops_its_steps(
+    place: Settings,
+    project: UserProject,
+    processes: Processes,
+    noria_command: tuple[str, ...],
+    tmp_path: Path,
+) -> None:
+    """Ctrl-C ends the processes of the steps with the run, kept as killed, with which no other pipeline goes on."""
+    note = tmp_path / "marks"
+    command = ["run", "flow:marking", "-p", f"note={note}", "-p", "pause_s=600", "--workers", "2"]
+    child = processes.start(
+        [*noria_command, *command], name="noria", cwd=project.root, env={"NORIA_WORKSPACE": place.workspace}
+    )
+    wait_until(lambda: len(_marks(note)) == 2 or not child.running, 60, child.output)
+
+    child.process.send_signal(signal.SIGINT)
+
+    assert child.wait() != 0
+    assert processes.survivors() == []
+    with opened(place, None) as workspace:
+        found = workspace.service(PipelineRuns).list("default", limit=1).items[0]
+        assert found.status == "killed"
+        with pytest.raises(Invalid, match="is one of `flow:marking`"):
+            run_pipeline(workspace, project.load("flow").failing, {}, resume=found.run_id)
+
+
+@pytest.mark.soak
+def test_a_cluster_that_goes_away_is_told_and_the_run_goes_on_elsewhere(
+    place: Settings, project: UserProject, processes: Processes, free_port: int, tmp_path: Path
+) -> None:
+    """The error names the command that lets the run go on."""
+    note, address = tmp_path / "marks", f"127.0.0.1:{free_port}"
+    program = [sys.executable, "-m", "dask"]
+    scheduler = processes.start([*program, "scheduler", "--port", str(free_port), "--no-dashboard"])
+    processes.start([*program, "worker", address, "--nthreads", "2", "--no-nanny", "--no-dashboard"])
+
+    def end_scheduler() -> None:
+        wait_until(lambda: len(_marks(note)) >= 3, 60, scheduler.output)
+        scheduler.kill()
+
+    ender = threading.Thread(target=end_scheduler)
+    ender.start()
+    given = {"note": str(note), "pause_s": 1.0}
+    with opened(place, None) as workspace:
+        with pytest.raises(ClusterLost, match="went away while it ran the step `mark`") as caught:
+            study(workspace, project, "marking", ExecutorChoice(on=f"dask://{address}"), **given)
+        ender.join()
+        run_id = workspace.service(PipelineRuns).list("default", limit=1).items[0].run_id
+        result = run_pipeline(workspace, project.load("flow").marking, given, resume=run_id)
+
+    assert f"--resume {run_id}" in (caught.value.hint or "")
+    assert result.outputs["output"].value == 15

@@ -2,10 +2,13 @@
 
 from __future__ import annotations
 
+import contextlib
 import queue
 
 from noria.pipelines.executors.processes import ProcessHands
 from noria.pipelines.executors.work import Outcome, Setup, Work
+
+_LOOK_S = 0.2
 
 
 class Alone:
@@ -19,7 +22,10 @@ class Alone:
     def run(self, work: Work) -> Outcome:
         """Make an attempt."""
         self._hands.submit(work)
-        return self._outcomes.get()
+        while True:
+            # Another thread may get the signal of Ctrl-C, and Python tells this one only when it looks.
+            with contextlib.suppress(queue.Empty):
+                return self._outcomes.get(timeout=_LOOK_S)
 
     def begun(self, number: int) -> None:
         """Do nothing: whoever waits knows."""

@@ -28,6 +28,8 @@ from noria.pipelines.executors.work import Outcome, Setup, Work
 from noria.pipelines.failures import StepFailed, failure_of
 from noria.pipelines.outputs import Output, Pending, holds_output, map_outputs, outputs_in
 
+_LOOK_S = 0.2  # another thread may get the signal of Ctrl-C, and Python tells this one only when it looks
+
 
 class Cancelled(StepFailed):
     """A step was not run, since another one failed."""
@@ -67,7 +69,8 @@ class _Promise(Pending):
 
     def wait(self) -> StoredValue:
         """Wait for the step, and give its output."""
-        self.ticket.over.wait()
+        while not self.ticket.over.wait(_LOOK_S):
+            pass
         if self.ticket.failure is not None:
             self.tell(self.ticket.failure)
             raise self.ticket.failure
@@ -144,16 +147,14 @@ class ParallelExecutor:
         StepFailed
             If one failed, and nobody was told yet.
         """
-        with self._idle:
-            self._idle.wait_for(lambda: not self._open or self._untold or self._crash)
+        self._wait_until(lambda: not self._open or bool(self._untold) or self._crash is not None)
         self._tell_failure()
 
     def close(self, *, at_once: bool) -> None:
         """Let steps that run come to their end, or stop them; those that have not begun are left out."""
         if not at_once:
             self._events.put(self._drop_waiting)
-            with self._idle:
-                self._idle.wait_for(lambda: not self._running or self._crash)
+            self._wait_until(lambda: not self._running or self._crash is not None)
         self._ending = True
         self._hands.close()
         self._events.put(None)
@@ -166,6 +167,11 @@ class ParallelExecutor:
     def ended(self, number: int, outcome: Outcome) -> None:
         """Take in how an attempt ended."""
         self._events.put(lambda: self._over(number, outcome))
+
+    def _wait_until(self, is_so: Callable[[], bool]) -> None:
+        with self._idle:
+            while not self._idle.wait_for(is_so, _LOOK_S):
+                pass
 
     def _was_told(self, failure: Exception) -> None:
         with self._idle:
