@@ -35,6 +35,10 @@ from noria.pipelines.sources import digest_of_code, digest_of_definition, read_s
 from noria.pipelines.values import Unfingerprintable, fingerprint, module_of
 
 _MISSING = object()
+_OF_MODULES = frozenset(
+    {"__name__", "__file__", "__package__", "__path__", "__annotations__", "__qualname__", "__module__"}
+)
+"""Where a module lies is no part of a key: a colleague, or a machine of a cluster, has it elsewhere."""
 _ENVIRONMENT = frozenset({"environ", "environb", "getenv", "getenvb"})
 
 
@@ -219,7 +223,7 @@ class _Walk(Gathering):
     def _follow_chain(self, chain: tuple[str, ...], scope: dict[str, Any]) -> None:
         name = chain[0]
         value = scope.get(name, _MISSING)
-        if value is _MISSING or name == "__name__":
+        if value is _MISSING or name in _OF_MODULES:
             return  # a builtin, or a name that does not exist: the step will say so when it runs
         for place, attribute in enumerate(chain[1:], 1):
             if not isinstance(value, ModuleType):
