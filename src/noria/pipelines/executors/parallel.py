@@ -255,26 +255,26 @@ class ParallelExecutor:
     def _over(self, number: int, outcome: Outcome) -> None:
         if number not in self._running or self._ending:
             return
-        ticket, work = self._running[number]
+        ticket, work = self._running.pop(number)
         call = ticket.call
-        if outcome.error is not None and call.attempts <= call.step.retries:
-            due = self.calls.clock.monotonic() + pause_s(call.attempts)
-            call.attempts += 1
-            heapq.heappush(self._pauses, (due, number, work))
-            return
-        del self._running[number]
         self.calls.ran(call, outcome.ran_s)
         try:
             self.calls.tell(outcome.made)
-            if outcome.error is not None:
-                self._fail(ticket, failure_of(outcome.error, call.step.name))
-                return
-            self.calls.take_in(outcome)
-            self.calls.finished(call, outcome.made)
+            if outcome.error is None:
+                self.calls.take_in(outcome)
+                self.calls.finished(call, outcome.made)
         except NoriaError as error:
             self._close_ticket(ticket, failure=error)
-        else:
+            return
+        if outcome.error is None:
             self._close_ticket(ticket, outputs=outcome.made.outputs)
+        elif call.attempts <= call.step.retries:
+            due = self.calls.clock.monotonic() + pause_s(call.attempts)
+            call.attempts += 1
+            self._running[number] = (ticket, work)
+            heapq.heappush(self._pauses, (due, number, work))
+        else:
+            self._fail(ticket, failure_of(outcome.error, call.step.name))
 
     def _fail(self, ticket: Ticket, error: NoriaError) -> None:
         if isinstance(error, StepFailed):
