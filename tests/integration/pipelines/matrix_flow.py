@@ -190,6 +190,19 @@ def unsendable() -> int:
     return takes(threading.Lock())
 
 
+STAMP = os.getpid()
+
+
+@step
+def stamp() -> int:
+    return STAMP
+
+
+@pipeline
+def stamping() -> int:
+    return stamp()
+
+
 @pipeline
 def marking(note: str, n: int = 6, pause_s: float = 0.2) -> int:
     return total([mark(note, k, pause_s) for k in range(n)], {})

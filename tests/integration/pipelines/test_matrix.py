@@ -21,6 +21,7 @@ from noria.core.config import Settings
 from noria.core.errors import Invalid, NoriaError, Unavailable
 from noria.core.objects.service import Objects
 from noria.core.workspace import Workspace, open_workspace, use_workspace
+from noria.pipelines.executors.child import OtherCode
 from noria.pipelines.executors.choice import ExecutorChoice
 from noria.pipelines.failures import ClusterLost
 from noria.pipelines.run_records import PipelineRunOver
@@ -210,6 +211,8 @@ def test_errors_are_the_same_everywhere(
         if executor != "inline":
             with pytest.raises(Invalid, match=r"argument `thing` of the step `takes` cannot be given"):
                 study(workspace, project, "unsendable", choice)
+            with pytest.raises(OtherCode, match=r"has other code .* variable `STAMP` in flow.py was"):
+                study(workspace, project, "stamping", choice)
 
     shot = told.pop("shot", None)
     assert told == expected.setdefault("errors", told)
