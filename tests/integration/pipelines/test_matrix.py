@@ -271,15 +271,21 @@ def test_a_run_killed_at_any_instant_goes_on_and_repeats_no_finished_step(
     tmp_path: Path,
 ) -> None:
     """After SIGKILL nothing of the run stays behind, and `--resume` runs what was not recorded, once."""
+    scratch = tmp_path / "scratch"
+    scratch.mkdir()
     for number in range(n_rounds):
         note = tmp_path / f"marks-{number}"
         command = [*noria_command, "run", "flow:marking", "-p", f"note={note}", "--workers", "2"]
         child = processes.start(
-            command, name="noria", cwd=project.root, env={"NORIA_WORKSPACE": place.workspace}
+            command,
+            name="noria",
+            cwd=project.root,
+            env={"NORIA_WORKSPACE": place.workspace, "TMPDIR": str(scratch)},
         )
         n_marks = random.Random(number).randint(1, 6)
         wait_until(lambda: len(_marks(note)) >= n_marks or not child.running, 60, child.output)  # noqa: B023
         child.kill()
+        wait_until(lambda: not [*scratch.glob("noria-steps-*")], 30, lambda: "its folder stays")
         with opened(place, None) as workspace:
             runs = workspace.service(PipelineRuns)
             run_id = runs.list("default", limit=1).items[0].run_id

@@ -14,8 +14,10 @@ import importlib.util
 import io
 import os
 import queue
+import shutil
 import signal
 import sys
+import tempfile
 import threading
 import time
 from collections.abc import Iterator
@@ -40,6 +42,7 @@ from noria.pipelines.executors.places import WorkspaceNotShared, seal_of
 from noria.pipelines.executors.work import (
     BEGUN,
     HEAD_BYTES,
+    OWN_FOLDERS,
     Outcome,
     Setup,
     Work,
@@ -286,7 +289,11 @@ def _read_requests(descriptor: int, requests: queue.SimpleQueue[bytes]) -> None:
     with os.fdopen(descriptor, "rb") as source:
         while head := source.read(HEAD_BYTES):
             requests.put(source.read(body_bytes(head)))
-    os.killpg(0, signal.SIGKILL)  # the process that runs the pipeline is gone
+    # The process that runs the pipeline is gone, and cannot clear up any more.
+    for folder in (Path(tempfile.gettempdir()), Path.cwd()):
+        if folder.name.startswith(OWN_FOLDERS):
+            shutil.rmtree(folder, ignore_errors=True)
+    os.killpg(0, signal.SIGKILL)
 
 
 if __name__ == "__main__":

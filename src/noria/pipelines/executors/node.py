@@ -19,7 +19,7 @@ from noria._version import __version__
 from noria.core.errors import ErrorBody
 from noria.pipelines.executors.attempt import Made
 from noria.pipelines.executors.processes import ProcessHands
-from noria.pipelines.executors.work import Outcome, Setup, Work
+from noria.pipelines.executors.work import OWN_FOLDERS, Outcome, Setup, Work
 
 
 class Errand(msgspec.Struct, frozen=True, kw_only=True):
@@ -58,7 +58,7 @@ class _Room:
     def __init__(self, session: str, setup: Setup) -> None:
         self.session = session
         self.number: int | None = None
-        self._folder = tempfile.mkdtemp(prefix="noria-node-")
+        self._folder = tempfile.mkdtemp(prefix=OWN_FOLDERS[1])
         self._said: list[tuple[str, str]] = []
         self._outcomes: queue.SimpleQueue[Outcome | None] = queue.SimpleQueue()
         self._hands = ProcessHands(1, said=self._hear, folder=self._folder)

@@ -23,6 +23,7 @@ from noria.pipelines.entities import Resources
 from noria.pipelines.executors.attempt import Made
 from noria.pipelines.executors.work import (
     HEAD_BYTES,
+    OWN_FOLDERS,
     Outcome,
     Setup,
     Work,
@@ -112,7 +113,7 @@ class ProcessHands:
         self._setup: bytes | None = None
         self._n_processes = n_processes
         self._said = said or pass_on
-        self._scratch = tempfile.mkdtemp(prefix="noria-steps-")
+        self._scratch = tempfile.mkdtemp(prefix=OWN_FOLDERS[0])
         self._environ = {**(os.environ if environ is None else environ), "TMPDIR": self._scratch}
         self._folder = folder
         self._memory_bytes = os.sysconf("SC_PAGE_SIZE") * os.sysconf("SC_PHYS_PAGES")

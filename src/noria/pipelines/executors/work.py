@@ -19,6 +19,9 @@ T = TypeVar("T")
 _HEAD = struct.Struct(">Q")
 HEAD_BYTES = _HEAD.size
 
+OWN_FOLDERS = ("noria-steps-", "noria-node-")
+"""How the names of folders begin that are made for such processes and go with them."""
+
 BEGUN = _HEAD.pack(0)
 """Sent when an attempt begins, before its outcome: from then on its time counts."""
 
