@@ -9,7 +9,9 @@ environment variable whose name stands in code that reads the environment, by va
 
 from __future__ import annotations
 
+import glob
 import inspect
+import itertools
 import os
 import re
 from collections.abc import Iterable, Mapping
@@ -35,6 +37,8 @@ KEY_VERSION = 2
 """Raised when keys or stored forms change their meaning: older entries are then never hit."""
 
 _LOOKS_LIKE_PATH = re.compile(r"(?=[^\0\n]*[./])[^\0\n]{1,1024}")
+
+_MOST_MATCHES = 1000
 
 MENDS = (
     "give it as a parameter or as the output of another step, or tell its content with "
@@ -165,6 +169,9 @@ def _named_files(texts: Iterable[str], root: Path) -> dict[str, KeyPart]:
     for text in texts:
         if not _LOOKS_LIKE_PATH.fullmatch(text):
             continue
+        if "*" in text:
+            found.update(_matched_files(text, root))
+            continue
         # Asked for every text in the code, and hardly ever is there a file: links are resolved only then.
         for named in dict.fromkeys((text, os.path.join(root, text))):  # noqa: PTH118
             place = os.path.realpath(named) if os.path.isfile(named) else ""  # noqa: PTH113
@@ -172,6 +179,19 @@ def _named_files(texts: Iterable[str], root: Path) -> dict[str, KeyPart]:
                 found[text] = KeyPart(digest=digest_of_path(Path(place)), text=text)
                 break
     return found
+
+
+def _matched_files(pattern: str, root: Path) -> dict[str, KeyPart]:
+    """Fingerprint the files that a pattern stands for, as Polars takes one."""
+    if pattern.rpartition("/")[2].startswith("."):
+        return {}  # a regular expression
+    for folder in dict.fromkeys((str(Path.cwd()), str(root))):
+        names = sorted(itertools.islice(glob.iglob(pattern, root_dir=folder), _MOST_MATCHES))  # noqa: PTH207 - lazy
+        places = {name: Path(folder, name) for name in names}
+        told = [[name, digest_of_path(place)] for name, place in places.items() if place.is_file()]
+        if told:
+            return {pattern: KeyPart(digest=blake3.blake3(to_canonical_json(told)).hexdigest(), text=pattern)}
+    return {}
 
 
 def _environment(texts: Iterable[str]) -> dict[str, KeyPart]:

@@ -472,6 +472,35 @@ def test_files_that_code_names_are_inputs(project: UserProject, monkeypatch: pyt
     assert len(keys) == 5
 
 
+def test_files_that_a_pattern_stands_for_are_inputs(
+    project: UserProject, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """A pattern that stands as text counts by the names and contents of the files that it stands for."""
+    monkeypatch.chdir(project.root)
+    project.write("many/a.csv", "1")
+    project.write(
+        "pipeline.py",
+        """
+        from noria.pipelines.authoring import step
+
+
+        @step
+        def read(n: int) -> object:
+            import polars
+
+            return polars.read_csv("many/*.csv").height + len(__import__("re").findall(".*", "a"))
+        """,
+    )
+    found = [parts(project, "read", 1)]
+    for name, text in (("many/b.csv", "1"), ("many/a.csv", "2"), ("many/c.txt", "1")):
+        project.write(name, text)
+        found.append(parts(project, "read", 1))
+
+    assert [set(one.inputs) for one in found] == [{"many/*.csv"}] * 4
+    assert len({key_of(one) for one in found}) == 3
+    assert explain(found[0], found[1]) == "input `many/*.csv` has other content"
+
+
 def test_the_root_must_be_a_project(project: UserProject, monkeypatch: pytest.MonkeyPatch) -> None:
     """A step that depends on everything below a folder that is no project is refused instead of hashed for hours."""
     from noria.pipelines import sources
