@@ -39,7 +39,7 @@ def test_make_alone_lists_every_target_with_its_purpose() -> None:
 
     assert shown.returncode == 0
     every_day = {"help", "demo", "test", "check", "bench", "clean"}
-    assert set(listed) == every_day | {"e2e", "peers", "soak", "docs", "reference"}
+    assert set(listed) == every_day | {"e2e", "peers", "soak", "docs", "reference", "prepared", "rankings"}
 
 
 def test_an_old_python_is_refused_with_the_mend(tmp_path: Path) -> None:
