@@ -15,6 +15,8 @@ import sqlalchemy as sa
 from noria.access.projects import project_pk
 from noria.core.context import Context
 from noria.core.database.engine import upsertable
+from noria.core.database.prepared import Prepared
+from noria.core.database.schema import Converters
 from noria.core.errors import NoriaError, NotFound
 from noria.core.objects.references import add_reference, drop_owner
 from noria.core.objects.tree_references import add_tree_reference
@@ -25,30 +27,32 @@ from noria.pipelines.entities import CacheAnswer, CacheEntry, Followed, NewCache
 from noria.pipelines.tables import jobs, step_cache
 
 PICKLE = "pickle"
-_WORKER = "worker:"
-
 
 READ_BYTES = 1024 * 1024
 """Largest output that is read whole before it is reused."""
 
-_ENTRY = (
-    sa.select(
-        step_cache.c.key,
-        step_cache.c.writer,
-        step_cache.c.step,
-        step_cache.c.run_id,
-        step_cache.c.outputs,
-        step_cache.c.followed,
-        step_cache.c.files,
-        step_cache.c.inputs,
-        step_cache.c.made,
-        step_cache.c.logged,
-        step_cache.c.created_at,
-    )
+_WORKER = "worker:"
+
+_ENTRY_COLUMNS = (
+    step_cache.c.key,
+    step_cache.c.writer,
+    step_cache.c.step,
+    step_cache.c.run_id,
+    step_cache.c.outputs,
+    step_cache.c.followed,
+    step_cache.c.files,
+    step_cache.c.inputs,
+    step_cache.c.made,
+    step_cache.c.logged,
+    step_cache.c.created_at,
+)
+_ENTRY_VALUES = Converters(*_ENTRY_COLUMNS)
+_ENTRY = Prepared(
+    sa.select(*_ENTRY_COLUMNS)
     .where(step_cache.c.project_pk == sa.bindparam("project_pk"))
     .where(step_cache.c.key == sa.bindparam("key"))
     .order_by((step_cache.c.writer == sa.bindparam("writer")).desc(), step_cache.c.pk)
-    .limit(20)
+    .limit(sa.literal_column("20"))
 )
 
 
@@ -57,9 +61,9 @@ def find_entry(context: Context, project: str, key: str) -> CacheAnswer:
     with context.database.read() as connection:
         writer = writer_of(connection, context)
         values = {"project_pk": project_pk(connection, project), "key": key, "writer": writer}
-        rows = connection.execute(_ENTRY, values).mappings().all()
+        rows = _ENTRY.all(connection, values)
     reason = None
-    for entry in (CacheEntry(**row) for row in rows):
+    for entry in (CacheEntry(**_ENTRY_VALUES.from_driver(row)) for row in rows):
         fault = _fault(context, project, entry, writer)
         if fault is None:
             return CacheAnswer(entry=entry, own=entry.writer == writer)
@@ -93,20 +97,26 @@ def keep_entry(
         "created_at": context.clock.now(),
     }
     holder = f"step:{project}:{writer}:{new.key}"
-    dialect = connection.dialect.name
-    if connection.execute(_insert(dialect), values).first() is None:
-        connection.execute(_replace(dialect), values)
+    if _INSERT.first(connection, _NEW_VALUES.to_driver(values)) is None:
+        connection.execute(_replace(connection.dialect.name), values)
         drop_owner(connection, holder)
     for output in new.outputs:
         refer_to(connection, context, project, output, holder)
 
 
-# Made once: making these statements costs several times what running them does.
-@functools.cache
-def _insert(dialect: str) -> Any:
-    return upsertable(dialect, step_cache).on_conflict_do_nothing().returning(step_cache.c.pk)
+def _insert(dialect: str) -> sa.Executable:
+    given: dict[str, Any] = {
+        column.name: sa.bindparam(column.name) for column in step_cache.c if column.name != "pk"
+    }
+    insert = upsertable(dialect, step_cache).values(given)
+    return insert.on_conflict_do_nothing().returning(step_cache.c.pk)
 
 
+_NEW_VALUES = Converters(*step_cache.c)
+_INSERT = Prepared(_insert)
+
+
+# Made once: making the statement costs several times what running it does.
 @functools.cache
 def _replace(dialect: str) -> Any:
     insert = upsertable(dialect, step_cache)
