@@ -11,6 +11,7 @@ from pathlib import Path
 import pytest
 from hypothesis import HealthCheck, settings
 
+from noria.core import lineage
 from support.browser import Browser, BrowserUnavailable, find_browser, open_browser
 from support.conformance import migrated_file, migrated_postgres
 from support.ports import free_port as find_free_port
@@ -84,6 +85,13 @@ def own_logging() -> Iterator[None]:
     root.handlers[:] = [h for h in root.handlers if h in handlers or type(h).__module__.startswith("_pytest")]
     root.setLevel(levels[0])
     noria.setLevel(levels[1])
+
+
+@pytest.fixture(autouse=True)
+def nothing_left_active() -> Iterator[None]:
+    """See that no run is active any more when a test ends: later tests would log to it."""
+    yield
+    assert lineage.recorder.get() is None
 
 
 @pytest.fixture

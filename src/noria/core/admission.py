@@ -70,7 +70,14 @@ class Guarded:
     """A service that asks for the declared permission before each call.
 
     For code that serves a caller from outside without a route of its own for each operation: protocol adapters.
+
+    Attributes
+    ----------
+    in_process
+        False, as of a client: it gives the operations and nothing else of the service.
     """
+
+    in_process = False
 
     def __init__(self, service: Service) -> None:
         self._service = service

@@ -293,19 +293,17 @@ class _Going:
     ) -> None:
         lineage.origin.reset(self._token)
         try:
-            self._leave(error)
+            if isinstance(error, Exception):
+                self.finish(RunStatus.FAILED, error=body_of_error(error))
+            elif error is not None:
+                self.finish(RunStatus.KILLED)
         finally:
-            self._beat.__exit__(None, None, None)
+            try:
+                self.run.leave()
+            finally:
+                self._beat.__exit__(None, None, None)
         if not self._ended:
             self._runs.rest(self.run.project, self.run.id)
-
-    def _leave(self, error: BaseException | None) -> None:
-        if isinstance(error, Exception):
-            self.finish(RunStatus.FAILED, error=body_of_error(error))
-        elif error is not None:
-            self.finish(RunStatus.KILLED)
-        elif not self._ended:
-            self.run.leave()
 
     @property
     def _origin(self) -> lineage.CodeOrigin:

@@ -6,6 +6,7 @@ import asyncio
 import ctypes
 import functools
 import gc
+import importlib
 import logging
 import os
 import signal
@@ -126,6 +127,9 @@ def run_server(
             functools.partial(lock.publish, url),
             functools.partial(announce, url),
         ]
+        # The engine of the control loop imports SQLAlchemy's ORM while requests are answered, and statements that are
+        # made meanwhile look into the half of it that is there.
+        importlib.import_module("sqlalchemy.orm")
         _settle_memory()
         with asyncio.Runner(loop_factory=uvloop.new_event_loop) as runner:
             runner.run(_serve(Listener(app, listening, before_stop=streams.close), keeper, tell))

@@ -306,19 +306,19 @@ class ActiveRun:
             _warn_not_sent(self._id, left)
 
     def leave(self) -> None:
-        """Send all that was logged and let go of the run, which goes on elsewhere. A second call does nothing.
+        """Send all that was logged and let go of the run, which goes on elsewhere or has ended.
 
         Raises
         ------
         NoriaError
             What the service refused, or why not all could be sent; it waits in the spool then.
         """
+        self._leave()
         with self._lock:
             if self._ended:
                 return
             self._ended = True
         atexit.unregister(self._at_exit)
-        self._leave()
         left = self._outbox.close(None, give_up_s=GIVE_UP_S)
         if left is not None:
             raise left

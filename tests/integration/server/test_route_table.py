@@ -48,7 +48,8 @@ class Caller:
 
     def __call__(self, operation: Operation, principal: Principal | None = None) -> tuple[int, str]:
         """Call an operation as a principal, or as nobody."""
-        headers = {}
+        # A server that refuses an upload unread closes the connection, which the next request would meet.
+        headers = {"connection": "close"}
         if principal is not None:
             self._server.tokens["token"] = principal
             headers["authorization"] = "Bearer token"
