@@ -6,6 +6,7 @@ advisory lock, which the database frees when the holder's connection ends.
 
 from __future__ import annotations
 
+import contextlib
 import fcntl
 import json
 import logging
@@ -220,10 +221,17 @@ class PostgresLeaderLock:
             return False
 
     def release(self) -> None:
-        """Give the lock back by ending the connection."""
-        connection, self._connection, self._holds = self._connection, None, False
-        if connection is not None:
-            connection.close()
+        """Give the lock back and end the connection."""
+        import psycopg
+
+        connection, self._connection, held = self._connection, None, self._holds
+        self._holds = False
+        if connection is None:
+            return
+        with contextlib.closing(connection), contextlib.suppress(psycopg.Error):
+            # A database notices a closed connection a moment later, and until then nobody else could lead.
+            if held:
+                self._ask(connection, f"select pg_advisory_unlock({_ADVISORY_KEY})")
 
     def _connect(self) -> psycopg.Connection:
         import psycopg
