@@ -1,21 +1,23 @@
-"""The routes of the model server, as a plain ASGI application."""
+"""The routes of the model server, as an application for Granian's RSGI."""
 
 from __future__ import annotations
 
 import asyncio
 import re
-from collections.abc import Awaitable, Callable
 from concurrent.futures import Executor
 from dataclasses import dataclass
 from typing import Any, Generic, TypeVar
 from urllib.parse import unquote
 
+from granian._granian import RSGIHTTPProtocol as HTTPProtocol
+from granian.rsgi import Scope
+
 from noria.core.errors import TooLarge, Unavailable
 from noria.core.gate import SECURITY_HEADERS
-from noria.core.http_errors import MethodNotAllowed, RouteNotFound, error_answer, header, known_error
+from noria.core.http_errors import MethodNotAllowed, RouteNotFound, error_answer, known_error
 from noria.core.serialisation import from_json, to_json
 from noria.serving.modelserver.answering import Answerer
-from noria.serving.modelserver.door import Door
+from noria.serving.modelserver.door import Door, Headers
 from noria.serving.modelserver.feedback import Feedback, FeedbackRequest
 from noria.serving.modelserver.follower import Follower
 from noria.serving.modelserver.protocol import model_metadata, read_request, server_metadata
@@ -27,16 +29,11 @@ BODY_TIMEOUT_S = 30.0
 """How long a client may take to send the body of one request."""
 
 FEEDBACK = "/feedback"
-VERSION_HEADER = b"noria-model-version"
+VERSION_HEADER = "noria-model-version"
 
 B = TypeVar("B")
-Scope = dict[str, Any]
-Receive = Callable[[], Awaitable[dict[str, Any]]]
-Send = Callable[[dict[str, Any]], Awaitable[None]]
-
 _MODEL = re.compile(r"/v2/models/([^/]+)(?:/versions/([^/]+))?(?:/(ready|infer))?/?")
-_SECURITY = [(name.encode(), value.encode()) for name, value in SECURITY_HEADERS.items()]
-_JSON = (b"content-type", b"application/json")
+_COMMON = [("content-type", "application/json"), *SECURITY_HEADERS.items()]
 
 
 @dataclass(frozen=True, slots=True)
@@ -45,7 +42,7 @@ class Reply(Generic[B]):
 
     body: B
     status: int = 200
-    headers: tuple[tuple[bytes, bytes], ...] = ()
+    headers: tuple[tuple[str, str], ...] = ()
 
 
 @dataclass(frozen=True, slots=True)
@@ -54,7 +51,7 @@ class Asked:
 
     method: str
     path: str
-    headers: list[tuple[bytes, bytes]]
+    headers: Headers
     body: bytes
 
 
@@ -88,20 +85,18 @@ class ModelApp:
         self._computing = computing
         self._waiting = waiting
 
-    async def __call__(self, scope: Any, receive: Any, send: Any) -> None:
+    async def __rsgi__(self, scope: Scope, protocol: HTTPProtocol) -> None:
         """Answer one request."""
-        if scope["type"] != "http":
-            return
+        method, path, headers = scope.method, scope.path, scope.headers
         try:
-            self._door.admit(scope["method"], scope["path"], scope["headers"])
-            body = await _read_body(scope, receive)
-            asked = Asked(scope["method"], scope["path"], scope["headers"], body)
+            self._door.admit(method, path, headers)
+            body = await _read_body(headers, protocol)
+            asked = Asked(method, path, headers, body)
             threads = self._waiting if asked.path == FEEDBACK else self._computing
             reply = await asyncio.get_running_loop().run_in_executor(threads, self._encoded_reply, asked)
         except Exception as error:  # noqa: BLE001 - every failure has one form on the wire
             reply = _error_reply(error)
-        body = b"" if scope["method"] == "HEAD" else reply.body
-        await _send(send, reply.status, [_JSON, *reply.headers], body)
+        protocol.response_bytes(reply.status, [*_COMMON, *reply.headers], reply.body)
 
     def _encoded_reply(self, asked: Asked) -> Reply[bytes]:
         reply = self._reply(asked)
@@ -143,7 +138,7 @@ class ModelApp:
         request = read_request(asked.body)
         may_replay = bool(request.parameters.get("replay")) and self._door.may_replay(route, asked.headers)
         answer = self._answerer.answer(route, request, version=version, may_replay=may_replay)
-        return Reply(answer.body, headers=((VERSION_HEADER, str(answer.version).encode()),))
+        return Reply(answer.body, headers=((VERSION_HEADER, str(answer.version)),))
 
     def _take_feedback(self, asked: Asked) -> Reply[Any]:
         _only("POST", asked)
@@ -173,27 +168,23 @@ def _only(method: str, asked: Asked) -> None:
         raise MethodNotAllowed(f"`{asked.path[:200]}` takes `{method}`, not `{asked.method[:20]}`")
 
 
-async def _read_body(scope: Scope, receive: Receive) -> bytes:
-    announced = header(scope["headers"], b"content-length")
+async def _read_body(headers: Headers, protocol: HTTPProtocol) -> bytes:
+    announced = headers.get("content-length")
     if announced is not None and announced.isdecimal() and int(announced) > MAX_BODY_BYTES:
         raise _too_large()
     try:
-        return await asyncio.wait_for(_gather_body(receive), BODY_TIMEOUT_S)
+        async with asyncio.timeout(BODY_TIMEOUT_S):
+            return await (protocol() if announced is not None else _gather_body(protocol))
     except TimeoutError as error:
         raise Unavailable(f"The body of the request did not arrive within {BODY_TIMEOUT_S:g} s") from error
 
 
-async def _gather_body(receive: Receive) -> bytes:
-    message = await receive()
-    first: bytes = message.get("body", b"")
-    if not message.get("more_body") and len(first) <= MAX_BODY_BYTES:
-        return first
-    gathered = bytearray(first)
-    while message.get("more_body") and len(gathered) <= MAX_BODY_BYTES:
-        message = await receive()
-        gathered += message.get("body", b"")
-    if len(gathered) > MAX_BODY_BYTES:
-        raise _too_large()
+async def _gather_body(protocol: HTTPProtocol) -> bytes:
+    gathered = bytearray()
+    async for piece in protocol:
+        gathered += piece
+        if len(gathered) > MAX_BODY_BYTES:
+            raise _too_large()
     return bytes(gathered)
 
 
@@ -213,10 +204,8 @@ def _error_reply(error: Exception) -> Reply[bytes]:
         "hint": body.hint,
         "details": body.details,
     }
-    return Reply(to_json(fields), status, tuple(each for each in headers if each[0] != b"content-type"))
-
-
-async def _send(send: Send, status: int, headers: list[tuple[bytes, bytes]], body: bytes) -> None:
-    length = (b"content-length", str(len(body)).encode())
-    await send({"type": "http.response.start", "status": status, "headers": [*headers, length, *_SECURITY]})
-    await send({"type": "http.response.body", "body": body})
+    return Reply(
+        to_json(fields),
+        status,
+        tuple((key.decode(), value.decode()) for key, value in headers if key != b"content-type"),
+    )

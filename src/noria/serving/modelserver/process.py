@@ -14,6 +14,9 @@ from contextlib import ExitStack
 from dataclasses import dataclass, field
 from pathlib import Path
 
+import uvloop
+from granian.constants import Interfaces
+
 from noria.core.clock import Clock, SystemClock
 from noria.core.config import Settings
 from noria.core.errors import ConfigInvalid
@@ -98,7 +101,9 @@ def run_model_server(
         stack.callback(state.release)
         url = address_of(listening)
         app = _assemble(stack, settings, link, options, state, url, ticking)
-        asyncio.run(_serve(Listener(app, listening), functools.partial(announce, url)))
+        listener = Listener(app, listening, interface=Interfaces.RSGI)
+        with asyncio.Runner(loop_factory=uvloop.new_event_loop) as runner:
+            runner.run(_serve(listener, functools.partial(announce, url)))
 
 
 def read_token(path: Path) -> str:
