@@ -1,7 +1,8 @@
-"""Numbers that the processes of one model server show each other, in files that they map into memory.
+"""Numbers and notes that the processes of one model server show each other, in memory that all of them map.
 
-Each worker has a page that it alone writes, with plain stores of eight bytes: a reader sees a number as it was or as
-it is. A page outlives its worker, so nothing that was counted is lost when a worker is killed.
+Each process has a page that it alone writes, number by number in plain stores of eight bytes: a reader sees a number
+as it was or as it is. A page outlives its process, so nothing that was counted is lost when one is killed. There is no
+file behind it that a full disk could take away.
 """
 
 from __future__ import annotations
@@ -9,93 +10,60 @@ from __future__ import annotations
 import mmap
 import os
 import struct
+import tempfile
+import zlib
 from enum import IntEnum
-from pathlib import Path
 
-from noria.core.errors import Corrupt
+PAGE_BYTES = 512 << 10
+SLOT_BYTES = 1 << 10
+N_SLOTS = 255
+NOTE_BYTES = 256 << 10
+"""Longest note."""
 
-PAGE_BYTES = 1 << 20
-"""Of one page; a sparse file, of which only what was written takes room."""
-
-SLOT_BYTES = 1024
-_SUFFIX = ".page"
-_MAGIC = 0x4E4F52494D530001
 _WORD = 8
 _NAME_AT = 256
 _LENGTH = struct.Struct("<H")
+_NOTE_AT = PAGE_BYTES - NOTE_BYTES
+_NOTE = struct.Struct("<II")
 
 
 class Word(IntEnum):
     """Where a number stands in the head of a page.
 
-    `BEAT_NS` and `OLDEST_NS` are times of the monotonic clock, which all processes of a machine share.
+    `BEAT_NS` and `OLDEST_NS` are times of the monotonic clock, which all processes of a machine share: of the last
+    sign of life, and when the oldest request at work began (0: there is none).
     """
 
-    MAGIC = 0
-    PID = 1
-    BEAT_NS = 2
-    OLDEST_NS = 3
-    N_IN_FLIGHT = 4
-    N_REQUESTS = 5
-    N_CAPTURES_DROPPED = 6
-    N_LABELS_DROPPED = 7
-    READY = 8
-    N_SLOTS = 9
-    REVISION = 10
+    PID = 0
+    BEAT_NS = 1
+    OLDEST_NS = 2
+    N_IN_FLIGHT = 3
+    N_SLOTS = 4
+    READY = 5
+    N_CAPTURES = 6
+    N_CAPTURES_DROPPED = 7
+    N_LABELS_DROPPED = 8
+    N_SPANS_DROPPED = 9
+    N_LIMITED = 10
     DISK_FULL = 11
-    N_CAPTURES = 12
-    N_SPANS_DROPPED = 13
+    N_REPLACED = 12
 
 
 class Page:
-    """A page of numbers; slot 0 is the head, the others have a name each.
+    """The page of one process: numbers in its head, slots of numbers with a name each, and one note."""
 
-    Parameters
-    ----------
-    path
-        An existing page; see `create`.
-    writable
-        Only its owner writes.
-    """
-
-    def __init__(self, path: Path, *, writable: bool = False) -> None:
-        descriptor = os.open(path, (os.O_RDWR if writable else os.O_RDONLY) | os.O_CLOEXEC)
-        try:
-            access = mmap.ACCESS_WRITE if writable else mmap.ACCESS_READ
-            self._map = mmap.mmap(descriptor, PAGE_BYTES, access=access)
-        except ValueError as error:
-            raise Corrupt(f"`{path}` is not a page of a model server") from error
-        finally:
-            os.close(descriptor)
-        self.path = path
-        self.words = memoryview(self._map).cast("Q")
-        if self.words[Word.MAGIC] != _MAGIC:
-            self.close()
-            raise Corrupt(f"`{path}` is not a page of a model server")
-
-    @classmethod
-    def create(cls, path: Path) -> Page:
-        """Make an empty page."""
-        draft = path.with_suffix(".draft")
-        with draft.open("wb") as file:
-            file.truncate(PAGE_BYTES)
-            file.write(_MAGIC.to_bytes(_WORD, "little"))
-        draft.replace(path)
-        return cls(path, writable=True)
-
-    def close(self) -> None:
-        """Let go of the memory; the file stays."""
-        self.words.release()
-        self._map.close()
+    def __init__(self, memory: memoryview) -> None:
+        self._memory = memory
+        self.words = memory.cast("Q")
 
     def add_slot(self, name: bytes) -> int | None:
         """Give the index of the first word of a new slot, or None when there is no room for another."""
         number = int(self.words[Word.N_SLOTS]) + 1
-        if (number + 1) * SLOT_BYTES > PAGE_BYTES or len(name) > SLOT_BYTES - _NAME_AT - _LENGTH.size:
+        if number > N_SLOTS or len(name) > SLOT_BYTES - _NAME_AT - _LENGTH.size:
             return None
         at = number * SLOT_BYTES + _NAME_AT
-        _LENGTH.pack_into(self._map, at, len(name))
-        self._map[at + _LENGTH.size : at + _LENGTH.size + len(name)] = name
+        _LENGTH.pack_into(self._memory, at, len(name))
+        self._memory[at + _LENGTH.size : at + _LENGTH.size + len(name)] = name
         # Counted last: whoever reads sees whole slots only.
         self.words[Word.N_SLOTS] = number
         return number * SLOT_BYTES // _WORD
@@ -105,17 +73,62 @@ class Page:
         found = []
         for number in range(1, int(self.words[Word.N_SLOTS]) + 1):
             at = number * SLOT_BYTES + _NAME_AT
-            (length,) = _LENGTH.unpack_from(self._map, at)
+            (length,) = _LENGTH.unpack_from(self._memory, at)
             start = at + _LENGTH.size
-            found.append((bytes(self._map[start : start + length]), number * SLOT_BYTES // _WORD))
+            found.append((bytes(self._memory[start : start + length]), number * SLOT_BYTES // _WORD))
         return found
 
+    def write_note(self, note: bytes) -> bool:
+        """Put a note for the others; False when it is too long."""
+        if len(note) > NOTE_BYTES - _NOTE.size:
+            return False
+        self._memory[_NOTE_AT + _NOTE.size : _NOTE_AT + _NOTE.size + len(note)] = note
+        _NOTE.pack_into(self._memory, _NOTE_AT, len(note), zlib.crc32(note))
+        return True
 
-def pages(folder: Path) -> list[Page]:
-    """Open the pages of a folder for reading, in the order of their names."""
-    return [Page(path) for path in sorted(folder.glob(f"*{_SUFFIX}"))]
+    def read_note(self) -> bytes | None:
+        """Give the note; None when there is none, or it is just being written."""
+        length, checksum = _NOTE.unpack_from(self._memory, _NOTE_AT)
+        if not 0 < length <= NOTE_BYTES - _NOTE.size:
+            return None
+        note = bytes(self._memory[_NOTE_AT + _NOTE.size : _NOTE_AT + _NOTE.size + length])
+        return note if zlib.crc32(note) == checksum else None
+
+    def clear(self) -> None:
+        """Take away what described the process that had it; what it counted stays."""
+        for word in (Word.PID, Word.BEAT_NS, Word.OLDEST_NS, Word.N_IN_FLIGHT, Word.READY, Word.DISK_FULL):
+            self.words[word] = 0
+        _NOTE.pack_into(self._memory, _NOTE_AT, 0, 0)
 
 
-def page_path(folder: Path, name: str) -> Path:
-    """Give where a page of this name lies."""
-    return folder / f"{name}{_SUFFIX}"
+class Board:
+    """The pages of one model server.
+
+    Parameters
+    ----------
+    fd
+        Of the shared memory; see `create`. Children inherit it.
+    n_pages
+        As it was created with.
+    """
+
+    def __init__(self, fd: int, n_pages: int) -> None:
+        self.fd = fd
+        self._map = mmap.mmap(fd, n_pages * PAGE_BYTES)
+        whole = memoryview(self._map)
+        self.pages = [Page(whole[n * PAGE_BYTES : (n + 1) * PAGE_BYTES]) for n in range(n_pages)]
+
+    @classmethod
+    def create(cls, n_pages: int) -> Board:
+        """Make empty pages."""
+        fd = _memory_file()
+        os.ftruncate(fd, n_pages * PAGE_BYTES)
+        return cls(fd, n_pages)
+
+
+def _memory_file() -> int:
+    if hasattr(os, "memfd_create"):
+        return os.memfd_create("noria-board", os.MFD_CLOEXEC)
+    descriptor, path = tempfile.mkstemp()
+    os.unlink(path)  # noqa: PTH108 - the name is not needed again
+    return descriptor

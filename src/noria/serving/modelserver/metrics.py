@@ -6,10 +6,9 @@ import json
 import threading
 from bisect import bisect_left
 from collections.abc import Iterable
-from pathlib import Path
 from typing import TYPE_CHECKING
 
-from noria.serving.modelserver.board import Page, Word, pages
+from noria.serving.modelserver.board import Board, Page, Word
 
 if TYPE_CHECKING:
     from prometheus_client.core import Metric
@@ -25,10 +24,14 @@ _BUCKETS_NS = tuple(round(bound * 1e9) for bound in BUCKETS_S)
 _ROWS, _SUM_NS, _BUCKETS = 0, 1, 2
 _N_WORDS = _BUCKETS + len(BUCKETS_S) + 1
 
+_OTHERS = ("", None, 0)
+
 _HEAD = (
     (Word.N_CAPTURES, "captures", "Answered requests that were kept."),
     (Word.N_CAPTURES_DROPPED, "captures_dropped", "Answered requests that could not be kept, for want of room."),
     (Word.N_LABELS_DROPPED, "labels_dropped", "Labels that could not be kept, for want of room."),
+    (Word.N_LIMITED, "requests_limited", "Requests that came faster than their key allows."),
+    (Word.N_REPLACED, "workers_replaced", "Workers that died, hung or grew too large."),
     (Word.N_SPANS_DROPPED, "spans_dropped", "Spans that the collector did not take in time."),
 )  # fmt: skip
 
@@ -46,9 +49,12 @@ class Metrics:
         self._page = page
         self._words = page.words
         self._lock = threading.Lock()
-        self._slots: dict[tuple[str, int | None, int], int] = {}
+        # A worker goes on with the counts of the one whose page it has.
+        self._slots: dict[tuple[str, int | None, int], int] = {
+            tuple(json.loads(name)): slot for name, slot in page.slots()
+        }
         # What has no room of its own is counted together, under no name.
-        self._others = page.add_slot(json.dumps(("", None, 0)).encode()) or 0
+        self._others = self._slots.get(_OTHERS) or page.add_slot(json.dumps(_OTHERS).encode()) or 0
 
     def observe(self, endpoint: str, version: int | None, status: int, n_rows: int, latency_s: float) -> None:
         """Count an answered request.
@@ -84,34 +90,29 @@ class Metrics:
             self._words[word] += by
 
 
-def exposition(folder: Path) -> bytes:
-    """Give the text that Prometheus reads: the sum of all pages of a folder, dead workers' too."""
+def exposition(board: Board) -> bytes:
+    """Give the text that Prometheus reads: the sum of all pages, dead workers' too."""
     from prometheus_client import CollectorRegistry, generate_latest
 
     registry = CollectorRegistry(auto_describe=False)
-    registry.register(_Pages(folder))
+    registry.register(_Pages(board))
     return generate_latest(registry)
 
 
 class _Pages:
     """What the client library of Prometheus collects from."""
 
-    def __init__(self, folder: Path) -> None:
-        self._folder = folder
+    def __init__(self, board: Board) -> None:
+        self._board = board
 
     def collect(self) -> Iterable[Metric]:
-        opened = pages(self._folder)
-        try:
-            yield from _of_requests(_summed(opened))
-            yield from _of_workers(opened)
-        finally:
-            for page in opened:
-                page.close()
+        yield from _of_requests(_summed(self._board.pages))
+        yield from _of_workers(self._board.pages)
 
 
-def _summed(opened: list[Page]) -> dict[tuple[str, str, str], list[int]]:
+def _summed(pages: list[Page]) -> dict[tuple[str, str, str], list[int]]:
     found: dict[tuple[str, str, str], list[int]] = {}
-    for page in opened:
+    for page in pages:
         for name, slot in page.slots():
             endpoint, version, status = json.loads(name)
             key = (str(endpoint), "" if version is None else str(version), str(status))
@@ -154,13 +155,13 @@ def _cumulative(counts: list[int]) -> list[tuple[str, float]]:
     return found
 
 
-def _of_workers(opened: list[Page]) -> Iterable[Metric]:
+def _of_workers(pages: list[Page]) -> Iterable[Metric]:
     from prometheus_client.core import CounterMetricFamily, GaugeMetricFamily
 
     for word, name, text in _HEAD:
-        counted = sum(page.words[word] for page in opened)
+        counted = sum(page.words[word] for page in pages)
         yield CounterMetricFamily(f"noria_serving_{name}", text, value=counted)
-    alive = [page for page in opened if page.words[Word.PID]]
+    alive = [page for page in pages if page.words[Word.READY]]
     yield GaugeMetricFamily("noria_serving_workers", "Processes that answer.", value=len(alive))
     in_flight = sum(page.words[Word.N_IN_FLIGHT] for page in alive)
     yield GaugeMetricFamily("noria_serving_requests_in_flight", "Requests at work.", value=in_flight)
