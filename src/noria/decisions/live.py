@@ -15,11 +15,11 @@ from noria.decisions.case import Case
 from noria.decisions.stages.finding import Finding
 from noria.decisions.stages.replay import replay
 from noria.registry.client import fetch_version
+from noria.registry.equality import TOLERANCE
 from noria.registry.golden import GoldenBatch, compare_golden, load_golden
 from noria.serving.modelserver.protocol import tensor_of
 
 _TIMEOUT_S = 30.0
-_OUTPUT_TOLERANCE = 1e-6
 
 
 def replay_golden(case: Case) -> Finding:
@@ -35,7 +35,7 @@ def replay_golden(case: Case) -> Finding:
         return replay(None, why_not=f"The golden batch could not be replayed: {error.message}")
     features = answer.pop("features", np.empty((0, 0)))
     scale = _largest(batch.outputs["predictions"])
-    difference = compare_golden(batch, features, answer, tolerance=_OUTPUT_TOLERANCE * max(scale, 1.0))
+    difference = compare_golden(batch, features, answer, tolerance=TOLERANCE * max(scale, 1.0))
     return replay(difference, feature_scale=_largest(batch.features))
 
 

@@ -82,7 +82,7 @@ def register(
 
     Kept beside it: its signature, a sample and a profile of the training rows, a golden batch (raw inputs with their
     features and predictions), its score on the held-out rows, and the active pipeline run that it can be made again
-    from.
+    from; with the extra `noria[onnx]` also its form in ONNX, if that is proven equal.
 
     Parameters
     ----------
@@ -218,6 +218,7 @@ def _describe(
     import numpy as np
 
     from noria.registry import golden
+    from noria.registry.runtimes import onnx_conversion
     from noria.registry.runtimes.sklearn import FORMAT
     from noria.registry.signatures import check_inputs, infer_signature, task_of
 
@@ -229,6 +230,8 @@ def _describe(
     batch = _golden_batch(loaded, {name: array[rows] for name, array in inputs.items()})
     signature = infer_signature(inputs, batch.outputs)
     golden.save_golden(batch, folder)
+    if onnx_conversion.can_convert():
+        onnx_conversion.put_beside(loaded, signature, inputs, folder)
     _save_reference(folder, inputs, target)
     measured: Holdout | None = None
     if holdout is not None:

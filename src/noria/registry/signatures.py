@@ -54,6 +54,11 @@ def datatype_of(array: NDArray[Any]) -> str:
     )
 
 
+def dtype_of(spec: TensorSpec) -> np.dtype[Any]:
+    """Give the type that arrays of an input or output have; that of text without a length."""
+    return _DTYPES.get(spec.datatype, np.dtype(np.str_))
+
+
 def infer_signature(inputs: Arrays, outputs: Arrays) -> Signature:
     """Describe arrays of shape (n_rows, ...): names, types, shapes, and whether values are missing."""
     return Signature(inputs=_specs(inputs), outputs=_specs(outputs))

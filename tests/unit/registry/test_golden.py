@@ -33,6 +33,8 @@ ROWS = np.random.default_rng(3)
 class Halves:
     """Predicts the first column, halved by the features, with two made-up probabilities."""
 
+    engine = "native"
+
     def __init__(self, dtype: str = "float64") -> None:
         self.dtype = dtype
 

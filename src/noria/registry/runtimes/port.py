@@ -21,9 +21,17 @@ RUNTIMES = {
 }
 """Format → the class that loads it, imported when used."""
 
+FAST_RUNTIMES = {"sklearn-skops": "noria.registry.runtimes.onnx:OnnxBeside"}
+"""Format → the class that loads another engine's form of the model, where one was proven equal."""
+
 
 class LoadedModel(Protocol):
     """A model in memory. `predict` and `features` may be called from any thread."""
+
+    @property
+    def engine(self) -> str:
+        """What computes the predictions: `onnxruntime`, or `native` for the model's own library."""
+        ...
 
     def predict(self, inputs: Arrays) -> dict[str, NDArray[Any]]:
         """Predict rows.
@@ -60,8 +68,14 @@ class Runtime(Protocol):
         ...
 
 
-def load_model(folder: Path, version: ServableVersion) -> LoadedModel:
+def load_model(folder: Path, version: ServableVersion, *, fast: bool = False) -> LoadedModel:
     """Load a version from its files by the runtime of its format.
+
+    Parameters
+    ----------
+    fast
+        Take another engine where it was proven equal at registration, as model servers do. Labels are the same then,
+        and numbers to within `noria.registry.equality.TOLERANCE`; otherwise they are to the last bit.
 
     Raises
     ------
@@ -77,6 +91,7 @@ def load_model(folder: Path, version: ServableVersion) -> LoadedModel:
             f"`{version.ref}` has the format `{version.format}`, which this Noria cannot load",
             hint=f"Did you mean `{close}`?" if close else "Known: " + ", ".join(f"`{f}`" for f in RUNTIMES),
         )
-    module, _, name = RUNTIMES[version.format].partition(":")
+    runtimes = {**RUNTIMES, **FAST_RUNTIMES} if fast else RUNTIMES
+    module, _, name = runtimes[version.format].partition(":")
     runtime: Runtime = getattr(importlib.import_module(module), name)
     return runtime.load(folder, version)

@@ -81,6 +81,8 @@ class SklearnModel:
         Names the inputs, in the order of the estimator's columns.
     """
 
+    engine = "native"
+
     def __init__(self, estimator: Any, signature: Signature) -> None:
         self.estimator = estimator
         self.names = [spec.name for spec in signature.inputs]

@@ -100,7 +100,7 @@ class ModelStore:
                 details={"expected": entity.digest, "actual": actual},
             )
         try:
-            loaded = LoadedVersion(entity=entity, model=load_model(tree, entity))
+            loaded = LoadedVersion(entity=entity, model=load_model(tree, entity, fast=True))
             _warm(loaded, tree)
         except NoriaError:
             raise
