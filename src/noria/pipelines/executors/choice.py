@@ -68,7 +68,7 @@ class Executing(Executor, Protocol):
 
 
 def open_hands(choice: ExecutorChoice) -> Hands | None:
-    """Start what the steps run in, ahead of their run; None when that is this process.
+    """Get ready what the steps run in, ahead of their run; None when that is this process.
 
     Raises
     ------

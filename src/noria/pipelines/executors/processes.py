@@ -90,7 +90,9 @@ class _Child:
 
 
 class ProcessHands:
-    """Processes that stay between attempts.
+    """Processes that stay between attempts; each is started by the first attempt that finds all others busy.
+
+    So a run that finds all its results again starts none, and a line of steps starts one.
 
     Parameters
     ----------
@@ -124,12 +126,10 @@ class ProcessHands:
         self._selector.register(self._wake_read, selectors.EVENT_READ, self._woken)
         self._lock = threading.Lock()
         self._closing = False
-        for _ in range(n_processes):
-            self._start_child()
         self._thread = threading.Thread(target=self._serve, name="noria-steps", daemon=True)
 
     def begin(self, setup: Setup, listener: Listener) -> None:
-        """Tell the processes, which load what they need meanwhile, where they work; attempts can come from then on.
+        """Take in where the processes are to work; attempts can come from then on.
 
         Parameters
         ----------
@@ -138,8 +138,6 @@ class ProcessHands:
         """
         self._setup = to_frame(setup)
         self._listener = listener
-        for child in self._children:
-            _write(child, self._setup)
         self._thread.start()
 
     def submit(self, work: Work) -> None:
@@ -261,8 +259,8 @@ class ProcessHands:
                 os.set_blocking(stream.fileno(), False)
                 self._selector.register(stream, selectors.EVENT_READ, self._reader(name, stream))
         self._children.append(child)
-        if self._setup is not None:
-            _write(child, self._setup)
+        assert self._setup is not None  # noqa: S101 - attempts come after `begin`
+        _write(child, self._setup)
         return child
 
     def _answered(self, child: _Child) -> None:
