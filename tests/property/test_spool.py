@@ -10,7 +10,8 @@ from hypothesis import strategies as st
 from hypothesis.stateful import RuleBasedStateMachine, initialize, invariant, rule
 
 from noria.core.frames import frame, parse
-from noria.serving.modelserver.spool import Spool
+from noria.serving.modelserver.spool import Claim, Spool, disk_bytes, segment_path, try_lock
+from noria.serving.modelserver.spool_reader import SpoolReader, adopt
 
 payloads = st.binary(min_size=1, max_size=40)
 
@@ -51,15 +52,25 @@ class SpoolMachine(RuleBasedStateMachine):
 
     @initialize(segment_bytes=st.integers(1, 200), max_bytes=st.sampled_from([300, 1 << 20]))
     def open(self, segment_bytes: int, max_bytes: int) -> None:
-        self.temporary = tempfile.TemporaryDirectory()
+        self.temporary = tempfile.TemporaryDirectory(ignore_cleanup_errors=True)
         self.folder = Path(self.temporary.name)
         self.segment_bytes, self.max_bytes = segment_bytes, max_bytes
-        self.spool = self.start()
         self.waiting: list[bytes] = []
-        self.taken: list[bytes] = []
+        self.start()
 
-    def start(self) -> Spool:
-        return Spool(self.folder, segment_bytes=self.segment_bytes, max_bytes=self.max_bytes)
+    def start(self) -> None:
+        lock = try_lock(self.folder / "lock")
+        assert lock is not None
+        self.writer = Claim(self.folder, lock)
+        self.spool = Spool(
+            self.folder, segment_bytes=self.segment_bytes, max_bytes=self.max_bytes, look_every_s=0
+        )
+        self.reader = self.new_reader()
+
+    def new_reader(self) -> SpoolReader:
+        reader = adopt(self.folder)
+        assert reader is not None
+        return reader
 
     @rule(payload=payloads)
     def append(self, payload: bytes) -> None:
@@ -68,54 +79,58 @@ class SpoolMachine(RuleBasedStateMachine):
             self.waiting.append(payload)
         else:
             assert self.spool.n_dropped == before + 1
-            assert self.spool.size_bytes + len(frame(payload)) > self.max_bytes
+            assert disk_bytes(self.folder) + len(frame(payload)) > self.max_bytes
 
     @rule(n=st.integers(1, 4), max_bytes=st.integers(1, 100))
     def take(self, n: int, max_bytes: int) -> None:
-        batch = self.spool.read(max_records=n, max_bytes=max_bytes)
+        batch = self.reader.read(max_records=n, max_bytes=max_bytes)
         if batch is None:
             assert self.waiting == []
             return
         assert batch.records
         assert batch.records == self.waiting[: len(batch.records)]
-        self.spool.acknowledge(batch.end)
-        self.taken += batch.records
+        self.reader.acknowledge(batch.end)
         del self.waiting[: len(batch.records)]
 
     @rule()
     def read_without_acknowledging(self) -> None:
-        first, second = self.spool.read(), self.spool.read()
+        first, second = self.reader.read(), self.reader.read()
         assert first == second
 
+    @rule()
+    def the_reader_is_replaced(self) -> None:
+        """The next one goes on where the last one was."""
+        self.reader.close()
+        self.reader = self.new_reader()
+
     @rule(torn=st.integers(0, 8))
-    def die_and_start_again(self, torn: int) -> None:
-        """The next owner finds at least what waited, perhaps some of what was acknowledged before."""
+    def the_writer_dies(self, torn: int) -> None:
+        """All that waited is found, and the folder goes; another writer begins."""
         if torn:
-            active = self.folder / f"{self.spool.end.segment:012d}.seg"
-            with active.open("ab") as file:
+            with segment_path(self.folder, self.spool.end.segment).open("ab") as file:
                 file.write(frame(b"never acknowledged")[:torn])
-        self.spool = self.start()
+        self.writer.release()
         found: list[bytes] = []
-        while (batch := self.spool.read()) is not None:
+        while (batch := self.reader.read()) is not None:
             found += batch.records
-            self.spool.acknowledge(batch.end)
-        again = len(found) - len(self.waiting)
-        assert again >= 0
-        assert found[again:] == self.waiting
-        assert found[:again] == self.taken[len(self.taken) - again :]
-        self.taken += self.waiting
+            self.reader.acknowledge(batch.end)
+        assert found == self.waiting
         self.waiting = []
+        self.reader.close()
+        assert not self.folder.exists()
+        self.folder.mkdir()
+        self.start()
 
     @invariant()
-    def size_is_what_lies_on_disk(self) -> None:
-        on_disk = sum(path.stat().st_size for path in self.folder.glob("*.seg"))
-        assert self.spool.size_bytes <= on_disk <= self.spool.size_bytes + 8
-        assert self.spool.is_empty == (self.waiting == [])
-        assert self.spool.waiting_bytes == sum(len(frame(record)) for record in self.waiting)
+    def what_waits_is_counted(self) -> None:
+        assert self.reader.waiting_bytes == sum(len(frame(record)) for record in self.waiting)
+        assert disk_bytes(self.folder) >= self.reader.waiting_bytes
 
     def teardown(self) -> None:
         if hasattr(self, "spool"):
             self.spool.close()
+            self.writer.release()
+            self.reader.close()
             self.temporary.cleanup()
 
 

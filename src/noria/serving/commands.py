@@ -17,7 +17,8 @@ if TYPE_CHECKING:
     from noria.core.config import Settings
     from noria.core.workspace import Workspace
     from noria.serving.entities import RolloutStep
-    from noria.serving.modelserver.process import ServeOptions
+    from noria.serving.modelserver.link import Link
+    from noria.serving.modelserver.options import ServeOptions
 
 __all__ = ["deploy", "endpoints", "rollouts", "serve", "up"]
 
@@ -102,6 +103,20 @@ def serve_command(
     spool_mb: Annotated[
         int, typer.Option("--spool-mb", min=1, help="Disk for what waits to be handed on.")
     ] = 1024,
+    workers: Annotated[int, typer.Option("--workers", min=1, max=64, help="Processes that answer.")] = 1,
+    hung_after_s: Annotated[
+        float,
+        typer.Option("--hung-after-s", min=1, help="A worker whose request takes longer is replaced."),
+    ] = 60.0,
+    worker_memory_mb: Annotated[
+        int | None,
+        typer.Option(
+            "--worker-memory-mb",
+            min=64,
+            help="A worker that takes more is replaced.",
+            show_default="its share of four fifths of the machine's",
+        ),
+    ] = None,
     managed: Annotated[bool, typer.Option("--managed", hidden=True)] = False,
     parent_fd: Annotated[int | None, typer.Option("--parent-fd", hidden=True)] = None,
     workspace: WorkspaceOption = None,
@@ -118,7 +133,7 @@ def serve_command(
     end_with_parent(parent_fd)
     configure_logging()
     pin_libraries(os.environ)
-    from noria.serving.modelserver.process import ServeOptions, read_token
+    from noria.serving.modelserver.options import ServeOptions, read_token
 
     settings = load_settings(workspace=workspace, project=project)
     options = ServeOptions(
@@ -127,6 +142,9 @@ def serve_command(
         allowed_hosts=tuple(allowed_hosts or ()),
         token=None if token_file is None else read_token(token_file),
         spool_bytes=spool_mb << 20,
+        n_workers=workers,
+        hung_after_s=hung_after_s,
+        worker_memory_bytes=None if worker_memory_mb is None else worker_memory_mb << 20,
     )
     if managed:
         _serve_managed(settings, options)
@@ -208,19 +226,31 @@ def _serve_managed(settings: Settings, options: ServeOptions) -> None:
     from noria.serving.modelserver.link import managed_link
     from noria.serving.modelserver.process import run_model_server
 
-    run_model_server(settings, managed_link(settings, SystemClock()), options, announce=_announce)
+    def link() -> Link:
+        return managed_link(settings, SystemClock())
+
+    run_model_server(settings, link, options, managed=True, announce=_announce)
 
 
 def _serve_alone(settings: Settings, options: ServeOptions, ref: str | None, endpoint: str | None) -> None:
+    from contextlib import ExitStack
     from dataclasses import replace
 
-    from noria.core.workspace import open_workspace
-    from noria.serving.modelserver.alone import ensure_endpoint
-    from noria.serving.modelserver.link import own_link
+    from noria.core.names import split_ref
     from noria.serving.modelserver.process import run_model_server
 
-    with open_workspace(settings) as workspace:
-        if ref is not None:
-            name = ensure_endpoint(workspace, ref, endpoint)
-            options = replace(options, only=(workspace.project, name))
-        run_model_server(settings, own_link(workspace), options, announce=_announce)
+    if ref is not None:
+        options = replace(options, only=(settings.project, endpoint or split_ref(ref)[0]))
+    with ExitStack() as stack:
+
+        def link() -> Link:
+            from noria.core.workspace import open_workspace
+            from noria.serving.modelserver.alone import ensure_endpoint
+            from noria.serving.modelserver.link import own_link
+
+            workspace = stack.enter_context(open_workspace(settings))
+            if ref is not None:
+                ensure_endpoint(workspace, ref, endpoint)
+            return own_link(workspace)
+
+        run_model_server(settings, link, options, managed=False, announce=_announce)

@@ -63,7 +63,11 @@ def _best(native: SklearnModel, signature: Signature, inputs: Arrays) -> tuple[E
     except Exception as error:  # noqa: BLE001 - converters raise whatever they stumble over
         return Equality(equal=False, reason=_not_converted(error), made_with=made_with), None
     rows = proof_rows(native, signature, inputs)
-    expected = native.predict(rows.inputs)
+    try:
+        expected = native.predict(rows.inputs)
+    except Exception as error:  # noqa: BLE001 - an estimator may refuse rows that it has not seen
+        reason = f"The estimator raised on rows of the proof: {str(error)[:200]}"
+        return Equality(equal=False, reason=reason, made_with=made_with), None
     found: list[tuple[Equality, bytes | None]] = []
     for datatype in _DATATYPES:
         try:

@@ -11,6 +11,7 @@ from noria.core.errors import Conflict, Invalid, StorageFull, Unavailable
 from noria.core.serialisation import to_json
 from noria.serving.captures import Captures, PredictionNotFound
 from noria.serving.modelserver.link import Link
+from noria.serving.modelserver.outbox import Outbox
 from noria.serving.modelserver.records import (
     AnsweredRequest,
     GivenLabels,
@@ -78,10 +79,10 @@ class Feedback:
     captures
         What this server answered; handed on before its labels are.
     queue
-        Durable; its sink is `hand_on_labels`.
+        Durable; what hands it on calls `hand_on_labels`.
     """
 
-    def __init__(self, *, link: Link, captures: Transfer, queue: Transfer) -> None:
+    def __init__(self, *, link: Link, captures: Outbox, queue: Outbox) -> None:
         self._link = link
         self._captures = captures
         self._queue = queue

@@ -11,19 +11,17 @@ from pathlib import Path
 
 import msgspec
 
-from noria.core.clock import Clock
 from noria.core.errors import Conflict, Corrupt, NoriaError, Unauthenticated, Unavailable, unknown_name
 from noria.core.serialisation import to_json
 from noria.serving.endpoints import Endpoints
 from noria.serving.modelserver.link import Link
 from noria.serving.modelserver.routes import LoadedVersion, Route, Routes, address_name, normalised
 from noria.serving.modelserver.store import ModelStore
-from noria.serving.plans import AppliedPlan, EndpointPlan, PlannedVersion, PlanSet, ServerReport
+from noria.serving.plans import AppliedPlan, EndpointPlan, PlannedVersion, PlanSet
 
 _AHEAD = ("sklearn.pipeline", "skops.io")
 
 POLL_S = 0.3
-REPORT_EVERY_S = 4.0
 
 _log = logging.getLogger("noria.serving.follower")
 
@@ -34,18 +32,12 @@ class Identity:
 
     Attributes
     ----------
-    server
-        Unique to this process.
-    url
-        Where it answers; None when it is not to be found by others.
     home
         Project whose endpoints are addressed by their bare names.
     only
         Serve this endpoint (project, name) alone; None for all.
     """
 
-    server: str
-    url: str | None
     home: str
     only: tuple[str, str] | None = None
 
@@ -69,8 +61,8 @@ class Follower:
     ----------
     plans_file
         Keeps the newest plans, so that this server can start while the control server is away.
-    n_dropped
-        Tells how many predictions could not be kept.
+    tell
+        Told what was made of the plans, as often as that changes.
     """
 
     def __init__(
@@ -80,22 +72,19 @@ class Follower:
         store: ModelStore,
         plans_file: Path,
         identity: Identity,
-        clock: Clock,
-        n_dropped: Callable[[], int],
+        tell: Callable[[list[AppliedPlan]], None],
     ) -> None:
         self._link = link
         self._store = store
         self._plans_file = plans_file
         self._identity = identity
-        self._clock = clock
-        self._n_dropped = n_dropped
+        self._tell_others = tell
         self._routes: Routes = {}
         self._loaded: dict[str, LoadedVersion] = {}
         self._followed: dict[tuple[str, str], _Followed] = {}
         self._known = PlanSet(etag="")
         self._unfinished = False
-        self._reported: list[AppliedPlan] | None = None
-        self._reported_at = float("-inf")
+        self._told: list[AppliedPlan] | None = None
         self._ready = False
         self._stopping = threading.Event()
         self._thread = threading.Thread(target=self._run, name="noria-follower", daemon=True)
@@ -147,13 +136,9 @@ class Follower:
         self._thread.start()
 
     def stop(self, timeout_s: float) -> None:
-        """Say goodbye to the control server and end."""
+        """End."""
         self._stopping.set()
         self._thread.join(timeout_s)
-        try:
-            self._link.service(Endpoints).report(self._report(leaving=True))
-        except NoriaError as error:
-            _log.info("follower.left_silently", extra={"reason": error.message})
 
     def step(self) -> None:
         """Ask for the plans once, follow them, and report."""
@@ -273,20 +258,10 @@ class Follower:
         return address_name(project, endpoint, self._identity.home)
 
     def _tell(self) -> None:
-        report = self._report()
-        now = self._clock.monotonic()
-        if report.endpoints != self._reported or now - self._reported_at >= REPORT_EVERY_S:
-            self._link.service(Endpoints).report(report)
-            self._reported, self._reported_at = report.endpoints, now
-
-    def _report(self, *, leaving: bool = False) -> ServerReport:
-        return ServerReport(
-            server=self._identity.server,
-            url=self._identity.url,
-            endpoints=_applied(list(self._followed.values())),
-            n_dropped=self._n_dropped(),
-            leaving=leaving,
-        )
+        applied = _applied(list(self._followed.values()))
+        if applied != self._told:
+            self._tell_others(applied)
+            self._told = applied
 
     def _note(self, error: Exception) -> None:
         if isinstance(error, Unavailable):

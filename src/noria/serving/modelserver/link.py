@@ -52,6 +52,18 @@ def own_link(workspace: Workspace) -> Link:
     return Link(lambda: workspace)
 
 
+def lazy_link(settings: Settings, clock: Clock) -> Link:
+    """Give the link of a worker that opens the workspace itself, when it first needs it."""
+    opened: list[Workspace] = []
+
+    def open_once() -> Workspace:
+        if not opened:
+            opened.append(open_workspace(settings, clock=clock, send_left=False))
+        return opened[0]
+
+    return Link(open_once)
+
+
 class _Managed:
     """Follows the server of a workspace folder to wherever it answers."""
 

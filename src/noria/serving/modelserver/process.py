@@ -1,78 +1,61 @@
-"""What `noria serve` runs: the model server put together, until it is told to stop."""
+"""What `noria serve` runs: the parent of the workers, which hands on what they keep and reports what they serve."""
 
 from __future__ import annotations
 
-import asyncio
 import functools
 import logging
 import os
+import select
 import signal
-import threading
-from collections.abc import Callable
-from concurrent.futures import ThreadPoolExecutor
-from contextlib import ExitStack
-from dataclasses import dataclass, field
-from pathlib import Path
+import socket
+import subprocess
+import sys
+import time
+from collections.abc import Callable, Iterator
+from contextlib import ExitStack, contextmanager
+from dataclasses import dataclass
+from typing import Any
 
-import uvloop
-from granian.constants import Interfaces
+import msgspec
 
 from noria.core.clock import Clock, SystemClock
 from noria.core.config import Settings
-from noria.core.errors import ConfigInvalid
-from noria.core.gate import hosts_for, is_loopback
 from noria.core.ids import new_id
-from noria.core.key import read_key
-from noria.core.listening import Listener, address_of, bind
-from noria.serving.modelserver.answering import Answerer
-from noria.serving.modelserver.app import ModelApp
-from noria.serving.modelserver.door import Door, Secrets
-from noria.serving.modelserver.feedback import Feedback, hand_on_labels, hand_on_requests
-from noria.serving.modelserver.follower import Follower, Identity
+from noria.core.lifeline import Lifeline
+from noria.serving.modelserver.board import Board
 from noria.serving.modelserver.link import Link
-from noria.serving.modelserver.pinning import pin_thread
-from noria.serving.modelserver.state import StateFolder, state_root
-from noria.serving.modelserver.store import ModelStore
+from noria.serving.modelserver.options import ServeOptions
+from noria.serving.modelserver.reporting import Reporter
+from noria.serving.modelserver.standing import Standing
+from noria.serving.modelserver.state import labels_root, requests_root, state_root
+from noria.serving.modelserver.task import WorkerTask
 from noria.serving.modelserver.transfer import Transfer
+from noria.serving.modelserver.workers import Limits, Workers
 
-LABEL_QUEUE_BYTES = 256 << 20
-
-_REQUEST_GRACE_S = 2.0
+_LOOK_EVERY_S = 0.1
+_DRAIN_S = 8.0
 _HAND_ON_S = 2.0
-_DEADLINE_S = 8.0
-_WAITING_THREADS = 4
-_MIN_TOKEN_LENGTH = 20
+_BIND_PATIENCE_S = 2.0
+_TELL_EVERY_S = 0.5
 
 _log = logging.getLogger("noria.serving")
 
 
-@dataclass(frozen=True, slots=True, kw_only=True)
-class ServeOptions:
-    """How a model server listens and what it keeps.
+@dataclass(frozen=True, slots=True)
+class _Hands:
+    """What hands on what the workers keep."""
 
-    Attributes
-    ----------
-    only
-        Serve this endpoint (project, name) alone; None for all of the workspace.
-    token
-        What every request must carry; needed when other machines can reach `host`.
-    spool_bytes
-        Most that answered requests may take on this disk before they are handed on.
-    """
-
-    host: str = "127.0.0.1"
-    port: int = 0
-    allowed_hosts: tuple[str, ...] = ()
-    only: tuple[str, str] | None = None
-    token: str | None = field(default=None, repr=False)
-    spool_bytes: int = 1 << 30
+    requests: Transfer
+    labels: Transfer
+    reporter: Reporter
 
 
 def run_model_server(
     settings: Settings,
-    link: Link,
+    open_link: Callable[[], Link],
     options: ServeOptions,
     *,
+    managed: bool,
     announce: Callable[[str], None] = lambda _url: None,
     clock: Clock | None = None,
 ) -> None:
@@ -80,8 +63,10 @@ def run_model_server(
 
     Parameters
     ----------
-    link
-        The way to the control server, or to the workspace opened in this process.
+    open_link
+        Gives the way to the control server, or to the workspace opened in this process; called while workers start.
+    managed
+        Whether workers look for a control server, rather than open the workspace themselves.
     announce
         Called with the URL once the server answers.
 
@@ -91,124 +76,171 @@ def run_model_server(
         If another program listens on the port.
     ConfigInvalid
         If other machines could reach the server and no token is asked of them.
+    Failed
+        If workers end before they ever answered.
     """
-    _require_token(options)
-    ticking = clock or SystemClock()
+    options.check()
     with ExitStack() as stack:
-        listening = bind(options.host, options.port)
-        stack.callback(listening.close)
-        state = StateFolder(state_root(settings))
-        stack.callback(state.release)
-        url = address_of(listening)
-        app = _assemble(stack, settings, link, options, state, url, ticking)
-        listener = Listener(app, listening, interface=Interfaces.RSGI)
-        with asyncio.Runner(loop_factory=uvloop.new_event_loop) as runner:
-            runner.run(_serve(listener, functools.partial(announce, url)))
+        parent = _Parent(stack, settings, options, managed=managed, clock=clock or SystemClock())
+        parent.run(open_link, announce)
 
 
-def read_token(path: Path) -> str:
-    """Read the token that every request must carry.
+class _Parent:
+    """The parent of the workers."""
 
-    Raises
-    ------
-    ConfigInvalid
-        If the file cannot be read, can be read by others, or holds too short a token.
-    """
-    try:
-        mode = path.stat().st_mode
-        token = path.read_text(encoding="ascii").strip()
-    except (OSError, UnicodeDecodeError) as error:
-        raise ConfigInvalid(f"The token file `{path}` cannot be read: {error}") from error
-    if mode & 0o077:
-        raise ConfigInvalid(f"The token file `{path}` can be read by others", hint=f"chmod 600 {path}")
-    if len(token) < _MIN_TOKEN_LENGTH:
-        raise ConfigInvalid(
-            f"The token in `{path}` is too short to be safe",
-            hint=f"Use at least {_MIN_TOKEN_LENGTH} characters",
+    def __init__(
+        self, stack: ExitStack, settings: Settings, options: ServeOptions, *, managed: bool, clock: Clock
+    ) -> None:
+        from noria.core.listening import address_of
+
+        self._stack = stack
+        self._settings = settings
+        self._options = options
+        self._managed = managed
+        self._clock = clock
+        self._id = new_id()
+        self._listening = _bind(options)
+        stack.callback(self._listening.close)
+        self._url = address_of(self._listening)
+        self._lifeline = Lifeline()
+        self._wake_read, self._wake_write = os.pipe()
+        os.set_blocking(self._wake_write, False)
+        os.set_blocking(self._wake_read, False)
+        self._board = Board.create(Workers.n_pages(options.n_workers))
+        self._workers = Workers(
+            n=options.n_workers,
+            board=self._board,
+            spawn=self._spawn,
+            limits=Limits.of(
+                n_workers=options.n_workers,
+                hung_after_s=options.hung_after_s,
+                memory_bytes=options.worker_memory_bytes,
+            ),
         )
-    return token
+        self._hands: _Hands | None = None
+        self._n_signals = 0
+        self._told_at = float("-inf")
 
+    def run(self, open_link: Callable[[], Link], announce: Callable[[str], None]) -> None:
+        with _handling(self._on_signal):
+            try:
+                self._workers.look()
+                self._hands = self._start_hands(open_link())
+                while not self._workers.is_up and not self._n_signals:
+                    self._step()
+                if not self._n_signals:
+                    announce(self._url)
+                while not self._n_signals:
+                    self._step()
+            finally:
+                self._end()
 
-def _require_token(options: ServeOptions) -> None:
-    if not is_loopback(options.host) and options.token is None:
-        raise ConfigInvalid(
-            f"Other machines could reach `{options.host}`, and nothing would be asked of them",
-            hint="Give a token with `--token-file FILE`, or leave out `--host`",
+    def _step(self) -> None:
+        self._workers.look()
+        readable, _, _ = select.select([self._wake_read], [], [], _LOOK_EVERY_S)
+        if readable:
+            os.read(self._wake_read, 4096)
+            if self._hands is not None:
+                self._hands.labels.wake()
+                self._hands.requests.wake()
+        self._tell()
+
+    def _tell(self) -> None:
+        """Let every worker know how all stand, for whoever asks it."""
+        now = time.monotonic()
+        if self._hands is None or now - self._told_at < _TELL_EVERY_S:
+            return
+        self._told_at = now
+        standing = Standing(
+            requests=self._hands.requests.status(),
+            labels=self._hands.labels.status(),
+            workers=self._workers.states,
         )
+        self._board.pages[0].write_note(msgspec.json.encode(standing))
 
+    def _end(self) -> None:
+        """End the workers first, so that all they answered is handed on; say goodbye last."""
+        self._listening.close()
+        self._workers.stop(_DRAIN_S)
+        self._lifeline.close()
+        if self._hands is not None:
+            self._hands.labels.stop(_HAND_ON_S)
+            self._hands.requests.stop(_HAND_ON_S)
+            self._hands.reporter.stop(_HAND_ON_S)
 
-def _assemble(
-    stack: ExitStack,
-    settings: Settings,
-    link: Link,
-    options: ServeOptions,
-    state: StateFolder,
-    url: str,
-    clock: Clock,
-) -> ModelApp:
-    requests = Transfer(
-        state.requests, functools.partial(hand_on_requests, link), max_bytes=options.spool_bytes
-    )
-    labels = Transfer(
-        state.labels,
-        functools.partial(hand_on_labels, link, requests),
-        max_bytes=LABEL_QUEUE_BYTES,
-        durable=True,
-    )
-    follower = Follower(
-        link=link,
-        store=ModelStore(state.models),
-        plans_file=state.plans,
-        identity=Identity(server=new_id(), url=url, home=settings.project, only=options.only),
-        clock=clock,
-        n_dropped=lambda: requests.status().n_dropped,
-    )
-    # Ended in the reverse order: goodbye first, then labels, which need their predictions handed on before them.
-    for transfer in (requests, labels):
-        transfer.start()
-        stack.callback(transfer.stop, _HAND_ON_S)
-    follower.start()
-    stack.callback(follower.stop, _HAND_ON_S)
-    computing = ThreadPoolExecutor(
-        max(2, os.cpu_count() or 2), thread_name_prefix="noria-predict", initializer=pin_thread
-    )
-    waiting = ThreadPoolExecutor(_WAITING_THREADS, thread_name_prefix="noria-feedback")
-    stack.callback(computing.shutdown, wait=False, cancel_futures=True)
-    stack.callback(waiting.shutdown, wait=False, cancel_futures=True)
-    return ModelApp(
-        follower=follower,
-        answerer=Answerer(keep=requests.append, clock=clock),
-        feedback=Feedback(link=link, captures=requests, queue=labels),
-        door=Door(
-            hosts=hosts_for(options.host, options.allowed_hosts),
-            secrets=Secrets(key=_key(settings), token=options.token),
+    def _start_hands(self, link: Link) -> _Hands:
+        from noria.serving.modelserver.feedback import hand_on_labels, hand_on_requests
+
+        root = state_root(self._settings)
+        requests = Transfer(requests_root(root), functools.partial(hand_on_requests, link), own=self._id)
+        labels = Transfer(labels_root(root), functools.partial(hand_on_labels, link, requests), own=self._id)
+        reporter = Reporter(
             link=link,
-            clock=clock,
-        ),
-        transfers={"requests": requests, "labels": labels},
-        computing=computing,
-        waiting=waiting,
-    )
+            board=self._board,
+            server=self._id,
+            url=self._url,
+            clock=self._clock,
+        )
+        requests.start()
+        labels.start()
+        reporter.start()
+        return _Hands(requests, labels, reporter)
+
+    def _spawn(self, page: int) -> subprocess.Popen[bytes]:
+        fds = [self._listening.fileno(), self._board.fd, self._lifeline.child_fd, self._wake_write]
+        task = WorkerTask(
+            workspace=self._settings.workspace,
+            project=self._settings.project,
+            managed=self._managed,
+            options=self._options,
+            url=self._url,
+            own=self._id,
+            page=page,
+            n_pages=len(self._board.pages),
+            listen_fd=fds[0],
+            board_fd=fds[1],
+            parent_fd=fds[2],
+            wake_fd=fds[3],
+        )
+        process = subprocess.Popen(
+            [sys.executable, "-m", "noria.serving.modelserver.worker"],
+            stdin=subprocess.PIPE,
+            pass_fds=fds,
+            # Ctrl-C in the terminal reaches the parent alone, which ends its workers in order.
+            start_new_session=True,
+        )
+        assert process.stdin is not None  # noqa: S101 - as asked for
+        # Not on the command line, which everybody on this machine can read.
+        with process.stdin as pipe:
+            pipe.write(msgspec.json.encode(task))
+        return process
+
+    def _on_signal(self, *_: Any) -> None:
+        self._n_signals += 1
+        if self._n_signals > 1:
+            os._exit(1)  # asked twice: whoever asks does not want to wait
+        _log.info("model_server.stopping")
 
 
-def _key(settings: Settings) -> str | None:
-    return None if settings.is_remote else read_key(settings.folder)
+def _bind(options: ServeOptions) -> socket.socket:
+    """Take the port; the workers of a parent that was killed a moment ago may still be letting go of it."""
+    from noria.core.listening import PortInUse, bind
+
+    deadline = time.monotonic() + _BIND_PATIENCE_S
+    while True:
+        try:
+            return bind(options.host, options.port)
+        except PortInUse:
+            if time.monotonic() > deadline:
+                raise
+            time.sleep(_LOOK_EVERY_S)
 
 
-async def _serve(listener: Listener, announce: Callable[[], None]) -> None:
-    stopping = asyncio.Event()
-    loop = asyncio.get_running_loop()
-    for number in (signal.SIGTERM, signal.SIGINT):
-        loop.add_signal_handler(number, _on_signal, stopping)
-    announce()
-    await listener.run(stopping, grace_s=_REQUEST_GRACE_S)
-
-
-def _on_signal(stopping: asyncio.Event) -> None:
-    if stopping.is_set():
-        os._exit(1)  # asked twice: whoever asks does not want to wait
-    _log.info("model_server.stopping")
-    stopping.set()
-    deadline = threading.Timer(_DEADLINE_S, os._exit, args=(1,))
-    deadline.daemon = True
-    deadline.start()
+@contextmanager
+def _handling(handler: Callable[..., None]) -> Iterator[None]:
+    before = {number: signal.signal(number, handler) for number in (signal.SIGTERM, signal.SIGINT)}
+    try:
+        yield
+    finally:
+        for number, each in before.items():
+            signal.signal(number, each)

@@ -1,9 +1,8 @@
-"""A queue on disk that one process writes and reads, and whose content outlives it.
+"""A queue on disk that one process writes, and whose content outlives it; `spool_reader` is the other end.
 
 Appending hands the record to the kernel, so that it survives the death of the process; a durable spool also waits for
-the disk. Records lie in segment files; a segment is deleted when all of it was acknowledged. What is acknowledged is
-not noted anywhere else: after a restart the records of a segment may be read again, so whoever takes them knows them
-by an id of their own.
+the disk. Records lie in segment files; the reader deletes a segment when all of it was acknowledged and there is a
+later one.
 """
 
 from __future__ import annotations
@@ -13,16 +12,19 @@ import logging
 import os
 import shutil
 import threading
-from collections.abc import Iterator
+import time
 from pathlib import Path
 from typing import NamedTuple
 
-from noria.core.frames import MAX_RECORD_BYTES, frame, parse
+from noria.core.frames import frame
 from noria.core.ids import new_id
 
 LOCK_FILE = "lock"
-_SUFFIX = ".seg"
-_NEW = ".new-"
+SEGMENT_BYTES = 4 << 20
+SUFFIX = ".seg"
+DRAFT = ".new-"
+
+_LOOK_EVERY_S = 0.02
 
 _log = logging.getLogger("noria.serving.spool")
 
@@ -34,56 +36,50 @@ class Place(NamedTuple):
     offset: int
 
 
-class Batch(NamedTuple):
-    """Records, and the place behind the last of them."""
-
-    records: list[bytes]
-    end: Place
-
-
 class Spool:
-    """A folder of segments. Appending is thread-safe; one thread reads.
+    """The writing end of a folder of segments. Thread-safe.
 
     Parameters
     ----------
     folder
         Held by this process (see `claim`).
     max_bytes
-        Appending refuses beyond this much on disk.
+        Appending refuses beyond about this much on disk.
     segment_bytes
         A segment that is as long is followed by another.
     durable
         True: a record is on the disk when `append` returns.
+    among
+        Folder whose spools share `max_bytes`; this one's alone by default.
+    look_every_s
+        How often at most a full spool looks whether the reader made room.
     """
 
     def __init__(
-        self, folder: Path, *, max_bytes: int = 1 << 30, segment_bytes: int = 4 << 20, durable: bool = False
+        self,
+        folder: Path,
+        *,
+        max_bytes: int = 1 << 30,
+        segment_bytes: int = SEGMENT_BYTES,
+        durable: bool = False,
+        among: Path | None = None,
+        look_every_s: float = _LOOK_EVERY_S,
     ) -> None:
         self.folder = folder
         self.n_dropped = 0
-        self.n_damaged = 0
+        self.is_full = False
+        self._among = among
         self._max_bytes = max_bytes
-        self._segment_bytes = segment_bytes
+        # In a small spool, too, the reader has something to delete before all of it is full.
+        self._segment_bytes = max(1, min(segment_bytes, max_bytes // 8))
         self._durable = durable
+        self._look_every_s = look_every_s
         self._lock = threading.Lock()
-        segments = _segments(folder)
-        self._size_bytes = sum(path.stat().st_size for path in segments.values())
         # What is there already is left as it is: its last record may be torn.
-        self._active = max(segments, default=0) + 1
+        self._active = max(segments_of(folder), default=0) + 1
         self._written = 0
         self._descriptor: int | None = None
-        self._read = Place(min(segments, default=self._active), 0)
-
-    @property
-    def size_bytes(self) -> int:
-        """Bytes on disk."""
-        return self._size_bytes
-
-    @property
-    def waiting_bytes(self) -> int:
-        """Bytes on disk that were not acknowledged."""
-        with self._lock:
-            return self._size_bytes - self._read.offset
+        self._look()
 
     @property
     def end(self) -> Place:
@@ -91,71 +87,41 @@ class Spool:
         with self._lock:
             return Place(self._active, self._written)
 
-    @property
-    def acknowledged(self) -> Place:
-        """Place up to which everything was acknowledged."""
-        with self._lock:
-            return self._read
-
-    @property
-    def is_empty(self) -> bool:
-        """Tell whether everything was acknowledged."""
-        with self._lock:
-            return self._read >= Place(self._active, self._written)
-
     def append(self, payload: bytes) -> bool:
         """Keep a record.
 
         Returns
         -------
         bool
-            False when there is no room: the record was dropped and counted.
+            False when there is no room, or the disk refused: the record was dropped and counted.
         """
         data = frame(payload)
         with self._lock:
-            if self._size_bytes + len(data) > self._max_bytes or not self._write(data):
-                self.n_dropped += 1
-                return False
-            return True
-
-    def read(self, *, max_records: int = 500, max_bytes: int = 1 << 20) -> Batch | None:
-        """Give the next records behind the acknowledged ones, or None when there are none.
-
-        Parameters
-        ----------
-        max_bytes
-            About as much is read; a longer record is given alone.
-        """
-        while True:
-            with self._lock:
-                place, active, written = self._read, self._active, self._written
-            if place >= Place(active, written):
-                return None
-            size = written if place.segment == active else None
-            batch = self._read_segment(place, size, max_records, max_bytes)
-            if batch is not None:
-                return batch
-            self._finish_segment(place.segment)
-
-    def acknowledge(self, end: Place) -> None:
-        """Let go of everything before `end`."""
-        with self._lock:
-            self._read = max(self._read, end)
-            if self._read == Place(self._active, self._written) and self._written >= self._segment_bytes:
-                self._rotate()
-        if end.segment < self._active and self._is_read(end):
-            self._finish_segment(end.segment)
+            if self._has_room(len(data)) and self._write(data):
+                self.is_full = False
+                return True
+            # A finished segment can be deleted once it was read; the one that is written cannot.
+            self._rotate()
+            self.n_dropped += 1
+            self.is_full = True
+            return False
 
     def close(self) -> None:
         """Close the files; what was not acknowledged stays."""
         with self._lock:
-            self._rotate()
+            self._end_segment()
 
-    def _is_read(self, place: Place) -> bool:
-        try:
-            return place.offset >= self._path(place.segment).stat().st_size
-        except FileNotFoundError:
+    def _has_room(self, n_bytes: int) -> bool:
+        if self._size_bytes + n_bytes <= self._max_bytes and self._unseen_bytes < self._max_bytes // 16:
             return True
+        if time.monotonic() - self._looked_at >= self._look_every_s:
+            self._look()
+        return self._size_bytes + n_bytes <= self._max_bytes
+
+    def _look(self) -> None:
+        self._size_bytes = disk_bytes(self.folder if self._among is None else self._among)
+        self._unseen_bytes = 0
+        self._looked_at = time.monotonic()
 
     def _write(self, data: bytes) -> bool:
         try:
@@ -168,9 +134,13 @@ class Spool:
                     os.fsync(descriptor)
                 self._written += n_written
                 self._size_bytes += n_written
+                self._unseen_bytes += n_written
                 return True
         except OSError as error:
-            _log.warning("spool.write_failed", extra={"reason": error.strerror, "folder": str(self.folder)})
+            if not self.is_full:
+                _log.warning(
+                    "spool.write_failed", extra={"reason": error.strerror, "folder": str(self.folder)}
+                )
         self._cut_back()
         return False
 
@@ -189,9 +159,19 @@ class Spool:
         try:
             os.ftruncate(self._descriptor, self._written)
         except OSError:
-            self._rotate()
+            self._end_segment()
 
     def _rotate(self) -> None:
+        """Begin the next segment, whose file tells the reader that the one before is complete."""
+        if not self._written:
+            return
+        self._end_segment()
+        try:
+            self._open()
+        except OSError:
+            return  # Tried again by the next record.
+
+    def _end_segment(self) -> None:
         if self._descriptor is None:
             return
         os.close(self._descriptor)
@@ -199,41 +179,8 @@ class Spool:
         self._active += 1
         self._written = 0
 
-    def _read_segment(self, place: Place, size: int | None, max_records: int, max_bytes: int) -> Batch | None:
-        try:
-            with self._path(place.segment).open("rb") as file:
-                end = os.fstat(file.fileno()).st_size if size is None else size
-                file.seek(place.offset)
-                left = end - place.offset
-                found = parse(file.read(min(left, max_bytes)), max_records=max_records)
-                if not found.end and not found.broken and left > max_bytes:
-                    file.seek(place.offset)
-                    found = parse(file.read(min(left, MAX_RECORD_BYTES + 8)), max_records=1)
-        except FileNotFoundError:
-            return None
-        self.n_damaged += found.n_damaged
-        if not found.end:
-            self.n_damaged += found.broken
-            return None
-        return Batch(found.records, Place(place.segment, place.offset + found.end))
-
-    def _finish_segment(self, segment: int) -> None:
-        """Delete a segment of which nothing more can be read, and go on with the next."""
-        path = self._path(segment)
-        with self._lock:
-            if segment == self._active:
-                # Only a record damaged on the disk can make the active segment unreadable before its end.
-                self._rotate()
-            try:
-                self._size_bytes -= path.stat().st_size
-                path.unlink()
-            except FileNotFoundError:
-                pass
-            following = [number for number in _segments(self.folder) if number > segment]
-            self._read = max(self._read, Place(min(following, default=self._active), 0))
-
     def _path(self, segment: int) -> Path:
-        return self.folder / f"{segment:012d}{_SUFFIX}"
+        return segment_path(self.folder, segment)
 
 
 class Claim:
@@ -253,13 +200,13 @@ class Claim:
         os.close(self._descriptor)
 
 
-def claim(root: Path) -> Claim:
+def claim(root: Path, *, prefix: str = "") -> Claim:
     """Make a spool folder of this process's own under `root`."""
     root.mkdir(mode=0o700, parents=True, exist_ok=True)
-    name = new_id()
-    draft = root / f"{_NEW}{name}"
+    name = f"{prefix}{new_id()}"
+    draft = root / f"{DRAFT}{name}"
     draft.mkdir(mode=0o700)
-    descriptor = _try_lock(draft)
+    descriptor = try_lock(draft / LOCK_FILE)
     if descriptor is None:
         raise AssertionError("a folder that nobody else knows of cannot be locked")
     # Locked before it has its name, so that nobody takes it for one whose owner died.
@@ -267,27 +214,17 @@ def claim(root: Path) -> Claim:
     return Claim(root / name, descriptor)
 
 
-def claim_abandoned(root: Path) -> Iterator[Claim]:
-    """Take over the folders under `root` whose owners have ended, oldest first."""
-    if not root.is_dir():
-        return
-    for folder in sorted(root.iterdir()):
-        if folder.is_dir() and not folder.name.startswith(_NEW):
-            descriptor = _try_lock(folder)
-            if descriptor is not None:
-                yield Claim(folder, descriptor)
-
-
-def _try_lock(folder: Path) -> int | None:
+def try_lock(path: Path) -> int | None:
+    """Take a lock that dies with this process; None when another has it, or the file was deleted meanwhile."""
     try:
-        descriptor = os.open(folder / LOCK_FILE, os.O_RDWR | os.O_CREAT | os.O_CLOEXEC, 0o600)
+        descriptor = os.open(path, os.O_RDWR | os.O_CREAT | os.O_CLOEXEC, 0o600)
     except FileNotFoundError:
         return None
     try:
         fcntl.flock(descriptor, fcntl.LOCK_EX | fcntl.LOCK_NB)
         # Whoever held it until now may have deleted it just before letting go.
         held = os.fstat(descriptor)
-        present = (folder / LOCK_FILE).stat()
+        present = path.stat()
     except (BlockingIOError, FileNotFoundError):
         os.close(descriptor)
         return None
@@ -297,8 +234,34 @@ def _try_lock(folder: Path) -> int | None:
     return descriptor
 
 
-def _segments(folder: Path) -> dict[int, Path]:
-    return {int(path.stem): path for path in folder.glob(f"*{_SUFFIX}") if path.stem.isdigit()}
+def spool_folders(root: Path) -> list[Path]:
+    """List the spools under a folder, oldest first."""
+    if not root.is_dir():
+        return []
+    return sorted(
+        folder for folder in root.iterdir() if not folder.name.startswith(DRAFT) and folder.is_dir()
+    )
+
+
+def segments_of(folder: Path) -> list[int]:
+    """List the numbers of a spool's segments, in their order."""
+    return sorted(int(path.stem) for path in folder.glob(f"*{SUFFIX}") if path.stem.isdigit())
+
+
+def segment_path(folder: Path, segment: int) -> Path:
+    """Give where a segment lies."""
+    return folder / f"{segment:012d}{SUFFIX}"
+
+
+def disk_bytes(folder: Path) -> int:
+    """Give how much the segments under a folder take."""
+    total = 0
+    for path in folder.rglob(f"*{SUFFIX}"):
+        try:
+            total += path.stat().st_size
+        except FileNotFoundError:
+            continue  # Handed on meanwhile.
+    return total
 
 
 def _fsync_folder(folder: Path) -> None:

@@ -48,12 +48,12 @@ class StateFolder:
     @property
     def requests(self) -> Path:
         """Spools of answered requests."""
-        return self._root / "requests"
+        return requests_root(self._root)
 
     @property
     def labels(self) -> Path:
         """Spools of labels."""
-        return self._root / "labels"
+        return labels_root(self._root)
 
     def release(self) -> None:
         """Let another process have it."""
@@ -65,6 +65,16 @@ def state_root(settings: Settings) -> Path:
     if settings.is_remote:
         return Path.home() / WORKSPACE_FOLDER / _FOLDER / quote(settings.workspace, safe="")
     return settings.folder / _FOLDER
+
+
+def requests_root(root: Path) -> Path:
+    """Give the folder of the spools of answered requests."""
+    return root / "requests"
+
+
+def labels_root(root: Path) -> Path:
+    """Give the folder of the spools of labels."""
+    return root / "labels"
 
 
 def _try_hold(path: Path) -> int | None:

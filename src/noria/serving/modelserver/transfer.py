@@ -1,17 +1,19 @@
-"""Hand on what a spool holds, in a thread of its own, and let go of it once the other side has it."""
+"""Hand on what the spools of a folder hold, in a thread, and let go of it once the other side has it."""
 
 from __future__ import annotations
 
 import logging
+import os
+import sys
 import threading
-import time
 from collections.abc import Callable
 from pathlib import Path
 
 import msgspec
 
 from noria.core.errors import Conflict, Corrupt, Failed, Invalid, NoriaError, NotFound
-from noria.serving.modelserver.spool import Claim, Place, Spool, claim, claim_abandoned
+from noria.serving.modelserver.spool import disk_bytes, spool_folders
+from noria.serving.modelserver.spool_reader import SpoolReader, adopt
 
 Sink = Callable[[list[bytes]], None]
 """Takes records, and knows by an id of their own those that it has already. Raises when it could not."""
@@ -21,7 +23,8 @@ REFUSALS = (Invalid, NotFound, Conflict, Corrupt, Failed, msgspec.DecodeError)
 
 _FIRST_PAUSE_S = 0.1
 _LONGEST_PAUSE_S = 2.0
-_TAKEOVER_EVERY_S = 10.0
+_NICE = 10
+"""Handing on gives way to answering: it can wait, and a client cannot."""
 
 _log = logging.getLogger("noria.serving.transfer")
 
@@ -33,10 +36,10 @@ class TransferStatus(msgspec.Struct, frozen=True, kw_only=True):
     ----------
     waiting_bytes
         On disk, not yet handed on.
+    disk_bytes
+        On disk, with what was handed on and not yet deleted.
     n_sent
         Records that the other side took since the start.
-    n_dropped
-        Records for which there was no room.
     n_refused
         Records that the other side will never take.
     n_damaged
@@ -45,47 +48,39 @@ class TransferStatus(msgspec.Struct, frozen=True, kw_only=True):
         Why the newest attempt failed; None when it did not.
     """
 
-    waiting_bytes: int
-    n_sent: int
-    n_dropped: int
-    n_refused: int
-    n_damaged: int
-    last_failure: str | None
+    waiting_bytes: int = 0
+    disk_bytes: int = 0
+    n_sent: int = 0
+    n_refused: int = 0
+    n_damaged: int = 0
+    last_failure: str | None = None
 
 
 class Transfer:
-    """A spool under `root` and the thread that empties it, together with what dead processes left there.
+    """The thread that empties the spools under `root`, of the living and of the dead.
 
     Parameters
     ----------
     root
-        Folder that all processes of one kind share.
+        Folder that all processes of one kind share. Whoever reads a spool holds a lock of it, so two transfers on one
+        folder do not meet.
+    own
+        How the names of the spools begin that this transfer is to empty while they are written; others are taken over
+        when their writer is gone.
     poll_s
         How soon after an append it is handed on.
     """
 
-    def __init__(
-        self,
-        root: Path,
-        sink: Sink,
-        *,
-        max_bytes: int = 1 << 30,
-        segment_bytes: int = 4 << 20,
-        durable: bool = False,
-        poll_s: float = 0.1,
-    ) -> None:
+    def __init__(self, root: Path, sink: Sink, *, own: str = "", poll_s: float = 0.1) -> None:
         self._root = root
         self._sink = sink
+        self._own = own
         self._poll_s = poll_s
-        self._claim = claim(root)
-        self._spool = Spool(
-            self._claim.folder, max_bytes=max_bytes, segment_bytes=segment_bytes, durable=durable
-        )
+        self._readers: dict[str, SpoolReader] = {}
         self._changed = threading.Condition()
         self._wake = threading.Event()
         self._stopping = False
-        self._inherited: list[tuple[Claim, Spool]] | None = None
-        self._looked_at = 0.0
+        self._n_begun = self._n_ended = 0
         self._n_sent = self._n_refused = self._n_damaged = self._n_failures = 0
         self._last_failure: str | None = None
         self._thread = threading.Thread(target=self._run, name=f"noria-transfer-{root.name}", daemon=True)
@@ -94,33 +89,31 @@ class Transfer:
         """Begin to hand on."""
         self._thread.start()
 
-    def append(self, payload: bytes) -> bool:
-        """Keep a record; False when there is no room and it was dropped."""
-        return self._spool.append(payload)
+    def wake(self) -> None:
+        """Look at once: somebody waits."""
+        self._wake.set()
 
     def flush(self, timeout_s: float) -> bool:
-        """Hand on everything that was appended until now, by this process and by dead ones.
+        """Hand on everything that was appended until now, by any process.
 
         Returns
         -------
         bool
             False when an attempt failed, or time ran out.
         """
-        target = self._spool.end
-        deadline = time.monotonic() + timeout_s
         with self._changed:
-            n_failures = self._n_failures
+            # The round that runs may have passed by what was just appended.
+            target, n_failures = self._n_begun + 1, self._n_failures
             self._wake.set()
-            while not self._is_done(target):
-                left_s = deadline - time.monotonic()
-                if left_s <= 0 or self._stopping or self._n_failures != n_failures:
-                    return False
-                self._changed.wait(left_s)
-            return True
+            self._changed.wait_for(
+                lambda: self._n_ended >= target or self._stopping or self._n_failures != n_failures, timeout_s
+            )
+            return self._n_ended >= target and self._n_failures == n_failures
 
     def stop(self, timeout_s: float) -> None:
         """Hand on what can be within `timeout_s`, and end; the rest stays for the next process."""
-        done = self._thread.is_alive() and self.flush(timeout_s)
+        if self._thread.is_alive():
+            self.flush(timeout_s)
         with self._changed:
             self._stopping = True
             self._wake.set()
@@ -129,38 +122,32 @@ class Transfer:
             self._thread.join(timeout_s)
         if self._thread.is_alive():
             return  # The process is about to end, and its locks with it.
-        for claimed, _ in self._inherited or []:
-            claimed.release()
-        done = done and self._spool.is_empty
-        self._spool.close()
-        if done:
-            self._claim.remove()
-        else:
-            self._claim.release()
+        for reader in self._readers.values():
+            reader.close()
 
     def status(self) -> TransferStatus:
         """Tell how far it is."""
-        inherited = self._inherited or []
         return TransferStatus(
-            waiting_bytes=self._spool.waiting_bytes + sum(spool.waiting_bytes for _, spool in inherited),
+            waiting_bytes=sum(reader.waiting_bytes for reader in list(self._readers.values())),
+            disk_bytes=disk_bytes(self._root),
             n_sent=self._n_sent,
-            n_dropped=self._spool.n_dropped,
             n_refused=self._n_refused,
-            n_damaged=self._n_damaged + self._spool.n_damaged,
+            n_damaged=self._n_damaged,
             last_failure=self._last_failure,
         )
 
-    def _is_done(self, target: Place) -> bool:
-        return self._inherited == [] and self._spool.acknowledged >= target
-
     def _run(self) -> None:
+        _give_way()
         pause_s = 0.0
         while not self._stopping:
             self._wake.wait(pause_s or self._poll_s)
-            self._wake.clear()
+            with self._changed:
+                self._wake.clear()
+                self._n_begun += 1
             try:
-                self._take_over()
-                self._hand_on()
+                self._adopt()
+                for name in list(self._readers):
+                    self._empty(name)
             except Exception as error:  # noqa: BLE001 - whatever it is, the records are kept and tried again
                 pause_s = min(max(2 * pause_s, _FIRST_PAUSE_S), _LONGEST_PAUSE_S)
                 self._note_failure(error)
@@ -168,38 +155,41 @@ class Transfer:
                 pause_s = 0.0
                 self._last_failure = None
             with self._changed:
+                self._n_ended = self._n_begun
                 self._changed.notify_all()
 
-    def _take_over(self) -> None:
-        if self._inherited is not None and time.monotonic() - self._looked_at < _TAKEOVER_EVERY_S:
-            return
-        found = [(claimed, Spool(claimed.folder)) for claimed in claim_abandoned(self._root)]
-        if found:
-            _log.info("transfer.taken_over", extra={"n_folders": len(found)})
-        self._inherited = [*(self._inherited or []), *found]
-        self._looked_at = time.monotonic()
+    def _adopt(self) -> None:
+        for folder in spool_folders(self._root):
+            if folder.name in self._readers:
+                continue
+            reader = adopt(folder)
+            if reader is None:
+                continue
+            if folder.name.startswith(self._own) or reader.is_abandoned():
+                self._readers[folder.name] = reader
+            else:
+                reader.close()
 
-    def _hand_on(self) -> None:
-        while self._inherited:
-            claimed, spool = self._inherited[0]
-            self._empty(spool)
-            if not spool.is_empty:
-                return
-            self._n_damaged += spool.n_damaged
-            spool.close()
-            claimed.remove()
-            self._inherited = self._inherited[1:]
-        self._empty(self._spool)
-
-    def _empty(self, spool: Spool) -> None:
+    def _empty(self, name: str) -> None:
+        reader = self._readers[name]
+        abandoned = reader.is_abandoned()
         # What comes in meanwhile waits for the next round: a call for each record would cost more than the records.
-        end = spool.end
-        while not self._stopping and spool.acknowledged < end and (batch := spool.read()) is not None:
-            if batch.records:
-                self._send(batch.records)
-            spool.acknowledge(batch.end)
-            with self._changed:
-                self._changed.notify_all()
+        left_bytes = reader.waiting_bytes
+        try:
+            while not self._stopping and (batch := reader.read()) is not None:
+                if batch.records:
+                    self._send(batch.records)
+                reader.acknowledge(batch.end)
+                left_bytes -= sum(map(len, batch.records))
+                if left_bytes <= 0:
+                    break
+        except Exception:
+            reader.note_failure()
+            raise
+        if abandoned and reader.is_empty():
+            reader.close()
+            self._n_damaged += reader.n_damaged
+            del self._readers[name]
 
     def _send(self, records: list[bytes]) -> None:
         try:
@@ -222,3 +212,8 @@ class Transfer:
         with self._changed:
             self._last_failure = reason
             self._n_failures += 1
+
+
+def _give_way() -> None:
+    if sys.platform == "linux":  # where a thread has a priority of its own
+        os.setpriority(os.PRIO_PROCESS, threading.get_native_id(), _NICE)

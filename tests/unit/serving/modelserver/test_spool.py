@@ -10,98 +10,141 @@ import pytest
 
 from noria.core.errors import TooLarge
 from noria.core.frames import MAX_RECORD_BYTES, frame
-from noria.serving.modelserver.spool import Spool, claim, claim_abandoned
+from noria.serving.modelserver.spool import Claim, Place, Spool, claim, disk_bytes, segments_of
+from noria.serving.modelserver.spool_reader import SpoolReader, adopt, read_mark
 
 
-def _drain(spool: Spool) -> list[bytes]:
+def _reader(folder: Path) -> SpoolReader:
+    reader = adopt(folder)
+    assert reader is not None
+    return reader
+
+
+def _drain(reader: SpoolReader) -> list[bytes]:
     found = []
-    while (batch := spool.read()) is not None:
+    while (batch := reader.read()) is not None:
         found += batch.records
-        spool.acknowledge(batch.end)
+        reader.acknowledge(batch.end)
     return found
 
 
-def test_a_spool_gives_back_what_was_appended(tmp_path: Path) -> None:
-    """In order, and once when it was acknowledged."""
-    spool = Spool(tmp_path, segment_bytes=50)
+@pytest.fixture
+def held(tmp_path: Path) -> Claim:
+    """Give a folder that this process holds."""
+    return claim(tmp_path / "spools")
+
+
+def test_a_spool_gives_back_what_was_appended(held: Claim) -> None:
+    """In order, and once when it was acknowledged; the disk holds what still waits and one segment more."""
+    spool, reader = Spool(held.folder, segment_bytes=50), _reader(held.folder)
     records = [f"record {n}".encode() for n in range(20)]
     for record in records:
         assert spool.append(record)
 
-    assert _drain(spool) == records
-    assert _drain(spool) == []
+    assert _drain(reader) == records
+    assert _drain(reader) == []
+    assert len(segments_of(held.folder)) == 1
+    assert reader.waiting_bytes == 0
     spool.close()
 
 
-def test_acknowledged_segments_are_deleted(tmp_path: Path) -> None:
-    """The disk holds what still waits, and at most one segment more."""
-    spool = Spool(tmp_path, segment_bytes=50)
-    for _ in range(100):
-        spool.append(b"x" * 30)
-    _drain(spool)
-    spool.close()
+def test_the_next_reader_goes_on_where_the_last_one_was(held: Claim) -> None:
+    """How far it was read is noted beside the records, for the next reader and for whoever waits."""
+    spool, reader = Spool(held.folder), _reader(held.folder)
+    for record in (b"one", b"two", b"three"):
+        spool.append(record)
+    batch = reader.read(max_records=2)
+    assert batch is not None
+    reader.acknowledge(batch.end)
+    reader.note_failure()
+    assert adopt(held.folder) is None
+    reader.close()
 
-    assert spool.size_bytes == 0
-    assert list(tmp_path.glob("*.seg")) == []
+    following = _reader(held.folder)
+
+    assert following.acknowledged == batch.end
+    assert _drain(following) == [b"three"]
+    mark = read_mark(held.folder)
+    assert mark is not None
+    assert (mark.place, mark.n_failures) == (spool.end, 1)
 
 
-def test_a_full_spool_drops_and_counts(tmp_path: Path) -> None:
+def test_a_full_spool_drops_and_counts(held: Claim) -> None:
     """Serving goes on; what does not fit is counted, and there is room again once something was handed on."""
-    spool = Spool(tmp_path, max_bytes=100, segment_bytes=40)
+    spool = Spool(held.folder, max_bytes=100, look_every_s=0)
 
     assert [spool.append(b"x" * 32) for _ in range(4)] == [True, True, False, False]
-    assert spool.n_dropped == 2
-    _drain(spool)
+    assert (spool.n_dropped, spool.is_full) == (2, True)
+    assert disk_bytes(held.folder) <= 100
+    _drain(_reader(held.folder))
     assert spool.append(b"x" * 32)
+    assert not spool.is_full
     spool.close()
 
 
-def test_a_record_longer_than_a_read_is_given_alone(tmp_path: Path) -> None:
+def test_spools_share_their_bound(held: Claim) -> None:
+    """What another worker keeps, or left, counts."""
+    root = held.folder.parent
+    other = claim(root)
+    Spool(other.folder, max_bytes=100).append(b"x" * 80)
+    spool = Spool(held.folder, max_bytes=100, among=root, look_every_s=0)
+
+    assert not spool.append(b"x" * 32)
+    _drain(_reader(other.folder))
+    other.remove()
+    assert spool.append(b"x" * 32)
+
+
+def test_a_record_longer_than_a_read_is_given_alone(held: Claim) -> None:
     """The size of a read is a wish, not a limit of records."""
-    spool = Spool(tmp_path)
+    spool = Spool(held.folder)
     spool.append(b"a" * 5000)
     spool.append(b"b")
 
-    batch = spool.read(max_bytes=100)
+    batch = _reader(held.folder).read(max_bytes=100)
 
     assert batch is not None
     assert batch.records == [b"a" * 5000]
     spool.close()
 
 
-def test_records_have_a_size(tmp_path: Path) -> None:
+def test_records_have_a_size(held: Claim) -> None:
     """Nothing and too much are refused before anything is written."""
-    spool = Spool(tmp_path)
+    spool = Spool(held.folder)
     for payload in (b"", bytes(MAX_RECORD_BYTES + 1)):
         with pytest.raises(TooLarge):
             spool.append(payload)
 
-    assert spool.is_empty
+    assert spool.end.offset == 0
 
 
-def test_a_damaged_record_costs_only_itself(tmp_path: Path) -> None:
+def test_a_damaged_record_costs_only_itself(held: Claim) -> None:
     """A bit that flipped on the disk is found, counted and skipped."""
-    spool = Spool(tmp_path)
+    spool, reader = Spool(held.folder), _reader(held.folder)
     for record in (b"one", b"two", b"three"):
         spool.append(record)
-    (path,) = tmp_path.glob("*.seg")
+    (path,) = held.folder.glob("*.seg")
     data = bytearray(path.read_bytes())
     data[len(frame(b"one")) + 9] ^= 1
     path.write_bytes(data)
 
-    assert _drain(spool) == [b"one", b"three"]
-    assert spool.n_damaged == 1
+    assert _drain(reader) == [b"one", b"three"]
+    assert reader.n_damaged == 1
     spool.close()
 
 
 def test_a_length_that_cannot_be_true_ends_the_segment(tmp_path: Path) -> None:
-    """Garbage is not followed; later segments are read."""
-    (tmp_path / "000000000001.seg").write_bytes(frame(b"good") + b"\xff" * 30)
-    (tmp_path / "000000000002.seg").write_bytes(frame(b"better"))
-    spool = Spool(tmp_path)
+    """Garbage is not followed; later segments are read, and a folder that nobody writes is deleted at the end."""
+    folder = tmp_path / "left"
+    folder.mkdir()
+    (folder / "000000000001.seg").write_bytes(frame(b"good") + b"\xff" * 30)
+    (folder / "000000000002.seg").write_bytes(frame(b"better") + frame(b"torn")[:-1])
+    reader = _reader(folder)
 
-    assert _drain(spool) == [b"good", b"better"]
-    assert spool.n_damaged == 1
+    assert _drain(reader) == [b"good", b"better"]
+    assert reader.n_damaged == 1
+    reader.close()
+    assert not folder.exists()
 
 
 def test_a_disk_that_refuses_leaves_no_half_record(tmp_path: Path) -> None:
@@ -113,18 +156,19 @@ from noria.serving.modelserver.spool import Spool
 spool = Spool(Path({str(tmp_path)!r}))
 assert spool.append(b"a" * 50)
 resource.setrlimit(resource.RLIMIT_FSIZE, (100, resource.RLIM_INFINITY))
-assert not spool.append(b"b" * 50)
+assert not spool.append(b"b" * 90)
+assert spool.append(b"d" * 50)
 resource.setrlimit(resource.RLIMIT_FSIZE, (resource.RLIM_INFINITY, resource.RLIM_INFINITY))
 assert spool.append(b"c" * 50)
 assert spool.n_dropped == 1
 """
     subprocess.run([sys.executable, "-c", program], check=True, timeout=60)
 
-    assert _drain(Spool(tmp_path)) == [b"a" * 50, b"c" * 50]
+    assert _drain(_reader(tmp_path)) == [b"a" * 50, b"d" * 50, b"c" * 50]
 
 
-def test_only_folders_of_dead_owners_are_taken_over(tmp_path: Path) -> None:
-    """A lock that dies with its process tells the living from the dead."""
+def test_the_living_are_told_from_the_dead(tmp_path: Path) -> None:
+    """A lock that dies with its process says whether a torn end may still be completed."""
     mine = claim(tmp_path)
     program = f"""
 from pathlib import Path
@@ -135,23 +179,22 @@ Spool(held.folder).append(b"left behind")
 os._exit(9)
 """
     subprocess.run([sys.executable, "-c", program], check=False, timeout=60)
+    (left,) = {folder for folder in tmp_path.iterdir() if folder != mine.folder}
 
-    found = list(claim_abandoned(tmp_path))
+    living, dead = _reader(mine.folder), _reader(left)
 
-    assert len(found) == 1
-    assert found[0].folder != mine.folder
-    assert _drain(Spool(found[0].folder)) == [b"left behind"]
-    assert list(claim_abandoned(tmp_path)) == []
-    found[0].remove()
-    assert not found[0].folder.exists()
-    mine.release()
-    assert [claimed.folder for claimed in claim_abandoned(tmp_path)] == [mine.folder]
+    assert (living.is_abandoned(), dead.is_abandoned()) == (False, True)
+    assert _drain(dead) == [b"left behind"]
+    dead.close()
+    living.close()
+    assert list(tmp_path.iterdir()) == [mine.folder]
 
 
-def test_a_durable_spool_works_the_same(tmp_path: Path) -> None:
+def test_a_durable_spool_works_the_same(held: Claim) -> None:
     """Waiting for the disk changes nothing about what is read."""
-    spool = Spool(tmp_path, durable=True)
+    spool = Spool(held.folder, durable=True)
     spool.append(b"label")
 
-    assert _drain(spool) == [b"label"]
+    assert spool.end == Place(1, len(frame(b"label")))
+    assert _drain(_reader(held.folder)) == [b"label"]
     spool.close()

@@ -1,0 +1,184 @@
+"""One worker of a model server: `python -m noria.serving.modelserver.worker`, started by its parent."""
+
+from __future__ import annotations
+
+import asyncio
+import ctypes
+import logging
+import os
+import signal
+import socket
+import sys
+import threading
+from concurrent.futures import ThreadPoolExecutor
+from contextlib import ExitStack, suppress
+
+import msgspec
+import uvloop
+from granian.constants import Interfaces
+
+from noria.core.clock import Clock, SystemClock
+from noria.core.config import Settings, load_settings
+from noria.core.gate import hosts_for
+from noria.core.key import read_key
+from noria.core.lifeline import end_with_parent
+from noria.core.listening import Listener
+from noria.core.logs import configure_logging
+from noria.serving.modelserver.answering import Answerer
+from noria.serving.modelserver.app import ModelApp
+from noria.serving.modelserver.board import Board, Page, Word
+from noria.serving.modelserver.door import Door, Secrets
+from noria.serving.modelserver.feedback import Feedback
+from noria.serving.modelserver.follower import Follower, Identity
+from noria.serving.modelserver.link import Link, lazy_link, managed_link
+from noria.serving.modelserver.outbox import Outbox
+from noria.serving.modelserver.pinning import pin_thread
+from noria.serving.modelserver.standing import Queue
+from noria.serving.modelserver.state import StateFolder, state_root
+from noria.serving.modelserver.store import ModelStore
+from noria.serving.modelserver.task import WorkerTask
+from noria.serving.modelserver.watch import Watched
+from noria.serving.plans import AppliedPlan
+
+LABEL_QUEUE_BYTES = 256 << 20
+
+_REQUEST_GRACE_S = 2.0
+_FOLLOWER_S = 2.0
+_DEADLINE_S = 8.0
+_WAITING_THREADS = 4
+_PR_SET_PDEATHSIG = 1
+
+_log = logging.getLogger("noria.serving")
+
+
+def main() -> None:
+    """Answer until the parent says to stop, or is gone."""
+    task = msgspec.json.decode(sys.stdin.buffer.read(), type=WorkerTask)
+    _die_with_parent()
+    # An orphan holds the port that the next parent wants, and what it acknowledged is with the kernel.
+    end_with_parent(task.parent_fd, end=lambda: os._exit(1))
+    configure_logging()
+    settings = load_settings(workspace=task.workspace, project=task.project)
+    with ExitStack() as stack:
+        _Worker(stack, settings, task, SystemClock()).run()
+
+
+class _Worker:
+    """A model server's worker put together."""
+
+    def __init__(self, stack: ExitStack, settings: Settings, task: WorkerTask, clock: Clock) -> None:
+        self._stack = stack
+        self._task = task
+        self._board = Board(task.board_fd, task.n_pages)
+        self._page = self._board.pages[task.page]
+        state = StateFolder(state_root(settings))
+        stack.callback(state.release)
+        link = managed_link(settings, clock) if task.managed else lazy_link(settings, clock)
+        self._follower = Follower(
+            link=link,
+            store=ModelStore(state.models),
+            plans_file=state.plans,
+            identity=Identity(home=settings.project, only=task.options.only),
+            tell=_Teller(self._page),
+        )
+        self._follower.start()
+        stack.callback(self._follower.stop, _FOLLOWER_S)
+        self._requests = self._outbox(state, labels=False)
+        self._labels = self._outbox(state, labels=True)
+        door = Door(
+            hosts=hosts_for(task.options.host, task.options.allowed_hosts),
+            secrets=Secrets(key=_key(settings), token=task.options.token),
+            link=link,
+            clock=clock,
+        )
+        self._app = Watched(self._model_app(link, door, clock), self._page, self._board, door)
+
+    def run(self) -> None:
+        listening = socket.socket(fileno=self._task.listen_fd)
+        listener = Listener(self._app, listening, interface=Interfaces.RSGI)
+        with asyncio.Runner(loop_factory=uvloop.new_event_loop) as runner:
+            runner.run(self._serve(listener))
+
+    async def _serve(self, listener: Listener) -> None:
+        stopping = asyncio.Event()
+        loop = asyncio.get_running_loop()
+        for number in (signal.SIGTERM, signal.SIGINT):
+            loop.add_signal_handler(number, _on_signal, stopping)
+        beating = asyncio.create_task(self._app.beat(lambda: self._follower.is_ready))
+        await listener.run(stopping, grace_s=_REQUEST_GRACE_S)
+        beating.cancel()
+        with suppress(asyncio.CancelledError):
+            await beating
+
+    def _model_app(self, link: Link, door: Door, clock: Clock) -> ModelApp:
+        computing = ThreadPoolExecutor(
+            max(2, os.cpu_count() or 2), thread_name_prefix="noria-predict", initializer=pin_thread
+        )
+        waiting = ThreadPoolExecutor(_WAITING_THREADS, thread_name_prefix="noria-feedback")
+        self._stack.callback(computing.shutdown, wait=False, cancel_futures=True)
+        self._stack.callback(waiting.shutdown, wait=False, cancel_futures=True)
+        return ModelApp(
+            follower=self._follower,
+            answerer=Answerer(keep=self._requests.append, clock=clock),
+            feedback=Feedback(link=link, captures=self._requests, queue=self._labels),
+            door=door,
+            transfers={
+                "requests": Queue(self._board, self._requests, "requests", Word.N_CAPTURES_DROPPED),
+                "labels": Queue(self._board, self._labels, "labels", Word.N_LABELS_DROPPED),
+            },
+            computing=computing,
+            waiting=waiting,
+        )
+
+    def _outbox(self, state: StateFolder, *, labels: bool) -> Outbox:
+        made = Outbox(
+            state.labels if labels else state.requests,
+            own=self._task.own,
+            max_bytes=LABEL_QUEUE_BYTES if labels else self._task.options.spool_bytes,
+            page=self._page,
+            kept=None if labels else Word.N_CAPTURES,
+            dropped=Word.N_LABELS_DROPPED if labels else Word.N_CAPTURES_DROPPED,
+            wake=self._wake,
+            durable=labels,
+        )
+        self._stack.callback(made.close)
+        return made
+
+    def _wake(self) -> None:
+        with suppress(BlockingIOError):  # a full pipe wakes as well
+            os.write(self._task.wake_fd, b"1")
+
+
+class _Teller:
+    """Tells the parent what was made of the plans."""
+
+    def __init__(self, page: Page) -> None:
+        self._page = page
+
+    def __call__(self, applied: list[AppliedPlan]) -> None:
+        if not self._page.write_note(msgspec.json.encode(applied)):
+            _log.error("worker.note_too_long", extra={"n_endpoints": len(applied)})
+
+
+def _key(settings: Settings) -> str | None:
+    return None if settings.is_remote else read_key(settings.folder)
+
+
+def _on_signal(stopping: asyncio.Event) -> None:
+    if stopping.is_set():
+        os._exit(1)  # asked twice: whoever asks does not want to wait
+    _log.info("worker.stopping")
+    stopping.set()
+    deadline = threading.Timer(_DEADLINE_S, os._exit, args=(1,))
+    deadline.daemon = True
+    deadline.start()
+
+
+def _die_with_parent() -> None:
+    """Ask the kernel to kill this process with its parent: a model that hangs cannot keep the port then."""
+    if sys.platform == "linux":
+        ctypes.CDLL(None).prctl(_PR_SET_PDEATHSIG, signal.SIGKILL)
+
+
+if __name__ == "__main__":
+    main()
