@@ -31,11 +31,26 @@ def demo(
             "--folder", metavar="DIR", help="Where it takes place; made here. Default: `noria-demo`."
         ),
     ] = None,
+    page: Annotated[
+        bool, typer.Option("--page", help="Show a web page to draw digits on instead, until Ctrl-C.")
+    ] = False,
+    data: Annotated[
+        Path | None,
+        typer.Option("--data", metavar="DIR", help="With `--page`: a folder with MNIST to learn from."),
+    ] = None,
+    port: Annotated[
+        int, typer.Option("--port", help="With `--page`: where the page is; 0 takes any.", min=0, max=65535)
+    ] = 8765,
 ) -> None:
     """Watch a model go wrong in production and be put right.
 
     A model is trained on the digits 1 to 9, then gets zeros too, and the wheel turns by itself.
+
+    With `--page`, a model of all ten digits answers on a web page, where you draw them and say what they were.
     """
+    if page:
+        _show_page(folder, data=data, seed=seed, port=port)
+        return
     import msgspec
     from rich.console import Console
 
@@ -60,3 +75,14 @@ def demo(
     good = figures.closed if incident is Incident.NEW_DIGIT else figures.decision_id is None
     if not good:
         raise typer.Exit(1)
+
+
+def _show_page(folder: Path | None, *, data: Path | None, seed: int, port: int) -> None:
+    from rich.console import Console
+
+    from noria.examples.digits.page.turn import show_page
+    from noria.examples.house import House
+
+    place = folder or Path.cwd() / "noria-digits"
+    house = House(place.resolve(), "noria.examples.digits", again=True)
+    show_page(house, Console(highlight=False, soft_wrap=True), data=data, seed=seed, port=port)

@@ -1,0 +1,1 @@
+"""A web page to draw digits on, which asks an endpoint of Noria what they are."""
