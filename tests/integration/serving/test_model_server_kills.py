@@ -2,7 +2,9 @@
 
 from __future__ import annotations
 
+import os
 import shutil
+import signal
 import threading
 from collections.abc import Callable
 from pathlib import Path
@@ -82,17 +84,21 @@ def _captured(workspace: Workspace, *, labelled: bool | None = None) -> set[str]
 def test_kill_9_under_load_loses_no_prediction_and_no_label(
     workspace: Workspace, start_server: Start
 ) -> None:
-    """Killed again and again while requests come: every answer is captured once, every label is kept."""
+    """Workers and parent are killed while requests come: every answer is captured once, every label is kept."""
     port = free_port()
+    url = f"http://127.0.0.1:{port}"
     deploy("flowers@1", workspace=workspace)
-    child = start_server(port)
-    with Caller(f"http://127.0.0.1:{port}") as caller:
-        for _ in range(2):
-            before = len(caller.answered)
-            wait_until(lambda before=before: len(caller.answered) > before + 40, 60)  # type: ignore[misc]
-            child.kill()
-            child = start_server(port)
+    child = start_server(port, "--workers", "2")
+    with Caller(url) as caller:
+        for victim in ("worker", "parent", "worker"):
+            wait_until(_more(caller), 60)
+            if victim == "worker":
+                _kill_a_worker(url)
+            else:
+                child.kill()
+                child = start_server(port, "--workers", "2")
         wait_until(lambda: is_ready(port) and len(caller.labelled) > 10, 60)
+        wait_until(_more(caller), 60)
     answered, labelled = set(caller.answered), set(caller.labelled)
 
     wait_until(lambda: answered <= _captured(workspace), 60, "not every answer was captured")
@@ -101,6 +107,24 @@ def test_kill_9_under_load_loses_no_prediction_and_no_label(
     assert set(caller.refused) <= {503}  # while it starts
     stats = workspace.service(Captures).stats("default", "flowers").of(1)
     assert stats.n_rows == len(_captured(workspace))
+
+
+def _more(caller: Caller) -> Callable[[], bool]:
+    before = len(caller.answered)
+    return lambda: len(caller.answered) > before + 30
+
+
+def _kill_a_worker(url: str) -> None:
+    """Kill one of two workers, and wait until there are two again, another one among them."""
+
+    def both() -> set[int]:
+        workers = httpx.get(f"{url}/status", trust_env=False, timeout=20).json()["workers"]
+        ready = {worker["pid"] for worker in workers if worker["ready"]}
+        return ready if len(ready) == 2 else set()
+
+    before = wait_until(both, 60)
+    os.kill(min(before), signal.SIGKILL)
+    wait_until(lambda: both() - before, 60)
 
 
 def test_without_the_control_server_answers_and_labels_wait_on_disk(

@@ -22,7 +22,7 @@ from noria.serving.modelserver.feedback import Feedback, FeedbackRequest
 from noria.serving.modelserver.follower import Follower
 from noria.serving.modelserver.protocol import model_metadata, read_request, server_metadata
 from noria.serving.modelserver.routes import Route
-from noria.serving.modelserver.standing import Queue
+from noria.serving.modelserver.standing import Shown
 
 MAX_BODY_BYTES = 16 << 20
 BODY_TIMEOUT_S = 30.0
@@ -73,7 +73,7 @@ class ModelApp:
         answerer: Answerer,
         feedback: Feedback,
         door: Door,
-        transfers: dict[str, Queue],
+        transfers: dict[str, Shown],
         computing: Executor,
         waiting: Executor,
     ) -> None:

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from typing import Any, Protocol
+
 import msgspec
 
 from noria.serving.modelserver.board import Board, Word
@@ -33,6 +35,14 @@ class QueueStatus(TransferStatus, frozen=True, kw_only=True):
     disk_full: bool = False
 
 
+class Shown(Protocol):
+    """A part of what `/status` tells."""
+
+    def status(self) -> Any:
+        """Tell how it stands."""
+        ...
+
+
 class Queue:
     """One kind of record, as all workers keep it."""
 
@@ -55,6 +65,17 @@ class Queue:
             n_dropped=sum(int(page.words[self._dropped]) for page in self._board.pages),
             disk_full=any(page.words[Word.DISK_FULL] for page in self._board.pages),
         )
+
+
+class Crew:
+    """All workers, as the parent told of them last."""
+
+    def __init__(self, board: Board) -> None:
+        self._board = board
+
+    def status(self) -> list[WorkerState]:
+        """Tell how they are."""
+        return read_standing(self._board).workers
 
 
 def read_standing(board: Board) -> Standing:

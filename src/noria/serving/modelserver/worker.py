@@ -33,7 +33,7 @@ from noria.serving.modelserver.follower import Follower, Identity
 from noria.serving.modelserver.link import Link, lazy_link, managed_link
 from noria.serving.modelserver.outbox import Outbox
 from noria.serving.modelserver.pinning import pin_thread
-from noria.serving.modelserver.standing import Queue
+from noria.serving.modelserver.standing import Crew, Queue
 from noria.serving.modelserver.state import StateFolder, state_root
 from noria.serving.modelserver.store import ModelStore
 from noria.serving.modelserver.task import WorkerTask
@@ -125,6 +125,7 @@ class _Worker:
             transfers={
                 "requests": Queue(self._board, self._requests, "requests", Word.N_CAPTURES_DROPPED),
                 "labels": Queue(self._board, self._labels, "labels", Word.N_LABELS_DROPPED),
+                "workers": Crew(self._board),
             },
             computing=computing,
             waiting=waiting,

@@ -180,7 +180,9 @@ class Workers:
         if code is not None:
             self._bury(worker, code, now)
             return
-        reason = self._complaint(worker, now)
+        reason = self._silence(worker, now)
+        drain_s = 0.0 if reason else _DRAIN_S  # A loop that hangs finishes nothing.
+        reason = reason or self._complaint(worker, now)
         if reason is not None:
             _log.warning("worker.replaced", extra={"pid": worker.process.pid, "reason": reason})
             self._board.pages[0].words[Word.N_REPLACED] += 1
@@ -188,7 +190,7 @@ class Workers:
             self._leaving.append(worker)
             worker.page.words[Word.READY] = 0
             worker.process.terminate()
-            worker.kill_at = now + _DRAIN_S
+            worker.kill_at = now + drain_s
             self._hold_back(worker, now)
 
     def _bury(self, worker: _Worker, code: int, now: float) -> None:
@@ -208,16 +210,17 @@ class Workers:
         self._pause_s = 0.0 if steady else min(max(2 * self._pause_s, _FIRST_PAUSE_S), _LONGEST_PAUSE_S)
         self._start_at = now + self._pause_s
 
-    def _complaint(self, worker: _Worker, now: float) -> str | None:
-        words, limit_ns = worker.page.words, self._limits.hung_after_s * 1e9
-        now_ns = time.monotonic_ns()
-        beat_ns, oldest_ns = int(words[Word.BEAT_NS]), int(words[Word.OLDEST_NS])
-        if not beat_ns:
-            late = now - worker.started_at > START_TIMEOUT_S
-            return f"no sign of life for {START_TIMEOUT_S:g} s" if late else None
-        if now_ns - beat_ns > limit_ns:
+    def _silence(self, worker: _Worker, now: float) -> str | None:
+        beat_ns = int(worker.page.words[Word.BEAT_NS])
+        if not beat_ns and now - worker.started_at > START_TIMEOUT_S:
+            return f"no sign of life for {START_TIMEOUT_S:g} s"
+        if beat_ns and time.monotonic_ns() - beat_ns > self._limits.hung_after_s * 1e9:
             return f"no sign of life for {self._limits.hung_after_s:g} s"
-        if oldest_ns and now_ns - oldest_ns > limit_ns:
+        return None
+
+    def _complaint(self, worker: _Worker, now: float) -> str | None:
+        oldest_ns = int(worker.page.words[Word.OLDEST_NS])
+        if oldest_ns and time.monotonic_ns() - oldest_ns > self._limits.hung_after_s * 1e9:
             return f"a request takes longer than {self._limits.hung_after_s:g} s"
         if now - worker.weighed_at >= _WEIGH_EVERY_S:
             worker.memory_bytes, worker.weighed_at = _resident_bytes(worker.process.pid), now
