@@ -30,6 +30,7 @@ if TYPE_CHECKING:
     from noria.pipelines.shell import shell_step
     from noria.pipelines.values import register_fingerprint
     from noria.registry.client import model, register
+    from noria.registry.python_model import PythonModel
     from noria.serving.client import deploy, endpoint
     from noria.tracking.autolog import autolog
     from noria.tracking.client import Capture, read_table, run
@@ -40,6 +41,7 @@ _HOMES = {
     "Codec": "noria.pipelines.forms",
     "Invalid": "noria.core.errors",
     "NoriaError": "noria.core.errors",
+    "PythonModel": "noria.registry.python_model",
     "Resources": "noria.pipelines.entities",
     "Settings": "noria.core.config",
     "Workspace": "noria.core.workspace",
@@ -73,6 +75,7 @@ __all__ = [
     "Codec",
     "Invalid",
     "NoriaError",
+    "PythonModel",
     "Resources",
     "Settings",
     "Unavailable",

@@ -11,7 +11,7 @@ from typing import TYPE_CHECKING, Any
 
 from noria.core import lineage
 from noria.core.author import local_author
-from noria.core.errors import Invalid
+from noria.core.errors import Invalid, NoriaError
 from noria.core.names import check_name
 from noria.core.objects.trees import checkout, put_tree
 from noria.core.serialisation import to_json
@@ -24,6 +24,7 @@ from noria.registry.entities import (
     NewModelVersion,
     Origin,
     ServableVersion,
+    Signature,
     Task,
 )
 from noria.registry.rules import check_metrics, files_of, servable
@@ -32,8 +33,7 @@ from noria.tracking.client import active_run
 
 if TYPE_CHECKING:
     from noria.registry.golden import GoldenBatch
-    from noria.registry.runtimes.port import LoadedModel
-    from noria.registry.runtimes.sklearn import SklearnModel
+    from noria.registry.runtimes.port import KeptModel, LoadedModel
 
 _GOLDEN_SEED = 7  # any: rows are chosen the same way each time, so that equal models give equal digests
 
@@ -78,7 +78,7 @@ def register(
     message: str = "",
     workspace: Workspace | None = None,
 ) -> ServableVersion:
-    """Register a fitted estimator as the next version of a model.
+    """Register a fitted model as the next version of a registered one.
 
     Kept beside it: its signature, a sample and a profile of the training rows, a golden batch (raw inputs with their
     features and predictions), its score on the held-out rows, and the active pipeline run that it can be made again
@@ -87,7 +87,8 @@ def register(
     Parameters
     ----------
     estimator
-        A fitted scikit-learn estimator, or the step output that is one; the same holds for the rows.
+        A fitted estimator of scikit-learn, LightGBM or XGBoost, a booster of the latter two, or a model of a class of
+        your own (`noria.PythonModel`); or the step output that is one, as holds for the rows too.
     name
         Registered model; made at first use.
     x
@@ -218,8 +219,6 @@ def _describe(
     import numpy as np
 
     from noria.registry import golden
-    from noria.registry.runtimes import onnx_conversion
-    from noria.registry.runtimes.sklearn import FORMAT
     from noria.registry.signatures import check_inputs, infer_signature, task_of
 
     target = np.asarray(y)
@@ -230,8 +229,7 @@ def _describe(
     batch = _golden_batch(loaded, {name: array[rows] for name, array in inputs.items()})
     signature = infer_signature(inputs, batch.outputs)
     golden.save_golden(batch, folder)
-    if onnx_conversion.can_convert():
-        onnx_conversion.put_beside(loaded, signature, inputs, folder)
+    _put_onnx_beside(loaded, signature, inputs, folder)
     _save_reference(folder, inputs, target)
     measured: Holdout | None = None
     if holdout is not None:
@@ -239,7 +237,7 @@ def _describe(
         measured = golden.measure_holdout(loaded, task, held, np.asarray(holdout[1]))
     return _Described(
         digest="",
-        format=FORMAT,
+        format=loaded.format,
         task=task,
         signature=signature,
         classes=_classes(loaded, target) if task is Task.CLASSIFICATION else None,
@@ -247,40 +245,46 @@ def _describe(
     )
 
 
-def _golden_batch(loaded: SklearnModel, inputs: dict[str, Any]) -> GoldenBatch:
+def _golden_batch(loaded: KeptModel, inputs: dict[str, Any]) -> GoldenBatch:
     from noria.registry import golden
 
     try:
         return golden.make_golden(loaded, inputs)
-    except (ValueError, TypeError, AttributeError, IndexError) as error:
-        kind = type(loaded.estimator).__name__
+    except NoriaError:
+        raise
+    except Exception as error:
+        # All of them: every library, and every class of a project, has errors of its own.
         raise Invalid(
-            f"The `{kind}` does not predict the rows of `x`: {error}",
+            f"The `{loaded.kind}` does not predict the rows of `x`: {error}",
             hint="Give the inputs in the form that it was fitted on",
         ) from error
 
 
-def _classes(loaded: SklearnModel, target: Any) -> list[Any]:
+def _classes(loaded: KeptModel, target: Any) -> list[Any]:
     import numpy as np
 
-    known = getattr(loaded.estimator, "classes_", None)
-    # The columns of the probabilities stand in the estimator's own order.
-    return list((np.unique(target) if known is None else np.asarray(known)).tolist())
+    # The columns of the probabilities stand in the model's own order.
+    return list(np.unique(target).tolist()) if loaded.classes is None else loaded.classes
 
 
-def _saved(estimator: Any, folder: Path, inputs: dict[str, Any]) -> SklearnModel:
-    from noria.registry.entities import Signature
-    from noria.registry.runtimes.sklearn import FILE, SklearnModel, load_estimator, save_estimator
+def _saved(model: Any, folder: Path, inputs: dict[str, Any]) -> KeptModel:
+    from noria.registry.runtimes.port import REQUIREMENTS_FILE, keeper_of
+    from noria.registry.runtimes.requirements import pinned
     from noria.registry.signatures import infer_signature
 
-    if not hasattr(estimator, "predict"):
-        raise Invalid(
-            f"`{type(estimator).__name__}` has no `predict`", hint="Register a fitted scikit-learn estimator"
-        )
-    save_estimator(estimator, folder / FILE)
-    taken = infer_signature(inputs, {})
     # The one that was written is described, not the one in memory: what is served later is what was measured.
-    return SklearnModel(load_estimator(folder / FILE), Signature(inputs=taken.inputs, outputs=[]))
+    kept = keeper_of(model).save(model, folder, infer_signature(inputs, {}).inputs)
+    lines = pinned(kept.distributions)
+    (folder / REQUIREMENTS_FILE).write_text("".join(f"{line}\n" for line in lines), encoding="utf-8")
+    return kept
+
+
+def _put_onnx_beside(loaded: KeptModel, signature: Signature, inputs: dict[str, Any], folder: Path) -> None:
+    from noria.registry.runtimes import onnx_conversion
+    from noria.registry.runtimes.sklearn import SklearnModel
+
+    if isinstance(loaded, SklearnModel) and onnx_conversion.can_convert():
+        onnx_conversion.put_beside(loaded, signature, inputs, folder)
 
 
 def _save_reference(folder: Path, inputs: dict[str, Any], target: Any) -> None:

@@ -23,6 +23,9 @@ MAX_SOURCE_CHARS: Final = 10_000
 _NUMBERS_END: Final = 2**31
 
 MLFLOW_FORMAT: Final = "mlflow"
+CODE_FORMATS: Final = frozenset({"python-class"})
+"""Formats whose files hold code that runs when they are loaded, whatever whoever registered them says."""
+
 LOADABLE_FLAVORS: Final = frozenset({"sklearn"})
 """Of models in MLflow's format, the libraries whose files are loaded without MLflow."""
 
@@ -46,13 +49,15 @@ class NotServable(Conflict):
 
 
 class ConsentMissing(Conflict):
-    """The version's files are pickles, which run code when they are loaded, and nobody has consented to that."""
+    """The version's files run code of their own when they are loaded, and nobody has consented to that."""
 
     code = "consent_missing"
 
     def __init__(self, version: ModelVersion) -> None:
+        holds = "a class with its code" if version.format in CODE_FORMATS else "pickles"
+        runs = "that code" if version.format in CODE_FORMATS else "whatever code they hold"
         super().__init__(
-            f"`{version.ref}` holds pickles, and loading them runs whatever code they hold",
+            f"`{version.ref}` holds {holds}, and loading it runs {runs}",
             hint="If you trust whoever made it, let it be loaded: "
             f"`noria models consent {version.ref} --project {version.project}`",
             details={"ref": version.ref, "digest": version.digest},

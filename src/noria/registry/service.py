@@ -42,6 +42,7 @@ from noria.registry.rows import (
     select_versions,
 )
 from noria.registry.rules import (
+    CODE_FORMATS,
     MLFLOW_FORMAT,
     check_alias,
     check_description,
@@ -162,6 +163,7 @@ class Models(Service):
                 "classes": new.classes,
                 "holdout": new.holdout,
                 "metrics": new.metrics,
+                "pickled": new.format in CODE_FORMATS,
                 "message": new.message,
                 "author": author_of(self.context, new.author),
                 "created_at": change.now,

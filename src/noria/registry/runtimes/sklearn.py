@@ -6,14 +6,14 @@ import importlib
 from collections.abc import Iterator
 from contextlib import contextmanager
 from pathlib import Path
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING, Any, ClassVar
 
 import numpy as np
 from numpy.typing import NDArray
 
 from noria.core.errors import Corrupt, Invalid, NoriaError
-from noria.registry.entities import ServableVersion, Signature, Task
-from noria.registry.runtimes.port import Arrays, Runtime
+from noria.registry.entities import ServableVersion, Signature, Task, TensorSpec
+from noria.registry.runtimes.port import Arrays, Keeper
 
 FORMAT = "sklearn-skops"
 FILE = "model.skops"
@@ -81,11 +81,24 @@ class SklearnModel:
         Names the inputs, in the order of the estimator's columns.
     """
 
+    format: ClassVar[str] = FORMAT
+    distributions: ClassVar[tuple[str, ...]] = ("scikit-learn", "skops", "numpy", "scipy")
     engine = "native"
 
     def __init__(self, estimator: Any, signature: Signature) -> None:
         self.estimator = estimator
         self.names = [spec.name for spec in signature.inputs]
+
+    @property
+    def kind(self) -> str:
+        """Name of the estimator's class."""
+        return type(self.estimator).__name__
+
+    @property
+    def classes(self) -> list[Any] | None:
+        """What the estimator was fitted to tell apart."""
+        known = getattr(self.estimator, "classes_", None)
+        return None if known is None else list(np.asarray(known).tolist())
 
     @property
     def task(self) -> Task | None:
@@ -95,6 +108,17 @@ class SklearnModel:
         if is_classifier(self.estimator):
             return Task.CLASSIFICATION
         return Task.REGRESSION if is_regressor(self.estimator) else None
+
+    @classmethod
+    def save(cls, model: Any, folder: Path, inputs: list[TensorSpec]) -> SklearnModel:
+        """Write `model.skops`, and load it again."""
+        if not hasattr(model, "predict"):
+            raise Invalid(
+                f"`{type(model).__name__}` has no `predict`",
+                hint="Register a fitted estimator of scikit-learn, LightGBM or XGBoost, or a `noria.PythonModel`",
+            )
+        save_estimator(model, folder / FILE)
+        return cls(load_estimator(folder / FILE), Signature(inputs=inputs, outputs=[]))
 
     @classmethod
     def load(cls, folder: Path, version: ServableVersion) -> SklearnModel:
@@ -230,4 +254,4 @@ def _file_errors(path: Path) -> Iterator[None]:
 
 
 if TYPE_CHECKING:
-    _runtime: type[Runtime] = SklearnModel
+    _runtime: type[Keeper] = SklearnModel
