@@ -1,4 +1,4 @@
-"""MLflow's own server and Noria's, asked the same about traces, assessments, issues and evaluation datasets."""
+"""MLflow's own server and Noria's, asked the same about traces and what judges them."""
 
 from __future__ import annotations
 
@@ -8,6 +8,7 @@ import pytest
 
 from integration.interop import mlflow_evaluation_requests as evaluation
 from integration.interop import mlflow_issue_requests as issues
+from integration.interop import mlflow_review_requests as reviews
 from integration.interop import mlflow_trace_requests as traces
 from integration.interop import mlflow_trace_searches as searches
 from integration.interop.differential import Caller, Difference, differences
@@ -65,6 +66,16 @@ MAY_DIFFER: dict[str, str] = {
     "status: change wrongly": FAILS,
     "status: issue: text as root_causes": REFUSED,
     "status: issue: a long name": "MLflow's server takes it on SQLite only",
+    "message: scorer: no JSON": WORDING,
+    "status: scorer: no object": FAILS,
+    "status: scorer: code of its own": "MLflow's server would run it; Noria never does, and keeps it",
+    "message: sampling {'filter_string': 5}": WORDING,
+    "message: schema: xxx": WORDING,
+    "message: schema: y {'instruction'": WORDING,
+    "message: schema: wrong {'input': 5}": WORDING,
+    "message: schema: wrong {'type': 7}": WORDING,
+    "message: change schema {'input': {'text': {}}}": WORDING,
+    "message: queue: x {'queue_type': 9}": WORDING,
     "status: failing": FAILS,
     "values: read": "moments and ids within a text",
     "status: delete 2 {'experiment_id': '99999'": "it is not there",
@@ -81,6 +92,7 @@ def test_both_servers_answer_alike(callers: tuple[Caller, Caller]) -> None:  # n
         searches.steps(),
         evaluation.datasets(),
         issues.steps(),
+        reviews.steps(),
         traces.deletions(),
     )
     found = list(differences(*callers, steps))

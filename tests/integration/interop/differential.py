@@ -12,15 +12,20 @@ import httpx
 
 from integration.interop.mlflow_requests import Step
 
-_ID = re.compile(r"\b[0-9a-f]{32}\b")
+_ID = re.compile(r"\b[0-9a-f]{32}\b|\b[0-9a-f]{8}(?:-[0-9a-f]{4}){3}-[0-9a-f]{12}\b")
 _MADE_UP_NAME = re.compile(r"[a-z]+-[a-z]+-[0-9]+")
 _CHOSEN = (
+    "completed_time_ms",
     "create_time",
+    "created_at",
     "created_time",
     "created_timestamp",
     "creation_time",
+    "creation_time_ms",
     "last_update_time",
+    "last_update_time_ms",
     "creation_timestamp",
+    "last_updated_at",
     "last_updated_timestamp",
     "next_page_token",
 )

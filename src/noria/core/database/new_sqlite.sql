@@ -1,5 +1,5 @@
 -- What the migrations make of an empty SQLite file. Written by tools/make_schema.py; a test compares.
--- revisions: access_0003 catalog_0001 core_0003 data_0003 decisions_0001 delivery_0001 monitoring_0001 pipelines_0003 registry_0002 serving_0001 tracking_0006;
+-- revisions: access_0003 catalog_0001 core_0003 data_0003 decisions_0001 delivery_0001 monitoring_0001 pipelines_0003 registry_0002 serving_0001 tracking_0007;
 
 CREATE TABLE alembic_version (
     version_num VARCHAR(32) NOT NULL,
@@ -367,6 +367,25 @@ CREATE TABLE jobs (
     FOREIGN KEY(project_pk) REFERENCES projects (pk)
 );
 
+CREATE TABLE label_schemas (
+    pk INTEGER NOT NULL,
+    id TEXT NOT NULL,
+    experiment_pk BIGINT NOT NULL,
+    name TEXT NOT NULL,
+    type TEXT NOT NULL,
+    input TEXT NOT NULL,
+    instruction TEXT,
+    enable_comment BOOLEAN NOT NULL,
+    is_default BOOLEAN NOT NULL,
+    created_ms BIGINT NOT NULL,
+    updated_ms BIGINT NOT NULL,
+    PRIMARY KEY (pk),
+    CONSTRAINT label_schemas_type CHECK (type in ('feedback', 'expectation')),
+    CONSTRAINT label_schemas_by_name UNIQUE (experiment_pk, name),
+    UNIQUE (id),
+    FOREIGN KEY(experiment_pk) REFERENCES experiments (pk) ON DELETE CASCADE
+);
+
 CREATE TABLE labels (
     pk INTEGER NOT NULL,
     capture_pk BIGINT NOT NULL,
@@ -689,6 +708,53 @@ CREATE TABLE projects (
     UNIQUE (name)
 );
 
+CREATE TABLE review_queue_items (
+    queue_pk BIGINT NOT NULL,
+    trace_pk BIGINT NOT NULL,
+    status TEXT NOT NULL,
+    completed_by TEXT,
+    completed_ms BIGINT,
+    created_ms BIGINT NOT NULL,
+    updated_ms BIGINT NOT NULL,
+    PRIMARY KEY (queue_pk, trace_pk),
+    CONSTRAINT review_queue_items_status CHECK (status in ('pending', 'complete', 'declined')),
+    FOREIGN KEY(queue_pk) REFERENCES review_queues (pk) ON DELETE CASCADE,
+    FOREIGN KEY(trace_pk) REFERENCES traces (pk) ON DELETE CASCADE
+);
+
+CREATE TABLE review_queue_schemas (
+    queue_pk BIGINT NOT NULL,
+    schema_id TEXT NOT NULL,
+    PRIMARY KEY (queue_pk, schema_id),
+    FOREIGN KEY(queue_pk) REFERENCES review_queues (pk) ON DELETE CASCADE
+)
+ WITHOUT ROWID;
+
+CREATE TABLE review_queue_users (
+    queue_pk BIGINT NOT NULL,
+    user TEXT NOT NULL,
+    PRIMARY KEY (queue_pk, user),
+    FOREIGN KEY(queue_pk) REFERENCES review_queues (pk) ON DELETE CASCADE
+)
+ WITHOUT ROWID;
+
+CREATE TABLE review_queues (
+    pk INTEGER NOT NULL,
+    id TEXT NOT NULL,
+    experiment_pk BIGINT NOT NULL,
+    name TEXT NOT NULL,
+    name_key TEXT NOT NULL,
+    type TEXT NOT NULL,
+    created_by TEXT,
+    created_ms BIGINT NOT NULL,
+    updated_ms BIGINT NOT NULL,
+    PRIMARY KEY (pk),
+    CONSTRAINT review_queues_type CHECK (type in ('user', 'custom')),
+    CONSTRAINT review_queues_by_name UNIQUE (experiment_pk, name_key),
+    UNIQUE (id),
+    FOREIGN KEY(experiment_pk) REFERENCES experiments (pk) ON DELETE CASCADE
+);
+
 CREATE TABLE rollouts (
     pk INTEGER NOT NULL,
     id TEXT NOT NULL,
@@ -926,6 +992,36 @@ CREATE TABLE schedules (
     CONSTRAINT schedules_by_name UNIQUE (project_pk, name),
     UNIQUE (id),
     FOREIGN KEY(project_pk) REFERENCES projects (pk)
+);
+
+CREATE TABLE scorer_samplings (
+    scorer_pk BIGINT NOT NULL,
+    id TEXT NOT NULL,
+    sample_rate DOUBLE NOT NULL,
+    filter TEXT,
+    PRIMARY KEY (scorer_pk),
+    CONSTRAINT scorer_samplings_rate CHECK (sample_rate between 0 and 1),
+    FOREIGN KEY(scorer_pk) REFERENCES scorers (pk) ON DELETE CASCADE
+);
+
+CREATE TABLE scorer_versions (
+    scorer_pk BIGINT NOT NULL,
+    number INTEGER NOT NULL,
+    content TEXT NOT NULL,
+    created_ms BIGINT NOT NULL,
+    PRIMARY KEY (scorer_pk, number),
+    FOREIGN KEY(scorer_pk) REFERENCES scorers (pk) ON DELETE CASCADE
+);
+
+CREATE TABLE scorers (
+    pk INTEGER NOT NULL,
+    id TEXT NOT NULL,
+    experiment_pk BIGINT NOT NULL,
+    name TEXT NOT NULL,
+    PRIMARY KEY (pk),
+    CONSTRAINT scorers_by_name UNIQUE (experiment_pk, name),
+    UNIQUE (id),
+    FOREIGN KEY(experiment_pk) REFERENCES experiments (pk) ON DELETE CASCADE
 );
 
 CREATE TABLE sessions (
@@ -1249,6 +1345,8 @@ CREATE INDEX jobs_by_project ON jobs (project_pk, pk);
 
 CREATE INDEX jobs_by_status ON jobs (status, not_before, pk);
 
+CREATE INDEX label_schemas_in_order ON label_schemas (experiment_pk, created_ms desc, id);
+
 CREATE INDEX labels_by_position ON labels (endpoint_pk, pk);
 
 CREATE INDEX logged_model_metrics_by_run ON logged_model_metrics (run_pk);
@@ -1280,6 +1378,14 @@ CREATE INDEX pipeline_runs_by_lease ON pipeline_runs (lease_until);
 CREATE INDEX pipeline_runs_by_pipeline ON pipeline_runs (project_pk, pipeline, pk);
 
 CREATE INDEX pipeline_runs_by_project ON pipeline_runs (project_pk, pk);
+
+CREATE INDEX review_queue_items_by_trace ON review_queue_items (trace_pk);
+
+CREATE INDEX review_queue_items_in_order ON review_queue_items (queue_pk, created_ms desc);
+
+CREATE INDEX review_queue_users_by_user ON review_queue_users (user, queue_pk);
+
+CREATE INDEX review_queues_in_order ON review_queues (experiment_pk, created_ms desc, id);
 
 CREATE INDEX rollouts_by_decision ON rollouts (decision_id);
 
@@ -1385,7 +1491,7 @@ insert into alembic_version (version_num) values ('registry_0002');
 
 insert into alembic_version (version_num) values ('serving_0001');
 
-insert into alembic_version (version_num) values ('tracking_0006');
+insert into alembic_version (version_num) values ('tracking_0007');
 
 insert into experiment_numbers (only, last) values (1, 0);
 

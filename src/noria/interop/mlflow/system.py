@@ -49,8 +49,22 @@ def server_info(request: AdapterRequest) -> AdapterAnswer:
     return AdapterAnswer(body=encode(ServerInfo(multipart_uploads_enabled=in_parts)))
 
 
+def no_workspaces(request: AdapterRequest) -> AdapterAnswer:
+    """Say that MLflow's workspaces are off, as its own server does where they are: projects are Noria's answer."""
+    address = "/api/3.0/mlflow/workspaces" + ("/<workspace_name>" if request.path else "")
+    body = (
+        f"Endpoint: {address} disabled because the server is running without workspaces support. To enable"
+        " workspace, run `mlflow server` with `--enable-workspaces`"
+    )
+    return AdapterAnswer(status=503, body=body.encode(), media_type="text/html; charset=utf-8")
+
+
 endpoint.add("GET", "/health", health, needs=SEE_SERVER)
 endpoint.add("GET", "/version", version, needs=SEE_SERVER)
 endpoint.add("GET", "3:server-info", server_info, needs=SEE_SERVER)
+for method in ("GET", "POST"):
+    endpoint.add(method, "3:workspaces", no_workspaces)
+for method in ("GET", "PATCH", "DELETE"):
+    endpoint.add(method, "3:workspaces/{workspace_name}", no_workspaces)
 
 ROUTES = endpoint.routes

@@ -679,6 +679,25 @@ CREATE TABLE job_logs (
     CONSTRAINT job_logs_pkey PRIMARY KEY (job_pk, line)
 );
 
+CREATE TABLE label_schemas (
+    pk BIGSERIAL NOT NULL,
+    id TEXT COLLATE "C" NOT NULL,
+    experiment_pk BIGINT NOT NULL,
+    name TEXT COLLATE "C" NOT NULL,
+    type TEXT NOT NULL,
+    input TEXT NOT NULL,
+    instruction TEXT,
+    enable_comment BOOLEAN NOT NULL,
+    is_default BOOLEAN NOT NULL,
+    created_ms BIGINT NOT NULL,
+    updated_ms BIGINT NOT NULL,
+    CONSTRAINT label_schemas_by_name UNIQUE (experiment_pk, name),
+    CONSTRAINT label_schemas_experiment_pk_fkey FOREIGN KEY(experiment_pk) REFERENCES experiments (pk) ON DELETE CASCADE,
+    CONSTRAINT label_schemas_id_key UNIQUE (id),
+    CONSTRAINT label_schemas_pkey PRIMARY KEY (pk),
+    CONSTRAINT label_schemas_type CHECK (type = ANY (ARRAY['feedback'::text, 'expectation'::text]))
+);
+
 CREATE TABLE logged_models (
     pk BIGSERIAL NOT NULL,
     id TEXT NOT NULL,
@@ -759,6 +778,23 @@ CREATE TABLE monitor_windows (
     CONSTRAINT monitor_windows_pkey PRIMARY KEY (monitor_pk, index)
 );
 
+CREATE TABLE review_queues (
+    pk BIGSERIAL NOT NULL,
+    id TEXT COLLATE "C" NOT NULL,
+    experiment_pk BIGINT NOT NULL,
+    name TEXT COLLATE "C" NOT NULL,
+    name_key TEXT COLLATE "C" NOT NULL,
+    type TEXT NOT NULL,
+    created_by TEXT,
+    created_ms BIGINT NOT NULL,
+    updated_ms BIGINT NOT NULL,
+    CONSTRAINT review_queues_by_name UNIQUE (experiment_pk, name_key),
+    CONSTRAINT review_queues_experiment_pk_fkey FOREIGN KEY(experiment_pk) REFERENCES experiments (pk) ON DELETE CASCADE,
+    CONSTRAINT review_queues_id_key UNIQUE (id),
+    CONSTRAINT review_queues_pkey PRIMARY KEY (pk),
+    CONSTRAINT review_queues_type CHECK (type = ANY (ARRAY['user'::text, 'custom'::text]))
+);
+
 CREATE TABLE rollouts (
     pk BIGSERIAL NOT NULL,
     id TEXT NOT NULL,
@@ -835,6 +871,17 @@ CREATE TABLE schedule_backfills (
     CONSTRAINT schedule_backfills_id_key UNIQUE (id),
     CONSTRAINT schedule_backfills_pkey PRIMARY KEY (pk),
     CONSTRAINT schedule_backfills_schedule_pk_fkey FOREIGN KEY(schedule_pk) REFERENCES schedules (pk)
+);
+
+CREATE TABLE scorers (
+    pk BIGSERIAL NOT NULL,
+    id TEXT COLLATE "C" NOT NULL,
+    experiment_pk BIGINT NOT NULL,
+    name TEXT COLLATE "C" NOT NULL,
+    CONSTRAINT scorers_by_name UNIQUE (experiment_pk, name),
+    CONSTRAINT scorers_experiment_pk_fkey FOREIGN KEY(experiment_pk) REFERENCES experiments (pk) ON DELETE CASCADE,
+    CONSTRAINT scorers_id_key UNIQUE (id),
+    CONSTRAINT scorers_pkey PRIMARY KEY (pk)
 );
 
 CREATE TABLE step_runs (
@@ -993,6 +1040,34 @@ CREATE TABLE model_version_tags (
     CONSTRAINT model_version_tags_version_pk_fkey FOREIGN KEY(version_pk) REFERENCES model_versions (pk)
 );
 
+CREATE TABLE review_queue_items (
+    queue_pk BIGINT NOT NULL,
+    trace_pk BIGINT NOT NULL,
+    status TEXT NOT NULL,
+    completed_by TEXT,
+    completed_ms BIGINT,
+    created_ms BIGINT NOT NULL,
+    updated_ms BIGINT NOT NULL,
+    CONSTRAINT review_queue_items_pkey PRIMARY KEY (queue_pk, trace_pk),
+    CONSTRAINT review_queue_items_queue_pk_fkey FOREIGN KEY(queue_pk) REFERENCES review_queues (pk) ON DELETE CASCADE,
+    CONSTRAINT review_queue_items_status CHECK (status = ANY (ARRAY['pending'::text, 'complete'::text, 'declined'::text])),
+    CONSTRAINT review_queue_items_trace_pk_fkey FOREIGN KEY(trace_pk) REFERENCES traces (pk) ON DELETE CASCADE
+);
+
+CREATE TABLE review_queue_schemas (
+    queue_pk BIGINT NOT NULL,
+    schema_id TEXT COLLATE "C" NOT NULL,
+    CONSTRAINT review_queue_schemas_pkey PRIMARY KEY (queue_pk, schema_id),
+    CONSTRAINT review_queue_schemas_queue_pk_fkey FOREIGN KEY(queue_pk) REFERENCES review_queues (pk) ON DELETE CASCADE
+);
+
+CREATE TABLE review_queue_users (
+    queue_pk BIGINT NOT NULL,
+    "user" TEXT COLLATE "C" NOT NULL,
+    CONSTRAINT review_queue_users_pkey PRIMARY KEY (queue_pk, "user"),
+    CONSTRAINT review_queue_users_queue_pk_fkey FOREIGN KEY(queue_pk) REFERENCES review_queues (pk) ON DELETE CASCADE
+);
+
 CREATE TABLE run_artifacts (
     run_pk BIGINT NOT NULL,
     path TEXT COLLATE "C" NOT NULL,
@@ -1089,6 +1164,25 @@ CREATE TABLE schedule_runs (
     CONSTRAINT schedule_runs_pkey PRIMARY KEY (pk),
     CONSTRAINT schedule_runs_schedule_pk_fkey FOREIGN KEY(schedule_pk) REFERENCES schedules (pk),
     CONSTRAINT schedule_runs_state CHECK (state = ANY (ARRAY['waiting'::text, 'running'::text, 'succeeded'::text, 'failed'::text, 'cancelled'::text, 'skipped'::text]))
+);
+
+CREATE TABLE scorer_samplings (
+    scorer_pk BIGINT NOT NULL,
+    id TEXT COLLATE "C" NOT NULL,
+    sample_rate DOUBLE PRECISION NOT NULL,
+    filter TEXT,
+    CONSTRAINT scorer_samplings_pkey PRIMARY KEY (scorer_pk),
+    CONSTRAINT scorer_samplings_rate CHECK (sample_rate >= 0::double precision AND sample_rate <= 1::double precision),
+    CONSTRAINT scorer_samplings_scorer_pk_fkey FOREIGN KEY(scorer_pk) REFERENCES scorers (pk) ON DELETE CASCADE
+);
+
+CREATE TABLE scorer_versions (
+    scorer_pk BIGINT NOT NULL,
+    number INTEGER NOT NULL,
+    content TEXT NOT NULL,
+    created_ms BIGINT NOT NULL,
+    CONSTRAINT scorer_versions_pkey PRIMARY KEY (scorer_pk, number),
+    CONSTRAINT scorer_versions_scorer_pk_fkey FOREIGN KEY(scorer_pk) REFERENCES scorers (pk) ON DELETE CASCADE
 );
 
 CREATE TABLE trace_assessments (
@@ -1233,6 +1327,8 @@ CREATE INDEX jobs_by_project ON jobs (project_pk, pk);
 
 CREATE INDEX jobs_by_status ON jobs (status, not_before, pk);
 
+CREATE INDEX label_schemas_in_order ON label_schemas (experiment_pk, created_ms DESC, id);
+
 CREATE INDEX labels_by_position ON labels (endpoint_pk, pk);
 
 CREATE INDEX logged_model_metrics_by_run ON logged_model_metrics (run_pk);
@@ -1264,6 +1360,14 @@ CREATE INDEX pipeline_runs_by_lease ON pipeline_runs (lease_until);
 CREATE INDEX pipeline_runs_by_pipeline ON pipeline_runs (project_pk, pipeline, pk);
 
 CREATE INDEX pipeline_runs_by_project ON pipeline_runs (project_pk, pk);
+
+CREATE INDEX review_queue_items_by_trace ON review_queue_items (trace_pk);
+
+CREATE INDEX review_queue_items_in_order ON review_queue_items (queue_pk, created_ms DESC);
+
+CREATE INDEX review_queue_users_by_user ON review_queue_users ("user", queue_pk);
+
+CREATE INDEX review_queues_in_order ON review_queues (experiment_pk, created_ms DESC, id);
 
 CREATE INDEX rollouts_by_decision ON rollouts (decision_id);
 
@@ -1369,4 +1473,4 @@ insert into alembic_version (version_num) values ('registry_0002');
 
 insert into alembic_version (version_num) values ('serving_0001');
 
-insert into alembic_version (version_num) values ('tracking_0006');
+insert into alembic_version (version_num) values ('tracking_0007');
