@@ -16,8 +16,9 @@ from __future__ import annotations
 import ipaddress
 import re
 from collections.abc import Iterable
-from dataclasses import dataclass
 from urllib.parse import urlsplit
+
+import msgspec
 
 from noria.core.errors import Forbidden, Invalid
 
@@ -65,8 +66,7 @@ class ContentTypeRefused(Invalid):
     code = "content_type_refused"
 
 
-@dataclass(frozen=True, slots=True, kw_only=True)
-class AllowedHosts:
+class AllowedHosts(msgspec.Struct, frozen=True, kw_only=True):
     """The names by which a server may be asked for.
 
     Attributes

@@ -27,7 +27,6 @@ import re
 import types
 import typing
 from collections.abc import Callable, Iterable, Iterator
-from dataclasses import dataclass, field
 from datetime import datetime
 from typing import Any, Literal, ParamSpec, TypeVar
 
@@ -49,8 +48,7 @@ Upload = Iterable[bytes]
 _PATH_PARAM = re.compile(r"\{([a-z_]+)\}")
 
 
-@dataclass(slots=True, kw_only=True)
-class Download:
+class Download(msgspec.Struct, kw_only=True):
     """A raw answer, in chunks.
 
     Attributes
@@ -65,7 +63,7 @@ class Download:
     size_bytes: int | None = None
     media_type: str = "application/octet-stream"
     filename: str | None = None
-    headers: dict[str, str] = field(default_factory=dict)
+    headers: dict[str, str] = msgspec.field(default_factory=dict)
 
     def read(self, *, limit_bytes: int = 1 << 30) -> bytes:
         """Gather the chunks.
@@ -85,8 +83,7 @@ class Download:
         return bytes(gathered)
 
 
-@dataclass(frozen=True, slots=True, kw_only=True)
-class Declaration:
+class Declaration(msgspec.Struct, frozen=True, kw_only=True):
     """What the decorator was given."""
 
     method: Method
@@ -95,8 +92,7 @@ class Declaration:
     status: int
 
 
-@dataclass(frozen=True, slots=True, kw_only=True)
-class Operation:
+class Operation(msgspec.Struct, frozen=True, kw_only=True):
     """A declaration with its types resolved, ready to become a route or a client method."""
 
     service: str

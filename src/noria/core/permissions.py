@@ -7,7 +7,6 @@ roles contain one another: viewer < scientist < engineer < admin.
 from __future__ import annotations
 
 import enum
-from dataclasses import dataclass
 
 import msgspec
 
@@ -33,8 +32,7 @@ class Role(enum.StrEnum):
 _RANKS = {role: rank for rank, role in enumerate(Role)}
 
 
-@dataclass(frozen=True, slots=True, kw_only=True)
-class Permission:
+class Permission(msgspec.Struct, frozen=True, kw_only=True):
     """Something that an operation needs its caller to hold.
 
     Parameters

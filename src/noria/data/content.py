@@ -8,9 +8,10 @@ from __future__ import annotations
 
 import io
 from collections.abc import Collection, Iterator, Mapping
-from dataclasses import dataclass
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
+
+import msgspec
 
 from noria.core.errors import Invalid
 from noria.core.names import check_name
@@ -24,8 +25,7 @@ TABLE_FILE = "table.parquet"
 _TABULAR = (".csv", ".parquet")
 
 
-@dataclass(frozen=True, slots=True, kw_only=True)
-class Content:
+class Content(msgspec.Struct, frozen=True, kw_only=True):
     """A source, laid out as files.
 
     Attributes

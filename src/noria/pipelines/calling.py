@@ -6,8 +6,9 @@ from collections import Counter
 from collections.abc import Iterator
 from contextlib import contextmanager
 from contextvars import ContextVar
-from dataclasses import dataclass, field
 from typing import TYPE_CHECKING, Any, Protocol, runtime_checkable
+
+import msgspec
 
 from noria.pipelines.outputs import Taken, taken_around
 
@@ -32,8 +33,7 @@ class MapExecutor(Protocol):
         ...
 
 
-@dataclass(frozen=True, slots=True)
-class Place:
+class Place(msgspec.Struct, frozen=True):
     """Where in a running pipeline a step is called.
 
     Attributes
@@ -51,13 +51,12 @@ class Place:
     over: tuple[str, int, str] | None = None
 
 
-@dataclass(frozen=True, slots=True)
-class Frame:
+class Frame(msgspec.Struct, frozen=True):
     """A pipeline whose body runs; counts the calls of others in it."""
 
     pipeline: Pipeline[..., Any]
     label: str
-    calls: Counter[str] = field(default_factory=Counter)
+    calls: Counter[str] = msgspec.field(default_factory=Counter)
 
     def label_of(self, name: str) -> str:
         """Give the next call of a pipeline its own name: `clean`, then `clean 2`."""

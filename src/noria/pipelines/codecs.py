@@ -29,9 +29,10 @@ import pickle
 import sys
 import types
 from collections.abc import Iterator
-from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
+
+import msgspec
 
 from noria.core.errors import Forbidden, Invalid, NotFound
 from noria.pipelines.distributions import is_packaged
@@ -73,8 +74,7 @@ class CodecUnknown(NotFound):
         )
 
 
-@dataclass(frozen=True, slots=True, kw_only=True)
-class Encoded:
+class Encoded(msgspec.Struct, frozen=True, kw_only=True):
     """Bytes of a value that is stored in one piece.
 
     Attributes

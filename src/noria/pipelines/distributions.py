@@ -6,9 +6,10 @@ import functools
 import os
 import sys
 import sysconfig
-from dataclasses import dataclass
 from pathlib import Path
 from typing import Literal
+
+import msgspec
 
 from noria._version import __version__
 
@@ -17,8 +18,7 @@ INSTALLED = ("site-packages", "dist-packages")
 Kind = Literal["project", "distribution", "python"]
 
 
-@dataclass(frozen=True, slots=True)
-class Origin:
+class Origin(msgspec.Struct, frozen=True):
     """Where a module comes from.
 
     Attributes
@@ -32,8 +32,7 @@ class Origin:
     name: str
 
 
-@dataclass(frozen=True, slots=True)
-class Home:
+class Home(msgspec.Struct, frozen=True):
     """The project that a step belongs to.
 
     Attributes

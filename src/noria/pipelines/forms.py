@@ -10,12 +10,12 @@ import io
 import json
 import sys
 from collections.abc import Callable
-from dataclasses import dataclass
 from typing import Any, Final
 
+import msgspec
 
-@dataclass(frozen=True, slots=True, kw_only=True)
-class Codec:
+
+class Codec(msgspec.Struct, frozen=True, kw_only=True):
     """A stored form of some values.
 
     Attributes

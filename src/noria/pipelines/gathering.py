@@ -4,10 +4,11 @@ from __future__ import annotations
 
 import importlib.machinery
 import sys
-from dataclasses import dataclass, field
 from pathlib import Path
 from types import FunctionType, ModuleType
 from typing import Any
+
+import msgspec
 
 from noria.pipelines.authoring import Pipeline, Step
 from noria.pipelines.distributions import Home, Origin, version_of
@@ -15,8 +16,7 @@ from noria.pipelines.members import stands_by_name, values_of_function
 from noria.pipelines.values import Fingerprint, Unfingerprintable, fingerprint, place_of
 
 
-@dataclass(slots=True)
-class Reach:
+class Reach(msgspec.Struct):
     """What was found.
 
     Attributes
@@ -41,14 +41,14 @@ class Reach:
         Whether `os.environ` or `os.getenv` is looked up.
     """
 
-    code: dict[str, str] = field(default_factory=dict)
-    constants: dict[str, Fingerprint] = field(default_factory=dict)
-    bindings: dict[str, str] = field(default_factory=dict)
-    distributions: dict[str, str] = field(default_factory=dict)
-    dynamic: set[str] = field(default_factory=set)
-    refused: list[str] = field(default_factory=list)
-    texts: set[str] = field(default_factory=set)
-    elsewhere: list[tuple[str, Path]] = field(default_factory=list)
+    code: dict[str, str] = msgspec.field(default_factory=dict)
+    constants: dict[str, Fingerprint] = msgspec.field(default_factory=dict)
+    bindings: dict[str, str] = msgspec.field(default_factory=dict)
+    distributions: dict[str, str] = msgspec.field(default_factory=dict)
+    dynamic: set[str] = msgspec.field(default_factory=set)
+    refused: list[str] = msgspec.field(default_factory=list)
+    texts: set[str] = msgspec.field(default_factory=set)
+    elsewhere: list[tuple[str, Path]] = msgspec.field(default_factory=list)
     reads_environment: bool = False
 
 

@@ -5,10 +5,11 @@ from __future__ import annotations
 import importlib
 import sys
 import traceback
-from dataclasses import dataclass
 from pathlib import Path
 from types import ModuleType
 from typing import Any
+
+import msgspec
 
 from noria.core.errors import Failed, Invalid, NoriaError, NotFound, near
 from noria.pipelines.authoring import Pipeline, Step
@@ -36,8 +37,7 @@ class ImportFailed(Failed):
     code = "import_failed"
 
 
-@dataclass(frozen=True, slots=True, kw_only=True)
-class CodeSource:
+class CodeSource(msgspec.Struct, frozen=True, kw_only=True):
     """Where the code of a pipeline is.
 
     Attributes
@@ -55,8 +55,7 @@ class CodeSource:
     snapshot: str | None = None
 
 
-@dataclass(frozen=True, slots=True, kw_only=True)
-class LoadedPipeline:
+class LoadedPipeline(msgspec.Struct, frozen=True, kw_only=True):
     """A pipeline, and where its code is."""
 
     pipeline: Pipeline[..., Any]

@@ -10,9 +10,10 @@ from __future__ import annotations
 import importlib.util
 import sys
 from collections.abc import Callable
-from dataclasses import dataclass
 from pathlib import Path
 from typing import Any, Final
+
+import msgspec
 
 LARGE_BYTES: Final = 32 * 1024 * 1024
 """Below, the usual forms are as fast, and smaller."""
@@ -26,8 +27,7 @@ _MAPPABLE: Final = frozenset(
 """Types of columns that Arrow and Polars have in the same form."""
 
 
-@dataclass(frozen=True, slots=True, kw_only=True)
-class MappedForm:
+class MappedForm(msgspec.Struct, frozen=True, kw_only=True):
     """A form of values that are kept in files.
 
     Attributes

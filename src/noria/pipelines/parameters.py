@@ -9,10 +9,11 @@ import json
 import types
 import typing
 from collections.abc import Callable, Mapping, Sequence
-from dataclasses import dataclass
 from datetime import date, datetime
 from pathlib import Path
 from typing import Any, Literal
+
+import msgspec
 
 from noria.core.errors import Invalid, near
 from noria.pipelines.annotations import conforms, describe, is_union, plain
@@ -49,8 +50,7 @@ class _Unfit(Exception):
     """The text or value does not fit the type; becomes a `ParameterInvalid` that names the parameter."""
 
 
-@dataclass(frozen=True, slots=True, kw_only=True)
-class Parameter:
+class Parameter(msgspec.Struct, frozen=True, kw_only=True):
     """A parameter that a pipeline declares.
 
     Attributes

@@ -10,12 +10,12 @@ import importlib.util
 import os
 import sys
 from collections.abc import Sequence
-from dataclasses import dataclass
 from pathlib import Path
 from types import BuiltinFunctionType, FunctionType, ModuleType
 from typing import Any, Final
 
 import blake3
+import msgspec
 
 from noria.pipelines.distributions import Home
 from noria.pipelines.lookups import patched_by
@@ -29,8 +29,7 @@ _HARMLESS: Final = frozenset(
 )
 
 
-@dataclass(frozen=True, slots=True)
-class Imported:
+class Imported(msgspec.Struct, frozen=True):
     """A module of the project that a step's module imports, itself or through others.
 
     Attributes

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 from collections.abc import Collection, Iterator
-from dataclasses import dataclass, field
 
 import msgspec
 
@@ -20,8 +19,7 @@ from noria.tracking.sync import send_rest_of_run
 _PAUSE_S = 0.5
 
 
-@dataclass(frozen=True, slots=True)
-class Before:
+class Before(msgspec.Struct, frozen=True):
     """The steps of a run before it was resumed.
 
     Attributes
@@ -32,7 +30,7 @@ class Before:
         Whether the project's code is what it was.
     """
 
-    steps: dict[tuple[str, int], StepReport] = field(default_factory=dict)
+    steps: dict[tuple[str, int], StepReport] = msgspec.field(default_factory=dict)
     same_code: bool = False
     gone: frozenset[str] = frozenset()
 
@@ -70,8 +68,7 @@ def _without_files(parts: KeyParts, arguments: Collection[str]) -> KeyParts:
     return msgspec.structs.replace(parts, inputs=given)
 
 
-@dataclass(frozen=True, slots=True)
-class Resumed:
+class Resumed(msgspec.Struct, frozen=True):
     """A run that goes on.
 
     Attributes

@@ -13,7 +13,6 @@ What cannot be taken apart has no fingerprint, and a step that depends on it run
 from __future__ import annotations
 
 import copyreg
-import dataclasses
 import enum
 import math
 import pickle
@@ -27,6 +26,7 @@ from pathlib import Path, PurePath
 from typing import Any, ParamSpec, TypeVar
 
 import blake3
+import msgspec
 
 from noria.pipelines.authoring import Pipeline, Step
 from noria.pipelines.columns import add_columns
@@ -74,8 +74,7 @@ class Unfingerprintable(Exception):
         super().__init__(f"a `{self.kind}` {because}")
 
 
-@dataclasses.dataclass(frozen=True, slots=True)
-class Fingerprint:
+class Fingerprint(msgspec.Struct, frozen=True):
     """What identifies a value.
 
     Attributes

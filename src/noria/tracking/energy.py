@@ -19,15 +19,15 @@ Advanced Science 8, 2100707. The formula, and 0.3725 W for a gigabyte of memory.
 from __future__ import annotations
 
 from collections.abc import Iterable
-from dataclasses import dataclass
 from pathlib import Path
+
+import msgspec
 
 POWERCAP = Path("/sys/class/powercap")
 _GIGABYTE = 1e9
 
 
-@dataclass(frozen=True, slots=True, kw_only=True)
-class Use:
+class Use(msgspec.Struct, frozen=True, kw_only=True):
     """What the processes of a run used up to now.
 
     Attributes

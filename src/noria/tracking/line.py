@@ -6,7 +6,8 @@ import functools
 import os
 import time
 from collections.abc import Callable
-from dataclasses import dataclass, field
+
+import msgspec
 
 from noria.core.clock import Clock, SystemClock
 from noria.core.database.schema import to_micros
@@ -19,8 +20,7 @@ from noria.tracking.sender import Sender, Uploads
 from noria.tracking.spool import spool_folder
 
 
-@dataclass(slots=True)
-class Depot:
+class Depot(msgspec.Struct):
     """What the runs that a process logs to one workspace share.
 
     Attributes
@@ -31,8 +31,8 @@ class Depot:
         True when one of them left something in the spool.
     """
 
-    uploads: Uploads = field(default_factory=Uploads)
-    trusting: set[str] = field(default_factory=set)
+    uploads: Uploads = msgspec.field(default_factory=Uploads)
+    trusting: set[str] = msgspec.field(default_factory=set)
     has_left: bool = False
 
 

@@ -7,9 +7,9 @@ The graph is never stored as such. A run that read `dataset:digits@2` and made `
 from __future__ import annotations
 
 from collections.abc import Iterable, Sequence
-from dataclasses import dataclass, field
 from typing import Any
 
+import msgspec
 import sqlalchemy as sa
 
 from noria.access.projects import project_pk
@@ -43,8 +43,7 @@ class Lineage(Service):
             return walk(connection, found, check_ref(ref), depth=depth, downstream=True)
 
 
-@dataclass(slots=True)
-class Walk:
+class Walk(msgspec.Struct):
     """What a walk has gathered so far. Who knows more than runs do adds nodes and edges between its strides.
 
     Attributes
@@ -56,8 +55,8 @@ class Walk:
     connection: sa.Connection
     project: int
     downstream: bool
-    nodes: dict[str, LineageNode] = field(default_factory=dict)
-    edges: dict[tuple[str, str], LineageEdge] = field(default_factory=dict)
+    nodes: dict[str, LineageNode] = msgspec.field(default_factory=dict)
+    edges: dict[tuple[str, str], LineageEdge] = msgspec.field(default_factory=dict)
     truncated: bool = False
 
     def visit(self, ref: str, label: str, distance: int, digest: str = "") -> str | None:

@@ -3,8 +3,8 @@
 from __future__ import annotations
 
 from collections.abc import Iterable
-from dataclasses import dataclass
 
+import msgspec
 import sqlalchemy as sa
 
 from noria.access.projects import project_pk
@@ -42,8 +42,7 @@ class RunDeleted(Conflict):
         )
 
 
-@dataclass(frozen=True, slots=True)
-class RunKey:
+class RunKey(msgspec.Struct, frozen=True):
     """What rows of a run's values repeat.
 
     Attributes

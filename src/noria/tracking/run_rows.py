@@ -8,7 +8,6 @@ from __future__ import annotations
 
 import math
 from collections.abc import Sequence
-from dataclasses import dataclass, field
 from typing import Any, NamedTuple
 
 import msgspec
@@ -39,8 +38,7 @@ _NO_MODELS = ModelsOfRun([], [])
 _NO_METRICS = LatestColumns((), (), (), ())
 
 
-@dataclass(slots=True)
-class RunRow:
+class RunRow(msgspec.Struct):
     """A run as its rows say; moments are microseconds since 1970.
 
     Attributes
@@ -62,15 +60,14 @@ class RunRow:
     deleted_at: int | None
     author: str
     source: str | None
-    params: list[Pair] = field(default_factory=list)
-    tags: list[Pair] = field(default_factory=list)
+    params: list[Pair] = msgspec.field(default_factory=list)
+    tags: list[Pair] = msgspec.field(default_factory=list)
     metrics: LatestColumns = _NO_METRICS
-    datasets: list[Dataset] = field(default_factory=list)
+    datasets: list[Dataset] = msgspec.field(default_factory=list)
     models: ModelsOfRun = _NO_MODELS
 
 
-@dataclass(frozen=True, slots=True)
-class ExperimentPlace:
+class ExperimentPlace(msgspec.Struct, frozen=True):
     """What runs of one experiment have in common."""
 
     project: str

@@ -5,7 +5,6 @@ from __future__ import annotations
 import logging
 import threading
 from collections.abc import Callable, Sequence
-from dataclasses import dataclass, field
 
 import msgspec
 
@@ -42,8 +41,7 @@ _MOST_FAULTS = 5
 _log = logging.getLogger(__name__)
 
 
-@dataclass(slots=True, kw_only=True)
-class Sent:
+class Sent(msgspec.Struct, kw_only=True):
     """How much the service took."""
 
     n_points: int = 0
@@ -69,11 +67,10 @@ class Sent:
                 pass
 
 
-@dataclass(slots=True)
-class Uploads:
+class Uploads(msgspec.Struct):
     """Digests that this process brought to a project: an environment is the same for all its runs."""
 
-    digests: set[tuple[str, str]] = field(default_factory=set)
+    digests: set[tuple[str, str]] = msgspec.field(default_factory=set)
 
 
 class Sender:

@@ -6,7 +6,6 @@ Readers keep a cursor on `position`, the order of commit.
 
 from __future__ import annotations
 
-from dataclasses import dataclass
 from datetime import datetime, timedelta
 from typing import Any, Final
 
@@ -104,8 +103,7 @@ SKEW: Final = timedelta(minutes=5)
 """By how much clocks of those who write may differ: positions follow commits, not clocks."""
 
 
-@dataclass(frozen=True, slots=True, kw_only=True)
-class EventFilter:
+class EventFilter(msgspec.Struct, frozen=True, kw_only=True):
     """Which events to look back for; what is None passes everything.
 
     Attributes
@@ -124,8 +122,7 @@ class EventFilter:
     until: datetime | None = None
 
 
-@dataclass(frozen=True, slots=True, kw_only=True)
-class LookBack:
+class LookBack(msgspec.Struct, frozen=True, kw_only=True):
     """Events, newest first; `next` is the position before which to look on, None at the end."""
 
     items: list[Event]

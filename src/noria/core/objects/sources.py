@@ -10,9 +10,10 @@ import os
 import re
 import stat
 from collections.abc import Callable, Iterator
-from dataclasses import dataclass
 from pathlib import Path
 from typing import NamedTuple, TypeAlias
+
+import msgspec
 
 from noria.core.errors import NotFound, TooLarge
 from noria.core.objects.digests import CHUNK_BYTES
@@ -156,8 +157,7 @@ class FoundFile(NamedTuple):
         return bool(self.status.st_mode & stat.S_IXUSR)
 
 
-@dataclass(frozen=True, slots=True, kw_only=True)
-class Scan:
+class Scan(msgspec.Struct, frozen=True, kw_only=True):
     """All files of a tree, and the folders that hold nothing at all; both in the order of their paths."""
 
     files: tuple[FoundFile, ...]

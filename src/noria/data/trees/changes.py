@@ -4,8 +4,9 @@ from __future__ import annotations
 
 import os
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass, field
 from pathlib import Path
+
+import msgspec
 
 from noria.core.errors import NotFound
 from noria.core.objects.digests import hash_stream
@@ -13,21 +14,19 @@ from noria.core.objects.sources import FoundFile, Scan, open_source, scan
 from noria.data.trees.stat_index import Known, StatIndex, is_unchanged, know, now_ns
 
 
-@dataclass(frozen=True, slots=True, kw_only=True)
-class Changes:
+class Changes(msgspec.Struct, frozen=True, kw_only=True):
     """Paths of files that are new, other, or gone; each list in order."""
 
-    added: list[str] = field(default_factory=list)
-    changed: list[str] = field(default_factory=list)
-    removed: list[str] = field(default_factory=list)
+    added: list[str] = msgspec.field(default_factory=list)
+    changed: list[str] = msgspec.field(default_factory=list)
+    removed: list[str] = msgspec.field(default_factory=list)
 
     def __bool__(self) -> bool:
         """Tell whether anything changed."""
         return bool(self.added or self.changed or self.removed)
 
 
-@dataclass(frozen=True, slots=True, kw_only=True)
-class Seen:
+class Seen(msgspec.Struct, frozen=True, kw_only=True):
     """A place as it is on disk, beside what was known of it.
 
     Attributes

@@ -18,9 +18,10 @@ import sqlite3
 import stat
 import time
 from collections.abc import Iterable, Iterator
-from dataclasses import dataclass
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, Final, NamedTuple
+
+import msgspec
 
 from noria.core.leftovers import state_places
 
@@ -67,8 +68,7 @@ class Known(NamedTuple):
         return _PREFIX + self.digest.hex()
 
 
-@dataclass(frozen=True, slots=True, kw_only=True)
-class Place:
+class Place(msgspec.Struct, frozen=True, kw_only=True):
     """A file or folder on this machine that was equal to a version when this was written.
 
     Attributes

@@ -2,9 +2,10 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass
 from pathlib import Path
 from typing import Final
+
+import msgspec
 
 from noria.core.errors import NotFound
 from noria.data.trees.changes import Changes, absolute, changes_of
@@ -18,8 +19,7 @@ BEHIND: Final = "behind"
 UNKNOWN: Final = "unknown"
 
 
-@dataclass(frozen=True, slots=True, kw_only=True)
-class Standing:
+class Standing(msgspec.Struct, frozen=True, kw_only=True):
     """How a place stands.
 
     Attributes

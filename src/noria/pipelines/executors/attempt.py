@@ -6,7 +6,6 @@ import copy
 import inspect
 from collections.abc import Mapping, Sequence
 from contextlib import AbstractContextManager
-from dataclasses import dataclass
 from datetime import datetime
 from pathlib import Path
 from typing import Any, Protocol
@@ -57,8 +56,7 @@ class Made(msgspec.Struct, frozen=True, kw_only=True):
     unkept: str | None = None
 
 
-@dataclass(frozen=True, slots=True)
-class Task:
+class Task(msgspec.Struct, frozen=True):
     """A call of a step that is to run.
 
     Attributes
@@ -73,8 +71,7 @@ class Task:
     key: str | None
 
 
-@dataclass(frozen=True, slots=True)
-class Surroundings:
+class Surroundings(msgspec.Struct, frozen=True):
     """What a process has for the attempts that it makes.
 
     Attributes

@@ -5,7 +5,6 @@ from __future__ import annotations
 import inspect
 from collections import Counter
 from collections.abc import Sequence
-from dataclasses import dataclass, field
 from datetime import datetime, timedelta
 from pathlib import Path
 from typing import Any
@@ -48,8 +47,7 @@ _UNKNOWN = KeyParts(step="", python="")
 _SINGLETONS = (5, 4)  # bytes of `false`, and of `true` and `null`
 
 
-@dataclass(slots=True)
-class Call:
+class Call(msgspec.Struct):
     """One call of a step.
 
     Attributes
@@ -89,8 +87,7 @@ class Call:
         return Task(self.step, self.arguments, self.parts, self.key)
 
 
-@dataclass(slots=True)
-class Calls:
+class Calls(msgspec.Struct):
     """The calls of one run.
 
     Parameters
@@ -110,10 +107,10 @@ class Calls:
     runs: PipelineRuns
     clock: Clock
     objects: ProjectStore
-    reports: list[StepReport] = field(default_factory=list)
-    called: set[str] = field(default_factory=set)
-    _again: set[int] = field(default_factory=set)
-    _counts: Counter[str] = field(default_factory=Counter)
+    reports: list[StepReport] = msgspec.field(default_factory=list)
+    called: set[str] = msgspec.field(default_factory=set)
+    _again: set[int] = msgspec.field(default_factory=set)
+    _counts: Counter[str] = msgspec.field(default_factory=Counter)
     _position: int = 0
 
     @classmethod

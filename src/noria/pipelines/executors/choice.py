@@ -2,8 +2,9 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass
 from typing import Any, Protocol
+
+import msgspec
 
 from noria.core.errors import Invalid
 from noria.pipelines.calling import Executor
@@ -16,8 +17,7 @@ from noria.pipelines.executors.work import Setup
 MOST_WORKERS = 256
 
 
-@dataclass(frozen=True, slots=True, kw_only=True)
-class ExecutorChoice:
+class ExecutorChoice(msgspec.Struct, frozen=True, kw_only=True):
     """Where the steps of a run are executed.
 
     Attributes

@@ -2,14 +2,13 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass, field
+import msgspec
 
 from noria.core.errors import Invalid, near
 from noria.pipelines.resuming import Before
 
 
-@dataclass(frozen=True, slots=True, kw_only=True)
-class CallRules:
+class CallRules(msgspec.Struct, frozen=True, kw_only=True):
     """Which steps run whatever is known.
 
     Attributes
@@ -24,7 +23,7 @@ class CallRules:
 
     force: bool = False
     again: frozenset[str] = frozenset()
-    before: Before = field(default_factory=Before)
+    before: Before = msgspec.field(default_factory=Before)
 
     def forced(self, *, again: bool) -> str | None:
         """Say why a step runs whatever is known; None when it need not."""
