@@ -8,11 +8,15 @@ import typer
 
 from noria.core.console.options import JsonFlag, LimitOption, ProjectOption, WorkspaceOption, opened
 from noria.core.console.output import facts, say, show, table
+from noria.registry import exchange_commands
 
 if TYPE_CHECKING:
     from noria.registry.entities import ModelVersion, TensorSpec
 
 models = typer.Typer(no_args_is_help=True, help="Registered models, versions and aliases")
+
+models.command("push")(exchange_commands.push)
+models.command("pull")(exchange_commands.pull)
 
 ModelArgument = Annotated[str, typer.Argument(help="Model.")]
 RefArgument = Annotated[str, typer.Argument(help="`model`, `model@version` or `model@alias`.")]
