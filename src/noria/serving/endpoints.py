@@ -5,6 +5,7 @@ from __future__ import annotations
 from collections.abc import Sequence
 from datetime import datetime
 
+import msgspec
 import sqlalchemy as sa
 
 from noria.access.projects import project_pk
@@ -25,6 +26,7 @@ from noria.serving.entities import (
 )
 from noria.serving.events import ENDPOINT_DELETED
 from noria.serving.locate import COLUMNS, EndpointRow, endpoint_row
+from noria.serving.model_servers import planned_options, tell_of_changes
 from noria.serving.passage import end
 from noria.serving.permissions import DEPLOY, READ_ENDPOINTS, REPLAY, SERVE
 from noria.serving.plans import (
@@ -36,7 +38,7 @@ from noria.serving.plans import (
     ServerReport,
 )
 from noria.serving.sight import alive_servers, select_rollouts, standing_rollout, stored_rollout
-from noria.serving.tables import endpoints, model_servers, rollouts
+from noria.serving.tables import endpoint_options, endpoints, model_servers, rollouts
 
 
 class NothingToRollBack(Conflict):
@@ -176,7 +178,15 @@ class Endpoints(Service):
                 .order_by(projects.c.name, endpoints.c.name)
             )
             rows = connection.execute(query).all()
-        return PlanSet(etag=current, plans=[_plan(row[0], EndpointRow._make(row[1:])) for row in rows])
+            asked = planned_options(connection)
+        plans = [_plan(row[0], EndpointRow._make(row[1:])) for row in rows]
+        return PlanSet(
+            etag=current,
+            plans=[
+                msgspec.structs.replace(plan, **asked.get(row[1], {}))
+                for plan, row in zip(plans, rows, strict=True)
+            ],
+        )
 
     @operation("POST", "/serving/reports", needs=SERVE, status=200)
     def report(self, seen: ServerReport) -> None:
@@ -187,6 +197,7 @@ class Endpoints(Service):
             # One that was killed and started again answers at the same address under a new name.
             same = sa.or_(same, model_servers.c.url == seen.url)
         with self.context.database.write() as connection:
+            tell_of_changes(connection, self.context, seen)
             connection.execute(sa.delete(model_servers).where(same))
             if not seen.leaving:
                 connection.execute(
@@ -196,6 +207,7 @@ class Endpoints(Service):
                         seen_at=now,
                         endpoints=seen.endpoints,
                         n_dropped=seen.n_dropped,
+                        standing=seen.standing,
                     )
                 )
 
@@ -244,7 +256,9 @@ def _etag(connection: sa.Connection) -> str:
     query = sa.select(
         sa.func.count(), sa.func.coalesce(sa.func.max(endpoints.c.pk), 0), sa.func.sum(endpoints.c.revision)
     ).where(endpoints.c.deleted_at.is_(None))
-    return ".".join(str(int(value or 0)) for value in connection.execute(query).one())
+    options = sa.select(sa.func.sum(endpoint_options.c.revision))
+    found = [*connection.execute(query).one(), connection.execute(options).scalar()]
+    return ".".join(str(int(value or 0)) for value in found)
 
 
 def _plan(project: str, row: EndpointRow) -> EndpointPlan:

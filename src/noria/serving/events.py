@@ -11,6 +11,27 @@ ENDPOINT_CHANGED = EventType(
     "endpoint.changed", "An endpoint shares its requests differently; the payload has shares and revision"
 )
 ENDPOINT_DELETED = EventType("endpoint.deleted", "An endpoint was deleted; what it captured is kept")
+ENDPOINT_KEY_CREATED = EventType(
+    "endpoint.key_created", "A key of an endpoint was made; the payload has its name and id"
+)
+ENDPOINT_KEY_REVOKED = EventType(
+    "endpoint.key_revoked", "A key of an endpoint was ended; the payload has its name and id"
+)
+ENDPOINT_CAPTURE_CHANGED = EventType(
+    "endpoint.capture_changed", "Another share of an endpoint's requests is captured; the payload has it"
+)
+CAPTURES_DROPPED = EventType(
+    "serving.captures_dropped",
+    "A model server has no room to keep what it answers; the payload has how many requests it dropped",
+)
+CAPTURES_KEPT = EventType(
+    "serving.captures_kept",
+    "A model server keeps what it answers again; the payload has how many were dropped",
+)
+WORKERS_REPLACED = EventType(
+    "serving.workers_replaced",
+    "Workers of a model server died, hung or grew too large; the payload has how many since it started",
+)
 ROLLOUT_STARTED = EventType(
     "rollout.started", "A rollout began; the payload has its endpoint, strategy and versions"
 )

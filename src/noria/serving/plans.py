@@ -17,14 +17,42 @@ class PlannedVersion(msgspec.Struct, frozen=True, kw_only=True):
     weight: Weight
 
 
+class PlannedKey(msgspec.Struct, frozen=True, kw_only=True):
+    """A key that is good for an endpoint.
+
+    Attributes
+    ----------
+    hash
+        Of its secret.
+    rate_per_s, burst
+        As those of `NewKey`.
+    """
+
+    id: str
+    hash: str
+    rate_per_s: float | None = None
+    burst: int | None = None
+
+
 class EndpointPlan(msgspec.Struct, frozen=True, kw_only=True):
-    """What model servers are to do for one endpoint."""
+    """What model servers are to do for one endpoint.
+
+    Attributes
+    ----------
+    guarded
+        Whether a request has to carry one of the `keys`.
+    capture_share
+        Share of answered requests that is captured.
+    """
 
     project: str
     endpoint: str
     model: str
     revision: int
     versions: list[PlannedVersion]
+    guarded: bool = False
+    keys: list[PlannedKey] = []
+    capture_share: float = 1.0
 
 
 class PlanSet(msgspec.Struct, frozen=True, kw_only=True):
@@ -59,6 +87,27 @@ class AppliedPlan(msgspec.Struct, frozen=True, kw_only=True):
     failed: dict[str, str] = {}
 
 
+class ServerStanding(msgspec.Struct, frozen=True, kw_only=True):
+    """How a model server is.
+
+    Attributes
+    ----------
+    n_workers
+        Processes that answer.
+    n_replaced
+        Those that died, hung or grew too large, since the server started.
+    waiting_bytes
+        On its disk, not yet handed on.
+    disk_full
+        Whether there is no room now for what it answers.
+    """
+
+    n_workers: int = 0
+    n_replaced: int = 0
+    waiting_bytes: int = 0
+    disk_full: bool = False
+
+
 class ServerReport(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fields=True):
     """A sign of life of a model server.
 
@@ -77,6 +126,7 @@ class ServerReport(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fie
     endpoints: list[AppliedPlan]
     n_dropped: int = 0
     leaving: bool = False
+    standing: ServerStanding | None = None
 
 
 class ModelServer(msgspec.Struct, frozen=True, kw_only=True):
@@ -87,6 +137,7 @@ class ModelServer(msgspec.Struct, frozen=True, kw_only=True):
     seen_at: datetime
     endpoints: list[AppliedPlan]
     n_dropped: int
+    standing: ServerStanding | None = None
 
 
 class ModelServerList(msgspec.Struct, frozen=True, kw_only=True):

@@ -2,6 +2,7 @@
 
 from noria.serving.captures import Captures
 from noria.serving.endpoints import Endpoints
+from noria.serving.keys import EndpointKeys
 from noria.serving.rollouts import Rollouts
 
-__all__ = ["Captures", "Endpoints", "Rollouts"]
+__all__ = ["Captures", "EndpointKeys", "Endpoints", "Rollouts"]

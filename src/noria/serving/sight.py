@@ -118,6 +118,7 @@ def alive_servers(connection: sa.Connection, now: datetime) -> list[ModelServer]
             model_servers.c.seen_at,
             model_servers.c.endpoints,
             model_servers.c.n_dropped,
+            model_servers.c.standing,
         )
         .where(model_servers.c.seen_at > now - timedelta(seconds=SERVER_ALIVE_S))
         .order_by(model_servers.c.seen_at.desc(), model_servers.c.server)

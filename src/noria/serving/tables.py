@@ -6,7 +6,7 @@ import sqlalchemy as sa
 
 from noria.core.database.schema import JsonText, UtcMicros, metadata, pk
 from noria.serving.entities import Gates, RolloutStep, Share, StepResult
-from noria.serving.plans import AppliedPlan
+from noria.serving.plans import AppliedPlan, ServerStanding
 
 endpoints = sa.Table(
     "endpoints",
@@ -72,6 +72,33 @@ rollouts = sa.Table(
     ),
 )
 
+endpoint_options = sa.Table(
+    "endpoint_options",
+    metadata,
+    # An endpoint without a row asks for no key, and all that it answers is captured.
+    sa.Column("endpoint_pk", sa.BigInteger, sa.ForeignKey("endpoints.pk"), primary_key=True),
+    sa.Column("guarded", sa.Boolean, nullable=False),
+    sa.Column("capture_share", sa.Float, nullable=False),
+    sa.Column("revision", sa.BigInteger, nullable=False),
+)
+
+endpoint_keys = sa.Table(
+    "endpoint_keys",
+    metadata,
+    pk(),
+    sa.Column("id", sa.Text, nullable=False, unique=True),
+    sa.Column("endpoint_pk", sa.BigInteger, sa.ForeignKey("endpoints.pk"), nullable=False),
+    sa.Column("name", sa.Text, nullable=False),
+    sa.Column("shown", sa.Text, nullable=False),
+    sa.Column("hash", sa.Text, nullable=False),
+    sa.Column("rate_per_s", sa.Float),
+    sa.Column("burst", sa.BigInteger),
+    sa.Column("created_by", sa.Text, nullable=False),
+    sa.Column("created_at", UtcMicros, nullable=False),
+    sa.Column("revoked_at", UtcMicros),
+    sa.Index("endpoint_keys_by_endpoint", "endpoint_pk", "pk"),
+)
+
 model_servers = sa.Table(
     "model_servers",
     metadata,
@@ -80,6 +107,7 @@ model_servers = sa.Table(
     sa.Column("seen_at", UtcMicros, nullable=False),
     sa.Column("endpoints", JsonText(list[AppliedPlan]), nullable=False),
     sa.Column("n_dropped", sa.BigInteger, nullable=False),
+    sa.Column("standing", JsonText(ServerStanding)),
     sa.Index("model_servers_by_seen", "seen_at"),
 )
 

@@ -1,5 +1,5 @@
 -- What the migrations make of an empty SQLite file. Written by tools/make_schema.py; a test compares.
--- revisions: access_0003 catalog_0001 core_0003 data_0003 decisions_0001 delivery_0001 monitoring_0001 pipelines_0003 registry_0002 serving_0001 tracking_0007;
+-- revisions: access_0003 catalog_0001 core_0003 data_0003 decisions_0001 delivery_0001 monitoring_0001 pipelines_0003 registry_0003 serving_0002 tracking_0007;
 
 CREATE TABLE alembic_version (
     version_num VARCHAR(32) NOT NULL,
@@ -169,6 +169,32 @@ CREATE TABLE decisions (
     UNIQUE (id),
     FOREIGN KEY(project_pk) REFERENCES projects (pk),
     UNIQUE (alert_id)
+);
+
+CREATE TABLE endpoint_keys (
+    pk INTEGER NOT NULL,
+    id TEXT NOT NULL,
+    endpoint_pk BIGINT NOT NULL,
+    name TEXT NOT NULL,
+    shown TEXT NOT NULL,
+    hash TEXT NOT NULL,
+    rate_per_s FLOAT,
+    burst BIGINT,
+    created_by TEXT NOT NULL,
+    created_at BIGINT NOT NULL,
+    revoked_at BIGINT,
+    PRIMARY KEY (pk),
+    UNIQUE (id),
+    FOREIGN KEY(endpoint_pk) REFERENCES endpoints (pk)
+);
+
+CREATE TABLE endpoint_options (
+    endpoint_pk BIGINT NOT NULL,
+    guarded BOOLEAN NOT NULL,
+    capture_share FLOAT NOT NULL,
+    revision BIGINT NOT NULL,
+    PRIMARY KEY (endpoint_pk),
+    FOREIGN KEY(endpoint_pk) REFERENCES endpoints (pk)
 );
 
 CREATE TABLE endpoints (
@@ -538,7 +564,7 @@ CREATE TABLE model_servers (
     url TEXT,
     seen_at BIGINT NOT NULL,
     endpoints TEXT NOT NULL,
-    n_dropped BIGINT NOT NULL,
+    n_dropped BIGINT NOT NULL, standing TEXT,
     PRIMARY KEY (server)
 );
 
@@ -650,6 +676,23 @@ CREATE TABLE object_trees (
     PRIMARY KEY (digest, project)
 )
  WITHOUT ROWID;
+
+CREATE TABLE packages (
+    pk INTEGER NOT NULL,
+    id TEXT NOT NULL,
+    version_pk BIGINT NOT NULL,
+    digest TEXT NOT NULL,
+    layout TEXT NOT NULL,
+    size_bytes BIGINT NOT NULL,
+    lock_incomplete TEXT,
+    key_id TEXT,
+    author TEXT NOT NULL,
+    created_at BIGINT NOT NULL,
+    PRIMARY KEY (pk),
+    CONSTRAINT packages_by_version UNIQUE (version_pk, digest),
+    UNIQUE (id),
+    FOREIGN KEY(version_pk) REFERENCES model_versions (pk)
+);
 
 CREATE TABLE pickle_consents (
     project_pk BIGINT NOT NULL,
@@ -1315,6 +1358,8 @@ CREATE INDEX decision_records_by_subject ON decision_records (project_pk, subjec
 
 CREATE INDEX decisions_by_endpoint ON decisions (project_pk, endpoint, id);
 
+CREATE INDEX endpoint_keys_by_endpoint ON endpoint_keys (endpoint_pk, pk);
+
 CREATE UNIQUE INDEX endpoints_by_name ON endpoints (project_pk, name) WHERE deleted_at is null;
 
 CREATE INDEX evaluation_dataset_experiments_by_experiment ON evaluation_dataset_experiments (experiment_pk, dataset_pk);
@@ -1372,6 +1417,8 @@ CREATE INDEX model_versions_by_update ON model_versions (updated_at);
 CREATE INDEX object_references_by_digest ON object_references (digest);
 
 CREATE INDEX object_references_by_owner ON object_references (owner);
+
+CREATE INDEX packages_by_digest ON packages (digest);
 
 CREATE INDEX pipeline_runs_by_lease ON pipeline_runs (lease_until);
 
@@ -1487,9 +1534,9 @@ insert into alembic_version (version_num) values ('monitoring_0001');
 
 insert into alembic_version (version_num) values ('pipelines_0003');
 
-insert into alembic_version (version_num) values ('registry_0002');
+insert into alembic_version (version_num) values ('registry_0003');
 
-insert into alembic_version (version_num) values ('serving_0001');
+insert into alembic_version (version_num) values ('serving_0002');
 
 insert into alembic_version (version_num) values ('tracking_0007');
 

@@ -68,6 +68,7 @@ CREATE TABLE model_servers (
     seen_at BIGINT NOT NULL,
     endpoints TEXT NOT NULL,
     n_dropped BIGINT NOT NULL,
+    standing TEXT,
     CONSTRAINT model_servers_pkey PRIMARY KEY (server)
 );
 
@@ -615,6 +616,32 @@ CREATE TABLE dataset_versions (
     CONSTRAINT dataset_versions_pkey PRIMARY KEY (pk)
 );
 
+CREATE TABLE endpoint_keys (
+    pk BIGSERIAL NOT NULL,
+    id TEXT NOT NULL,
+    endpoint_pk BIGINT NOT NULL,
+    name TEXT NOT NULL,
+    shown TEXT NOT NULL,
+    hash TEXT NOT NULL,
+    rate_per_s DOUBLE PRECISION,
+    burst BIGINT,
+    created_by TEXT NOT NULL,
+    created_at BIGINT NOT NULL,
+    revoked_at BIGINT,
+    CONSTRAINT endpoint_keys_endpoint_pk_fkey FOREIGN KEY(endpoint_pk) REFERENCES endpoints (pk),
+    CONSTRAINT endpoint_keys_id_key UNIQUE (id),
+    CONSTRAINT endpoint_keys_pkey PRIMARY KEY (pk)
+);
+
+CREATE TABLE endpoint_options (
+    endpoint_pk BIGINT NOT NULL,
+    guarded BOOLEAN NOT NULL,
+    capture_share DOUBLE PRECISION NOT NULL,
+    revision BIGINT NOT NULL,
+    CONSTRAINT endpoint_options_endpoint_pk_fkey FOREIGN KEY(endpoint_pk) REFERENCES endpoints (pk),
+    CONSTRAINT endpoint_options_pkey PRIMARY KEY (endpoint_pk)
+);
+
 CREATE TABLE evaluation_dataset_experiments (
     dataset_pk BIGINT NOT NULL,
     experiment_pk BIGINT NOT NULL,
@@ -1040,6 +1067,23 @@ CREATE TABLE model_version_tags (
     CONSTRAINT model_version_tags_version_pk_fkey FOREIGN KEY(version_pk) REFERENCES model_versions (pk)
 );
 
+CREATE TABLE packages (
+    pk BIGSERIAL NOT NULL,
+    id TEXT NOT NULL,
+    version_pk BIGINT NOT NULL,
+    digest TEXT NOT NULL,
+    layout TEXT NOT NULL,
+    size_bytes BIGINT NOT NULL,
+    lock_incomplete TEXT,
+    key_id TEXT,
+    author TEXT NOT NULL,
+    created_at BIGINT NOT NULL,
+    CONSTRAINT packages_by_version UNIQUE (version_pk, digest),
+    CONSTRAINT packages_id_key UNIQUE (id),
+    CONSTRAINT packages_pkey PRIMARY KEY (pk),
+    CONSTRAINT packages_version_pk_fkey FOREIGN KEY(version_pk) REFERENCES model_versions (pk)
+);
+
 CREATE TABLE review_queue_items (
     queue_pk BIGINT NOT NULL,
     trace_pk BIGINT NOT NULL,
@@ -1297,6 +1341,8 @@ CREATE INDEX decision_records_by_subject ON decision_records (project_pk, subjec
 
 CREATE INDEX decisions_by_endpoint ON decisions (project_pk, endpoint, id);
 
+CREATE INDEX endpoint_keys_by_endpoint ON endpoint_keys (endpoint_pk, pk);
+
 CREATE UNIQUE INDEX endpoints_by_name ON endpoints (project_pk, name) WHERE (deleted_at IS NULL);
 
 CREATE INDEX evaluation_dataset_experiments_by_experiment ON evaluation_dataset_experiments (experiment_pk, dataset_pk);
@@ -1354,6 +1400,8 @@ CREATE INDEX model_versions_by_update ON model_versions (updated_at);
 CREATE INDEX object_references_by_digest ON object_references (digest);
 
 CREATE INDEX object_references_by_owner ON object_references (owner);
+
+CREATE INDEX packages_by_digest ON packages (digest);
 
 CREATE INDEX pipeline_runs_by_lease ON pipeline_runs (lease_until);
 
@@ -1469,8 +1517,8 @@ insert into alembic_version (version_num) values ('monitoring_0001');
 
 insert into alembic_version (version_num) values ('pipelines_0003');
 
-insert into alembic_version (version_num) values ('registry_0002');
+insert into alembic_version (version_num) values ('registry_0003');
 
-insert into alembic_version (version_num) values ('serving_0001');
+insert into alembic_version (version_num) values ('serving_0002');
 
 insert into alembic_version (version_num) values ('tracking_0007');
