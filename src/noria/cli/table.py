@@ -59,6 +59,7 @@ NOUNS: tuple[Command, ...] = (
         "Pipelines that run by the clock or after something happened",
     ),
     Command("models", "noria.registry.commands:models", "Registered models, versions and aliases"),
+    Command("packages", "noria.registry.packages.commands:packages", "Packages of model versions"),
     Command("catalog", "noria.catalog.commands:catalog", "Decision records: what was chosen, and why"),
     Command("endpoints", "noria.serving.commands:endpoints", "Endpoints and what they serve"),
     Command("rollouts", "noria.serving.commands:rollouts", "Rollouts and their gates"),

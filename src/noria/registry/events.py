@@ -53,3 +53,7 @@ PICKLE_CONSENT_WITHDRAWN = EventType(
     "model.pickle_consent_withdrawn",
     "The pickles of a version may no longer be loaded; the payload has version and digest",
 )
+PACKAGE_KEPT = EventType(
+    "model.package_kept",
+    "A package of a version is kept; the payload has version, the package's digest and the key that signed it",
+)

@@ -24,6 +24,7 @@ from noria.registry.tables import (
     model_version_tags,
     model_versions,
     models,
+    packages,
 )
 
 AT_ONCE: Final = 100
@@ -77,6 +78,7 @@ def _remove_versions(connection: sa.Connection, keys: list[int]) -> None:
     for each in ids:
         drop_owner(connection, owner_of(each))
     connection.execute(sa.delete(model_version_tags).where(model_version_tags.c.version_pk.in_(keys)))
+    connection.execute(sa.delete(packages).where(packages.c.version_pk.in_(keys)))
     connection.execute(sa.delete(model_versions).where(model_versions.c.pk.in_(keys)))
 
 

@@ -127,3 +127,21 @@ pickle_consents = sa.Table(
     sa.Column("given_at", UtcMicros, nullable=False),
     sqlite_with_rowid=False,
 )
+
+packages = sa.Table(
+    "packages",
+    metadata,
+    pk(),
+    sa.Column("id", sa.Text, nullable=False, unique=True),
+    sa.Column("version_pk", sa.BigInteger, sa.ForeignKey("model_versions.pk"), nullable=False),
+    # Of the manifest, as OCI names it; and of the tree of the layout's files, as the object store does.
+    sa.Column("digest", sa.Text, nullable=False),
+    sa.Column("layout", sa.Text, nullable=False),
+    sa.Column("size_bytes", sa.BigInteger, nullable=False),
+    sa.Column("lock_incomplete", sa.Text),
+    sa.Column("key_id", sa.Text),
+    sa.Column("author", sa.Text, nullable=False),
+    sa.Column("created_at", UtcMicros, nullable=False),
+    sa.UniqueConstraint("version_pk", "digest", name="packages_by_version"),
+    sa.Index("packages_by_digest", "digest"),
+)

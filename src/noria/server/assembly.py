@@ -52,6 +52,7 @@ SERVICES = (
     "noria.registry.consents:Consents",
     "noria.registry.search:Registry",
     "noria.registry.provenance:Provenances",
+    "noria.registry.packages.service:Packages",
     "noria.catalog.service:Catalog",
     "noria.serving.service:Endpoints",
     "noria.serving.service:Rollouts",

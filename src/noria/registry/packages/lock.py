@@ -1,0 +1,139 @@
+"""Resolve the lock of a package: the distributions that its model needs, in the versions that its run recorded.
+
+uv resolves for all platforms and gives the hashes; it chooses nothing that the run recorded. Where it cannot, the lock
+says why, and stands for what is known.
+"""
+
+from __future__ import annotations
+
+import os
+import re
+import shutil
+import subprocess
+import sys
+import tempfile
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Final
+
+from noria.core.errors import Invalid
+from noria.registry.packages.pylock import Lock, Locked, read_lock
+from noria.registry.packages.recorded import Recorded
+
+_TIMEOUT_S: Final = 180
+_OWN: Final = "noria"
+"""Whatever serves a package brings itself."""
+_ABSENT = re.compile(r"no version of ([a-z0-9.-]+==[\w.+!]+)|Because ([a-z0-9.-]+) was not found")
+_OUT_OF_REACH: Final = (
+    "error sending request",
+    "failed to fetch",
+    "could not connect",
+    "network",
+    "timed out",
+    "dns error",
+    "offline",
+)
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Resolved:
+    """A lock, and what the resolver said when it could not make one: for the person who builds, not for the package."""
+
+    lock: Lock
+    said: str = ""
+
+
+def resolve_lock(wanted: dict[str, str | None], recorded: Recorded | None, folder: Path) -> Resolved:
+    """Resolve what a model needs.
+
+    Parameters
+    ----------
+    wanted
+        What the version says that it needs: versions by name, None for any.
+    recorded
+        What its run recorded; None when there is no record.
+    folder
+        Of the project, whose settings of uv say where distributions are found.
+    """
+    roots = {name: version for name, version in sorted(wanted.items()) if name != _OWN}
+    if recorded is None:
+        return _incomplete(roots, None, "no run recorded what was installed when the model was trained")
+    pins = {name: recorded.pins.get(name) or version for name, version in roots.items()}
+    unknown = [name for name, version in pins.items() if version is None]
+    if unknown:
+        return _incomplete(pins, recorded, f"the run did not record a released version of `{unknown[0]}`")
+    uv = _find_uv()
+    if uv is None:
+        return _incomplete(pins, recorded, "uv, which resolves it, was not installed")
+    return _resolved(uv, pins, recorded, folder)
+
+
+def _resolved(uv: str, pins: dict[str, str | None], recorded: Recorded, folder: Path) -> Resolved:
+    with tempfile.TemporaryDirectory(prefix="noria-lock-") as place:
+        wanted, known, target = (Path(place, name) for name in ("wanted.in", "known.txt", "pylock.toml"))
+        wanted.write_text(_requirements(pins), encoding="utf-8")
+        known.write_text(_requirements(dict(recorded.pins)), encoding="utf-8")
+        command = [uv, "pip", "compile", "--universal", "--generate-hashes", "--no-build", "--no-progress"]
+        command += [
+            "--format",
+            "pylock.toml",
+            "--python-version",
+            recorded.python,
+            "--python",
+            sys.executable,
+        ]
+        command += ["--constraints", str(known), "--output-file", str(target), str(wanted)]
+        try:
+            done = subprocess.run(
+                command, capture_output=True, text=True, timeout=_TIMEOUT_S, cwd=folder, check=False
+            )
+        except subprocess.TimeoutExpired:
+            return _incomplete(pins, recorded, "no index of distributions answered in time")
+        if done.returncode != 0:
+            return _incomplete(pins, recorded, _reason(done.stderr), said=done.stderr)
+        return _checked(target.read_bytes(), pins, recorded)
+
+
+def _checked(data: bytes, pins: dict[str, str | None], recorded: Recorded) -> Resolved:
+    """Refuse a lock in which something is not what was recorded, or has no hash."""
+    try:
+        lock = read_lock(data)
+    except Invalid as error:
+        return _incomplete(pins, recorded, "the index gave files without SHA-256", said=error.message)
+    for each in lock.distributions:
+        if each.name in recorded.pins and recorded.pins[each.name] != each.version:
+            reason = f"the run recorded another `{each.name}` than any index has"
+            return _incomplete(pins, recorded, reason)
+        if not each.files:
+            return _incomplete(pins, recorded, f"no file of `{each.name}=={each.version}` was found")
+    return Resolved(lock=lock)
+
+
+def _incomplete(
+    pins: dict[str, str | None], recorded: Recorded | None, reason: str, *, said: str = ""
+) -> Resolved:
+    known = tuple(Locked(name=name, version=version) for name, version in pins.items() if version is not None)
+    python = f">={recorded.python}" if recorded else None
+    return Resolved(lock=Lock(python=python, distributions=known, incomplete=reason), said=said)
+
+
+def _requirements(pins: dict[str, str | None]) -> str:
+    return "".join(f"{name}=={version}\n" for name, version in pins.items() if version is not None)
+
+
+def _reason(said: str) -> str:
+    """Give a reason that names neither an index nor a folder."""
+    absent = _ABSENT.search(" ".join(said.split()))
+    if absent:
+        return f"`{absent[1] or absent[2]}` is in no index that could be reached"
+    lowered = said.lower()
+    if any(sign in lowered for sign in _OUT_OF_REACH):
+        return "no index of distributions could be reached"
+    return "the recorded versions do not go together on all platforms"
+
+
+def _find_uv() -> str | None:
+    beside = Path(sys.executable).parent / "uv"
+    if beside.is_file() and os.access(beside, os.X_OK):
+        return str(beside)
+    return shutil.which("uv")
