@@ -142,6 +142,8 @@ class Answerer:
         outputs: Outputs,
         error: str | None,
     ) -> None:
+        if error is None and not route.captures(identity):
+            return
         record = AnsweredRequest(
             project=route.project,
             endpoint=route.endpoint,

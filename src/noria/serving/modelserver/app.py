@@ -128,6 +128,7 @@ class ModelApp:
             return self._infer(asked, self._follower.find(name), version)
         _only("GET", asked)
         route = self._follower.find(name)
+        self._door.enter(route, asked.headers, counts=False)
         chosen = route.version(version) if version is not None else route.versions[route.shares[-1][0]]
         if what == "ready":
             return Reply({"name": name, "ready": True})
@@ -135,6 +136,7 @@ class ModelApp:
         return Reply(model_metadata(name, sorted(route.versions), signature, signature.outputs))
 
     def _infer(self, asked: Asked, route: Route, version: str | None) -> Reply[Any]:
+        self._door.enter(route, asked.headers)
         request = read_request(asked.body)
         may_replay = bool(request.parameters.get("replay")) and self._door.may_replay(route, asked.headers)
         answer = self._answerer.answer(route, request, version=version, may_replay=may_replay)
@@ -145,6 +147,7 @@ class ModelApp:
         request = from_json(asked.body, FeedbackRequest, what="feedback")
         named = request.endpoint
         route = self._follower.only() if named is None else self._follower.find(named)
+        self._door.enter(route, asked.headers)
         answer = self._feedback.take(request, route)
         return Reply(answer, 202 if answer.queued else 200)
 

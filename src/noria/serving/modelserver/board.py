@@ -118,6 +118,11 @@ class Board:
         whole = memoryview(self._map)
         self.pages = [Page(whole[n * PAGE_BYTES : (n + 1) * PAGE_BYTES]) for n in range(n_pages)]
 
+    @property
+    def of_processes(self) -> list[Page]:
+        """The pages that a process has; the last one has the rates of keys."""
+        return self.pages[:-1]
+
     @classmethod
     def create(cls, n_pages: int) -> Board:
         """Make empty pages."""

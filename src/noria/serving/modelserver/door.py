@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import hmac
 import threading
+from collections.abc import Callable
 from dataclasses import dataclass, field
 from typing import Protocol
 
@@ -13,8 +14,10 @@ from noria.core.gate import AllowedHosts, check_host, check_origin
 from noria.core.remote import HttpTransport, remote_service
 from noria.core.workspace import OverHttp
 from noria.serving.endpoints import Endpoints
+from noria.serving.keys import KEY_PREFIX, hash_key
 from noria.serving.modelserver.link import Link
-from noria.serving.modelserver.routes import Route
+from noria.serving.modelserver.routes import Route, Routes
+from noria.serving.plans import PlannedKey
 
 HEALTH = "/v2/health/"
 
@@ -50,13 +53,32 @@ class Secrets:
 
 
 class Door:
-    """Stands before every route."""
+    """Stands before every route.
 
-    def __init__(self, *, hosts: AllowedHosts, secrets: Secrets, link: Link, clock: Clock) -> None:
+    Parameters
+    ----------
+    routes
+        Gives what is served now.
+    limit
+        Counts a request of a key, or refuses it.
+    """
+
+    def __init__(
+        self,
+        *,
+        hosts: AllowedHosts,
+        secrets: Secrets,
+        link: Link,
+        clock: Clock,
+        routes: Callable[[], Routes],
+        limit: Callable[[PlannedKey], None],
+    ) -> None:
         self._hosts = hosts
         self._secrets = secrets
         self._link = link
         self._clock = clock
+        self._routes = routes
+        self._limit = limit
         self._lock = threading.Lock()
         self._passed: set[Told] = set()
         self._remembered: dict[tuple[str, str, str], tuple[float, bool]] = {}
@@ -84,10 +106,42 @@ class Door:
         )
         if self._secrets.token is None or path.startswith(HEALTH):
             return
-        if not self._is_ours(secret_of(headers)):
+        secret = secret_of(headers)
+        if not self._is_ours(secret) and not self._is_key(secret):
             raise Unauthenticated(
                 "This model server asks everyone for its token", hint="Send `Authorization: Bearer <token>`"
             )
+
+    def enter(self, route: Route | None, headers: Headers, *, counts: bool = True) -> None:
+        """Let a request, which was admitted, to an endpoint; None stands for all of them.
+
+        Parameters
+        ----------
+        counts
+            Whether the request counts against the rate of its key.
+
+        Raises
+        ------
+        Unauthenticated
+            If the endpoint asks for a key, and the request carries none, another or a revoked one.
+        TooManyRequests
+            If the key's requests come too fast.
+        """
+        guarded = any(each.guarded for each in self._routes().values()) if route is None else route.guarded
+        if not guarded and self._secrets.token is None:
+            return
+        secret = secret_of(headers)
+        if self._is_ours(secret):
+            return
+        key = route.keys.get(hash_key(secret)) if route is not None and secret is not None else None
+        if key is None:
+            name = "Naming no endpoint" if route is None else f"The endpoint `{route.endpoint}`"
+            raise Unauthenticated(
+                f"{name} needs a key, and the request carries none that is good for it",
+                hint="Send `Authorization: Bearer <key>`; see `noria endpoints keys`",
+            )
+        if counts:
+            self._limit(key)
 
     def _check_rules(self, told: Told) -> None:
         if told in self._passed:
@@ -111,6 +165,12 @@ class Door:
         known = [each.encode() for each in (self._secrets.key, self._secrets.token) if each is not None]
         given = (secret or "").encode("utf-8", "surrogatepass")
         return any(hmac.compare_digest(given, each) for each in known)
+
+    def _is_key(self, secret: str | None) -> bool:
+        if secret is None or not secret.startswith(KEY_PREFIX):
+            return False
+        hashed = hash_key(secret)
+        return any(hashed in route.keys for route in self._routes().values())
 
     def _is_permitted(self, route: Route, secret: str) -> bool:
         asked = (route.project, route.endpoint, secret)

@@ -246,6 +246,9 @@ class Follower:
             revision=plan.revision,
             versions=dict(loaded),
             shares=normalised(weights),
+            guarded=plan.guarded,
+            keys={key.hash: key for key in plan.keys},
+            capture_share=plan.capture_share,
         )
         self._routes = {**self._routes, self._name(plan.project, plan.endpoint): route}
 

@@ -106,8 +106,8 @@ class _Pages:
         self._board = board
 
     def collect(self) -> Iterable[Metric]:
-        yield from _of_requests(_summed(self._board.pages))
-        yield from _of_workers(self._board.pages)
+        yield from _of_requests(_summed(self._board.of_processes))
+        yield from _of_workers(self._board.of_processes)
 
 
 def _summed(pages: list[Page]) -> dict[tuple[str, str, str], list[int]]:

@@ -177,6 +177,7 @@ class _Parent:
         reporter = Reporter(
             link=link,
             board=self._board,
+            waiting_bytes=lambda: requests.status().waiting_bytes,
             server=self._id,
             url=self._url,
             clock=self._clock,

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import logging
 import threading
-from collections.abc import Iterable
+from collections.abc import Callable, Iterable
 
 import msgspec
 
@@ -13,7 +13,7 @@ from noria.core.errors import NoriaError, Unavailable
 from noria.serving.endpoints import Endpoints
 from noria.serving.modelserver.board import Board, Word
 from noria.serving.modelserver.link import Link
-from noria.serving.plans import AppliedPlan, ServerReport
+from noria.serving.plans import AppliedPlan, ServerReport, ServerStanding
 
 LOOK_S = 0.2
 REPORT_EVERY_S = 4.0
@@ -27,6 +27,8 @@ class Reporter:
 
     Parameters
     ----------
+    waiting_bytes
+        Tells how much was not yet handed on.
     server
         Unique to this model server.
     url
@@ -38,12 +40,14 @@ class Reporter:
         *,
         link: Link,
         board: Board,
+        waiting_bytes: Callable[[], int],
         server: str,
         url: str,
         clock: Clock,
     ) -> None:
         self._link = link
         self._board = board
+        self._waiting_bytes = waiting_bytes
         self._server = server
         self._url = url
         self._clock = clock
@@ -83,13 +87,24 @@ class Reporter:
                 _log.error("reporter.failed", exc_info=error)
 
     def _notes(self) -> list[list[AppliedPlan]]:
-        notes = [page.read_note() for page in self._board.pages[1:] if page.words[Word.READY]]
+        notes = [page.read_note() for page in self._board.of_processes[1:] if page.words[Word.READY]]
         return [_notes.decode(note) for note in notes if note is not None]
 
     def _report(self, applied: list[AppliedPlan], *, leaving: bool = False) -> ServerReport:
-        dropped = sum(int(page.words[Word.N_CAPTURES_DROPPED]) for page in self._board.pages)
+        pages = self._board.of_processes
+        standing = ServerStanding(
+            n_workers=sum(bool(page.words[Word.READY]) for page in pages),
+            n_replaced=int(pages[0].words[Word.N_REPLACED]),
+            waiting_bytes=self._waiting_bytes(),
+            disk_full=any(page.words[Word.DISK_FULL] for page in pages),
+        )
         return ServerReport(
-            server=self._server, url=self._url, endpoints=applied, n_dropped=dropped, leaving=leaving
+            server=self._server,
+            url=self._url,
+            endpoints=applied,
+            n_dropped=sum(int(page.words[Word.N_CAPTURES_DROPPED]) for page in pages),
+            leaving=leaving,
+            standing=standing,
         )
 
 

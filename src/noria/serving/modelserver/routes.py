@@ -4,11 +4,12 @@ from __future__ import annotations
 
 import hashlib
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 
 from noria.core.errors import NotFound
 from noria.registry.entities import ServableVersion
 from noria.registry.runtimes.port import LoadedModel
+from noria.serving.plans import PlannedKey
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -31,6 +32,12 @@ class Route:
         All that are loaded.
     shares
         Version and weight, newest version first; the weights sum to 1.
+    guarded
+        Whether a request has to carry one of the keys.
+    keys
+        Hash of the secret → key.
+    capture_share
+        Share of answered requests that is captured.
     """
 
     project: str
@@ -38,6 +45,13 @@ class Route:
     revision: int
     versions: Mapping[int, LoadedVersion]
     shares: Sequence[tuple[int, float]]
+    guarded: bool = False
+    keys: Mapping[str, PlannedKey] = field(default_factory=dict)
+    capture_share: float = 1.0
+
+    def captures(self, identity: str) -> bool:
+        """Tell whether an answered request is to be captured; equal ids get equal answers."""
+        return self.capture_share >= 1 or _point("capture", self.endpoint, identity) < self.capture_share
 
     def choose(self, key: str) -> LoadedVersion:
         """Give the version that answers requests of this key.

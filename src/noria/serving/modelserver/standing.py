@@ -62,8 +62,8 @@ class Queue:
             n_refused=told.n_refused,
             n_damaged=told.n_damaged,
             last_failure=told.last_failure,
-            n_dropped=sum(int(page.words[self._dropped]) for page in self._board.pages),
-            disk_full=any(page.words[Word.DISK_FULL] for page in self._board.pages),
+            n_dropped=sum(int(page.words[self._dropped]) for page in self._board.of_processes),
+            disk_full=any(page.words[Word.DISK_FULL] for page in self._board.of_processes),
         )
 
 

@@ -10,6 +10,7 @@ import signal
 import socket
 import sys
 import threading
+import time
 from concurrent.futures import ThreadPoolExecutor
 from contextlib import ExitStack, suppress
 
@@ -20,6 +21,7 @@ from granian.constants import Interfaces
 from noria.core.clock import Clock, SystemClock
 from noria.core.config import Settings, load_settings
 from noria.core.gate import hosts_for
+from noria.core.http_errors import TooManyRequests
 from noria.core.key import read_key
 from noria.core.lifeline import end_with_parent
 from noria.core.listening import Listener
@@ -30,7 +32,9 @@ from noria.serving.modelserver.board import Board, Page, Word
 from noria.serving.modelserver.door import Door, Secrets
 from noria.serving.modelserver.feedback import Feedback
 from noria.serving.modelserver.follower import Follower, Identity
+from noria.serving.modelserver.limits import Limiter
 from noria.serving.modelserver.link import Link, lazy_link, managed_link
+from noria.serving.modelserver.metrics import Metrics
 from noria.serving.modelserver.outbox import Outbox
 from noria.serving.modelserver.pinning import pin_thread
 from noria.serving.modelserver.standing import Crew, Queue
@@ -38,7 +42,7 @@ from noria.serving.modelserver.state import StateFolder, state_root
 from noria.serving.modelserver.store import ModelStore
 from noria.serving.modelserver.task import WorkerTask
 from noria.serving.modelserver.watch import Watched
-from noria.serving.plans import AppliedPlan
+from noria.serving.plans import AppliedPlan, PlannedKey
 
 LABEL_QUEUE_BYTES = 256 << 20
 
@@ -71,6 +75,8 @@ class _Worker:
         self._task = task
         self._board = Board(task.board_fd, task.n_pages)
         self._page = self._board.pages[task.page]
+        self._limiter = Limiter(self._board, time.monotonic_ns)
+        self._metrics = Metrics(self._page)
         state = StateFolder(state_root(settings))
         stack.callback(state.release)
         link = managed_link(settings, clock) if task.managed else lazy_link(settings, clock)
@@ -90,6 +96,8 @@ class _Worker:
             secrets=Secrets(key=_key(settings), token=task.options.token),
             link=link,
             clock=clock,
+            routes=lambda: self._follower.routes,
+            limit=self._limit,
         )
         self._app = Watched(self._model_app(link, door, clock), self._page, self._board, door)
 
@@ -144,6 +152,13 @@ class _Worker:
         )
         self._stack.callback(made.close)
         return made
+
+    def _limit(self, key: PlannedKey) -> None:
+        try:
+            self._limiter.take(key)
+        except TooManyRequests:
+            self._metrics.count(Word.N_LIMITED)
+            raise
 
     def _wake(self) -> None:
         with suppress(BlockingIOError):  # a full pipe wakes as well

@@ -84,7 +84,8 @@ class Workers:
     n
         How many there are to be.
     board
-        Has a page for each, and as many more for those that replace them; page 0 is the parent's.
+        Has a page for each, and as many more for those that replace them; page 0 is the parent's, and the last one
+        has the rates of keys.
     spawn
         Starts a process that writes the page of this number.
     """
@@ -105,7 +106,7 @@ class Workers:
     @staticmethod
     def n_pages(n: int) -> int:
         """Give how many pages the board of so many workers has."""
-        return 1 + 2 * n
+        return 1 + 2 * n + 1
 
     @property
     def is_up(self) -> bool:
@@ -167,7 +168,8 @@ class Workers:
 
     def _start(self, now: float) -> bool:
         taken = {id(worker.page) for worker in (*self._serving, *self._leaving)}
-        free = [n for n, page in enumerate(self._board.pages) if n and id(page) not in taken]
+        pages = list(enumerate(self._board.pages))[1:-1]
+        free = [n for n, page in pages if id(page) not in taken]
         if not free:
             return False  # As many leave as may be; there is a page when the first of them has gone.
         page = self._board.pages[free[0]]

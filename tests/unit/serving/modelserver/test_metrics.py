@@ -27,8 +27,8 @@ def _of(endpoint: str, version: str, **more: str) -> tuple[tuple[str, str], ...]
 def test_all_workers_are_summed_and_the_text_is_what_prometheus_parses() -> None:
     """Counts of two pages, one of them of a dead worker, with names that need escaping."""
     odd = 'a "quoted"\\\nname'
-    board = Board.create(3)
-    for page, ready in zip(board.pages[1:], (0, 1), strict=True):
+    board = Board.create(4)
+    for page, ready in zip(board.pages[1:3], (0, 1), strict=True):
         page.words[Word.READY] = ready
         metrics = Metrics(page)
         metrics.observe("digits", 3, 200, 10, 0.002)
@@ -55,7 +55,7 @@ def test_all_workers_are_summed_and_the_text_is_what_prometheus_parses() -> None
 
 def test_no_count_is_lost_between_threads() -> None:
     """Threads that count at once lose nothing."""
-    board = Board.create(1)
+    board = Board.create(2)
     metrics = Metrics(board.pages[0])
 
     def count() -> None:
@@ -73,7 +73,7 @@ def test_no_count_is_lost_between_threads() -> None:
 
 def test_a_page_without_room_keeps_its_bounds() -> None:
     """More names than a page holds are no reason to fail."""
-    board = Board.create(1)
+    board = Board.create(2)
     metrics = Metrics(board.pages[0])
     for version in range(N_SLOTS + 5):
         metrics.observe("e", version, 200, 1, 0.01)
@@ -87,12 +87,12 @@ def test_a_page_without_room_keeps_its_bounds() -> None:
 
 def test_the_next_worker_goes_on_with_the_counts() -> None:
     """What a dead worker counted and noted: the counts stay, the note of the process goes."""
-    board = Board.create(1)
+    board = Board.create(2)
     Metrics(board.pages[0]).observe("e", 1, 200, 1, 0.01)
     assert board.pages[0].write_note(b"alive")
     board.pages[0].clear()
 
-    following = Board(os.dup(board.fd), 1)
+    following = Board(os.dup(board.fd), 2)
     Metrics(following.pages[0]).observe("e", 1, 200, 1, 0.01)
 
     assert _samples(board)["noria_serving_rows_total", _of("e", "1")] == 2
