@@ -8,12 +8,15 @@ import typer
 
 from noria.core.console.options import JsonFlag, LimitOption, ProjectOption, WorkspaceOption, YesFlag, opened
 from noria.core.console.output import facts, print_json, say, show, table
+from noria.serving.key_commands import capture_command, keys
 from noria.serving.rollout_commands import ReasonOption, rollout_facts, rollout_table
 
 if TYPE_CHECKING:
     from noria.serving.entities import Endpoint
 
 endpoints = typer.Typer(no_args_is_help=True, help="Endpoints and what they serve")
+endpoints.add_typer(keys, name="keys")
+endpoints.command("capture")(capture_command)
 
 EndpointArgument = Annotated[str, typer.Argument(metavar="ENDPOINT", help="Endpoint.")]
 

@@ -137,3 +137,33 @@ def test_mistakes_are_named_with_their_mend(noria: Run, arguments: list[str], co
 
     assert done.code == code, done
     assert words in " ".join((done.out + done.err).split())
+
+
+def test_keys_are_made_listed_and_revoked(noria: Run) -> None:
+    """The secret is written once; afterwards a list shows whose keys there are, and which were ended."""
+    noria("deploy", "flowers@1", "--to", "live")
+    made = noria("endpoints", "keys", "create", "live", "shop", "--rate", "50", "--burst", "10")
+    again = noria("endpoints", "keys", "create", "live", "shop")
+    shown = noria("endpoints", "keys", "list", "live").out
+    unknown = noria("endpoints", "keys", "revoke", "live", "shopp")
+    revoked = noria("endpoints", "keys", "revoke", "live", "shop")
+    (key,) = noria("endpoints", "keys", "list", "live", "--json").json()["items"]
+
+    assert made.out.startswith("noria_endpoint_")
+    assert again.code == 1
+    assert "shop" in shown
+    assert made.out.strip() not in shown
+    assert "shop" in unknown.err
+    assert revoked.code == 0
+    assert (key["rate_per_s"], key["burst"], key["revoked_at"] is None) == (50.0, 10, False)
+    assert noria("endpoints", "keys", "create", "live", "x", "--rate", "-1").code != 0
+
+
+def test_the_captured_share_is_shown_and_changed(noria: Run) -> None:
+    """All of it, until somebody says otherwise."""
+    noria("deploy", "flowers@1", "--to", "live")
+
+    assert "100.0%" in noria("endpoints", "capture", "live").out
+    assert noria("endpoints", "capture", "live", "0.25", "--json").json() == {"share": 0.25}
+    assert "25.0%" in noria("endpoints", "capture", "live").out
+    assert noria("endpoints", "capture", "live", "2").code == 2

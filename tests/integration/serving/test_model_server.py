@@ -9,16 +9,20 @@ from typing import Any
 import httpx
 import numpy as np
 import pytest
+from prometheus_client.parser import text_string_to_metric_families
 
 from noria.core.ids import new_id
 from noria.core.key import read_key
 from noria.registry.client import model
-from noria.serving.client import endpoint
+from noria.serving.captures import PredictionNotFound
+from noria.serving.client import deploy, endpoint
+from noria.serving.keys import CaptureShare, NewKey
 from noria.serving.modelserver.app import MAX_BODY_BYTES
 from noria.serving.modelserver.protocol import MAX_ROWS
-from noria.serving.service import Captures
+from noria.serving.service import Captures, EndpointKeys
 from support.model_server import LiveModelServer, row_input
 from support.processes import Processes
+from support.waiting import wait_until
 
 ROW = [[1.0, 2.0, 3.0, 4.0]]
 
@@ -332,3 +336,68 @@ def test_a_port_in_use_is_named(
     assert second.wait() == 1
     assert f"Another program listens on port {port}" in second.output()
     assert "--port" in second.output()
+
+
+def test_an_endpoint_asks_for_its_keys_and_holds_them_to_their_rates(live: LiveModelServer) -> None:
+    """From the first key on it refuses who has none, a revoked one or another's; other endpoints do not."""
+    deploy("flowers@1", endpoint="locked", workspace=live.workspace)
+    wait_until(lambda: live.infer(endpoint="locked").status_code == 200, 60)
+    service = live.workspace.service(EndpointKeys)
+    slow = service.create("default", "locked", NewKey(name="batch", rate_per_s=0.001, burst=2))
+    good = service.create("default", "locked", NewKey(name="shop"))
+    wait_until(lambda: live.infer(endpoint="locked").status_code == 401, 60)
+
+    def status(secret: str, endpoint: str = "locked") -> int:
+        return live.infer(endpoint=endpoint, headers={"authorization": f"Bearer {secret}"}).status_code
+
+    wait_until(lambda: status(good.secret) == 200, 60)
+    assert [status(slow.secret) for _ in range(4)] == [200, 200, 429, 429]
+    limited = live.infer(endpoint="locked", headers={"authorization": f"Bearer {slow.secret}"})
+    assert int(limited.headers["retry-after"]) > 1
+    assert status("noria_endpoint_made-up") == 401
+    assert live.feedback({new_id(): 1}, endpoint="locked").status_code == 401
+    assert live.feedback({new_id(): 1}).status_code == 401
+    assert live.http.get("/v2/models/locked").status_code == 401
+    assert live.infer().status_code == 200
+    service.revoke("default", "locked", "shop")
+    wait_until(lambda: status(good.secret) == 401, 60)
+
+
+def test_a_share_is_captured_and_failures_always_are(live: LiveModelServer) -> None:
+    """None of what is answered, and all of what fails; the rest is up to the hash of the id."""
+    deploy("flowers@3", endpoint="sampled", workspace=live.workspace)
+    wait_until(lambda: live.infer(endpoint="sampled").status_code == 200, 60)
+    live.workspace.service(EndpointKeys).set_capture_share("default", "sampled", CaptureShare(share=0.0))
+    captures = live.workspace.service(Captures)
+
+    def is_captured(answer: httpx.Response) -> bool:
+        body = answer.json()
+        identity = body["id"] if "id" in body else body["details"]["prediction_id"]
+        try:
+            captures.get("default", "sampled", identity)
+        except PredictionNotFound:
+            return False
+        return True
+
+    def left_out() -> bool:
+        """Ask, then let something fail behind it: once that is captured, all before it would be."""
+        answered = live.infer(endpoint="sampled")
+        failed = live.infer(endpoint="sampled", inputs=[row_input([[99.0, 0.0, 0.0, 0.0]])])
+        assert (answered.status_code, failed.status_code) == (200, 422)
+        wait_until(lambda: is_captured(failed), 60)
+        return not is_captured(answered)
+
+    wait_until(left_out, 60)
+
+
+def test_prometheus_reads_what_was_answered(live: LiveModelServer) -> None:
+    """Workers, captures and limits, in the text that its own parser takes."""
+    live.infer()
+    answer = live.http.get("/metrics")
+    families = {family.name: family for family in text_string_to_metric_families(answer.text)}
+
+    assert answer.headers["content-type"].startswith("text/plain; version=0.0.4")
+    assert families["noria_serving_workers"].samples[0].value == 1
+    assert families["noria_serving_captures"].samples[0].value > 0
+    assert families["noria_serving_captures_dropped"].samples[0].value == 0
+    assert live.http.post("/metrics").status_code == 405
