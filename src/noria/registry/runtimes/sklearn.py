@@ -14,6 +14,7 @@ from numpy.typing import NDArray
 from noria.core.errors import Corrupt, Invalid, NoriaError
 from noria.registry.entities import ServableVersion, Signature, Task, TensorSpec
 from noria.registry.runtimes.port import Arrays, Keeper
+from noria.registry.runtimes.skops_form import settle_form
 
 FORMAT = "sklearn-skops"
 FILE = "model.skops"
@@ -175,6 +176,7 @@ def save_estimator(estimator: Any, path: Path) -> None:
         skops.io.dump(estimator, path)
     except UnsupportedTypeException as error:
         raise UntrustedTypes([type_name(estimator)]) from error
+    settle_form(path)
     trusted_types(path)
 
 
