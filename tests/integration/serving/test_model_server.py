@@ -397,6 +397,12 @@ def test_prometheus_reads_what_was_answered(live: LiveModelServer) -> None:
     families = {family.name: family for family in text_string_to_metric_families(answer.text)}
 
     assert answer.headers["content-type"].startswith("text/plain; version=0.0.4")
+    requests = {
+        sample.labels["version"]: sample.value
+        for sample in families["noria_serving_requests"].samples
+        if sample.labels["endpoint"] == "flowers" and sample.labels["status"] == "200"
+    }
+    assert requests["1"] > 0
     assert families["noria_serving_workers"].samples[0].value == 1
     assert families["noria_serving_captures"].samples[0].value > 0
     assert families["noria_serving_captures_dropped"].samples[0].value == 0

@@ -42,6 +42,7 @@ class Answer:
     """An answered request, in the protocol's terms."""
 
     version: int
+    n_rows: int
     body: dict[str, Any]
 
 
@@ -94,6 +95,7 @@ class Answerer:
         outputs = self._predict(route, chosen, identity, inputs, replay=replay)
         return Answer(
             version=chosen.entity.version,
+            n_rows=inputs.n_rows,
             body={
                 "model_name": route.endpoint,
                 "model_version": str(chosen.entity.version),

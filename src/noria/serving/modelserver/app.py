@@ -4,6 +4,8 @@ from __future__ import annotations
 
 import asyncio
 import re
+import time
+from collections.abc import Callable
 from concurrent.futures import Executor
 from dataclasses import dataclass
 from typing import Any, Generic, TypeVar
@@ -12,9 +14,9 @@ from urllib.parse import unquote
 from granian._granian import RSGIHTTPProtocol as HTTPProtocol
 from granian.rsgi import Scope
 
-from noria.core.errors import TooLarge, Unavailable
+from noria.core.errors import NoriaError, TooLarge, Unavailable
 from noria.core.gate import SECURITY_HEADERS
-from noria.core.http_errors import MethodNotAllowed, RouteNotFound, error_answer, known_error
+from noria.core.http_errors import MethodNotAllowed, RouteNotFound, error_answer, known_error, status_of
 from noria.core.serialisation import from_json, to_json
 from noria.serving.modelserver.answering import Answerer
 from noria.serving.modelserver.door import Door, Headers
@@ -32,6 +34,7 @@ FEEDBACK = "/feedback"
 VERSION_HEADER = "noria-model-version"
 
 B = TypeVar("B")
+Observe = Callable[[str, int | None, int, int, float], None]
 _MODEL = re.compile(r"/v2/models/([^/]+)(?:/versions/([^/]+))?(?:/(ready|infer))?/?")
 _COMMON = [("content-type", "application/json"), *SECURITY_HEADERS.items()]
 
@@ -60,6 +63,8 @@ class ModelApp:
 
     Parameters
     ----------
+    observe
+        Told of each request for predictions: endpoint, version, HTTP status, rows, and seconds that it took.
     transfers
         By the name under which `/status` shows how they stand.
     computing, waiting
@@ -71,6 +76,7 @@ class ModelApp:
         *,
         follower: Follower,
         answerer: Answerer,
+        observe: Observe,
         feedback: Feedback,
         door: Door,
         transfers: dict[str, Shown],
@@ -79,6 +85,7 @@ class ModelApp:
     ) -> None:
         self._follower = follower
         self._answerer = answerer
+        self._observe = observe
         self._feedback = feedback
         self._door = door
         self._transfers = transfers
@@ -136,10 +143,21 @@ class ModelApp:
         return Reply(model_metadata(name, sorted(route.versions), signature, signature.outputs))
 
     def _infer(self, asked: Asked, route: Route, version: str | None) -> Reply[Any]:
-        self._door.enter(route, asked.headers)
-        request = read_request(asked.body)
-        may_replay = bool(request.parameters.get("replay")) and self._door.may_replay(route, asked.headers)
-        answer = self._answerer.answer(route, request, version=version, may_replay=may_replay)
+        began = time.perf_counter()
+        answered, n_rows, status = None, 0, 500
+        try:
+            self._door.enter(route, asked.headers)
+            request = read_request(asked.body)
+            may_replay = bool(request.parameters.get("replay")) and self._door.may_replay(
+                route, asked.headers
+            )
+            answer = self._answerer.answer(route, request, version=version, may_replay=may_replay)
+            answered, n_rows, status = answer.version, answer.n_rows, 200
+        except NoriaError as error:
+            status = status_of(error)
+            raise
+        finally:
+            self._observe(route.endpoint, answered, status, n_rows, time.perf_counter() - began)
         return Reply(answer.body, headers=((VERSION_HEADER, str(answer.version)),))
 
     def _take_feedback(self, asked: Asked) -> Reply[Any]:

@@ -128,6 +128,7 @@ class _Worker:
         return ModelApp(
             follower=self._follower,
             answerer=Answerer(keep=self._requests.append, clock=clock),
+            observe=self._metrics.observe,
             feedback=Feedback(link=link, captures=self._requests, queue=self._labels),
             door=door,
             transfers={
