@@ -5,16 +5,22 @@ from __future__ import annotations
 import os
 import shutil
 import signal
+import subprocess
 import threading
-from collections.abc import Callable
+from collections import Counter
+from collections.abc import Callable, Iterator
 from pathlib import Path
 from typing import Any
 
 import httpx
 import numpy as np
+import pytest
 
+from noria.access.audit import Audit
+from noria.core.events.log import Event
 from noria.core.workspace import Workspace
 from noria.serving.client import deploy, endpoint
+from noria.serving.events import CAPTURES_DROPPED, CAPTURES_KEPT
 from noria.serving.service import Captures, Endpoints
 from support.model_server import is_ready, open_folder, row_input
 from support.ports import free_port
@@ -192,28 +198,60 @@ def test_a_damaged_model_on_the_disk_is_fetched_again(
     assert "are not what was registered" in child.output()
 
 
-def test_a_full_spool_drops_captures_and_goes_on_serving(
-    folder: Path, processes: Processes, noria_command: tuple[str, ...], start_server: Start
+@pytest.fixture
+def full_disk(folder: Path) -> Iterator[list[str]]:
+    """Give the options of a model server whose disk has 2 MB; where none can be mounted, its spool has 1 MB."""
+    place = folder / "serving"
+    place.mkdir(exist_ok=True)
+    mount = ["mount", "-t", "tmpfs", "-o", "size=2m", "tmpfs", str(place)]
+    mounted = os.geteuid() == 0 and subprocess.run(mount, check=False, capture_output=True).returncode == 0
+    yield [] if mounted else ["--spool-mb", "1"]
+    if mounted:
+        subprocess.run(["umount", "-l", str(place)], check=True)
+
+
+def test_a_full_disk_drops_captures_and_goes_on_serving(
+    folder: Path,
+    full_disk: list[str],
+    processes: Processes,
+    noria_command: tuple[str, ...],
+    start_server: Start,
 ) -> None:
-    """Without the control server and without room, answers still come; what is dropped is counted."""
+    """Answers still come; what is dropped is counted, shown, and told to the control server when it is back."""
     with open_folder(folder) as workspace:
         deploy("flowers@1", workspace=workspace)
     server = _control_server(processes, noria_command, folder)
     port = free_port()
-    start_server(port, "--managed", "--spool-mb", "1")
+    start_server(port, "--managed", *full_disk)
     server.kill()
     rows = np.ones((1000, 4)).tolist()
 
     with httpx.Client(base_url=f"http://127.0.0.1:{port}", trust_env=False, timeout=20) as http:
-        codes = {
+        codes = Counter(
             http.post("/v2/models/flowers/infer", json={"inputs": [row_input(rows)]}).status_code
-            for _ in range(30)
-        }
+            for _ in range(60)
+        )
         status = http.get("/status").json()["requests"]
+        shown = http.get("/metrics").text
+        server = _control_server(processes, noria_command, folder)
+        with open_folder(folder) as workspace:
+            (dropped,) = wait_until(lambda: _events(workspace, CAPTURES_DROPPED), 90)
+            wait_until(lambda: not http.get("/status").json()["requests"]["waiting_bytes"], 90)
+            http.post("/v2/models/flowers/infer", json={"inputs": [row_input([[1, 2, 3, 4]])]})
+            wait_until(lambda: _events(workspace, CAPTURES_KEPT), 90)
+            n_kept = 61 - status["n_dropped"]
+            captures = workspace.service(Captures)
+            wait_until(lambda: captures.stats("default", "flowers").of(1).n_requests == n_kept, 60)
 
-    assert codes == {200}
-    assert status["n_dropped"] > 0
-    assert 0 < status["waiting_bytes"] <= 1 << 20
+    assert codes == {200: 60}
+    assert status["disk_full"]
+    assert 0 < status["disk_bytes"] <= 2 << 20
+    assert f"noria_serving_captures_dropped_total {float(status['n_dropped'])}" in shown
+    assert dropped.payload["n_dropped"] >= status["n_dropped"] > 0
+
+
+def _events(workspace: Workspace, type_: str) -> list[Event]:
+    return workspace.service(Audit).events(type=type_).items
 
 
 def test_other_machines_are_asked_for_a_token(
