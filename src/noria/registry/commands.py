@@ -17,6 +17,8 @@ models = typer.Typer(no_args_is_help=True, help="Registered models, versions and
 
 models.command("push")(exchange_commands.push)
 models.command("pull")(exchange_commands.pull)
+models.command("export")(exchange_commands.export)
+models.command("import")(exchange_commands.import_)
 
 ModelArgument = Annotated[str, typer.Argument(help="Model.")]
 RefArgument = Annotated[str, typer.Argument(help="`model`, `model@version` or `model@alias`.")]

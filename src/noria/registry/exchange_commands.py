@@ -2,14 +2,16 @@
 
 from __future__ import annotations
 
+from pathlib import Path
 from typing import TYPE_CHECKING, Annotated
 
 import typer
 
 from noria.core.console.options import JsonFlag, ProjectOption, WorkspaceOption, opened
-from noria.core.console.output import show
+from noria.core.console.output import say, show
 
 if TYPE_CHECKING:
+    from noria.registry.entities import ModelVersion
     from noria.registry.exchange import Moved
 
 _RefArgument = Annotated[str, typer.Argument(help="`model`, `model@version` or `model@alias`.")]
@@ -69,6 +71,52 @@ def pull(
     show(moved, json=json, render=_told)
 
 
+def export(
+    ref: _RefArgument,
+    folder: Annotated[Path, typer.Argument(help="Folder to write; made, and empty if it is there.")],
+    form: Annotated[str, typer.Option("--format", help="`mlflow` is the one there is.")] = "mlflow",
+    workspace: WorkspaceOption = None,
+    project: ProjectOption = None,
+) -> None:
+    """Write a version as a folder that another tool loads."""
+    from noria.registry.mlflow_folders import export_version
+
+    _check_form(form)
+    with opened(workspace, project) as ws:
+        version = export_version(ws, ref, folder)
+    say(f"`{version.ref}` is in `{folder}`: mlflow.pyfunc.load_model({str(folder)!r})")
+
+
+def import_(
+    folder: Annotated[Path, typer.Argument(help="Folder that another tool saved a model to.")],
+    name: Annotated[str, typer.Argument(help="Model to register it as.")],
+    form: Annotated[str, typer.Option("--format", help="`mlflow` is the one there is.")] = "mlflow",
+    message: Annotated[str, typer.Option("--message", "-m", help="What to say of the version.")] = "",
+    json: JsonFlag = False,
+    workspace: WorkspaceOption = None,
+    project: ProjectOption = None,
+) -> None:
+    """Register a folder that another tool saved a model to."""
+    from noria.registry.mlflow_folders import import_folder
+
+    _check_form(form)
+    with opened(workspace, project) as ws:
+        version = import_folder(ws, folder, name, message=message)
+    show(version, json=json, render=_registered)
+
+
+def _check_form(form: str) -> None:
+    from noria.core.errors import Invalid
+
+    if form != "mlflow":
+        raise Invalid(f"There is no format `{form}` to exchange models in", hint="Write `--format mlflow`")
+
+
+def _registered(version: ModelVersion) -> str:
+    told = f"`{version.ref}` is registered: {version.flavor} in MLflow's format, {version.digest}"
+    return told + _needs_consent(version)
+
+
 def _told(moved: Moved) -> str:
     version = moved.version
     place = f"`{version.ref}` in the project `{version.project}`"
@@ -76,9 +124,13 @@ def _told(moved: Moved) -> str:
         told = f"{place} holds these very files already: {version.digest}"
     else:
         told = f"{place} is there: {version.digest} ({moved.n_sent} files sent, {_size(moved.sent_bytes)})"
-    if version.pickled and version.consent is None:
-        told += f"\nLoading it runs code that it holds; let it there: noria models consent {version.ref}"
-    return told
+    return told + _needs_consent(version)
+
+
+def _needs_consent(version: ModelVersion) -> str:
+    if not version.pickled or version.consent is not None:
+        return ""
+    return f"\nLoading it runs code that it holds; let it: noria models consent {version.ref}"
 
 
 def _size(n_bytes: int) -> str:

@@ -26,9 +26,6 @@ MLFLOW_FORMAT: Final = "mlflow"
 CODE_FORMATS: Final = frozenset({"python-class"})
 """Formats whose files hold code that runs when they are loaded, whatever whoever registered them says."""
 
-LOADABLE_FLAVORS: Final = frozenset({"sklearn"})
-"""Of models in MLflow's format, the libraries whose files are loaded without MLflow."""
-
 _MAX_DIGITS: Final = 100
 _ALIAS = re.compile(r"[\w\-]+")
 _VERSION_ALIAS = re.compile(r"[vV]\d+")
@@ -92,8 +89,6 @@ def servable(version: ModelVersion) -> ServableVersion:
         "task": version.task,
     }
     missing = [name for name, value in named.items() if value is None]
-    if version.format == MLFLOW_FORMAT and version.flavor not in LOADABLE_FLAVORS:
-        missing.append(f"runtime for models of the flavor `{version.flavor}`")
     if missing:
         raise NotServable(version.ref, missing, _mend(version))
     return ServableVersion(**msgspec.structs.asdict(version))
@@ -301,6 +296,4 @@ def _mend(version: ModelVersion) -> str:
         return f"Its source is `{version.source}`: log the model to this workspace and register it from there"
     if version.format is None:
         return "Register a folder that a model was saved to, with its `MLmodel` file"
-    if version.signature is not None and version.task is not None:
-        return "Load it with MLflow's client, or register a scikit-learn model"
     return "Log the model with a signature (`infer_signature(x, model.predict(x))`) and register it again"

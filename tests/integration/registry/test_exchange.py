@@ -70,7 +70,7 @@ def test_what_cannot_be_moved_is_said(command: Command, tmp_path: Path) -> None:
     assert "a/b" in command("models", "push", "iris", "--to", "production", "--name", "a/b", code=2)
     assert "iris" in command("models", "pull", "iris", "--from", "production", code=1)
     assert "already" in command("models", "push", "iris", "--to", "development", code=2)
-    with pytest.raises(Invalid, match="is neither"):
+    with pytest.raises(Invalid, match="ftp://x"):
         other_workspace("ftp://x", project="default")
 
 

@@ -12,6 +12,8 @@ import lightgbm
 import numpy as np
 import pytest
 import xgboost
+from skl2onnx import to_onnx
+from skl2onnx.common.data_types import DoubleTensorType
 from sklearn.datasets import load_iris
 from sklearn.linear_model import LogisticRegression
 
@@ -23,9 +25,11 @@ from noria.registry.client import fetch_version
 from noria.registry.consents import Consents
 from noria.registry.entities import ServableVersion, Task
 from noria.registry.golden import compare_golden, load_golden
+from noria.registry.mlflow_folders import export_version, import_folder
 from noria.registry.rules import ConsentMissing, servable
 from noria.registry.runtimes.port import DistributionMissing, load_model
 from noria.registry.service import Models
+from support.mlflow_models import mlmodel_text
 
 PROJECT = Path(__file__).parent / "project"
 X, Y = load_iris(return_X_y=True)
@@ -136,6 +140,63 @@ def test_columns_of_a_booster_are_found_by_their_names(workspace: Workspace) -> 
     given = noria.model("named", workspace=workspace).predict(COLUMNS)
 
     np.testing.assert_array_equal(given, expected.argmax(axis=1))
+
+
+def test_a_graph_alone_is_a_model(workspace: Workspace, tmp_path: Path) -> None:
+    """A graph with labels and shares answers with these, one with scores with the number of the largest."""
+    fitted = LogisticRegression(max_iter=1000).fit(X, Y)
+    for name in ("labels", "shares"):
+        graph = to_onnx(fitted, initial_types=[("x", DoubleTensorType([None, 4]))], options={"zipmap": False})
+        if name == "shares":
+            del graph.graph.output[0]
+        made = noria.register(graph, name, x=X, y=Y, workspace=workspace)
+        folder = fetch_version(workspace, made, cache=tmp_path / name)
+        answer = load_model(folder, made).predict({"x": X})
+        np.testing.assert_array_equal(answer["predictions"], fitted.predict(X))
+        np.testing.assert_allclose(answer["probabilities"], fitted.predict_proba(X), atol=1e-6)
+        assert (made.format, made.classes, made.task) == ("onnx", [0, 1, 2], Task.CLASSIFICATION)
+        (folder / "model.onnx").write_bytes(b"no graph")
+        with pytest.raises(Corrupt, match=r"model\.onnx"):
+            load_model(folder, made)
+
+
+@pytest.mark.parametrize(
+    "name", ["sklearn-skops", "lightgbm-texts", "lightgbm-numbers", "xgboost", "xgboost-numbers", "labels"]
+)
+def test_a_model_goes_to_mlflows_format_and_back(name: str, workspace: Workspace, tmp_path: Path) -> None:
+    """What was exported and imported again predicts the same, with the same classes, and needs no consent."""
+    folder = tmp_path / "saved"
+    before = export_version(workspace, name, folder)
+    after = import_folder(workspace, folder, f"{name}-back")
+    with pytest.raises(Invalid, match="holds something already"):
+        export_version(workspace, name, folder)
+    batch = load_golden(fetch_version(workspace, before, cache=tmp_path))
+    assert batch is not None
+    loaded = load_model(folder, servable(after))
+    found = compare_golden(batch, loaded.features(batch.inputs), loaded.predict(batch.inputs), tolerance=0.0)
+
+    assert (after.format, after.pickled, after.task, after.classes) == (
+        "mlflow",
+        False,
+        before.task,
+        before.classes,
+    )
+    assert (found.n_flips, found.largest_output_error) == (0, 0.0)
+
+
+def test_what_has_no_form_in_mlflows_format_is_refused(workspace: Workspace, tmp_path: Path) -> None:
+    """A class with code is not exported, and a folder without a model or signature is not imported."""
+    with pytest.raises(Invalid, match="`python-class`"):
+        export_version(workspace, "python-class", tmp_path / "saved")
+    for text, says in (
+        (None, "no file `MLmodel`"),
+        ("flavors: 5", "names no model"),
+        (mlmodel_text(outputs=[], inputs=[]), "no signature"),
+    ):
+        if text is not None:
+            (tmp_path / "MLmodel").write_text(text)
+        with pytest.raises(Invalid, match=says):
+            import_folder(workspace, tmp_path, "imported")
 
 
 @pytest.mark.parametrize(

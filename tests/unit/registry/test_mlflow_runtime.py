@@ -17,7 +17,7 @@ from noria.registry.entities import Consent, Origin, ServableVersion, Signature,
 from noria.registry.rules import ConsentMissing
 from noria.registry.runtimes.mlflow import MlflowModel
 from noria.registry.runtimes.mlflow_format import read_mlmodel
-from noria.registry.runtimes.port import load_model
+from noria.registry.runtimes.port import DistributionMissing, load_model
 from support.mlflow_models import COLUMNS, column_specs, mlmodel_text, rows, saved_model
 
 AT = datetime(2030, 1, 1, tzinfo=UTC)
@@ -130,7 +130,8 @@ def test_a_pickle_that_cannot_be_read_is_told(tmp_path: Path) -> None:
 @pytest.mark.parametrize(
     ("files", "error"),
     [
-        ({"MLmodel": mlmodel_text(flavor="xgboost").encode()}, Invalid),
+        ({"MLmodel": mlmodel_text(flavor="xgboost").encode()}, Corrupt),
+        ({"MLmodel": mlmodel_text(flavor="torch").encode()}, DistributionMissing),
         ({"MLmodel": mlmodel_text(function="predict_proba").encode()}, Invalid),
         ({"MLmodel": mlmodel_text(serialization="else").encode()}, Invalid),
         ({"MLmodel": mlmodel_text(file="../../etc/passwd").encode()}, Corrupt),
@@ -141,7 +142,7 @@ def test_a_pickle_that_cannot_be_read_is_told(tmp_path: Path) -> None:
 def test_what_cannot_be_served_is_refused(
     tmp_path: Path, files: dict[str, bytes], error: type[Exception]
 ) -> None:
-    """Other libraries, other functions than `predict`, unknown forms, and files outside the model."""
+    """Files that are not there, libraries that need MLflow, other functions than `predict`, and unknown forms."""
     folder = write(tmp_path, files)
     with pytest.raises(error):
         load_model(folder, version(folder, consent=DIGEST))

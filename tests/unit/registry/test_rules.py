@@ -88,7 +88,6 @@ def test_what_reads_as_a_version_is_no_alias(alias: str) -> None:
         ({"format": None}, ["format", "`MLmodel`"]),
         ({"signature": None}, ["signature", "infer_signature"]),
         ({"task": None}, ["task"]),
-        ({"format": "mlflow", "flavor": "xgboost"}, ["`xgboost`", "MLflow's client"]),
         ({"signature": None, "task": None}, ["no signature and no task"]),
     ],
 )

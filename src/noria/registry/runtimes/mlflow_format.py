@@ -16,6 +16,9 @@ LIMIT_BYTES: Final = 4 << 20
 
 PYFUNC: Final = "python_function"
 SKLEARN: Final = "sklearn"
+LIGHTGBM: Final = "lightgbm"
+XGBOOST: Final = "xgboost"
+ONNX: Final = "onnx"
 SKOPS: Final = "skops"
 
 _DATATYPES: Final = {
@@ -37,6 +40,7 @@ _ARRAY_DATATYPES: Final = {
     "str": "BYTES",
     "object": "BYTES",
 }
+_BOOSTER: Final = "lightgbm.basic.Booster"
 _PICKLE_SUFFIXES: Final = frozenset({".pkl", ".pickle", ".cloudpickle", ".dill", ".joblib", ".pt", ".pth"})
 
 
@@ -49,7 +53,7 @@ class MlmodelFacts:
     flavor
         The library that it is of; `python_function` for one of no library.
     pickled
-        Whether its files are pickles, as far as can be told without loading them.
+        Whether loading it runs code of its files, such as pickles: all but forms that Noria reads itself.
     sections
         What the file says of each flavor.
     """
@@ -98,10 +102,27 @@ def _load(data: bytes) -> Any:
         return None
 
 
+def is_booster(section: dict[str, Any]) -> bool:
+    """Tell whether what the `lightgbm` flavor names is the library's own text, rather than a pickled estimator."""
+    return bool(section.get("model_class", _BOOSTER) == _BOOSTER)
+
+
 def _is_pickled(sections: dict[str, dict[str, Any]], paths: Collection[str]) -> bool:
-    if sections.get(SKLEARN, {}).get("serialization_format") == SKOPS and set(sections) <= {SKLEARN, PYFUNC}:
-        return False
-    return SKLEARN in sections or any(PurePosixPath(path).suffix in _PICKLE_SUFFIXES for path in paths)
+    """Tell whether loading runs code: all do but those that Noria loads itself from forms without any."""
+    if any(PurePosixPath(path).suffix in _PICKLE_SUFFIXES for path in paths):
+        # A skops file may stand in a file of any name.
+        return not (_is_skops(sections.get(SKLEARN)) and set(sections) <= {SKLEARN, PYFUNC})
+    plain = (
+        _is_skops(sections.get(SKLEARN)),
+        _is_skops(sections.get(LIGHTGBM)) or (LIGHTGBM in sections and is_booster(sections[LIGHTGBM])),
+        XGBOOST in sections,
+        ONNX in sections,
+    )
+    return not (any(plain) and len(set(sections) - {PYFUNC}) == 1)
+
+
+def _is_skops(section: dict[str, Any] | None) -> bool:
+    return section is not None and section.get("serialization_format") == SKOPS
 
 
 def _signature(section: Any) -> Signature | None:
@@ -149,11 +170,12 @@ def _tensor(name: str, section: Any) -> TensorSpec | None:
 
 
 def _task(signature: Signature | None) -> Task | None:
-    """Tell what a model answers with by the type of its only output.
+    """Tell what a model answers with by the type of its only output, or of the first when scores stand beside it.
 
     Numbers with a point are taken for measures, everything else for classes: what a regressor of scikit-learn predicts
     is always of the former kind. A classifier whose classes are such numbers is taken for a regressor.
     """
-    if signature is None or len(signature.outputs) != 1 or len(signature.outputs[0].shape) != 1:
+    ranks = [] if signature is None else [len(spec.shape) for spec in signature.outputs]
+    if signature is None or ranks not in ([1], [1, 2]):
         return None
     return Task.REGRESSION if signature.outputs[0].datatype.startswith("FP") else Task.CLASSIFICATION

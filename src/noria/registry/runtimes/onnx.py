@@ -8,15 +8,16 @@ import threading
 from collections.abc import Callable
 from math import prod
 from pathlib import Path
-from typing import TYPE_CHECKING, Any, Final
+from typing import TYPE_CHECKING, Any, ClassVar, Final, Self
 
 import numpy as np
 from numpy.typing import NDArray
 
-from noria.registry.entities import ServableVersion, Signature, TensorSpec
+from noria.core.errors import Corrupt
+from noria.registry.entities import ServableVersion, Signature, Task, TensorSpec
 from noria.registry.equality import read_equality
-from noria.registry.runtimes.port import Arrays, LoadedModel, Runtime
-from noria.registry.runtimes.sklearn import SklearnModel
+from noria.registry.runtimes.port import Arrays, Keeper, LoadedModel, Runtime, import_library
+from noria.registry.runtimes.sklearn import SklearnModel, to_matrix
 from noria.registry.signatures import dtype_of
 
 FILE: Final = "model.onnx"
@@ -55,14 +56,19 @@ class OnnxModel:
     def __init__(self, session: Any, signature: Signature) -> None:
         self._run = session.run
         self._feed = _feed(session.get_inputs(), signature.inputs)
-        given = session.get_outputs()[: len(signature.outputs)]
+        given = _in_order(session.get_outputs(), signature.outputs)
         self._wanted = [output.name for output in given]
-        self._outputs = [(spec.name, _finish(spec)) for spec in signature.outputs]
+        self._outputs = [
+            (spec.name, _finish(output, spec)) for output, spec in zip(given, signature.outputs, strict=True)
+        ]
 
     def predict(self, inputs: Arrays) -> dict[str, NDArray[Any]]:
         """Predict rows, in the types of the signature."""
         found = self._run(self._wanted, self._feed(inputs))
-        return {name: finish(array) for (name, finish), array in zip(self._outputs, found, strict=True)}
+        return {
+            name: array if finish is None else finish(array)
+            for (name, finish), array in zip(self._outputs, found, strict=True)
+        }
 
 
 class OnnxBeside(OnnxModel):
@@ -93,6 +99,98 @@ class OnnxBeside(OnnxModel):
             if self._native is None:
                 self._native = SklearnModel.load(self._folder, self._version)
         return self._native.features(inputs)
+
+
+class OnnxFile:
+    """A model that is nothing but a graph, whose first output is its predictions.
+
+    Scores, shape (n_rows, n_classes), make it a classifier: the class of a row is the number of its largest score.
+    Scores that are shares of one are given as probabilities, and so is a second output of that shape.
+
+    Parameters
+    ----------
+    session
+        Of ONNX Runtime.
+    inputs
+        In the order of the graph's, or by the same names.
+    gives_shares
+        Whether probabilities are given; None to go by what the scores are.
+    """
+
+    format: ClassVar[str] = "onnx"
+    distributions: ClassVar[tuple[str, ...]] = ("onnxruntime", "numpy")
+    engine = ENGINE
+    kind = "graph in ONNX"
+
+    def __init__(self, session: Any, inputs: list[TensorSpec], *, gives_shares: bool | None) -> None:
+        self._run = session.run
+        self._feed = _feed(session.get_inputs(), inputs)
+        self._inputs = [spec.name for spec in inputs]
+        outputs = session.get_outputs()[:2]
+        self._wanted = [output.name for output in outputs]
+        self._gives_shares = gives_shares
+        width = outputs[0].shape[-1] if len(outputs[0].shape) == 2 else 1
+        self._tells = width != 1
+        self.classes = list(range(width)) if self._tells and isinstance(width, int) else None
+
+    @property
+    def task(self) -> Task | None:
+        """A graph with scores tells classes; what others do, the target tells."""
+        return Task.CLASSIFICATION if self._tells else None
+
+    @classmethod
+    def save(cls, model: Any, folder: Path, inputs: list[TensorSpec]) -> Self:
+        """Write a graph of the distribution `onnx`, and load it again."""
+        import_library("onnxruntime", folder, "a graph in ONNX")
+        (folder / FILE).write_bytes(model.SerializeToString())
+        return cls(_session(folder / FILE), inputs, gives_shares=None)
+
+    @classmethod
+    def load(cls, folder: Path, version: ServableVersion) -> Self:
+        """Load `model.onnx`."""
+        import_library("onnxruntime", folder, version.ref)
+        return cls.read(folder / FILE, version)
+
+    @classmethod
+    def read(cls, path: Path, version: ServableVersion) -> Self:
+        """Load a version from a file of any name."""
+        signature = version.signature
+        return cls(_session(path), signature.inputs, gives_shares=len(signature.outputs) > 1)
+
+    def predict(self, inputs: Arrays) -> dict[str, NDArray[Any]]:
+        """Predict classes or numbers, and probabilities where there are any."""
+        found = self._run(self._wanted, self._feed(inputs))
+        first = found[0]
+        if self._tells:
+            return self._with_shares({"predictions": first.argmax(axis=1)}, first)
+        answer = {"predictions": first.astype(str) if first.dtype.kind == "O" else first.reshape(len(first))}
+        return self._with_shares(answer, found[1]) if len(found) > 1 else answer
+
+    def features(self, inputs: Arrays) -> NDArray[Any]:
+        """Give the inputs side by side, shape (n_rows, n_columns)."""
+        return to_matrix([inputs[name] for name in self._inputs])
+
+    def _with_shares(self, answer: dict[str, NDArray[Any]], scores: Any) -> dict[str, NDArray[Any]]:
+        gives = _are_shares(scores) if self._gives_shares is None else self._gives_shares
+        return {**answer, "probabilities": scores} if gives else answer
+
+
+def _are_shares(scores: Any) -> bool:
+    if not isinstance(scores, np.ndarray) or scores.ndim != 2 or scores.dtype.kind != "f":
+        return False
+    return bool((scores >= 0).all() and np.allclose(scores.sum(axis=1), 1.0, atol=1e-4))
+
+
+def _session(path: Path) -> Any:
+    try:
+        return open_session(path.read_bytes())
+    except Exception as error:
+        # The engine's errors have no class above them but this one.
+        text = " ".join(str(error).split())[:300]
+        raise Corrupt(
+            f"`{path.name}` is not a graph that this ONNX Runtime runs: {text}",
+            hint="Register the model again",
+        ) from error
 
 
 def open_session(model: bytes) -> Any:
@@ -159,23 +257,32 @@ def _matrix(tensor: Any, specs: list[TensorSpec]) -> Feed:
 
 
 def _each(graph: list[Any], specs: list[TensorSpec]) -> Feed:
-    places = [
-        (tensor.name, spec.name, _TYPES[tensor.type], prod(spec.shape[1:]))
-        for tensor, spec in zip(graph, specs, strict=True)
-    ]
-    return lambda inputs: {
-        graph_name: inputs[name].reshape(-1, width).astype(kind, copy=False)
-        for graph_name, name, kind, width in places
-    }
+    named = {tensor.name: tensor for tensor in graph}
+    same = named.keys() == {spec.name for spec in specs}
+    tensors = [named[spec.name] for spec in specs] if same else graph
+    feeds = [_one(tensor, spec) for tensor, spec in zip(tensors, specs, strict=True)]
+    return lambda inputs: {name: array for feed in feeds for name, array in feed(inputs).items()}
 
 
-def _finish(spec: TensorSpec) -> Callable[[NDArray[Any]], NDArray[Any]]:
-    kind = dtype_of(spec)
-    shape = tuple(spec.shape)
-    if len(shape) == 1:
+def _in_order(graph: list[Any], specs: list[TensorSpec]) -> list[Any]:
+    """Give the graph's outputs in the order of the signature's: by name, or in its own order."""
+    named = {output.name: output for output in graph}
+    if all(spec.name in named for spec in specs):
+        return [named[spec.name] for spec in specs]
+    return graph[: len(specs)]
+
+
+def _finish(output: Any, spec: TensorSpec) -> Callable[[NDArray[Any]], NDArray[Any]] | None:
+    """Give what makes an output the signature's; None when it is so already."""
+    kind, rank = dtype_of(spec), len(spec.shape)
+    if _TYPES.get(output.type) is kind.type and len(output.shape) == rank:
+        return None
+    if rank == 1:
         return lambda array: array.reshape(-1).astype(kind, copy=False)
+    shape = tuple(spec.shape)
     return lambda array: array.reshape(shape).astype(kind, copy=False)
 
 
 if TYPE_CHECKING:
     _runtime: type[Runtime] = OnnxBeside
+    _keeper: type[Keeper] = OnnxFile

@@ -21,6 +21,7 @@ _HERE: Final = "noria.registry.runtimes"
 RUNTIMES = {
     "lightgbm": f"{_HERE}.lightgbm:LightgbmModel",
     "mlflow": f"{_HERE}.mlflow:MlflowModel",
+    "onnx": f"{_HERE}.onnx:OnnxFile",
     "python-class": f"{_HERE}.python_class:PythonClassModel",
     "sklearn-skops": f"{_HERE}.sklearn:SklearnModel",
     "xgboost": f"{_HERE}.xgboost:XgboostModel",
@@ -34,6 +35,7 @@ KEEPERS = {
     "noria": f"{_HERE}.python_class:PythonClassModel",
     "lightgbm": f"{_HERE}.lightgbm:LightgbmModel",
     "xgboost": f"{_HERE}.xgboost:XgboostModel",
+    "onnx": f"{_HERE}.onnx:OnnxFile",
 }
 """Library that a model's class, or a class above it, is of → the class that saves it; the first that fits counts."""
 
