@@ -1,11 +1,11 @@
-"""Many files into packs: read, hashed and compressed by several threads, and made known all in one go."""
+"""Many files into packs: read, hashed and compressed by several threads or a helper, and made known all in one go."""
 
 from __future__ import annotations
 
 import os
 import stat
 from collections import deque
-from collections.abc import Callable, Iterator, Sequence
+from collections.abc import Callable, Generator, Iterator, Sequence
 from concurrent.futures import Future, ThreadPoolExecutor
 from pathlib import Path
 from typing import Final, NamedTuple
@@ -14,8 +14,9 @@ from blake3 import blake3
 
 from noria.core.errors import Unavailable
 from noria.core.objects.batches import again_if_changed
-from noria.core.objects.chunks import LARGE_BYTES
+from noria.core.objects.chunks import LARGE_BYTES, Codec, Encoded
 from noria.core.objects.digests import ALGORITHM, Hasher
+from noria.core.objects.helping import Helper
 from noria.core.objects.index import Index
 from noria.core.objects.intake import Examined, Examiner, Intake
 from noria.core.objects.loose import LooseObjects
@@ -51,6 +52,32 @@ class _Read(NamedTuple):
     known: bool = False
 
 
+class _Prepared(NamedTuple):
+    """A small file that was read elsewhere: the digest and length of its bytes, and their stored form."""
+
+    digest: bytes
+    length: int
+    encoded: Encoded
+
+
+def prepare(paths: Sequence[str]) -> list[_Prepared | None]:
+    """Read small files, and give each what is stored of it; None for one that is large.
+
+    What a helper does: it looks at nothing but the files.
+
+    Raises
+    ------
+    SourceUnusable
+        As `open_source`.
+    """
+    codec = Codec()
+    contents = [_read_small(path) for path in paths]
+    return [
+        None if data is None else _Prepared(blake3(data).digest(), len(data), codec.encode(data))
+        for data in contents
+    ]
+
+
 class Filing:
     """Puts files into packs.
 
@@ -58,15 +85,24 @@ class Filing:
     ----------
     intake
         Makes an empty batch.
+    helper
+        Answers with `prepare`, while this process reads other files.
     """
 
     def __init__(
-        self, index: Index, loose: LooseObjects, examiner: Examiner, intake: Callable[[], Intake]
+        self,
+        index: Index,
+        loose: LooseObjects,
+        examiner: Examiner,
+        intake: Callable[[], Intake],
+        *,
+        helper: Helper | None = None,
     ) -> None:
         self._index = index
         self._loose = loose
         self._examiner = examiner
         self._intake = intake
+        self._helper = helper
 
     def put(self, paths: Sequence[str | Path], *, progress: Progress | None) -> list[ObjectInfo]:
         """Store files as the port says, and give what they are in their order."""
@@ -146,20 +182,24 @@ class Filing:
         pool: ThreadPoolExecutor,
         alone: ThreadPoolExecutor,
     ) -> Iterator[_Read]:
-        """Read small files in groups on other threads, and give them in order; large ones come unread.
+        """Read small files in groups on other threads; large ones come unread.
 
-        Tiny files are read by one thread alone: two would spend as much time again on handing the interpreter over.
+        Tiny files are read with the helper, if there is one, or by one thread alone: two would spend as much time
+        again on handing the interpreter over.
         """
+        groups = deque(chosen[begin : begin + _GROUP_FILES] for begin in range(0, len(chosen), _GROUP_FILES))
         waiting: deque[Future[list[_Read]]] = deque()
         mean_bytes = 0.0
 
         def read_group(group: Sequence[int]) -> list[_Read]:
             return self._read_group(paths, group, folders)
 
+        if self._helper is not None:
+            mean_bytes = yield from self._read_with(self._helper, paths, groups, folders)
         try:
-            for begin in range(0, len(chosen), _GROUP_FILES):
+            while groups:
                 executor = pool if mean_bytes > _TINY_BYTES else alone
-                waiting.append(executor.submit(read_group, chosen[begin : begin + _GROUP_FILES]))
+                waiting.append(executor.submit(read_group, groups.popleft()))
                 if len(waiting) > _GROUPS_AHEAD:
                     reads = waiting.popleft().result()
                     mean_bytes = _mean_bytes(reads)
@@ -170,6 +210,56 @@ class Filing:
             for future in waiting:
                 future.cancel()
 
+    def _read_with(
+        self,
+        helper: Helper,
+        paths: Sequence[str | Path],
+        groups: deque[Sequence[int]],
+        folders: set[str],
+    ) -> Generator[_Read, None, float]:
+        """Take groups of tiny files off the list and read them here and there; give the mean size of the last ones."""
+        asked: deque[Sequence[int]] = deque()
+        mean_bytes = 0.0
+        while asked or (groups and mean_bytes <= _TINY_BYTES):
+            while groups and mean_bytes <= _TINY_BYTES and helper.ask([str(paths[n]) for n in groups[0]]):
+                asked.append(groups.popleft())
+            if asked and (helper.is_ready or not groups):
+                reads = self._settle(asked.popleft(), helper.take(), paths, folders)
+            else:
+                reads = self._read_group(paths, groups.popleft(), folders)
+            mean_bytes = _mean_bytes(reads)
+            yield from reads
+        return mean_bytes
+
+    def _settle(
+        self,
+        group: Sequence[int],
+        prepared: Sequence[_Prepared | None],
+        paths: Sequence[str | Path],
+        folders: set[str],
+    ) -> list[_Read]:
+        """Tell what of the files that the helper read is there already."""
+        reads, fresh, again = [], [], []
+        for n, file in zip(group, prepared, strict=True):
+            if file is None:
+                reads.append(_Read(n, None))
+                continue
+            name = text(file.digest)
+            there = self._loose.renew(name) if _folder_of(name) in folders else None
+            if there is None:
+                fresh.append((n, file, ObjectInfo(digest=name, size_bytes=file.length)))
+            elif there:
+                reads.append(_Read(n, ObjectInfo(digest=name, size_bytes=file.length)))
+            else:
+                again.append(n)
+        chunks = self._examiner.sift([file for _, file, _ in fresh])
+        known = self._index.present([chunk.digest for chunk in chunks])
+        reads += [
+            _Read(n, info, chunk, chunk.digest in known)
+            for (n, _, info), chunk in zip(fresh, chunks, strict=True)
+        ]
+        return [*reads, *self._read_group(paths, again, folders)] if again else reads
+
     def _read_group(
         self, paths: Sequence[str | Path], group: Sequence[int], folders: set[str]
     ) -> list[_Read]:
@@ -179,8 +269,7 @@ class Filing:
         fresh = []
         for n, data, digest in small:
             name = text(digest)
-            start = len(ALGORITHM) + 1
-            if name[start : start + 2] in folders and self._is_loose(name, data):
+            if _folder_of(name) in folders and self._is_loose(name, data):
                 reads.append(_Read(n, ObjectInfo(digest=name, size_bytes=len(data))))
             else:
                 fresh.append((n, data, name))
@@ -197,6 +286,12 @@ class Filing:
         if there is False:
             self._loose.put(digest, data)
         return there is not None
+
+
+def _folder_of(digest: str) -> str:
+    """Give the name of the folder in which an object lies that is a file of its own."""
+    start = len(ALGORITHM) + 1
+    return digest[start : start + 2]
 
 
 def _mean_bytes(reads: list[_Read]) -> float:

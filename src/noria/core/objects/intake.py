@@ -48,20 +48,28 @@ class Examiner:
         self._reader = reader
         self._codec = codec
 
+    def sift(self, prepared: Sequence[tuple[bytes, int, Encoded]]) -> list[Examined]:
+        """Examine chunks that have their stored form already."""
+        there = self._there([digest for digest, _, _ in prepared])
+        return [
+            Examined(digest, length, None if digest in there else encoded)
+            for digest, length, encoded in prepared
+        ]
+
     def examine(self, chunks: Iterable[Bytes]) -> list[Examined]:
         """Examine chunks; what is stored damaged counts as new."""
         found = [(blake3(data).digest(), data) for data in chunks]
-        there = self._there(found)
+        there = self._there([digest for digest, _ in found])
         return [
             Examined(digest, len(data), None if digest in there else self._codec.encode(data))
             for digest, data in found
         ]
 
-    def _there(self, found: Sequence[tuple[bytes, Bytes]]) -> set[bytes]:
-        places = self._index.locate([digest for digest, _ in found])
+    def _there(self, digests: Sequence[bytes]) -> set[bytes]:
+        places = self._index.locate(digests)
         there = set()
         with OpenPacks(self._layout) as packs:
-            for digest, _ in found:
+            for digest in digests:
                 place = places.get(digest)
                 if place is not None and self._reader.stored_chunk(packs, digest, place) is not None:
                     there.add(digest)

@@ -35,6 +35,7 @@ from noria.core.objects.disk import storage_errors
 from noria.core.objects.drafts import draft
 from noria.core.objects.filing import Filing
 from noria.core.objects.garbage import Collector
+from noria.core.objects.helping import Helper
 from noria.core.objects.index import Index
 from noria.core.objects.intake import Examiner, Intake
 from noria.core.objects.layout import Layout
@@ -72,14 +73,19 @@ class LocalObjectStore:
         Tells the time of a put and the age of objects.
     keeps_index
         False for a folder that is only read from, such as one that versions were pushed to; it is left as it is.
+    helper
+        Helps to put many files, see `filing`.
     """
 
-    def __init__(self, root: Path, clock: Clock, *, keeps_index: bool = True) -> None:
+    def __init__(
+        self, root: Path, clock: Clock, *, keeps_index: bool = True, helper: Helper | None = None
+    ) -> None:
         self._root = root.absolute()
         self._layout = Layout(self._root)
         self._now_ns = functools.partial(_now_ns, clock)
         self._index = Index(self._layout, self._now_ns, kept=keeps_index)
         self._loose = LooseObjects(self._layout, self._now_ns)
+        self._helper = helper
         codec = Codec()
         self._packed = PackedReader(self._layout, self._index, codec)
         self._examiner = Examiner(self._layout, self._index, self._packed, codec)
@@ -290,7 +296,7 @@ class LocalObjectStore:
 
     @property
     def _filing(self) -> Filing:
-        return Filing(self._index, self._loose, self._examiner, self._intake)
+        return Filing(self._index, self._loose, self._examiner, self._intake, helper=self._helper)
 
 
 def _now_ns(clock: Clock) -> int:

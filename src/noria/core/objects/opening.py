@@ -3,10 +3,14 @@
 from __future__ import annotations
 
 from pathlib import Path
+from typing import TYPE_CHECKING
 
 from noria.core.clock import Clock
 from noria.core.errors import NotFound
 from noria.core.objects.store import ObjectReader, ObjectStore
+
+if TYPE_CHECKING:
+    from noria.core.objects.helping import Helper
 
 
 def open_source_of_objects(url: str, clock: Clock, *, spool: Path) -> ObjectReader:
@@ -29,13 +33,15 @@ def open_source_of_objects(url: str, clock: Clock, *, spool: Path) -> ObjectRead
     return LocalObjectStore(folder, clock, keeps_index=False)
 
 
-def open_objects(url: str, clock: Clock, *, spool: Path) -> ObjectStore:
+def open_objects(url: str, clock: Clock, *, spool: Path, helper: Helper | None = None) -> ObjectStore:
     """Open the store at an address: a folder, `file://…`, or a bucket.
 
     Parameters
     ----------
     spool
         Local folder for what is on its way into a bucket.
+    helper
+        Helps to put many files into a folder.
 
     Raises
     ------
@@ -45,7 +51,7 @@ def open_objects(url: str, clock: Clock, *, spool: Path) -> ObjectStore:
     if "://" not in url or url.startswith("file://"):
         from noria.core.objects.local import LocalObjectStore
 
-        return LocalObjectStore(Path(url.removeprefix("file://")), clock)
+        return LocalObjectStore(Path(url.removeprefix("file://")), clock, helper=helper)
     from noria.core.objects.bucket import open_bucket
     from noria.core.objects.bucket_store import BucketObjectStore
 

@@ -95,12 +95,16 @@ def _store_and_end(settings: Settings, path: Path, writer: int) -> None:
 def _store(settings: Settings, path: Path, index: StatIndex) -> Stored | BaseException:
     from noria.core.clock import SystemClock
     from noria.core.console.progress import counting_bytes
+    from noria.core.objects.filing import prepare
+    from noria.core.objects.helping import helper
     from noria.core.objects.opening import open_objects
     from noria.data.trees.adding import store_path
 
     try:
-        objects = open_objects(settings.objects_url, SystemClock(), spool=settings.folder / "tmp")
-        with counting_bytes("Storing") as progress:
+        # The bar has a thread, and a fork is made before there are any.
+        with helper(prepare) as beside, counting_bytes("Storing") as progress:
+            spool = settings.folder / "tmp"
+            objects = open_objects(settings.objects_url, SystemClock(), spool=spool, helper=beside)
             return store_path(objects, path, index, progress=progress)
     except BaseException as error:  # noqa: BLE001 - raised where it can be told
         return error

@@ -1,0 +1,69 @@
+"""A process that helps to put many files."""
+
+from __future__ import annotations
+
+import os
+import signal
+from pathlib import Path
+
+import pytest
+
+from noria.core.clock import SystemClock
+from noria.core.errors import Failed
+from noria.core.objects.chunks import LARGE_BYTES
+from noria.core.objects.filing import prepare
+from noria.core.objects.helping import AHEAD, Helper
+from noria.core.objects.local import LocalObjectStore
+from noria.core.objects.store import SourceUnusable
+
+# Threads that other tests left are none that the helper needs.
+pytestmark = pytest.mark.filterwarnings("ignore:.*fork:DeprecationWarning")
+
+
+def stored_bytes(root: Path) -> int:
+    """Count the bytes of packs and of objects that are files of their own."""
+    return sum(path.stat().st_size for kind in ("packs", "objects") for path in (root / kind).rglob("*.pack"))
+
+
+def test_a_store_with_a_helper_holds_the_same(tmp_path: Path) -> None:
+    """With a helper, the same files become the same objects, equal ones once, and are found again the second time."""
+    folder = tmp_path / "files"
+    folder.mkdir()
+    contents = [f"{n % 250}".encode() * (n % 90 + 1) for n in range(400)]
+    contents[37:37] = [b"", b"x" * (LARGE_BYTES + 1), os.urandom(70_000)]
+    paths = []
+    for n, content in enumerate(contents):
+        paths.append(folder / f"{n}")
+        paths[-1].write_bytes(content)
+    alone = LocalObjectStore(tmp_path / "alone", SystemClock())
+    damaged = alone.put_bytes(contents[0])
+    with Helper(prepare) as helper:
+        helped = LocalObjectStore(tmp_path / "helped", SystemClock(), helper=helper)
+        assert helped.put_bytes(contents[0]) == damaged
+        lying = helped.place_of(damaged.digest)
+        assert lying is not None
+        lying.chmod(0o600)
+        lying.write_bytes(b"?" * len(contents[0]))
+        told: list[int] = []
+        found = helped.put_files(paths, progress=lambda n_files, _bytes: told.append(n_files))
+        size = stored_bytes(tmp_path / "helped")
+        again = helped.put_files(paths)
+    assert found == again == alone.put_files(paths)
+    assert sum(told) == len(contents)
+    assert stored_bytes(tmp_path / "helped") == size
+    for info, content in zip(found, contents, strict=True):
+        assert helped.get(info.digest, limit_bytes=LARGE_BYTES * 2) == content
+
+
+def test_what_a_helper_cannot_do_is_told(tmp_path: Path) -> None:
+    """What its function raises is raised where the answer is taken, and its death is an error, not an endless wait."""
+    (tmp_path / "link").symlink_to(tmp_path / "nowhere")
+    with Helper(prepare) as helper:
+        assert not helper.ask(["x" * 100_000])
+        assert [helper.ask([str(tmp_path / "link")]) for _ in range(AHEAD + 1)] == [True] * AHEAD + [False]
+        with pytest.raises(SourceUnusable, match="symbolic link"):
+            helper.take()
+    with Helper(lambda _: os.kill(os.getpid(), signal.SIGKILL)) as helper:
+        assert helper.ask("end")
+        with pytest.raises(Failed, match="was killed"):
+            helper.take()
