@@ -19,15 +19,20 @@ from noria.registry.service import Models
 from noria.registry.versions import ModelVersions
 from noria.tracking.artifacts import Artifacts
 from noria.tracking.entities import RunStatus
+from noria.tracking.evaluation_datasets import EvaluationDatasets
 from noria.tracking.logged_models import LoggedModels
+from noria.tracking.reviewing.scorers import Scorers
 from noria.tracking.service import Experiments, Runs
+from noria.tracking.traces.entities import TraceSearch, TraceState
+from noria.tracking.traces.service import Traces
 from peers.conftest import PROGRAMS, Peer
 from support.processes import Processes
 
 PEER = "mlflow"
 DISTRIBUTION = "mlflow"
 COVERS = (
-    "runs, histories, artifacts, logged models and the registry of a SQLite store, imported by its own client"
+    "runs, histories, artifacts, logged models, the registry, traces, scorers and evaluation data sets of a SQLite"
+    " store, imported by its own client"
 )
 NOT_YET = "a PostgreSQL store as the source; it goes through the same client"
 
@@ -54,7 +59,9 @@ def store(peer: Peer, tmp_path: Path) -> Store:
         (tmp_path / "artifacts").as_uri(),
     ]
     output = peer.run(arguments, cwd=tmp_path)
-    return Store(uri=uri, python=str(peer.bin / "python"), made=json.loads(output.strip().splitlines()[-1]))
+    # MLflow has words of its own after the program's.
+    made = next(line for line in reversed(output.splitlines()) if line.startswith("{"))
+    return Store(uri=uri, python=str(peer.bin / "python"), made=json.loads(made))
 
 
 @pytest.fixture
@@ -89,6 +96,36 @@ def check_all(workspace: Workspace, store: Store) -> None:
     assert [version.version for version in versions] == [3, 1]
     assert all(version.digest is not None for version in versions)
     assert workspace.service(ModelVersions).newest(project, "iris", stages=["Production"]).items
+    check_traces(workspace, made)
+
+
+def check_traces(workspace: Workspace, made: dict[str, Any]) -> None:
+    traces, project = workspace.service(Traces), workspace.project
+    trace, failed = traces.get(project, made["trace"]), traces.get(project, made["failed"])
+    assert (trace.name, trace.experiment, trace.state) == ("responder", "años", TraceState.OK)
+    assert (trace.tags["colour"], trace.n_spans, failed.state) == ("red", 2, TraceState.ERROR)
+    assert (trace.is_final, "¿qué?" in str(trace.request)) == (True, True)
+    root, inner = trace.spans or []
+    assert (root.parent, inner.parent, inner.name) == (None, root.id, "inner")
+    assert (root.attributes["weight"], root.attributes["parts"]) == (0.5, ["a", {"b": "nan"}])
+    assert inner.attributes["mlflow.spanOutputs"] == "¡hola!"
+    events = [event for span in failed.spans or [] for event in span.events]
+    assert "no answer" in str(events[0].attributes)
+    first, expected, second = trace.assessments
+    assert (first.value, first.valid, first.source_id, first.rationale) == (True, False, "ana", "it greets")
+    assert (second.value, second.valid, second.overrides) == (False, True, first.id)
+    assert (expected.name, expected.value) == ("expected", {"said": "hola"})
+    wanted = TraceSearch(experiments=[trace.experiment_number], filter=f"run_id = '{made['parent']}'")
+    assert [each.id for each in traces.search(wanted).items] == [trace.id]
+    scorers = workspace.service(Scorers).versions(project, trace.experiment_number, "short").items
+    assert [(each.version, json.loads(each.content)["number"]) for each in scorers] == [(1, 1), (3, 3)]
+    data = workspace.service(EvaluationDatasets)
+    found = data.get(project, made["evaluation"])
+    assert (found.name, found.tags["kind"], found.n_records) == ("questions", "small", 3)
+    assert found.experiments == [trace.experiment_number]
+    records = data.records(project, found.id).items
+    assert sorted(each.inputs["question"] for each in records) == ["0", "1", "2"]
+    assert all(each.expectations == {"said": "hola"} and each.tags["at"] for each in records)
 
 
 def test_everything_comes_once(store: Store, workspace: Workspace) -> None:
@@ -101,7 +138,9 @@ def test_everything_comes_once(store: Store, workspace: Workspace) -> None:
     assert (first.n_runs, first.n_logged_models, first.n_models, first.n_versions) == (4, 1, 1, 2)
     assert (first.n_points, first.n_experiments) == (2502, 2)
     assert (again.n_runs, again.n_points, again.n_files, again.n_versions) == (0, 0, 0, 0)
-    assert again.n_present == 4 + 1 + 2
+    assert (first.n_traces, first.n_scorers, first.n_evaluation_datasets) == (2, 2, 1)
+    assert (again.n_traces, again.n_scorers, again.n_evaluation_datasets) == (0, 0, 0)
+    assert again.n_present == 4 + 1 + 2 + 2 + 2 + 1
 
 
 def test_a_killed_import_goes_on(

@@ -12,8 +12,8 @@ from noria.access.projects import project_pk
 from noria.access.tables import projects
 from noria.core.database.engine import upsertable
 from noria.core.database.schema import from_micros, to_micros
-from noria.core.errors import NotFound
-from noria.core.ids import new_id
+from noria.core.errors import Conflict, Invalid, NotFound
+from noria.core.ids import is_id, new_id
 from noria.core.operations import Service, operation
 from noria.tracking.evaluation_entities import (
     EvaluationDataset,
@@ -75,11 +75,12 @@ class EvaluationDatasets(Service):
         """Make a set; several may have the same name."""
         check_title("evaluation data set", new.name)
         _check_tags(new.tags)
-        now_ms = to_micros(self.context.clock.now()) // 1_000
+        _check_id(new.id)
+        now_ms = self._now_ms() if new.created_at is None else to_micros(new.created_at) // 1_000
         user = new.tags.get(USER_TAG)
         with self.context.database.write() as connection:
             values = {
-                "id": f"d-{new_id()}",
+                "id": new.id or f"d-{new_id()}",
                 "project_pk": project_pk(connection, project),
                 "name": new.name,
                 "digest": _digest(new.name, now_ms),
@@ -89,8 +90,11 @@ class EvaluationDatasets(Service):
                 "created_by": user,
                 "updated_by": user,
             }
-            made = connection.execute(sa.insert(evaluation_datasets).values(**values).returning(_SETS.pk))
-            key = made.scalar_one()
+            insert = upsertable(connection.dialect.name, evaluation_datasets).values(**values)
+            made = connection.execute(insert.on_conflict_do_nothing().returning(_SETS.pk))
+            key = made.scalar_one_or_none()
+            if key is None:
+                raise Conflict(f"There is an evaluation data set `{new.id}` already", hint="Leave the id out")
             _set_tags(connection, key, dict(new.tags))
             self._associate(connection, key, new.experiments)
             return self._load(connection, [key])[0]
@@ -232,6 +236,14 @@ class EvaluationDatasets(Service):
             if self.context.principal.may(READ_TRACES, project):
                 numbers[key].append(number)
         return [_dataset(rows[key], tags[key], numbers[key]) for key in keys]
+
+
+def _check_id(dataset_id: str | None) -> None:
+    if dataset_id is not None and not (dataset_id.startswith("d-") and is_id(dataset_id[2:])):
+        raise Invalid(
+            f"`{dataset_id[:100]}` cannot be the id of an evaluation data set",
+            hint="Use `d-` and 32 digits out of 0-9 and a-f",
+        )
 
 
 def _key(connection: sa.Connection, project: str, dataset_id: str) -> int:

@@ -121,11 +121,21 @@ class EvaluationDataset(msgspec.Struct, frozen=True, kw_only=True):
 
 
 class NewEvaluationDataset(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fields=True):
-    """A set to make."""
+    """A set to make.
+
+    Attributes
+    ----------
+    id
+        `d-` and 32 digits out of 0-9 and a-f; None for one of its own.
+    created_at
+        None for now.
+    """
 
     name: str
     experiments: list[int] = []
     tags: dict[str, str] = {}
+    id: str | None = None
+    created_at: datetime | None = None
 
 
 class EvaluationDatasetPage(msgspec.Struct, frozen=True, kw_only=True):

@@ -1,14 +1,63 @@
 """Fill an MLflow store with what an import must bring; the arguments are the tracking URI and the artifact folder."""
 
+import contextlib
 import json
 import math
 import sys
 
 import mlflow
 from mlflow import MlflowClient
-from mlflow.entities import Metric
+from mlflow.entities import AssessmentSource, Metric
+from mlflow.genai import datasets as evaluation
 from sklearn.datasets import load_iris
 from sklearn.tree import DecisionTreeClassifier
+
+
+@mlflow.trace(
+    name="responder", span_type="CHAIN", attributes={"weight": 0.5, "parts": ["a", {"b": math.nan}]}
+)
+def answer(question):
+    with mlflow.start_span("inner", span_type="LLM") as span:
+        span.set_inputs({"messages": [{"role": "user", "content": question}]})
+        span.set_outputs("¡hola!")
+        if question == "fail":
+            raise ValueError("no answer")
+    return {"said": "¡hola!"}
+
+
+def make_traces(experiment, run):
+    """Traces with what is said of them, scorers and an evaluation data set."""
+    with mlflow.start_run(run_id=run):
+        answer("¿qué?")
+    mlflow.flush_trace_async_logging()
+    first = mlflow.get_last_active_trace_id()
+    mlflow.set_trace_tag(first, "colour", "red")
+    mlflow.log_feedback(
+        trace_id=first,
+        name="good",
+        value=True,
+        rationale="it greets",
+        source=AssessmentSource(source_type="HUMAN", source_id="ana"),
+    )
+    mlflow.log_expectation(trace_id=first, name="expected", value={"said": "hola"})
+    good = mlflow.get_trace(first).info.assessments[0].assessment_id
+    mlflow.override_feedback(trace_id=first, assessment_id=good, value=False)
+    with contextlib.suppress(ValueError):
+        answer("fail")
+    mlflow.flush_trace_async_logging()
+    failed = mlflow.get_last_active_trace_id()
+    store = mlflow.tracking._tracking_service.utils._get_store()
+    for number in (1, 2, 3):
+        store.register_scorer(experiment, "short", json.dumps({"name": "short", "number": number}))
+    store.delete_scorer(experiment, "short", 2)
+    data = evaluation.create_dataset(name="questions", experiment_id=experiment, tags={"kind": "small"})
+    data.merge_records(
+        [
+            {"inputs": {"question": str(at)}, "expectations": {"said": "hola"}, "tags": {"at": str(at)}}
+            for at in range(3)
+        ]
+    )
+    return {"trace": first, "failed": failed, "evaluation": data.dataset_id}
 
 
 def main():
@@ -44,6 +93,7 @@ def main():
     gone = client.create_run(experiment).info.run_id
     client.delete_run(gone)
     running = client.create_run(experiment, run_name="still").info.run_id
+    traced = make_traces(experiment, parent.info.run_id)
     empty = client.create_experiment("closed", artifact_location=artifacts)
     client.delete_experiment(empty)
     print(
@@ -54,6 +104,7 @@ def main():
                 "gone": gone,
                 "running": running,
                 "model": logged.model_id,
+                **traced,
             }
         )
     )

@@ -194,7 +194,7 @@ def keep_records(request: AdapterRequest, message: RecordsMessage) -> bytes:
     records = _read_json(message.records, "records")
     if not isinstance(records, list):
         raise invalid("The records must be a list of JSON objects.")
-    new = NewRecords(records=[_new_record(each) for each in records])
+    new = NewRecords(records=[new_record(each) for each in records])
     kept = request.context.guarded(EvaluationDatasets).keep_records(project, request.path["dataset_id"], new)
     return encode({"inserted_count": kept.n_inserted, "updated_count": kept.n_updated})
 
@@ -283,7 +283,14 @@ def _message(found: EvaluationDataset) -> DatasetMessage:
     )
 
 
-def _new_record(sent: Any) -> NewRecord:
+def new_record(sent: Any) -> NewRecord:
+    """Read a record as MLflow's clients send it.
+
+    Raises
+    ------
+    MlflowError
+        If it cannot be one.
+    """
     if not isinstance(sent, dict):
         raise invalid("Each record must be a dictionary")
     source = sent.get("source")

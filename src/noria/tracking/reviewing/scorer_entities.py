@@ -16,6 +16,8 @@ class NewScorer(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fields
         Number of the experiment that it belongs to.
     content
         The scorer as a JSON object, as its library wrote it.
+    version
+        Above the latest one; None for the next number.
     created_at
         None for now.
     """
@@ -23,6 +25,7 @@ class NewScorer(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fields
     experiment: int
     name: str
     content: str
+    version: int | None = None
     created_at: datetime | None = None
 
 

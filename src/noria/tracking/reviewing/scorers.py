@@ -10,7 +10,7 @@ import sqlalchemy as sa
 from noria.access.tables import projects
 from noria.core.database.engine import upsertable
 from noria.core.database.schema import from_micros, to_micros
-from noria.core.errors import Invalid, NotFound
+from noria.core.errors import Conflict, Invalid, NotFound
 from noria.core.events.log import EventType
 from noria.core.ids import new_id
 from noria.core.operations import Service, operation
@@ -65,7 +65,7 @@ class Scorers(Service):
             place = active_experiment(connection, project, new.experiment, hold=True)
             key = _held(connection, place.pk, new.name)
             latest = sa.select(sa.func.max(_VERSIONS.number)).where(_VERSIONS.scorer_pk == key)
-            number = (connection.execute(latest).scalar_one() or 0) + 1
+            number = _next_version(connection.execute(latest).scalar_one() or 0, new)
             row = {"scorer_pk": key, "number": number, "content": new.content, "created_ms": created_ms}
             connection.execute(sa.insert(scorer_versions).values(**row))
             payload = {"experiment": new.experiment, "name": new.name, "version": number}
@@ -178,6 +178,17 @@ def _check_new(new: NewScorer) -> None:
     check_length("scorer name", new.name, MAX_NAME_CHARS)
     check_length("text of the scorer", new.content, MAX_CONTENT_CHARS)
     read_content(new.content)
+
+
+def _next_version(latest: int, new: NewScorer) -> int:
+    if new.version is None:
+        return latest + 1
+    if new.version <= latest:
+        raise Conflict(
+            f"The version {new.version} of the scorer `{shorten(new.name)}` is not above the latest, {latest}",
+            hint="Leave the number out",
+        )
+    return new.version
 
 
 def _check_samplable(scorer: Scorer) -> None:

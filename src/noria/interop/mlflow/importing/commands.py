@@ -44,7 +44,7 @@ def import_from_mlflow(
     workspace: WorkspaceOption = None,
     project: ProjectOption = None,
 ) -> None:
-    """Bring experiments, runs, artifacts, models and the registry of an MLflow store; again, only what is new."""
+    """Bring runs, artifacts, models, the registry and traces of an MLflow store; again, only what is new."""
     from noria.interop.mlflow.importing.run import import_mlflow
 
     console = stderr()
@@ -76,6 +76,9 @@ def report_table(report: ImportReport) -> Any:
             ("logged models", report.n_logged_models),
             ("registered models", report.n_models),
             ("versions", report.n_versions),
+            ("traces", report.n_traces),
+            ("versions of scorers", report.n_scorers),
+            ("evaluation data sets", report.n_evaluation_datasets),
             ("here already", report.n_present),
             ("skipped", len(report.skipped)),
         ]

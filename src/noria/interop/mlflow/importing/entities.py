@@ -2,7 +2,11 @@
 
 from __future__ import annotations
 
+from typing import Any
+
 import msgspec
+
+from noria.tracking.traces.entities import Span
 
 
 class Line(msgspec.Struct, tag_field="kind", kw_only=True):
@@ -126,6 +130,74 @@ class LoggedModelEndLine(Line, tag="logged-model-end"):
     complete: bool
 
 
+class TraceLine(Line, tag="trace"):
+    """A trace; taken, its spans follow, then its end. The assessments are in MLflow's words."""
+
+    id: str
+    experiment: str
+    client_request_id: str | None
+    started_ms: int
+    duration_ms: int | None
+    state: str
+    request: str | None
+    response: str | None
+    metadata: dict[str, str]
+    tags: dict[str, str]
+    assessments: list[dict[str, Any]]
+
+
+class SpansLine(Line, tag="spans"):
+    """Spans of the trace before."""
+
+    spans: list[Span]
+
+
+class TraceEndLine(Line, tag="trace-end"):
+    """The trace is through; `complete` unless its spans could not be read."""
+
+    id: str
+    complete: bool
+
+
+class TraceLinksLine(Line, tag="trace-links"):
+    """Traces that have to do with a run."""
+
+    run: str
+    traces: list[str]
+
+
+class ScorerLine(Line, tag="scorer"):
+    """A version of a scorer, as text; versions come in their order."""
+
+    experiment: str
+    name: str
+    version: int
+    content: str
+    created_ms: int | None
+
+
+class EvaluationDatasetLine(Line, tag="evaluation-dataset"):
+    """An evaluation data set; taken, its records follow, then its end."""
+
+    id: str
+    name: str
+    tags: dict[str, str]
+    experiments: list[str]
+    created_ms: int | None
+
+
+class RecordsLine(Line, tag="records"):
+    """Records of the evaluation data set before, in MLflow's words."""
+
+    records: list[dict[str, Any]]
+
+
+class EvaluationDatasetEndLine(Line, tag="evaluation-dataset-end"):
+    """The evaluation data set is through."""
+
+    id: str
+
+
 class ExperimentsEnd(Line, tag="experiments-end"):
     """There are no more experiments."""
 
@@ -183,6 +255,14 @@ AnyLine = (
     | RunEndLine
     | LoggedModelLine
     | LoggedModelEndLine
+    | TraceLine
+    | SpansLine
+    | TraceEndLine
+    | TraceLinksLine
+    | ScorerLine
+    | EvaluationDatasetLine
+    | RecordsLine
+    | EvaluationDatasetEndLine
     | ExperimentsEnd
     | ModelLine
     | VersionLine
@@ -208,7 +288,7 @@ class ImportReport(msgspec.Struct, frozen=True, kw_only=True):
     source
         Where it came from, without credentials.
     n_present
-        Runs, logged models and versions that an earlier import had brought.
+        Runs, logged models, versions, traces, scorers and evaluation data sets that an earlier import had brought.
     """
 
     source: str
@@ -221,5 +301,8 @@ class ImportReport(msgspec.Struct, frozen=True, kw_only=True):
     n_logged_models: int
     n_models: int
     n_versions: int
+    n_traces: int
+    n_scorers: int
+    n_evaluation_datasets: int
     n_present: int
     skipped: list[Skipped]

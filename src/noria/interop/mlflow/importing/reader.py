@@ -2,13 +2,14 @@
 
 A program of its own: `python reader.py URI` needs MLflow and nothing of Noria, so it runs in whatever environment has
 the MLflow that wrote the store. Each line on stdout is a JSON object with a `kind`. After a line of the kind `run`,
-`logged-model` or `file` it waits for a line on stdin: `take` or `skip` for the first two, anything for a file, which it
-removes then.
+`logged-model`, `trace`, `evaluation-dataset` or `file` it waits for a line on stdin: anything for a file, which it
+removes then, `take` or `skip` for the others.
 """
 
 from __future__ import annotations
 
 import argparse
+import inspect
 import json
 import shutil
 import sys
@@ -18,7 +19,10 @@ from pathlib import Path
 from typing import Any
 
 PAGE = 1000
+PAGES = {"search_logged_models": 100, "search_traces": 200}
 POINTS = 10_000
+SPANS = 100
+RECORDS = 500
 
 _PROXIED = "mlflow-artifacts:"
 
@@ -66,7 +70,12 @@ class Reader:
                 deleted=experiment.lifecycle_stage == "deleted",
             )
             self._logged_models(experiment.experiment_id)
-            self._runs(experiment.experiment_id)
+            runs = self._runs(experiment.experiment_id)
+            self._guarded("traces", experiment.name, self._traces, experiment.experiment_id, runs)
+            if experiment.lifecycle_stage != "deleted":
+                self._guarded("scorers", experiment.name, self._scorers, experiment.experiment_id)
+        known = [each.experiment_id for each in experiments] if names is not None else None
+        self._guarded("evaluation data sets", "all", self._evaluation_datasets, known)
         self._tell("experiments-end")
         if names is None:
             self._registry()
@@ -81,7 +90,7 @@ class Reader:
         wanted = [each for each in found if names is None or each.name in names]
         return sorted(wanted, key=lambda each: (each.creation_time or 0, int(each.experiment_id)))
 
-    def _runs(self, experiment: str) -> None:
+    def _runs(self, experiment: str) -> list[str]:
         # Oldest first, so that a run's parent is there before it.
         runs = self._paged(
             self._client.search_runs,
@@ -89,8 +98,11 @@ class Reader:
             run_view_type=self._all(),
             order_by=["attributes.start_time ASC"],
         )
+        ids = []
         for run in runs:
             self._guarded("run", run.info.run_id, self._run, run)
+            ids.append(run.info.run_id)
+        return ids
 
     def _run(self, run: Any) -> None:
         info = run.info
@@ -199,6 +211,100 @@ class Reader:
         finally:
             shutil.rmtree(folder, ignore_errors=True)
 
+    def _traces(self, experiment: str, runs: list[str]) -> None:
+        search = getattr(self._client, "search_traces", None)
+        if search is None:  # MLflow before 2.14 has none
+            return
+        takes = inspect.signature(search).parameters
+        wanted: dict[str, Any] = {"locations" if "locations" in takes else "experiment_ids": [experiment]}
+        if "include_spans" in takes:
+            wanted["include_spans"] = False
+        has_some = False
+        for trace in self._paged(search, order_by=["timestamp_ms ASC"], **wanted):
+            has_some = True
+            self._guarded("trace", _first(trace.info, "trace_id", "request_id"), self._trace, trace.info)
+        for run in runs if has_some else ():
+            found = self._paged(search, filter_string=f"attributes.run_id = '{run}'", **wanted)
+            traces = [_first(each.info, "trace_id", "request_id") for each in found]
+            if traces:
+                self._tell("trace-links", run=run, traces=traces)
+
+    def _trace(self, info: Any) -> None:
+        trace_id = _first(info, "trace_id", "request_id")
+        said = self._ask(
+            "trace",
+            id=trace_id,
+            experiment=info.experiment_id,
+            client_request_id=getattr(info, "client_request_id", None),
+            started_ms=_first(info, "request_time", "timestamp_ms") or 0,
+            duration_ms=_first(info, "execution_duration", "execution_time_ms"),
+            state=_name(_first(info, "state", "status")),
+            request=getattr(info, "request_preview", None),
+            response=getattr(info, "response_preview", None),
+            metadata=_texts(_first(info, "trace_metadata", "request_metadata")),
+            tags=_texts(info.tags),
+            assessments=[_plain(each.to_dictionary()) for each in getattr(info, "assessments", None) or []],
+        )
+        if said != "take":
+            return
+        n_skipped = self._n_skipped
+        self._guarded("spans of trace", trace_id, self._spans, trace_id)
+        self._tell("trace-end", id=trace_id, complete=self._n_skipped == n_skipped)
+
+    def _spans(self, trace_id: str) -> None:
+        found = self._client.get_trace(trace_id, display=False)
+        spans = [_span(trace_id, each) for each in (found.data.spans if found is not None else [])]
+        for start in range(0, len(spans), SPANS):
+            self._tell("spans", spans=spans[start : start + SPANS])
+
+    def _scorers(self, experiment: str) -> None:
+        # Through the store, whose scorers are text: the public function would run their code.
+        from mlflow.tracking._tracking_service import utils
+
+        store = utils._get_store()
+        try:
+            latest = store.list_scorers(experiment)
+        except (AttributeError, NotImplementedError):  # not in this version, or not in this kind of store
+            return
+        except self._mlflow.MlflowException as error:
+            if "not implement" in str(error).lower() or "not supported" in str(error).lower():
+                return
+            raise
+        for scorer in latest:
+            for each in store.list_scorer_versions(experiment, scorer.scorer_name):
+                self._tell(
+                    "scorer",
+                    experiment=experiment,
+                    name=each.scorer_name,
+                    version=each.scorer_version,
+                    content=each._serialized_scorer,
+                    created_ms=each.creation_time,
+                )
+
+    def _evaluation_datasets(self, experiments: list[str] | None) -> None:
+        search = getattr(self._client, "search_datasets", None)
+        if search is None:  # MLflow before 3.4 has none
+            return
+        wanted = {} if experiments is None else {"experiment_ids": experiments}
+        for data in self._paged(search, **wanted):
+            self._guarded("evaluation data set", data.dataset_id, self._evaluation_dataset, data)
+
+    def _evaluation_dataset(self, data: Any) -> None:
+        said = self._ask(
+            "evaluation-dataset",
+            id=data.dataset_id,
+            name=data.name,
+            tags=_texts(data.tags),
+            experiments=list(data.experiment_ids or []),
+            created_ms=data.created_time,
+        )
+        if said != "take":
+            return
+        records = [_plain(each.to_dict()) for each in data.records]
+        for start in range(0, len(records), RECORDS):
+            self._tell("records", records=records[start : start + RECORDS])
+        self._tell("evaluation-dataset-end", id=data.dataset_id)
+
     def _registry(self) -> None:
         for model in self._paged(self._client.search_registered_models):
             self._guarded("registered model", model.name, self._model, model)
@@ -234,7 +340,7 @@ class Reader:
         while True:
             page = search(
                 *args,
-                max_results=PAGE if "logged" not in search.__name__ else 100,
+                max_results=PAGES.get(search.__name__, PAGE),
                 page_token=token,
                 **kwargs,
             )
@@ -279,6 +385,52 @@ def _dataset(used: Any) -> dict[str, Any]:
         "profile": data.profile,
         "tags": {tag.key: tag.value for tag in used.tags},
     }
+
+
+def _span(trace_id: str, span: Any) -> dict[str, Any]:
+    return {
+        "trace_id": trace_id,
+        "id": span.span_id.removeprefix("0x"),
+        "parent": span.parent_id.removeprefix("0x") if span.parent_id else None,
+        "name": span.name,
+        "started_ns": span.start_time_ns or 0,
+        "ended_ns": span.end_time_ns,
+        "status": _name(span.status.status_code),
+        "message": span.status.description or "",
+        "attributes": _plain(span.attributes),
+        "events": [
+            {"name": event.name, "at_ns": event.timestamp, "attributes": _plain(event.attributes or {})}
+            for event in span.events or []
+        ],
+        "links": [
+            {"trace_id": each.trace_id, "span_id": each.span_id, "attributes": _plain(each.attributes or {})}
+            for each in getattr(span, "links", None) or []
+        ],
+    }
+
+
+def _first(found: Any, *names: str) -> Any:
+    """Give the attribute that this version of MLflow has."""
+    return next((getattr(found, name) for name in names if hasattr(found, name)), None)
+
+
+def _name(member: Any) -> str:
+    return str(getattr(member, "value", member))
+
+
+def _texts(values: Any) -> dict[str, str]:
+    return {key: str(value) for key, value in (values or {}).items()}
+
+
+def _plain(value: Any) -> Any:
+    """Give a value as JSON can hold it; what JSON does not know, as text."""
+    if isinstance(value, dict):
+        return {str(key): _plain(each) for key, each in value.items()}
+    if isinstance(value, (list, tuple)):
+        return [_plain(each) for each in value]
+    if isinstance(value, float):
+        return _number(value)
+    return value if value is None or isinstance(value, (str, int)) else str(value)
 
 
 def _number(value: float) -> float | str:

@@ -22,6 +22,8 @@ from noria.interop.mlflow.importing.entities import (
     AnyLine,
     Begin,
     End,
+    EvaluationDatasetEndLine,
+    EvaluationDatasetLine,
     ExperimentLine,
     ExperimentsEnd,
     FileLine,
@@ -31,12 +33,19 @@ from noria.interop.mlflow.importing.entities import (
     LoggedModelLine,
     ModelLine,
     PointsLine,
+    RecordsLine,
     RunEndLine,
     RunLine,
+    ScorerLine,
     SkippedLine,
+    SpansLine,
+    TraceEndLine,
+    TraceLine,
+    TraceLinksLine,
     UnknownExperiment,
     VersionLine,
 )
+from noria.interop.mlflow.importing.tracing import TraceWriter
 from noria.interop.mlflow.importing.writing import Writer
 
 _READER = Path(__file__).with_name("reader.py")
@@ -106,6 +115,7 @@ class _Conversation:
 
     def __init__(self, writer: Writer, told: Callable[[str], None]) -> None:
         self._writer = writer
+        self._traces = TraceWriter(writer)
         self._told = told
         self._version = ""
         self.ended = False
@@ -119,6 +129,12 @@ class _Conversation:
             ModelLine: self._model,
             VersionLine: writer.version,
             AliasesLine: writer.aliases,
+            SpansLine: self._traces.spans,
+            TraceEndLine: self._traces.trace_end,
+            TraceLinksLine: self._traces.links,
+            ScorerLine: self._traces.scorer,
+            RecordsLine: self._traces.records,
+            EvaluationDatasetEndLine: self._traces.evaluation_dataset_end,
             SkippedLine: writer.skip,
             End: self._end,
         }
@@ -136,6 +152,12 @@ class _Conversation:
             case LoggedModelLine():
                 self._told(f"logged model {line.name}")
                 return b"take" if self._writer.logged_model(line) else b"skip"
+            case TraceLine():
+                self._told(f"trace {line.id}")
+                return b"take" if self._traces.trace(line) else b"skip"
+            case EvaluationDatasetLine():
+                self._told(f"evaluation data set {line.name}")
+                return b"take" if self._traces.evaluation_dataset(line) else b"skip"
             case FileLine():
                 self._writer.file(line)
                 return b"kept"

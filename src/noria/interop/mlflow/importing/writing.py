@@ -80,8 +80,9 @@ class Writer:
     """
 
     def __init__(self, workspace: Workspace, source: str) -> None:
+        self.workspace = workspace
+        self.source = source
         self._project = workspace.project
-        self._source = source
         self._experiments = workspace.service(Experiments)
         self._runs = workspace.service(Runs)
         self._artifacts = workspace.service(Artifacts)
@@ -89,6 +90,7 @@ class Writer:
         self._models = workspace.service(Models)
         self._versions = workspace.service(ModelVersions)
         self._names: dict[str, str] = {}
+        self.numbers: dict[str, int] = {}
         self._deleted_experiments: list[str] = []
         self._run: RunLine | None = None
         self._logged_model: LoggedModelLine | None = None
@@ -103,6 +105,9 @@ class Writer:
                 "n_logged_models",
                 "n_models",
                 "n_versions",
+                "n_traces",
+                "n_scorers",
+                "n_evaluation_datasets",
                 "n_present",
             ),
             0,
@@ -113,12 +118,16 @@ class Writer:
     def report(self, mlflow_version: str) -> ImportReport:
         """Tell what was done so far."""
         return ImportReport(
-            source=self._source,
+            source=self.source,
             mlflow_version=mlflow_version,
             project=self._project,
             skipped=self._skipped,
             **self._counts,
         )
+
+    def count(self, what: str) -> None:
+        """Count one more of something that the report tells."""
+        self._counts[what] += 1
 
     def skip(self, line: SkippedLine) -> None:
         """Note what the reader could not read."""
@@ -131,11 +140,12 @@ class Writer:
             found = self._experiments.get(self._project, line.name)
         except NotFound:
             new = NewExperiment(name=line.name, tags=line.tags, created_at=_instant(line.created_ms))
-            self._experiments.create(self._project, new)
+            self.numbers[line.id] = self._experiments.create(self._project, new).number
             self._counts["n_experiments"] += 1
             if line.deleted:
                 self._deleted_experiments.append(line.name)
             return
+        self.numbers[line.id] = found.number
         if found.deleted_at is not None:
             self._experiments.restore(self._project, line.name)
             self._deleted_experiments.append(line.name)
@@ -144,13 +154,13 @@ class Writer:
         """Begin a run; False when it is here already, or cannot be."""
         self._run = None
         if not is_id(line.id):
-            return self._refuse("run", line.id, "its id is not 32 hexadecimal digits")
+            return self.refuse("run", line.id, "its id is not 32 hexadecimal digits")
         try:
             if IMPORTED_TAG in self._runs.get(self._project, line.id).tags:
                 self._counts["n_present"] += 1
                 return False
         except NotFound:
-            if not self._try("run", line.id, lambda: self._create(line)):
+            if not self.attempt("run", line.id, lambda: self._create(line)):
                 return False
         self._run = line
         return True
@@ -182,7 +192,7 @@ class Writer:
                 chunks = iter(lambda: file.read(_CHUNK_BYTES), b"")
                 self._artifacts.put(self._project, chunks, of=of, path=line.path)
 
-        if self._try(f"artifact of {of}", line.path, put):
+        if self.attempt(f"artifact of {of}", line.path, put):
             self._counts["n_files"] += 1
 
     def run_end(self, line: RunEndLine) -> None:
@@ -217,7 +227,9 @@ class Writer:
                 tags=line.tags,
                 created_at=_instant(line.created_ms),
             )
-            if not self._try("logged model", line.id, lambda: self._logged_models.create(self._project, new)):
+            if not self.attempt(
+                "logged model", line.id, lambda: self._logged_models.create(self._project, new)
+            ):
                 return False
         self._logged_model = line
         for metric in line.metrics:
@@ -244,7 +256,7 @@ class Writer:
         if not line.complete:
             self._incomplete.add(f"logged-model:{model.id}")
         else:
-            tags = ModelTags(tags={IMPORTED_TAG: self._source})
+            tags = ModelTags(tags={IMPORTED_TAG: self.source})
             self._logged_models.set_tags(self._project, model.id, tags)
         self._counts["n_logged_models"] += 1
 
@@ -263,7 +275,7 @@ class Writer:
         except Conflict:
             return
         except NoriaError as error:
-            self._refuse("registered model", line.name, error.message)
+            self.refuse("registered model", line.name, error.message)
             return
         self._counts["n_models"] += 1
 
@@ -279,7 +291,7 @@ class Writer:
             return
         place = artifact_place(self._project, line.source, line.model_id)
         if place is not None and place.of in self._incomplete:
-            self._refuse("version", name, f"the files of {place.of} were not all read")
+            self.refuse("version", name, f"the files of {place.of} were not all read")
             return
         new = SourceVersion(
             source=line.source,
@@ -292,12 +304,12 @@ class Writer:
             number=line.number,
             created_at=_instant(line.created_ms),
         )
-        if not self._try("version", name, lambda: self._register(line.name, new)):
+        if not self.attempt("version", name, lambda: self._register(line.name, new)):
             return
         self._counts["n_versions"] += 1
         if line.stage not in ("None", ""):
             stage = StageMove(stage=line.stage)
-            self._try(
+            self.attempt(
                 "stage", name, lambda: self._versions.move(self._project, line.name, line.number, stage)
             )
 
@@ -310,7 +322,7 @@ class Writer:
             def point(alias: str = alias, target: AliasTarget = target) -> None:
                 self._models.set_alias(self._project, line.name, alias, target)
 
-            self._try("alias", name, point)
+            self.attempt("alias", name, point)
 
     def _create(self, line: RunLine) -> None:
         parent = line.tags.get("mlflow.parentRunId")
@@ -344,13 +356,13 @@ class Writer:
         self._log_parts(run, parts)
         uses = self._uses.pop(run.id)
         if uses.inputs or uses.outputs:
-            self._try(
+            self.attempt(
                 "models of the run", run.id, lambda: self._logged_models.link(self._project, run.id, uses)
             )
         if not complete:
             self._incomplete.add(f"run:{run.id}")
         else:
-            self._runs.log(self._project, run.id, LogBatch(tags={IMPORTED_TAG: self._source}))
+            self._runs.log(self._project, run.id, LogBatch(tags={IMPORTED_TAG: self.source}))
         if run.deleted:
             self._runs.delete(self._project, run.id)
 
@@ -369,7 +381,7 @@ class Writer:
         return self._log_of(self._run, what, batch)
 
     def _log_of(self, run: RunLine, what: str, batch: LogBatch) -> bool:
-        return self._try(what, run.id, lambda: self._runs.log(self._project, run.id, batch))
+        return self.attempt(what, run.id, lambda: self._runs.log(self._project, run.id, batch))
 
     def _register(self, name: str, new: SourceVersion) -> None:
         try:
@@ -383,15 +395,16 @@ class Writer:
                 )
             )
 
-    def _try(self, what: str, name: str, do: Callable[[], object]) -> bool:
+    def attempt(self, what: str, name: str, do: Callable[[], object]) -> bool:
         """Do something that the data may make impossible, and note the reason if so."""
         try:
             do()
         except (Conflict, NotFound, Invalid) as error:
-            return self._refuse(what, name, error.message)
+            return self.refuse(what, name, error.message)
         return True
 
-    def _refuse(self, what: str, name: str, why: str) -> bool:
+    def refuse(self, what: str, name: str, why: str) -> bool:
+        """Note something that was not brought; gives False."""
         self._skipped.append(Skipped(what=what, name=name, why=why))
         return False
 
