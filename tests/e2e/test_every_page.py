@@ -21,6 +21,7 @@ from support.axe import barriers
 from support.browser import Browser
 from support.conformance import open_test_context, workspace_settings
 from support.live_server import LiveServer
+from support.scheduled import PIPELINE, run_and_schedule
 from support.wheel import PROJECT, turn_once
 
 PHONE, DESK = 390, 1280
@@ -45,6 +46,7 @@ def example(context: Context) -> dict[str, str]:
     """Give a value for each parameter of a path."""
     record = turn_once(context, close=False)
     first, second = _run(context, "first"), _run(context, "second")
+    _, failed, _ = run_and_schedule(context)
     (rollout, *_) = context.service(Rollouts).list(PROJECT).items
     (alert, *_) = context.service(Monitors).alerts(PROJECT, open_only=True).items
     return {
@@ -56,6 +58,9 @@ def example(context: Context) -> dict[str, str]:
         "dataset": "digits-train",
         "version": "1",
         "endpoint": "digits",
+        "pipeline": PIPELINE.replace("/", "%2F"),
+        "pipeline_run": failed,
+        "schedule": "nightly",
         "rollout_id": rollout.id,
         "record_id": record,
         "incident": alert.id,

@@ -52,12 +52,17 @@ def graph_svg(graph: PipelineGraph) -> str:
             for row, text in enumerate(head, 1)
         ),
         f'<g transform="translate({_MARGIN:g} {top:g})">',
-        *_drawn(drawing),
+        shapes(drawing),
         "</g>",
         *(f'<text class="dim" x="22" y="{height - 10:g}">{escape(text)}</text>' for text in foot),
         "</svg>",
     ]
     return "\n".join(lines) + "\n"
+
+
+def shapes(drawing: Drawing) -> str:
+    """Write what is in a drawing: elements of SVG with classes, without colours, and every text escaped."""
+    return "\n".join(_drawn(drawing))
 
 
 def _drawn(drawing: Drawing) -> Iterator[str]:

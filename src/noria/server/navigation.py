@@ -20,10 +20,13 @@ from noria.core.web.urls import (
     INCIDENTS_PATH,
     MODELS_PATH,
     OVERVIEW_PATH,
+    PIPELINES_PATH,
     PROJECT_PATH,
+    SCHEDULES_PATH,
     Urls,
 )
 from noria.data.permissions import READ_DATA
+from noria.pipelines.permissions import READ_PIPELINES
 from noria.registry.permissions import READ_MODELS
 from noria.serving.permissions import READ_ENDPOINTS
 from noria.tracking.permissions import READ_RUNS
@@ -72,6 +75,14 @@ PARTS = (
         path=EXPERIMENTS_PATH,
         url=Urls.experiments,
         within=("/projects/{project}/runs", COMPARE_PATH),
+    ),
+    Part(
+        words=mark("Pipelines"),
+        key="p",
+        needs=READ_PIPELINES,
+        path=PIPELINES_PATH,
+        url=Urls.pipelines,
+        within=("/projects/{project}/pipeline-runs", SCHEDULES_PATH),
     ),
     Part(words=mark("Models"), key="m", needs=READ_MODELS, path=MODELS_PATH, url=Urls.models),
     Part(words=mark("Data"), key="d", needs=READ_DATA, path=DATASETS_PATH, url=Urls.datasets),

@@ -29,6 +29,11 @@ DATASET_DIFF_PATH = f"{DATASET_VERSION_PATH}/diff"
 ENDPOINTS_PATH = "/projects/{project}/endpoints"
 ENDPOINT_PATH = "/projects/{project}/endpoints/{endpoint}"
 ROLLOUT_PATH = "/projects/{project}/rollouts/{rollout_id}"
+PIPELINES_PATH = "/projects/{project}/pipelines"
+PIPELINE_PATH = "/projects/{project}/pipelines/{pipeline}"
+PIPELINE_RUN_PATH = "/projects/{project}/pipeline-runs/{pipeline_run}"
+SCHEDULES_PATH = "/projects/{project}/schedules"
+SCHEDULE_PATH = "/projects/{project}/schedules/{schedule}"
 INCIDENTS_PATH = "/projects/{project}/incidents"
 INCIDENT_PATH = "/projects/{project}/incidents/{incident}"
 DECISION_PATH = "/decisions/{project}/{record_id}"
@@ -148,6 +153,27 @@ class Urls:
         """Give the page of a rollout, or the address of something that is done with it: `pause`."""
         path = f"{ROLLOUT_PATH}/{part}" if part else ROLLOUT_PATH
         return self._to(path, given, project=project, rollout_id=rollout_id)
+
+    def pipelines(self, project: str, **given: str | None) -> str:
+        """Give the list of the pipelines that have run."""
+        return self._to(PIPELINES_PATH, given, project=project)
+
+    def pipeline(self, project: str, pipeline: str, **given: str | None) -> str:
+        """Give the runs of a pipeline, which is named `module:name`."""
+        return self._to(PIPELINE_PATH, given, project=project, pipeline=pipeline)
+
+    def pipeline_run(self, project: str, run_id: str, **given: str | None) -> str:
+        """Give the graph and the steps of a pipeline's run."""
+        return self._to(PIPELINE_RUN_PATH, given, project=project, pipeline_run=run_id)
+
+    def schedules(self, project: str, **given: str | None) -> str:
+        """Give the list of a project's schedules."""
+        return self._to(SCHEDULES_PATH, given, project=project)
+
+    def schedule(self, project: str, schedule: str, part: str = "", **given: str | None) -> str:
+        """Give the page of a schedule, or the address of something that is done with it: `pause`, `resume`, `run`."""
+        path = f"{SCHEDULE_PATH}/{part}" if part else SCHEDULE_PATH
+        return self._to(path, given, project=project, schedule=schedule)
 
     def incidents(self, project: str, **given: str | None) -> str:
         """Give the list of a project's incidents."""
