@@ -59,6 +59,35 @@ def bind(host: str, port: int) -> socket.socket:
     return listening
 
 
+def bind_shared(host: str, port: int, n: int) -> list[socket.socket]:
+    """Take a port with several sockets, among which the system spreads connections.
+
+    Raises
+    ------
+    PortInUse, ConfigInvalid
+        As `bind` does: a port that another program has is not shared with it.
+    """
+    with contextlib.closing(bind(host, port)) as alone:
+        if n == 1:
+            return [alone.dup()]
+        family, address = alone.family, alone.getsockname()
+    return [_sharing(host, family, address) for _ in range(n)]
+
+
+def _sharing(host: str, family: int, address: tuple[Any, ...]) -> socket.socket:
+    listening = socket.socket(family, socket.SOCK_STREAM)
+    listening.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEADDR, 1)
+    listening.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEPORT, 1)
+    try:
+        listening.bind(address)
+        listening.listen(BACKLOG)
+    except OSError as error:
+        listening.close()
+        raise _refusal(host, address[1], error) from error
+    listening.setblocking(False)
+    return listening
+
+
 def address_of(listening: socket.socket) -> str:
     """Give the URL under which a listening socket is reached.
 

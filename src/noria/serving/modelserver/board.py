@@ -47,6 +47,18 @@ class Word(IntEnum):
     N_LIMITED = 10
     DISK_FULL = 11
     N_REPLACED = 12
+    LISTENS = 13
+
+
+_OF_PROCESS = (
+    Word.PID,
+    Word.BEAT_NS,
+    Word.OLDEST_NS,
+    Word.N_IN_FLIGHT,
+    Word.READY,
+    Word.LISTENS,
+    Word.DISK_FULL,
+)
 
 
 class Page:
@@ -96,7 +108,7 @@ class Page:
 
     def clear(self) -> None:
         """Take away what described the process that had it; what it counted stays."""
-        for word in (Word.PID, Word.BEAT_NS, Word.OLDEST_NS, Word.N_IN_FLIGHT, Word.READY, Word.DISK_FULL):
+        for word in _OF_PROCESS:
             self.words[word] = 0
         _NOTE.pack_into(self._memory, _NOTE_AT, 0, 0)
 

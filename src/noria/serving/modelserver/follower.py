@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import importlib
 import logging
 import threading
 from collections.abc import Callable, Mapping, Sequence
@@ -18,8 +17,6 @@ from noria.serving.modelserver.link import Link
 from noria.serving.modelserver.routes import LoadedVersion, Route, Routes, address_name, normalised
 from noria.serving.modelserver.store import ModelStore
 from noria.serving.plans import AppliedPlan, EndpointPlan, PlannedVersion, PlanSet
-
-_AHEAD = ("sklearn.pipeline", "skops.io")
 
 POLL_S = 0.3
 
@@ -87,6 +84,7 @@ class Follower:
         self._told: list[AppliedPlan] | None = None
         self._ready = False
         self._stopping = threading.Event()
+        self._has_looked = threading.Event()
         self._thread = threading.Thread(target=self._run, name="noria-follower", daemon=True)
 
     @property
@@ -131,6 +129,11 @@ class Follower:
         """Whether plans were followed once."""
         return self._ready
 
+    @property
+    def has_looked(self) -> bool:
+        """Whether it serves what it can for now: plans were followed, or could not be had."""
+        return self._ready or self._has_looked.is_set()
+
     def start(self) -> None:
         """Take up the plans that were kept, and begin to follow."""
         self._thread.start()
@@ -153,13 +156,12 @@ class Follower:
 
     def _run(self) -> None:
         self._take_up()
-        if not self._loaded:
-            _import_ahead()
         while not self._stopping.is_set():
             try:
                 self.step()
             except Exception as error:  # noqa: BLE001 - what serves now goes on; the next look may do better
                 self._note(error)
+            self._has_looked.set()
             self._stopping.wait(POLL_S)
 
     def _take_up(self) -> None:
@@ -271,12 +273,6 @@ class Follower:
             _log.debug("follower.waits", extra={"reason": error.message})
         else:
             _log.error("follower.failed", exc_info=error)
-
-
-def _import_ahead() -> None:
-    """Load what the first model will need, so that its endpoint does not have to wait for it."""
-    for name in _AHEAD:
-        importlib.import_module(name)
 
 
 def _applied(followed: Sequence[_Followed]) -> list[AppliedPlan]:

@@ -100,8 +100,8 @@ class _Parent:
         self._clock = clock
         self._id = new_id()
         self._listening = _bind(options)
-        stack.callback(self._listening.close)
-        self._url = address_of(self._listening)
+        stack.callback(self._close)
+        self._url = address_of(self._listening[0])
         self._lifeline = Lifeline()
         self._wake_read, self._wake_write = os.pipe()
         os.set_blocking(self._wake_write, False)
@@ -160,13 +160,17 @@ class _Parent:
 
     def _end(self) -> None:
         """End the workers first, so that all they answered is handed on; say goodbye last."""
-        self._listening.close()
+        self._close()
         self._workers.stop(_DRAIN_S)
         self._lifeline.close()
         if self._hands is not None:
             self._hands.labels.stop(_HAND_ON_S)
             self._hands.requests.stop(_HAND_ON_S)
             self._hands.reporter.stop(_HAND_ON_S)
+
+    def _close(self) -> None:
+        for listening in self._listening:
+            listening.close()
 
     def _start_hands(self, link: Link) -> _Hands:
         from noria.serving.modelserver.feedback import hand_on_labels, hand_on_requests
@@ -187,8 +191,8 @@ class _Parent:
         reporter.start()
         return _Hands(requests, labels, reporter)
 
-    def _spawn(self, page: int) -> subprocess.Popen[bytes]:
-        fds = [self._listening.fileno(), self._board.fd, self._lifeline.child_fd, self._wake_write]
+    def _spawn(self, page: int, place: int) -> subprocess.Popen[bytes]:
+        fds = [self._listening[place].fileno(), self._board.fd, self._lifeline.child_fd, self._wake_write]
         task = WorkerTask(
             workspace=self._settings.workspace,
             project=self._settings.project,
@@ -223,14 +227,14 @@ class _Parent:
         _log.info("model_server.stopping")
 
 
-def _bind(options: ServeOptions) -> socket.socket:
+def _bind(options: ServeOptions) -> list[socket.socket]:
     """Take the port; the workers of a parent that was killed a moment ago may still be letting go of it."""
-    from noria.core.listening import PortInUse, bind
+    from noria.core.listening import PortInUse, bind_shared
 
     deadline = time.monotonic() + _BIND_PATIENCE_S
     while True:
         try:
-            return bind(options.host, options.port)
+            return bind_shared(options.host, options.port, options.n_workers)
         except PortInUse:
             if time.monotonic() > deadline:
                 raise

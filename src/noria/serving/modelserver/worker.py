@@ -50,6 +50,7 @@ _REQUEST_GRACE_S = 2.0
 _FOLLOWER_S = 2.0
 _DEADLINE_S = 8.0
 _WAITING_THREADS = 4
+_LOOK_EVERY_S = 0.01
 _PR_SET_PDEATHSIG = 1
 
 _log = logging.getLogger("noria.serving")
@@ -113,6 +114,10 @@ class _Worker:
         for number in (signal.SIGTERM, signal.SIGINT):
             loop.add_signal_handler(number, _on_signal, stopping)
         beating = asyncio.create_task(self._app.beat(lambda: self._follower.is_ready))
+        # Until then requests wait in the socket's queue, or are answered by others.
+        while not self._follower.has_looked and not stopping.is_set():
+            await asyncio.sleep(_LOOK_EVERY_S)
+        self._page.words[Word.LISTENS] = 1
         await listener.run(stopping, grace_s=_REQUEST_GRACE_S)
         beating.cancel()
         with suppress(asyncio.CancelledError):

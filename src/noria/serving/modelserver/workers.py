@@ -1,8 +1,11 @@
 """Keep the workers of a model server up: what dies, hangs or grows without end is replaced, the others go on.
 
-All workers accept on the socket that their parent bound, so requests find those that live, and wait in the socket's
-queue while none does. Only the main thread may start workers: on Linux they ask to be killed when the thread that
-started them ends, so that none outlives a parent that was killed and keeps its port.
+Each worker has a listening socket, which its parent bound and keeps: connections to a worker that died wait in its
+queue for the one that takes its place. The system spreads connections among the sockets; on one socket for all,
+whoever wakes first would take them all.
+
+Only the main thread may start workers: on Linux they ask to be killed when the thread that started them ends, so that
+none outlives a parent that was killed and keeps its port.
 """
 
 from __future__ import annotations
@@ -70,6 +73,7 @@ class Limits:
 class _Worker:
     process: subprocess.Popen[bytes]
     page: Page
+    place: int
     started_at: float
     memory_bytes: int = 0
     weighed_at: float = 0.0
@@ -87,11 +91,11 @@ class Workers:
         Has a page for each, and as many more for those that replace them; page 0 is the parent's, and the last one
         has the rates of keys.
     spawn
-        Starts a process that writes the page of this number.
+        Starts a process that writes the page of this number, and listens in this place (from 0 to `n` - 1).
     """
 
     def __init__(
-        self, *, n: int, board: Board, spawn: Callable[[int], subprocess.Popen[bytes]], limits: Limits
+        self, *, n: int, board: Board, spawn: Callable[[int, int], subprocess.Popen[bytes]], limits: Limits
     ) -> None:
         self._n = n
         self._board = board
@@ -111,7 +115,7 @@ class Workers:
     @property
     def is_up(self) -> bool:
         """Whether one answers."""
-        return any(worker.page.words[Word.BEAT_NS] for worker in self._serving)
+        return any(worker.page.words[Word.LISTENS] for worker in self._serving)
 
     @property
     def states(self) -> list[WorkerState]:
@@ -174,7 +178,8 @@ class Workers:
             return False  # As many leave as may be; there is a page when the first of them has gone.
         page = self._board.pages[free[0]]
         page.clear()
-        self._serving.append(_Worker(self._spawn(free[0]), page, now))
+        place = min(set(range(self._n)) - {worker.place for worker in self._serving})
+        self._serving.append(_Worker(self._spawn(free[0], place), page, place, now))
         return True
 
     def _look_at(self, worker: _Worker, now: float) -> None:

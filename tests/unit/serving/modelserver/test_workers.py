@@ -32,7 +32,7 @@ if mode == "takes long":
     words[Word.OLDEST_NS] = time.monotonic_ns()
 while not leaving:
     words[Word.BEAT_NS] = time.monotonic_ns()
-    words[Word.READY] = 1
+    words[Word.READY] = words[Word.LISTENS] = 1
     time.sleep(0.05)
 """
 
@@ -50,7 +50,7 @@ class Crew:
             limits=Limits.of(n_workers=N, hung_after_s=hung_after_s, memory_bytes=200 << 20),
         )
 
-    def _spawn(self, page: int) -> subprocess.Popen[bytes]:
+    def _spawn(self, page: int, _place: int) -> subprocess.Popen[bytes]:
         mode = self.modes.pop(0) if self.modes else "well"
         arguments = [str(self.board.fd), str(len(self.board.pages)), str(page), mode]
         return subprocess.Popen([sys.executable, "-c", _PROGRAM, *arguments], pass_fds=[self.board.fd])
