@@ -29,6 +29,7 @@ pytestmark = pytest.mark.timeout(900)
         "mlflow_store_answers.py",
         "mlflow_datasets_answers.py",
         "mlflow_issues_answers.py",
+        "mlflow_reviews_answers.py",
         "mlflow_sklearn_answers.py",
     ],
 )
