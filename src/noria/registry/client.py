@@ -87,8 +87,9 @@ def register(
     Parameters
     ----------
     estimator
-        A fitted estimator of scikit-learn, LightGBM or XGBoost, a booster of the latter two, or a model of a class of
-        your own (`noria.PythonModel`); or the step output that is one, as holds for the rows too.
+        A fitted estimator of scikit-learn, LightGBM or XGBoost, a booster of the latter two, a network of PyTorch, a
+        graph in ONNX, or a model of a class of your own (`noria.PythonModel`); or the step output that is one, as holds
+        for the rows too.
     name
         Registered model; made at first use.
     x
@@ -229,7 +230,7 @@ def _describe(
     batch = _golden_batch(loaded, {name: array[rows] for name, array in inputs.items()})
     signature = infer_signature(inputs, batch.outputs)
     golden.save_golden(batch, folder)
-    _put_onnx_beside(loaded, signature, inputs, folder)
+    _prove(loaded, signature, inputs, folder)
     _save_reference(folder, inputs, target)
     measured: Holdout | None = None
     if holdout is not None:
@@ -279,12 +280,16 @@ def _saved(model: Any, folder: Path, inputs: dict[str, Any]) -> KeptModel:
     return kept
 
 
-def _put_onnx_beside(loaded: KeptModel, signature: Signature, inputs: dict[str, Any], folder: Path) -> None:
+def _prove(loaded: KeptModel, signature: Signature, inputs: dict[str, Any], folder: Path) -> None:
     from noria.registry.runtimes import onnx_conversion
+    from noria.registry.runtimes.port import Provable
     from noria.registry.runtimes.sklearn import SklearnModel
 
-    if isinstance(loaded, SklearnModel) and onnx_conversion.can_convert():
-        onnx_conversion.put_beside(loaded, signature, inputs, folder)
+    if isinstance(loaded, SklearnModel):
+        if onnx_conversion.can_convert():
+            onnx_conversion.put_beside(loaded, signature, inputs, folder)
+    elif isinstance(loaded, Provable):
+        loaded.prove(signature, inputs, folder)
 
 
 def _save_reference(folder: Path, inputs: dict[str, Any], target: Any) -> None:

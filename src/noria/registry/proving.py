@@ -38,7 +38,7 @@ class ProofRows:
     n_threshold_rows: int
 
 
-def proof_rows(native: SklearnModel, signature: Signature, inputs: Arrays) -> ProofRows:
+def proof_rows(native: SklearnModel | None, signature: Signature, inputs: Arrays) -> ProofRows:
     """Make at least 10,000 rows: known ones, ones anywhere in their ranges, and ones at the splits of trees.
 
     At a split stand the threshold itself and its neighbours one unit in the last place below and above, in double
@@ -46,6 +46,8 @@ def proof_rows(native: SklearnModel, signature: Signature, inputs: Arrays) -> Pr
 
     Parameters
     ----------
+    native
+        Whose trees are looked at; None for a model without any.
     inputs
         Training rows.
     """
@@ -130,10 +132,10 @@ def _range(known: Matrix) -> tuple[Matrix, Matrix]:
 
 
 def _at_splits(
-    native: SklearnModel, signature: Signature, flat: dict[str, Matrix], rng: np.random.Generator
+    native: SklearnModel | None, signature: Signature, flat: dict[str, Matrix], rng: np.random.Generator
 ) -> dict[str, Matrix]:
     nothing = {name: array[:0] for name, array in flat.items()}
-    if any(array.dtype.kind == "U" for array in flat.values()):
+    if native is None or any(array.dtype.kind == "U" for array in flat.values()):
         return nothing
     columns, values = split_points(native.estimator)
     if not len(columns):

@@ -5,7 +5,7 @@ from __future__ import annotations
 import importlib.util
 import logging
 import threading
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from math import prod
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, ClassVar, Final, Self
@@ -159,16 +159,18 @@ class OnnxFile:
 
     def predict(self, inputs: Arrays) -> dict[str, NDArray[Any]]:
         """Predict classes or numbers, and probabilities where there are any."""
-        found = self._run(self._wanted, self._feed(inputs))
+        return self._answer(self._run(self._wanted, self._feed(inputs)))
+
+    def features(self, inputs: Arrays) -> NDArray[Any]:
+        """Give the inputs side by side, shape (n_rows, n_columns)."""
+        return to_matrix([inputs[name] for name in self._inputs])
+
+    def _answer(self, found: Sequence[Any]) -> dict[str, NDArray[Any]]:
         first = found[0]
         if self._tells:
             return self._with_shares({"predictions": first.argmax(axis=1)}, first)
         answer = {"predictions": first.astype(str) if first.dtype.kind == "O" else first.reshape(len(first))}
         return self._with_shares(answer, found[1]) if len(found) > 1 else answer
-
-    def features(self, inputs: Arrays) -> NDArray[Any]:
-        """Give the inputs side by side, shape (n_rows, n_columns)."""
-        return to_matrix([inputs[name] for name in self._inputs])
 
     def _with_shares(self, answer: dict[str, NDArray[Any]], scores: Any) -> dict[str, NDArray[Any]]:
         gives = _are_shares(scores) if self._gives_shares is None else self._gives_shares

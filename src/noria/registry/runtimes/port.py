@@ -6,12 +6,12 @@ import importlib
 from collections.abc import Mapping
 from pathlib import Path
 from types import ModuleType
-from typing import Any, ClassVar, Final, Protocol, Self
+from typing import Any, ClassVar, Final, Protocol, Self, runtime_checkable
 
 from numpy.typing import NDArray
 
 from noria.core.errors import Failed, Invalid, near
-from noria.registry.entities import ServableVersion, Task, TensorSpec
+from noria.registry.entities import ServableVersion, Signature, Task, TensorSpec
 from noria.registry.rules import check_consent
 
 Arrays = Mapping[str, NDArray[Any]]
@@ -36,6 +36,7 @@ KEEPERS = {
     "lightgbm": f"{_HERE}.lightgbm:LightgbmModel",
     "xgboost": f"{_HERE}.xgboost:XgboostModel",
     "onnx": f"{_HERE}.onnx:OnnxFile",
+    "torch": f"{_HERE}.torch:TorchModel",
 }
 """Library that a model's class, or a class above it, is of → the class that saves it; the first that fits counts."""
 
@@ -138,6 +139,15 @@ class Keeper(Runtime, KeptModel, Protocol):
         Invalid
             If it could not be loaded again, or not safely.
         """
+        ...
+
+
+@runtime_checkable
+class Provable(Protocol):
+    """A model that was saved in another engine's form, which is compared with it before it is registered."""
+
+    def prove(self, signature: Signature, inputs: Arrays, folder: Path) -> object:
+        """Compare both on many rows and write what was found; refuse what differs."""
         ...
 
 
