@@ -305,8 +305,8 @@ def test_a_version_that_cannot_be_loaded_leaves_the_old_one_serving(
     deploy("flowers@2", workspace=workspace)
 
     def failure() -> str:
-        (server,) = workspace.service(Endpoints).servers().items
-        return server.endpoints[0].failed.get("2", "")
+        servers = workspace.service(Endpoints).servers().items
+        return "".join(plan.failed.get("2", "") for server in servers for plan in server.endpoints)
 
     assert "no object" in wait_until(failure, 30)
     with endpoint("flowers", url=f"http://127.0.0.1:{port}", workspace=workspace) as client:
