@@ -1,9 +1,9 @@
 #!/bin/bash
-# Install the servers that tests start themselves: PostgreSQL, and Chromium for the browser tests.
+# Install the servers that tests start themselves: PostgreSQL, a registry of OCI, and Chromium for the browser tests.
 #
-# Does nothing when both are there. Only root on a system with apt-get can install them; elsewhere, or when the
+# Does nothing when all are there. Only root on a system with apt-get can install them; elsewhere, or when the
 # installation fails, the tests that need them skip with the reason. With TEST_SERVICES=required (CI) a missing
-# PostgreSQL is an error instead.
+# PostgreSQL or registry is an error instead.
 set -eu -o pipefail
 
 has_postgres() {
@@ -12,6 +12,10 @@ has_postgres() {
 
 has_chromium() {
     command -v chromium >/dev/null || command -v chromium-browser >/dev/null || command -v google-chrome >/dev/null
+}
+
+has_registry() {
+    command -v docker-registry >/dev/null
 }
 
 install() {
@@ -23,6 +27,7 @@ install() {
 
 missing=()
 has_postgres || missing+=(postgresql)
+has_registry || missing+=(docker-registry)
 has_chromium || missing+=(chromium)
 
 if [ ${#missing[@]} -gt 0 ] && [ "$(id -u)" = 0 ] && command -v apt-get >/dev/null; then
@@ -39,5 +44,9 @@ fi
 
 if [ "${TEST_SERVICES:-}" = required ] && ! has_postgres; then
     echo "error: PostgreSQL is required (TEST_SERVICES=required) and could not be installed" >&2
+    exit 1
+fi
+if [ "${TEST_SERVICES:-}" = required ] && ! has_registry; then
+    echo "error: docker-registry is required (TEST_SERVICES=required) and could not be installed" >&2
     exit 1
 fi

@@ -120,7 +120,12 @@ def _lay_out(checked: Checked, place: Path, trust: Trust) -> None:
     check_tree(checked.config, entries)
     shutil.rmtree(place / CODE, ignore_errors=True)
     if CODE_FILE in checked.layers:
-        unpack(checked.layout.stream(checked.layers[CODE_FILE]), place / CODE, limits=CODE_LIMITS)
+        code = checked.layers[CODE_FILE]
+        for _ in checked.layout.stream(
+            code
+        ):  # an archive that was altered is told as that, not as a broken one
+            pass
+        unpack(checked.layout.stream(code), place / CODE, limits=CODE_LIMITS)
 
 
 def _noting(layout: Layout, layer: Descriptor, hasher: Hasher) -> Iterator[bytes]:

@@ -38,7 +38,10 @@ class Packages(Service):
                 digest=new.layout,
                 owner=owner_of(found.id),
             )
+            kept = _find(connection, project, model.name, version, new.digest)
             stored = read_stored(self.context.objects, layout, new.digest, found)
+            if kept is not None and kept.key_id is not None and stored.key_id is None:
+                return kept  # who builds the same package again without a key takes no signature away
             key = sa.select(model_versions.c.pk).where(model_versions.c.id == found.id)
             values = {
                 "layout": new.layout,
@@ -101,6 +104,19 @@ class Packages(Service):
 
 
 def _newest(connection: sa.Connection, project: str, name: str, version: int, digest: str | None) -> Package:
+    found = _find(connection, project, name, version, digest)
+    if found is None:
+        raise PackageNotFound(
+            f"No package of `{name}@{version}` was built",
+            hint=f"Build it: `noria packages build {name}@{version}`",
+            details={"model": name, "version": version},
+        )
+    return found
+
+
+def _find(
+    connection: sa.Connection, project: str, name: str, version: int, digest: str | None
+) -> Package | None:
     model = find_model(connection, project, name)
     query = select_packages(project_pk(connection, project)).where(
         model_versions.c.model_pk == model.pk, model_versions.c.version == version
@@ -108,10 +124,4 @@ def _newest(connection: sa.Connection, project: str, name: str, version: int, di
     if digest is not None:
         query = query.where(packages.c.digest == digest)
     found = load_packages(connection, project, query.limit(1))
-    if not found:
-        raise PackageNotFound(
-            f"No package of `{name}@{version}` was built",
-            hint=f"Build it: `noria packages build {name}@{version}`",
-            details={"model": name, "version": version},
-        )
-    return found[0].package
+    return found[0].package if found else None
