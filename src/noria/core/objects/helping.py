@@ -23,8 +23,8 @@ from noria.core.errors import Failed
 AHEAD: Final = 3
 """Most requests that wait for their answers."""
 
-_MAX_REQUEST_BYTES: Final = 16 * 1024  # all that wait fit into a pipe, so that asking never waits
 _PIPE_BYTES: Final = 1024 * 1024
+_USUAL_PIPE_BYTES: Final = 64 * 1024
 _SET_PIPE_SIZE: Final = 1031  # F_SETPIPE_SZ, which older versions of `fcntl` do not name
 _HEAD: Final = struct.Struct("<Q")
 
@@ -53,6 +53,8 @@ class Helper:
         os.close(request_read)
         os.close(answer_write)
         _enlarge(self._answer_read)
+        # All requests that wait fit into the pipe, so that asking never waits.
+        self._max_request_bytes = _enlarge(self._request_write) // (AHEAD + 1)
 
     def __enter__(self) -> Self:
         return self
@@ -68,7 +70,7 @@ class Helper:
         if self.n_asked >= AHEAD:
             return False
         data = pickle.dumps(request, pickle.HIGHEST_PROTOCOL)
-        if len(data) > _MAX_REQUEST_BYTES:
+        if len(data) > self._max_request_bytes:
             return False
         with contextlib.suppress(BrokenPipeError):  # `take` says so
             _write(self._request_write, data)
@@ -142,9 +144,10 @@ def _read_exactly(fd: int, length: int) -> bytes | None:
     return b"".join(parts)
 
 
-def _enlarge(fd: int) -> None:
-    """Let a pipe hold more, where the system can; it only saves waiting."""
+def _enlarge(fd: int) -> int:
+    """Let a pipe hold more, where the system can, and tell how much it holds."""
     import fcntl
 
     with contextlib.suppress(OSError):
-        fcntl.fcntl(fd, _SET_PIPE_SIZE, _PIPE_BYTES)
+        return fcntl.fcntl(fd, _SET_PIPE_SIZE, _PIPE_BYTES)
+    return _USUAL_PIPE_BYTES

@@ -20,7 +20,7 @@ import msgspec
 from noria.core.clock import Clock
 from noria.core.errors import Invalid, TooLarge, Unavailable
 from noria.core.objects.checking import PackChecker
-from noria.core.objects.chunks import LARGE_BYTES, Codec
+from noria.core.objects.chunks import LARGE_BYTES, Bytes, Codec
 from noria.core.objects.digests import (
     Digest,
     Hasher,
@@ -37,11 +37,12 @@ from noria.core.objects.filing import Filing
 from noria.core.objects.garbage import Collector
 from noria.core.objects.helping import Helper
 from noria.core.objects.index import Index
+from noria.core.objects.index_writing import Located
 from noria.core.objects.intake import Examiner, Intake
 from noria.core.objects.layout import Layout
 from noria.core.objects.loose import LooseObjects
 from noria.core.objects.pack_garbage import PackCollector
-from noria.core.objects.packed import PackedReader, Wanted, raw, text
+from noria.core.objects.packed import Group, OpenPacks, PackedReader, Wanted, grouped, raw, text
 from noria.core.objects.packs import PackedObject
 from noria.core.objects.shelf import Shelf
 from noria.core.objects.sources import open_source
@@ -59,6 +60,7 @@ from noria.core.objects.store import (
 )
 
 _EPOCH: Final = datetime(1970, 1, 1, tzinfo=UTC)
+_GROUP_CHUNKS: Final = 100  # that are read in one go for the same one to write
 _THREADS: Final = 2  # that examine the chunks of one object while its next ones are read
 
 
@@ -89,6 +91,11 @@ class LocalObjectStore:
         codec = Codec()
         self._packed = PackedReader(self._layout, self._index, codec)
         self._examiner = Examiner(self._layout, self._index, self._packed, codec)
+
+    @property
+    def root(self) -> Path:
+        """Its folder."""
+        return self._root
 
     def put(
         self, chunks: Source, *, expected: str | None = None, limit_bytes: int | None = None
@@ -171,17 +178,40 @@ class LocalObjectStore:
 
     def open_many(self, digests: Sequence[str]) -> Iterator[tuple[int, Iterator[bytes]]]:
         """Open several whole objects: first those in packs that are one chunk, as they lie there."""
-        keys = [raw(parse_digest(digest)) for digest in digests]
-        places = self._index.find_single(keys)
-        single = [
-            (places[key], Wanted(key, places[key].length, n)) for n, key in enumerate(keys) if key in places
-        ]
+        single = self._single(digests)
         for group in self._packed.groups(single):
             for wanted, data in group:
                 yield wanted.n, iter((bytes(data),))
-        for n, key in enumerate(keys):
-            if key not in places:
-                yield n, self.open(digests[n])
+        given = {wanted.n for _, wanted in single}
+        for n, digest in enumerate(digests):
+            if n not in given:
+                yield n, self.open(digest)
+
+    def groups(self, digests: Sequence[str]) -> list[Group]:
+        """Find those of several objects that are one chunk in a pack, by where they lie; see `read_group`."""
+        return [
+            group[begin : begin + _GROUP_CHUNKS]
+            for group in grouped(self._single(digests))
+            for begin in range(0, len(group), _GROUP_CHUNKS)
+        ]
+
+    def read_group(self, group: Group) -> list[tuple[Wanted, Bytes]]:
+        """Read the objects of a group, checked, in their order.
+
+        Raises
+        ------
+        ObjectNotFound, ObjectCorrupt
+            If one is collected meanwhile, or damaged.
+        """
+        with OpenPacks(self._layout) as packs:
+            return self._packed.read_group(packs, group)
+
+    def _single(self, digests: Sequence[str]) -> list[tuple[Located, Wanted]]:
+        keys = [raw(parse_digest(digest)) for digest in digests]
+        places = self._index.find_single(keys)
+        return [
+            (places[key], Wanted(key, places[key].length, n)) for n, key in enumerate(keys) if key in places
+        ]
 
     def get(self, digest: str, *, limit_bytes: int) -> bytes:
         """Give all bytes of an object, checked."""

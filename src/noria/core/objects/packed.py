@@ -4,8 +4,8 @@ from __future__ import annotations
 
 import itertools
 import os
-from collections.abc import Iterator, Sequence
-from typing import Final, NamedTuple
+from collections.abc import Iterable, Iterator, Sequence
+from typing import Final, NamedTuple, TypeAlias
 
 from blake3 import blake3
 
@@ -43,6 +43,10 @@ class Wanted(NamedTuple):
     digest: bytes
     length: int
     n: int
+
+
+Group: TypeAlias = Sequence[tuple[Located, Wanted]]
+"""Chunks that lie near one another in one pack, in the order in which they lie there."""
 
 
 class OpenPacks:
@@ -131,16 +135,13 @@ class PackedReader:
         ObjectNotFound, ObjectCorrupt
             When a chunk's turn comes.
         """
-        known = sorted(wanted)
         # Not on another thread: handing the interpreter over for each small chunk costs more than reading it.
         with OpenPacks(self._layout) as packs:
-            for group in _grouped(known):
-                yield self._read_group(packs, group)
+            for group in grouped(wanted):
+                yield self.read_group(packs, group)
 
-    def _read_group(
-        self, packs: OpenPacks, group: Sequence[tuple[Located, Wanted]]
-    ) -> list[tuple[Wanted, Bytes]]:
-        """Read chunks that lie near one another in one go."""
+    def read_group(self, packs: OpenPacks, group: Group) -> list[tuple[Wanted, Bytes]]:
+        """Read the chunks of a group in one go, and give them in their order; raises as `groups`."""
         begin, last = group[0][0].offset, group[-1][0]
         with storage_errors(self._layout.root):
             try:
@@ -239,8 +240,9 @@ def _parts_within(item: PackedObject, start: int, end: int) -> Iterator[tuple[by
             return
 
 
-def _grouped(places: Sequence[tuple[Located, Wanted]]) -> Iterator[Sequence[tuple[Located, Wanted]]]:
+def grouped(wanted: Iterable[tuple[Located, Wanted]]) -> Iterator[Group]:
     """Part chunks in the order of their places into groups that are read in one go."""
+    places = sorted(wanted)
     pack, begin, end, first = b"", 0, 0, 0
     for n, (place, _) in enumerate(places):
         after = place.offset + place.stored

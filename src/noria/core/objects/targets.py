@@ -11,7 +11,7 @@ import stat
 from collections.abc import Iterable
 from pathlib import Path
 from types import TracebackType
-from typing import Self
+from typing import NamedTuple, Self
 
 from noria.core.errors import Conflict
 from noria.core.objects.digests import Digest, hash_stream
@@ -37,6 +37,19 @@ class TargetBlocked(Conflict):
             hint=hint or "Move it away, or choose another folder",
             details={"target": str(target), "path": path},
         )
+
+
+class Moment(NamedTuple):
+    """Size, time of the last change and number of a file: getting its name changes none of them."""
+
+    size_bytes: int
+    mtime_ns: int
+    inode: int
+
+    @classmethod
+    def of(cls, status: os.stat_result) -> Self:
+        """Take them from what the system tells."""
+        return cls(status.st_size, status.st_mtime_ns, status.st_ino)
 
 
 class TargetFolder:
@@ -83,6 +96,11 @@ class TargetFolder:
         finally:
             os.close(self._current_fd)
             os.close(self._root_fd)
+
+    @property
+    def root(self) -> Path:
+        """The folder."""
+        return self._root
 
     def exists(self, path: str) -> bool:
         """Tell whether something stands at `path`, be it a link that leads nowhere.

@@ -7,10 +7,10 @@ special files are refused (see `sources.scan`).
 
 from __future__ import annotations
 
-import os
 from collections import defaultdict
 from collections.abc import Collection, Iterable, Iterator, Sequence
 from pathlib import Path
+from typing import TYPE_CHECKING
 
 import msgspec
 
@@ -19,8 +19,11 @@ from noria.core.objects.digests import Digest
 from noria.core.objects.paths import all_folders, case_collisions, check_path
 from noria.core.objects.sources import IGNORE_OWN, FoundFile, Ignore, scan
 from noria.core.objects.store import ObjectNotFound, ObjectReader, ObjectWriter, Progress
-from noria.core.objects.targets import TargetBlocked, TargetFolder
+from noria.core.objects.targets import Moment, TargetBlocked, TargetFolder
 from noria.core.serialisation import to_canonical_json
+
+if TYPE_CHECKING:
+    from noria.core.objects.helping import Helper
 
 FILE_MODE = 0o644
 EXECUTABLE_MODE = 0o755
@@ -218,7 +221,8 @@ def checkout(
     unchanged: Collection[str] = frozenset(),
     manifest: Manifest | None = None,
     progress: Progress | None = None,
-    written: dict[str, os.stat_result] | None = None,
+    written: dict[str, Moment] | None = None,
+    helper: Helper | None = None,
 ) -> TreeInfo:
     """Write the files of a tree below `target`.
 
@@ -236,6 +240,8 @@ def checkout(
         What `read_manifest` gave for the digest; read here when left out.
     written
         Takes in what `TargetFolder.write` gave, by path.
+    helper
+        Writes some of the files; answers with a `Restoring`.
 
     Raises
     ------
@@ -256,20 +262,53 @@ def checkout(
     with TargetFolder(target, durable=False) as folder:
         asked = [entry for entry in manifest.entries if entry.path not in unchanged]
         differing = _differing(folder, manifest, asked, target, overwrite=overwrite)
-        _write_all(store, folder, differing, overwrite=overwrite, progress=progress, written=written)
+        told = _Told(progress, written)
+        if helper is not None and not case_collisions(entry.path for entry in differing):
+            differing = _write_with(helper, store, folder, differing, overwrite=overwrite, told=told)
+        _write_all(store, folder, differing, overwrite=overwrite, told=told)
         for path in manifest.empty_folders:
             folder.make_folder(path)
     return _info(digest, manifest)
 
 
-def _write_all(
+class _Told:
+    """Tells of files that were written."""
+
+    def __init__(self, progress: Progress | None, written: dict[str, Moment] | None) -> None:
+        self._progress = progress
+        self._written = written
+
+    def __call__(self, path: str, size_bytes: int, moment: Moment) -> None:
+        if self._written is not None:
+            self._written[path] = moment
+        if self._progress is not None:
+            self._progress(1, size_bytes)
+
+
+def _write_with(
+    helper: Helper,
     store: ObjectReader,
     folder: TargetFolder,
     entries: list[Entry],
     *,
     overwrite: bool,
-    progress: Progress | None,
-    written: dict[str, os.stat_result] | None,
+    told: _Told,
+) -> list[Entry]:
+    """Write what a helper can write, too, and give what is left."""
+    from noria.core.objects.local import LocalObjectStore
+    from noria.core.objects.restoring import restore
+
+    if not isinstance(store, LocalObjectStore):
+        return entries
+    wanted: defaultdict[str, list[tuple[str, bool]]] = defaultdict(list)
+    for entry in entries:
+        wanted[entry.digest].append((entry.path, entry.executable))
+    done = restore(store, folder, wanted, helper=helper, overwrite=overwrite, told=told)
+    return [entry for entry in entries if entry.digest not in done]
+
+
+def _write_all(
+    store: ObjectReader, folder: TargetFolder, entries: list[Entry], *, overwrite: bool, told: _Told
 ) -> None:
     by_digest: defaultdict[str, list[Entry]] = defaultdict(list)
     for entry in entries:
@@ -280,10 +319,7 @@ def _write_all(
         for copy in _copies(store, same[0], chunks, n_copies=len(same)):
             entry = same.pop()
             status = folder.write(entry.path, copy, executable=entry.executable, overwrite=overwrite)
-            if written is not None:
-                written[entry.path] = status
-            if progress is not None:
-                progress(1, entry.size_bytes)
+            told(entry.path, entry.size_bytes, Moment.of(status))
 
 
 def _copies(

@@ -6,7 +6,7 @@ import contextlib
 import os
 from collections.abc import Callable, Mapping
 from pathlib import Path
-from typing import TypeAlias
+from typing import TYPE_CHECKING, TypeAlias
 
 import msgspec
 
@@ -15,14 +15,14 @@ from noria.core.objects.deltas import LIKE_BYTES
 from noria.core.objects.digests import hash_stream
 from noria.core.objects.sources import open_source, scan
 from noria.core.objects.store import ObjectReader, Progress
-from noria.core.objects.targets import TargetFolder
+from noria.core.objects.targets import Moment, TargetFolder
 from noria.core.objects.trees import Entry, Manifest, checkout, read_manifest
 from noria.data.entities import DatasetVersion
 from noria.data.trees.changes import Changes, absolute, look
 from noria.data.trees.stat_index import Known, Place, StatIndex, know, now_ns
 
-_Moment: TypeAlias = tuple[int, int, int]
-"""Size, time of the last change and number of a file: getting its name changes none of them."""
+if TYPE_CHECKING:
+    from noria.core.objects.helping import Helper
 
 Knowing: TypeAlias = Callable[[Mapping[str, Path]], ObjectReader]
 
@@ -51,6 +51,7 @@ def checkout_version(
     overwrite: bool = False,
     knowing: Knowing | None = None,
     progress: Progress | None = None,
+    helper: Helper | None = None,
 ) -> Changes:
     """Make `target` equal to a version.
 
@@ -63,6 +64,8 @@ def checkout_version(
         `target` is the name of the single file of the version, not a folder to write it into.
     knowing
         Gives the store again, knowing files on this machine that are like objects of it, by the digest of these.
+    helper
+        As for `trees.checkout`.
 
     Returns
     -------
@@ -92,7 +95,7 @@ def checkout_version(
     replacing = overwrite or bool(known)
     if knowing is not None:
         store = knowing(_like(folder, seen, wanted))
-    written: dict[str, os.stat_result] = {}
+    written: dict[str, Moment] = {}
     if as_file:
         _write_one(
             store, folder, wanted[target.name], is_there=bool(same), overwrite=replacing, written=written
@@ -107,10 +110,11 @@ def checkout_version(
             manifest=manifest,
             progress=progress,
             written=written,
+            helper=helper,
         )
     _remove(folder, gone)
-    surely = {path: _moment(status) for path, status in written.items()}
-    surely |= {path: (seen[path].size_bytes, seen[path].mtime_ns, seen[path].inode) for path in same}
+    surely = dict(written)
+    surely |= {path: Moment(seen[path].size_bytes, seen[path].mtime_ns, seen[path].inode) for path in same}
     _record(index, version, wanted, manifest.empty_folders, target, as_file=as_file, surely=surely)
     there = seen.keys() | set(before.changed) | set(before.added)
     return Changes(
@@ -167,16 +171,16 @@ def _write_one(
     *,
     is_there: bool,
     overwrite: bool,
-    written: dict[str, os.stat_result],
+    written: dict[str, Moment],
 ) -> None:
     with TargetFolder(folder) as target:
         there = is_there or target.holds(
             entry.path, digest=entry.digest, size_bytes=entry.size_bytes, executable=entry.executable
         )
         if not there:
-            written[entry.path] = target.write(
-                entry.path, store.open(entry.digest), executable=entry.executable, overwrite=overwrite
-            )
+            chunks = store.open(entry.digest)
+            status = target.write(entry.path, chunks, executable=entry.executable, overwrite=overwrite)
+            written[entry.path] = Moment.of(status)
 
 
 def _differs(known: Known, entry: Entry) -> bool:
@@ -201,10 +205,6 @@ def _remove_empty(folder: Path, path: str) -> None:
         path = os.path.dirname(path)  # noqa: PTH120 - text in, text out
 
 
-def _moment(status: os.stat_result) -> _Moment:
-    return status.st_size, status.st_mtime_ns, status.st_ino
-
-
 def _record(
     index: StatIndex,
     version: DatasetVersion,
@@ -213,7 +213,7 @@ def _record(
     target: Path,
     *,
     as_file: bool,
-    surely: Mapping[str, _Moment],
+    surely: Mapping[str, Moment],
 ) -> None:
     place = absolute(target)
     found = scan(Path(place))
@@ -224,7 +224,7 @@ def _record(
             file.status,
             wanted[file.path].digest,
             # What somebody else wrote to meanwhile, or was there already, is read when it is looked at next.
-            read_ns=read_ns if surely.get(file.path) == _moment(file.status) else 0,
+            read_ns=read_ns if surely.get(file.path) == Moment.of(file.status) else 0,
         )
         for file in found.files
         if file.path in wanted

@@ -186,15 +186,16 @@ def checkout(
     """Make files and folders equal to versions: to the one that is named, or to those that pointers name."""
     from noria.core.console.output import print_json
     from noria.core.console.progress import counting_bytes
-    from noria.data.trees.following import Source, plan_checkouts, run_checkout
+    from noria.data.trees.following import Source, checkout_helper, plan_checkouts, run_checkout
 
     done = []
-    with Source(load_settings(workspace=workspace, project=project)) as source:
+    settings = load_settings(workspace=workspace, project=project)
+    with checkout_helper(settings) as helper, Source(settings) as source:
         for plan in plan_checkouts(source, ref, target):
             with counting_bytes(
                 f"Writing {plan.version.ref}", total_bytes=plan.version.size_bytes
             ) as progress:
-                changes = run_checkout(source, plan, overwrite=overwrite, progress=progress)
+                changes = run_checkout(source, plan, overwrite=overwrite, progress=progress, helper=helper)
             done.append((plan, changes))
     if json:
         items = [_checked_out(plan.version, plan.target) for plan, _ in done]

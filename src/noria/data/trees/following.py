@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import contextlib
 from collections.abc import Mapping
 from dataclasses import dataclass
 from pathlib import Path
@@ -19,6 +20,7 @@ from noria.data.version_reads import read_versions
 
 if TYPE_CHECKING:
     from noria.core.config import Settings
+    from noria.core.objects.helping import Helper
     from noria.core.objects.store import ObjectReader, Progress
     from noria.core.workspace import Workspace
     from noria.data.trees.changes import Changes
@@ -122,7 +124,25 @@ def plan_checkouts(source: Source, ref: str | None, target: Path | None) -> list
     return [Plan(version=version, target=target or Path(split_ref(ref)[0]))]
 
 
-def run_checkout(source: Source, plan: Plan, *, overwrite: bool, progress: Progress | None = None) -> Changes:
+def checkout_helper(settings: Settings) -> contextlib.AbstractContextManager[Helper | None]:
+    """Start what writes some of the files of checkouts, before this process opens anything; None where nothing can."""
+    url = settings.objects_url
+    if settings.is_remote or ("://" in url and not url.startswith("file://")):
+        return contextlib.nullcontext()
+    from noria.core.objects.helping import helper
+    from noria.core.objects.restoring import Restoring
+
+    return helper(Restoring())
+
+
+def run_checkout(
+    source: Source,
+    plan: Plan,
+    *,
+    overwrite: bool,
+    progress: Progress | None = None,
+    helper: Helper | None = None,
+) -> Changes:
     """Make a place equal to a version; raises as `checkout_version`."""
     return checkout_version(
         source.objects(),
@@ -133,6 +153,7 @@ def run_checkout(source: Source, plan: Plan, *, overwrite: bool, progress: Progr
         overwrite=overwrite,
         knowing=source.knowing if source.settings.is_remote else None,
         progress=progress,
+        helper=helper,
     )
 
 

@@ -14,7 +14,10 @@ from noria.core.objects.chunks import LARGE_BYTES
 from noria.core.objects.filing import prepare
 from noria.core.objects.helping import AHEAD, Helper
 from noria.core.objects.local import LocalObjectStore
-from noria.core.objects.store import SourceUnusable
+from noria.core.objects.restoring import Restoring
+from noria.core.objects.store import ObjectCorrupt, SourceUnusable
+from noria.core.objects.targets import Moment
+from noria.core.objects.trees import checkout, put_tree
 
 # Threads that other tests left are none that the helper needs.
 pytestmark = pytest.mark.filterwarnings("ignore:.*fork:DeprecationWarning")
@@ -59,7 +62,7 @@ def test_what_a_helper_cannot_do_is_told(tmp_path: Path) -> None:
     """What its function raises is raised where the answer is taken, and its death is an error, not an endless wait."""
     (tmp_path / "link").symlink_to(tmp_path / "nowhere")
     with Helper(prepare) as helper:
-        assert not helper.ask(["x" * 100_000])
+        assert not helper.ask(["x" * 2_000_000])
         assert [helper.ask([str(tmp_path / "link")]) for _ in range(AHEAD + 1)] == [True] * AHEAD + [False]
         with pytest.raises(SourceUnusable, match="symbolic link"):
             helper.take()
@@ -67,3 +70,38 @@ def test_what_a_helper_cannot_do_is_told(tmp_path: Path) -> None:
         assert helper.ask("end")
         with pytest.raises(Failed, match="was killed"):
             helper.take()
+
+
+def test_a_checkout_with_a_helper_writes_the_same(tmp_path: Path) -> None:
+    """With a helper, a tree is written file by file as it was, told with what each file is, and damage is named."""
+    source = tmp_path / "source"
+    for n in range(300):
+        folder = source / f"d{n % 7}"
+        folder.mkdir(parents=True, exist_ok=True)
+        (folder / f"{n}").write_bytes(f"{n // 2}".encode() * 50)
+        (folder / f"{n}").chmod(0o755 if n % 3 == 0 else 0o644)
+    (source / "large").write_bytes(os.urandom(LARGE_BYTES + 1))
+    with Helper(Restoring()) as helper:
+        store = LocalObjectStore(tmp_path / "objects", SystemClock())
+        tree = put_tree(store, source)
+        written: dict[str, Moment] = {}
+        told: list[int] = []
+        checkout(
+            store,
+            tree.digest,
+            tmp_path / "target",
+            helper=helper,
+            written=written,
+            progress=lambda n, _: told.append(n),
+        )
+        assert sum(told) == len(written) == 301
+        for path, moment in written.items():
+            assert Moment.of((tmp_path / "target" / path).stat()) == moment
+        assert put_tree(store, tmp_path / "target") == tree
+        for pack in (tmp_path / "objects" / "packs").rglob("*.pack"):
+            pack.chmod(0o600)
+            with pack.open("r+b") as file:
+                file.seek(100)
+                file.write(b"?" * 400)
+        with pytest.raises(ObjectCorrupt):
+            checkout(store, tree.digest, tmp_path / "other", helper=helper)
