@@ -10,8 +10,10 @@ from noria.core.web.drawings import Interval
 from noria.core.web.lists import ListContext
 from noria.core.web.pages import PageContext
 from noria.core.web.parts import Column, Pager
+from noria.serving.keys import EndpointKey
 from noria.serving.page_reads import GoingBack
 from noria.serving.page_views import Badge, ShareBar
+from noria.serving.plans import ServerStanding
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -132,6 +134,8 @@ class ServerRow:
         Versions that it could not load, and why (in English).
     n_dropped
         Predictions that it could not keep.
+    standing
+        How its workers and its disk are; None from one that does not say.
     """
 
     name: str
@@ -140,6 +144,7 @@ class ServerRow:
     is_following: bool
     failed: tuple[tuple[str, str], ...]
     n_dropped: int
+    standing: ServerStanding | None = None
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -233,6 +238,10 @@ class EndpointContext(PageContext):
         What is under way; None for nothing.
     servers
         Model servers that answered for it lately.
+    keys
+        What clients have to show, newest first; None where the reader may not see them.
+    capture_share
+        Part of the answered requests that is kept, 0 to 1.
     back
         Where rolling back would lead; None where there is no way, or the reader may not go.
     alerts
@@ -269,6 +278,8 @@ class EndpointContext(PageContext):
     versions: tuple[VersionRow, ...]
     rollout: RolloutLink | None
     servers: tuple[ServerRow, ...]
+    keys: tuple[EndpointKey, ...] | None
+    capture_share: float
     back: GoingBack | None
     alerts: tuple[AlertRow, ...] | None
     n_open: int

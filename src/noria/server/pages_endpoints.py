@@ -38,6 +38,7 @@ from noria.server.endpoint_views import (
     VersionRow,
 )
 from noria.serving.entities import Endpoint, Rollout, RolloutStatus, Share
+from noria.serving.keys import EndpointKeys
 from noria.serving.page_reads import EndpointReads
 from noria.serving.page_views import Badge, ShareBar
 from noria.serving.pages import ENDPOINTS_WORDS, rollout_badge
@@ -92,6 +93,7 @@ def endpoint_page(visit: Visit) -> EndpointContext:
     monitor = _monitor(visit, endpoint)
     rollouts, pager = _rollouts(visit, endpoint)
     may_deploy = context.principal.may(DEPLOY, project)
+    keys = context.service(EndpointKeys)
     back = context.service(EndpointReads).going_back(project, endpoint.name) if may_deploy else None
     return EndpointContext(
         live=True,
@@ -113,6 +115,8 @@ def endpoint_page(visit: Visit) -> EndpointContext:
         versions=_versions(visit, endpoint),
         rollout=rollout,
         servers=_servers(visit, endpoint),
+        keys=tuple(keys.list(project, endpoint.name).items) if may_deploy else None,
+        capture_share=keys.capture_share(project, endpoint.name).share,
         back=back,
         alerts=None if alerts is None else tuple(_alert_row(visit, alert) for alert in alerts),
         n_open=n_open,
@@ -224,6 +228,7 @@ def _servers(visit: Visit, endpoint: Endpoint) -> tuple[ServerRow, ...]:
             is_following=plan.revision >= endpoint.revision,
             failed=tuple((version, clipped(why, _SENTENCE)) for version, why in plan.failed.items()),
             n_dropped=server.n_dropped,
+            standing=server.standing,
         )
         for server in visit.context.service(Endpoints).servers().items
         for plan in server.endpoints
