@@ -2,15 +2,17 @@
 
 from __future__ import annotations
 
+import copy
 import importlib
 import os
 import sys
 import traceback
+from collections.abc import Callable
 from typing import Any, cast
 
 import typer
 from typer.core import TyperCommand, TyperGroup
-from typer.main import get_command
+from typer.main import get_command, get_command_name, get_group
 
 from noria.cli.main import EXIT_DONE, EXIT_FAILED, EXIT_MISUSED
 from noria.cli.parameters import read_plainly
@@ -44,7 +46,7 @@ def run(command: Command, arguments: list[str]) -> int:
     """Run a command of the root's table and give its exit code."""
     as_json = "--json" in arguments
     try:
-        program = load(command)
+        program = load(command, arguments[0] if arguments else None)
         as_json = _asks_for_json(program, arguments)
         return _invoke(program, f"noria {command.name}", arguments)
     except NoriaError as error:
@@ -57,14 +59,38 @@ def run(command: Command, arguments: list[str]) -> int:
         return report(_unexpected(error), as_json=as_json)
 
 
-def load(command: Command) -> Program:
-    """Import a command and give its parser, with plain help: it costs no import and reads the same everywhere."""
+def load(command: Command, word: str | None = None) -> Program:
+    """Import a command and give its parser, with plain help: it costs no import and reads the same everywhere.
+
+    Parameters
+    ----------
+    word
+        What follows the command. If that is one of its own commands, the parsers of the others are not made: those of
+        all that `noria data` knows take longer to make than most of them take to run.
+    """
     module, _, attribute = command.target.partition(":")
-    program = cast("Program", get_command(getattr(importlib.import_module(module), attribute)))
+    app = getattr(importlib.import_module(module), attribute)
+    only = _only(app, word)
+    program = cast("Program", get_command(app) if only is None else get_group(only))
     # Typer would offer completion for a program of the name `noria data`.
     program.params = [parameter for parameter in program.params if parameter.name not in _COMPLETION]
     _plain(program)
     return program
+
+
+def _only(app: typer.Typer, word: str | None) -> typer.Typer | None:
+    """Give a program with one of its commands, or groups of commands, alone; None if it has none of that name."""
+    commands = [each for each in app.registered_commands if word == (each.name or _usual_name(each.callback))]
+    groups = [each for each in app.registered_groups if word == each.name]
+    if len(commands) + len(groups) != 1 or len(app.registered_commands) + len(app.registered_groups) == 1:
+        return None
+    only = copy.copy(app)
+    only.registered_commands, only.registered_groups = commands, groups
+    return only
+
+
+def _usual_name(function: Callable[..., Any] | None) -> str:
+    return get_command_name(function.__name__) if function is not None else ""
 
 
 def report(error: NoriaError, *, as_json: bool) -> int:
