@@ -30,6 +30,7 @@ if TYPE_CHECKING:
     from noria.pipelines.shell import shell_step
     from noria.pipelines.values import register_fingerprint
     from noria.registry.client import model, register
+    from noria.registry.validation.own import check
     from noria.registry.python_model import PythonModel
     from noria.serving.client import deploy, endpoint
     from noria.tracking.autolog import autolog
@@ -48,6 +49,7 @@ _HOMES = {
     "Unavailable": "noria.core.errors",
     "active_run": "noria.tracking.current",
     "autolog": "noria.tracking.autolog",
+    "check": "noria.registry.validation.own",
     "choose": "noria.catalog.client",
     "current_workspace": "noria.core.workspace",
     "dataset": "noria.data.client",
@@ -83,6 +85,7 @@ __all__ = [
     "__version__",
     "active_run",
     "autolog",
+    "check",
     "choose",
     "current_workspace",
     "dataset",

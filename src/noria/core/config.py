@@ -83,6 +83,7 @@ SECTIONS: dict[str, str] = {
     "mail": "noria.core.outbound.mail:MailSection",
     "jobs": "noria.pipelines.job_entities:JobSection",
     "tracking": "noria.tracking.settings:TrackingSection",
+    "validation": "noria.registry.validation.entities:ValidationSection",
     "packages": "noria.registry.packages.entities:PackagesSection",
     "rollouts": "noria.serving.entities:RolloutSection",
     "monitors": "noria.monitoring.entities:MonitorSection",

@@ -13,7 +13,7 @@ from noria.core.errors import Conflict, Invalid
 from noria.core.events.log import EventType, append
 from noria.core.ids import new_id
 from noria.core.objects.references import drop_owner
-from noria.registry.entities import NewModel, Origin, Stage
+from noria.registry.entities import ModelVersion, NewModel, Origin, Stage
 from noria.registry.events import (
     MODEL_ALIAS_DELETED,
     MODEL_ALIAS_MOVED,
@@ -25,8 +25,16 @@ from noria.registry.events import (
     MODEL_VERSION_STAGE_MOVED,
 )
 from noria.registry.rows import ModelRow, aliases_of, find_model, get_version
-from noria.registry.tables import former_model_names, model_aliases, model_versions, models
+from noria.registry.tables import (
+    former_model_names,
+    model_aliases,
+    model_approvals,
+    model_versions,
+    models,
+)
 from noria.registry.uses import ModelVersionInUse, endpoints_of
+from noria.registry.validation.gates import check_gate
+from noria.registry.validation.rows import version_key
 
 if TYPE_CHECKING:
     from noria.core.context import Context
@@ -220,11 +228,18 @@ class Change:
             self._tell_stage(model, number, stage, before)
 
     def move_alias(self, model: ModelRow, alias: str, number: int) -> None:
-        """Point an alias at a version; nothing happens when it points there already."""
-        get_version(self.connection, model, number)
+        """Point an alias at a version; nothing happens when it points there already.
+
+        Raises
+        ------
+        GateClosed
+            If the project asks more of a version before it may have this alias.
+        """
+        found = get_version(self.connection, model, number)
         before = aliases_of(self.connection, [model.pk]).get(model.pk, {}).get(alias)
         if before == number:
             return
+        check_gate(self._context, self.connection, found, alias)
         insert = self._insert(model_aliases).values(
             model_pk=model.pk, alias=alias, version=number, moved_at=self.now
         )
@@ -235,6 +250,22 @@ class Change:
         )
         payload = {"alias": alias, "version": number, "before": before}
         self.tell(MODEL_ALIAS_MOVED, model.name, payload)
+
+    def insert_approval(self, version: ModelVersion, *, alias: str, given_by: str, **values: Any) -> None:
+        """Write an approval, in the place of the one that the same person gave before."""
+        named = {"version_pk": version_key(self.connection, version), "alias": alias, "given_by": given_by}
+        said = {**values, "given_at": self.now}
+        insert = self._insert(model_approvals).values(**named, **said)
+        self.connection.execute(insert.on_conflict_do_update(index_elements=list(named), set_=said))
+
+    def drop_approval(self, version: ModelVersion, *, alias: str, given_by: str) -> bool:
+        """Take an approval away; tell whether there was one."""
+        gone = sa.delete(model_approvals).where(
+            model_approvals.c.version_pk == version_key(self.connection, version),
+            model_approvals.c.alias == alias,
+            model_approvals.c.given_by == given_by,
+        )
+        return self.connection.execute(gone).rowcount > 0
 
     def delete_alias(self, model: ModelRow, alias: str, number: int) -> None:
         """Take an alias away."""

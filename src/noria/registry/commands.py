@@ -9,6 +9,7 @@ import typer
 from noria.core.console.options import JsonFlag, LimitOption, ProjectOption, WorkspaceOption, opened
 from noria.core.console.output import facts, say, show, table
 from noria.registry import exchange_commands
+from noria.registry.validation import commands as validation_commands
 
 if TYPE_CHECKING:
     from noria.registry.entities import ModelVersion, TensorSpec
@@ -17,6 +18,11 @@ models = typer.Typer(no_args_is_help=True, help="Registered models, versions and
 
 models.command("push")(exchange_commands.push)
 models.command("pull")(exchange_commands.pull)
+models.command("validate")(validation_commands.validate)
+models.command("report")(validation_commands.show_report)
+models.command("gates")(validation_commands.show_gates)
+models.command("approve")(validation_commands.approve)
+models.command("withdraw")(validation_commands.withdraw)
 models.command("export")(exchange_commands.export)
 models.command("import")(exchange_commands.import_)
 

@@ -57,3 +57,13 @@ PACKAGE_KEPT = EventType(
     "model.package_kept",
     "A package of a version is kept; the payload has version, the package's digest and the key that signed it",
 )
+MODEL_VALIDATED = EventType(
+    "model.validated",
+    "A version was tried; the payload has version, report, outcome and whether gates take it",
+)
+MODEL_APPROVED = EventType(
+    "model.approved", "Somebody approved a version for an alias; the payload has version, alias and role"
+)
+MODEL_APPROVAL_WITHDRAWN = EventType(
+    "model.approval_withdrawn", "An approval was taken back; the payload has version and alias"
+)

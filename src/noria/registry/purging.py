@@ -20,7 +20,9 @@ from noria.registry.changes import owner_of
 from noria.registry.tables import (
     former_model_names,
     model_aliases,
+    model_approvals,
     model_tags,
+    model_validations,
     model_version_tags,
     model_versions,
     models,
@@ -77,6 +79,8 @@ def _remove_versions(connection: sa.Connection, keys: list[int]) -> None:
     drop_comments(connection, [f"model:{each}" for each in ids])
     for each in ids:
         drop_owner(connection, owner_of(each))
+    for said in (model_validations, model_approvals):
+        connection.execute(sa.delete(said).where(said.c.version_pk.in_(keys)))
     connection.execute(sa.delete(model_version_tags).where(model_version_tags.c.version_pk.in_(keys)))
     connection.execute(sa.delete(packages).where(packages.c.version_pk.in_(keys)))
     connection.execute(sa.delete(model_versions).where(model_versions.c.pk.in_(keys)))

@@ -145,3 +145,37 @@ packages = sa.Table(
     sa.UniqueConstraint("version_pk", "digest", name="packages_by_version"),
     sa.Index("packages_by_digest", "digest"),
 )
+
+model_validations = sa.Table(
+    "model_validations",
+    metadata,
+    pk(),
+    sa.Column("id", sa.Text, nullable=False, unique=True),
+    sa.Column("version_pk", sa.BigInteger, sa.ForeignKey("model_versions.pk"), nullable=False),
+    sa.Column("outcome", sa.Text, nullable=False),
+    sa.Column("counts", sa.Boolean, nullable=False),
+    # Read by `noria.registry.validation`, which knows what a report is.
+    sa.Column("report", sa.Text, nullable=False),
+    sa.Column("author", sa.Text, nullable=False),
+    sa.Column("created_at", UtcMicros, nullable=False),
+    sa.Index("model_validations_by_version", "version_pk"),
+)
+
+model_approvals = sa.Table(
+    "model_approvals",
+    metadata,
+    sa.Column(
+        "version_pk",
+        sa.BigInteger,
+        sa.ForeignKey("model_versions.pk"),
+        primary_key=True,
+        autoincrement=False,
+    ),
+    sa.Column("alias", sa.Text, primary_key=True),
+    sa.Column("given_by", sa.Text, primary_key=True),
+    sa.Column("role", sa.Text, nullable=False),
+    sa.Column("note", sa.Text, nullable=False),
+    sa.Column("report_id", sa.Text),
+    sa.Column("given_at", UtcMicros, nullable=False),
+    sqlite_with_rowid=False,
+)

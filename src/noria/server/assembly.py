@@ -53,6 +53,7 @@ SERVICES = (
     "noria.registry.search:Registry",
     "noria.registry.provenance:Provenances",
     "noria.registry.packages.service:Packages",
+    "noria.registry.validation.service:Validations",
     "noria.catalog.service:Catalog",
     "noria.serving.service:Endpoints",
     "noria.serving.service:Rollouts",

@@ -1,5 +1,5 @@
 -- What the migrations make of an empty SQLite file. Written by tools/make_schema.py; a test compares.
--- revisions: access_0003 catalog_0001 core_0003 data_0003 decisions_0001 delivery_0001 monitoring_0001 pipelines_0003 registry_0003 serving_0002 tracking_0007;
+-- revisions: access_0003 catalog_0001 core_0003 data_0003 decisions_0001 delivery_0001 monitoring_0001 pipelines_0003 registry_0004 serving_0002 tracking_0007;
 
 CREATE TABLE alembic_version (
     version_num VARCHAR(32) NOT NULL,
@@ -559,6 +559,19 @@ CREATE TABLE model_aliases (
     FOREIGN KEY(model_pk) REFERENCES models (pk)
 );
 
+CREATE TABLE model_approvals (
+    version_pk BIGINT NOT NULL,
+    alias TEXT NOT NULL,
+    given_by TEXT NOT NULL,
+    role TEXT NOT NULL,
+    note TEXT NOT NULL,
+    report_id TEXT,
+    given_at BIGINT NOT NULL,
+    PRIMARY KEY (version_pk, alias, given_by),
+    FOREIGN KEY(version_pk) REFERENCES model_versions (pk)
+)
+ WITHOUT ROWID;
+
 CREATE TABLE model_servers (
     server TEXT NOT NULL,
     url TEXT,
@@ -576,6 +589,20 @@ CREATE TABLE model_tags (
     FOREIGN KEY(model_pk) REFERENCES models (pk)
 )
  WITHOUT ROWID;
+
+CREATE TABLE model_validations (
+    pk INTEGER NOT NULL,
+    id TEXT NOT NULL,
+    version_pk BIGINT NOT NULL,
+    outcome TEXT NOT NULL,
+    counts BOOLEAN NOT NULL,
+    report TEXT NOT NULL,
+    author TEXT NOT NULL,
+    created_at BIGINT NOT NULL,
+    PRIMARY KEY (pk),
+    UNIQUE (id),
+    FOREIGN KEY(version_pk) REFERENCES model_versions (pk)
+);
 
 CREATE TABLE model_version_tags (
     version_pk BIGINT NOT NULL,
@@ -1408,6 +1435,8 @@ CREATE INDEX model_servers_by_seen ON model_servers (seen_at);
 
 CREATE INDEX model_tags_by_key ON model_tags ("key", model_pk);
 
+CREATE INDEX model_validations_by_version ON model_validations (version_pk);
+
 CREATE INDEX model_version_tags_by_key ON model_version_tags ("key", version_pk);
 
 CREATE INDEX model_versions_by_run ON model_versions (run_id);
@@ -1534,7 +1563,7 @@ insert into alembic_version (version_num) values ('monitoring_0001');
 
 insert into alembic_version (version_num) values ('pipelines_0003');
 
-insert into alembic_version (version_num) values ('registry_0003');
+insert into alembic_version (version_num) values ('registry_0004');
 
 insert into alembic_version (version_num) values ('serving_0002');
 

@@ -1059,6 +1059,32 @@ CREATE TABLE logged_model_tags (
     CONSTRAINT logged_model_tags_pkey PRIMARY KEY (model_pk, key_pk)
 );
 
+CREATE TABLE model_approvals (
+    version_pk BIGINT NOT NULL,
+    alias TEXT NOT NULL,
+    given_by TEXT NOT NULL,
+    role TEXT NOT NULL,
+    note TEXT NOT NULL,
+    report_id TEXT,
+    given_at BIGINT NOT NULL,
+    CONSTRAINT model_approvals_pkey PRIMARY KEY (version_pk, alias, given_by),
+    CONSTRAINT model_approvals_version_pk_fkey FOREIGN KEY(version_pk) REFERENCES model_versions (pk)
+);
+
+CREATE TABLE model_validations (
+    pk BIGSERIAL NOT NULL,
+    id TEXT NOT NULL,
+    version_pk BIGINT NOT NULL,
+    outcome TEXT NOT NULL,
+    counts BOOLEAN NOT NULL,
+    report TEXT NOT NULL,
+    author TEXT NOT NULL,
+    created_at BIGINT NOT NULL,
+    CONSTRAINT model_validations_id_key UNIQUE (id),
+    CONSTRAINT model_validations_pkey PRIMARY KEY (pk),
+    CONSTRAINT model_validations_version_pk_fkey FOREIGN KEY(version_pk) REFERENCES model_versions (pk)
+);
+
 CREATE TABLE model_version_tags (
     version_pk BIGINT NOT NULL,
     key TEXT COLLATE "C" NOT NULL,
@@ -1391,6 +1417,8 @@ CREATE INDEX model_servers_by_seen ON model_servers (seen_at);
 
 CREATE INDEX model_tags_by_key ON model_tags (key, model_pk);
 
+CREATE INDEX model_validations_by_version ON model_validations (version_pk);
+
 CREATE INDEX model_version_tags_by_key ON model_version_tags (key, version_pk);
 
 CREATE INDEX model_versions_by_run ON model_versions (run_id);
@@ -1517,7 +1545,7 @@ insert into alembic_version (version_num) values ('monitoring_0001');
 
 insert into alembic_version (version_num) values ('pipelines_0003');
 
-insert into alembic_version (version_num) values ('registry_0003');
+insert into alembic_version (version_num) values ('registry_0004');
 
 insert into alembic_version (version_num) values ('serving_0002');
 

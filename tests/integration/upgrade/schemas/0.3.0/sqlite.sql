@@ -556,6 +556,19 @@ CREATE TABLE model_aliases (
 	FOREIGN KEY(model_pk) REFERENCES models (pk)
 );
 
+CREATE TABLE model_approvals (
+	version_pk BIGINT NOT NULL, 
+	alias TEXT NOT NULL, 
+	given_by TEXT NOT NULL, 
+	role TEXT NOT NULL, 
+	note TEXT NOT NULL, 
+	report_id TEXT, 
+	given_at BIGINT NOT NULL, 
+	PRIMARY KEY (version_pk, alias, given_by), 
+	FOREIGN KEY(version_pk) REFERENCES model_versions (pk)
+)
+ WITHOUT ROWID;
+
 CREATE TABLE model_servers (
 	server TEXT NOT NULL, 
 	url TEXT, 
@@ -573,6 +586,20 @@ CREATE TABLE model_tags (
 	FOREIGN KEY(model_pk) REFERENCES models (pk)
 )
  WITHOUT ROWID;
+
+CREATE TABLE model_validations (
+	pk INTEGER NOT NULL, 
+	id TEXT NOT NULL, 
+	version_pk BIGINT NOT NULL, 
+	outcome TEXT NOT NULL, 
+	counts BOOLEAN NOT NULL, 
+	report TEXT NOT NULL, 
+	author TEXT NOT NULL, 
+	created_at BIGINT NOT NULL, 
+	PRIMARY KEY (pk), 
+	UNIQUE (id), 
+	FOREIGN KEY(version_pk) REFERENCES model_versions (pk)
+);
 
 CREATE TABLE model_version_tags (
 	version_pk BIGINT NOT NULL, 
@@ -1405,6 +1432,8 @@ CREATE INDEX model_servers_by_seen ON model_servers (seen_at);
 
 CREATE INDEX model_tags_by_key ON model_tags ("key", model_pk);
 
+CREATE INDEX model_validations_by_version ON model_validations (version_pk);
+
 CREATE INDEX model_version_tags_by_key ON model_version_tags ("key", version_pk);
 
 CREATE INDEX model_versions_by_run ON model_versions (run_id);
@@ -1531,7 +1560,7 @@ insert into alembic_version (version_num) values ('monitoring_0001');
 
 insert into alembic_version (version_num) values ('pipelines_0003');
 
-insert into alembic_version (version_num) values ('registry_0003');
+insert into alembic_version (version_num) values ('registry_0004');
 
 insert into alembic_version (version_num) values ('serving_0002');
 

@@ -1,0 +1,1 @@
+"""Families of checks, one module each; `noria.registry.validation.plan` lists them."""
