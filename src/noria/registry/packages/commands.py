@@ -36,7 +36,7 @@ def build(
     workspace: WorkspaceOption = None,
     project: ProjectOption = None,
 ) -> None:
-    """Build a signed package of a model version, and keep it in the workspace."""
+    """Build a signed package of a version, and keep it."""
     from noria.registry.packages import client
 
     with opened(workspace, project) as ws:
@@ -60,7 +60,7 @@ def list_packages(
     workspace: WorkspaceOption = None,
     project: ProjectOption = None,
 ) -> None:
-    """List the packages that the workspace holds, newest first."""
+    """List the packages of the workspace, newest first."""
     from noria.registry.packages.service import Packages
 
     with opened(workspace, project) as ws:
@@ -80,7 +80,7 @@ def show_package(
     workspace: WorkspaceOption = None,
     project: ProjectOption = None,
 ) -> None:
-    """Show what a package holds and what is attached to it, verified."""
+    """Show what is in a package, verified."""
     from noria.registry.packages import client
 
     with opened(workspace, project) as ws:
@@ -102,7 +102,7 @@ def verify(
     workspace: WorkspaceOption = None,
     project: ProjectOption = None,
 ) -> None:
-    """Check who signed a package and that every byte of it is what was signed."""
+    """Check a package: who signed it, and every byte."""
     from noria.registry.packages import client
 
     with opened(workspace, project) as ws:
@@ -139,7 +139,7 @@ def push(
     workspace: WorkspaceOption = None,
     project: ProjectOption = None,
 ) -> None:
-    """Copy a package with what is attached to it to a folder or a registry."""
+    """Copy a package to a folder or a registry."""
     from noria.core.console.output import print_json
     from noria.registry.packages import client
 
@@ -159,7 +159,7 @@ def pull(
     workspace: WorkspaceOption = None,
     project: ProjectOption = None,
 ) -> None:
-    """Fetch a package into a folder; one that cannot be verified is refused."""
+    """Fetch a package into a folder, verified."""
     from noria.registry.packages import client
 
     with opened(workspace, project) as ws:
@@ -177,7 +177,7 @@ def diff(
     workspace: WorkspaceOption = None,
     project: ProjectOption = None,
 ) -> None:
-    """Compare two packages: files, configuration, locked distributions."""
+    """Compare the contents of two packages."""
     from noria.registry.packages import client
 
     with opened(workspace, project) as ws:
@@ -194,7 +194,7 @@ def lock(
     workspace: WorkspaceOption = None,
     project: ProjectOption = None,
 ) -> None:
-    """Print what must be installed to load a package, with hashes."""
+    """Print what loading a package needs, with hashes."""
     from noria.registry.packages import client
 
     with opened(workspace, project) as ws:
@@ -204,7 +204,7 @@ def lock(
 
 @packages.command("keys")
 def keys(json: JsonFlag = False, workspace: WorkspaceOption = None, project: ProjectOption = None) -> None:
-    """Show the key that signs here, made at first use, and those that are trusted."""
+    """Show the key that signs here, and those trusted."""
     from noria.registry.packages.signing import OWN, SigningKeys, key_id
 
     with opened(workspace, project) as ws:

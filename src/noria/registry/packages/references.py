@@ -121,12 +121,12 @@ def _registry(reference: str, rest: str, *, plain: bool) -> RegistryPlace:
     repository, colon, tag = path.partition(":")
     faults = [
         (not _HOST.fullmatch(host), f"`{host[:100]}` is no host"),
+        ("@" in path, f"`{path.rpartition('@')[2][:100]}` is no digest"),
         (
             not _REPOSITORY.fullmatch(repository) or len(repository) > 255,
             f"`{repository[:100]}` is no repository",
         ),
         (bool(colon) and not _TAG.fullmatch(tag), f"`{tag[:100]}` is no tag"),
-        ("@" in path, f"`{path.rpartition('@')[2][:100]}` is no digest"),
     ]
     for is_wrong, fault in faults:
         if is_wrong:
