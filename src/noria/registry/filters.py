@@ -52,10 +52,7 @@ class RegistryGrammar(Grammar):
         """Read what a field is compared with. A whole number may stand between quotes."""
         if not named.numeric:
             if entity.name == ATTRIBUTE and token.kind is Kind.NUMBER:
-                raise FilterInvalid(
-                    "Expected a quoted string value or a list of quoted string values for attributes."
-                    f" Got value {token.text}"
-                )
+                raise _no_number(entity, token.text)
             return super().value(entity, named, token)
         if token.kind is Kind.LIST:
             valid = sorted(one.key for one in entity.fields if one.lists)
@@ -79,7 +76,7 @@ MODELS: Final = RegistryGrammar(
             name=ATTRIBUTE,
             fields=(
                 Field(key="name", lists=True),
-                Field(key="last_updated_timestamp", also=("timestamp",), numeric=True, searchable=False),
+                Field(key="timestamp", also=("last_updated_timestamp",), numeric=True, searchable=False),
             ),
         ),
         _TAGS,
@@ -320,6 +317,15 @@ def _compare(dialect: str, column: Any, clause: Clause) -> Condition:
         return compare(dialect, column, str(clause.value))
     found: Condition = _COMPARE[clause.comparator](column, clause.value)
     return found
+
+
+def _no_number(entity: Entity, text: str) -> FilterInvalid:
+    numeric = ", ".join(f"'{one.key}'" for one in entity.fields if one.numeric)
+    if not any(one.numeric and one.searchable for one in entity.fields):
+        return FilterInvalid(
+            f"Expected a quoted string value or a list of quoted string values for attributes. Got value {text}"
+        )
+    return FilterInvalid(f"Only the '{{{numeric}}}' attributes support comparison with numeric values.")
 
 
 def _not_a_number(key: str, value: object) -> FilterInvalid:

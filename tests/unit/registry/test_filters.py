@@ -38,6 +38,21 @@ REFUSED: list[tuple[Grammar, str, str]] = [
         "run_id IN (1,2,3)",
         LIST + "string value, punctuation, or whitespace, but got different type in list: (1, 2, 3)",
     ),
+    (
+        VERSIONS,
+        "run_id IN (1)",
+        LIST + "string value, punctuation, or whitespace, but got different type in list: (1,)",
+    ),
+    (VERSIONS, "name = 'a' OR run_id IN ('b', 'c') OR x", "Invalid clause(s) in filter string: OR, OR, x"),
+    (MODELS, "NOT name = 'a' AND name NOT LIKE 'b'", "Invalid clause(s) in filter string: NOT"),
+    (MODELS, "(name = 'a')", "Invalid clause(s) in filter string: (name = 'a')"),
+    (MODELS, "name = 'a' name = 'b'", "Invalid clause(s) in filter string: name, =, 'a', name, =, 'b'"),
+    (
+        VERSIONS,
+        "source_path = 5",
+        "Only the '{'version_number', 'creation_timestamp', 'last_updated_timestamp'}' attributes"
+        + " support comparison with numeric values.",
+    ),
     (VERSIONS, "run_id IN (,)", LIST + "a non-empty list of string values, but got ill-formed list."),
     (VERSIONS, "run_id IN ()", LIST + "a non-empty list of string values, but got empty list"),
 ]
@@ -49,6 +64,15 @@ def test_a_filter_is_refused(grammar: Grammar, text: str, message: str) -> None:
     with pytest.raises(FilterInvalid) as raised:
         read_filter(grammar, text)
     assert raised.value.message == message
+
+
+def test_what_a_filter_cannot_name_is_told_by_what_it_can() -> None:
+    """A filter of models knows tags and no metrics; one that is long is refused at once."""
+    with pytest.raises(FilterInvalid) as raised:
+        read_filter(MODELS, "colour = 'red'")
+    assert raised.value.hint == "What is no attribute is named with its kind: `tags.colour`"
+    with pytest.raises(FilterInvalid):
+        read_filter(MODELS, "name IN (" * 20_000)
 
 
 def test_the_number_of_a_version_may_stand_between_quotes() -> None:

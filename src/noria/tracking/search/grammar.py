@@ -272,7 +272,16 @@ class Grammar:
         if entity is None:
             kind = _without(kind, "`")
             raise _hinted(self.entity_refused(kind), mending.of_entity(kind, self._spellings))
-        return entity, entity.field(_without(_without(key, "'", '"'), "`"), for_order=for_order)
+        key = _without(_without(key, "'", '"'), "`")
+        try:
+            return entity, entity.field(key, for_order=for_order)
+        except FilterInvalid as error:
+            kinds = [
+                (one.also or (one.name,))[-1]
+                for one in self.entities
+                if not one.fields and (one.orderable or not for_order)
+            ]
+            raise _hinted(error, mending.of_kinds(key, kinds)) from error
 
 
 def _check_nullable(entity: Entity, named: Field, comparator: str) -> None:
@@ -332,13 +341,14 @@ def _wrong_with(token: Token) -> str | None:
     if token.ill_formed:
         return "a non-empty list of string values, but got ill-formed list."
     if token.items is None:
-        return f"string value, punctuation, or whitespace, but got different type in list: {token.text}"
+        shown = token.text if "," in token.text else f"{token.text[:-1]},)"  # as MLflow's tuples are written
+        return f"string value, punctuation, or whitespace, but got different type in list: {shown}"
     if not token.items:
         return "a non-empty list of string values, but got empty list"
     return None
 
 
-def _hinted(error: FilterInvalid, hint: str) -> FilterInvalid:
+def _hinted(error: FilterInvalid, hint: str | None) -> FilterInvalid:
     return error if error.hint else FilterInvalid(error.message, hint=hint)
 
 

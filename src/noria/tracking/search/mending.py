@@ -7,7 +7,6 @@ from collections.abc import Iterable, Sequence
 from noria.core.errors import near
 from noria.tracking.limits import shorten
 
-_KINDS = "Metrics, params and tags are named with their kind: "
 _LIST_EXAMPLE = "Write a list as `('a', 'b')`"
 
 
@@ -26,8 +25,8 @@ def of_clauses(text: str) -> str:
     )
 
 
-def of_key(entity: str, key: str, known: Sequence[str], *, is_attribute: bool) -> str:
-    """Say what to write for a key that its entity does not have."""
+def of_key(entity: str, key: str, known: Sequence[str], *, is_attribute: bool) -> str | None:
+    """Say what to write for a key that its entity does not have; None for what may be of another kind."""
     close = near(key, known)
     if close is not None:
         return f"Did you mean `{close}`?"
@@ -35,8 +34,14 @@ def of_key(entity: str, key: str, known: Sequence[str], *, is_attribute: bool) -
         return "Order by something else"
     if not is_attribute:
         return f"A {entity} has " + ", ".join(f"`{one}`" for one in known)
+    return None
+
+
+def of_kinds(key: str, kinds: Sequence[str]) -> str | None:
+    """Say what to write for a key that is no attribute, and may be of another kind."""
     name = shorten(key) if key.isidentifier() else "acc"
-    return f"{_KINDS}`metrics.{name}`, `params.{name}`, `tags.{name}`"
+    named = ", ".join(f"`{kind}.{name}`" for kind in kinds)
+    return f"What is no attribute is named with its kind: {named}" if named else None
 
 
 def of_entity(kind: str, spellings: Iterable[str]) -> str:

@@ -80,6 +80,9 @@ class Comparison:
     right: Token
 
 
+_MAX_TAKEN_APART = 200
+"""Tokens of a clause beyond which nobody looks for its comparisons: the time grows with the square of the length."""
+
 _NOTHING = Token(kind=Kind.OTHER, text="")
 
 
@@ -91,7 +94,8 @@ def split_filter(text: str, spaced_keys: frozenset[str], *, quoted: bool = True)
     spaced_keys
         Names of two words that stand without quotes.
     quoted
-        Whether a clause that is none is shown as it stands, between quotes, rather than word by word.
+        Whether a clause that is none is shown as it stands, between quotes, rather than those of its words that belong
+        to no comparison.
     """
     tokens = list(_tokens(text))
     if any(token.kind is Kind.END for token in tokens[:-1]):
@@ -100,9 +104,7 @@ def split_filter(text: str, spaced_keys: frozenset[str], *, quoted: bool = True)
     for clause in _clauses(tokens):
         comparison = _comparison(_joined(clause, spaced_keys))
         if comparison is None:
-            wrong.append(
-                f"'{_source(text, clause)}'" if quoted else ", ".join(token.text for token in clause)
-            )
+            wrong.append(f"'{_source(text, clause)}'" if quoted else _strays(text, clause))
         else:
             found.append(comparison)
     return f"Invalid clause(s) in filter string: {', '.join(wrong)}" if wrong else found
@@ -153,6 +155,35 @@ def _joined(clause: list[Token], spaced_keys: frozenset[str]) -> list[Token]:
     if opened is None or clause[-1].kind is not Kind.CLOSE:
         return clause
     return [*clause[:opened], _list(clause[opened:])]
+
+
+def _strays(text: str, clause: list[Token]) -> str:
+    """Give what stands between the comparisons of a clause; all of its words if nothing does."""
+    if len(clause) > 2 and clause[0].kind is Kind.OPEN and clause[-1].kind is Kind.CLOSE:
+        return _source(text, clause)
+    strays: list[str] = []
+    at = 0
+    while at < len(clause) <= _MAX_TAKEN_APART:
+        length = _length_of_comparison(clause[at:])
+        if not length:
+            strays.append(clause[at].text)
+        at += length or 1
+    return ", ".join(strays or [token.text for token in clause])
+
+
+def _length_of_comparison(tokens: list[Token]) -> int:
+    """Give how many tokens the comparison takes that a list of them begins with; 0 if it begins with none."""
+    opened = next((at for at in (2, 3) if len(tokens) > at and tokens[at].kind is Kind.OPEN), None)
+    closed = next((at for at, token in enumerate(tokens) if token.kind is Kind.CLOSE), None)
+    lengths = (4, 3) if opened is None or closed is None else (closed + 1,)
+    return next(
+        (
+            length
+            for length in lengths
+            if length <= len(tokens) and _comparison(_joined(tokens[:length], frozenset())) is not None
+        ),
+        0,
+    )
 
 
 def _list(tokens: list[Token]) -> Token:
