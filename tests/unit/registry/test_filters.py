@@ -8,6 +8,7 @@ from noria.registry.filters import MODELS, VERSIONS, read_filter
 from noria.tracking.search.grammar import FilterInvalid, Grammar
 
 LIST = "While parsing a list in the query, expected "
+NUMERIC = "{'version_number', 'creation_timestamp', 'last_updated_timestamp'}"
 REFUSED: list[tuple[Grammar, str, str]] = [
     (VERSIONS, "run_id IN (", "Invalid clause(s) in filter string: run_id, IN, ("),
     (MODELS, "evilhax = true", "Invalid clause(s) in filter string: evilhax, =, true"),
@@ -50,8 +51,7 @@ REFUSED: list[tuple[Grammar, str, str]] = [
     (
         VERSIONS,
         "source_path = 5",
-        "Only the '{'version_number', 'creation_timestamp', 'last_updated_timestamp'}' attributes"
-        + " support comparison with numeric values.",
+        f"Only the '{NUMERIC}' attributes support comparison with numeric values.",
     ),
     (VERSIONS, "run_id IN (,)", LIST + "a non-empty list of string values, but got ill-formed list."),
     (VERSIONS, "run_id IN ()", LIST + "a non-empty list of string values, but got empty list"),
