@@ -12,7 +12,9 @@ from noria.registry import exchange_commands
 from noria.registry.validation import commands as validation_commands
 
 if TYPE_CHECKING:
+    from noria.core.workspace import Workspace
     from noria.registry.entities import ModelVersion, TensorSpec
+    from noria.registry.equality import Equality
 
 models = typer.Typer(no_args_is_help=True, help="Registered models, versions and aliases")
 
@@ -96,7 +98,8 @@ def show_version(
 
     with opened(workspace, project) as ws:
         version = ws.service(Models).resolve(ws.project, ref)
-    show(version, json=json, render=version_facts)
+        equality = None if json else _equality(ws, version)
+    show(version, json=json, render=lambda shown: version_facts(shown, equality))
 
 
 @models.command("promote")
@@ -217,8 +220,14 @@ def consent(
         say(f"The pickles of `{version.ref}` may be loaded: {version.digest}")
 
 
-def version_facts(version: ModelVersion) -> Any:
-    """Lay out one version."""
+def version_facts(version: ModelVersion, equality: Equality | None = None) -> Any:
+    """Lay out one version.
+
+    Parameters
+    ----------
+    equality
+        Of its form in ONNX, if it was tried.
+    """
     from noria.registry.entities import Stage
 
     held = version.holdout
@@ -237,6 +246,7 @@ def version_facts(version: ModelVersion) -> Any:
             ("inputs", _tensors(version.signature.inputs) if version.signature else None),
             ("outputs", _tensors(version.signature.outputs) if version.signature else None),
             ("format", version.format),
+            ("in ONNX", _told_equality(equality)),
             ("flavor", version.flavor),
             ("pickles", _consent(version)),
             ("digest", version.digest),
@@ -252,6 +262,20 @@ def version_facts(version: ModelVersion) -> Any:
 
 def _tensors(specs: list[TensorSpec]) -> list[str]:
     return [f"{spec.name} {spec.datatype} {spec.shape}" for spec in specs]
+
+
+def _equality(ws: Workspace, version: ModelVersion) -> Equality | None:
+    from noria.registry.equality import equality_of
+
+    return None if version.digest is None else equality_of(ws.objects(version.project), version.digest)
+
+
+def _told_equality(found: Equality | None) -> str | None:
+    if found is None:
+        return None
+    if not found.equal:
+        return f"not served: {found.reason}"
+    return f"equal on {found.n_rows} rows: largest error {found.largest_error:.2g}, no label differs"
 
 
 def _consent(version: ModelVersion) -> str | None:
