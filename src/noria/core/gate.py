@@ -24,7 +24,9 @@ from noria.core.errors import Forbidden, Invalid
 
 LOOPBACK_NAMES = frozenset({"localhost", "127.0.0.1", "::1"})
 READING_METHODS = frozenset({"GET", "HEAD", "OPTIONS"})
-WRITTEN_TYPES = frozenset({"application/json", "application/octet-stream", "application/x-protobuf"})
+WRITTEN_TYPES = frozenset(
+    {"application/json", "application/octet-stream", "application/x-protobuf", "text/csv"}
+)
 """Content types of what is posted. A form cannot send them, and a script from elsewhere only after asking first."""
 
 FORM_TYPE = "application/x-www-form-urlencoded"

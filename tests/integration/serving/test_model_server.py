@@ -91,7 +91,7 @@ X = row_input(ROW)
         ([X, {**X, "name": "y"}], "y", "no input `y`"),
         ([X, X], "x", "is given twice"),
         ([{**X, "datatype": "BYTES", "data": ["a", "b", "c", "d"]}], "x", "holds text"),
-        ([{**X, "datatype": "FP16"}], "x", "has the datatype `FP16`"),
+        ([{**X, "datatype": "BF16"}], "x", "has the datatype `BF16`"),
         ([{**X, "data": ["1", "2", "3", "4"]}], "x", "is not FP64"),
         ([{**X, "data": [1, 2, 3]}], "x", "3 values"),
         ([{**X, "data": [[1, 2], [3, 4]]}], "x", "the shape [2, 2]"),

@@ -1,29 +1,23 @@
-"""Answer a request: choose the version, predict, keep the record, and only then give the answer."""
+"""Answer a request: choose the version, read the inputs, and keep the record before the answer is given."""
 
 from __future__ import annotations
 
 import logging
 from collections.abc import Callable
 from dataclasses import dataclass
-from typing import Any
+from typing import Any, Protocol
 
 import numpy as np
-from numpy.typing import NDArray
 
 from noria.core.clock import Clock
 from noria.core.database.schema import to_micros
 from noria.core.errors import Failed, Forbidden, Invalid
 from noria.core.ids import is_id, new_id
-from noria.serving.modelserver.protocol import (
-    InferRequest,
-    ReadInputs,
-    read_inputs,
-    tensor_of,
-    wanted_outputs,
-)
+from noria.registry.entities import Signature
+from noria.serving.modelserver.lanes import Outputs
+from noria.serving.modelserver.protocol import Answered, Encoded, ReadInputs
 from noria.serving.modelserver.records import AnsweredRequest, encode, to_tensors
 from noria.serving.modelserver.routes import LoadedVersion, Route
-from noria.serving.predictions import prediction_ids
 
 KEY = "key"
 REPLAY = "replay"
@@ -34,20 +28,44 @@ _LOG_EVERY_S = 5.0
 
 _log = logging.getLogger("noria.serving.answering")
 
-Outputs = dict[str, NDArray[Any]]
+
+class Ask(Protocol):
+    """A request for predictions, in whichever form it came.
+
+    Attributes
+    ----------
+    id
+        That the client gave it.
+    parameters
+        `key` and `replay`, if given.
+    """
+
+    id: str | None
+    parameters: dict[str, Any]
+
+    def inputs(self, signature: Signature) -> ReadInputs:
+        """Give the arrays that the model is asked about; raises `InputInvalid`."""
+        ...
+
+    def reply(self, answered: Answered) -> Encoded:
+        """Give the answer in the form of the request."""
+        ...
 
 
-@dataclass(frozen=True, slots=True, kw_only=True)
-class Answer:
-    """An answered request, in the protocol's terms."""
+@dataclass(frozen=True, slots=True)
+class Pending:
+    """A request that was read, and is not answered yet."""
 
-    version: int
-    n_rows: int
-    body: dict[str, Any]
+    route: Route
+    chosen: LoadedVersion
+    identity: str
+    inputs: ReadInputs
+    began: float
+    replay: bool
 
 
 class Answerer:
-    """Answers requests. Called from many threads.
+    """Reads requests and keeps what was answered. Called from many threads.
 
     Parameters
     ----------
@@ -62,126 +80,100 @@ class Answerer:
         self._clock = clock
         self._logged_at = float("-inf")
 
-    def answer(self, route: Route, request: InferRequest, *, version: str | None, may_replay: bool) -> Answer:
-        """Predict the rows of a request.
+    def begin(
+        self, route: Route, ask: Ask, *, version: str | None, may_replay: Callable[[], bool]
+    ) -> Pending:
+        """Choose the version for a request, and read its inputs.
 
         Parameters
         ----------
         version
             Number of the version that shall answer; None lets the endpoint's shares choose.
         may_replay
-            Whether the caller may send rows past the capture.
+            Tells whether the caller may send rows past the capture.
 
         Raises
         ------
         InputInvalid
             If the request does not fit the model; it is not kept.
-        Failed
-            If the model raised; the request is kept with the error.
         Forbidden
             If it asks for a replay and may not.
         """
-        replay = _flag(request, REPLAY)
-        if replay and not may_replay:
+        replay, key = _flag(ask), _routing_key(ask)
+        if replay and not may_replay():
             raise Forbidden(
                 "A request with `replay` needs the workspace key",
                 hint="Send `Authorization: Bearer <key>`; the command line and the SDK do it by themselves",
             )
-        identity = request.id if request.id is not None and is_id(request.id) else new_id()
-        chosen = (
-            route.choose(_routing_key(request) or identity) if version is None else route.version(version)
-        )
-        inputs = read_inputs(request, chosen.entity.signature)
-        outputs = self._predict(route, chosen, identity, inputs, replay=replay)
-        return Answer(
-            version=chosen.entity.version,
-            n_rows=inputs.n_rows,
-            body={
-                "model_name": route.endpoint,
-                "model_version": str(chosen.entity.version),
-                "id": request.id if request.id is not None else identity,
-                "parameters": {"prediction_ids": prediction_ids(identity, inputs.n_rows)},
-                "outputs": _selected(request, outputs),
-            },
+        identity = ask.id if ask.id is not None and is_id(ask.id) else new_id()
+        chosen = route.choose(key or identity) if version is None else route.version(version)
+        inputs = ask.inputs(chosen.entity.signature)
+        return Pending(route, chosen, identity, inputs, self._clock.monotonic(), replay)
+
+    def replay(self, pending: Pending) -> Outputs:
+        """Predict, and give what the last step of the model sees too."""
+        inputs = pending.inputs
+        outputs = pending.chosen.lane.run(inputs.arrays, inputs.n_rows)
+        return {**outputs, FEATURES: np.asarray(pending.chosen.model.features(inputs.arrays))}
+
+    def finish(self, pending: Pending, outputs: Outputs) -> Answered:
+        """Keep what was answered, and give the answer."""
+        if not pending.replay and pending.route.captures(pending.identity):
+            self._record(pending, outputs, None)
+        return Answered(
+            endpoint=pending.route.endpoint,
+            version=pending.chosen.entity.version,
+            identity=pending.identity,
+            n_rows=pending.inputs.n_rows,
+            outputs=outputs,
         )
 
-    def _predict(
-        self, route: Route, chosen: LoadedVersion, identity: str, inputs: ReadInputs, *, replay: bool
-    ) -> Outputs:
-        began = self._clock.monotonic()
-        try:
-            outputs = dict(chosen.model.predict(inputs.arrays))
-            _check_rows(outputs, inputs.n_rows)
-            if replay:
-                return {**outputs, FEATURES: np.asarray(chosen.model.features(inputs.arrays))}
-        except Exception as error:
-            self._log_failure(chosen)
-            text = f"{type(error).__name__}: {error}"[:_ERROR_LENGTH]
-            if not replay:
-                self._record(route, chosen, identity, inputs, began, {}, text)
-            raise Failed(
-                f"`{chosen.entity.ref}` raised on this request: {text}",
-                hint="See the log of the model server",
-                details={"version": chosen.entity.version, "prediction_id": identity},
-            ) from error
-        self._record(route, chosen, identity, inputs, began, outputs, None)
-        return outputs
+    def failed(self, pending: Pending, error: Exception) -> Failed:
+        """Keep that the model raised, and give the error that says so."""
+        ref = pending.chosen.entity.ref
+        text = f"{type(error).__name__}: {error}"[:_ERROR_LENGTH]
+        self._log_failure(ref, error)
+        if not pending.replay:
+            self._record(pending, {}, text)
+        return Failed(
+            f"`{ref}` raised on this request: {text}",
+            hint="See the log of the model server",
+            details={"version": pending.chosen.entity.version, "prediction_id": pending.identity},
+        )
 
-    def _log_failure(self, chosen: LoadedVersion) -> None:
-        """Log the exception at hand, but not each of a flood: the captured rows have them all."""
+    def _log_failure(self, ref: str, error: Exception) -> None:
+        """Log an exception, but not each of a flood: the captured rows have them all."""
         now = self._clock.monotonic()
         if now - self._logged_at >= _LOG_EVERY_S:
             self._logged_at = now
-            _log.exception("model.raised", extra={"version": chosen.entity.ref})
+            _log.error("model.raised", exc_info=error, extra={"version": ref})
 
-    def _record(
-        self,
-        route: Route,
-        chosen: LoadedVersion,
-        identity: str,
-        inputs: ReadInputs,
-        began: float,
-        outputs: Outputs,
-        error: str | None,
-    ) -> None:
-        if error is None and not route.captures(identity):
-            return
+    def _record(self, pending: Pending, outputs: Outputs, error: str | None) -> None:
         record = AnsweredRequest(
-            project=route.project,
-            endpoint=route.endpoint,
-            id=identity,
-            version=chosen.entity.version,
-            revision=route.revision,
+            project=pending.route.project,
+            endpoint=pending.route.endpoint,
+            id=pending.identity,
+            version=pending.chosen.entity.version,
+            revision=pending.route.revision,
             at_us=to_micros(self._clock.now()),
-            latency_us=round((self._clock.monotonic() - began) * 1e6),
-            n_rows=inputs.n_rows,
-            inputs=to_tensors(inputs.arrays),
+            latency_us=round((self._clock.monotonic() - pending.began) * 1e6),
+            n_rows=pending.inputs.n_rows,
+            inputs=to_tensors(pending.inputs.arrays),
             outputs=to_tensors(outputs),
             error=error,
         )
         self._keep(encode(record))
 
 
-def _selected(request: InferRequest, outputs: Outputs) -> list[dict[str, Any]]:
-    wanted = wanted_outputs(request, list(outputs))
-    return [tensor_of(name, array) for name, array in outputs.items() if name in wanted]
-
-
-def _check_rows(outputs: Outputs, n_rows: int) -> None:
-    for name, array in outputs.items():
-        if array.shape[:1] != (n_rows,):
-            raise ValueError(f"the output `{name}` has the shape {list(array.shape)} for {n_rows} rows")
-
-
-def _flag(request: InferRequest, name: str) -> bool:
-    value = request.parameters.get(name, False)
+def _flag(ask: Ask) -> bool:
+    value = ask.parameters.get(REPLAY, False)
     if not isinstance(value, bool):
-        raise Invalid(f"The parameter `{name}` is true or false", details={"field": f"parameters.{name}"})
+        raise Invalid(f"The parameter `{REPLAY}` is true or false", details={"field": f"parameters.{REPLAY}"})
     return value
 
 
-def _routing_key(request: InferRequest) -> str | None:
-    value = request.parameters.get(KEY)
+def _routing_key(ask: Ask) -> str | None:
+    value = ask.parameters.get(KEY)
     if value is not None and not isinstance(value, str):
         raise Invalid(f"The parameter `{KEY}` is a text", details={"field": f"parameters.{KEY}"})
     return value

@@ -3,26 +3,32 @@
 from __future__ import annotations
 
 import asyncio
-import re
 import time
 from collections.abc import Callable
 from concurrent.futures import Executor
-from dataclasses import dataclass
-from typing import Any, Generic, TypeVar
-from urllib.parse import unquote
+from dataclasses import dataclass, field
+from typing import Any, cast
 
 from granian._granian import RSGIHTTPProtocol as HTTPProtocol
 from granian.rsgi import Scope
 
 from noria.core.errors import NoriaError, TooLarge, Unavailable
-from noria.core.gate import SECURITY_HEADERS
-from noria.core.http_errors import MethodNotAllowed, RouteNotFound, error_answer, known_error, status_of
+from noria.core.gate import SECURITY_HEADERS, ContentTypeRefused
+from noria.core.http_errors import (
+    MethodNotAllowed,
+    RouteNotFound,
+    TooManyRequests,
+    error_answer,
+    known_error,
+    status_of,
+)
 from noria.core.serialisation import from_json, to_json
-from noria.serving.modelserver.answering import Answerer
+from noria.serving.modelserver.answering import Answerer, Ask, Pending
 from noria.serving.modelserver.door import Door, Headers
 from noria.serving.modelserver.feedback import Feedback, FeedbackRequest
 from noria.serving.modelserver.follower import Follower
-from noria.serving.modelserver.protocol import model_metadata, read_request, server_metadata
+from noria.serving.modelserver.places import Form, Place, find_place
+from noria.serving.modelserver.protocol import Answered, model_metadata, server_metadata
 from noria.serving.modelserver.routes import Route
 from noria.serving.modelserver.standing import Shown
 
@@ -32,20 +38,26 @@ BODY_TIMEOUT_S = 30.0
 
 FEEDBACK = "/feedback"
 VERSION_HEADER = "noria-model-version"
+PREDICTION_HEADER = "noria-prediction-id"
 
-B = TypeVar("B")
+_READY = frozenset({"/v2/health/ready", "/v2/health/ready/", "/ping", "/health"})
+_REMEMBERED = 1_000
+_SWEEP_S = 5.0
+_LARGE_BYTES = 1 << 20
+"""A longer body is read in a thread, so that others need not wait."""
+
 Observe = Callable[[str, int | None, int, int, float], None]
-_MODEL = re.compile(r"/v2/models/([^/]+)(?:/versions/([^/]+))?(?:/(ready|infer))?/?")
-_COMMON = [("content-type", "application/json"), *SECURITY_HEADERS.items()]
+_JSON = [("content-type", "application/json")]
+_COMMON = list(SECURITY_HEADERS.items())
 
 
 @dataclass(frozen=True, slots=True)
-class Reply(Generic[B]):
+class Reply:
     """An answer to send."""
 
-    body: B
+    body: bytes
     status: int = 200
-    headers: tuple[tuple[str, str], ...] = ()
+    headers: list[tuple[str, str]] = field(default_factory=lambda: _JSON)
 
 
 @dataclass(frozen=True, slots=True)
@@ -59,7 +71,7 @@ class Asked:
 
 
 class ModelApp:
-    """Answers over HTTP. The event loop only reads and writes.
+    """Answers over HTTP. What is quick runs in the event loop, all else in threads.
 
     Parameters
     ----------
@@ -91,83 +103,169 @@ class ModelApp:
         self._transfers = transfers
         self._computing = computing
         self._waiting = waiting
+        self._places: dict[str, Place] = {}
+        self._reading: dict[asyncio.Task[Any], float] = {}
 
     async def __rsgi__(self, scope: Scope, protocol: HTTPProtocol) -> None:
         """Answer one request."""
         method, path, headers = scope.method, scope.path, scope.headers
         try:
             self._door.admit(method, path, headers)
-            body = await _read_body(headers, protocol)
+            body = await self._read_body(headers, protocol)
+            place = self._places.get(path) or self._find_place(path)
             asked = Asked(method, path, headers, body)
-            threads = self._waiting if asked.path == FEEDBACK else self._computing
-            reply = await asyncio.get_running_loop().run_in_executor(threads, self._encoded_reply, asked)
+            if place.form is not None:
+                reply = await self._predict(asked, place, place.form)
+            elif path == FEEDBACK:
+                reply = await asyncio.get_running_loop().run_in_executor(
+                    self._waiting, self._take_feedback, asked
+                )
+            else:
+                reply = self._tell(asked, place)
         except Exception as error:  # noqa: BLE001 - every failure has one form on the wire
             reply = _error_reply(error)
-        protocol.response_bytes(reply.status, [*_COMMON, *reply.headers], reply.body)
+        protocol.response_bytes(reply.status, reply.headers + _COMMON, reply.body)
 
-    def _encoded_reply(self, asked: Asked) -> Reply[bytes]:
-        reply = self._reply(asked)
-        return Reply(to_json(reply.body), reply.status, reply.headers)
+    def _find_place(self, path: str) -> Place:
+        found = find_place(path)
+        # Addresses are made up by callers: those that nobody asks again must not stay for ever.
+        if len(self._places) >= _REMEMBERED:
+            self._places.clear()
+        self._places[path] = found
+        return found
 
-    def _reply(self, asked: Asked) -> Reply[Any]:
-        found = _MODEL.fullmatch(asked.path)
-        if found is not None:
-            return self._about_model(asked, unquote(found[1]), found[2], found[3])
-        if asked.path == FEEDBACK:
-            return self._take_feedback(asked)
+    def _tell(self, asked: Asked, place: Place) -> Reply:
+        if place.about_model:
+            return self._tell_of_model(asked, place)
         _only("GET", asked)
         if asked.path in ("/v2", "/v2/"):
-            return Reply(server_metadata())
-        if asked.path == "/v2/health/live":
-            return Reply({"live": True})
-        if asked.path == "/v2/health/ready":
-            return Reply({"ready": self._follower.is_ready}, 200 if self._follower.is_ready else 503)
+            return Reply(to_json(server_metadata()))
+        if asked.path in ("/v2/health/live", "/v2/health/live/"):
+            return Reply(to_json({"live": True}))
+        if asked.path in _READY:
+            ready = self._follower.is_ready
+            return Reply(to_json({"ready": ready}), 200 if ready else 503)
         if asked.path == "/status":
-            return Reply(self._status())
+            return Reply(to_json(self._status()))
         raise RouteNotFound(
             f"There is nothing at `{asked.path[:200]}`",
-            hint="See `/v2`, `/v2/models/<endpoint>`, `/feedback`",
+            hint="See `/v2`, `/v2/models/<endpoint>`, `/invocations`, `/feedback`",
         )
 
-    def _about_model(self, asked: Asked, name: str, version: str | None, what: str | None) -> Reply[Any]:
-        if what == "infer":
-            _only("POST", asked)
-            return self._infer(asked, self._follower.find(name), version)
+    def _tell_of_model(self, asked: Asked, place: Place) -> Reply:
         _only("GET", asked)
-        route = self._follower.find(name)
+        route = self._follower.find(place.name or "")
         self._door.enter(route, asked.headers, counts=False)
-        chosen = route.version(version) if version is not None else route.versions[route.shares[-1][0]]
-        if what == "ready":
-            return Reply({"name": name, "ready": True})
+        number = place.version
+        chosen = route.version(number) if number is not None else route.versions[route.shares[-1][0]]
+        if place.ready:
+            return Reply(to_json({"name": place.name, "ready": True}))
         signature = chosen.entity.signature
-        return Reply(model_metadata(name, sorted(route.versions), signature, signature.outputs))
+        return Reply(
+            to_json(model_metadata(place.name or "", sorted(route.versions), signature, signature.outputs))
+        )
 
-    def _infer(self, asked: Asked, route: Route, version: str | None) -> Reply[Any]:
+    async def _predict(self, asked: Asked, place: Place, form: Form) -> Reply:
+        _only("POST", asked)
+        route = self._route(place)
         began = time.perf_counter()
-        answered, n_rows, status = None, 0, 500
+        version, n_rows, status = None, 0, 500
         try:
             self._door.enter(route, asked.headers)
-            request = read_request(asked.body)
-            may_replay = bool(request.parameters.get("replay")) and self._door.may_replay(
-                route, asked.headers
-            )
-            answer = self._answerer.answer(route, request, version=version, may_replay=may_replay)
-            answered, n_rows, status = answer.version, answer.n_rows, 200
+            if len(asked.body) > _LARGE_BYTES:
+                loop = asyncio.get_running_loop()
+                ask, pending = await loop.run_in_executor(
+                    self._computing, self._begin, asked, place, form, route
+                )
+            else:
+                ask, pending = self._begin(asked, place, form, route)
+            answered = await self._answer(pending)
+            encoded = ask.reply(answered)
+            version, n_rows, status = answered.version, answered.n_rows, 200
         except NoriaError as error:
             status = status_of(error)
             raise
         finally:
-            self._observe(route.endpoint, answered, status, n_rows, time.perf_counter() - began)
-        return Reply(answer.body, headers=((VERSION_HEADER, str(answer.version)),))
+            self._observe(route.endpoint, version, status, n_rows, time.perf_counter() - began)
+        told = [(VERSION_HEADER, str(version)), (PREDICTION_HEADER, answered.identity)]
+        return Reply(encoded.body, 200, encoded.headers + told)
 
-    def _take_feedback(self, asked: Asked) -> Reply[Any]:
+    def _begin(self, asked: Asked, place: Place, form: Form, route: Route) -> tuple[Ask, Pending]:
+        newest = route.versions[route.shares[0][0]]
+        ask = form(asked.body, asked.headers, newest)
+        pending = self._answerer.begin(
+            route,
+            ask,
+            version=place.version,
+            may_replay=lambda: self._door.may_replay(route, asked.headers),
+        )
+        return ask, pending
+
+    async def _answer(self, pending: Pending) -> Answered:
+        lane, inputs = pending.chosen.lane, pending.inputs
+        try:
+            if pending.replay:
+                loop = asyncio.get_running_loop()
+                outputs = await loop.run_in_executor(self._computing, self._answerer.replay, pending)
+            elif lane.is_quick(inputs.n_rows):
+                outputs = lane.run(inputs.arrays, inputs.n_rows)
+            else:
+                outputs = await lane.predict(inputs.arrays, inputs.n_rows, self._computing)
+        except TooManyRequests:
+            raise
+        except Exception as error:
+            raise self._answerer.failed(pending, error) from error
+        return self._answerer.finish(pending, outputs)
+
+    def _route(self, place: Place) -> Route:
+        if place.name is not None:
+            return self._follower.find(place.name)
+        route = self._follower.only()
+        if route is None:
+            raise RouteNotFound(
+                f"This server serves {len(self._follower.routes)} endpoints, and the address names none",
+                hint="Ask `/endpoints/<endpoint>/invocations`",
+            )
+        return route
+
+    def _take_feedback(self, asked: Asked) -> Reply:
         _only("POST", asked)
         request = from_json(asked.body, FeedbackRequest, what="feedback")
         named = request.endpoint
         route = self._follower.only() if named is None else self._follower.find(named)
         self._door.enter(route, asked.headers)
         answer = self._feedback.take(request, route)
-        return Reply(answer, 202 if answer.queued else 200)
+        return Reply(to_json(answer), 202 if answer.queued else 200)
+
+    async def _read_body(self, headers: Headers, protocol: HTTPProtocol) -> bytes:
+        announced = headers.get("content-length")
+        if announced is not None and announced.isdecimal() and int(announced) > MAX_BODY_BYTES:
+            raise _too_large()
+        if headers.get("content-encoding") not in (None, "identity"):
+            raise ContentTypeRefused("This server takes no compressed bodies", hint="Send it as it is")
+        loop = asyncio.get_running_loop()
+        task = cast("asyncio.Task[Any]", asyncio.current_task())
+        if not self._reading:
+            loop.call_later(_SWEEP_S, self._sweep, loop)
+        # A timer for each request would cost more than the rest of this function.
+        self._reading[task] = loop.time() + BODY_TIMEOUT_S
+        try:
+            return await (protocol() if announced is not None else _gather_body(protocol))
+        except asyncio.CancelledError as error:
+            task.uncancel()
+            raise Unavailable(
+                f"The body of the request did not arrive within {BODY_TIMEOUT_S:g} s"
+            ) from error
+        finally:
+            del self._reading[task]
+
+    def _sweep(self, loop: asyncio.AbstractEventLoop) -> None:
+        now = loop.time()
+        for task, deadline in list(self._reading.items()):
+            if deadline < now:
+                task.cancel()
+        if self._reading:
+            loop.call_later(_SWEEP_S, self._sweep, loop)
 
     def _status(self) -> dict[str, Any]:
         return {
@@ -189,17 +287,6 @@ def _only(method: str, asked: Asked) -> None:
         raise MethodNotAllowed(f"`{asked.path[:200]}` takes `{method}`, not `{asked.method[:20]}`")
 
 
-async def _read_body(headers: Headers, protocol: HTTPProtocol) -> bytes:
-    announced = headers.get("content-length")
-    if announced is not None and announced.isdecimal() and int(announced) > MAX_BODY_BYTES:
-        raise _too_large()
-    try:
-        async with asyncio.timeout(BODY_TIMEOUT_S):
-            return await (protocol() if announced is not None else _gather_body(protocol))
-    except TimeoutError as error:
-        raise Unavailable(f"The body of the request did not arrive within {BODY_TIMEOUT_S:g} s") from error
-
-
 async def _gather_body(protocol: HTTPProtocol) -> bytes:
     gathered = bytearray()
     async for piece in protocol:
@@ -213,7 +300,7 @@ def _too_large() -> TooLarge:
     return TooLarge(f"A request may have at most {MAX_BODY_BYTES} bytes", hint="Send fewer rows at a time")
 
 
-def _error_reply(error: Exception) -> Reply[bytes]:
+def _error_reply(error: Exception) -> Reply:
     known = known_error(error)
     status, headers, _ = error_answer(known)
     body = known.to_body()
@@ -228,5 +315,5 @@ def _error_reply(error: Exception) -> Reply[bytes]:
     return Reply(
         to_json(fields),
         status,
-        tuple((key.decode(), value.decode()) for key, value in headers if key != b"content-type"),
+        [(key.decode(), value.decode()) for key, value in headers],
     )

@@ -1,58 +1,61 @@
-"""The Open Inference Protocol v2 in JSON: requests into arrays, checked against a signature, and arrays into answers.
+"""The Open Inference Protocol v2: requests, the answers to them, and what a server says of itself.
 
 https://github.com/open-inference/open-inference-protocol
 """
 
 from __future__ import annotations
 
-import functools
-import math
-from collections.abc import Mapping, Sequence
+from collections.abc import Sequence
+from dataclasses import dataclass
 from typing import Any, NamedTuple
 
 import msgspec
-import numpy as np
 from numpy.typing import NDArray
 
 from noria._version import __version__
-from noria.core.errors import Invalid, TooLarge, near
+from noria.core.errors import Invalid, near
 from noria.registry.entities import Signature, TensorSpec
 from noria.registry.signatures import InputInvalid, check_inputs
+from noria.serving.modelserver.binary import BINARY, EXTENSION, SIZE, Binary, bytes_of
+from noria.serving.modelserver.fast import FastRequest, read_fast, read_fast_inputs
+from noria.serving.modelserver.tensors import (
+    MAX_ROWS,
+    MAX_TEXT,
+    InferInput,
+    array_of,
+    datatype_of,
+    read_tensor,
+    tensor_of,
+)
 
-MAX_ROWS = 10_000
-"""Most rows of one request; a longer one would keep others waiting."""
-
-MAX_TEXT = 4_000_000
-"""Most characters that an input of texts may take, each text counted as long as the longest."""
+__all__ = ["MAX_ROWS", "MAX_TEXT", "InferInput", "array_of", "datatype_of", "tensor_of"]
 
 MAX_ID_LENGTH = 200
 
-_DTYPES: dict[str, Any] = {
-    "FP64": np.float64,
-    "FP32": np.float32,
-    "INT64": np.int64,
-    "INT32": np.int32,
-    "BOOL": np.bool_,
-    "BYTES": np.object_,
-}
-_ELEMENTS: dict[str, Any] = {
-    "FP64": float | None,
-    "FP32": float | None,
-    "INT64": int,
-    "INT32": int,
-    "BOOL": bool,
-    "BYTES": str,
-}
+Contents = dict[int, memoryview]
+
+_encode = msgspec.json.Encoder().encode
+_JSON = [("content-type", "application/json")]
+_BYTES = ("content-type", "application/octet-stream")
+_NUMBERS = [str(row) for row in range(MAX_ROWS)]
 
 
-class InferInput(msgspec.Struct, frozen=True, kw_only=True):
-    """A tensor of a request; `data` is flat, row by row, or nested."""
+class Encoded(NamedTuple):
+    """The bytes of an answer, and the headers that describe them."""
 
-    name: str
-    shape: list[int]
-    datatype: str
-    data: msgspec.Raw
-    parameters: dict[str, Any] = {}
+    body: bytes
+    headers: list[tuple[str, str]]
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Answered:
+    """What a version made of a request."""
+
+    endpoint: str
+    version: int
+    identity: str
+    n_rows: int
+    outputs: dict[str, NDArray[Any]]
 
 
 class RequestedOutput(msgspec.Struct, frozen=True, kw_only=True):
@@ -103,8 +106,13 @@ def read_request(body: bytes) -> InferRequest:
     return request
 
 
-def read_inputs(request: InferRequest, signature: Signature) -> ReadInputs:
+def read_inputs(request: InferRequest, signature: Signature, contents: Contents | None = None) -> ReadInputs:
     """Turn the tensors of a request into arrays that fit the model's signature.
+
+    Parameters
+    ----------
+    contents
+        The bytes of the tensors that came in binary form, by their place in the request.
 
     Raises
     ------
@@ -115,15 +123,16 @@ def read_inputs(request: InferRequest, signature: Signature) -> ReadInputs:
         If there are more than `MAX_ROWS` rows, or texts that are too long.
     """
     arrays: dict[str, NDArray[Any]] = {}
-    for tensor in request.inputs:
+    for place, tensor in enumerate(request.inputs):
         if tensor.name in arrays:
-            raise _invalid(tensor, "is given twice")
-        arrays[tensor.name] = _read_tensor(tensor)
+            name = tensor.name[:100]
+            raise InputInvalid(name, f"The input `{name}` is given twice")
+        arrays[tensor.name] = read_tensor(tensor, (contents or {}).get(place))
     checked = check_inputs(signature, arrays)
     return ReadInputs(checked, len(next(iter(checked.values()), ())))
 
 
-def wanted_outputs(request: InferRequest, known: Sequence[str]) -> set[str]:
+def wanted_outputs(request: InferRequest | FastRequest, known: Sequence[str]) -> set[str]:
     """Give the names of the outputs that a request asks for.
 
     Raises
@@ -142,40 +151,100 @@ def wanted_outputs(request: InferRequest, known: Sequence[str]) -> set[str]:
     return {wanted.name for wanted in request.outputs} or set(known)
 
 
-def tensor_of(name: str, array: NDArray[Any]) -> dict[str, Any]:
-    """Give the JSON value of an array; a value that is not finite becomes null."""
-    return {
-        "name": name,
-        "datatype": datatype_of(array.dtype),
-        "shape": list(array.shape),
-        "data": array.ravel().tolist(),
-    }
+class InferAsk:
+    """A request of the protocol, in JSON with or without bytes behind it.
 
-
-def array_of(tensor: Mapping[str, Any]) -> NDArray[Any]:
-    """Give the array of a JSON value that `tensor_of` made; null in numbers becomes NaN."""
-    dtype = _DTYPES[tensor["datatype"]]
-    array = np.array(tensor["data"], dtype=dtype).reshape(tensor["shape"])
-    return array.astype(str) if tensor["datatype"] == "BYTES" else array
-
-
-def datatype_of(dtype: np.dtype[Any]) -> str:
-    """Give the protocol's name of an element type.
-
-    Examples
-    --------
-    >>> datatype_of(np.dtype("float64")), datatype_of(np.dtype("<U3"))
-    ('FP64', 'BYTES')
+    Parameters
+    ----------
+    body
+        JSON up to `n_head` bytes, then the tensors' bytes; all of it is JSON when that is None.
+    numbers
+        Whether the model takes nothing but decimal numbers, so that these are looked for first.
     """
-    return next(
-        (name for name, known in _DTYPES.items() if dtype == known),
-        {"f": "FP64", "i": "INT64", "u": "INT64", "b": "BOOL"}.get(dtype.kind, "BYTES"),
-    )
+
+    def __init__(self, body: bytes, n_head: int | None, *, numbers: bool) -> None:
+        fast = read_fast(body) if numbers and n_head is None else None
+        self._contents: Contents | None = None
+        self._request: InferRequest | FastRequest
+        if fast is not None:
+            self._body, self._request = body, fast
+        elif n_head is None:
+            self._request = read_request(body)
+        else:
+            binary = Binary(body, n_head)
+            self._request = read_request(binary.head)
+            self._contents = binary.split([(each.name, each.parameters) for each in self._request.inputs])
+        self.id = self._request.id
+        self.parameters = self._request.parameters
+
+    def inputs(self, signature: Signature) -> ReadInputs:
+        """Give the arrays that the model is asked about.
+
+        Raises
+        ------
+        InputInvalid
+            As `read_inputs`.
+        """
+        if isinstance(self._request, FastRequest):
+            found = read_fast_inputs(self._request, signature)
+            if found is not None:
+                return ReadInputs(*found)
+            # Whatever is the matter, the long way finds it, or finds that it is right after all.
+            self._request = read_request(self._body)
+        return read_inputs(self._request, signature, self._contents)
+
+    def reply(self, answered: Answered) -> Encoded:
+        """Give the answer's bytes, and the headers that belong to them."""
+        request, outputs = self._request, answered.outputs
+        described, behind = [], []
+        if request.outputs:
+            asked = {wanted.name: wanted.parameters for wanted in request.outputs}
+            wanted_outputs(request, list(outputs))
+        else:
+            asked = {name: {} for name in outputs}
+        whole = self.parameters.get("binary_data_output") is True
+        for name, array in outputs.items():
+            if name not in asked:
+                continue
+            if asked[name].get(BINARY, whole) is True:
+                content = bytes_of(array)
+                behind.append(content)
+                described.append(
+                    {
+                        "name": name,
+                        "datatype": datatype_of(array.dtype),
+                        "shape": list(array.shape),
+                        "parameters": {SIZE: len(content)},
+                    }
+                )
+            else:
+                described.append(tensor_of(name, array))
+        head = _encode(
+            {
+                "model_name": answered.endpoint,
+                "model_version": str(answered.version),
+                "id": answered.identity if self.id is None else self.id,
+                "parameters": {"prediction_ids": _identities(answered.identity, answered.n_rows)},
+                "outputs": described,
+            }
+        )
+        if not behind:
+            return Encoded(head, _JSON)
+        length = ("inference-header-content-length", str(len(head)))
+        return Encoded(b"".join([head, *behind]), [_BYTES, length])
+
+
+def _identities(identity: str, n_rows: int) -> Any:
+    """Give the ids of a request's predictions, as `prediction_ids` does, as JSON: the identity needs no escaping."""
+    if n_rows == 1:
+        return [identity]
+    inner = f'","{identity}-'.join(_NUMBERS[:n_rows])
+    return msgspec.Raw(f'["{identity}-{inner}"]'.encode())
 
 
 def server_metadata() -> dict[str, Any]:
     """Describe the server as the protocol asks."""
-    return {"name": "noria", "version": __version__, "extensions": []}
+    return {"name": "noria", "version": __version__, "extensions": [EXTENSION]}
 
 
 def model_metadata(
@@ -193,75 +262,3 @@ def model_metadata(
 
 def _described(spec: TensorSpec) -> dict[str, Any]:
     return {"name": spec.name, "datatype": spec.datatype, "shape": list(spec.shape)}
-
-
-def _read_tensor(tensor: InferInput) -> NDArray[Any]:
-    shape = tensor.shape
-    if not shape or min(shape) < 0:
-        raise _invalid(
-            tensor, f"has the shape {_short(shape)}", "Give the number of rows first, then each row's shape"
-        )
-    if shape[0] > MAX_ROWS:
-        raise _too_large(tensor, f"has {shape[0]} rows; at most {MAX_ROWS} go into one request")
-    nested = len(shape) > 1 and bytes(tensor.data).lstrip()[1:].lstrip().startswith(b"[")
-    array = _to_array(_decode(tensor, len(shape) if nested else 1), tensor)
-    if array.size != math.prod(shape) or (nested and list(array.shape) != shape):
-        found = f"the shape {list(array.shape)}" if nested else f"{array.size} values"
-        raise _invalid(tensor, f"says the shape {_short(shape)} and has {found}")
-    array = array.reshape(shape)
-    return array.astype(str) if tensor.datatype == "BYTES" else array
-
-
-def _decode(tensor: InferInput, depth: int) -> Any:
-    if tensor.datatype not in _ELEMENTS:
-        raise _invalid(tensor, f"has the datatype `{tensor.datatype[:20]}`", f"Known: {', '.join(_ELEMENTS)}")
-    try:
-        return _decoder(tensor.datatype, depth).decode(tensor.data)
-    except (msgspec.DecodeError, UnicodeDecodeError) as error:
-        raise _invalid(tensor, f"holds what is not {tensor.datatype}: {error}") from error
-    except RecursionError as error:
-        raise _invalid(tensor, "is nested too deeply") from error
-
-
-@functools.cache
-def _decoder(datatype: str, depth: int) -> msgspec.json.Decoder[Any]:
-    type_: Any = _ELEMENTS[datatype]
-    for _ in range(depth):
-        type_ = list[type_]
-    return msgspec.json.Decoder(type_)
-
-
-def _to_array(values: Any, tensor: InferInput) -> NDArray[Any]:
-    try:
-        with np.errstate(over="ignore"):
-            array: NDArray[Any] = np.array(values, dtype=_DTYPES[tensor.datatype])
-    except OverflowError as error:
-        raise _invalid(tensor, f"holds a number that does not fit {tensor.datatype}") from error
-    except ValueError as error:
-        raise _invalid(tensor, "is not an array: its rows differ in length") from error
-    if tensor.datatype == "BYTES":
-        _check_texts(array, tensor)
-    return array
-
-
-def _check_texts(array: NDArray[Any], tensor: InferInput) -> None:
-    # An array of texts takes as much for each as for the longest.
-    longest = max(map(len, array.ravel().tolist()), default=0)
-    if longest * array.size > MAX_TEXT:
-        raise _too_large(
-            tensor,
-            f"holds {array.size} texts of up to {longest} characters; at most {MAX_TEXT} go into one request",
-        )
-
-
-def _invalid(tensor: InferInput, why: str, hint: str | None = None) -> InputInvalid:
-    return InputInvalid(tensor.name[:100], f"The input `{tensor.name[:100]}` {why}", hint)
-
-
-def _too_large(tensor: InferInput, why: str) -> TooLarge:
-    name = tensor.name[:100]
-    return TooLarge(f"The input `{name}` {why}", hint="Send them in parts", details={"field": name})
-
-
-def _short(shape: Sequence[int]) -> str:
-    return str(list(shape))[:100]

@@ -9,15 +9,31 @@ from dataclasses import dataclass, field
 from noria.core.errors import NotFound
 from noria.registry.entities import ServableVersion
 from noria.registry.runtimes.port import LoadedModel
+from noria.serving.modelserver.lanes import Lane
 from noria.serving.plans import PlannedKey
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class LoadedVersion:
-    """A version that is ready to answer."""
+    """A version that is ready to answer.
+
+    Attributes
+    ----------
+    lane
+        Runs the model.
+    numbers
+        Whether it takes nothing but decimal numbers.
+    """
 
     entity: ServableVersion
     model: LoadedModel
+    lane: Lane = field(init=False)
+    numbers: bool = field(init=False)
+
+    def __post_init__(self) -> None:
+        object.__setattr__(self, "lane", Lane(self.model))
+        numbers = all(spec.datatype.startswith("FP") for spec in self.entity.signature.inputs)
+        object.__setattr__(self, "numbers", numbers)
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -59,6 +75,8 @@ class Route:
         The key's hash is a number in [0, 1), and the newest version answers what lies below its weight. So equal keys
         get equal versions, and a key that the newest version answers once stays with it while its weight grows.
         """
+        if len(self.shares) == 1:
+            return self.versions[self.shares[0][0]]
         point = _point(self.project, self.endpoint, key)
         for version, weight in self.shares:
             point -= weight

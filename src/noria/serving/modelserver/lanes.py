@@ -1,0 +1,202 @@
+"""How a loaded version is run: at once, in a thread, or several requests together; and when it is too much."""
+
+from __future__ import annotations
+
+import asyncio
+import math
+import time
+from collections import deque
+from collections.abc import Mapping
+from concurrent.futures import Executor
+from typing import Any, NamedTuple
+
+import numpy as np
+from numpy.typing import NDArray
+
+from noria.core.http_errors import TooManyRequests
+from noria.registry.runtimes.port import LoadedModel
+
+QUICK_S = {"onnxruntime": 0.005}
+"""Engine → what may run in the event loop: handing it to a thread and back costs others as much."""
+
+QUICK_ELSE_S = 0.0005
+BATCHING_FROM_S = 0.0002
+"""A row that takes less is not worth waiting for others."""
+
+MAX_BATCH_ROWS = 512
+MAX_WAITING = 1_000
+MAX_WAIT_S = 2.0
+"""A request that would wait longer is refused, once `_ALWAYS` others wait."""
+
+_ALWAYS = 8
+_WEIGHT = 0.1
+_MANY = 32
+_REPEATS = 3
+
+Arrays = Mapping[str, NDArray[Any]]
+Outputs = dict[str, NDArray[Any]]
+
+
+class Waiting(NamedTuple):
+    """A request that waits for its turn."""
+
+    inputs: Arrays
+    n_rows: int
+    done: asyncio.Future[Outputs]
+
+
+class Lane:
+    """Runs one loaded version. Belongs to one event loop, but for `measure` and `run`.
+
+    Attributes
+    ----------
+    batches
+        Whether requests that come while others are at work are predicted together.
+    """
+
+    def __init__(self, model: LoadedModel) -> None:
+        self._model = model
+        self._limit_s = QUICK_S.get(getattr(model, "engine", "native"), QUICK_ELSE_S)
+        self._base_s = math.inf
+        self._row_s = 0.0
+        self.batches = False
+        self._waiting: deque[Waiting] = deque()
+        self._n_at_work = 0
+
+    def measure(self, inputs: Arrays, n_rows: int) -> None:
+        """Run some rows for warmth, and note how long one takes and how long many take.
+
+        Parameters
+        ----------
+        inputs
+            Rows that the model is known to answer.
+        """
+        few = {name: array[:1] for name, array in inputs.items()}
+        many = {name: np.resize(array, (_MANY, *array.shape[1:])) for name, array in inputs.items()}
+        self.run(few, 1)
+        one_s = min(self._timed(few, 1) for _ in range(_REPEATS))
+        many_s = min(self._timed(many, _MANY) for _ in range(_REPEATS if one_s < 0.1 else 1))
+        self._row_s = max(0.0, many_s - one_s) / (_MANY - 1)
+        self._base_s = max(0.0, one_s - self._row_s)
+        self.batches = one_s >= BATCHING_FROM_S and many_s < one_s * _MANY / 2 and n_rows > 0
+
+    def is_quick(self, n_rows: int) -> bool:
+        """Tell whether rows can be predicted in the event loop."""
+        return self._base_s + self._row_s * n_rows <= self._limit_s
+
+    def run(self, inputs: Arrays, n_rows: int) -> Outputs:
+        """Predict, from any thread.
+
+        Raises
+        ------
+        ValueError
+            If the model gives another number of rows. It may raise whatever it likes besides.
+        """
+        began = time.perf_counter()
+        outputs = dict(self._model.predict(inputs))
+        for name, array in outputs.items():
+            if array.shape[:1] != (n_rows,):
+                raise ValueError(f"the output `{name}` has the shape {list(array.shape)} for {n_rows} rows")
+        if self._base_s < math.inf:
+            taken_s = time.perf_counter() - began - self._row_s * n_rows
+            self._base_s += _WEIGHT * (max(0.0, taken_s) - self._base_s)
+        return outputs
+
+    async def predict(self, inputs: Arrays, n_rows: int, threads: Executor) -> Outputs:
+        """Predict in a thread, with others where that pays.
+
+        Raises
+        ------
+        TooManyRequests
+            If it would wait too long; `details` has when to come again.
+        """
+        self._admit(n_rows)
+        loop = asyncio.get_running_loop()
+        if not self.batches:
+            self._n_at_work += 1
+            try:
+                return await loop.run_in_executor(threads, self.run, inputs, n_rows)
+            finally:
+                self._n_at_work -= 1
+        done: asyncio.Future[Outputs] = loop.create_future()
+        self._waiting.append(Waiting(inputs, n_rows, done))
+        if not self._n_at_work:
+            self._start(loop, threads)
+        return await done
+
+    def _admit(self, n_rows: int) -> None:
+        n_ahead = len(self._waiting) + self._n_at_work
+        if n_ahead < _ALWAYS:
+            return
+        rows_ahead = n_rows + sum(each.n_rows for each in self._waiting)
+        n_calls = rows_ahead / MAX_BATCH_ROWS if self.batches else n_ahead
+        base_s = self._base_s if self._base_s < math.inf else 0.0
+        wait_s = n_calls * base_s + rows_ahead * self._row_s
+        if n_ahead >= MAX_WAITING or wait_s > MAX_WAIT_S:
+            raise TooManyRequests(
+                f"{n_ahead} requests wait for this model, which takes about {wait_s:.1f} s for them",
+                hint="Wait as long as `Retry-After` says",
+                details={"retry_after_s": max(1, math.ceil(wait_s))},
+            )
+
+    def _start(self, loop: asyncio.AbstractEventLoop, threads: Executor) -> None:
+        batch = [self._waiting.popleft()]
+        n_rows = batch[0].n_rows
+        while self._waiting and n_rows + self._waiting[0].n_rows <= MAX_BATCH_ROWS:
+            batch.append(self._waiting.popleft())
+            n_rows += batch[-1].n_rows
+        self._n_at_work = len(batch)
+        running = loop.run_in_executor(threads, self._together, batch)
+        running.add_done_callback(lambda found: self._finish(loop, threads, batch, found))
+
+    def _finish(
+        self,
+        loop: asyncio.AbstractEventLoop,
+        threads: Executor,
+        batch: list[Waiting],
+        found: asyncio.Future[list[Outputs | Exception]],
+    ) -> None:
+        self._n_at_work = 0
+        try:
+            results = found.result()
+        except (RuntimeError, asyncio.CancelledError) as error:  # the threads end, and with them the process
+            results = [RuntimeError(f"the model could not be run: {error!r}")] * len(batch)
+        for each, result in zip(batch, results, strict=True):
+            if each.done.done():
+                continue
+            if isinstance(result, Exception):
+                each.done.set_exception(result)
+            else:
+                each.done.set_result(result)
+        if self._waiting:
+            self._start(loop, threads)
+
+    def _together(self, batch: list[Waiting]) -> list[Outputs | Exception]:
+        """Predict requests in one call; each alone if that fails, so that one cannot fail the others."""
+        if len(batch) > 1:
+            try:
+                return list(self._split(batch))
+            except Exception:  # noqa: BLE001, S110 - whose fault it is shows when each runs alone
+                pass
+        results: list[Outputs | Exception] = []
+        for each in batch:
+            try:
+                results.append(self.run(each.inputs, each.n_rows))
+            except Exception as error:  # noqa: BLE001 - the model's own errors belong to its request
+                results.append(error)
+        return results
+
+    def _split(self, batch: list[Waiting]) -> list[Outputs]:
+        names = batch[0].inputs
+        inputs = {name: np.concatenate([each.inputs[name] for each in batch]) for name in names}
+        outputs = self.run(inputs, sum(each.n_rows for each in batch))
+        ends = np.cumsum([each.n_rows for each in batch]).tolist()
+        return [
+            {name: array[end - each.n_rows : end] for name, array in outputs.items()}
+            for each, end in zip(batch, ends, strict=True)
+        ]
+
+    def _timed(self, inputs: Arrays, n_rows: int) -> float:
+        began = time.perf_counter()
+        self.run(inputs, n_rows)
+        return time.perf_counter() - began
