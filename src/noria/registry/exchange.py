@@ -117,7 +117,7 @@ def move_version(
             hint="Name another workspace, project (`--to-project`) or model (`--name`)",
         )
     n_sent, sent_bytes = _send(source, version, target)
-    there = _same_files(target, model, version.digest)
+    there = same_files(target, model, version.digest)
     moved = there or _register(source, version, target, model)
     if alias is not None:
         chosen = AliasTarget(version=moved.version)
@@ -143,7 +143,8 @@ def _send(source: Workspace, version: ServableVersion, target: Workspace) -> tup
     return len(missing), sum(sizes[digest] for digest in missing)
 
 
-def _same_files(target: Workspace, model: str, digest: str) -> ModelVersion | None:
+def same_files(target: Workspace, model: str, digest: str) -> ModelVersion | None:
+    """Find the newest version of a model that has these files; None when there is none, or no such model."""
     service, before = target.service(Models), None
     try:
         while True:
@@ -158,8 +159,9 @@ def _same_files(target: Workspace, model: str, digest: str) -> ModelVersion | No
         return None
 
 
-def _register(source: Workspace, version: ServableVersion, target: Workspace, model: str) -> ModelVersion:
-    new = NewModelVersion(
+def as_new(version: ServableVersion) -> NewModelVersion:
+    """Give what registers the same version elsewhere, once its files are there."""
+    return NewModelVersion(
         digest=version.digest,
         format=version.format,
         task=version.task,
@@ -171,7 +173,10 @@ def _register(source: Workspace, version: ServableVersion, target: Workspace, mo
         message=version.message,
         author=version.author,
     )
-    made = target.service(Models).register(target.project, model, new)
+
+
+def _register(source: Workspace, version: ServableVersion, target: Workspace, model: str) -> ModelVersion:
+    made = target.service(Models).register(target.project, model, as_new(version))
     place = f"{source.settings.workspace}/" if source.settings.is_remote else ""
     tags: dict[str, str | None] = {**version.tags, ORIGIN_TAG: f"{place}{version.project}/{version.ref}"}
     return target.service(ModelVersions).tag(target.project, model, made.version, TagChanges(tags=tags))

@@ -80,7 +80,10 @@ def deploy_command(
 def serve_command(
     ref: Annotated[
         str | None,
-        typer.Argument(metavar="[MODEL[@VERSION]]", help="Model to serve; every endpoint if left out."),
+        typer.Argument(
+            metavar="[MODEL[@VERSION]|PACKAGE]",
+            help="Model, or package (a folder or `oci://…`), to serve; every endpoint if left out.",
+        ),
     ] = None,
     endpoint: Annotated[
         str | None,
@@ -232,6 +235,20 @@ def _serve_managed(settings: Settings, options: ServeOptions) -> None:
     run_model_server(settings, link, options, managed=True, announce=_announce)
 
 
+def _registered(settings: Settings, ref: str) -> str:
+    from noria.registry.packages.references import is_package
+
+    if not is_package(ref):
+        return ref
+    from noria.core.workspace import open_workspace
+    from noria.serving.modelserver.alone import register_package
+
+    with open_workspace(settings) as workspace:
+        registered = register_package(workspace, ref)
+    say(f"`{ref}` is `{registered}` here")
+    return registered
+
+
 def _serve_alone(settings: Settings, options: ServeOptions, ref: str | None, endpoint: str | None) -> None:
     from contextlib import ExitStack
     from dataclasses import replace
@@ -239,9 +256,11 @@ def _serve_alone(settings: Settings, options: ServeOptions, ref: str | None, end
     from noria.core.names import split_ref
     from noria.serving.modelserver.process import run_model_server
 
-    if ref is not None:
-        options = replace(options, only=(settings.project, endpoint or split_ref(ref)[0]))
     with ExitStack() as stack:
+        if ref is not None and _names_package(ref):
+            ref = _unpacked(settings, ref)
+        if ref is not None:
+            options = replace(options, only=(settings.project, endpoint or split_ref(ref)[0]))
 
         def link() -> Link:
             from noria.core.workspace import open_workspace
@@ -254,3 +273,17 @@ def _serve_alone(settings: Settings, options: ServeOptions, ref: str | None, end
             return own_link(workspace)
 
         run_model_server(settings, link, options, managed=False, announce=_announce)
+
+
+def _names_package(ref: str) -> bool:
+    """Tell whether a package is meant rather than a model of this workspace."""
+    return ref.startswith(("oci://", "sha256:")) or "/" in ref or Path(ref, "oci-layout").is_file()
+
+
+def _unpacked(settings: Settings, reference: str) -> str:
+    from noria.core.workspace import open_workspace
+    from noria.serving.modelserver.packaged import ensure_version
+    from noria.serving.modelserver.state import state_root
+
+    with open_workspace(settings) as workspace:
+        return ensure_version(workspace, reference, state_root(settings) / "packages")
