@@ -21,8 +21,6 @@ from noria.core.errors import NoriaError, NotFound
 from noria.core.objects.references import add_reference, drop_owner
 from noria.core.objects.tree_references import add_tree_reference
 from noria.core.objects.trees import read_manifest
-from noria.data.quality.service import DatasetReports
-from noria.data.service import Datasets
 from noria.pipelines.entities import CacheAnswer, CacheEntry, Followed, NewCacheEntry, StoredValue
 from noria.pipelines.tables import jobs, step_cache
 
@@ -200,6 +198,9 @@ def _failed_check(context: Context, project: str, ref: str) -> bool:
     name, _, version = named.partition("@")
     if kind != "dataset" or not version.isdecimal():
         return False
+    # Few runs read data sets, and to import this takes as long as five steps.
+    from noria.data.quality.service import DatasetReports
+
     try:
         checks = context.service(DatasetReports).checks(project, name, int(version), limit=1).items
     except NotFound:
@@ -211,6 +212,8 @@ def _target(context: Context, project: str, followed: Followed) -> str | None:
     kind, _, name = followed.name.partition(":")
     if kind != "dataset":
         return None  # no other kind of name can be followed from here; its steps run each time
+    from noria.data.service import Datasets
+
     try:
         return f"dataset:{context.service(Datasets).resolve(project, name).ref}"
     except NotFound:

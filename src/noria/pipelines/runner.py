@@ -10,7 +10,7 @@ from collections.abc import Callable, Collection, Iterator, Mapping
 from contextlib import contextmanager
 from dataclasses import dataclass
 from pathlib import Path
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 from noria.core import lineage
 from noria.core.author import local_author
@@ -36,7 +36,6 @@ from noria.pipelines.executors.choice import (
     open_hands,
 )
 from noria.pipelines.executors.places import make_setup
-from noria.pipelines.executors.processes import Hands
 from noria.pipelines.executors.progress import Progress
 from noria.pipelines.executors.rules import CallRules
 from noria.pipelines.executors.work import Setup
@@ -56,6 +55,9 @@ from noria.tracking.client import active_run
 from noria.tracking.entities import RunStatus
 from noria.tracking.source import capture_source
 from noria.tracking.values import as_text
+
+if TYPE_CHECKING:
+    from noria.pipelines.executors.processes import Hands
 
 log = logging.getLogger(__name__)
 

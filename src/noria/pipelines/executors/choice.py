@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from typing import Any, Protocol
+from typing import TYPE_CHECKING, Any, Protocol
 
 import msgspec
 
@@ -11,8 +11,10 @@ from noria.pipelines.calling import Executor
 from noria.pipelines.entities import StoredValue
 from noria.pipelines.executors.calls import Calls
 from noria.pipelines.executors.inline import InlineExecutor
-from noria.pipelines.executors.processes import Hands
-from noria.pipelines.executors.work import Setup
+
+if TYPE_CHECKING:
+    from noria.pipelines.executors.processes import Hands
+    from noria.pipelines.executors.work import Setup
 
 MOST_WORKERS = 256
 
