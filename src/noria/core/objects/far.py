@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import os
+import time
 from collections.abc import Callable, Collection, Iterator, Sequence
 from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
@@ -21,6 +22,7 @@ IN_PARTS_BYTES: Final = 64 * 1024 * 1024
 """A file above this size travels in parts also where nothing lay there before."""
 
 _ATTEMPTS: Final = 4
+_FIRST_PAUSE_S: Final = 0.5
 
 
 def send_file(
@@ -108,9 +110,20 @@ def _send_parts(
 
 
 def open_far(
-    service: Objects, project: str, digest: str, *, start: int = 0, length: int | None = None
+    service: Objects,
+    project: str,
+    digest: str,
+    *,
+    start: int = 0,
+    length: int | None = None,
+    sleep: Callable[[float], None] = time.sleep,
 ) -> Iterator[bytes]:
     """Give the bytes of an object of a server; where the connection breaks, it is asked for the rest.
+
+    Parameters
+    ----------
+    sleep
+        Waits some seconds, twice as many each time: a server that starts anew does not answer at once.
 
     Raises
     ------
@@ -130,6 +143,7 @@ def open_far(
                 raise
         else:
             return
+        sleep(_FIRST_PAUSE_S * 2.0 ** (_ATTEMPTS - 1 - attempts))
 
 
 def open_like(service: Objects, project: str, digest: str, place: Path) -> Iterator[bytes]:
