@@ -143,15 +143,22 @@ class Bench:
         return differing_rows(first, second, self.settings.tolerance)
 
 
-def probe(bench: Bench, subject: Subject, cases: Sequence[Case]) -> tuple[int, int, list[tuple[str, str]]]:
+def probe(
+    bench: Bench, subject: Subject, cases: Sequence[Case], *, apart: bool = False
+) -> tuple[int, int, list[tuple[str, str]]]:
     """Try cases that must have valid answers: rows that were asked, rows without one, and which.
 
     Rows that the signature refuses are not asked: in production the model never sees them.
+
+    Parameters
+    ----------
+    apart
+        Each case in a call of its own, where the company of other rows would hide what it tries.
     """
     allowed = list(_allowed(bench.signature, cases))
     sizes = [_length(rows) for _, rows in allowed]
     bad: list[tuple[int, str]] = []
-    for part in _parts(sizes):
+    for part in _parts(sizes, 1 if apart else _AT_ONCE):
         bad += _tried_together(bench, subject, [rows for _, rows in allowed[part]], sizes[part])
     details = [(case.label, said) for (case, _), (n_bad, said) in zip(allowed, bad, strict=True) if n_bad]
     return sum(sizes), sum(n_bad for n_bad, _ in bad), details[:MAX_DETAILS]
@@ -223,11 +230,11 @@ def _allowed(signature: Signature, cases: Iterable[Case]) -> Iterator[tuple[Case
             continue
 
 
-def _parts(sizes: Sequence[int]) -> Iterator[slice]:
-    """Cut cases into parts of some thousand rows."""
+def _parts(sizes: Sequence[int], at_once: int) -> Iterator[slice]:
+    """Cut cases into parts of so many rows, or of one case."""
     start = n = 0
     for at, size in enumerate(sizes):
-        if n + size > _AT_ONCE and at > start:
+        if n + size > at_once and at > start:
             yield slice(start, at)
             start, n = at, 0
         n += size

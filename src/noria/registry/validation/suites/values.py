@@ -104,7 +104,7 @@ def constant(bench: Bench, subject: Subject) -> Measured:
         Case(label=column.name, rows=column.set_in(rows, column.of(rows)[0])) for column in bench.columns()
     ]
     still = {name: np.repeat(array[:1], len(array), axis=0) for name, array in rows.items()}
-    n, bad, details = probe(bench, subject, [*cases, Case(label="all columns", rows=still)])
+    n, bad, details = probe(bench, subject, [*cases, Case(label="all columns", rows=still)], apart=True)
     try:
         answer = subject.predict(still)
         alike, _ = bench.differing(answer, {k: np.repeat(v[:1], len(v), axis=0) for k, v in answer.items()})
