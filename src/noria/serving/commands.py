@@ -120,6 +120,15 @@ def serve_command(
             show_default="its share of four fifths of the machine's",
         ),
     ] = None,
+    spans_to: Annotated[
+        str | None,
+        typer.Option(
+            "--spans-to",
+            metavar="URL",
+            help="OpenTelemetry collector (OTLP over HTTP) for a span of each request.",
+            show_default=False,
+        ),
+    ] = None,
     managed: Annotated[bool, typer.Option("--managed", hidden=True)] = False,
     parent_fd: Annotated[int | None, typer.Option("--parent-fd", hidden=True)] = None,
     workspace: WorkspaceOption = None,
@@ -147,6 +156,7 @@ def serve_command(
         spool_bytes=spool_mb << 20,
         n_workers=workers,
         hung_after_s=hung_after_s,
+        spans_to=spans_to,
         worker_memory_bytes=None if worker_memory_mb is None else worker_memory_mb << 20,
     )
     if managed:
@@ -233,20 +243,6 @@ def _serve_managed(settings: Settings, options: ServeOptions) -> None:
         return managed_link(settings, SystemClock())
 
     run_model_server(settings, link, options, managed=True, announce=_announce)
-
-
-def _registered(settings: Settings, ref: str) -> str:
-    from noria.registry.packages.references import is_package
-
-    if not is_package(ref):
-        return ref
-    from noria.core.workspace import open_workspace
-    from noria.serving.modelserver.alone import register_package
-
-    with open_workspace(settings) as workspace:
-        registered = register_package(workspace, ref)
-    say(f"`{ref}` is `{registered}` here")
-    return registered
 
 
 def _serve_alone(settings: Settings, options: ServeOptions, ref: str | None, endpoint: str | None) -> None:

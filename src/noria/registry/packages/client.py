@@ -12,6 +12,7 @@ from typing import TYPE_CHECKING
 from noria.core.author import local_author
 from noria.core.errors import Invalid
 from noria.core.objects.trees import put_tree
+from noria.core.serialisation import to_json
 from noria.registry.packages.build import Built, build_package, sign_package
 from noria.registry.packages.entities import (
     ATTACHED_LIMIT_BYTES,
@@ -43,6 +44,7 @@ def build(
 ) -> tuple[Package, Built]:
     """Build a package of a version, keep it in the workspace, and write it to a folder if one is named."""
     version = servable(workspace.service(Models).resolve(workspace.project, ref))
+    report = report or _newest_report(workspace, version.model, version.version)
     keys = SigningKeys.of(workspace) if sign else None
     with _draft() as folder:
         built = build_package(workspace, version, Layout.make(folder), keys=keys, report=report)
@@ -134,6 +136,15 @@ def _keep(workspace: Workspace, layout: Layout, descriptor: Descriptor, model: s
     tree = put_tree(workspace.objects(), layout.folder)
     new = NewPackage(digest=descriptor.digest, layout=tree.digest, author=local_author())
     return workspace.service(Packages).keep(workspace.project, model, version, new)
+
+
+def _newest_report(workspace: Workspace, model: str, version: int) -> bytes | None:
+    """Give the report that gates go by, or else the newest one; None when the version was not validated."""
+    from noria.registry.validation.service import Validations
+
+    reports = workspace.service(Validations).list(workspace.project, model, version).items
+    found = next((each for each in reports if each.counts), reports[0] if reports else None)
+    return to_json(found) if found else None
 
 
 @contextmanager

@@ -169,6 +169,32 @@ def pull(
     show(told, json=json, render=_verified_facts)
 
 
+@packages.command("import")
+def import_package(
+    reference: PackageArgument,
+    alias: Annotated[
+        str | None, typer.Option("--alias", help="Alias to point at the version.", show_default=False)
+    ] = None,
+    json: JsonFlag = False,
+    workspace: WorkspaceOption = None,
+    project: ProjectOption = None,
+) -> None:
+    """Register the version that a package holds, verified."""
+    from noria.registry.commands import version_facts
+    from noria.registry.entities import AliasTarget
+    from noria.registry.packages.receiving import receive_package
+    from noria.registry.service import Models
+
+    with opened(workspace, project) as ws:
+        version, _ = receive_package(ws, reference)
+        if alias is not None:
+            ws.service(Models).set_alias(
+                ws.project, version.model, alias, AliasTarget(version=version.version)
+            )
+        found = ws.service(Models).version(ws.project, version.model, version.version)
+    show(found, json=json, render=version_facts)
+
+
 @packages.command("diff")
 def diff(
     before: PackageArgument,

@@ -59,15 +59,20 @@ def open_package(reference: str, workspace: Workspace, cache: Path) -> tuple[Ser
     PackageNotFound, Unavailable
         If it is not there, or its registry does not answer.
     """
-    trust = trust_of(workspace)
     with fetch_layout(workspace, reference, cache / "layouts") as (layout, descriptor):
-        checked = check_package(layout, descriptor, trust)
-        place = cache / hashlib.sha256(descriptor.digest.encode()).hexdigest()[:40]
-        try:
-            _lay_out(checked, place, trust)
-        except BaseException:
-            shutil.rmtree(place, ignore_errors=True)
-            raise
+        checked = check_package(layout, descriptor, trust_of(workspace))
+        return open_layout(
+            checked, workspace, cache / hashlib.sha256(descriptor.digest.encode()).hexdigest()[:40]
+        )
+
+
+def open_layout(checked: Checked, workspace: Workspace, place: Path) -> tuple[ServableVersion, Path]:
+    """Lay the files of a checked package out below a folder; raises and gives as `open_package`."""
+    try:
+        _lay_out(checked, place, trust_of(workspace))
+    except BaseException:
+        shutil.rmtree(place, ignore_errors=True)
+        raise
     return servable_of(checked, workspace), place / MODEL
 
 

@@ -41,17 +41,3 @@ def ensure_endpoint(workspace: Workspace, ref: str, name: str | None) -> str:
             hint=f"Deploy it first: `noria deploy {ref} --to {chosen}`, or choose another with `--endpoint`",
         )
     return chosen
-
-
-def register_package(workspace: Workspace, reference: str) -> str:
-    """Register the version that a package holds, once it was verified, and give it as `model@version`.
-
-    Raises
-    ------
-    PackageUnsigned, PackageKeyForeign, PackageSignatureWrong, PackageAltered, PackageInvalid, LockIncomplete
-        As `open_package`; nothing of the package is registered, or loaded, then.
-    """
-    from noria.registry.packages.receiving import receive_package
-
-    version, _ = receive_package(workspace, reference)
-    return version.ref

@@ -43,9 +43,12 @@ from noria.registry.packages.errors import (
 )
 from noria.registry.packages.layout import Layout
 from noria.registry.packages.opening import open_package
+from noria.registry.packages.receiving import receive_package
 from noria.registry.packages.service import Packages
 from noria.registry.packages.signing import KEY_FILE, SigningKeys, encoded, key_id, open_envelope
 from noria.registry.service import Models
+from noria.registry.validation.entities import NewReport
+from noria.registry.validation.service import Validations
 from support.packages import FILES, blobs_of, open_packing, register_files, rewrite_manifest
 
 
@@ -395,3 +398,36 @@ def test_a_difference_names_files_configuration_and_distributions(packed: Packed
     ] == [("model/model.bin", 16_000, 3)]
     assert {"files", "code"} <= set(found.config)
     assert found.distributions == {}
+
+
+def test_a_package_is_taken_in_once_and_served_only_when_verified(copy: Packed, tmp_path: Path) -> None:
+    """Files, metrics and params arrive, the package keeps its digest, and an altered one leaves nothing behind."""
+    trusted = {"team": SigningKeys.of(copy.workspace).public()}
+    with open_packing(tmp_path / "production", trusted_keys=trusted) as production:
+        register_files(production, tmp_path / "others", {"a": b"1"})
+        assert receive_package(production, str(copy.folder))[0].ref == "iris@2"
+        version, package = receive_package(production, str(copy.folder))
+        registered = copy.workspace.service(Models).version("default", "iris", 1)
+        assert (version.ref, version.digest, package.digest) == ("iris@2", registered.digest, copy.digest)
+        assert (version.metrics, version.origin.params) == ({"accuracy": 0.5}, {"depth": 3})
+        assert client.verify(production, "iris@2").signed_by == "team"
+        flip(blob(copy, "model/model.bin"))
+        with pytest.raises(PackageAltered):
+            receive_package(production, str(copy.folder))
+        assert len(production.service(Models).versions("default", "iris").items) == 2
+    with open_packing(tmp_path / "stranger") as stranger:
+        with pytest.raises(PackageKeyForeign):
+            receive_package(stranger, str(copy.folder))
+        assert not stranger.service(Models).list("default").items
+
+
+def test_the_newest_report_of_the_validation_goes_along(tmp_path: Path) -> None:
+    """It is attached when the package is built, so whoever gets the package can read it."""
+    with open_packing(tmp_path / "workspace") as workspace:
+        version = register_files(workspace, tmp_path / "files")
+        assert version.digest is not None
+        new = NewReport(digest=version.digest, engine="native", made_up=True, n_rows=0, checks=[])
+        report = workspace.service(Validations).record("default", "iris", 1, new)
+        client.build(workspace, "iris@1", to=tmp_path / "layout")
+    [attached] = documents(tmp_path / "layout", REPORT_TYPE)
+    assert json.loads(attached)["id"] == report.id
