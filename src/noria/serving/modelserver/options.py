@@ -27,6 +27,8 @@ class ServeOptions:
         Processes that answer.
     hung_after_s
         A worker is replaced when a request takes longer, or when it gives no sign of life for so long.
+    spans_to
+        Collector of OpenTelemetry that is sent a span for each request; None sends none.
     worker_memory_bytes
         A worker is replaced when it takes more; None shares out four fifths of the machine's.
     """
@@ -40,6 +42,7 @@ class ServeOptions:
     n_workers: int = 1
     hung_after_s: float = 60.0
     worker_memory_bytes: int | None = None
+    spans_to: str | None = None
 
     def check(self) -> None:
         """Refuse to be reached by other machines without asking anything of them.

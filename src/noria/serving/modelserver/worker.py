@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import asyncio
 import ctypes
+import functools
 import logging
 import os
 import signal
@@ -37,17 +38,19 @@ from noria.serving.modelserver.link import Link, lazy_link, managed_link
 from noria.serving.modelserver.metrics import Metrics
 from noria.serving.modelserver.outbox import Outbox
 from noria.serving.modelserver.pinning import pin_thread
+from noria.serving.modelserver.spans import Spans, Traced
 from noria.serving.modelserver.standing import Crew, Queue
 from noria.serving.modelserver.state import StateFolder, state_root
 from noria.serving.modelserver.store import ModelStore
 from noria.serving.modelserver.task import WorkerTask
-from noria.serving.modelserver.watch import Watched
+from noria.serving.modelserver.watch import App, Watched
 from noria.serving.plans import AppliedPlan, PlannedKey
 
 LABEL_QUEUE_BYTES = 256 << 20
 
 _REQUEST_GRACE_S = 2.0
 _FOLLOWER_S = 2.0
+_SPANS_S = 1.0
 _DEADLINE_S = 8.0
 _WAITING_THREADS = 4
 _LOOK_EVERY_S = 0.01
@@ -100,7 +103,8 @@ class _Worker:
             routes=lambda: self._follower.routes,
             limit=self._limit,
         )
-        self._app = Watched(self._model_app(link, door, clock), self._page, self._board, door)
+        app = self._traced(self._model_app(link, door, clock), task.options.spans_to)
+        self._app = Watched(app, self._page, self._board, door)
 
     def run(self) -> None:
         listening = socket.socket(fileno=self._task.listen_fd)
@@ -144,6 +148,14 @@ class _Worker:
             computing=computing,
             waiting=waiting,
         )
+
+    def _traced(self, app: App, collector: str | None) -> App:
+        if collector is None:
+            return app
+        spans = Spans(collector, dropped=functools.partial(self._metrics.count, Word.N_SPANS_DROPPED))
+        spans.start()
+        self._stack.callback(spans.stop, _SPANS_S)
+        return Traced(app, spans)
 
     def _outbox(self, state: StateFolder, *, labels: bool) -> Outbox:
         made = Outbox(
