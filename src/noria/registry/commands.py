@@ -201,7 +201,7 @@ def consent(
     workspace: WorkspaceOption = None,
     project: ProjectOption = None,
 ) -> None:
-    """Let the pickles of a version be loaded, which runs the code in them; bound to these very files."""
+    """Let a version's pickles, or its class, be loaded, which runs the code in them; bound to these very files."""
     from noria.registry.consents import Consents
     from noria.registry.service import Models
 
@@ -213,11 +213,9 @@ def consent(
     if json:
         show(version, json=True, render=version_facts)
     elif version.consent is None:
-        say(
-            f"The pickles of `{version.ref}` are loaded no longer; what is in memory stays until its server restarts"
-        )
+        say(f"`{version.ref}` is loaded no longer; what is in memory stays until its server restarts")
     else:
-        say(f"The pickles of `{version.ref}` may be loaded: {version.digest}")
+        say(f"What `{version.ref}` holds may be loaded: {version.digest}")
 
 
 def version_facts(version: ModelVersion, equality: Equality | None = None) -> Any:
@@ -248,7 +246,7 @@ def version_facts(version: ModelVersion, equality: Equality | None = None) -> An
             ("format", version.format),
             ("in ONNX", _told_equality(equality)),
             ("flavor", version.flavor),
-            ("pickles", _consent(version)),
+            ("runs code", _consent(version)),
             ("digest", version.digest),
             ("source", version.source),
             ("tags", [f"{key}: {value}" for key, value in version.tags.items()]),

@@ -74,6 +74,7 @@ def test_an_equal_form_answers_as_the_estimator(name: str, tmp_path: Path) -> No
         assert given.keys() == expected.keys()
         for key, array in given.items():
             assert array.dtype.kind == expected[key].dtype.kind
+            assert key != "probabilities" or array.max() <= 1.0
             if array.dtype.kind == "f":
                 np.testing.assert_allclose(array, expected[key][rows], rtol=TOLERANCE, atol=TOLERANCE)
             else:

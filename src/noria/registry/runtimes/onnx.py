@@ -23,6 +23,8 @@ from noria.registry.signatures import dtype_of
 FILE: Final = "model.onnx"
 ENGINE: Final = "onnxruntime"
 
+_SHARES: Final = "probabilities"
+
 _TYPES: Final[dict[str, type[np.generic]]] = {
     "tensor(float)": np.float32,
     "tensor(double)": np.float64,
@@ -277,6 +279,9 @@ def _in_order(graph: list[Any], specs: list[TensorSpec]) -> list[Any]:
 def _finish(output: Any, spec: TensorSpec) -> Callable[[NDArray[Any]], NDArray[Any]] | None:
     """Give what makes an output the signature's; None when it is so already."""
     kind, rank = dtype_of(spec), len(spec.shape)
+    if spec.name == _SHARES:
+        # Sums in single precision may come out a little above one.
+        return lambda array: np.minimum(array, 1.0).astype(kind, copy=False)
     if _TYPES.get(output.type) is kind.type and len(output.shape) == rank:
         return None
     if rank == 1:
