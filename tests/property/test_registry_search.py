@@ -85,7 +85,7 @@ def listed(key: str) -> st.SearchStrategy[str]:
 def model_facts(model: Model) -> Facts:
     attributes: dict[str, Fact] = {
         "name": model.name,
-        "last_updated_timestamp": model.updated_at.timestamp(),
+        "timestamp": model.updated_at.timestamp(),
     }
     return Facts(of={"attribute": attributes, "tag": model.tags})
 
