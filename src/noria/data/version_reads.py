@@ -8,16 +8,16 @@ from __future__ import annotations
 
 import contextlib
 import sqlite3
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from datetime import UTC, datetime, timedelta
 from pathlib import Path
-from typing import TYPE_CHECKING, Any, Final
+from typing import TYPE_CHECKING, Any, Final, TypeVar
 from urllib.parse import quote
 
 import msgspec
 
 from noria.core.names import split_ref
-from noria.data.entities import DatasetKind, DatasetVersion
+from noria.data.entities import DatasetKind, DatasetTag, DatasetVersion
 
 if TYPE_CHECKING:
     from noria.core.config import Settings
@@ -33,6 +33,12 @@ _FROM: Final = (
     " from dataset_versions v join datasets d on d.pk = v.dataset_pk join projects p on p.pk = d.project_pk"
 )
 _QUERY: Final = f"select {_COLUMNS}{_FROM} where p.name = ?"
+_TAGS: Final = (
+    "select d.name, t.tag, t.version, t.author, t.at from dataset_tags t join datasets d on d.pk = t.dataset_pk"
+    " join projects p on p.pk = d.project_pk where p.name = ? order by d.name, t.tag"
+)
+
+T = TypeVar("T")
 
 
 def read_versions(settings: Settings, refs: Sequence[str]) -> list[DatasetVersion] | None:
@@ -41,6 +47,23 @@ def read_versions(settings: Settings, refs: Sequence[str]) -> list[DatasetVersio
     None means that this way cannot tell: the database is another one, a reference is a tag or a time, or something
     named is not there. The service can, or says why not.
     """
+    return _looked_up(settings, lambda connection: _read(connection, settings.project, refs))
+
+
+def read_tags(settings: Settings) -> list[tuple[str, DatasetTag]] | None:
+    """Give the tags of the project, each with the name of its dataset; None means that this way cannot tell."""
+
+    def read(connection: sqlite3.Connection) -> list[tuple[str, DatasetTag]]:
+        rows = connection.execute(_TAGS, (settings.project,)).fetchall()
+        return [
+            (name, DatasetTag(tag=tag, version=version, author=author, at=_moment(at)))
+            for name, tag, version, author, at in rows
+        ]
+
+    return _looked_up(settings, read)
+
+
+def _looked_up(settings: Settings, read: Callable[[sqlite3.Connection], T | None]) -> T | None:
     if settings.is_remote or not settings.database_url.startswith(_SQLITE):
         return None
     path = Path(settings.database_url.removeprefix(_SQLITE))
@@ -49,7 +72,7 @@ def read_versions(settings: Settings, refs: Sequence[str]) -> list[DatasetVersio
     uri = f"file:{quote(str(path))}?mode=ro"
     try:
         with contextlib.closing(sqlite3.connect(uri, uri=True, timeout=_BUSY_S)) as connection:
-            return _read(connection, settings.project, refs)
+            return read(connection)
     except sqlite3.Error:
         return None
 
@@ -79,5 +102,9 @@ def _version(row: tuple[Any, ...]) -> DatasetVersion:
     values = dict(zip(names, row, strict=True))
     values["kind"] = DatasetKind(values["kind"])
     values["profile"] = None if values["profile"] is None else msgspec.json.decode(values["profile"])
-    values["created_at"] = _EPOCH + timedelta(microseconds=values["created_at"])
+    values["created_at"] = _moment(values["created_at"])
     return DatasetVersion(**values)
+
+
+def _moment(micros: int) -> datetime:
+    return _EPOCH + timedelta(microseconds=micros)

@@ -19,10 +19,11 @@ from noria.data.client import dataset
 from noria.data.entities import TaggedVersion, VersionsDiverged
 from noria.data.remotes.entities import RemoteCorrupt, RemoteLine, RemoteUnknown
 from noria.data.remotes.known import add_remote, find_remote, known_remotes, remove_remote
+from noria.data.remotes.places import open_place
 from noria.data.remotes.transfers import pull, push
 from noria.data.service import Datasets
 from noria.data.tags import DatasetTags
-from noria.data.version_reads import read_versions
+from noria.data.version_reads import read_tags, read_versions
 from support.buckets import S3Server, running_moto
 
 LARGE = 3_000_000
@@ -164,8 +165,10 @@ def test_what_is_not_there_is_not_found(here: Side, folder: RemoteLine) -> None:
     for ref in ("data@7", "other"):
         with pytest.raises(NotFound, match=ref.partition("@")[0]):
             pull(here.workspace, folder, [ref])
-    with pytest.raises(Invalid, match="by number"):
+    with pytest.raises(NotFound, match="no tag `gold`"):
         pull(here.workspace, folder, ["data@gold"])
+    with pytest.raises(Invalid, match="cannot be a tag"):
+        pull(here.workspace, folder, ["data@2026-01-31"])
     with pytest.raises(NotFound):
         push(here.settings, folder, ["data@7"])
     assert pull(here.workspace, RemoteLine(name="e", url=folder.url + "-empty"), []).refs == []
@@ -177,6 +180,37 @@ def test_a_push_by_tag_or_time_asks_the_service(here: Side, folder: RemoteLine) 
     here.workspace.service(DatasetTags).set("default", "data", "gold", TaggedVersion(version=1))
 
     assert push(here.settings, folder, ["data@gold"]).refs == ["data@1"]
+
+
+def test_tags_go_with_their_versions(here: Side, there: Side, remote: RemoteLine) -> None:
+    """A tag is sent and brought with its version, a later one replaces it, an earlier one does not; damage is named."""
+    here.add(a=b"a")
+    here.add(b=b"b")
+    tags, theirs = here.workspace.service(DatasetTags), there.workspace.service(DatasetTags)
+    tags.set("default", "data", "gold", TaggedVersion(version=1))
+    tags.set("default", "data", "next", TaggedVersion(version=2))
+    assert read_tags(here.settings) == [("data", each) for each in tags.list("default", "data").items]
+
+    assert push(here.settings, remote, ["data@1"]).tags == ["data@gold"]
+    assert push(here.settings, remote, []).tags == ["data@next"]
+    assert push(here.settings, remote, []).tags == []
+    pulled = pull(there.workspace, remote, ["data@gold"])
+    assert (pulled.refs, pulled.tags) == (["data@1"], ["data@gold"])
+    assert pull(there.workspace, remote, [], as_name="theirs").tags == ["theirs@gold", "theirs@next"]
+
+    pull(there.workspace, remote, ["data@2"])
+    theirs.set("default", "data", "gold", TaggedVersion(version=2))
+    assert pull(there.workspace, remote, []).tags == []
+    assert push(there.settings, remote, ["data@2"]).tags == ["data@gold"]
+    assert pull(here.workspace, remote, []).tags == ["data@gold"]
+    assert {each.tag: each.version for each in tags.list("default", "data").items} == {"gold": 2, "next": 2}
+
+    place = open_place(remote.url)
+    place.put("datasets/default/data/tags/odd name!.json", b"{}")
+    assert pull(here.workspace, remote, []).tags == []
+    place.put("datasets/default/data/tags/gold.json", b'{"format":"noria.tag/1"}')
+    with pytest.raises(RemoteCorrupt, match="gold"):
+        pull(here.workspace, remote, ["data@2"])
 
 
 def test_the_short_way_reads_what_the_service_gives(here: Side) -> None:

@@ -103,11 +103,11 @@ def push(
         done = transfers.push(settings, line, refs or _pointed(), progress=progress)
     if json:
         print_json(done)
-    elif not done.refs:
+    elif not done.refs and not done.tags:
         say(f"{line.name} has {'it' if done.n_known == 1 else 'all of it'} already")
     else:
         sent = f"{count(done.n_packs, 'pack')}, {size(done.sent_bytes)}"
-        say(f"Sent {', '.join(done.refs)} to {line.name} ({sent})")
+        say(f"Sent {', '.join([*done.refs, *done.tags])} to {line.name} ({sent})")
 
 
 def pull(
@@ -151,7 +151,7 @@ def pull(
         print_json(done)
     else:
         brought = f"{count(done.n_packs, 'pack')}, {size(done.brought_bytes)}"
-        say(f"Brought {', '.join(done.refs) or 'nothing'} from {line.name} ({brought})")
+        say(f"Brought {', '.join([*done.refs, *done.tags]) or 'nothing'} from {line.name} ({brought})")
 
 
 def _pointed() -> list[str]:

@@ -5,7 +5,7 @@ from __future__ import annotations
 import tempfile
 from collections.abc import Callable, Collection, Sequence
 from concurrent.futures import ThreadPoolExecutor
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from pathlib import Path
 from typing import TYPE_CHECKING, Final
 
@@ -47,12 +47,15 @@ class Pushed:
         Versions that the remote did not have.
     n_packs, sent_bytes
         Packs that it did not have.
+    tags
+        Tags that it did not have, or had for another version.
     """
 
     refs: list[str]
     n_known: int
     n_packs: int
     sent_bytes: int
+    tags: list[str] = field(default_factory=list)
 
 
 class _File(msgspec.Struct, frozen=True):

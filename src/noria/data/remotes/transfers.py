@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import tempfile
 from collections.abc import Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import TYPE_CHECKING
 
@@ -12,11 +12,12 @@ from noria.core.clock import SystemClock
 from noria.core.errors import Invalid, NotFound
 from noria.core.names import check_name, split_ref
 from noria.core.objects.opening import open_objects
-from noria.data.entities import BroughtVersion, DatasetVersion
+from noria.data.entities import BroughtVersion, DatasetTag, DatasetVersion
 from noria.data.remotes.entities import RemoteLine, RemoteVersion
 from noria.data.remotes.places import Place, open_place
 from noria.data.remotes.pushing import Pushed, Pusher, read_version
-from noria.data.version_reads import read_versions
+from noria.data.remotes.tagging import bring_tags, read_tag, send_tags
+from noria.data.version_reads import read_tags, read_versions
 
 if TYPE_CHECKING:
     from noria.core.config import Settings
@@ -26,17 +27,18 @@ if TYPE_CHECKING:
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Pulled:
-    """What a pull did: the versions that are here now, and what had to be brought for it."""
+    """What a pull did: the versions that are here now, what had to be brought for it, and tags that are new here."""
 
     refs: list[str]
     n_packs: int
     brought_bytes: int
+    tags: list[str]
 
 
 def push(
     settings: Settings, line: RemoteLine, refs: Sequence[str], *, progress: Progress | None = None
 ) -> Pushed:
-    """Send versions (all of the project when `refs` is empty) to a remote; raises as `Pusher.push`."""
+    """Send versions (all of the project when `refs` is empty) with their tags to a remote; raises as `Pusher.push`."""
     root = _root(settings)
     versions = read_versions(settings, refs)
     if versions is None:
@@ -46,8 +48,29 @@ def push(
     # Beside the store, where links lead to.
     place = root if root is not None and root.is_dir() else settings.folder
     with tempfile.TemporaryDirectory(prefix=".noria-push-", dir=place) as scratch:
-        pusher = Pusher(open_place(line.url), objects, root, clock, scratch=Path(scratch))
-        return pusher.push(versions, progress=progress)
+        target = open_place(line.url)
+        pusher = Pusher(target, objects, root, clock, scratch=Path(scratch))
+        done = pusher.push(versions, progress=progress)
+        tags = send_tags(target, settings.project, _tags_of(settings, versions))
+        return replace(done, tags=tags)
+
+
+def _tags_of(settings: Settings, versions: Sequence[DatasetVersion]) -> list[tuple[str, DatasetTag]]:
+    """Give the tags that lead to some versions, each with the name of its dataset."""
+    chosen = {(version.name, version.version) for version in versions}
+    tags = read_tags(settings)
+    if tags is None:
+        from noria.core.workspace import open_workspace
+        from noria.data.tags import DatasetTags
+
+        with open_workspace(settings) as workspace:
+            service = workspace.service(DatasetTags)
+            tags = [
+                (name, each)
+                for name in sorted({name for name, _ in chosen})
+                for each in service.list(settings.project, name).items
+            ]
+    return [(name, each) for name, each in tags if (name, each.version) in chosen]
 
 
 def pull(
@@ -58,7 +81,7 @@ def pull(
     as_name: str | None = None,
     progress: Progress | None = None,
 ) -> Pulled:
-    """Bring versions (all of the project when `refs` is empty) from a remote.
+    """Bring versions (all of the project when `refs` is empty) from a remote, with the tags that lead to them.
 
     Parameters
     ----------
@@ -82,6 +105,7 @@ def pull(
     puller = Puller(place, root, workspace.clock)
     done: list[str] = []
     n_packs, brought_bytes = 0, 0
+    numbers: dict[str, set[int]] = {}
     for name, number in _chosen(place, settings.project, refs):
         version = read_version(place, settings.project, name, number)
         if version is None:
@@ -89,9 +113,15 @@ def pull(
         brought = puller.bring(version, progress=progress)
         kept = _keep(workspace, version, as_name or name, brought.objects)
         done.append(kept.ref)
+        numbers.setdefault(name, set()).add(number)
         n_packs += brought.n_packs
         brought_bytes += brought.brought_bytes
-    return Pulled(refs=done, n_packs=n_packs, brought_bytes=brought_bytes)
+    tags = [
+        tag
+        for name, found in numbers.items()
+        for tag in bring_tags(workspace, place, name, found, as_name=as_name or name)
+    ]
+    return Pulled(refs=done, n_packs=n_packs, brought_bytes=brought_bytes, tags=tags)
 
 
 def _chosen(place: Place, project: str, refs: Sequence[str]) -> list[tuple[str, int]]:
@@ -110,10 +140,16 @@ def _chosen(place: Place, project: str, refs: Sequence[str]) -> list[tuple[str, 
         elif selector.isdecimal():
             chosen.append((name, int(selector)))
         else:
-            raise Invalid(
-                f"`{ref}` names no version by number", hint=f"Write `{name}@1`; remotes know no tags"
-            )
+            chosen.append((name, _tagged(place, project, name, selector)))
     return chosen
+
+
+def _tagged(place: Place, project: str, name: str, tag: str) -> int:
+    """Give the version that a tag leads to at a remote."""
+    found = read_tag(place, project, name, tag)
+    if found is None:
+        raise NotFound(f"`{place.url}` has no tag `{tag}` of `{name}`", hint=f"Write `{name}@1`")
+    return found.version
 
 
 def _keep(
