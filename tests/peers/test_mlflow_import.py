@@ -20,6 +20,7 @@ from noria.registry.versions import ModelVersions
 from noria.tracking.artifacts import Artifacts
 from noria.tracking.entities import RunStatus
 from noria.tracking.evaluation_datasets import EvaluationDatasets
+from noria.tracking.issues import Issues
 from noria.tracking.logged_models import LoggedModels
 from noria.tracking.reviewing.scorers import Scorers
 from noria.tracking.service import Experiments, Runs
@@ -119,6 +120,8 @@ def check_traces(workspace: Workspace, made: dict[str, Any]) -> None:
     assert [each.id for each in traces.search(wanted).items] == [trace.id]
     scorers = workspace.service(Scorers).versions(project, trace.experiment_number, "short").items
     assert [(each.version, json.loads(each.content)["number"]) for each in scorers] == [(1, 1), (3, 3)]
+    issue = workspace.service(Issues).get(project, made["issue"])
+    assert (issue.name, issue.source_run) == ("slow", made["parent"])
     data = workspace.service(EvaluationDatasets)
     found = data.get(project, made["evaluation"])
     assert (found.name, found.tags["kind"], found.n_records) == ("questions", "small", 3)
@@ -140,7 +143,8 @@ def test_everything_comes_once(store: Store, workspace: Workspace) -> None:
     assert (again.n_runs, again.n_points, again.n_files, again.n_versions) == (0, 0, 0, 0)
     assert (first.n_traces, first.n_scorers, first.n_evaluation_datasets) == (2, 2, 1)
     assert (again.n_traces, again.n_scorers, again.n_evaluation_datasets) == (0, 0, 0)
-    assert again.n_present == 4 + 1 + 2 + 2 + 2 + 1
+    assert (first.n_issues, again.n_issues) == (1, 0)
+    assert again.n_present == 4 + 1 + 2 + 2 + 2 + 1 + 1
 
 
 def test_a_killed_import_goes_on(

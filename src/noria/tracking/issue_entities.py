@@ -36,6 +36,10 @@ class NewIssue(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fields=
         Id of the run of the same project that found it.
     created_by
         Who found it, in whatever words.
+    id
+        `iss-` and 32 digits out of 0-9 and a-f; None for one of its own.
+    created_at
+        None for now.
     """
 
     experiment: int
@@ -47,6 +51,8 @@ class NewIssue(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fields=
     categories: list[str] = []
     source_run: str | None = None
     created_by: str | None = None
+    id: str | None = None
+    created_at: datetime | None = None
 
 
 class IssueChange(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fields=True):

@@ -9,10 +9,11 @@ import msgspec
 import sqlalchemy as sa
 
 from noria.access.tables import projects
+from noria.core.database.engine import upsertable
 from noria.core.database.schema import from_micros, to_micros
-from noria.core.errors import Invalid, NotFound
+from noria.core.errors import Conflict, Invalid, NotFound
 from noria.core.events.log import EventType
-from noria.core.ids import new_id
+from noria.core.ids import is_id, new_id
 from noria.core.operations import Service, operation
 from noria.tracking.events import append_event
 from noria.tracking.experiment_rows import ExperimentDeleted
@@ -43,6 +44,7 @@ MAX_LISTED: Final = 100
 MAX_PAGE: Final = 1_000
 
 _ISSUES = issues.c
+_PREFIX: Final = "iss-"
 
 
 class IssueNotFound(NotFound):
@@ -61,12 +63,12 @@ class Issues(Service):
     def create(self, project: str, new: NewIssue) -> Issue:
         """Write an issue down; several may have the same name."""
         _check_new(new)
-        now_ms = self._now_ms()
+        now_ms = self._now_ms() if new.created_at is None else to_micros(new.created_at) // 1_000
         with self.context.database.write() as connection:
             place = experiment_in(connection, project, new.experiment, hold=True)
             _check_active(connection, place.pk, project, place.name)
             run = None if new.source_run is None else run_pk(connection, project, new.source_run)
-            issue_id = f"iss-{new_id()}"
+            issue_id = new.id or f"{_PREFIX}{new_id()}"
             values = {
                 "id": issue_id,
                 "experiment_pk": place.pk,
@@ -81,8 +83,10 @@ class Issues(Service):
                 "created_ms": now_ms,
                 "updated_ms": now_ms,
             }
-            made = connection.execute(sa.insert(issues).values(**values).returning(_ISSUES.pk))
-            key = made.scalar_one()
+            insert = upsertable(connection.dialect.name, issues).values(**values).on_conflict_do_nothing()
+            key = connection.execute(insert.returning(_ISSUES.pk)).scalar_one_or_none()
+            if key is None:
+                raise Conflict(f"There is an issue `{issue_id}` already", hint="Leave the id out")
             payload = {"experiment": new.experiment, "name": new.name, "status": new.status.value}
             self._tell(connection, ISSUE_CREATED, project, issue_id, payload)
             return _load(connection, [FoundIssue(key, None)])[0]
@@ -140,6 +144,11 @@ class Issues(Service):
 
 
 def _check_new(new: NewIssue) -> None:
+    if new.id is not None and not (new.id.startswith(_PREFIX) and is_id(new.id.removeprefix(_PREFIX))):
+        raise Invalid(
+            f"`{new.id[:100]}` cannot be the id of an issue",
+            hint="Use `iss-` and 32 digits out of 0-9 and a-f",
+        )
     _check_texts(new.name, new.description)
     check_length("creator of the issue", new.created_by or "", MAX_CREATOR_CHARS)
     check_count("root causes", new.root_causes, MAX_LISTED)

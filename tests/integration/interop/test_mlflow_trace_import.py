@@ -11,6 +11,7 @@ from noria.interop.mlflow.importing.entities import (
     EvaluationDatasetEndLine,
     EvaluationDatasetLine,
     ExperimentLine,
+    IssueLine,
     RecordsLine,
     ScorerLine,
     SpansLine,
@@ -21,6 +22,8 @@ from noria.interop.mlflow.importing.entities import (
 from noria.interop.mlflow.importing.tracing import TraceWriter
 from noria.interop.mlflow.importing.writing import IMPORTED_TAG, Writer
 from noria.tracking.evaluation_datasets import EvaluationDatasets
+from noria.tracking.issue_entities import IssueStatus
+from noria.tracking.issues import Issues
 from noria.tracking.reviewing.scorers import Scorers
 from noria.tracking.traces.entities import Span, TraceState
 from noria.tracking.traces.service import Traces
@@ -55,6 +58,19 @@ def trace_line(**given: Any) -> TraceLine:
 
 def test_an_import_of_traces_goes_on_where_it_stopped(tmp_path: Path) -> None:
     """What is complete is passed over; what was cut short comes again, once; what cannot be kept is told."""
+    issue = IssueLine(
+        id=f"iss-{'0' * 32}",
+        experiment="7",
+        name="slow",
+        description="It takes long",
+        status="resolved",
+        severity=None,
+        root_causes=["load"],
+        categories=[],
+        source_run="0" * 32,
+        created_by="ana",
+        created_ms=5_000,
+    )
     with open_workspace(load_settings(workspace=str(tmp_path))) as workspace:
         project = workspace.project
         traces = workspace.service(Traces)
@@ -78,6 +94,7 @@ def test_an_import_of_traces_goes_on_where_it_stopped(tmp_path: Path) -> None:
         whole.links(TraceLinksLine(run="0" * 32, traces=["tr-1"]))
         whole.scorer(ScorerLine(experiment="7", name="s", version=3, content="{}", created_ms=5))
         whole.scorer(ScorerLine(experiment="7", name="s", version=4, content="nonsense", created_ms=5))
+        whole.issue(issue)
         data = EvaluationDatasetLine(id=DATASET, name="d", tags={}, experiments=["7", "8"], created_ms=5)
         assert whole.evaluation_dataset(data)
         whole.records(RecordsLine(records=[{"inputs": {"q": 1}}, {"inputs": 5}]))
@@ -96,6 +113,9 @@ def test_an_import_of_traces_goes_on_where_it_stopped(tmp_path: Path) -> None:
         ]
         report = second.report("3")
         assert (report.n_traces, report.n_scorers, report.n_evaluation_datasets) == (2, 1, 1)
+        written = workspace.service(Issues).get(project, issue.id)
+        assert (written.status, written.severity, written.source_run) == (IssueStatus.RESOLVED, None, None)
+        assert (written.created_at.timestamp(), report.n_issues) == (5.0, 1)
         skipped = [(each.what.partition(" ")[0], each.name) for each in report.skipped]
         assert sorted(skipped) == [
             ("assessment", "of no kind"),
@@ -110,5 +130,6 @@ def test_an_import_of_traces_goes_on_where_it_stopped(tmp_path: Path) -> None:
         assert again.trace(trace_line(id="tr-2"))
         assert not again.evaluation_dataset(data)
         again.scorer(ScorerLine(experiment="7", name="s", version=3, content="{}", created_ms=5))
-        assert third.report("3").n_present == 3
+        again.issue(issue)
+        assert third.report("3").n_present == 4
         assert first.report("3").n_traces == 0

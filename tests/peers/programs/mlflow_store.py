@@ -50,6 +50,7 @@ def make_traces(experiment, run):
     for number in (1, 2, 3):
         store.register_scorer(experiment, "short", json.dumps({"name": "short", "number": number}))
     store.delete_scorer(experiment, "short", 2)
+    issue = store.create_issue(experiment, "slow", "It takes long", source_run_id=run).issue_id
     data = evaluation.create_dataset(name="questions", experiment_id=experiment, tags={"kind": "small"})
     data.merge_records(
         [
@@ -57,7 +58,7 @@ def make_traces(experiment, run):
             for at in range(3)
         ]
     )
-    return {"trace": first, "failed": failed, "evaluation": data.dataset_id}
+    return {"trace": first, "failed": failed, "evaluation": data.dataset_id, "issue": issue}
 
 
 def main():

@@ -78,6 +78,7 @@ def report_table(report: ImportReport) -> Any:
             ("versions", report.n_versions),
             ("traces", report.n_traces),
             ("versions of scorers", report.n_scorers),
+            ("issues", report.n_issues),
             ("evaluation data sets", report.n_evaluation_datasets),
             ("here already", report.n_present),
             ("skipped", len(report.skipped)),

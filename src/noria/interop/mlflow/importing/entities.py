@@ -176,6 +176,22 @@ class ScorerLine(Line, tag="scorer"):
     created_ms: int | None
 
 
+class IssueLine(Line, tag="issue"):
+    """An issue."""
+
+    id: str
+    experiment: str
+    name: str
+    description: str
+    status: str
+    severity: str | None
+    root_causes: list[str]
+    categories: list[str]
+    source_run: str | None
+    created_by: str | None
+    created_ms: int | None
+
+
 class EvaluationDatasetLine(Line, tag="evaluation-dataset"):
     """An evaluation data set; taken, its records follow, then its end."""
 
@@ -260,6 +276,7 @@ AnyLine = (
     | TraceEndLine
     | TraceLinksLine
     | ScorerLine
+    | IssueLine
     | EvaluationDatasetLine
     | RecordsLine
     | EvaluationDatasetEndLine
@@ -288,7 +305,7 @@ class ImportReport(msgspec.Struct, frozen=True, kw_only=True):
     source
         Where it came from, without credentials.
     n_present
-        Runs, logged models, versions, traces, scorers and evaluation data sets that an earlier import had brought.
+        Runs, logged models, versions, traces and what judges them, as far as an earlier import had brought them.
     """
 
     source: str
@@ -303,6 +320,7 @@ class ImportReport(msgspec.Struct, frozen=True, kw_only=True):
     n_versions: int
     n_traces: int
     n_scorers: int
+    n_issues: int
     n_evaluation_datasets: int
     n_present: int
     skipped: list[Skipped]

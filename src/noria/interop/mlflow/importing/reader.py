@@ -74,6 +74,7 @@ class Reader:
             self._guarded("traces", experiment.name, self._traces, experiment.experiment_id, runs)
             if experiment.lifecycle_stage != "deleted":
                 self._guarded("scorers", experiment.name, self._scorers, experiment.experiment_id)
+                self._guarded("issues", experiment.name, self._issues, experiment.experiment_id)
         known = [each.experiment_id for each in experiments] if names is not None else None
         self._guarded("evaluation data sets", "all", self._evaluation_datasets, known)
         self._tell("experiments-end")
@@ -259,18 +260,8 @@ class Reader:
 
     def _scorers(self, experiment: str) -> None:
         # Through the store, whose scorers are text: the public function would run their code.
-        from mlflow.tracking._tracking_service import utils
-
-        store = utils._get_store()
-        try:
-            latest = store.list_scorers(experiment)
-        except (AttributeError, NotImplementedError):  # not in this version, or not in this kind of store
-            return
-        except self._mlflow.MlflowException as error:
-            if "not implement" in str(error).lower() or "not supported" in str(error).lower():
-                return
-            raise
-        for scorer in latest:
+        store = _store()
+        for scorer in self._known(lambda: store.list_scorers(experiment)):
             for each in store.list_scorer_versions(experiment, scorer.scorer_name):
                 self._tell(
                     "scorer",
@@ -280,6 +271,43 @@ class Reader:
                     content=each._serialized_scorer,
                     created_ms=each.creation_time,
                 )
+
+    def _issues(self, experiment: str) -> None:
+        store = _store()
+        token = None
+        while True:
+            page = self._known(
+                lambda token=token: store.search_issues(experiment, max_results=PAGE, page_token=token)
+            )
+            for issue in page:
+                self._tell(
+                    "issue",
+                    id=issue.issue_id,
+                    experiment=experiment,
+                    name=issue.name,
+                    description=issue.description,
+                    status=_name(issue.status),
+                    severity=_name(issue.severity) if issue.severity else None,
+                    root_causes=list(issue.root_causes or []),
+                    categories=list(issue.categories or []),
+                    source_run=issue.source_run_id,
+                    created_by=issue.created_by,
+                    created_ms=issue.created_timestamp,
+                )
+            token = getattr(page, "token", None)
+            if not token:
+                return
+
+    def _known(self, read: Any) -> Any:
+        """Read something that this version of MLflow, or this kind of store, may not know."""
+        try:
+            return read()
+        except (AttributeError, NotImplementedError):
+            return []
+        except self._mlflow.MlflowException as error:
+            if "not implement" in str(error).lower() or "not supported" in str(error).lower():
+                return []
+            raise
 
     def _evaluation_datasets(self, experiments: list[str] | None) -> None:
         search = getattr(self._client, "search_datasets", None)
@@ -385,6 +413,12 @@ def _dataset(used: Any) -> dict[str, Any]:
         "profile": data.profile,
         "tags": {tag.key: tag.value for tag in used.tags},
     }
+
+
+def _store() -> Any:
+    from mlflow.tracking._tracking_service import utils
+
+    return utils._get_store()
 
 
 def _span(trace_id: str, span: Any) -> dict[str, Any]:

@@ -9,6 +9,8 @@ from __future__ import annotations
 from datetime import UTC, datetime, timedelta
 from typing import Any
 
+import msgspec
+
 from noria.core.errors import Invalid, NotFound
 from noria.interop.mlflow.assessment_messages import AssessmentMessage, new_assessment
 from noria.interop.mlflow.datasets import new_record
@@ -17,6 +19,7 @@ from noria.interop.mlflow.errors import MlflowError
 from noria.interop.mlflow.importing.entities import (
     EvaluationDatasetEndLine,
     EvaluationDatasetLine,
+    IssueLine,
     RecordsLine,
     ScorerLine,
     SpansLine,
@@ -28,8 +31,11 @@ from noria.interop.mlflow.importing.writing import IMPORTED_TAG, Writer
 from noria.interop.mlflow.trace_messages import SPANS_TAG, told
 from noria.tracking.evaluation_datasets import EvaluationDatasets
 from noria.tracking.evaluation_entities import EvaluationTags, NewEvaluationDataset, NewRecord, NewRecords
+from noria.tracking.issue_entities import IssueSeverity, IssueStatus, NewIssue
+from noria.tracking.issues import IssueNotFound, Issues
 from noria.tracking.reviewing.scorer_entities import NewScorer
 from noria.tracking.reviewing.scorers import ScorerNotFound, Scorers
+from noria.tracking.run_keys import RunNotFound
 from noria.tracking.traces.assessment_entities import NewAssessment
 from noria.tracking.traces.entities import NewTrace, SpanBatch, TraceRunLinks, TraceState
 from noria.tracking.traces.limits import MAX_LINKED, check_assessment
@@ -53,6 +59,7 @@ class TraceWriter:
         self._writer = writer
         self._project = workspace.project
         self._traces = workspace.service(Traces)
+        self._issues = workspace.service(Issues)
         self._scorers = workspace.service(Scorers)
         self._datasets = workspace.service(EvaluationDatasets)
         self._trace: TraceLine | None = None
@@ -120,6 +127,16 @@ class TraceWriter:
         if self._writer.attempt("scorer", name, lambda: self._scorers.register(self._project, new)):
             self._writer.count("n_scorers")
 
+    def issue(self, line: IssueLine) -> None:
+        """Write an issue down under its own id, which traces that show it name."""
+        try:
+            self._issues.get(self._project, line.id)
+        except IssueNotFound:
+            if self._writer.attempt("issue", line.id, lambda: self._write_issue(line)):
+                self._writer.count("n_issues")
+            return
+        self._writer.count("n_present")
+
     def evaluation_dataset(self, line: EvaluationDatasetLine) -> bool:
         """Begin an evaluation data set; False when it is here already, or cannot be."""
         self._dataset = None
@@ -162,6 +179,25 @@ class TraceWriter:
             tags = EvaluationTags(tags={IMPORTED_TAG: self._writer.source})
             self._datasets.set_tags(self._project, line.id, tags)
             self._writer.count("n_evaluation_datasets")
+
+    def _write_issue(self, line: IssueLine) -> None:
+        new = NewIssue(
+            id=line.id,
+            experiment=self._writer.numbers[line.experiment],
+            name=line.name,
+            description=line.description,
+            status=IssueStatus.__members__.get(line.status.upper(), IssueStatus.PENDING),
+            severity=IssueSeverity.__members__.get((line.severity or "").upper()),
+            root_causes=line.root_causes,
+            categories=line.categories,
+            source_run=line.source_run,
+            created_by=line.created_by,
+            created_at=_instant(line.created_ms),
+        )
+        try:
+            self._issues.create(self._project, new)
+        except RunNotFound:  # its run was not brought, or is gone
+            self._issues.create(self._project, msgspec.structs.replace(new, source_run=None))
 
     def _new_trace(self, trace: TraceLine, *, complete: bool) -> NewTrace:
         parts = told(trace.metadata, {key: value for key, value in trace.tags.items() if key != SPANS_TAG})

@@ -107,6 +107,7 @@ class Writer:
                 "n_versions",
                 "n_traces",
                 "n_scorers",
+                "n_issues",
                 "n_evaluation_datasets",
                 "n_present",
             ),
