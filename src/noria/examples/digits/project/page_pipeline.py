@@ -81,11 +81,11 @@ def accuracy(model: Any, x: np.ndarray, y: np.ndarray) -> float:
 def predict(model: Any, x: np.ndarray) -> np.ndarray:
     """Name images, by an estimator or by a network."""
     if hasattr(model, "predict"):
-        return model.predict(x)
+        return np.asarray(model.predict(x))
     import torch
 
     with torch.no_grad():
-        return model.eval()(torch.from_numpy(x)).argmax(1).numpy()
+        return np.asarray(model.eval()(torch.from_numpy(x)).argmax(1))
 
 
 @noria.pipeline
