@@ -277,7 +277,7 @@ def _verified_facts(told: Verified) -> Any:
             ("format", told.format),
             ("lock", _lock_state(told.lock_incomplete)),
             ("files", f"{told.n_files}, {_size(told.size_bytes)}"),
-            ("attached", told.attached),
+            ("attached", [_words(kind) for kind in told.attached]),
         ]
     )
 
@@ -296,6 +296,25 @@ def _difference(found: PackageDifference) -> Any:
             rows = [(name, str(old or "–"), str(new or "–")) for name, (old, new) in changes.items()]
             parts.append(table([title, "before", "after"], rows))
     return Group(*parts)
+
+
+def _words(kind: str) -> str:
+    from noria.registry.packages.entities import (
+        BILL_TYPE,
+        CARD_TYPE,
+        PROVENANCE_TYPE,
+        REPORT_TYPE,
+        SIGNED_TYPE,
+    )
+
+    words = {
+        BILL_TYPE: "bill of materials",
+        CARD_TYPE: "model card",
+        PROVENANCE_TYPE: "provenance",
+        REPORT_TYPE: "validation report",
+        SIGNED_TYPE: "signature",
+    }
+    return words.get(kind, kind)
 
 
 def _lock_state(incomplete: str | None) -> str:

@@ -148,7 +148,7 @@ class ValidationSection(Section, frozen=True, kw_only=True, forbid_unknown_field
     """
 
     rows: int = 300
-    tolerance: float = 1e-6
+    tolerance: float = 1e-5
     nudge: float = 0.01
     call_timeout_s: float = 30.0
     timeout_s: float = 600.0
@@ -284,12 +284,15 @@ class GateState(msgspec.Struct, frozen=True, kw_only=True):
 
     Attributes
     ----------
+    asks_approvals
+        Whether somebody must approve.
     lacks
         What is missing, as sentences with their figures apart.
     """
 
     alias: str
     is_open: bool
+    asks_approvals: bool
     lacks: list[Lack]
     approvals: list[Approval]
 

@@ -53,7 +53,13 @@ def state_of(
     settings = settings_of(context)
     standing = load_standing(connection, version, alias)
     lacks = lacks_of(gate, alias, settings.limits, settings.skip, standing)
-    return GateState(alias=alias, is_open=not lacks, lacks=lacks, approvals=standing.approvals)
+    return GateState(
+        alias=alias,
+        is_open=not lacks,
+        asks_approvals=bool(gate.approvals),
+        lacks=lacks,
+        approvals=standing.approvals,
+    )
 
 
 def check_gate(context: Context, connection: sa.Connection, version: ModelVersion, alias: str) -> None:

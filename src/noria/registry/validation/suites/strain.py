@@ -86,7 +86,8 @@ def slices(bench: Bench, subject: Subject) -> Measured:
     worst, name, chosen = rated[0]
     details = [
         (each, f"{scores[at].mean():.3f} / {scores[~at].mean():.3f} (n = {at.sum()})")
-        for _, each, at in rated[:8]
+        for short_by, each, at in rated[:8]
+        if short_by > 0
     ]
     if worst <= 0:
         return Measured(value=0.0, words=SLICES_EVEN, values={"n": len(found)}, details=details)
