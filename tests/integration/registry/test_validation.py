@@ -144,9 +144,10 @@ def test_gates_take_the_word_of_workers_and_of_those_who_promote(tmp_path: Path)
             Check(name=each.name, family=each.family, outcome=Outcome.PASSED, value=0.0) for each in PLAN
         ]
         new = NewReport(digest=version.digest, engine="native", made_up=False, n_rows=1, checks=checks)
-        lacks = lambda: [  # noqa: E731
-            each.sentence for each in acting("ann", Role.ADMIN).gates(project, name, number).items[0].lacks
-        ]
+
+        def lacks() -> list[str]:
+            (state,) = acting("ann", Role.ADMIN).gates(project, name, number).items
+            return [each.sentence for each in state.lacks]
 
         assert not acting("sam", Role.SCIENTIST).record(project, name, number, new).counts
         assert "only by somebody who may not move aliases" in lacks()[0]
