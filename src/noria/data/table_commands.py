@@ -63,20 +63,32 @@ def append(
         int,
         typer.Option("--every-rows", min=1, help="Rows a version, when lines of JSON come in by `-`."),
     ] = 10_000,
+    once: Annotated[
+        str | None,
+        typer.Option(
+            "--once",
+            metavar="WORD",
+            help="A word for these rows, such as their day: said again, nothing is appended.",
+            show_default=False,
+        ),
+    ] = None,
     message: _MESSAGE = "",
     json: JsonFlag = False,
     workspace: WorkspaceOption = None,
     project: ProjectOption = None,
 ) -> None:
     """Put rows at the end of a table, as its next version."""
+    from noria.core.errors import Invalid
     from noria.data.client import dataset
 
+    if once is not None and source == _LINES:
+        raise Invalid("`--once` is for rows that come as a whole, not for lines of `-`")
     with opened(workspace, project) as ws:
         handle = dataset(name, workspace=ws)
         if source == _LINES:
             added = _append_lines(handle, every_rows=every_rows, evolve=evolve, message=message)
         else:
-            added = handle.append(_rows(source, sql, url), evolve=evolve, message=message)
+            added = handle.append(_rows(source, sql, url), evolve=evolve, message=message, once=once)
     _show(added, json=json)
 
 

@@ -31,6 +31,7 @@ if TYPE_CHECKING:
 
 _LOG = "_delta_log/"
 _LIMIT_BYTES = 8 << 30
+_MAX_ONCE_LENGTH = 200
 
 
 class TableHandle:
@@ -59,7 +60,9 @@ class TableHandle:
             lineage.record_followed(f"dataset:{self.name}", f"dataset:{self._resolved.ref}")
         return self._resolved
 
-    def append(self, source: Any, *, evolve: bool = False, message: str = "") -> DatasetVersion:
+    def append(
+        self, source: Any, *, evolve: bool = False, message: str = "", once: str | None = None
+    ) -> DatasetVersion:
         """Put rows at the end of the table, as its next version; the first rows make the table.
 
         Parameters
@@ -72,13 +75,23 @@ class TableHandle:
             and a type becomes wider where each value keeps its meaning.
         message
             What changed, for the log.
+        once
+            A word for these rows, such as the day that they are of: an append that says it again changes nothing, also
+            after a failure that left open whether the first one was done.
+
+        Returns
+        -------
+        DatasetVersion
+            The new version; the newest one when there was nothing to change.
 
         Raises
         ------
         TableSchemaMismatch
             If the rows do not fit; the message names columns with what was expected and found.
         """
-        return self._changed(self._table().append(source, evolve=evolve, message=message))
+        if once is not None and not 0 < len(once) <= _MAX_ONCE_LENGTH:
+            raise Invalid(f"The word in `once` has {len(once)} characters", hint="Give 1 to 200")
+        return self._changed(self._table().append(source, evolve=evolve, message=message, once=once))
 
     def overwrite(self, source: Any, *, evolve: bool = False, message: str = "") -> DatasetVersion:
         """Put rows in the place of all that there are; with `evolve`, rows of any columns. Otherwise as `append`."""

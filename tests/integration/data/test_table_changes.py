@@ -18,7 +18,7 @@ from deltalake import write_deltalake
 
 from noria.access.projects import NewProject, Projects
 from noria.core.config import load_settings
-from noria.core.errors import NotFound, StorageFull
+from noria.core.errors import Invalid, NotFound, StorageFull
 from noria.core.objects.digests import hash_bytes
 from noria.core.objects.trees import Entry, make_manifest, put_manifest
 from noria.core.workspace import Workspace, open_workspace
@@ -84,6 +84,25 @@ def test_all_kinds_of_values_come_back_equal(workspace: Workspace) -> None:
     handle.append(frame)
 
     assert handle.polars().equals(pl.concat([frame, frame]))
+
+
+def test_rows_with_a_word_enter_once(workspace: Workspace) -> None:
+    """An append that says a word again changes nothing, whatever came between; the word of a table is its own."""
+    handle = table(workspace)
+    first = handle.append({"k": [1]}, once="monday")
+    assert table(workspace).append({"k": [1]}, once="monday") == first
+    for n in range(12):  # so many that the log gets a checkpoint
+        handle.append({"k": [n]}, once=f"n{n}")
+    handle.compact()
+    handle.overwrite({"k": [7, 8]})
+    newest = handle.append({"k": [9]})
+    for word in ("monday", "n0", "n11"):
+        assert table(workspace).append({"k": [1]}, once=word) == newest
+    assert table(workspace, "other").append({"k": [1]}, once="monday").version == 1
+    assert keys(handle) == [7, 8, 9]
+    for wrong in ("", "x" * 201):
+        with pytest.raises(Invalid, match="once"):
+            handle.append({"k": [1]}, once=wrong)
 
 
 @pytest.mark.parametrize(

@@ -15,7 +15,7 @@ import polars as pl
 import pyarrow as pa
 from deltalake import CommitProperties, DeltaTable, PostCommitHookProperties, TableFeatures
 from deltalake.schema import Schema
-from deltalake.transaction import AddAction, RemoveAction
+from deltalake.transaction import AddAction, RemoveAction, Transaction
 
 from noria.data.delta.parquet import arrow_schema
 
@@ -23,6 +23,7 @@ LOG_FOLDER = "_delta_log/"
 _COMMITS_A_CHECKPOINT = 10
 _BY_ITSELF = PostCommitHookProperties(create_checkpoint=False, cleanup_expired_logs=False)
 _ZONELESS = "timestampNtz"
+_APPLICATION = "noria:"
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -55,6 +56,9 @@ class Commit:
         Whether all data files that there are leave, named in `removed` or not.
     changes_rows
         False when the same rows are laid out in other files.
+    once
+        Word of the caller for this change, which the log remembers (as a transaction of an application, in Delta's
+        words).
     """
 
     operation: str
@@ -63,6 +67,7 @@ class Commit:
     removed: Sequence[Part] = ()
     replaces: bool = False
     changes_rows: bool = True
+    once: str | None = None
 
 
 class DeltaLog:
@@ -103,6 +108,10 @@ class DeltaLog:
         )
         return tuple(sorted(parts, key=lambda part: part.path))
 
+    def knows(self, once: str) -> bool:
+        """Tell whether a change was made with this word."""
+        return self._table.transaction_version(_APPLICATION + once) is not None
+
     def commit(self, commit: Commit, *, at_ms: int) -> None:
         """Add a commit, and a checkpoint now and then, which makes the commits before it superfluous.
 
@@ -121,11 +130,14 @@ class DeltaLog:
             for part in commit.removed
             if not commit.replaces
         ]
+        done = [] if commit.once is None else [Transaction(_APPLICATION + commit.once, 1, at_ms)]
         self._table.create_write_transaction(
             [*removes, *adds],
             "overwrite" if commit.replaces else "append",
             Schema.from_arrow(arrow_schema(commit.schema)),
-            commit_properties=CommitProperties(custom_metadata={"noriaOperation": commit.operation}),
+            commit_properties=CommitProperties(
+                custom_metadata={"noriaOperation": commit.operation}, app_transactions=done
+            ),
             post_commithook_properties=_BY_ITSELF,
         )
         self._table = DeltaTable(self._folder)

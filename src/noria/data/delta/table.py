@@ -35,8 +35,10 @@ class Table:
         self._versions = versions
         self.name = versions.name
 
-    def append(self, source: Any, *, evolve: bool = False, message: str = "") -> DatasetVersion:
-        """Put rows at the end."""
+    def append(
+        self, source: Any, *, evolve: bool = False, message: str = "", once: str | None = None
+    ) -> DatasetVersion:
+        """Put rows at the end; with a word in `once`, only the first time that it is said."""
         written: dict[tuple[tuple[str, pl.DataType], ...], list[StoredPart]] = {}
 
         def plan(rows: Rows, snapshot: Snapshot, folder: Path) -> Plan | None:
@@ -47,7 +49,7 @@ class Table:
                 written[key] = self._put_rows(rows, snapshot, growth.schema, folder)
             return self._appended(snapshot, growth, written[key], folder, message)
 
-        return self._versions.change(_with_types(rows_of(source), plan))
+        return self._versions.change(_with_types(rows_of(source), plan), once=once)
 
     def overwrite(self, source: Any, *, evolve: bool = False, message: str = "") -> DatasetVersion:
         """Put rows in the place of all that there are; with `evolve`, rows of any columns."""

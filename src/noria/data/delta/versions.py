@@ -128,8 +128,13 @@ class TableVersions:
             raise not_a_table(version)
         return snapshot
 
-    def change(self, plan: Planner) -> DatasetVersion:
+    def change(self, plan: Planner, *, once: str | None = None) -> DatasetVersion:
         """Make the next version by a plan, which is asked again when another version came between.
+
+        Parameters
+        ----------
+        once
+            A word for the change; when one was made with it already, there is nothing to change.
 
         Returns
         -------
@@ -143,9 +148,10 @@ class TableVersions:
                     if _is_one_file(snapshot):
                         self._begin_from_file(snapshot, folder)
                         continue
-                    planned = plan(snapshot, folder)
+                    is_done = once is not None and log is not None and log.knows(once)
+                    planned = None if is_done else plan(snapshot, folder)
                     if planned is not None:
-                        return self._publish(snapshot, log, planned, folder)
+                        return self._publish(snapshot, log, planned, folder, once)
                 except DatasetMoved:
                     continue
                 if snapshot.version is not None:
@@ -226,7 +232,9 @@ class TableVersions:
         wanted = list({entry.digest for entry in named if entry.digest not in known})
         return known | {wanted[n]: b"".join(chunks) for n, chunks in self._store.open_many(wanted)}
 
-    def _publish(self, snapshot: Snapshot, log: DeltaLog | None, plan: Plan, folder: Path) -> DatasetVersion:
+    def _publish(
+        self, snapshot: Snapshot, log: DeltaLog | None, plan: Plan, folder: Path, once: str | None = None
+    ) -> DatasetVersion:
         log = log or DeltaLog.create(folder, plan.schema)
         placed = _placed(snapshot, plan.added)
         commit = Commit(
@@ -236,6 +244,7 @@ class TableVersions:
             removed=plan.removed,
             replaces=plan.replaces,
             changes_rows=plan.changes_rows,
+            once=once,
         )
         log.commit(commit, at_ms=int(self._clock.now().timestamp() * 1000))
         entries = [
