@@ -19,6 +19,7 @@ from noria.core.web.references import kind_words, reference_url
 from noria.core.web.revisions import text_revision
 from noria.core.web.trees import Entry, file_tree
 from noria.registry.entities import Model, ModelVersion, Signature, Stage
+from noria.registry.packages.service import Packages
 from noria.registry.page_actions import version_number
 from noria.registry.page_reads import ModelPages
 from noria.registry.pages import STAGE_CHOICES, dataset_url
@@ -36,6 +37,9 @@ MAX_COLUMNS: Final = 200
 
 MAX_NODES: Final = 24
 """Things in the drawing of the lineage, the nearest."""
+
+MAX_PACKAGES: Final = 20
+"""Packages that are listed, the newest."""
 
 _CHAMPION: Final = "champion"
 _VALUE: Final = 400
@@ -109,6 +113,25 @@ class ConsentRow:
 
     given_by: str | None
     given_at: datetime | None
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class PackageRow:
+    """A package of a version.
+
+    Attributes
+    ----------
+    key_id
+        Key that signed it; empty when nobody did.
+    lock_incomplete
+        Why its lock names not everything; empty when it does.
+    """
+
+    digest: str
+    key_id: str
+    lock_incomplete: str
+    size_bytes: int
+    created_at: datetime
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -209,6 +232,8 @@ class VersionContext(PageContext):
         Whether the lineage goes on beyond the drawing.
     files
         As a tree; None where they are not in this workspace, or too many to list.
+    packages
+        Those that were built of it, newest first.
     may_promote, may_write
         Whether the reader may move aliases and delete, and describe and tag.
     deploy
@@ -250,6 +275,7 @@ class VersionContext(PageContext):
     lineage: GraphDrawing
     is_cut: bool
     files: tuple[Entry, ...] | None
+    packages: tuple[PackageRow, ...]
     may_promote: bool
     may_write: bool
     deploy: DeployView | None = None
@@ -307,8 +333,25 @@ def version_page(visit: Visit) -> VersionContext:
         lineage=lineage,
         is_cut=is_cut,
         files=_files(visit, version),
+        packages=_packages(visit, version),
         may_promote=caller.may(PROMOTE_MODELS, project),
         may_write=caller.may(REGISTER_MODELS, project),
+    )
+
+
+def _packages(visit: Visit, version: ModelVersion) -> tuple[PackageRow, ...]:
+    found = visit.context.service(Packages).list(
+        version.project, model=version.model, version=version.version, limit=MAX_PACKAGES
+    )
+    return tuple(
+        PackageRow(
+            digest=each.digest,
+            key_id=each.key_id or "",
+            lock_incomplete=each.lock_incomplete or "",
+            size_bytes=each.size_bytes,
+            created_at=each.created_at,
+        )
+        for each in found.items
     )
 
 

@@ -66,14 +66,21 @@ class Packages(Service):
 
     @operation("GET", "/projects/{project}/packages", needs=READ_MODELS)
     def list(
-        self, project: str, model: str | None = None, limit: int = 50, before: str | None = None
+        self,
+        project: str,
+        model: str | None = None,
+        version: int | None = None,
+        limit: int = 50,
+        before: str | None = None,
     ) -> PackagePage:
-        """List packages, newest first; of one model only, if it is named."""
+        """List packages, newest first; of one model, and of one version of it, if they are named."""
         bound = max(1, min(limit, 1000))
         with self.context.database.read() as connection:
             query = select_packages(project_pk(connection, project)).limit(bound + 1)
             if model is not None:
                 query = query.where(model_versions.c.model_pk == find_model(connection, project, model).pk)
+            if version is not None:
+                query = query.where(model_versions.c.version == version)
             if before is not None:
                 last = sa.select(packages.c.pk).where(packages.c.id == before).scalar_subquery()
                 query = query.where(packages.c.pk < last)
