@@ -126,7 +126,7 @@ class Follower:
 
     @property
     def is_ready(self) -> bool:
-        """Whether plans were followed once."""
+        """Whether plans were followed once, that of the only endpoint among them."""
         return self._ready
 
     @property
@@ -193,7 +193,8 @@ class Follower:
         digests = {version.digest for plan in wanted.values() for version in plan.versions}
         self._loaded = {digest: loaded for digest, loaded in self._loaded.items() if digest in digests}
         self._store.keep_only(digests)
-        self._ready = True
+        # Kept plans may be older than the one endpoint that this server is for.
+        self._ready = self._identity.only is None or self._identity.only in self._followed
 
     def _is_mine(self, plan: EndpointPlan) -> bool:
         return self._identity.only in (None, (plan.project, plan.endpoint))
