@@ -305,7 +305,8 @@ class Reader:
         except (AttributeError, NotImplementedError):
             return []
         except self._mlflow.MlflowException as error:
-            if "not implement" in str(error).lower() or "not supported" in str(error).lower():
+            unknown = "NotImplemented" in type(error).__name__ or error.error_code == "ENDPOINT_NOT_FOUND"
+            if unknown or "is not supported with FileStore" in str(error):
                 return []
             raise
 
@@ -314,7 +315,7 @@ class Reader:
         if search is None:  # MLflow before 3.4 has none
             return
         wanted = {} if experiments is None else {"experiment_ids": experiments}
-        for data in self._paged(search, **wanted):
+        for data in self._known(lambda: list(self._paged(search, **wanted))):
             self._guarded("evaluation data set", data.dataset_id, self._evaluation_dataset, data)
 
     def _evaluation_dataset(self, data: Any) -> None:
