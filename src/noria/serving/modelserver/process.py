@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import contextlib
 import functools
 import logging
 import os
@@ -216,8 +217,8 @@ class _Parent:
         )
         assert process.stdin is not None  # noqa: S101 - as asked for
         # Not on the command line, which everybody on this machine can read.
-        with process.stdin as pipe:
-            pipe.write(msgspec.json.encode(task))
+        with contextlib.suppress(BrokenPipeError), process.stdin as pipe:
+            pipe.write(msgspec.json.encode(task))  # one that died already is buried at the next look
         return process
 
     def _on_signal(self, *_: Any) -> None:

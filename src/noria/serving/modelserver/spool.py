@@ -7,6 +7,7 @@ later one.
 
 from __future__ import annotations
 
+import contextlib
 import fcntl
 import logging
 import os
@@ -244,8 +245,13 @@ def spool_folders(root: Path) -> list[Path]:
 
 
 def segments_of(folder: Path) -> list[int]:
-    """List the numbers of a spool's segments, in their order."""
-    return sorted(int(path.stem) for path in folder.glob(f"*{SUFFIX}") if path.stem.isdigit())
+    """List the numbers of a spool's segments, in their order; none when it was deleted."""
+    try:
+        names = [path.name for path in folder.iterdir()]
+    except FileNotFoundError:
+        return []
+    stems = [name.removesuffix(SUFFIX) for name in names if name.endswith(SUFFIX)]
+    return sorted(int(stem) for stem in stems if stem.isdigit())
 
 
 def segment_path(folder: Path, segment: int) -> Path:
@@ -254,13 +260,13 @@ def segment_path(folder: Path, segment: int) -> Path:
 
 
 def disk_bytes(folder: Path) -> int:
-    """Give how much the segments under a folder take."""
+    """Give how much the segments under a folder take; what is deleted meanwhile does not count."""
     total = 0
-    for path in folder.rglob(f"*{SUFFIX}"):
-        try:
-            total += path.stat().st_size
-        except FileNotFoundError:
-            continue  # Handed on meanwhile.
+    for place, _, names in os.walk(folder):
+        for name in names:
+            if name.endswith(SUFFIX):
+                with contextlib.suppress(FileNotFoundError):
+                    total += Path(place, name).stat().st_size
     return total
 
 

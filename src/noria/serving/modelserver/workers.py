@@ -179,7 +179,15 @@ class Workers:
         page = self._board.pages[free[0]]
         page.clear()
         place = min(set(range(self._n)) - {worker.place for worker in self._serving})
-        self._serving.append(_Worker(self._spawn(free[0], place), page, place, now))
+        try:
+            process = self._spawn(free[0], place)
+        except OSError as error:
+            # Too many processes, or too little memory for one more: those that live go on.
+            _log.error("worker.not_started", extra={"reason": str(error)})
+            self._pause_s = min(max(2 * self._pause_s, _FIRST_PAUSE_S), _LONGEST_PAUSE_S)
+            self._start_at = now + self._pause_s
+            return False
+        self._serving.append(_Worker(process, page, place, now))
         return True
 
     def _look_at(self, worker: _Worker, now: float) -> None:
