@@ -27,6 +27,7 @@ from noria.serving.modelserver.answering import Answerer, Ask, Pending
 from noria.serving.modelserver.door import Door, Headers
 from noria.serving.modelserver.feedback import Feedback, FeedbackRequest
 from noria.serving.modelserver.follower import Follower
+from noria.serving.modelserver.openapi import describe
 from noria.serving.modelserver.places import Form, Place, find_place
 from noria.serving.modelserver.protocol import Answered, model_metadata, server_metadata
 from noria.serving.modelserver.routes import Route
@@ -145,6 +146,8 @@ class ModelApp:
         if asked.path in _READY:
             ready = self._follower.is_ready
             return Reply(to_json({"ready": ready}), 200 if ready else 503)
+        if asked.path == "/openapi.json":
+            return Reply(to_json(describe(self._follower.routes)))
         if asked.path == "/status":
             return Reply(to_json(self._status()))
         raise RouteNotFound(

@@ -65,7 +65,7 @@ def read_fast(body: bytes) -> FastRequest | None:
     try:
         large = _simdjson is not None and len(body) >= _LARGE_BYTES
         request = _decode_large(body) if large else _decode(body)
-    except (msgspec.DecodeError, ValueError, TypeError, KeyError, AttributeError, RuntimeError):
+    except (msgspec.DecodeError, ValueError, TypeError, LookupError, AttributeError, RuntimeError):
         return None
     return None if request.id is not None and len(request.id) > _MAX_ID_LENGTH else request
 
@@ -110,20 +110,20 @@ def _array(request: FastRequest, place: int, n_values: int, datatype: str) -> ND
 
 def _decode_large(body: bytes) -> FastRequest:
     found = _simdjson.Parser().parse(body)
-    tensors, arrays = [], []
+    tensors, arrays, n_nested = [], [], 0
     for tensor in found["inputs"]:
         described = {name: _plain(value) for name, value in tensor.items() if name != "data"}
         numbers = tensor["data"]
-        shape = described["shape"]
-        array = np.frombuffer(bytearray(numbers.as_buffer(of_type="d")))
-        if len(numbers) != array.size and (
-            len(shape) != 2 or len(numbers) != shape[0] or any(len(row) != shape[1] for row in numbers)
-        ):
-            raise ValueError("nested in another way than it says")
+        if isinstance(numbers[0], _simdjson.Array):
+            n_nested += _check_rows(numbers, described["shape"])
         tensors.append({**described, "data": []})
-        arrays.append(array)
+        arrays.append(np.frombuffer(bytearray(numbers.as_buffer(of_type="d"))))
     rest = {name: _plain(value) for name, value in found.items() if name != "inputs"}
-    request = msgspec.convert({**rest, "inputs": tensors}, FastRequest)
+    described = {**rest, "inputs": tensors}
+    # The buffer holds the numbers of lists however deep: that there are no others, the brackets tell.
+    if body.count(b"[") != msgspec.json.encode(described).count(b"[") + n_nested:
+        raise ValueError("nested in another way than it says")
+    request = msgspec.convert(described, FastRequest)
     return LargeRequest(
         inputs=request.inputs,
         id=request.id,
@@ -131,6 +131,12 @@ def _decode_large(body: bytes) -> FastRequest:
         outputs=request.outputs,
         arrays=arrays,
     )
+
+
+def _check_rows(rows: Any, shape: list[int]) -> int:
+    if len(shape) != 2 or len(rows) != shape[0] or any(len(row) != shape[1] for row in rows):
+        raise ValueError("nested in another way than it says")
+    return len(rows)
 
 
 def _plain(value: Any) -> Any:

@@ -99,9 +99,11 @@ def of_records(records: Any, signature: Signature) -> ReadInputs:
     """
     _check_count(records)
     first = records[0]
-    names = list(first) if isinstance(first, dict) else []
+    if not all(isinstance(record, dict) for record in records):
+        raise Invalid("The rows are not all objects")
+    names = list(first)
     for number, record in enumerate(records):
-        if not isinstance(record, dict) or record.keys() != first.keys():
+        if record.keys() != first.keys():
             missing = next((name for name in names if name not in record), names[0] if names else "")
             raise InputInvalid(str(missing)[:100], f"Row {number} has other columns than the first row")
     return of_table(names, [list(record.values()) for record in records], signature)
