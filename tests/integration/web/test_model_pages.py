@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from pathlib import Path
 from typing import Any
 
 import pytest
@@ -11,10 +12,13 @@ from noria.core.context import Context
 from noria.core.errors import NotFound
 from noria.core.events.sealer import Sealer
 from noria.core.permissions import Principal, Role
+from noria.core.workspace import InProcess, Workspace
 from noria.registry.entities import AliasTarget, Description, NewModel, TagChanges
+from noria.registry.packages import client
 from noria.registry.service import Models
 from noria.registry.versions import ModelVersions
 from support.hostile import HOSTILE, assert_harmless
+from support.packages import register_files
 from support.pages import Reader, form_in, forms_in, visible_text
 from support.wheel import PROJECT, Turn, turn_once
 
@@ -110,6 +114,22 @@ def test_a_version_tells_what_it_is_made_of(reader: Reader, context: Context) ->
         "champion means v1",
     ):
         assert told in shown
+
+
+def test_a_version_tells_its_packages(reader: Reader, context: Context, tmp_path: Path) -> None:
+    """Digest, key and lock of each package are told; a version without one has no such card."""
+    workspace = Workspace(context.settings, InProcess(context), context.clock)
+    register_files(workspace, tmp_path / "files")
+    page = f"{MODELS}/iris/versions/1"
+    assert "Packages" not in reader.text(page)
+    client.build(workspace, "iris@1", sign=False)
+    assert "not signed" in reader.text(page)
+    package, _ = client.build(workspace, "iris@1")
+
+    shown = reader.text(page)
+    assert package.digest[:19] in shown
+    assert f"signed {package.key_id}" in shown
+    assert "lock incomplete no run recorded" in shown
 
 
 def test_a_promotion_asks_and_can_be_undone(reader: Reader, context: Context, models: Models) -> None:
