@@ -87,8 +87,15 @@ def _captured(workspace: Workspace, *, labelled: bool | None = None) -> set[str]
             return found
 
 
+ROUNDS = [
+    pytest.param(["worker", "parent", "worker"], id="smoke"),
+    pytest.param(["worker", "worker", "parent", "worker"] * 5, id="many", marks=pytest.mark.soak),
+]
+
+
+@pytest.mark.parametrize("victims", ROUNDS)
 def test_kill_9_under_load_loses_no_prediction_and_no_label(
-    workspace: Workspace, start_server: Start
+    workspace: Workspace, start_server: Start, victims: list[str]
 ) -> None:
     """Workers and parent are killed while requests come: every answer is captured once, every label is kept."""
     port = free_port()
@@ -96,7 +103,7 @@ def test_kill_9_under_load_loses_no_prediction_and_no_label(
     deploy("flowers@1", workspace=workspace)
     child = start_server(port, "--workers", "2")
     with Caller(url) as caller:
-        for victim in ("worker", "parent", "worker"):
+        for victim in victims:
             wait_until(_more(caller), 60)
             if victim == "worker":
                 _kill_a_worker(url)
