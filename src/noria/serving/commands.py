@@ -177,6 +177,9 @@ def up_command(
             "--serve-port", min=1, max=65535, help="Port of the model server.", show_default="7778 if free"
         ),
     ] = None,
+    serve_workers: Annotated[
+        int, typer.Option("--serve-workers", min=1, max=64, help="Processes of the model server that answer.")
+    ] = 1,
     json: JsonFlag = False,
     workspace: WorkspaceOption = None,
 ) -> None:
@@ -189,7 +192,7 @@ def up_command(
     folder = load_settings(workspace=workspace).folder
     folder.mkdir(mode=0o700, parents=True, exist_ok=True)
     refuse_second(folder)
-    programs = plan_programs(folder, port=port, serve_port=serve_port)
+    programs = plan_programs(folder, port=port, serve_port=serve_port, serve_workers=serve_workers)
 
     def on_ready() -> None:
         urls = {program.name: program.url for program in programs if program.url}

@@ -222,8 +222,15 @@ class Supervisor:
         _write_privately(self.folder / UP_FILE, json.dumps(state).encode())
 
 
-def plan_programs(folder: Path, *, port: int | None, serve_port: int | None) -> list[Program]:
+def plan_programs(
+    folder: Path, *, port: int | None, serve_port: int | None, serve_workers: int = 1
+) -> list[Program]:
     """Give what `noria up` starts, each on a port that is free.
+
+    Parameters
+    ----------
+    serve_workers
+        Processes of the model server that answer.
 
     Raises
     ------
@@ -245,7 +252,10 @@ def plan_programs(folder: Path, *, port: int | None, serve_port: int | None) -> 
         Program(
             name="serve",
             label="Model server",
-            arguments=["serve", "--managed", *place, "--port", str(model_port)],
+            arguments=[
+                *("serve", "--managed", *place),
+                *("--port", str(model_port), "--workers", str(serve_workers)),
+            ],
             url=f"http://127.0.0.1:{model_port}",
             ready_path="/v2/health/ready",
         ),
