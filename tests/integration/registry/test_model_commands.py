@@ -59,7 +59,15 @@ def test_a_version_is_shown(command: Command) -> None:
     """Where it comes from, what it takes, how good it is."""
     text = command("models", "show", "iris@1")
 
-    for part in ("iris@1", "classification", "accuracy", "150 rows", "x FP64 [-1, 4]", "depth 1", "equal on 10"):
+    for part in (
+        "iris@1",
+        "classification",
+        "accuracy",
+        "150 rows",
+        "x FP64 [-1, 4]",
+        "depth 1",
+        "equal on 10",
+    ):
         assert part in text
     assert json.loads(command("models", "show", "iris", "--json"))["version"] == 2
 
