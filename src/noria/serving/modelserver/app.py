@@ -12,6 +12,7 @@ from typing import Any, cast
 from granian._granian import RSGIHTTPProtocol as HTTPProtocol
 from granian.rsgi import Scope
 
+from noria._version import __version__
 from noria.core.errors import NoriaError, TooLarge, Unavailable
 from noria.core.gate import SECURITY_HEADERS, ContentTypeRefused
 from noria.core.http_errors import (
@@ -41,7 +42,6 @@ FEEDBACK = "/feedback"
 VERSION_HEADER = "noria-model-version"
 PREDICTION_HEADER = "noria-prediction-id"
 
-_READY = frozenset({"/v2/health/ready", "/v2/health/ready/", "/ping", "/health"})
 _REMEMBERED = 1_000
 _SWEEP_S = 5.0
 _LARGE_BYTES = 1 << 20
@@ -105,6 +105,17 @@ class ModelApp:
         self._computing = computing
         self._waiting = waiting
         self._places: dict[str, Place] = {}
+        self._tellers: dict[str, Callable[[], Reply]] = {
+            "/v2": lambda: Reply(to_json(server_metadata())),
+            "/v2/health/live": lambda: Reply(to_json({"live": True})),
+            "/v2/health/ready": self._tell_ready,
+            "/openapi.json": lambda: Reply(to_json(describe(self._follower.routes))),
+            "/status": lambda: Reply(to_json(self._status())),
+            # What clients of MLflow's scoring server ask.
+            "/ping": self._tell_ready,
+            "/health": self._tell_ready,
+            "/version": lambda: Reply(__version__.encode(), headers=[("content-type", "text/plain")]),
+        }
         self._reading: dict[asyncio.Task[Any], float] = {}
 
     async def __rsgi__(self, scope: Scope, protocol: HTTPProtocol) -> None:
@@ -139,21 +150,17 @@ class ModelApp:
         if place.about_model:
             return self._tell_of_model(asked, place)
         _only("GET", asked)
-        if asked.path in ("/v2", "/v2/"):
-            return Reply(to_json(server_metadata()))
-        if asked.path in ("/v2/health/live", "/v2/health/live/"):
-            return Reply(to_json({"live": True}))
-        if asked.path in _READY:
-            ready = self._follower.is_ready
-            return Reply(to_json({"ready": ready}), 200 if ready else 503)
-        if asked.path == "/openapi.json":
-            return Reply(to_json(describe(self._follower.routes)))
-        if asked.path == "/status":
-            return Reply(to_json(self._status()))
-        raise RouteNotFound(
-            f"There is nothing at `{asked.path[:200]}`",
-            hint="See `/v2`, `/v2/models/<endpoint>`, `/invocations`, `/feedback`",
-        )
+        teller = self._tellers.get(asked.path.removesuffix("/"))
+        if teller is None:
+            raise RouteNotFound(
+                f"There is nothing at `{asked.path[:200]}`",
+                hint="See `/openapi.json`, `/v2`, `/v2/models/<endpoint>`, `/feedback`",
+            )
+        return teller()
+
+    def _tell_ready(self) -> Reply:
+        ready = self._follower.is_ready
+        return Reply(to_json({"ready": ready}), 200 if ready else 503)
 
     def _tell_of_model(self, asked: Asked, place: Place) -> Reply:
         _only("GET", asked)
