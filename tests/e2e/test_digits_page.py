@@ -1,4 +1,4 @@
-"""`noria demo --page` in a real browser: draw a digit, see what it is, say what it was."""
+"""The page of digits in a real browser: draw a digit, see what it is, say what it was."""
 
 from __future__ import annotations
 
@@ -11,6 +11,8 @@ from pathlib import Path
 import pytest
 from playwright.sync_api import expect
 
+from noria.examples.digits.page.asking import Drawing, Seen, Share, Told
+from noria.examples.digits.page.site import Site, serving
 from support.axe import barriers
 from support.browser import Browser
 from support.processes import Processes
@@ -27,15 +29,39 @@ def labels(folder: Path) -> list[str]:
         return [str(value) for (value,) in connection.execute("select value from labels")]
 
 
-@pytest.mark.timeout(600)
-def test_a_digit_is_drawn_named_and_put_right(
-    processes: Processes, noria_command: tuple[str, ...], browser: Browser, tmp_path: Path
-) -> None:
-    """By pointer on a light screen and by keys on a dark phone in Spanish; what it was reaches the store."""
-    folder = tmp_path / "digits"
-    command = [*noria_command, "demo", "--page", "--folder", str(folder), "--port", "0"]
-    demo = processes.start(command, name="page", cwd=tmp_path)
-    address = re.findall(r"http://\S+", demo.wait_for_output("The page: ", PATIENCE_S))[0]
+class Stub:
+    """Sees a 7 first and ones from then on."""
+
+    model = "digits"
+
+    def __init__(self) -> None:
+        self.n_asked = 0
+        self.told: list[Told] = []
+
+    def predict(self, drawing: Drawing) -> Seen:
+        assert drawing.strokes
+        self.n_asked += 1
+        digit = 7 if self.n_asked == 1 else 1
+        return Seen(
+            digit=digit,
+            confidence=0.75,
+            probabilities={str(digit): 0.75},
+            prediction_id=f"p{self.n_asked}",
+            version=1,
+            about="a stand-in",
+            side=8,
+            pixels=[0] * 64,
+        )
+
+    def tell(self, told: Told) -> None:
+        self.told.append(told)
+
+    def shares(self) -> list[Share]:
+        return [Share(version=1, weight=1.0)]
+
+
+def draw_two_digits(browser: Browser, address: str) -> None:
+    """Draw a 7 by pointer on a light screen, which was a 1, and a 1 by keys on a dark phone in Spanish."""
     page = browser.page
     page.goto(f"{address}/?lang=en")
     board = page.locator("#board")
@@ -65,8 +91,30 @@ def test_a_digit_is_drawn_named_and_put_right(
     assert page.evaluate("document.documentElement.scrollWidth") <= 390
     page.get_by_role("button", name="Sí").click()
     expect(page.locator("#kept")).to_contain_text("era un 1", timeout=PATIENCE_MS)
+    assert browser.complaints == []
+
+
+def test_digits_are_drawn_and_put_right(browser: Browser) -> None:
+    """By pointer and by keys, light and dark, in both languages; what they were is told to the endpoint."""
+    stub = Stub()
+    with serving(Site(stub, noria_url="http://noria.test", port=0)) as site:
+        draw_two_digits(browser, site.url)
+
+    assert [told.digit for told in stub.told] == [1, 1]
+
+
+@pytest.mark.soak
+@pytest.mark.timeout(900)
+def test_the_demo_trains_serves_and_keeps_what_they_were(
+    processes: Processes, noria_command: tuple[str, ...], browser: Browser, tmp_path: Path
+) -> None:
+    """The command as a person runs it: a model that was just trained answers, and both labels reach the store."""
+    folder = tmp_path / "digits"
+    command = [*noria_command, "demo", "--page", "--folder", str(folder), "--port", "0"]
+    demo = processes.start(command, name="page", cwd=tmp_path)
+    address = re.findall(r"http://\S+", demo.wait_for_output("The page: ", PATIENCE_S))[0]
+    draw_two_digits(browser, address)
 
     wait_until(lambda: len(labels(folder)) == 2, PATIENCE_S, "both labels are in the store")
-    assert browser.complaints == []
     demo.process.send_signal(signal.SIGINT)
     assert demo.wait(PATIENCE_S) == 0, demo.output()
