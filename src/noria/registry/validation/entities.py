@@ -145,6 +145,10 @@ class ValidationSection(Section, frozen=True, kw_only=True, forbid_unknown_field
         Checks to leave out, by name.
     suites
         Own suites to run besides those that a command names, by path below the project's root.
+    limits
+        Largest value of each check that passes.
+    gates
+        What each alias asks for, by its name.
     """
 
     rows: int = 300
