@@ -31,7 +31,9 @@ def packed(tmp_path_factory: pytest.TempPathFactory) -> Iterator[tuple[Workspace
 EDITS = st.sampled_from(["flip", "cut", "insert", "delete", "empty", "swap"])
 
 
-@settings(suppress_health_check=[HealthCheck.function_scoped_fixture], max_examples=settings().max_examples // 2)
+@settings(
+    suppress_health_check=[HealthCheck.function_scoped_fixture], max_examples=settings().max_examples // 2
+)
 @given(data=st.data())
 def test_no_change_of_any_byte_passes(
     packed: tuple[Workspace, Path, Verified], tmp_path_factory: pytest.TempPathFactory, data: st.DataObject

@@ -69,7 +69,9 @@ def test_keys_are_shown_and_trusted_by_the_settings(
     assert own["public"] in command("keys")
 
     monkeypatch.setenv("NORIA_WORKSPACE", str(tmp_path / "elsewhere"))
-    assert f"by the key `{key}`, which this workspace does not trust" in command("verify", "./one", fails=True)
+    assert f"by the key `{key}`, which this workspace does not trust" in command(
+        "verify", "./one", fails=True
+    )
     (tmp_path / "noria.toml").write_text(f'[packages.trusted_keys]\nteam = "{own["public"]}"\n')
     assert f"team ({key})" in command("verify", "./one")
     (tmp_path / "noria.toml").write_text('[packages.trusted_keys]\nteam = "ssh-ed25519 AAAA"\n')
