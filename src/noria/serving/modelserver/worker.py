@@ -5,6 +5,7 @@ from __future__ import annotations
 import asyncio
 import ctypes
 import functools
+import gc
 import logging
 import os
 import signal
@@ -55,6 +56,7 @@ _DEADLINE_S = 8.0
 _WAITING_THREADS = 4
 _LOOK_EVERY_S = 0.01
 _PR_SET_PDEATHSIG = 1
+_GC_THRESHOLDS = (20_000, 20, 20)
 
 _log = logging.getLogger("noria.serving")
 
@@ -107,6 +109,9 @@ class _Worker:
         self._app = Watched(app, self._page, self._board, door)
 
     def run(self) -> None:
+        # What was imported stays: looking through it again and again for garbage takes a part of every request.
+        gc.freeze()
+        gc.set_threshold(*_GC_THRESHOLDS)
         listening = socket.socket(fileno=self._task.listen_fd)
         listener = Listener(self._app, listening, interface=Interfaces.RSGI)
         with asyncio.Runner(loop_factory=uvloop.new_event_loop) as runner:
