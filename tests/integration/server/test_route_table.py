@@ -112,6 +112,8 @@ SEARCHES = {
     "registry.versions",
     "runs.search",
     "runs.search_numbers",
+    "scorers.samplings",
+    "scorers.search",
     "traces.correlation",
     "traces.find",
     "traces.search",
