@@ -109,16 +109,16 @@ def _array(request: FastRequest, place: int, n_values: int, datatype: str) -> ND
 
 
 def _decode_large(body: bytes) -> FastRequest:
-    found = _simdjson.Parser().parse(body)
+    found = _simdjson.Parser().parse(body)  # its `items` would make all values Python objects
     tensors, arrays, n_nested = [], [], 0
     for tensor in found["inputs"]:
-        described = {name: _plain(tensor[name]) for name in tensor.keys() if name != "data"}
+        described = {name: _plain(tensor[name]) for name in list(tensor.keys()) if name != "data"}
         numbers = tensor["data"]
         if isinstance(numbers[0], _simdjson.Array):
             n_nested += _check_rows(numbers, described["shape"])
         tensors.append({**described, "data": []})
         arrays.append(np.frombuffer(bytearray(numbers.as_buffer(of_type="d"))))
-    rest = {name: _plain(found[name]) for name in found.keys() if name != "inputs"}
+    rest = {name: _plain(found[name]) for name in list(found.keys()) if name != "inputs"}
     described = {**rest, "inputs": tensors}
     # The buffer holds the numbers of lists however deep: that there are no others, the brackets tell.
     if body.count(b"[") != msgspec.json.encode(described).count(b"[") + n_nested:
