@@ -186,6 +186,7 @@ def test_unknown_addresses_say_what_there_is(live: LiveModelServer) -> None:
     assert live.http.post("/v2/models/flowers/versions/9/infer", json={"inputs": [X]}).status_code == 404
     assert live.http.post("/v2/models/flowers/versions/x/infer", json={"inputs": [X]}).status_code == 404
     assert live.http.get("/v2/models/flowers/infer").status_code == 405
+    assert live.http.post("/v2/nothing", json={}).status_code == 404
     assert live.http.get("/nothing").status_code == 404
     assert live.http.head("/v2").status_code == 200
 

@@ -149,13 +149,13 @@ class ModelApp:
     def _tell(self, asked: Asked, place: Place) -> Reply:
         if place.about_model:
             return self._tell_of_model(asked, place)
-        _only("GET", asked)
         teller = self._tellers.get(asked.path.removesuffix("/"))
         if teller is None:
             raise RouteNotFound(
                 f"There is nothing at `{asked.path[:200]}`",
                 hint="See `/openapi.json`, `/v2`, `/v2/models/<endpoint>`, `/feedback`",
             )
+        _only("GET", asked)
         return teller()
 
     def _tell_ready(self) -> Reply:

@@ -5,6 +5,7 @@ https://github.com/open-inference/open-inference-protocol
 
 from __future__ import annotations
 
+import re
 from collections.abc import Sequence
 from dataclasses import dataclass
 from typing import Any, NamedTuple
@@ -81,7 +82,16 @@ class ReadInputs(NamedTuple):
     n_rows: int
 
 
+_NOT_JSON = re.compile(rb"[:,\[\s](?:NaN|-?Infinity)[,\]}\s]")
+
 _request_decoder = msgspec.json.Decoder(InferRequest)
+
+
+def hint_on_numbers(body: bytes) -> str | None:
+    """Say what to send for numbers that JSON cannot write but many programs do; None when there are none of them."""
+    if _NOT_JSON.search(body) is None:
+        return None
+    return "JSON has no `NaN` and no `Infinity`: send `null` for a missing value"
 
 
 def read_request(body: bytes) -> InferRequest:
@@ -97,7 +107,8 @@ def read_request(body: bytes) -> InferRequest:
     except (msgspec.DecodeError, UnicodeDecodeError) as error:
         raise Invalid(
             f"The request does not have the form of the Open Inference Protocol: {error}",
-            hint='Send `{"inputs": [{"name": …, "shape": […], "datatype": …, "data": […]}]}`',
+            hint=hint_on_numbers(body)
+            or 'Send `{"inputs": [{"name": …, "shape": […], "datatype": …, "data": […]}]}`',
         ) from error
     except RecursionError as error:
         raise Invalid("The request is nested too deeply") from error

@@ -13,7 +13,7 @@ from numpy.typing import NDArray
 from noria.core.errors import Invalid, TooLarge
 from noria.registry.entities import Signature, TensorSpec
 from noria.registry.signatures import InputInvalid, check_inputs
-from noria.serving.modelserver.protocol import ReadInputs
+from noria.serving.modelserver.protocol import ReadInputs, hint_on_numbers
 from noria.serving.modelserver.tensors import MAX_ROWS, array_of_values
 
 _TRUTHS = {"true": True, "false": False}
@@ -30,7 +30,7 @@ def decoded(body: bytes) -> Any:
     try:
         return msgspec.json.decode(body)
     except (msgspec.DecodeError, UnicodeDecodeError) as error:
-        raise Invalid(f"The body is not JSON: {error}") from error
+        raise Invalid(f"The body is not JSON: {error}", hint=hint_on_numbers(body)) from error
     except RecursionError as error:
         raise Invalid("The request is nested too deeply") from error
 

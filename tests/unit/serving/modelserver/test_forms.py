@@ -217,6 +217,19 @@ def test_any_json_is_read_or_refused(form: str, value: Any, columns: Any) -> Non
             (RowsAsk(body) if form == "rows" else InvocationsAsk(body, None)).inputs(signature)
 
 
+@pytest.mark.parametrize("ask", [lambda body: InvocationsAsk(body, None), RowsAsk])
+def test_what_json_cannot_write_is_refused_with_what_to_send(ask: Any) -> None:
+    """A program that writes NaN into JSON is told to send null, and another mistake is not called one of numbers."""
+    refused = []
+    for body in (b'{"instances": [[1.0, NaN]]}', b'{"instances": [[1.0, "NaN"]'):
+        with pytest.raises(Invalid, match="not JSON") as caught:
+            ask(body)
+        refused.append(caught.value.hint)
+
+    assert "send `null`" in (refused[0] or "")
+    assert refused[1] is None
+
+
 def test_answers_have_the_form_of_the_request() -> None:
     """MLflow's clients get predictions alone, rows get all outputs and their ids."""
     answered = _answered(predictions=[1, 0], probabilities=[[0.25, 0.75], [0.5, np.nan]])
