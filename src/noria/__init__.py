@@ -30,8 +30,8 @@ if TYPE_CHECKING:
     from noria.pipelines.shell import shell_step
     from noria.pipelines.values import register_fingerprint
     from noria.registry.client import model, register
-    from noria.registry.validation.own import check
     from noria.registry.python_model import PythonModel
+    from noria.registry.validation.own import check
     from noria.serving.client import deploy, endpoint
     from noria.tracking.autolog import autolog
     from noria.tracking.client import Capture, read_table, run

@@ -59,7 +59,9 @@ def test_a_schedule_is_paused_resumed_and_run(browser: Browser, context: Context
     """In Spanish on a dark phone: pause with a way back, run now, and the history narrowed to what waits."""
     page, schedules = browser.page, context.service(Schedules)
     page.goto(f"{url}/projects/{PROJECT}/schedules/nightly?lang=en")
-    expect(page.get_by_text("noria schedules pause nightly")).to_be_visible()  # for who has shown no credential
+    expect(
+        page.get_by_text("noria schedules pause nightly")
+    ).to_be_visible()  # for who has shown no credential
     page.set_extra_http_headers({"authorization": f"Bearer {KEY}"})
     page.set_viewport_size({"width": 390, "height": 844})
     page.emulate_media(color_scheme="dark")
