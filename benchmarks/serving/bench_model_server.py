@@ -223,7 +223,7 @@ def _is_there(name: str) -> bool:
 
 def _line(name: str, taken: list[Taken], start_s: float, memory_mb: float) -> str:
     def middle(figure: str) -> float:
-        return statistics.median(getattr(each, figure) for each in taken)
+        return float(statistics.median(getattr(each, figure) for each in taken))
 
     return (
         f"{name:40} {middle('per_s'):8.0f} {middle('cpu_ms'):8.3f} {middle('p50_ms'):8.2f} {middle('p99_ms'):8.2f}"

@@ -104,7 +104,7 @@ def _capture(workspace: Workspace, share: float) -> None:
 
 def _median(live: Running, seconds: int, turns: int) -> float:
     live.measure(CASE, 1)
-    return statistics.median(live.measure(CASE, seconds).per_s for _ in range(turns))
+    return float(statistics.median(live.measure(CASE, seconds).per_s for _ in range(turns)))
 
 
 def _server(folder: Path, name: str, n_workers: int) -> Server:

@@ -1,5 +1,7 @@
 """Scorers, label schemas and review queues."""
 
+from typing import Any
+
 import sqlalchemy as sa
 from alembic import op
 
@@ -19,7 +21,7 @@ def upgrade() -> None:
     _review_items()
 
 
-def _own() -> list[sa.Column]:
+def _own() -> list[sa.Column[Any]]:
     """Key, id and experiment of a row of its own."""
     return [
         sa.Column("pk", BIG_KEY, primary_key=True, autoincrement=True),
@@ -33,12 +35,12 @@ def _own() -> list[sa.Column]:
     ]
 
 
-def _key(name: str, target: str) -> sa.Column:
+def _key(name: str, target: str) -> sa.Column[Any]:
     foreign = sa.ForeignKey(target, ondelete="CASCADE")
     return sa.Column(name, sa.BigInteger, foreign, primary_key=True, autoincrement=False)
 
 
-def _times() -> list[sa.Column]:
+def _times() -> list[sa.Column[Any]]:
     return [
         sa.Column("created_ms", sa.BigInteger, nullable=False),
         sa.Column("updated_ms", sa.BigInteger, nullable=False),

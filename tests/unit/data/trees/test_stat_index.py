@@ -160,4 +160,4 @@ def test_an_index_that_cannot_be_written_stops_nobody(tmp_path: Path) -> None:
 
 
 def _fields(place: Place) -> dict[str, Any]:
-    return {name: getattr(place, name) for name in Place.__slots__}
+    return {name: getattr(place, name) for name in Place.__struct_fields__}

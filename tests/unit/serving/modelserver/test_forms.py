@@ -32,7 +32,7 @@ TABLE = Signature(
     ],
     outputs=[],
 )
-ROWS = [[41.5, 3, "León", True], [None, 4, "Ávila", False]]
+ROWS: list[list[Any]] = [[41.5, 3, "León", True], [None, 4, "Ávila", False]]
 NAMES = [spec.name for spec in TABLE.inputs]
 RECORDS = [dict(zip(NAMES, row, strict=True)) for row in ROWS]
 CSV = "age,visits,city,member\n41.5,3,León,true\n,4,Ávila,false\n".encode()
