@@ -103,7 +103,7 @@ class SourceRow:
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class ConsentRow:
-    """Whether the pickles of a version may be loaded.
+    """Whether files of a version whose loading runs code may be loaded.
 
     Attributes
     ----------
@@ -221,7 +221,7 @@ class VersionContext(PageContext):
     dataset, dataset_url
         What it was trained on.
     consent
-        None for a version without pickles.
+        None for a version whose files run no code.
     promotions
         Aliases that it has or can have.
     serving
