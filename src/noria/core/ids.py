@@ -11,6 +11,7 @@ from collections.abc import Callable
 _ID = re.compile(r"[0-9a-f]{32}")
 _COUNTER_BITS = 12 + 14  # rand_a and the first bits of rand_b count within one millisecond
 _TAIL_BITS = 62 - 14
+_POOL_BYTES = 3_000
 
 
 class IdFactory:
@@ -30,12 +31,19 @@ class IdFactory:
         self._lock = threading.Lock()
         self._last_ms = -1
         self._counter = 0
+        self._pool = b""
+        self._drawn = 0
+
+    def forget(self) -> None:
+        """Draw fresh random bytes from now on: a forked process must not give those of its parent again."""
+        self._lock = threading.Lock()
+        self._pool = b""
 
     def __call__(self) -> str:
         """Make one identifier: 32 lower-case hex digits."""
         with self._lock:
             ms, counter = self._next()
-        tail = int.from_bytes(os.urandom(6), "big")
+            tail = self._draw(6)
         value = (
             ms << 80
             | 0x7 << 76
@@ -51,7 +59,7 @@ class IdFactory:
         if ms > self._last_ms:
             self._last_ms = ms
             # The top bit stays clear so that 2**25 identifiers fit before the counter runs over.
-            self._counter = int.from_bytes(os.urandom(4), "big") >> (32 - _COUNTER_BITS + 1)
+            self._counter = self._draw(4) >> (32 - _COUNTER_BITS + 1)
         else:
             self._counter += 1
             if self._counter >> _COUNTER_BITS:
@@ -59,8 +67,17 @@ class IdFactory:
                 self._counter = 0
         return self._last_ms, self._counter
 
+    def _draw(self, n_bytes: int) -> int:
+        # Asked for many identifiers at a time: a call of the kernel for each lets other threads have the interpreter.
+        if self._drawn + n_bytes > len(self._pool):
+            self._pool, self._drawn = os.urandom(_POOL_BYTES), 0
+        start = self._drawn
+        self._drawn += n_bytes
+        return int.from_bytes(self._pool[start : self._drawn], "big")
+
 
 new_id = IdFactory()
+os.register_at_fork(after_in_child=new_id.forget)
 
 
 def is_id(text: str) -> bool:

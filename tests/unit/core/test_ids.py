@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import subprocess
+import sys
 import threading
 import time
 import uuid
@@ -75,3 +77,24 @@ def test_what_is_no_identifier(text: str) -> None:
 def test_what_is_one() -> None:
     """What the factory makes has the form."""
     assert is_id(new_id())
+
+
+FORKING = """
+import os, sys
+from noria.core.ids import new_id
+new_id()
+child = os.fork()
+sys.stdout.write(new_id() + "\\n")
+sys.stdout.flush()
+if child:
+    os.waitpid(child, 0)
+"""
+
+
+def test_a_forked_process_makes_other_identifiers() -> None:
+    """The random bytes that a process drew ahead are not given out again by its child."""
+    told = subprocess.run([sys.executable, "-c", FORKING], capture_output=True, text=True, check=True)
+    first, second = told.stdout.split()
+
+    assert is_id(first)
+    assert first[-12:] != second[-12:]
