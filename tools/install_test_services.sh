@@ -1,5 +1,5 @@
 #!/bin/bash
-# Install the servers that tests start themselves: PostgreSQL, a registry of OCI, and Chromium for the browser tests.
+# Install what tests start themselves: PostgreSQL, a registry of OCI, wrk that asks model servers, and Chromium.
 #
 # Does nothing when all are there. Only root on a system with apt-get can install them; elsewhere, or when the
 # installation fails, the tests that need them skip with the reason. With TEST_SERVICES=required (CI) a missing
@@ -28,6 +28,7 @@ install() {
 missing=()
 has_postgres || missing+=(postgresql)
 has_registry || missing+=(docker-registry)
+command -v wrk >/dev/null || missing+=(wrk)
 has_chromium || missing+=(chromium)
 
 if [ ${#missing[@]} -gt 0 ] && [ "$(id -u)" = 0 ] && command -v apt-get >/dev/null; then

@@ -233,9 +233,8 @@ def _line(name: str, taken: list[Taken], start_s: float, memory_mb: float) -> st
 
 def _options() -> argparse.Namespace:
     parser = argparse.ArgumentParser(description=__doc__)
-    parser.add_argument(
-        "--smoke", "--quick", action="store_true", dest="quick", help="one second for each case"
-    )
+    parser.add_argument("--quick", action="store_true", help="one second for each case")
+    parser.add_argument("--smoke", action="store_true", help="as --quick, of Noria alone with one model")
     parser.add_argument("--seconds", type=int, default=4, help="of each turn (default: 4)")
     parser.add_argument("--repeats", type=int, default=3, help="turns (default: 3)")
     parser.add_argument("--only", action="append", help="measure this server; may be given several times")
@@ -248,7 +247,9 @@ def _options() -> argparse.Namespace:
     parser.add_argument("--noria", default=str(NORIA), help="command of the Noria to measure")
     parser.set_defaults(beside=[])
     chosen = parser.parse_args()
-    if chosen.quick:
+    if chosen.smoke:
+        chosen.only, chosen.model = ["noria"], ["lr"]
+    if chosen.quick or chosen.smoke:
         chosen.seconds = chosen.repeats = 1
     return chosen
 

@@ -38,7 +38,7 @@ def main() -> None:
     parser = argparse.ArgumentParser(
         description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter
     )
-    parser.add_argument("--quick", action="store_true", help="one turn of one second each")
+    parser.add_argument("--quick", "--smoke", action="store_true", help="one turn of one second each")
     quick = parser.parse_args().quick
     seconds, turns = (1, 1) if quick else (8, 4)
     with tempfile.TemporaryDirectory(prefix="bench-workers-") as made:

@@ -2,7 +2,9 @@
 
 from __future__ import annotations
 
+import os
 import re
+import shutil
 import subprocess
 import sys
 from pathlib import Path
@@ -84,6 +86,12 @@ def test_a_standing_environment_is_kept(tmp_path: Path) -> None:
 @pytest.mark.parametrize("name", BENCHMARKS)
 def test_a_benchmark_runs_at_its_smallest_size(name: str, processes: Processes) -> None:
     """Each benchmark ends well with `--smoke` and prints figures."""
+    if (
+        name.startswith("serving/")
+        and shutil.which("wrk") is None
+        and os.environ.get("TEST_SERVICES") != "required"
+    ):
+        pytest.skip("it needs `wrk`: apt-get install wrk")
     program = processes.start(
         [sys.executable, ROOT / "benchmarks" / name, "--smoke"], name=name.replace("/", "-")
     )
