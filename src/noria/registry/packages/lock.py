@@ -57,7 +57,10 @@ def resolve_lock(wanted: dict[str, str | None], recorded: Recorded | None, folde
     """
     roots = {name: version for name, version in sorted(wanted.items()) if name != _OWN}
     if recorded is None:
-        return _incomplete(roots, None, "no run recorded what was installed when the model was trained")
+        reason = (
+            "no run recorded what was installed when the model was trained: register it inside `noria.run()`"
+        )
+        return _incomplete(roots, None, reason)
     pins = {name: recorded.pins.get(name) or version for name, version in roots.items()}
     unknown = [name for name, version in pins.items() if version is None]
     if unknown:
