@@ -107,12 +107,18 @@ class Story:
         while not until():
             for event in self._new_events():
                 self._position = event.position
-                if self._onset is not None and event.type not in self._watched:
+                if self._onset is not None and self._is_news(event.type, event.payload):
                     self._at[event.type] = event.at
                     self._watched[event.type] = event.payload
                 self._screen.event(event.type, event.payload)
             self._screen.traffic(traffic.counts)
             time.sleep(_POLL_S)
+
+    def _is_news(self, kind: str, payload: dict[str, Any]) -> bool:
+        """Tell whether an event is the first of its kind; late labels of an old version open decisions beside it."""
+        acted = self._watched.get("decision.acted")
+        beside = kind == "decision.finished" and acted and acted["decision"] != payload["decision"]
+        return kind not in self._watched and not beside
 
     def _new_events(self) -> list[Any]:
         try:
