@@ -281,8 +281,8 @@ def _names_package(ref: str) -> bool:
 
 def _unpacked(settings: Settings, reference: str) -> str:
     from noria.core.workspace import open_workspace
-    from noria.serving.modelserver.packaged import ensure_version
-    from noria.serving.modelserver.state import state_root
+    from noria.registry.packages.receiving import receive_package
 
     with open_workspace(settings) as workspace:
-        return ensure_version(workspace, reference, state_root(settings) / "packages")
+        version, _ = receive_package(workspace, reference)
+        return version.ref
