@@ -26,6 +26,7 @@ from noria.server.gatekeeper import Gatekeeper
 from noria.server.requests import HIDDEN_SLASH
 from noria.server.routes import CONTEXT, PERMISSION
 from noria.server.threads import Threads
+from noria.server.unread import Incoming
 
 if TYPE_CHECKING:
     from litestar.types import ASGIApp, Message, Receive, Send
@@ -118,17 +119,21 @@ class Gate:
             await self._app(scope, receive, send)
         elif scope["type"] == "http":
             began = time.monotonic()
+            incoming = Incoming(receive, scope["headers"])
             answer = _Hardened(
-                send, without_body=scope["method"] == "HEAD", is_browser=_is_browser(scope["headers"])
+                send,
+                incoming,
+                without_body=scope["method"] == "HEAD",
+                is_browser=_is_browser(scope["headers"]),
             )
             try:
                 await self._admit(scope)
-                await self._app(scope, receive, answer)
+                await self._app(scope, incoming, answer)
             except Exception as error:
                 if answer.status is not None:
                     raise
                 status, headers, body = self._refuse(_shown_path(scope), known_error(error))
-                await Answer(status, body, headers)(scope, receive, answer)
+                await Answer(status, body, headers)(scope, incoming, answer)
             finally:
                 _log_request(scope, answer.status, time.monotonic() - began)
 
@@ -241,8 +246,9 @@ def _told(headers: Iterable[tuple[bytes, bytes]]) -> dict[bytes, str]:
 class _Hardened:
     """Sends an answer with the security headers that it does not set itself."""
 
-    def __init__(self, send: Send, *, without_body: bool, is_browser: bool) -> None:
+    def __init__(self, send: Send, incoming: Incoming, *, without_body: bool, is_browser: bool) -> None:
         self._send = send
+        self._incoming = incoming
         self._is_browser = is_browser
         self._without_body = without_body
         self.status: int | None = None
@@ -253,6 +259,8 @@ class _Hardened:
             headers = with_security_headers(message["headers"])
             unknown = self.status == UNAUTHORIZED
             message["headers"] = with_challenges(headers, self._is_browser) if unknown else headers
+            if not await self._incoming.leave_nothing():
+                message["headers"] = [*message["headers"], (b"connection", b"close")]
         elif message["type"] == "http.response.body" and self._without_body:
             message["body"] = b""
         await self._send(message)

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import socket
+import time
 from base64 import b64encode
 from collections.abc import Callable
 from urllib.parse import urlsplit
@@ -28,6 +29,17 @@ def error_of(answer: httpx.Response) -> ErrorBody:
     """Read the one form that every error has."""
     assert answer.headers["content-type"] == "application/json"
     return msgspec.json.decode(answer.content, type=ErrorBody, strict=True)
+
+
+def read_answers(connection: socket.socket, n: int) -> bytes:
+    """Give what comes back until there are so many answers, or the server closes."""
+    gathered = b""
+    while gathered.count(b"HTTP/1.1 ") < n or not gathered.endswith(b"}"):
+        received = connection.recv(65536)
+        if not received:
+            break
+        gathered += received
+    return gathered
 
 
 def say(server: LiveServer, request: bytes) -> bytes:
@@ -440,3 +452,48 @@ def test_who_is_not_signed_in_learns_nothing_of_the_routes(
     assert {(answer.status_code, error_of(answer).code) for answer in answers} == {(401, "unauthenticated")}
     assert stranger.get("/health/live").status_code == 200
     assert stranger.get("/health/ready").json() == {"status": "ready", "control": "absent"}
+
+
+def refused_head(server: LiveServer, n_bytes: int, *further: str) -> bytes:
+    """Give the head of a request that is refused before anybody reads its body."""
+    lines = [
+        f"POST {BODY} HTTP/1.1",
+        f"host: {urlsplit(server.url).netloc}",
+        "origin: http://evil.example",
+        f"content-length: {n_bytes}",
+        *further,
+    ]
+    return ("\r\n".join(lines) + "\r\n\r\n").encode()
+
+
+def test_a_refused_body_does_not_cost_the_next_request(
+    small_server: LiveServer, stranger: httpx.Client
+) -> None:
+    """A connection goes on after a refusal whose body came later than the headers, as clients send it."""
+    parts = urlsplit(small_server.url)
+    with socket.create_connection((parts.hostname or "", parts.port or 0), timeout=30) as connection:
+        connection.setsockopt(socket.IPPROTO_TCP, socket.TCP_NODELAY, 1)
+        connection.sendall(refused_head(small_server, 10))
+        time.sleep(0.1)  # In which the server reads the headers, and has decided.
+        connection.sendall(b"x" * 10)
+        refused = read_answers(connection, 1)
+        connection.sendall(f"GET /health/live HTTP/1.1\r\nhost: {parts.netloc}\r\n\r\n".encode())
+        answered = read_answers(connection, 1)
+
+    assert refused.startswith(b"HTTP/1.1 403 ")
+    assert b"connection: close" not in refused.lower()
+    assert answered.startswith(b"HTTP/1.1 200 ")
+
+
+@pytest.mark.parametrize("further", [(), ("expect: 100-continue",)])
+def test_a_large_refused_body_ends_the_connection_and_says_so(
+    small_server: LiveServer, stranger: httpx.Client, further: tuple[str, ...]
+) -> None:
+    """Nobody reads a gigabyte for a refusal: the answer says that the connection is not to be used again."""
+    parts = urlsplit(small_server.url)
+    with socket.create_connection((parts.hostname or "", parts.port or 0), timeout=30) as connection:
+        connection.sendall(refused_head(small_server, 1 << 30, *further))
+        refused = read_answers(connection, 1)
+
+    assert refused.startswith(b"HTTP/1.1 403 ")
+    assert b"connection: close" in refused.lower()

@@ -3,8 +3,11 @@
 from __future__ import annotations
 
 import asyncio
+import contextlib
+import http.client
 import json
 import socket
+import time
 from typing import Any
 
 import numpy as np
@@ -146,6 +149,33 @@ def test_broken_connections_hurt_nobody(live: LiveModelServer) -> None:
         with socket.create_connection(("127.0.0.1", port)) as connection:
             connection.sendall(content)
     assert live.infer().status_code == 200
+
+
+@pytest.mark.parametrize(("n_bytes", "goes_on"), [(10, True), (10 << 20, False)])
+def test_a_refused_body_does_not_cost_the_next_request(
+    live: LiveModelServer, n_bytes: int, goes_on: bool
+) -> None:
+    """After a refusal whose body comes late a connection goes on; with a large body it ends, and the answer says so."""
+    port = int(live.url.rpartition(":")[2])
+    head = (
+        "POST /endpoints/flowers/predict HTTP/1.1\r\nHost: 127.0.0.1\r\nContent-Type: application/json\r\n"
+        f"Content-Encoding: gzip\r\nContent-Length: {n_bytes}\r\n\r\n"
+    )
+    with contextlib.closing(http.client.HTTPConnection("127.0.0.1", port, timeout=30)) as connection:
+        connection.connect()
+        connection.sock.setsockopt(socket.IPPROTO_TCP, socket.TCP_NODELAY, 1)
+        connection.sock.sendall(head.encode())
+        time.sleep(0.1)  # In which the server reads the headers, and has decided.
+        connection.sock.sendall(b"x" * min(n_bytes, 1000))
+        refused = http.client.HTTPResponse(connection.sock)
+        refused.begin()
+        refused.read()
+
+        assert refused.status == 415
+        assert refused.will_close is not goes_on
+        if goes_on:
+            connection.request("GET", "/v2/health/live")
+            assert connection.getresponse().status == 200
 
 
 class _Slow:

@@ -45,6 +45,8 @@ PREDICTION_HEADER = "noria-prediction-id"
 _REMEMBERED = 1_000
 _SWEEP_S = 5.0
 _LARGE_BYTES = 1 << 20
+_LINGER_BYTES = 1 << 20
+_LINGER_S = 1.0
 """A longer body is read in a thread, so that others need not wait."""
 
 Observe = Callable[[str, int | None, int, int, float], None]
@@ -121,6 +123,7 @@ class ModelApp:
     async def __rsgi__(self, scope: Scope, protocol: HTTPProtocol) -> None:
         """Answer one request."""
         method, path, headers = scope.method, scope.path, scope.headers
+        body: bytes | None = None
         try:
             self._door.admit(method, path, headers)
             body = await self._read_body(headers, protocol)
@@ -136,6 +139,8 @@ class ModelApp:
                 reply = self._tell(asked, place)
         except Exception as error:  # noqa: BLE001 - every failure has one form on the wire
             reply = _error_reply(error)
+            if body is None and not await self._forget_body(headers, protocol):
+                reply = Reply(reply.body, reply.status, [*reply.headers, ("connection", "close")])
         protocol.response_bytes(reply.status, reply.headers + _COMMON, reply.body)
 
     def _find_place(self, path: str) -> Place:
@@ -268,6 +273,24 @@ class ModelApp:
             ) from error
         finally:
             del self._reading[task]
+
+    async def _forget_body(self, headers: Headers, protocol: HTTPProtocol) -> bool:
+        """Read a small body that nobody wants; tells whether the connection can be used again.
+
+        The server closes one whose body is left unread, and a client that keeps it would meet the close with its next
+        request instead of an answer.
+        """
+        announced = headers.get("content-length")
+        if announced is None or announced == "0":
+            return headers.get("transfer-encoding") is None
+        if not announced.isdecimal() or int(announced) > _LINGER_BYTES or headers.get("expect") is not None:
+            return False
+        try:
+            async with asyncio.timeout(_LINGER_S):
+                await protocol()
+        except Exception:  # noqa: BLE001 - a body that does not come is no failure beside the one to be told
+            return False
+        return True
 
     def _sweep(self, loop: asyncio.AbstractEventLoop) -> None:
         now = loop.time()
