@@ -27,6 +27,7 @@ from noria.registry.entities import (
     Signature,
     Task,
 )
+from noria.registry.environment import keep_environment
 from noria.registry.rules import check_metrics, files_of, servable
 from noria.registry.service import Models
 from noria.tracking.client import active_run
@@ -81,8 +82,8 @@ def register(
     """Register a fitted model as the next version of a registered one.
 
     Kept beside it: its signature, a sample and a profile of the training rows, a golden batch (raw inputs with their
-    features and predictions), its score on the held-out rows, and the active pipeline run that it can be made again
-    from; with the extra `noria[onnx]` also its form in ONNX, if that is proven equal.
+    features and predictions), its score on the held-out rows, what is installed, and the active pipeline run that it
+    can be made again from; with the extra `noria[onnx]` also its form in ONNX, if that is proven equal.
 
     Parameters
     ----------
@@ -134,7 +135,7 @@ def register(
     with tempfile.TemporaryDirectory(prefix="noria-register-") as draft:
         described = _describe(settle(estimator), Path(draft), as_inputs(x), y, holdout)
         tree = put_tree(ws.objects(), Path(draft))
-    origin = _origin(dataset)
+    origin = _origin(dataset, keep_environment(ws))
     new = NewModelVersion(
         digest=tree.digest,
         metrics={**_measured(described.holdout), **(metrics or {})},
@@ -317,18 +318,19 @@ def _check_rows(inputs: dict[str, Any], target: Any) -> None:
         raise Invalid("`x` and `y` have no rows", hint="Give the rows that the estimator was fitted on")
 
 
-def _origin(dataset: str | None) -> Origin:
+def _origin(dataset: str | None, environment: str | None) -> Origin:
     active = lineage.origin.get()
     read = dataset or lineage.last_dataset()
     if active is None:
         run = active_run()
-        return Origin(run_id=run.id if run else None, dataset=read)
+        return Origin(run_id=run.id if run else None, dataset=read, environment=environment)
     return Origin(
         run_id=active.run_id,
         pipeline=active.pipeline,
         params=active.params,
         dataset=read,
         snapshot=active.snapshot,
+        environment=environment,
     )
 
 

@@ -69,6 +69,8 @@ class Origin(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fields=Tr
         Reference of the data set that it was trained on, `name@version`.
     snapshot
         Digest of the project's code.
+    environment
+        Digest of the list of distributions that were installed where it was registered, as requirements.
     """
 
     run_id: str | None = None
@@ -76,6 +78,7 @@ class Origin(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fields=Tr
     params: dict[str, Any] = {}
     dataset: str | None = None
     snapshot: str | None = None
+    environment: str | None = None
 
 
 class Holdout(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fields=True):

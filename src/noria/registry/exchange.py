@@ -11,6 +11,7 @@ import msgspec
 from noria.core.config import Settings, load_settings
 from noria.core.errors import Corrupt, Invalid
 from noria.core.names import check_name
+from noria.core.objects.store import ObjectReader, ObjectWriter
 from noria.core.objects.trees import put_manifest, read_manifest
 from noria.core.workspace import Workspace
 from noria.registry.entities import AliasTarget, ModelVersion, NewModelVersion, ServableVersion, TagChanges
@@ -137,10 +138,17 @@ def _send(source: Workspace, version: ServableVersion, target: Workspace) -> tup
     missing = sorted(theirs.missing(sizes))
     for digest in missing:
         theirs.put(mine.open(digest), expected=digest)
+    _send_environment(mine, version, theirs)
     made = put_manifest(theirs, manifest)
     if made.digest != version.digest:
         raise Corrupt(f"The files of `{version.ref}` are `{made.digest}` there, and `{version.digest}` here")
     return len(missing), sum(sizes[digest] for digest in missing)
+
+
+def _send_environment(mine: ObjectReader, version: ServableVersion, theirs: ObjectWriter) -> None:
+    digest = version.origin.environment
+    if digest is not None:
+        theirs.put(mine.open(digest), expected=digest)
 
 
 def same_files(target: Workspace, model: str, digest: str) -> ModelVersion | None:

@@ -11,6 +11,7 @@ from noria.access.projects import project_pk
 from noria.core.errors import Invalid, NotFound, unknown_name
 from noria.core.ids import new_id
 from noria.core.names import check_name
+from noria.core.objects.references import add_reference
 from noria.core.objects.tree_references import add_tree_reference
 from noria.core.operations import Service, operation
 from noria.registry.changes import Change, ModelExists, author_of, owner_of
@@ -176,6 +177,14 @@ class Models(Service):
                 digest=new.digest,
                 owner=owner_of(identity),
             )
+            if new.origin.environment is not None:
+                add_reference(
+                    connection,
+                    self.context.clock,
+                    project=project,
+                    digest=new.origin.environment,
+                    owner=owner_of(identity),
+                )
             if new.format == MLFLOW_FORMAT:
                 values |= self._read_from_files(new.digest)
             _, number = change.insert_version(model, values, origin=new.origin)

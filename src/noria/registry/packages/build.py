@@ -50,8 +50,9 @@ from noria.registry.packages.entities import (
 )
 from noria.registry.packages.layout import Layout
 from noria.registry.packages.lock import Resolved, resolve_lock
+from noria.registry.packages.needs import distributions_needed
 from noria.registry.packages.provenance import PAYLOAD_TYPE, make_provenance
-from noria.registry.packages.recorded import BY_FORMAT, read_pins, recorded_environment
+from noria.registry.packages.recorded import recorded_environment
 from noria.registry.packages.signing import SigningKeys
 
 if TYPE_CHECKING:
@@ -60,7 +61,6 @@ if TYPE_CHECKING:
     from noria.core.objects.trees import Manifest
     from noria.core.workspace import Workspace
 
-_REQUIREMENTS: Final = "requirements.txt"
 _TYPES: Final = {
     "profile.json": PROFILE_TYPE,
     "golden.npz": GOLDEN_TYPE,
@@ -204,11 +204,7 @@ def _code_layer(workspace: Workspace, version: ServableVersion, layout: Layout) 
 
 
 def _lock(workspace: Workspace, version: ServableVersion, tree: Manifest) -> Resolved:
-    wanted: dict[str, str | None] = dict.fromkeys(BY_FORMAT.get(version.format, ()))
-    for entry in tree.entries:
-        if entry.path == _REQUIREMENTS:
-            data = workspace.objects(version.project).get(entry.digest, limit_bytes=1 << 20)
-            wanted |= read_pins(data.decode(errors="replace"))
+    wanted = distributions_needed(workspace.objects(version.project), version, tree)
     return resolve_lock(wanted, recorded_environment(workspace, version), workspace.settings.project_root)
 
 

@@ -57,9 +57,7 @@ def resolve_lock(wanted: dict[str, str | None], recorded: Recorded | None, folde
     """
     roots = {name: version for name, version in sorted(wanted.items()) if name != _OWN}
     if recorded is None:
-        reason = (
-            "no run recorded what was installed when the model was trained: register it inside `noria.run()`"
-        )
+        reason = "no run recorded what was installed, nor did the registration: register it with `noria.register()`"
         return _incomplete(roots, None, reason)
     pins = {name: recorded.pins.get(name) or version for name, version in roots.items()}
     unknown = [name for name, version in pins.items() if version is None]

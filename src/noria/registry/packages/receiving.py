@@ -51,8 +51,8 @@ def receive_package(workspace: Workspace, reference: str) -> tuple[ServableVersi
 
 
 def _register(workspace: Workspace, told: ServableVersion) -> ModelVersion:
-    # The run and its code are elsewhere; a package has the code in it.
-    origin = msgspec.structs.replace(told.origin, run_id=None, snapshot=None)
+    # The run, its code and its environment are elsewhere; a package has the code and the lock in it.
+    origin = msgspec.structs.replace(told.origin, run_id=None, snapshot=None, environment=None)
     new = as_new(msgspec.structs.replace(told, origin=origin))
     made = workspace.service(Models).register(workspace.project, told.model, new)
     tags: dict[str, str | None] = {ORIGIN_TAG: f"package/{told.ref}"}

@@ -1,4 +1,4 @@
-"""What was installed where a model was trained, as its run recorded it."""
+"""What was installed where a model was trained, as its run recorded it, or else where it was registered."""
 
 from __future__ import annotations
 
@@ -25,13 +25,6 @@ _PIN = re.compile(
 )
 _NAMED = re.compile(r"(?P<name>[A-Za-z0-9](?:[\w.-]*[A-Za-z0-9])?)\s*@\s")
 _PYTHON = re.compile(r"# \S+ (?P<python>3\.\d+)")
-
-BY_FORMAT: Final[Mapping[str, tuple[str, ...]]] = {
-    "lightgbm": ("lightgbm", "numpy", "scipy"),
-    "sklearn-skops": ("numpy", "scikit-learn", "scipy", "skops"),
-    "xgboost": ("numpy", "scipy", "xgboost"),
-}
-"""What a format needs, for versions whose files do not say so."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -62,11 +55,16 @@ def normal(name: str) -> str:
 
 
 def recorded_environment(workspace: Workspace, version: ServableVersion) -> Recorded | None:
-    """Find what the run that made a version recorded: as a run of a pipeline, or as any other; None if it did not."""
-    run_id = version.origin.run_id
-    if run_id is None:
-        return None
-    return _of_pipeline(workspace, version.project, run_id) or _of_run(workspace, version.project, run_id)
+    """Find what the run that made a version recorded, as a run of a pipeline or as any other; else its registration.
+
+    None if neither recorded anything.
+    """
+    run_id, found = version.origin.run_id, None
+    if run_id is not None:
+        found = _of_pipeline(workspace, version.project, run_id) or _of_run(
+            workspace, version.project, run_id
+        )
+    return found or _of_registration(workspace, version)
 
 
 def read_pins(text: str) -> dict[str, str | None]:
@@ -109,6 +107,20 @@ def _of_run(workspace: Workspace, project: str, run_id: str) -> Recorded | None:
         text = kept.read(limit_bytes=_LIMIT_BYTES).decode(errors="replace")
     except NotFound:
         return None
+    return _read(text)
+
+
+def _of_registration(workspace: Workspace, version: ServableVersion) -> Recorded | None:
+    if version.origin.environment is None:
+        return None
+    try:
+        data = workspace.objects(version.project).get(version.origin.environment, limit_bytes=_LIMIT_BYTES)
+    except NotFound:
+        return None
+    return _read(data.decode(errors="replace"))
+
+
+def _read(text: str) -> Recorded | None:
     heading = _PYTHON.match(text)
     return Recorded(python=heading["python"], pins=read_pins(text)) if heading else None
 
