@@ -86,9 +86,10 @@ class LiveServer:
 
     def show(self, pages: Sequence[Page], actions: Sequence[AnyAction] = ()) -> None:
         """Have routes for web pages, and for what they do."""
-        self._pages = [*pages]
-        self._actions = [*actions]
-        self._app = self._build()
+        if self._pages != [*pages] or self._actions != [*actions]:
+            self._pages = [*pages]
+            self._actions = [*actions]
+            self._app = self._build()
 
     def adapt(self, *adapters: Adapter) -> None:
         """Have the addresses of foreign protocols."""

@@ -8,6 +8,7 @@ from typing import Any
 import httpx
 
 from noria.core.config import load_settings
+from noria.core.trust import trust_for
 from noria.core.workspace import Workspace, open_workspace
 from support.processes import RunningProcess
 
@@ -35,7 +36,7 @@ class LiveModelServer:
         self.folder = folder
         self.workspace = workspace
         self.process = process
-        self.http = httpx.Client(base_url=self.url, trust_env=False)
+        self.http = httpx.Client(base_url=self.url, verify=trust_for(self.url), trust_env=False)
 
     def infer(
         self, *, endpoint: str = "flowers", headers: dict[str, str] | None = None, **body: Any

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import functools
 from collections.abc import Iterator
 from contextlib import contextmanager
 from dataclasses import dataclass, field
@@ -10,6 +11,9 @@ from html.parser import HTMLParser
 import httpx
 
 from noria.core.context import Context
+from noria.core.trust import trust_for
+from noria.core.web.actions import AnyAction
+from noria.core.web.pages import Page
 from noria.server.assembly import load_actions, load_pages
 from support.live_server import LiveServer
 
@@ -144,11 +148,19 @@ class _Forms(HTMLParser):
             self._form.fields[self._area] = [self._form.fields[self._area][0] + data]
 
 
+@functools.cache
+def _all_of_the_package() -> tuple[list[Page], list[AnyAction]]:
+    return load_pages(), load_actions()
+
+
 @contextmanager
 def reading(server: LiveServer, context: Context) -> Iterator[Reader]:
     """Show a workspace's pages for the length of the block."""
-    server.show(load_pages(), load_actions())
-    with server.serving(context), httpx.Client() as client:
+    server.show(*_all_of_the_package())
+    with (
+        server.serving(context),
+        httpx.Client(verify=trust_for(server.url), trust_env=False) as client,
+    ):
         yield Reader(server, client)
 
 

@@ -24,6 +24,7 @@ from noria.core.errors import ErrorBody, Invalid, Unavailable, error_from_body
 from noria.core.gate import is_loopback
 from noria.core.operations import Download, Operation, Service, operations_of
 from noria.core.serialisation import to_json
+from noria.core.trust import trust_for
 
 if TYPE_CHECKING:
     import httpx
@@ -85,6 +86,7 @@ class HttpTransport:
         self._client = httpx.Client(
             headers=headers,
             timeout=httpx.Timeout(timeout_s, connect=CONNECT_TIMEOUT_S),
+            verify=trust_for(base_url),
             # A proxy from the environment stands between machines, never before our own.
             trust_env=not is_loopback(urlsplit(base_url).hostname or ""),
         )

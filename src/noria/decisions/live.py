@@ -10,6 +10,7 @@ from numpy.typing import NDArray
 from noria.core.errors import NoriaError, Unavailable
 from noria.core.gate import is_loopback
 from noria.core.key import read_key
+from noria.core.trust import trust_for
 from noria.core.workspace import Workspace
 from noria.decisions.case import Case
 from noria.decisions.stages.finding import Finding
@@ -52,6 +53,7 @@ def _ask(case: Case, url: str, batch: GoldenBatch) -> dict[str, NDArray[Any]]:
         base_url=url,
         headers={"authorization": f"Bearer {_secret(case.workspace)}"},
         timeout=_TIMEOUT_S,
+        verify=trust_for(url),
         trust_env=not is_loopback(httpx.URL(url).host),
     ) as client:
         for address in (name, f"{case.endpoint.project}:{name}"):

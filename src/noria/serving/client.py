@@ -16,6 +16,7 @@ from noria.core.ids import new_id
 from noria.core.key import read_key
 from noria.core.names import split_ref
 from noria.core.serialisation import from_json, to_json
+from noria.core.trust import trust_for
 from noria.core.workspace import Workspace, current_workspace
 from noria.serving.entities import Deployment, Gates, Rollout, RolloutStep, Strategy
 from noria.serving.service import Endpoints
@@ -144,7 +145,10 @@ class EndpointClient:
         self._given_url = url
         self._url: str | None = url
         self._http = httpx.Client(
-            timeout=_TIMEOUT_S, trust_env=not _is_near(url), headers=self._credentials()
+            timeout=_TIMEOUT_S,
+            verify=trust_for(url),
+            trust_env=not _is_near(url),
+            headers=self._credentials(),
         )
 
     def predict(

@@ -12,6 +12,7 @@ import pytest
 from noria.core.clock import SystemClock
 from noria.core.context import Context
 from noria.core.remote import HttpTransport
+from noria.core.trust import trust_for
 from noria.server.entities import ServerSection
 from support.conformance import migrated_file, open_test_context, workspace_settings
 from support.echo import Echo
@@ -60,7 +61,9 @@ def transport(small_server: LiveServer, context: Context) -> Iterator[HttpTransp
 @pytest.fixture
 def stranger(small_server: LiveServer, transport: HttpTransport) -> Iterator[httpx.Client]:
     """Give a plain HTTP client without a credential."""
-    with httpx.Client(base_url=small_server.url, trust_env=False) as client:
+    with httpx.Client(
+        base_url=small_server.url, verify=trust_for(small_server.url), trust_env=False
+    ) as client:
         yield client
 
 
@@ -68,5 +71,7 @@ def stranger(small_server: LiveServer, transport: HttpTransport) -> Iterator[htt
 def owner(small_server: LiveServer, transport: HttpTransport) -> Iterator[httpx.Client]:
     """Give a plain HTTP client with the workspace key."""
     headers = {"authorization": f"Bearer {KEY}"}
-    with httpx.Client(base_url=small_server.url, trust_env=False, headers=headers) as client:
+    with httpx.Client(
+        base_url=small_server.url, verify=trust_for(small_server.url), trust_env=False, headers=headers
+    ) as client:
         yield client

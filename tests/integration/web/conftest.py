@@ -15,9 +15,9 @@ from support.live_server import LiveServer
 from support.pages import Reader, reading
 
 
-@pytest.fixture(scope="module")
+@pytest.fixture(scope="session")
 def live_server() -> Iterator[LiveServer]:
-    """Start a real server once for a module."""
+    """Start a real server once for this test process."""
     server = LiveServer()
     yield server
     server.close()
@@ -39,7 +39,7 @@ def database_kind() -> str:
 def database_url(request: pytest.FixtureRequest, tmp_path: Path, database_kind: str) -> str:
     """Give the URL of a fresh database."""
     if database_kind == "postgres":
-        return str(request.getfixturevalue("postgres_url"))
+        return str(request.getfixturevalue("migrated_postgres_url"))
     path = tmp_path / "noria.db"
     shutil.copyfile(request.getfixturevalue("migrated"), path)
     return f"sqlite:///{path}"

@@ -19,6 +19,7 @@ from granian._granian import RSGIHTTPProtocol as HTTPProtocol
 from granian.rsgi import Scope
 
 from noria._version import __version__
+from noria.core.trust import trust_for
 
 if TYPE_CHECKING:
     import httpx
@@ -91,7 +92,7 @@ class Spans:
     def _run(self) -> None:
         import httpx
 
-        with httpx.Client(timeout=_TIMEOUT_S) as client:
+        with httpx.Client(timeout=_TIMEOUT_S, verify=trust_for(self._url)) as client:
             while not self._stopping.wait(_SEND_EVERY_S):
                 self._send_all(client)
             self._send_all(client)
