@@ -217,14 +217,21 @@ def lock(
     requirements: Annotated[
         bool, typer.Option("--requirements", help="As requirements with hashes, for pip and uv.")
     ] = False,
+    located: Annotated[
+        bool,
+        typer.Option("--located", help="With the addresses of the files in the index that is known here."),
+    ] = False,
     workspace: WorkspaceOption = None,
     project: ProjectOption = None,
 ) -> None:
     """Print what loading a package needs, with hashes."""
     from noria.registry.packages import client
+    from noria.registry.packages.lock import locate
 
     with opened(workspace, project) as ws:
         found, data = client.lock_of(ws, reference)
+        if located and not requirements:
+            data = locate(found, ws.settings.project_root)
     typer.echo(found.requirements() if requirements else data.decode(), nl=False)
 
 

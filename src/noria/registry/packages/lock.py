@@ -17,7 +17,7 @@ from pathlib import Path
 from typing import Final
 
 from noria.core.errors import Invalid
-from noria.registry.packages.pylock import Lock, Locked, read_lock
+from noria.registry.packages.pylock import Lock, Locked, read_lock, read_places
 from noria.registry.packages.recorded import Recorded
 
 _TIMEOUT_S: Final = 180
@@ -69,30 +69,78 @@ def resolve_lock(wanted: dict[str, str | None], recorded: Recorded | None, folde
     return _resolved(uv, pins, recorded, folder)
 
 
+def locate(lock: Lock, folder: Path) -> bytes:
+    """Write a lock with the address of each file in the index that this machine knows, for installers to take it from.
+
+    Files of which no index here has the very bytes are left out.
+
+    Parameters
+    ----------
+    folder
+        Whose settings of uv say where distributions are found.
+
+    Raises
+    ------
+    Invalid
+        If the lock is incomplete, uv is not installed, or a distribution has no such file left.
+    """
+    wanted, uv = lock.requirements(), _find_uv()
+    if uv is None:
+        raise Invalid("uv, which finds the files, is not installed", hint="pip install 'noria[packages]'")
+    python = (lock.python or "").removeprefix(">=")
+    done = _compile(uv, wanted, "", python, folder, "--no-deps")
+    if done is None or done.lock is None:
+        reason = "no index of distributions answered in time" if done is None else _reason(done.said)
+        raise Invalid(
+            f"The files of the lock were not found: {reason}",
+            hint="See what `uv pip compile` says of `noria packages lock … --requirements`",
+            details={"said": done.said[-2000:]} if done else None,
+        )
+    places = read_places(done.lock)
+    for each in lock.distributions:
+        if not any(file in places for file in each.files):
+            raise Invalid(
+                f"No index that is known here has a file of `{each.name}=={each.version}` with a hash of the lock",
+                hint="Name one that has: `UV_DEFAULT_INDEX=ADDRESS noria packages lock … --located`",
+            )
+    return lock.encode(places)
+
+
 def _resolved(uv: str, pins: dict[str, str | None], recorded: Recorded, folder: Path) -> Resolved:
+    known = _requirements(dict(recorded.pins))
+    done = _compile(uv, _requirements(pins), known, recorded.python, folder)
+    if done is None:
+        return _incomplete(pins, recorded, "no index of distributions answered in time")
+    if done.lock is None:
+        return _incomplete(pins, recorded, _reason(done.said), said=done.said)
+    return _checked(done.lock, pins, recorded)
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class _Compiled:
+    lock: bytes | None
+    said: str
+
+
+def _compile(
+    uv: str, wanted: str, known: str, python: str, folder: Path, *more: str
+) -> _Compiled | None:  # fmt: skip
+    """Let uv resolve requirements for all platforms; None when it took too long."""
     with tempfile.TemporaryDirectory(prefix="noria-lock-") as place:
-        wanted, known, target = (Path(place, name) for name in ("wanted.in", "known.txt", "pylock.toml"))
-        wanted.write_text(_requirements(pins), encoding="utf-8")
-        known.write_text(_requirements(dict(recorded.pins)), encoding="utf-8")
+        paths = [Path(place, name) for name in ("wanted.in", "known.txt", "pylock.toml")]
+        paths[0].write_text(wanted, encoding="utf-8")
+        paths[1].write_text(known, encoding="utf-8")
         command = [uv, "pip", "compile", "--universal", "--generate-hashes", "--no-build", "--no-progress"]
-        command += [
-            "--format",
-            "pylock.toml",
-            "--python-version",
-            recorded.python,
-            "--python",
-            sys.executable,
-        ]
-        command += ["--constraints", str(known), "--output-file", str(target), str(wanted)]
+        command += ["--format", "pylock.toml", "--python", sys.executable, *more]
+        command += ["--python-version", python] if python else []
+        command += ["--constraints", str(paths[1]), "--output-file", str(paths[2]), str(paths[0])]
         try:
             done = subprocess.run(
                 command, capture_output=True, text=True, timeout=_TIMEOUT_S, cwd=folder, check=False
             )
         except subprocess.TimeoutExpired:
-            return _incomplete(pins, recorded, "no index of distributions answered in time")
-        if done.returncode != 0:
-            return _incomplete(pins, recorded, _reason(done.stderr), said=done.stderr)
-        return _checked(target.read_bytes(), pins, recorded)
+            return None
+        return _Compiled(lock=paths[2].read_bytes() if done.returncode == 0 else None, said=done.stderr)
 
 
 def _checked(data: bytes, pins: dict[str, str | None], recorded: Recorded) -> Resolved:

@@ -1,14 +1,16 @@
 """The lock of a package, `pylock.toml` (PEP 751): written in one form, and read.
 
 It names each distribution by version and each of its files by name and SHA-256, and says nothing of where they were
-found: no index, no mirror, no folder of the machine that built the package. The paths in it are of a folder `wheels`
-beside the lock, where installers of such locks look for them.
+found: no index, no mirror, no folder of the machine that built the package. The standard wants a path or an address of
+every file, so the paths in it are of a folder `wheels` beside the lock; the addresses in an index are for each machine
+to add (`noria packages lock --located`), which leaves names and hashes as they are.
 """
 
 from __future__ import annotations
 
 import re
 import tomllib
+from collections.abc import Mapping
 from dataclasses import dataclass, field
 from typing import Any, Final
 from urllib.parse import unquote, urlsplit
@@ -85,15 +87,21 @@ class Lock:
             )
         return "".join(_requirement(each) for each in self.distributions)
 
-    def encode(self) -> bytes:
-        """Write it in its one form: equal locks give equal bytes."""
+    def encode(self, places: Mapping[LockedFile, str] | None = None) -> bytes:
+        """Write it in its one form: equal locks give equal bytes.
+
+        Parameters
+        ----------
+        places
+            Addresses of files, for installers; those without one are left out then.
+        """
         lines = ['lock-version = "1.0"', f"created-by = {_text(_CREATOR)}"]
         if self.python is not None:
             lines.insert(1, f"requires-python = {_text(self.python)}")
         if self.incomplete is not None or not self.distributions:
             lines.append("packages = []")
         for each in sorted(self._complete(), key=lambda each: (each.name, each.version, each.marker or "")):
-            lines += ["", "[[packages]]", *_lines(each)]
+            lines += ["", "[[packages]]", *_lines(each, places)]
         if self.incomplete is not None:
             known = ", ".join(_text(f"{each.name}=={each.version}") for each in self.distributions)
             lines += ["", "[tool.noria]", f"incomplete = {_text(self.incomplete)}", f"known = [{known}]"]
@@ -112,10 +120,8 @@ def read_lock(data: bytes) -> Lock:
     PackageInvalid
         If it is none.
     """
+    told = _read(data)
     try:
-        told = tomllib.loads(data.decode())
-        if told.get("lock-version") != "1.0":
-            raise PackageInvalid("The lock is of another version than 1.0")
         own = told.get("tool", {}).get("noria", {})
         known = [_known(each) for each in own.get("known", [])]
         return Lock(
@@ -123,13 +129,38 @@ def read_lock(data: bytes) -> Lock:
             distributions=(*known, *(_locked(each) for each in told["packages"])),
             incomplete=own.get("incomplete"),
         )
-    except (UnicodeDecodeError, tomllib.TOMLDecodeError, KeyError, TypeError, AttributeError) as error:
+    except (KeyError, TypeError, AttributeError) as error:
         raise PackageInvalid(f"The lock of the package cannot be read: {error}") from error
+
+
+def read_places(data: bytes) -> dict[LockedFile, str]:
+    """Read the addresses of files from what a resolver wrote.
+
+    Raises
+    ------
+    PackageInvalid
+        As `read_lock`.
+    """
+    told = _read(data)
+    listed = [
+        file for each in told["packages"] for file in (each.get("sdist"), *each.get("wheels", ())) if file
+    ]
+    return {_file(file): str(file["url"]) for file in listed if file.get("url")}
 
 
 def read_incomplete(data: bytes) -> str | None:
     """Tell why a lock is incomplete, or None; raises as `read_lock`."""
     return read_lock(data).incomplete
+
+
+def _read(data: bytes) -> dict[str, Any]:
+    try:
+        told = tomllib.loads(data.decode())
+    except (UnicodeDecodeError, tomllib.TOMLDecodeError) as error:
+        raise PackageInvalid(f"The lock of the package cannot be read: {error}") from error
+    if told.get("lock-version") != "1.0":
+        raise PackageInvalid("The lock is of another version than 1.0")
+    return told
 
 
 def _known(pin: str) -> Locked:
@@ -162,20 +193,21 @@ def _file(told: dict[str, Any]) -> LockedFile:
     return LockedFile(name=name, sha256=digest)
 
 
-def _lines(each: Locked) -> list[str]:
+def _lines(each: Locked, places: Mapping[LockedFile, str] | None) -> list[str]:
     lines = [f"name = {_text(each.name)}", f"version = {_text(each.version)}"]
     if each.marker is not None:
         lines.append(f"marker = {_text(each.marker)}")
-    if each.sdist is not None:
-        lines.append(f"sdist = {_inline(each.sdist)}")
-    if each.wheels:
-        lines += ["wheels = [", *(f"    {_inline(wheel)}," for wheel in each.wheels), "]"]
+    wheels = [wheel for wheel in each.wheels if places is None or wheel in places]
+    if each.sdist is not None and (places is None or each.sdist in places):
+        lines.append(f"sdist = {_inline(each.sdist, places)}")
+    if wheels:
+        lines += ["wheels = [", *(f"    {_inline(wheel, places)}," for wheel in wheels), "]"]
     return lines
 
 
-def _inline(file: LockedFile) -> str:
-    path = _text(f"{_FOLDER}/{file.name}")
-    return f"{{ name = {_text(file.name)}, path = {path}, hashes = {{ sha256 = {_text(file.sha256)} }} }}"
+def _inline(file: LockedFile, places: Mapping[LockedFile, str] | None) -> str:
+    where = f"path = {_text(f'{_FOLDER}/{file.name}')}" if places is None else f"url = {_text(places[file])}"
+    return f"{{ name = {_text(file.name)}, {where}, hashes = {{ sha256 = {_text(file.sha256)} }} }}"
 
 
 def _requirement(each: Locked) -> str:

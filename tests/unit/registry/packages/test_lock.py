@@ -2,6 +2,9 @@
 
 from __future__ import annotations
 
+import shutil
+import subprocess
+import sys
 import tomllib
 from pathlib import Path
 
@@ -10,7 +13,7 @@ from packaging.pylock import Pylock
 
 from noria.core.errors import Invalid
 from noria.registry.packages.errors import PackageInvalid
-from noria.registry.packages.lock import resolve_lock
+from noria.registry.packages.lock import locate, resolve_lock
 from noria.registry.packages.pylock import Lock, Locked, LockedFile, read_lock
 from noria.registry.packages.recorded import Recorded, read_pins
 from support.packages import package_index, wheel
@@ -59,6 +62,36 @@ def test_the_lock_has_the_recorded_versions_with_hashes_for_all_platforms(
     assert next(p for p in other.packages if p.name == "only-windows").marker is not None
     assert "lib==1.0 \\\n    --hash=sha256:" in lock.requirements()
     assert read_lock(lock.encode()) == lock
+
+
+def test_a_lock_with_addresses_is_installed_by_pip_and_uv(
+    index: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """Both install the very files that an index has; without addresses, those beside the lock; never other bytes."""
+    with package_index(index) as address:
+        monkeypatch.setenv("UV_DEFAULT_INDEX", address)
+        lock = resolve_lock({"lib": "1.0"}, RECORDED, tmp_path).lock
+        (tmp_path / "pylock.toml").write_bytes(locate(lock, tmp_path))
+        assert read_lock((tmp_path / "pylock.toml").read_bytes()) == lock
+        shutil.copytree(index, tmp_path / "beside" / "wheels")
+        (tmp_path / "beside" / "pylock.toml").write_bytes(lock.encode())
+        uv = [sys.executable, "-m", "uv", "pip", "sync", "--offline", "--target", str(tmp_path / "offline")]
+        subprocess.run([*uv, "pylock.toml"], check=True, capture_output=True, cwd=tmp_path / "beside")
+        assert (tmp_path / "offline" / "lib-1.0.dist-info").is_dir()
+        for command in (["uv", "pip", "sync"], ["pip", "install", "-q", "--no-compile", "-r"]):
+            target = tmp_path / command[0]
+            subprocess.run(
+                [sys.executable, "-m", *command, "pylock.toml", "--target", str(target)],
+                check=True,
+                capture_output=True,
+            )
+            assert {place.name for place in target.glob("*.dist-info")} == {
+                "base-2.0.dist-info",
+                "lib-1.0.dist-info",
+            }
+        wheel(index, "base", "2.0", ("lib",))
+        with pytest.raises(Invalid, match=r"has a file of `base==2\.0`"):
+            locate(lock, tmp_path)
 
 
 @pytest.mark.parametrize(
