@@ -121,7 +121,7 @@ def measure(asked: argparse.Namespace, folder: Path) -> None:
     readers = [sign_in(workspace, name) for name in ("owner", "viewer")]
     pages = {name: path for name, path in PAGES.items() if (asked.only or "") in name}
     print(
-        f"{asked.runs} runs\n{'page':26}{'reader':8}{'cold':>8}{'median':>8}{'p95':>8}{'target':>8}  ms, KiB"
+        f"{asked.runs} runs\n{'page':26}{'reader':8}{'cold':>8}{'median':>8}{'p95':>8}{'CPU':>8}{'target':>8}  ms, KiB"
     )
     for reader in readers:
         # Each needs a start of the server.

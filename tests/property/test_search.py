@@ -26,7 +26,7 @@ from noria.tracking.run_keys import RunKey
 from noria.tracking.search.evaluate import Facts, matches, order_key
 from noria.tracking.search.grammar import ATTRIBUTE
 from noria.tracking.search.plan import Costs
-from noria.tracking.search.runs import RunQuery, parse_query, search_runs
+from noria.tracking.search.runs import RunQuery, count_runs, parse_query, search_runs
 from noria.tracking.tables import metric_latest, run_counts, run_params, run_tags
 from noria.tracking.tables import runs as stored
 from noria.tracking.text_index import Sizes, index_texts
@@ -173,15 +173,18 @@ class Store:
         return [StoredRun(**{**vars(run), "id": _fresh(run.id)}) for run in group]
 
     def pages(self, places: list[int], query: RunQuery, limit: int, costs: Costs | None) -> list[int]:
-        """Search page by page, to the end."""
+        """Search page by page, to the end, and count what is found."""
         found: list[int] = []
         after = None
         while True:
             with self.database.read() as connection:
                 page, after = search_runs(connection, places, query, limit=limit, after=after, costs=costs)
+                if after is None:
+                    n_counted = count_runs(connection, places, query, len(found) + 2 * limit, costs)
             assert len(page) <= limit
             found += page
             if after is None:
+                assert n_counted == len(found)
                 return found
 
 

@@ -2,11 +2,12 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
 from datetime import datetime
 from typing import Any, Final
 
+from noria.core.web.cells import CellKind
 from noria.core.web.cookies import read_cookie
 from noria.core.web.formats import clipped
 from noria.core.web.pages import Crumb, Page, PageContext, Visit
@@ -28,6 +29,7 @@ from noria.tracking.table_view import (
     AUTHOR,
     COLUMNS_COOKIE,
     DURATION,
+    ENDED,
     QUERY,
     STARTED,
     STATUS,
@@ -42,23 +44,7 @@ from noria.tracking.table_view import (
     wanted_of,
 )
 
-_CELL: Final = 120
-
-
-@dataclass(frozen=True, slots=True, kw_only=True)
-class Cell:
-    """A value in a row.
-
-    Attributes
-    ----------
-    kind
-        `status`, `moment`, `seconds`, `number` or `text`.
-    value
-        None where the run has none.
-    """
-
-    kind: str
-    value: Any
+_Reader = Callable[[RunCells], Any]
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -70,7 +56,7 @@ class TableRow:
     id, name, url
         And where its page is.
     cells
-        One for each column after the first.
+        A value for each column after the first; None where the run has none.
     parent_name, parent_url
         The run inside which it was started; empty when there is none.
     n_children
@@ -86,7 +72,7 @@ class TableRow:
     id: str
     name: str
     url: str
-    cells: tuple[Cell, ...]
+    cells: tuple[Any, ...]
     parent_name: str = ""
     parent_url: str = ""
     n_children: int = 0
@@ -121,6 +107,8 @@ class RunsContext(PageContext):
         What is wrong with the filter, and what mends it; empty when nothing is.
     columns
         Headings of the table.
+    kinds
+        What the values of each column after the first are.
     rows
         Runs of this page.
     pager
@@ -152,6 +140,7 @@ class RunsContext(PageContext):
     error: str
     hint: str
     columns: tuple[Column, ...]
+    kinds: tuple[CellKind, ...]
     rows: tuple[TableRow, ...]
     pager: Pager
     choices: tuple[Choice, ...]
@@ -204,6 +193,7 @@ def runs(visit: Visit) -> RunsContext:
         error=shown.error,
         hint=shown.hint,
         columns=table_columns(view, visit.urls, chosen),
+        kinds=tuple(_kind(key) for key in chosen),
         rows=shown.rows,
         pager=shown.pager,
         choices=column_choices(keys, chosen),
@@ -234,12 +224,13 @@ def _shown(visit: Visit, tables: RunTables, view: TableView, chosen: Sequence[st
 def _page(visit: Visit, tables: RunTables, view: TableView, chosen: Sequence[str]) -> _Shown:
     wanted = wanted_of(chosen)
     found = tables.page(view.project, view.experiment, view.asked(), wanted)
+    read = _readers(chosen, visit.context.clock.now())
     rows: list[TableRow] = []
     for run in found.rows:
-        rows.append(_row(visit, view, run, chosen))
+        rows.append(_row(visit, view, run, read))
         if view.nested and run.id in view.open:
             inside = tables.children(view.project, run.id, wanted)
-            rows += [_row(visit, view, child, chosen, is_child=True) for child in inside]
+            rows += [_row(visit, view, child, read, is_child=True) for child in inside]
     return _Shown(
         rows=tuple(rows),
         pager=Pager(
@@ -255,20 +246,18 @@ def _page(visit: Visit, tables: RunTables, view: TableView, chosen: Sequence[str
 
 
 def _row(
-    visit: Visit, view: TableView, run: RunCells, chosen: Sequence[str], *, is_child: bool = False
+    visit: Visit, view: TableView, run: RunCells, read: Sequence[_Reader], *, is_child: bool = False
 ) -> TableRow:
-    is_open = view.nested and run.id in view.open
-    now = visit.context.clock.now()
     return TableRow(
         id=run.id,
         name=run.name,
         url=visit.urls.run(view.project, run.id),
-        cells=tuple(_cell(run, key, now) for key in chosen),
+        cells=tuple([each(run) for each in read]),
         parent_name="" if is_child else clipped(run.parent_name, 60),
         parent_url=visit.urls.run(view.project, run.parent) if run.parent else "",
         n_children=run.n_children,
         children_url="" if is_child or not run.n_children else _children_url(visit, view, run.id),
-        is_open=is_open,
+        is_open=view.nested and run.id in view.open,
         is_child=is_child,
     )
 
@@ -280,27 +269,45 @@ def _children_url(visit: Visit, view: TableView, run_id: str) -> str:
     return view.url(visit.urls, open=others if run_id in view.open else (*others, run_id))
 
 
-def _cell(run: RunCells, key: str, now: datetime) -> Cell:
-    kind, name = split_key(key)
-    if kind is KeyKind.METRICS:
-        return Cell(kind="number", value=run.metrics.get(name))
+def _kind(key: str) -> CellKind:
+    kind, _ = split_key(key)
     if kind is not None:
-        text = (run.params if kind is KeyKind.PARAMS else run.tags).get(name)
-        return Cell(kind="text", value=text)
-    return _attribute(run, key, now)
+        return CellKind.NUMBER if kind is KeyKind.METRICS else CellKind.TEXT
+    return _ATTRIBUTE_KINDS[key]
 
 
-def _attribute(run: RunCells, key: str, now: datetime) -> Cell:
-    if key == STATUS:
-        return Cell(kind="status", value=SIGNS[run.status])
-    if key == DURATION:
-        until = run.ended_at or (now if run.status is RunStatus.RUNNING else None)
-        return Cell(kind="seconds", value=(until - run.started_at).total_seconds() if until else None)
-    if key == AUTHOR:
-        return Cell(kind="text", value=run.author or None)
-    return Cell(kind="moment", value=run.started_at if key == STARTED else run.ended_at)
+def _readers(chosen: Sequence[str], now: datetime) -> list[_Reader]:
+    """Give what reads the values of the columns: a key is looked at once, not once for each run."""
+    attributes: dict[str, _Reader] = {
+        STATUS: lambda run: SIGNS[run.status],
+        STARTED: lambda run: run.started_at,
+        ENDED: lambda run: run.ended_at,
+        DURATION: lambda run: _duration(run, now),
+        AUTHOR: lambda run: run.author or None,
+    }
+    return [attributes[key] if key in attributes else _logged(*split_key(key)) for key in chosen]
 
 
+def _logged(kind: KeyKind | None, name: str) -> _Reader:
+    if kind is KeyKind.METRICS:
+        return lambda run: run.metrics.get(name)
+    if kind is KeyKind.PARAMS:
+        return lambda run: run.params.get(name)
+    return lambda run: run.tags.get(name)
+
+
+def _duration(run: RunCells, now: datetime) -> float | None:
+    until = run.ended_at or (now if run.status is RunStatus.RUNNING else None)
+    return (until - run.started_at).total_seconds() if until else None
+
+
+_ATTRIBUTE_KINDS: Final = {
+    STATUS: CellKind.BADGE,
+    STARTED: CellKind.MOMENT,
+    ENDED: CellKind.MOMENT,
+    DURATION: CellKind.SECONDS,
+    AUTHOR: CellKind.TEXT,
+}
 PAGES = (
     Page(
         path=EXPERIMENT_PATH,

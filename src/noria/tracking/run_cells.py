@@ -6,6 +6,7 @@ import math
 from collections.abc import Sequence
 from dataclasses import dataclass, field
 from datetime import datetime
+from typing import Any
 
 import sqlalchemy as sa
 
@@ -97,15 +98,15 @@ def read_texts(
     connection: sa.Connection, kind: KeyKind, pks: Sequence[int], keys: Sequence[str]
 ) -> list[tuple[int, str, str]]:
     """Give some params or tags of runs: integer key of the run, key, value."""
-    return [(run, name, str(value)) for run, name, value in _read(connection, _TEXTS[kind], pks, keys)]
+    return _read(connection, _TEXTS[kind], pks, keys)
 
 
 def read_numbers(
     connection: sa.Connection, pks: Sequence[int], keys: Sequence[str]
 ) -> list[tuple[int, str, float]]:
     """Give some metrics of runs: integer key of the run, key, latest value, which may be NaN."""
-    found = _read(connection, _NUMBERS, pks, keys)
-    return [(run, name, math.nan if value is None else float(value)) for run, name, value in found]
+    found: list[tuple[int, str, float | None]] = _read(connection, _NUMBERS, pks, keys)
+    return [(run, name, math.nan if value is None else value) for run, name, value in found]
 
 
 def _fill(connection: sa.Connection, by_pk: dict[int, RunCells], pks: Sequence[int], wanted: Wanted) -> None:
@@ -117,7 +118,9 @@ def _fill(connection: sa.Connection, by_pk: dict[int, RunCells], pks: Sequence[i
         by_pk[run].metrics[key] = number
 
 
-def _read(connection: sa.Connection, query: Prepared, pks: Sequence[int], keys: Sequence[str]) -> Rows:
+def _read(
+    connection: sa.Connection, query: Prepared, pks: Sequence[int], keys: Sequence[str]
+) -> list[tuple[int, str, Any]]:
     names = {pk: key for key, pk in known_keys(connection, keys).items()} if keys and pks else {}
     if not names:
         return []

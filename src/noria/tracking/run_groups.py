@@ -2,11 +2,12 @@
 
 from __future__ import annotations
 
-import statistics
+import math
 from collections.abc import Sequence
 from dataclasses import dataclass
 
 from noria.core.stats.means import interval_of_mean
+from noria.core.web.cells import CellKind, Mean
 from noria.core.web.pages import Visit
 from noria.core.web.parts import Choice
 from noria.tracking.known import KeyKind, KnownKeys
@@ -14,23 +15,6 @@ from noria.tracking.run_tables import RunGroup, RunTables, Spread
 from noria.tracking.search.completion import key_text, value_text
 from noria.tracking.search.grammar import FilterInvalid
 from noria.tracking.table_view import TableView, split_key, wanted_of
-
-
-@dataclass(frozen=True, slots=True, kw_only=True)
-class GroupCell:
-    """A metric within a group.
-
-    Attributes
-    ----------
-    half
-        Half the width of the interval that covers the mean with 95 %; None of fewer than two runs.
-    """
-
-    mean: float
-    least: float
-    greatest: float
-    half: float | None
-    n: int
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -50,7 +34,12 @@ class GroupRow:
     value: str | None
     url: str
     n_runs: int
-    cells: tuple[GroupCell | None, ...]
+    cells: tuple[Mean | None, ...]
+
+    @property
+    def kinds(self) -> tuple[CellKind, ...]:
+        """What the cells are."""
+        return (CellKind.MEAN,) * len(self.cells)
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -107,7 +96,7 @@ def _group_row(visit: Visit, view: TableView, group: RunGroup, key: str, metrics
     )
 
 
-def _group_cell(spread: Spread | None) -> GroupCell | None:
+def _group_cell(spread: Spread | None) -> Mean | None:
     if spread is None:
         return None
     values = spread.values
@@ -115,8 +104,12 @@ def _group_cell(spread: Spread | None) -> GroupCell | None:
     if len(values) > 1:
         low, high = interval_of_mean(values)
         half = float(f"{(high - low) / 2:.2g}")
-    return GroupCell(
-        mean=statistics.fmean(values), least=min(values), greatest=max(values), half=half, n=len(values)
+    return Mean(
+        mean=math.fsum(values) / len(values),
+        least=min(values),
+        greatest=max(values),
+        half=half,
+        n=len(values),
     )
 
 

@@ -2,19 +2,11 @@
 
 from __future__ import annotations
 
-from typing import NamedTuple
-
 from noria.core.web.languages import mark
+from noria.core.web.parts import Sign
 from noria.tracking.entities import RunStatus
 
-
-class Sign(NamedTuple):
-    """The state of a badge, a sign for those who see no colour, and words to be translated."""
-
-    state: str
-    sign: str
-    words: str
-
+__all__ = ["SIGNS", "Sign"]
 
 SIGNS = {
     RunStatus.RUNNING: Sign("busy", "…", mark("running")),

@@ -28,7 +28,7 @@ from noria.tracking.permissions import READ_RUNS
 from noria.tracking.run_cells import RunCells, Wanted, load_cells, read_numbers, read_texts
 from noria.tracking.run_keys import run_pk, run_pks
 from noria.tracking.run_rows import load_runs
-from noria.tracking.search.runs import parse_query, search_runs
+from noria.tracking.search.runs import count_runs, parse_query, search_runs
 from noria.tracking.tables import runs
 
 MAX_COUNTED: Final = 1_000
@@ -260,8 +260,8 @@ class RunTables(Service):
             counts = {Lifecycle.ACTIVE: tally.n_active, Lifecycle.DELETED: tally.n_deleted}
             return counts.get(asked.lifecycle, tally.n_active + tally.n_deleted), False
         query = parse_query(asked.filter, (), asked.lifecycle)
-        pks, more = search_runs(connection, [experiment], query, limit=MAX_COUNTED)
-        return len(pks), more is not None
+        n_matching = count_runs(connection, [experiment], query, MAX_COUNTED + 1)
+        return min(n_matching, MAX_COUNTED), n_matching > MAX_COUNTED
 
     def _admit(self, project: str) -> None:
         admit(self.context.principal, READ_RUNS, project)
@@ -281,9 +281,10 @@ def _grouped(
     order = sorted(counts, key=lambda value: (-counts[value], value is None, value or ""))
     shown = order[:MAX_SHOWN_GROUPS]
     spreads: dict[str | None, dict[str, list[float]]] = {value: {} for value in shown}
+    of_run = {pk: spreads[value] for pk in pks if (value := values.get(pk)) in spreads}
     for pk, metric, number in numbers:
-        if math.isfinite(number) and values.get(pk) in spreads:
-            spreads[values.get(pk)].setdefault(metric, []).append(number)
+        if pk in of_run and math.isfinite(number):
+            of_run[pk].setdefault(metric, []).append(number)
     groups = tuple(
         RunGroup(
             value=value,

@@ -7,7 +7,7 @@ import itertools
 from collections.abc import Sequence
 from dataclasses import dataclass
 from operator import attrgetter
-from typing import Any
+from typing import Any, NamedTuple
 
 
 class Direction(enum.StrEnum):
@@ -21,6 +21,14 @@ class Direction(enum.StrEnum):
     def sign(self) -> str:
         """The direction as an arrow."""
         return {"none": "", "ascending": "\N{UPWARDS ARROW}", "descending": "\N{DOWNWARDS ARROW}"}[self.value]
+
+
+class Sign(NamedTuple):
+    """The state of a badge, a sign for those who see no colour, and words to be translated."""
+
+    state: str
+    sign: str
+    words: str
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

@@ -12,6 +12,7 @@ import msgspec
 from jinja2 import BaseLoader, Environment, StrictUndefined, TemplateNotFound
 from markupsafe import Markup, escape
 
+from noria.core.web.cells import Cells
 from noria.core.web.charts import Chart, figure, packed, point_table
 from noria.core.web.formats import Formats
 from noria.core.web.languages import Language, translations
@@ -100,7 +101,9 @@ def environment(language: Language) -> Environment:
     made.install_gettext_callables(catalogue.gettext, catalogue.ngettext, newstyle=True)  # type: ignore[attr-defined]
     formats = Formats(language)
     made.globals["fmt"] = formats
-    made.globals["words"] = Words(catalogue)
+    words = Words(catalogue)
+    made.globals["words"] = words
+    made.filters["cells"] = Cells(formats, words)
     made.filters["prose"] = prose
     made.filters["markdown"] = markdown
     made.filters["together"] = together

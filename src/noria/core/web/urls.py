@@ -5,7 +5,8 @@ from __future__ import annotations
 import re
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
-from urllib.parse import parse_qsl, quote, urlencode
+from functools import lru_cache
+from urllib.parse import parse_qsl, quote, quote_plus, urlencode
 
 from noria.core.web.assets import asset_path, has_asset
 from noria.core.web.languages import Language
@@ -275,7 +276,9 @@ class Urls:
         ]
         if self.language is not None:
             pairs.append((LANGUAGE_PARAMETER, self.language.value))
-        return f"{path}?{urlencode(pairs)}" if pairs else path
+        if not pairs:
+            return path
+        return f"{path}?{'&'.join([f'{name}={_quoted(value)}' for name, value in pairs])}"
 
 
 def is_local(address: str) -> bool:
@@ -316,3 +319,12 @@ def with_parameter(here: str, name: str, value: str) -> str:
 
 def _part(text: str) -> str:
     return quote(text, safe="")
+
+
+def _quoted(text: str) -> str:
+    # Each heading of a table leads to an address that names all its columns.
+    return _quoted_once(text) if len(text) <= _SHORT else quote_plus(text)
+
+
+_SHORT = 100
+_quoted_once = lru_cache(maxsize=4_096)(quote_plus)

@@ -70,6 +70,25 @@ class Engine:
             return self._sorted(self._cheapest(conditions), conditions, terms, after, need)
         return self._walked(conditions, terms, after, need)
 
+    def count(self, conditions: Conditions, terms: Terms, most: int) -> int:
+        """Count the runs that fulfil all conditions, as far as `most`.
+
+        Runs of one range of an index are counted without being found.
+
+        Parameters
+        ----------
+        terms
+            An order whose first term is walked, for finding runs by several conditions.
+        """
+        if not conditions:
+            return min(self.scope.n_runs, most)
+        one = conditions[0]
+        whole = one.can_be_read and one.keys is None and one.members is None and one.exact and not one.scans
+        tells = not self.scope.is_mixed or (one.place is not None and one.place.of_runs)
+        if len(conditions) == 1 and whole and tells:
+            return self._count(one, most - 1)
+        return len(self.take(conditions, terms, None, most))
+
     def place_of(self, key: int, terms: Terms) -> After:
         """Give the place of a run in the order."""
         return tuple([_ranked(self.read(term, [key])[key]) for term in terms])

@@ -20,7 +20,7 @@ from noria.tracking.search.conditions import (
     present_condition,
     text_condition,
 )
-from noria.tracking.search.engine import After, Engine
+from noria.tracking.search.engine import After, Conditions, Engine
 from noria.tracking.search.evaluate import MISSING
 from noria.tracking.search.few_values import found_by_values
 from noria.tracking.search.fields import DATASET, METRIC, PARAM, RUN_NAME_TAG, RUNS, TAG
@@ -121,15 +121,39 @@ def search_runs(
     scope = measure_scope(reader, experiments, query.lifecycle)
     if scope.n_runs == 0:
         return [], None
-    measured = costs or (SQLITE if reader.is_sqlite else POSTGRES)
-    conditions = [_found(one, keys, reader, scope, measured) for one in query.clauses]
+    conditions, engine = _planned(query, keys, reader, scope, costs)
     terms = tuple([one for one in asked if one is not None])
-    engine = Engine(reader=reader, scope=scope, costs=measured.among(len(scope.experiments)))
-    found = engine.take(tuple([one for one in conditions if one is not None]), terms, place, limit + 1)
+    found = engine.take(conditions, terms, place, limit + 1)
     if len(found) <= limit:
         return found, None
     last = dict(zip(terms, engine.place_of(found[limit - 1], terms), strict=True))
     return found[:limit], write_token(mark, tuple([last[one] if one else (MISSING, None) for one in asked]))
+
+
+def count_runs(
+    connection: sa.Connection,
+    experiments: Sequence[int],
+    query: RunQuery,
+    most: int,
+    costs: Costs | None = None,
+) -> int:
+    """Count the runs that a search finds, as far as `most`."""
+    reader = Reader(connection)
+    scope = measure_scope(reader, experiments, query.lifecycle)
+    if scope.n_runs == 0:
+        return 0
+    keys = known_keys(connection, _keys_in(query))
+    conditions, engine = _planned(query, keys, reader, scope, costs)
+    return engine.count(conditions, (started_term(ascending=False), id_term()), most)
+
+
+def _planned(
+    query: RunQuery, keys: dict[str, int], reader: Reader, scope: Scope, costs: Costs | None
+) -> tuple[Conditions, Engine]:
+    measured = costs or (SQLITE if reader.is_sqlite else POSTGRES)
+    conditions = [_found(one, keys, reader, scope, measured) for one in query.clauses]
+    engine = Engine(reader=reader, scope=scope, costs=measured.among(len(scope.experiments)))
+    return tuple([one for one in conditions if one is not None]), engine
 
 
 def _place_after(token: str, mark: str, asked: Sequence[Term | None]) -> After:
