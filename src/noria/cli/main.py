@@ -47,8 +47,10 @@ def _main(args: list[str]) -> int:
     command = find(args[0])
     if command is None:
         return _unknown(args)
+    from noria.cli.lean_imports import import_leanly
     from noria.cli.running import run
 
+    import_leanly()
     return run(command, args[1:])
 
 

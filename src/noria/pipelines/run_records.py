@@ -1,4 +1,4 @@
-"""Runs of pipelines and their steps, as rows; and how a run whose process died is noticed.
+"""Runs of pipelines, as rows; and how a run whose process died is noticed.
 
 A running pipeline holds a lease of `LEASE_S` seconds that its process renews every `BEAT_S`. A run whose lease is over
 was killed: the next run, the next listing and the control loop mark it so.
@@ -19,14 +19,12 @@ from noria.core.errors import Conflict, ErrorBody, NotFound
 from noria.core.events.log import EventType, append
 from noria.core.permissions import Principal, Role
 from noria.pipelines.entities import (
-    EarlierStep,
-    KeyParts,
+    NewPipelineRun,
+    PipelineEnd,
     PipelineRun,
-    StepReport,
-    StepStatus,
 )
 from noria.pipelines.events import PIPELINE_FINISHED
-from noria.pipelines.tables import latest_steps, pipeline_runs, step_runs
+from noria.pipelines.tables import pipeline_runs
 from noria.tracking.entities import RunEnd, RunStatus
 from noria.tracking.lifecycle import RunStatusConflict
 from noria.tracking.service import Runs
@@ -34,12 +32,11 @@ from noria.tracking.tables import runs
 
 LEASE_S = 15.0
 BEAT_S = 4.0
-MOST_EARLIER_STEPS = 10_000
 
 SYSTEM = Principal(name="noria", role=Role.ADMIN, holds_key=True)
 _REAPED_AT_ONCE = 100
 
-_SELECT_RUN = sa.select(
+_RUN_COLUMNS = (
     pipeline_runs.c.run_id,
     pipeline_runs.c.pipeline,
     pipeline_runs.c.snapshot,
@@ -52,7 +49,14 @@ _SELECT_RUN = sa.select(
     runs.c.status,
     runs.c.started_at,
     runs.c.ended_at,
-).join(runs, runs.c.id == pipeline_runs.c.run_id)
+)
+_RUN_VALUES = Converters(*_RUN_COLUMNS)
+_SELECT_RUN = sa.select(*_RUN_COLUMNS).join(runs, runs.c.id == pipeline_runs.c.run_id)
+_LOAD = Prepared(
+    _SELECT_RUN.where(pipeline_runs.c.project_pk == sa.bindparam("owner")).where(
+        pipeline_runs.c.run_id == sa.bindparam("run_id")
+    )
+)
 
 _ANY_OVER = Prepared(
     sa.select(pipeline_runs.c.pk)
@@ -145,11 +149,10 @@ def load_run(connection: sa.Connection, owner: int, project: str, run_id: str) -
     PipelineRunNotFound
         If there is none of this id in the project.
     """
-    query = select_runs(owner).where(pipeline_runs.c.run_id == run_id)
-    row = connection.execute(query).mappings().one_or_none()
+    row = _LOAD.first(connection, {"owner": owner, "run_id": run_id})
     if row is None:
         raise PipelineRunNotFound(project, run_id)
-    return to_run(row)
+    return to_run(_RUN_VALUES.from_driver(row))
 
 
 def to_run(row: Any) -> PipelineRun:
@@ -165,93 +168,6 @@ def run_key(connection: sa.Connection, owner: int, project: str, run_id: str) ->
     return int(row[0]), str(row[1])
 
 
-def insert_step(connection: sa.Connection, run: int, report: StepReport) -> bool:
-    """Keep a step's report; False when it was kept before (a repeated request).
-
-    In a run that was resumed it takes the place of the one of before.
-    """
-    values: dict[str, Any] = {
-        "run_pk": run,
-        "position": report.position,
-        "step": report.step,
-        "name": report.name,
-        "occurrence": report.occurrence,
-        "status": str(report.status),
-        "reason": report.reason,
-        "key": report.key,
-        "attempts": report.attempts,
-        "started_at": report.started_at,
-        "duration_us": round(report.duration_s * 1e6),
-        "outputs": report.outputs,
-        "error": report.error,
-        "sources": report.sources,
-        "declared": report.declared,
-        "within": report.group,
-        "item": report.item,
-    }
-    row = _STEP_VALUES.to_driver(values)
-    if _INSERT_STEP.first(connection, row) is None:
-        if not _forget_older(connection, run, report):
-            return False
-        _INSERT_STEP.run(connection, row)
-    counted = {
-        "run": run,
-        "steps": 1,
-        "reused": int(report.status is StepStatus.REUSED),
-        "failed": int(report.status is StepStatus.FAILED),
-    }
-    _COUNT_STEP.run(connection, counted)
-    return True
-
-
-def _forget_older(connection: sa.Connection, run: int, report: StepReport) -> bool:
-    """Remove the report at the same position that began earlier, and tell whether there was one."""
-    place = (step_runs.c.run_pk == run) & (step_runs.c.position == report.position)
-    older = place & (step_runs.c.started_at < report.started_at)
-    status = connection.execute(
-        sa.delete(step_runs).where(older).returning(step_runs.c.status)
-    ).scalar_one_or_none()
-    if status is None:
-        return False
-    counted = {
-        "run": run,
-        "reused": -int(status == StepStatus.REUSED),
-        "failed": -int(status == StepStatus.FAILED),
-    }
-    _COUNT_STEP.run(connection, {**counted, "steps": -1})
-    return True
-
-
-def _insert_step(dialect: str) -> sa.Executable:
-    insert = upsertable(dialect, step_runs).values({c.name: sa.bindparam(c.name) for c in step_runs.c})
-    return insert.on_conflict_do_nothing().returning(step_runs.c.position)
-
-
-_STEP_VALUES = Converters(*step_runs.c)
-_INSERT_STEP = Prepared(_insert_step)
-
-_COUNT_STEP = Prepared(
-    sa.update(pipeline_runs)
-    .where(pipeline_runs.c.pk == sa.bindparam("run"))
-    .values(
-        n_steps=pipeline_runs.c.n_steps + sa.bindparam("steps", type_=sa.BigInteger),
-        n_reused=pipeline_runs.c.n_reused + sa.bindparam("reused", type_=sa.BigInteger),
-        n_failed=pipeline_runs.c.n_failed + sa.bindparam("failed", type_=sa.BigInteger),
-    )
-)
-
-
-def _keep_parts(dialect: str) -> sa.Executable:
-    insert = upsertable(dialect, latest_steps).values({c.name: sa.bindparam(c.name) for c in latest_steps.c})
-    return insert.on_conflict_do_update(
-        index_elements=["project_pk", "pipeline", "step", "occurrence"],
-        set_={"run_id": insert.excluded.run_id, "parts": insert.excluded.parts},
-    )
-
-
-_PARTS_VALUES = Converters(*latest_steps.c)
-_KEEP_PARTS = Prepared(_keep_parts)
-
 _RUN_KEY = Prepared(
     sa.select(pipeline_runs.c.pk, pipeline_runs.c.pipeline)
     .where(pipeline_runs.c.run_id == sa.bindparam("run_id"))
@@ -259,43 +175,51 @@ _RUN_KEY = Prepared(
 )
 
 
-def to_report(row: Any) -> StepReport:
-    """Make a step's report of its row."""
-    values = {**row, "status": StepStatus(row["status"])}
-    duration_s, group = values.pop("duration_us") / 1e6, values.pop("within")
-    return StepReport(**values, duration_s=duration_s, group=group)
-
-
-def keep_parts(
-    connection: sa.Connection,
-    *,
-    owner: int,
-    pipeline: str,
-    run_id: str,
-    report: StepReport,
-    parts: KeyParts,
-) -> None:
-    """Remember what a step's key was made of, in place of what it was made of before."""
+def insert_pipeline_run(connection: sa.Connection, owner: int, new: NewPipelineRun, now: datetime) -> bool:
+    """Keep a run that begins; False when it was kept before (a repeated request)."""
     values = {
+        "run_id": new.run_id,
         "project_pk": owner,
-        "pipeline": pipeline,
-        "step": report.step,
-        "occurrence": report.occurrence,
-        "run_id": run_id,
-        "parts": parts,
+        "pipeline": new.pipeline,
+        "snapshot": new.snapshot,
+        "environment": new.environment,
+        "lease_until": lease_from(now),
+        "outputs": {},
+        "error": None,
+        "n_steps": 0,
+        "n_reused": 0,
+        "n_failed": 0,
     }
-    _KEEP_PARTS.run(connection, _PARTS_VALUES.to_driver(values))
+    return _INSERT_RUN.first(connection, _NEW_RUN.to_driver(values)) is not None
 
 
-def earlier_steps(connection: sa.Connection, owner: int, pipeline: str) -> list[EarlierStep]:
-    """Give what the steps of a pipeline were made of when they last ran."""
-    query = (
-        sa.select(latest_steps.c.step, latest_steps.c.occurrence, latest_steps.c.run_id, latest_steps.c.parts)
-        .where(latest_steps.c.project_pk == owner)
-        .where(latest_steps.c.pipeline == pipeline)
-        .limit(MOST_EARLIER_STEPS)
+def _insert_run(dialect: str) -> sa.Executable:
+    given: dict[str, Any] = {
+        column.name: sa.bindparam(column.name) for column in pipeline_runs.c if column.name != "pk"
+    }
+    insert = upsertable(dialect, pipeline_runs).values(given)
+    return insert.on_conflict_do_nothing(index_elements=["run_id"]).returning(pipeline_runs.c.pk)
+
+
+_NEW_RUN = Converters(*pipeline_runs.c)
+_INSERT_RUN = Prepared(_insert_run)
+
+
+def end_pipeline_run(connection: sa.Connection, key: int, end: PipelineEnd) -> None:
+    """Keep what a run returned or raised, and take its lease."""
+    values = _NEW_RUN.to_driver({"outputs": end.outputs, "error": end.error})
+    _END_RUN.run(connection, {"key": key, **values})
+
+
+_END_RUN = Prepared(
+    sa.update(pipeline_runs)
+    .where(pipeline_runs.c.pk == sa.bindparam("key"))
+    .values(
+        lease_until=sa.null(),
+        outputs=sa.bindparam("outputs", type_=sa.Text),
+        error=sa.bindparam("error", type_=sa.Text),
     )
-    return [EarlierStep(**row) for row in connection.execute(query).mappings()]
+)
 
 
 def lease_from(now: datetime) -> datetime:
@@ -332,7 +256,7 @@ def _mark_killed(context: Context, run_id: str, pipeline: str, lease: datetime) 
     if freed.rowcount != 1 or project is None:
         return False
     try:
-        context.service(Runs).finish(project, run_id, RunEnd(status=RunStatus.KILLED))
+        context.service(Runs).end(project, run_id, RunEnd(status=RunStatus.KILLED))
     except RunStatusConflict:
         return False  # it had ended, and only its last word was missing
     with context.database.write() as connection:

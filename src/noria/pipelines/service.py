@@ -29,9 +29,8 @@ from noria.pipelines.jobs import Jobs
 from noria.pipelines.permissions import READ_PIPELINES, WRITE_PIPELINES
 from noria.pipelines.run_records import (
     append_event,
-    earlier_steps,
-    insert_step,
-    keep_parts,
+    end_pipeline_run,
+    insert_pipeline_run,
     lease_from,
     load_run,
     mark_killed,
@@ -39,9 +38,9 @@ from noria.pipelines.run_records import (
     run_key,
     select_runs,
     take_up,
-    to_report,
     to_run,
 )
+from noria.pipelines.step_rows import earlier_steps, insert_step, keep_parts, to_report
 from noria.pipelines.tables import pipeline_runs, step_runs
 from noria.tracking.entities import NewRun, RunStatus
 from noria.tracking.service import Runs
@@ -167,11 +166,7 @@ class PipelineRuns(Service):
         with self.context.database.write() as connection:
             owner = project_pk(connection, project)
             key, pipeline = run_key(connection, owner, project, run_id)
-            connection.execute(
-                sa.update(pipeline_runs)
-                .where(pipeline_runs.c.pk == key)
-                .values(lease_until=None, outputs=end.outputs, error=end.error)
-            )
+            end_pipeline_run(connection, key, end)
             for stored in end.outputs.values():
                 refer_to(connection, self.context, project, stored, f"run:{run_id}")
             found = load_run(connection, owner, project, run_id)
@@ -261,20 +256,7 @@ class PipelineRuns(Service):
         return StepPage(items=items, next=items[-1].position if len(rows) > bound else None)
 
     def _insert(self, connection: sa.Connection, project: str, owner: int, new: NewPipelineRun) -> None:
-        insert = self.context.database.insert(pipeline_runs).values(
-            run_id=new.run_id,
-            project_pk=owner,
-            pipeline=new.pipeline,
-            snapshot=new.snapshot,
-            environment=new.environment,
-            lease_until=lease_from(self.context.clock.now()),
-            outputs={},
-            n_steps=0,
-            n_reused=0,
-            n_failed=0,
-        )
-        once = insert.on_conflict_do_nothing(index_elements=["run_id"]).returning(pipeline_runs.c.pk)
-        if connection.execute(once).first() is None:
+        if not insert_pipeline_run(connection, owner, new, self.context.clock.now()):
             return  # a repeated request
         for digest in (new.snapshot, new.environment):
             if digest is not None:

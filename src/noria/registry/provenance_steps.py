@@ -11,7 +11,7 @@ from noria.core.context import Context
 from noria.core.errors import Invalid, NotFound
 from noria.core.objects.references import object_references
 from noria.pipelines.entities import StepReport, StepStatus
-from noria.pipelines.run_records import to_report
+from noria.pipelines.step_rows import to_report
 from noria.pipelines.tables import pipeline_runs, step_cache, step_runs
 from noria.tracking.lineage import RUN_PREFIX, Walk
 from noria.tracking.tables import runs

@@ -273,7 +273,7 @@ class Sender:
 
     def _finish(self, record: Ended, last: LogBatch | None) -> None:
         end = RunEnd(status=record.status, ended_at=record.at, last=last)
-        self._runs.finish(self._project, self._run_id, end)
+        self._runs.end(self._project, self._run_id, end)
 
     def _open(self, record: Opened) -> None:
         if record.new is None:

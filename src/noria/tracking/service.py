@@ -214,16 +214,25 @@ class Runs(Service):
     @operation("POST", "/projects/{project}/runs/{run_id}/finish", needs=WRITE_RUNS, status=200)
     def finish(self, project: str, run_id: str, end: RunEnd) -> Run:
         """End a run."""
-        _check_end(end)
         with self.context.database.write() as connection:
-            if end.last is not None:
-                log_batch(connection, self.context, project, run_id, end.last)
-            state = run_state(connection, project, run_id)
-            ended_at = end.ended_at or self.context.clock.now()
-            end_run(connection, state, end.status, ended_at)
-            now = run_state(connection, project, run_id)
-            append_status_event(connection, self.context, project, state, now)
+            self._end(connection, project, run_id, end)
             return load_run(connection, project, run_id)
+
+    @operation("POST", "/projects/{project}/runs/{run_id}/end", needs=WRITE_RUNS)
+    def end(self, project: str, run_id: str, end: RunEnd) -> None:
+        """End a run, without reading all that it holds for an answer."""
+        with self.context.database.write() as connection:
+            self._end(connection, project, run_id, end)
+
+    def _end(self, connection: sa.Connection, project: str, run_id: str, end: RunEnd) -> None:
+        _check_end(end)
+        if end.last is not None:
+            log_batch(connection, self.context, project, run_id, end.last)
+        state = run_state(connection, project, run_id)
+        ended_at = end.ended_at or self.context.clock.now()
+        end_run(connection, state, end.status, ended_at)
+        now = state._replace(status=end.status, ended_at=ended_at)
+        append_status_event(connection, self.context, project, state, now)
 
     @operation("PATCH", "/projects/{project}/runs/{run_id}", needs=WRITE_RUNS)
     def amend(self, project: str, run_id: str, change: RunChange) -> Run:

@@ -205,7 +205,7 @@ def _declare_killed(workspace: Workspace, segment: Segment, died_at: datetime) -
         run = runs.get(project, run_id)
         if run.status is RunStatus.RUNNING:
             ended_at = max(died_at, run.started_at)
-            runs.finish(project, run_id, RunEnd(status=RunStatus.KILLED, ended_at=ended_at))
+            runs.end(project, run_id, RunEnd(status=RunStatus.KILLED, ended_at=ended_at))
             return True
     except (RunStatusConflict, RunNotFound):
         pass  # somebody was faster

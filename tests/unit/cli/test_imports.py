@@ -32,7 +32,7 @@ HEAVY = {
     "sqlalchemy",
     "typer",
 }
-NOT_FOR_LISTS = HEAVY - {"asyncio", "blake3", "msgspec", "pydantic", "rich", "sqlalchemy", "typer"}
+NOT_FOR_LISTS = HEAVY - {"blake3", "msgspec", "pydantic", "rich", "sqlalchemy", "typer"}
 """What listing datasets of a local workspace has no use for."""
 
 
@@ -71,6 +71,26 @@ def test_a_list_imports_what_it_needs(tmp_path: object) -> None:
 
     assert again & NOT_FOR_LISTS == set()
     assert "sqlalchemy" in again
+
+
+def test_what_sqlalchemy_goes_without_is_there_for_others(tmp_path: object) -> None:
+    """Whoever asks for a module that the command line spared SQLAlchemy gets the module itself."""
+    program = f"from noria.cli.main import main; main(['data', 'list', '-w', {str(tmp_path)!r} + '/w'])"
+    check = """
+import sys
+assert not {"asyncio", "sqlalchemy.dialects.sqlite.aiosqlite"} & set(sys.modules)
+import sqlalchemy.util.concurrency as used
+assert used.iscoroutine(3) is False and used.asyncio.Lock().locked() is False
+from importlib import metadata
+import asyncio, sqlalchemy
+assert asyncio is sys.modules["asyncio"] and asyncio.run(asyncio.sleep(0, 3)) == 3
+assert metadata.version("sqlalchemy") == sqlalchemy.__version__
+assert sqlalchemy.dialects.sqlite.aiosqlite.dialect.driver == "aiosqlite"
+assert type(sqlalchemy.__loader__) is type(asyncio.__loader__)
+"""
+    imported_by(program)
+
+    assert imported_by(program + check)
 
 
 def test_a_local_list_loads_one_dialect(tmp_path: object) -> None:

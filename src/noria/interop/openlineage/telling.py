@@ -12,7 +12,7 @@ from noria.core.events.log import Event
 from noria.interop.openlineage.entities import Parent, Thing, Told
 from noria.pipelines.entities import StepReport, StepStatus
 from noria.pipelines.events import PIPELINE_FINISHED, STEP_FINISHED
-from noria.pipelines.run_records import to_report
+from noria.pipelines.step_rows import to_report
 from noria.pipelines.tables import pipeline_runs, step_runs
 from noria.tracking.entities import Link, Run, RunStatus
 from noria.tracking.events import RUN_CREATED, RUN_FINISHED, RUN_RESUMED
