@@ -283,11 +283,10 @@ def _saved(model: Any, folder: Path, inputs: dict[str, Any]) -> KeptModel:
 
 def _prove(loaded: KeptModel, signature: Signature, inputs: dict[str, Any], folder: Path) -> None:
     from noria.registry.runtimes import onnx_conversion
-    from noria.registry.runtimes.port import Provable
-    from noria.registry.runtimes.sklearn import SklearnModel
+    from noria.registry.runtimes.port import Convertible, Provable
 
-    if isinstance(loaded, SklearnModel):
-        if onnx_conversion.can_convert():
+    if isinstance(loaded, Convertible):
+        if onnx_conversion.can_convert(loaded):
             onnx_conversion.put_beside(loaded, signature, inputs, folder)
     elif isinstance(loaded, Provable):
         loaded.prove(signature, inputs, folder)

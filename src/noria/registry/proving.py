@@ -4,18 +4,15 @@ from __future__ import annotations
 
 from collections.abc import Iterator
 from dataclasses import dataclass
-from typing import TYPE_CHECKING, Any, Final
+from typing import Any, Final
 
 import numpy as np
 from numpy.typing import NDArray
 
 from noria.registry.entities import Signature, TensorSpec
 from noria.registry.equality import TOLERANCE, Equality
-from noria.registry.runtimes.port import Arrays
+from noria.registry.runtimes.port import Arrays, Convertible
 from noria.registry.signatures import dtype_of
-
-if TYPE_CHECKING:
-    from noria.registry.runtimes.sklearn import SklearnModel
 
 PROOF_ROWS: Final = 10_000
 """Rows without those at split thresholds, at least."""
@@ -38,7 +35,7 @@ class ProofRows:
     n_threshold_rows: int
 
 
-def proof_rows(native: SklearnModel | None, signature: Signature, inputs: Arrays) -> ProofRows:
+def proof_rows(native: Convertible | None, signature: Signature, inputs: Arrays) -> ProofRows:
     """Make at least 10,000 rows: known ones, ones anywhere in their ranges, and ones at the splits of trees.
 
     At a split stand the threshold itself and its neighbours one unit in the last place below and above, in double
@@ -101,7 +98,8 @@ def _reason(flips: int, n_rows: int, error: float) -> str:
 
 def _largest(values: Matrix) -> float:
     # What is no number on one side only must not pass for equal; JSON has no infinity.
-    return float(np.nan_to_num(np.abs(values), nan=1e300, posinf=1e300).max(initial=0.0))
+    absolute = np.abs(np.asarray(values, dtype=np.float64))
+    return float(np.nan_to_num(absolute, nan=1e300, posinf=1e300).max(initial=0.0))
 
 
 def _flat(spec: TensorSpec, array: Matrix) -> Matrix:
@@ -132,12 +130,12 @@ def _range(known: Matrix) -> tuple[Matrix, Matrix]:
 
 
 def _at_splits(
-    native: SklearnModel | None, signature: Signature, flat: dict[str, Matrix], rng: np.random.Generator
+    native: Convertible | None, signature: Signature, flat: dict[str, Matrix], rng: np.random.Generator
 ) -> dict[str, Matrix]:
     nothing = {name: array[:0] for name, array in flat.items()}
     if native is None or any(array.dtype.kind == "U" for array in flat.values()):
         return nothing
-    columns, values = split_points(native.estimator)
+    columns, values = native.split_points()
     if not len(columns):
         return nothing
     chosen = rng.permutation(len(columns))[:_MAX_SPLITS]
@@ -145,7 +143,7 @@ def _at_splits(
     rows = np.hstack([array.astype(np.float64) for array in flat.values()])
     rows = np.nan_to_num(rows)
     rows = rows[rng.integers(0, len(rows), len(columns))]
-    rows, columns, values = _before_steps(native.estimator, rows, columns, values)
+    rows, columns, values = native.before_steps(rows, columns, values)
     beside = _neighbours(values)
     wide = np.repeat(rows, beside.shape[1], axis=0)
     wide[np.arange(len(wide)), np.repeat(columns, beside.shape[1])] = beside.ravel()
@@ -178,7 +176,7 @@ def _neighbours(values: Matrix) -> Matrix:
     )
 
 
-def _before_steps(
+def before_steps(
     estimator: Any, rows: Matrix, columns: Matrix, values: Matrix
 ) -> tuple[Matrix, Matrix, Matrix]:
     """Find the inputs at which what the last step sees crosses its thresholds, by bisection of single columns."""

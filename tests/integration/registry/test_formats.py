@@ -36,6 +36,8 @@ X, Y = load_iris(return_X_y=True)
 COLUMNS = {f"c{index}": X[:, index] for index in range(4)}
 TEXTS = np.array(["setosa", "other"])[(Y > 0).astype(int)]
 QUIET: dict[str, Any] = {"verbosity": -1, "num_leaves": 4, "num_threads": 1}
+EXACT = {"lightgbm", "python-class"}
+"""Formats without another engine's form, so that servers answer to the last bit."""
 FEW: dict[str, Any] = {"n_estimators": 4, "n_jobs": 1}
 
 
@@ -110,7 +112,7 @@ def test_the_golden_batch_of_every_format_comes_back(name: str, workspace: Works
     made = noria.register(model, name.replace(" ", "-"), x=x, y=y, holdout=(x, y), workspace=workspace)
     folder = fetch_version(workspace, made, cache=tmp_path)
     before = sorted(path.relative_to(folder) for path in folder.rglob("*"))
-    loaded = load_model(folder, consented(workspace, made), fast=name != "sklearn-skops")
+    loaded = load_model(folder, consented(workspace, made), fast=made.format in EXACT)
     batch = load_golden(folder)
 
     assert (made.format, loaded.engine) == (name.split(maxsplit=1)[0], "native")

@@ -7,6 +7,7 @@ from typing import Any
 
 import numpy as np
 import pytest
+import xgboost
 from sklearn.compose import ColumnTransformer
 from sklearn.datasets import load_iris
 from sklearn.ensemble import GradientBoostingRegressor, RandomForestClassifier
@@ -16,13 +17,14 @@ from sklearn.pipeline import make_pipeline
 from sklearn.preprocessing import OneHotEncoder, StandardScaler
 from sklearn.tree import DecisionTreeClassifier
 
-from noria.registry.entities import ServableVersion, Signature
+from noria.registry.entities import ServableVersion, Signature, Task
 from noria.registry.equality import TOLERANCE, Equality, read_equality
 from noria.registry.proving import PROOF_ROWS, ProofRows, compare, proof_rows, split_points
 from noria.registry.runtimes import onnx
 from noria.registry.runtimes.onnx_conversion import can_convert, put_beside
 from noria.registry.runtimes.port import load_model
 from noria.registry.runtimes.sklearn import FILE, SklearnModel, save_estimator
+from noria.registry.runtimes.xgboost import XgboostModel
 from noria.registry.signatures import infer_signature
 from support.model_versions import made_version
 
@@ -151,6 +153,65 @@ def test_figures_are_those_of_a_plain_count() -> None:
     assert found.largest_relative_error == pytest.approx(5e-6)
 
 
+def boosted(kind: str, x: Any, folder: Path) -> tuple[XgboostModel, Any, ServableVersion, Equality]:
+    """Fit a booster, save it with its ONNX form if that is equal, and give its version and inputs."""
+    few: dict[str, Any] = {"n_estimators": 30, "n_jobs": 1}
+    model, target = {
+        "classes": (xgboost.XGBClassifier(**few), Y),
+        "two": (xgboost.XGBClassifier(**few), Y > 0),
+        "numbers": (xgboost.XGBRegressor(**few), X[:, 3]),
+        "stopped": (xgboost.XGBRegressor(**few, early_stopping_rounds=1, learning_rate=1.9), X[:, 3]),
+        "linear": (xgboost.XGBRegressor(**few, booster="gblinear"), X[:, 3]),
+    }[kind]
+    inputs = x if isinstance(x, dict) else {"x": x}
+    rows = np.column_stack(list(inputs.values())) if isinstance(x, dict) else x
+    checked = {"eval_set": [(rows[::3], target[::3])], "verbose": False} if kind == "stopped" else {}
+    native = XgboostModel.save(model.fit(rows, target, **checked), folder, infer_signature(inputs, {}).inputs)
+    signature = infer_signature(inputs, native.predict(inputs))
+    found = put_beside(native, signature, inputs, folder)
+    task = Task.REGRESSION if native.classes is None else Task.CLASSIFICATION
+    return native, inputs, made_version(signature, "xgboost", task=task, classes=native.classes), found
+
+
+@pytest.mark.parametrize(
+    ("kind", "x"),
+    [
+        ("classes", np.where(X > 6, np.nan, X)),
+        ("two", X),
+        ("numbers", {f"c{index}": X[:, index] for index in range(3)}),
+        ("stopped", X[:, :3]),
+    ],
+)
+def test_a_booster_of_xgboost_has_an_equal_form(kind: str, x: Any, tmp_path: Path) -> None:
+    """Classes, truth values, numbers, missing values, named columns, and trees beyond the best are answered alike."""
+    native, inputs, version, found = boosted(kind, x, tmp_path)
+    assert (found.equal, found.reason) == (True, None)
+    assert found.n_threshold_rows > 50
+    fast = load_model(tmp_path, version, fast=True)
+    assert (fast.engine, load_model(tmp_path, version).engine) == (onnx.ENGINE, "native")
+    given, expected = fast.predict(inputs), native.predict(inputs)
+    assert given.keys() == expected.keys()
+    for key, array in given.items():
+        assert array.dtype == expected[key].dtype
+        np.testing.assert_allclose(array, expected[key], rtol=TOLERANCE, atol=TOLERANCE)
+    np.testing.assert_array_equal(fast.features(inputs), native.features(inputs))
+
+
+@pytest.mark.filterwarnings("ignore:.*gblinear.*")
+def test_a_booster_without_such_a_form_answers_itself(tmp_path: Path) -> None:
+    """One without trees has none, and one whose columns stand in another order is not converted."""
+    _, _, version, found = boosted("linear", X[:, :3], tmp_path)
+    assert "no form in ONNX" in (found.reason or "")
+    assert load_model(tmp_path, version, fast=True).engine == "native"
+    data = xgboost.DMatrix(X[:, 1::-1], label=X[:, 3], feature_names=["b", "a"])
+    booster = xgboost.train({"nthread": 1}, data, 2)
+    columns = {"a": X[:, 0], "b": X[:, 1]}
+    native = XgboostModel.save(booster, tmp_path, infer_signature(columns, {}).inputs)
+    found = put_beside(native, infer_signature(columns, native.predict(columns)), columns, tmp_path)
+    assert "another order" in (found.reason or "")
+
+
 def test_the_extra_is_there() -> None:
     """These tests would show nothing without it."""
-    assert can_convert()
+    nothing = Signature(inputs=[], outputs=[])
+    assert can_convert(SklearnModel(LogisticRegression(), nothing))

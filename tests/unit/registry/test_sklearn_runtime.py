@@ -89,7 +89,7 @@ ESTIMATORS: dict[str, Any] = {
     "bagging": BaggingClassifier(n_estimators=3, random_state=0),
     "neighbours": KNeighborsClassifier(),
     "neighbours by balls": KNeighborsRegressor(algorithm="ball_tree", metric="manhattan"),
-    "gaussian process": GaussianProcessClassifier(Matern() + WhiteKernel() * RBF()),
+    "gaussian process": GaussianProcessClassifier(Matern() + WhiteKernel() * RBF(), optimizer=None),
     "network": MLPClassifier(max_iter=5, random_state=0),
     "stack": StackingClassifier([("a", GaussianNB()), ("b", DecisionTreeClassifier())]),
     "vote": VotingClassifier([("a", GaussianNB())]),

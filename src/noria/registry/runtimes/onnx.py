@@ -16,8 +16,8 @@ from numpy.typing import NDArray
 from noria.core.errors import Corrupt
 from noria.registry.entities import ServableVersion, Signature, Task, TensorSpec
 from noria.registry.equality import read_equality
-from noria.registry.runtimes.port import Arrays, Keeper, LoadedModel, Runtime, import_library
-from noria.registry.runtimes.sklearn import SklearnModel, to_matrix
+from noria.registry.runtimes.port import Arrays, Keeper, LoadedModel, Runtime, import_library, load_model
+from noria.registry.runtimes.sklearn import to_matrix
 from noria.registry.signatures import dtype_of
 
 FILE: Final = "model.onnx"
@@ -74,32 +74,32 @@ class OnnxModel:
 
 
 class OnnxBeside(OnnxModel):
-    """A scikit-learn estimator whose ONNX form, proven equal, answers; features are the estimator's own."""
+    """A model of another library whose ONNX form, proven equal, answers; features are the library's own."""
 
     def __init__(self, session: Any, folder: Path, version: ServableVersion) -> None:
         super().__init__(session, version.signature)
         self._folder = folder
         self._version = version
-        self._native: SklearnModel | None = None
+        self._native: LoadedModel | None = None
         self._lock = threading.Lock()
 
     @classmethod
     def load(cls, folder: Path, version: ServableVersion) -> LoadedModel:
-        """Load the ONNX form when it was proven equal and can run here, else the estimator."""
+        """Load the ONNX form when it was proven equal and can run here, else the model itself."""
         equality = read_equality(folder)
         if equality is None or not equality.equal or importlib.util.find_spec("onnxruntime") is None:
-            return SklearnModel.load(folder, version)
+            return load_model(folder, version)
         try:
             return cls(open_session((folder / FILE).read_bytes()), folder, version)
-        except Exception as error:  # noqa: BLE001 - the engine's own kinds, and the estimator is there
+        except Exception as error:  # noqa: BLE001 - the engine's own kinds, and the model is there
             _log.warning("onnx.not_loaded", extra={"version": version.ref, "error": str(error)[:500]})
-            return SklearnModel.load(folder, version)
+            return load_model(folder, version)
 
     def features(self, inputs: Arrays) -> NDArray[Any]:
-        """Give what the last step of the estimator sees; the estimator is loaded when this is first asked."""
+        """Give what the last step of the model sees; the model is loaded when this is first asked."""
         with self._lock:
             if self._native is None:
-                self._native = SklearnModel.load(self._folder, self._version)
+                self._native = load_model(self._folder, self._version)
         return self._native.features(inputs)
 
 

@@ -8,6 +8,7 @@ from pathlib import Path
 from types import ModuleType
 from typing import Any, ClassVar, Final, Protocol, Self, runtime_checkable
 
+import numpy as np
 from numpy.typing import NDArray
 
 from noria.core.errors import Failed, Invalid, near
@@ -28,7 +29,7 @@ RUNTIMES = {
 }
 """Format → the class that loads it, imported when used."""
 
-FAST_RUNTIMES = {"sklearn-skops": f"{_HERE}.onnx:OnnxBeside"}
+FAST_RUNTIMES = {"sklearn-skops": f"{_HERE}.onnx:OnnxBeside", "xgboost": f"{_HERE}.onnx:OnnxBeside"}
 """Format → the class that loads another engine's form of the model, where one was proven equal."""
 
 KEEPERS = {
@@ -139,6 +140,30 @@ class Keeper(Runtime, KeptModel, Protocol):
         Invalid
             If it could not be loaded again, or not safely.
         """
+        ...
+
+
+@runtime_checkable
+class Convertible(KeptModel, Protocol):
+    """A model that may have a form in ONNX beside it."""
+
+    converter: ClassVar[tuple[str, ...]]
+    """Distributions that convert it, its own library first."""
+    datatypes: ClassVar[tuple[str, ...]]
+    """In which a graph may take numbers, the one to be tried first before the others."""
+
+    def graph(self, signature: Signature, datatype: str) -> bytes:
+        """Convert it to a graph of ONNX whose numbers have the given type; raises what the converter raises."""
+        ...
+
+    def split_points(self) -> tuple[NDArray[np.int64], NDArray[np.float64]]:
+        """Give the columns and thresholds at which its trees split, in the order of the inputs; empty without trees."""
+        ...
+
+    def before_steps(
+        self, rows: NDArray[Any], columns: NDArray[Any], values: NDArray[Any]
+    ) -> tuple[NDArray[Any], NDArray[Any], NDArray[Any]]:
+        """Give the rows, columns and inputs at which what the trees see crosses their thresholds."""
         ...
 
 

@@ -13,7 +13,7 @@ from numpy.typing import NDArray
 
 from noria.core.errors import Corrupt, Invalid, NoriaError
 from noria.registry.entities import ServableVersion, Signature, Task, TensorSpec
-from noria.registry.runtimes.port import Arrays, Keeper
+from noria.registry.runtimes.port import Arrays, Convertible, Keeper
 from noria.registry.runtimes.skops_form import settle_form
 
 FORMAT = "sklearn-skops"
@@ -84,6 +84,9 @@ class SklearnModel:
 
     format: ClassVar[str] = FORMAT
     distributions: ClassVar[tuple[str, ...]] = ("scikit-learn", "skops", "numpy", "scipy")
+    converter: ClassVar[tuple[str, ...]] = ("scikit-learn", "onnx", "onnxruntime", "skl2onnx")
+    datatypes: ClassVar[tuple[str, ...]] = ("FP32", "FP64")
+    """Single precision is faster, and what trees of scikit-learn compute in anyway."""
     engine = "native"
 
     def __init__(self, estimator: Any, signature: Signature) -> None:
@@ -142,6 +145,26 @@ class SklearnModel:
             return np.asarray(rows)
         transformed = self.estimator[:-1].transform(rows)
         return np.asarray(transformed.toarray() if hasattr(transformed, "toarray") else transformed)
+
+    def graph(self, signature: Signature, datatype: str) -> bytes:
+        """Convert it by skl2onnx."""
+        from noria.registry.runtimes.sklearn_graph import convert
+
+        return convert(self, signature, datatype)
+
+    def split_points(self) -> tuple[NDArray[np.int64], NDArray[np.float64]]:
+        """Give the columns of what the last step sees, and their thresholds."""
+        from noria.registry.proving import split_points
+
+        return split_points(self.estimator)
+
+    def before_steps(
+        self, rows: NDArray[Any], columns: NDArray[Any], values: NDArray[Any]
+    ) -> tuple[NDArray[Any], NDArray[Any], NDArray[Any]]:
+        """Find the inputs at which what the last step sees crosses its thresholds."""
+        from noria.registry.proving import before_steps
+
+        return before_steps(self.estimator, rows, columns, values)
 
     def rows(self, inputs: Arrays) -> Any:
         """Give inputs in the form in which the estimator takes them: a matrix of shape (n_rows, n_columns)."""
@@ -257,3 +280,4 @@ def _file_errors(path: Path) -> Iterator[None]:
 
 if TYPE_CHECKING:
     _runtime: type[Keeper] = SklearnModel
+    _convertible: type[Convertible] = SklearnModel

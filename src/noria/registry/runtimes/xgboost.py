@@ -3,7 +3,8 @@
 from __future__ import annotations
 
 import json
-from collections.abc import Sequence
+import warnings
+from collections.abc import Iterator, Sequence
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, ClassVar, Final
 
@@ -13,13 +14,14 @@ from numpy.typing import NDArray
 from noria.core.errors import Corrupt, Invalid
 from noria.registry.entities import ServableVersion, Signature, Task, TensorSpec
 from noria.registry.runtimes.boosting import check_numeric, labelled, ordered_names
-from noria.registry.runtimes.port import Arrays, Keeper, import_library
+from noria.registry.runtimes.port import Arrays, Convertible, Keeper, import_library
 from noria.registry.runtimes.sklearn import to_matrix
 
 FILE: Final = "model.ubj"
 _HARD: Final = "multi:softmax"
 _RAW: Final = "binary:logitraw"
 _LINEAR: Final = "gblinear"
+_OPSET: Final = 15
 
 
 class XgboostModel:
@@ -37,6 +39,9 @@ class XgboostModel:
 
     format: ClassVar[str] = "xgboost"
     distributions: ClassVar[tuple[str, ...]] = ("xgboost", "xgboost-cpu", "numpy")
+    converter: ClassVar[tuple[str, ...]] = ("xgboost", "onnx", "onnxruntime", "onnxmltools")
+    datatypes: ClassVar[tuple[str, ...]] = ("FP32",)
+    """The precision that boosters compute in."""
     engine = "native"
     kind = "Booster of XGBoost"
 
@@ -80,6 +85,47 @@ class XgboostModel:
         """Give the matrix of the inputs, shape (n_rows, n_columns)."""
         return to_matrix([inputs[name] for name in self._names])
 
+    def graph(self, signature: Signature, datatype: str) -> bytes:  # noqa: ARG002 - there is one
+        """Convert it by onnxmltools.
+
+        Raises
+        ------
+        Invalid
+            If its columns or classes are not what the graph takes and gives.
+        """
+        from onnxmltools.convert.common.data_types import FloatTensorType
+        from onnxmltools.convert.xgboost.convert import convert
+
+        if self._names != [spec.name for spec in signature.inputs] and len(self._names) > 1:
+            raise Invalid("its columns stand in another order than the inputs")
+        if self.classes is not None and self.classes != list(range(len(self.classes))):
+            raise Invalid("its classes are not the numbers from 0 on")
+        booster = self._booster[: self._iterations[1]] if self._iterations[1] else self._booster.copy()
+        booster.feature_names = None  # the converter knows columns by number
+        width = booster.num_features()
+        with warnings.catch_warnings():
+            warnings.simplefilter("ignore")
+            kinds = [("x", FloatTensorType([None, width]))]
+            made = convert(booster, name="model", initial_types=kinds, target_opset=_OPSET)
+        data: bytes = made.SerializeToString()
+        return data
+
+    def split_points(self) -> tuple[NDArray[np.int64], NDArray[np.float64]]:
+        """Give the columns and thresholds of its trees."""
+        if self._linear:
+            return np.empty(0, np.int64), np.empty(0)
+        trees = [json.loads(tree) for tree in self._booster.get_dump(dump_format="json")]
+        places = {name: index for index, name in enumerate(self._booster.feature_names or ())}
+        found = [split for tree in trees for split in _splits(tree)]
+        columns = [places[name] if places else int(name.removeprefix("f")) for name, _ in found]
+        return np.array(columns, dtype=np.int64), np.array([value for _, value in found], dtype=np.float64)
+
+    def before_steps(
+        self, rows: NDArray[Any], columns: NDArray[Any], values: NDArray[Any]
+    ) -> tuple[NDArray[Any], NDArray[Any], NDArray[Any]]:
+        """Nothing stands before its trees."""
+        return rows, columns, values
+
     def _scores(self, rows: NDArray[Any]) -> NDArray[Any]:
         if self._linear:
             import xgboost
@@ -88,6 +134,13 @@ class XgboostModel:
         return np.asarray(
             self._booster.inplace_predict(rows, iteration_range=self._iterations, validate_features=False)
         )
+
+
+def _splits(node: dict[str, Any]) -> Iterator[tuple[str, float]]:
+    if isinstance(node.get("split_condition"), (int, float)):  # of categories it is a list
+        yield node["split"], node["split_condition"]
+    for child in node.get("children", ()):
+        yield from _splits(child)
 
 
 def read_booster(path: Path) -> Any:
@@ -140,3 +193,4 @@ def _classes(model: Any, booster: Any) -> list[Any] | None:
 
 if TYPE_CHECKING:
     _runtime: type[Keeper] = XgboostModel
+    _convertible: type[Convertible] = XgboostModel
