@@ -12,10 +12,7 @@ PEERS ?= mlflow dvc airflow kfp
 JOBS ?= $(shell echo $$(( $$(nproc 2>/dev/null || sysctl -n hw.ncpu) + 1 )))
 # Options for the command that a target runs: make demo ARGS='--seed 7', make test ARGS='-k registry'
 ARGS ?=
-# What pip says besides errors is of no use to who only wants to run Noria: make INSTALL_FLAGS=-v shows it.
-INSTALL_FLAGS ?= -qq
 
-PIP_INSTALL = $(VENV)/bin/python -m pip install --disable-pip-version-check --no-input $(INSTALL_FLAGS)
 PYTEST = $(VENV)/bin/python -m pytest -n $(JOBS) --dist worksteal
 
 .PHONY: help
@@ -86,24 +83,21 @@ clean: ## Remove the environments, caches and build results (never a workspace)
 
 # --- environments: each is rebuilt only when the file that lists its packages changes ---
 
-# Without byte code the installation takes half the time, and the demo imports a small part of what is installed.
 $(VENV)/.runtime: pyproject.toml
 	@tools/make_venv.sh "$(PYTHON)" "$(VENV)"
 	@echo "Installing Noria and what it runs on into $(VENV) (a minute or two, once)"
-	@$(PIP_INSTALL) --no-compile -e '.[postgres,s3]'
+	@tools/install.sh "$(VENV)" -e '.[postgres,s3]'
 	@touch $@
 
-# Dependency groups need pip 25.1, and Python 3.11 brings an older one. Tests turn warnings into errors, so what the
-# compiler has to say about other people's modules must be said before.
+# Tests turn warnings into errors, so what the compiler has to say about other people's modules must be said before.
 $(VENV)/.dev: $(VENV)/.runtime
 	@echo "Installing the tools for tests and checks into $(VENV) (a minute, once)"
-	@$(PIP_INSTALL) --upgrade 'pip>=25.1'
-	@$(PIP_INSTALL) --no-compile --group dev
+	@tools/install.sh "$(VENV)" --group dev
 	@$(VENV)/bin/python -W ignore -m compileall -qq -j $(JOBS) $(VENV)/lib || true
 	@touch $@
 
 $(PEERS_VENV)/%/.ready: tests/peers/requirements/%.txt
 	@tools/make_venv.sh "$(PYTHON)" "$(@D)"
 	@echo "Installing $* into $(@D) (a minute or two, once)"
-	@$(@D)/bin/python -m pip install --disable-pip-version-check --no-input $(INSTALL_FLAGS) --no-compile -r $<
+	@tools/install.sh "$(@D)" -r $<
 	@touch $@

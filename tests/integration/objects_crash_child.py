@@ -268,10 +268,15 @@ DEEDS = {
 }
 
 
-def die_at_every_instant(name: str) -> int:
+def die_at_every_instant(name: str, stride: int = 1) -> int:
     """Do a deed over and over, killed before its first call to the system, before its second, and so on to its end.
 
     Calls that only look are not counted: the disk is the same before and after.
+
+    Parameters
+    ----------
+    stride
+        1 for every instant, n for each n-th.
 
     Returns
     -------
@@ -279,9 +284,10 @@ def die_at_every_instant(name: str) -> int:
         Number of deaths.
     """
     for n_deaths in itertools.count():
+        at = 1 + n_deaths * stride
         with _folder() as folder:
             set_up(folder)
-            survived = _dies(DEEDS[name].do, folder, n_deaths + 1)
+            survived = _dies(DEEDS[name].do, folder, at)
             if survived:
                 DEEDS[name].done(folder)
                 return n_deaths
@@ -343,7 +349,8 @@ def main() -> None:
     elif part == "collect":
         collect_for_ever(Path(rest[0]))
     else:
-        say(json.dumps({name: die_at_every_instant(name) for name in rest or DEEDS}))
+        stride, names = int(rest[0]), rest[1:] or DEEDS
+        say(json.dumps({name: die_at_every_instant(name, stride) for name in names}))
 
 
 if __name__ == "__main__":

@@ -17,12 +17,11 @@ ROOT = Path(__file__).resolve().parents[2]
 ELSEWHERE = {"tracking/bench_mlflow.py"}
 """Benchmarks whose test is a peer's, in `tests/peers`."""
 
-WITH_BROWSER = {"web/bench_browser.py", "web/bench_pages.py"}
-WITH_SERVERS = {"serving/bench_model_server.py", "serving/bench_workers.py"}
-"""They train models and start several servers each: too long for each submission."""
+QUICK = {"bench_tracking.py", "data/bench_objects.py", "tracking/bench_store.py"}
+"""Those that end in a few seconds stand for the rest, which takes minutes and is in `make e2e`."""
 
 BENCHMARKS = [
-    pytest.param(name, marks=pytest.mark.e2e if name in WITH_BROWSER | WITH_SERVERS else pytest.mark.smoke)
+    pytest.param(name, marks=pytest.mark.smoke if name in QUICK else pytest.mark.e2e)
     for name in sorted(
         str(path.relative_to(ROOT / "benchmarks")) for path in (ROOT / "benchmarks").rglob("bench_*.py")
     )

@@ -21,6 +21,7 @@ import pytest
 from noria.core.clock import Clock, SystemClock
 from noria.core.context import Context
 from noria.core.workspace import InProcess, Workspace
+from noria.server.assembly import load_services
 from support.conformance import (
     Services,
     migrated_file,
@@ -34,6 +35,7 @@ from support.live_server import LiveBackend, LiveServer
 def live_server() -> Iterator[LiveServer]:
     """Start a real server once for this test process."""
     server = LiveServer()
+    server.offer(*load_services())
     yield server
     server.close()
 

@@ -15,6 +15,7 @@ from integration.conformance.conftest import (  # noqa: F401 - fixtures
     sqlite_template,
 )
 from noria.core.context import Context
+from noria.core.trust import trust_for
 from noria.interop.mlflow.adapter import ADAPTER
 from support.live_server import KEY, LiveServer
 
@@ -34,6 +35,8 @@ def http(mlflow_server: LiveServer, context: Context) -> Iterator[httpx.Client]:
     headers = {"authorization": f"Bearer {KEY}"}
     with (
         mlflow_server.serving(context),
-        httpx.Client(base_url=mlflow_server.url, headers=headers, timeout=60) as client,
+        httpx.Client(
+            base_url=mlflow_server.url, headers=headers, timeout=60, verify=trust_for(mlflow_server.url)
+        ) as client,
     ):
         yield client
