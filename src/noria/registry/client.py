@@ -81,9 +81,10 @@ def register(
 ) -> ServableVersion:
     """Register a fitted model as the next version of a registered one.
 
-    Kept beside it: its signature, a sample and a profile of the training rows, a golden batch (raw inputs with their
-    features and predictions), its score on the held-out rows, what is installed, and the active pipeline run that it
-    can be made again from; with the extra `noria[onnx]` also its form in ONNX, if that is proven equal.
+    Kept beside it: its signature, samples of the training and held-out rows, a profile of the former, a golden batch
+    (raw inputs with their features and predictions), its score on the held-out rows, what is installed, and the active
+    pipeline run that it can be made again from; with the extra `noria[onnx]` also its form in ONNX, if that is proven
+    equal.
 
     Parameters
     ----------
@@ -236,7 +237,10 @@ def _describe(
     measured: Holdout | None = None
     if holdout is not None:
         held = check_inputs(signature, as_inputs(holdout[0]))
-        measured = golden.measure_holdout(loaded, task, held, np.asarray(holdout[1]))
+        held_target = np.asarray(holdout[1])
+        measured = golden.measure_holdout(loaded, task, held, held_target)
+        held_out = golden.take_sample(held, held_target, _GOLDEN_SEED)
+        golden.save_reference(held_out, folder / golden.HELD_OUT_FILE)
     return _Described(
         digest="",
         format=loaded.format,
@@ -299,11 +303,8 @@ def _save_reference(folder: Path, inputs: dict[str, Any], target: Any) -> None:
 
     profile = profile_table(flatten_columns(inputs))
     (folder / golden.PROFILE_FILE).write_bytes(to_json(profile))
-    rows = golden.choose_rows(len(target), golden.REFERENCE_ROWS, _GOLDEN_SEED)
-    sample = golden.ReferenceSample(
-        inputs={name: array[rows] for name, array in inputs.items()}, target=target[rows]
-    )
-    golden.save_reference(sample, folder)
+    sample = golden.take_sample(inputs, target, _GOLDEN_SEED)
+    golden.save_reference(sample, folder / golden.REFERENCE_FILE)
 
 
 def _check_rows(inputs: dict[str, Any], target: Any) -> None:

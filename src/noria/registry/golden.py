@@ -16,6 +16,7 @@ from noria.registry.runtimes.port import Arrays, LoadedModel
 
 GOLDEN_FILE = "golden.npz"
 REFERENCE_FILE = "reference.npz"
+HELD_OUT_FILE = "holdout.npz"
 PROFILE_FILE = "profile.json"
 
 GOLDEN_ROWS = 200
@@ -65,7 +66,7 @@ class GoldenDifference(msgspec.Struct, frozen=True, kw_only=True):
 
 
 class ReferenceSample(msgspec.Struct, frozen=True, kw_only=True):
-    """A sample of the training rows: raw inputs by name, and the target."""
+    """A sample of the training or held-out rows: raw inputs by name, and the target."""
 
     inputs: dict[str, Any]
     target: Any
@@ -99,15 +100,31 @@ def load_golden(folder: Path) -> GoldenBatch | None:
     return GoldenBatch(inputs=inputs, features=features, outputs=outputs)
 
 
-def save_reference(sample: ReferenceSample, folder: Path) -> None:
-    """Write `reference.npz`."""
+def take_sample(inputs: Arrays, target: NDArray[Any], seed: int) -> ReferenceSample:
+    """Take up to 5,000 rows."""
+    rows = choose_rows(len(target), REFERENCE_ROWS, seed)
+    chosen = {name: array[rows] for name, array in inputs.items()}
+    return ReferenceSample(inputs=chosen, target=_plain(target[rows]))
+
+
+def save_reference(sample: ReferenceSample, path: Path) -> None:
+    """Write a sample, as `reference.npz` or `holdout.npz`."""
     named = {f"{_INPUT}{name}": array for name, array in sample.inputs.items()}
-    np.savez_compressed(folder / REFERENCE_FILE, y=sample.target, **named)
+    np.savez_compressed(path, y=sample.target, **named)
 
 
 def load_reference_sample(folder: Path) -> ReferenceSample | None:
-    """Read `reference.npz`; None when the version has none."""
-    arrays = _load(folder / REFERENCE_FILE)
+    """Read the training rows, `reference.npz`; None when the version has none."""
+    return _load_sample(folder / REFERENCE_FILE)
+
+
+def load_held_out_sample(folder: Path) -> ReferenceSample | None:
+    """Read the held-out rows, `holdout.npz`; None when the version has none."""
+    return _load_sample(folder / HELD_OUT_FILE)
+
+
+def _load_sample(path: Path) -> ReferenceSample | None:
+    arrays = _load(path)
     if arrays is None:
         return None
     target = arrays.pop("y")
@@ -193,5 +210,6 @@ def _load(path: Path) -> dict[str, Any] | None:
         return dict(stored)
 
 
-def _plain(features: NDArray[Any]) -> NDArray[Any]:
-    return features.astype(str) if features.dtype.kind == "O" else features
+def _plain(values: NDArray[Any]) -> NDArray[Any]:
+    # Objects would be written as a pickle, which nothing here reads.
+    return values.astype(str) if values.dtype.kind == "O" else values

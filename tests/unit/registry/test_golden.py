@@ -14,17 +14,20 @@ from noria.core.errors import Invalid
 from noria.registry.entities import Task
 from noria.registry.golden import (
     GOLDEN_FILE,
+    HELD_OUT_FILE,
     REFERENCE_FILE,
     GoldenBatch,
     ReferenceSample,
     choose_rows,
     compare_golden,
     load_golden,
+    load_held_out_sample,
     load_reference_sample,
     make_golden,
     measure_holdout,
     save_golden,
     save_reference,
+    take_sample,
 )
 
 ROWS = np.random.default_rng(3)
@@ -74,8 +77,13 @@ def test_a_golden_batch_comes_back(inputs: dict[str, Any], tmp_path: Path) -> No
 def test_a_reference_sample_comes_back(inputs: dict[str, Any], tmp_path: Path) -> None:
     """Raw inputs and target are read as they were written."""
     target = np.arange(20)
-    save_reference(ReferenceSample(inputs=inputs, target=target), tmp_path)
+    save_reference(ReferenceSample(inputs=inputs, target=target), tmp_path / REFERENCE_FILE)
     back = load_reference_sample(tmp_path)
+    texts = take_sample(inputs, np.array(["a", "b"] * 10, dtype=object), 7)
+    save_reference(texts, tmp_path / HELD_OUT_FILE)
+    held = load_held_out_sample(tmp_path)
+    assert held is not None
+    assert held.target.tolist() == ["a", "b"] * 10
 
     assert back is not None
     assert back.inputs.keys() == inputs.keys()
@@ -89,6 +97,7 @@ def test_a_version_without_them_has_none(tmp_path: Path) -> None:
     """A folder that lacks a file gives None, not an error."""
     assert load_golden(tmp_path) is None
     assert load_reference_sample(tmp_path) is None
+    assert load_held_out_sample(tmp_path) is None
 
 
 def test_an_equal_replay_differs_in_nothing(inputs: dict[str, Any]) -> None:

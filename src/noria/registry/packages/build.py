@@ -65,6 +65,7 @@ _TYPES: Final = {
     "profile.json": PROFILE_TYPE,
     "golden.npz": GOLDEN_TYPE,
     "reference.npz": REFERENCE_TYPE,
+    "holdout.npz": REFERENCE_TYPE,
 }
 
 

@@ -12,7 +12,7 @@ from numpy.typing import NDArray
 from noria.core.errors import Invalid
 from noria.registry.entities import ServableVersion, Signature, Task, TensorSpec
 from noria.registry.equality import Equality
-from noria.registry.golden import GoldenBatch
+from noria.registry.golden import GoldenBatch, ReferenceSample
 from noria.registry.signatures import check_inputs
 from noria.registry.validation.entities import ValidationSection
 from noria.registry.validation.port import Arrays, Subject, SubjectRaised
@@ -95,6 +95,8 @@ class Bench:
         Sample rows of the training data, or rows made up from the signature.
     reference, target
         All rows of the sample with their target; None where none is kept.
+    held_out
+        Rows that the model was not fitted on; None where none are kept.
     """
 
     version: ServableVersion
@@ -102,6 +104,7 @@ class Bench:
     rows: dict[str, NDArray[Any]]
     reference: dict[str, NDArray[Any]] | None
     target: NDArray[Any] | None
+    held_out: ReferenceSample | None
     golden: GoldenBatch | None
     equality: Equality | None
     rng: np.random.Generator

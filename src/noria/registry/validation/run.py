@@ -96,6 +96,7 @@ def bench_of(folder: Path, version: ServableVersion, settings: ValidationSection
         rows=rows,
         reference=reference,
         target=target,
+        held_out=golden.load_held_out_sample(folder),
         golden=golden.load_golden(folder),
         equality=read_equality(folder),
         rng=rng,

@@ -33,7 +33,15 @@ TAKEN: Final = mark("The model itself answered %(bad)s of %(n)s malformed reques
 UNIT: Final = mark("A unit a thousand times smaller in `%(column)s` changes %(bad)s of %(n)s answers")
 NUDGED: Final = mark("A nudge of %(size)s standard deviations turned %(bad)s of %(n)s answers")
 SLICES_EVEN: Final = mark("None of %(n)s slices of the training sample is surely worse than the other rows")
-SLICE_WORST: Final = mark("The slice `%(slice)s` scores %(score)s on %(n)s rows, the others %(rest)s")
+SLICES_EVEN_HELD: Final = mark(
+    "None of %(n)s slices of the held-out rows is surely worse than the other rows"
+)
+SLICE_WORST: Final = mark(
+    "The slice `%(slice)s` scores %(score)s on %(n)s training rows, the others %(rest)s"
+)
+SLICE_WORST_HELD: Final = mark(
+    "The slice `%(slice)s` scores %(score)s on %(n)s held-out rows, the others %(rest)s"
+)
 TIMED: Final = mark("Median %(ms)s ms for %(n)s rows, the slowest of %(calls)s calls %(slowest)s ms")
 PEAK: Final = mark("The process took at most %(mb)s MB")
 GREW: Final = mark("%(calls)s calls made the process grow by %(mb)s MB")

@@ -13,7 +13,7 @@ import pytest
 
 from noria.registry.entities import Origin, ServableVersion, Signature, Task, TensorSpec
 from noria.registry.equality import Equality
-from noria.registry.golden import GoldenBatch
+from noria.registry.golden import GoldenBatch, ReferenceSample
 from noria.registry.validation.bench import Bench
 from noria.registry.validation.entities import Limits, Outcome, ValidationSection
 from noria.registry.validation.plan import PLAN
@@ -195,6 +195,7 @@ def bench(*, settings: ValidationSection | None = None, equality: Equality | Non
         rows=rows,
         reference=rows,
         target=good(rows)["predictions"],
+        held_out=None,
         golden=GoldenBatch(inputs=rows, features=np.empty((200, 0)), outputs=good(rows)),
         equality=equality,
         rng=rng,
@@ -251,6 +252,25 @@ def test_what_is_not_in_the_answers_fails_too() -> None:
         assert outcome(name, Here(good)) is Outcome.NOT_APPLICABLE
     assert [check.outcome for check in loosely.checks if check.name == "wrong_types"] == [Outcome.FAILED]
     assert outcome("wrong_types", Here(good)) is Outcome.PASSED
+
+
+def test_slices_are_of_held_out_rows_where_there_are_enough() -> None:
+    """A slice that is bad only there is found there; without them, or with too few, the training rows are taken."""
+    made = bench(settings=only("slices"))
+    rows = {name: array[:100] for name, array in made.rows.items()}
+    right = good(rows)["predictions"]
+    held = ReferenceSample(inputs=rows, target=np.where(rows["kind"] == "b", 1 - right, right))
+    few = ReferenceSample(inputs={name: array[:9] for name, array in rows.items()}, target=right[:9])
+    told = {}
+    for name, sample in (("held", held), ("few", few), ("none", None)):
+        report = tried(dataclasses.replace(made, held_out=sample), Here(good))
+        [told[name]] = [check for check in report.checks if check.name == "slices"]
+
+    assert (told["held"].outcome, told["held"].values["slice"]) == (Outcome.FAILED, "kind = b")
+    assert "held-out rows" in told["held"].sentence
+    assert told["few"].outcome is told["none"].outcome is Outcome.PASSED
+    assert "training sample" in told["few"].sentence
+    assert "training sample" in told["none"].sentence
 
 
 def test_every_limit_has_a_check_and_every_check_a_model_that_fails_it() -> None:

@@ -11,6 +11,7 @@ from numpy.typing import NDArray
 from noria.core.stats.intervals import newcombe_difference
 from noria.core.stats.means import welch_difference
 from noria.registry.equality import Equality
+from noria.registry.golden import ReferenceSample
 from noria.registry.validation.bench import Bench, Column, Measured, share, short
 from noria.registry.validation.port import Arrays, Subject
 from noria.registry.validation.words import (
@@ -24,7 +25,9 @@ from noria.registry.validation.words import (
     ONNX_FLIPS,
     PEAK,
     SLICE_WORST,
+    SLICE_WORST_HELD,
     SLICES_EVEN,
+    SLICES_EVEN_HELD,
     TIMED,
     TOO_FEW,
 )
@@ -40,6 +43,8 @@ _LEVEL = 0.05
 _CALLS = 50
 _GROWTH_CALLS = 300
 _THOUSAND = 1_000
+_TRAINING_WORDS = (SLICES_EVEN, SLICE_WORST)
+_HELD_WORDS = (SLICES_EVEN_HELD, SLICE_WORST_HELD)
 
 
 def nudges(bench: Bench, subject: Subject) -> Measured:
@@ -71,13 +76,30 @@ def nudges(bench: Bench, subject: Subject) -> Measured:
 
 
 def slices(bench: Bench, subject: Subject) -> Measured:
-    """Compare the score of each slice of the training sample with that of the other rows."""
-    if bench.reference is None or bench.target is None:
+    """Compare the score of each slice with that of the other rows: of held-out rows, or of the training sample.
+
+    The latter is taken when no held-out rows are kept, or too few to tell slices apart.
+    """
+    samples = _samples(bench)
+    if not samples:
         return Measured(value=None, words=NO_TARGET)
-    scores = _scores(bench, subject)
-    found = [(name, chosen) for name, chosen in _slices(bench) if _is_large(chosen)]
-    if not found:
-        return Measured(value=None, words=TOO_FEW)
+    for sample in samples:
+        if found := [(name, chosen) for name, chosen in _slices(bench, sample) if _is_large(chosen)]:
+            words = _HELD_WORDS if sample is bench.held_out else _TRAINING_WORDS
+            return _worst(_scores(bench, subject, sample), found, *words)
+    return Measured(value=None, words=TOO_FEW)
+
+
+def _samples(bench: Bench) -> list[ReferenceSample]:
+    found = [bench.held_out] if bench.held_out is not None else []
+    if bench.reference is not None and bench.target is not None:
+        found.append(ReferenceSample(inputs=bench.reference, target=bench.target))
+    return found
+
+
+def _worst(
+    scores: NDArray[Any], found: list[tuple[str, NDArray[np.bool_]]], even: str, uneven: str
+) -> Measured:
     rated = [
         (_sure_shortfall(scores[chosen], scores[~chosen], _LEVEL / len(found)), name, chosen)
         for name, chosen in found
@@ -90,14 +112,14 @@ def slices(bench: Bench, subject: Subject) -> Measured:
         if short_by > 0
     ]
     if worst <= 0:
-        return Measured(value=0.0, words=SLICES_EVEN, values={"n": len(found)}, details=details)
+        return Measured(value=0.0, words=even, values={"n": len(found)}, details=details)
     values: dict[str, str | int | float] = {
         "slice": name,
         "score": f"{scores[chosen].mean():.3f}",
         "n": int(chosen.sum()),
         "rest": f"{scores[~chosen].mean():.3f}",
     }
-    return Measured(value=worst, words=SLICE_WORST, values=values, details=details)
+    return Measured(value=worst, words=uneven, values=values, details=details)
 
 
 def latency_one_ms(bench: Bench, subject: Subject) -> Measured:
@@ -179,22 +201,20 @@ def _is_turned(bench: Bench, before: Arrays, after: Arrays) -> NDArray[np.bool_]
     return np.asarray(np.abs(after["predictions"] - before["predictions"]) > _CHANGE * spread)
 
 
-def _scores(bench: Bench, subject: Subject) -> NDArray[Any]:
-    assert bench.reference is not None  # noqa: S101 - looked at by the caller
-    assert bench.target is not None  # noqa: S101 - looked at by the caller
-    given = subject.predict(bench.reference)["predictions"]
+def _scores(bench: Bench, subject: Subject, sample: ReferenceSample) -> NDArray[Any]:
+    given = subject.predict(sample.inputs)["predictions"]
     if bench.is_classifier:
-        right = given.astype(str) == bench.target.astype(given.dtype).astype(str)
+        right = given.astype(str) == sample.target.astype(given.dtype).astype(str)
         return np.asarray(right, dtype=float)
-    errors = np.abs(given.astype(float) - bench.target.astype(float))
+    errors = np.abs(given.astype(float) - sample.target.astype(float))
     held = bench.version.holdout
     bound = (held.error_bound if held else None) or 2.0 * float(np.quantile(errors, 0.99)) or 1.0
     return np.asarray(1.0 - np.minimum(1.0, errors / bound))
 
 
-def _slices(bench: Bench) -> Iterator[tuple[str, NDArray[np.bool_]]]:
+def _slices(bench: Bench, sample: ReferenceSample) -> Iterator[tuple[str, NDArray[np.bool_]]]:
     for column in bench.columns():
-        yield from _slices_of(column, column.of(bench.reference or {}))
+        yield from _slices_of(column, column.of(sample.inputs))
 
 
 def _slices_of(column: Column, values: NDArray[Any]) -> Iterator[tuple[str, NDArray[np.bool_]]]:
