@@ -2,17 +2,23 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Sequence
+from collections.abc import Sequence
 from datetime import datetime
+from itertools import islice
 from typing import Any
 
 import sqlalchemy as sa
 
 from noria.access.tables import projects
+from noria.core.database.schema import to_micros
 from noria.core.errors import NotFound, TooLarge
 from noria.core.operations import Service, operation
-from noria.serving.counts import add_counts, count_label, count_predictions, read_counts
+from noria.core.serialisation import to_json
+from noria.serving.captured_rows import Reading, last_label
+from noria.serving.chunks import count_behind, find_predictions, keep, last_position
+from noria.serving.counts import add_counts, count_label, count_requests, read_counts
 from noria.serving.locate import EndpointRow, endpoint_row
+from noria.serving.packing import Entry, Packed, Unpacked, pack
 from noria.serving.permissions import GIVE_FEEDBACK, READ_CAPTURES, SERVE
 from noria.serving.predictions import (
     CaptureBatch,
@@ -21,7 +27,6 @@ from noria.serving.predictions import (
     CaptureOrder,
     CapturePage,
     CaptureReport,
-    Label,
     LabelBatch,
     LabelReport,
     LocatedPrediction,
@@ -31,15 +36,13 @@ from noria.serving.predictions import (
     PredictionIds,
     StatsTable,
 )
-from noria.serving.tables import captures, endpoints, labels
+from noria.serving.tables import endpoints, labels
 
 MAX_BATCH = 10_000
 """Most rows, labels or ids of one call."""
 
 MAX_COUNTED = 1000
 """A count of rows that nobody has looked at yet stops there."""
-
-_IDS_PER_QUERY = 500
 
 
 class PredictionNotFound(NotFound):
@@ -62,14 +65,25 @@ class Captures(Service):
     def append(self, project: str, endpoint: str, batch: CaptureBatch) -> CaptureReport:
         """Keep predictions; one whose id is known already is left as it is."""
         _bound(len(batch.predictions), "predictions")
+        sent = list({prediction.id: prediction for prediction in reversed(batch.predictions)}.values())[::-1]
+        entries = {prediction.id: _entry(prediction) for prediction in sent}
         with self.context.database.write() as connection:
             place = endpoint_row(connection, project, endpoint, lock=True, deleted=True)
-            known = _known_ids(connection, place.pk, [p.id for p in batch.predictions])
-            fresh = list({p.id: p for p in reversed(batch.predictions) if p.id not in known}.values())[::-1]
-            if fresh:
-                connection.execute(sa.insert(captures), [_capture_values(place.pk, p) for p in fresh])
-                add_counts(connection, place.pk, count_predictions(fresh))
-        return CaptureReport(accepted=len(fresh), duplicate=len(batch.predictions) - len(fresh))
+            known = find_predictions(connection, entries, place.pk)
+            fresh = [entry for identity, entry in entries.items() if identity not in known]
+            n_kept = _keep(connection, place, Unpacked(pack(fresh))) if fresh else 0
+        return CaptureReport(accepted=n_kept, duplicate=len(batch.predictions) - n_kept)
+
+    @operation("POST", "/projects/{project}/endpoints/{endpoint}/captures/packed", needs=SERVE)
+    def append_packed(self, project: str, endpoint: str, batch: Packed) -> CaptureReport:
+        """Keep answered requests as a model server packs them; one whose id is known already is left as it is."""
+        unpacked = Unpacked(batch)
+        _bound(unpacked.n_all_rows, "rows")
+        unpacked.check()
+        with self.context.database.write() as connection:
+            place = endpoint_row(connection, project, endpoint, lock=True, deleted=True)
+            n_kept = _keep(connection, place, unpacked)
+        return CaptureReport(accepted=n_kept, duplicate=unpacked.n_all_rows - n_kept)
 
     @operation("GET", "/projects/{project}/endpoints/{endpoint}/captures", needs=READ_CAPTURES)
     def read(
@@ -102,18 +116,18 @@ class Captures(Service):
         by_label = order is CaptureOrder.LABELLED
         with self.context.database.read() as connection:
             place = endpoint_row(connection, project, endpoint)
-            key = labels.c.pk if by_label else captures.c.pk
-            owner = labels.c.endpoint_pk if by_label else captures.c.endpoint_pk
-            query = _rows(inner=by_label or labelled is True).where(owner == place.pk, key > after)
-            if version is not None:
-                query = query.where(captures.c.version == version)
-            if labelled is False:
-                query = query.where(labels.c.pk.is_(None))
-            rows = connection.execute(query.order_by(key).limit(bound + 1)).mappings().all()
-        items = [_captured(row) for row in rows[:bound]]
-        last = rows[len(items) - 1] if items else None
-        reached = after if last is None else last["label_position" if by_label else "position"]
-        return CapturePage(items=items, next=reached, more=len(rows) > bound)
+            reading = Reading(connection, place.pk, version)
+            if by_label or labelled:
+                rows = reading.labelled(after, by_label=by_label)
+            else:
+                rows = reading.captured(after, bound, without_label=labelled is False)
+            found = list(islice(rows, bound + 1))
+        items = found[:bound]
+        reached = after
+        if items:
+            last = items[-1]
+            reached = last.label.position if by_label and last.label is not None else last.position
+        return CapturePage(items=items, next=reached, more=len(found) > bound)
 
     @operation(
         "GET", "/projects/{project}/endpoints/{endpoint}/captures/{prediction_id}", needs=READ_CAPTURES
@@ -122,13 +136,10 @@ class Captures(Service):
         """Get one captured prediction with its label."""
         with self.context.database.read() as connection:
             place = endpoint_row(connection, project, endpoint)
-            query = _rows(inner=False).where(
-                captures.c.prediction_id == prediction_id, captures.c.endpoint_pk == place.pk
-            )
-            row = connection.execute(query).mappings().one_or_none()
-        if row is None:
+            found = Reading(connection, place.pk).by_id([prediction_id])
+        if not found:
             raise PredictionNotFound(endpoint, prediction_id)
-        return _captured(row)
+        return found[prediction_id]
 
     @operation("GET", "/projects/{project}/endpoints/{endpoint}/capture-head", needs=READ_CAPTURES)
     def head(self, project: str, endpoint: str, after: int = 0) -> CaptureHead:
@@ -136,9 +147,9 @@ class Captures(Service):
         with self.context.database.read() as connection:
             place = endpoint_row(connection, project, endpoint)
             return CaptureHead(
-                position=_last(connection, captures, place.pk),
-                label_position=_last(connection, labels, place.pk),
-                n_rows=_count_after(connection, place.pk, after),
+                position=last_position(connection, place.pk),
+                label_position=last_label(connection, place.pk),
+                n_rows=count_behind(connection, place.pk, after, MAX_COUNTED),
             )
 
     @operation("POST", "/projects/{project}/endpoints/{endpoint}/labels", needs=GIVE_FEEDBACK, status=200)
@@ -175,20 +186,22 @@ class Captures(Service):
     def locate(self, wanted: PredictionIds) -> LocatedPredictions:
         """Tell at which endpoint predictions were captured; ids that none has are left out."""
         _bound(len(wanted.ids), "ids")
-        found = []
         with self.context.database.read() as connection:
-            for ids in _chunks(wanted.ids):
-                query = (
-                    sa.select(captures.c.prediction_id, projects.c.name.label("project"), endpoints.c.name)
-                    .join(endpoints, endpoints.c.pk == captures.c.endpoint_pk)
-                    .join(projects, projects.c.pk == endpoints.c.project_pk)
-                    .where(captures.c.prediction_id.in_(ids))
-                )
-                found += [
-                    LocatedPrediction(prediction_id=identity, project=project, endpoint=name)
-                    for identity, project, name in connection.execute(query)
-                ]
-        return LocatedPredictions(items=found)
+            places = find_predictions(connection, wanted.ids)
+            pks = {place.endpoint_pk for found in places.values() for place in found}
+            query = (
+                sa.select(endpoints.c.pk, projects.c.name, endpoints.c.name)
+                .join(projects, projects.c.pk == endpoints.c.project_pk)
+                .where(endpoints.c.pk.in_(pks))
+            )
+            names = {pk: (project, name) for pk, project, name in connection.execute(query)}
+        return LocatedPredictions(
+            items=[
+                LocatedPrediction(prediction_id=identity, project=project, endpoint=name)
+                for identity, found in places.items()
+                for project, name in [names[place.endpoint_pk] for place in found]
+            ]
+        )
 
 
 class _Labelling:
@@ -205,9 +218,9 @@ class _Labelling:
         }  # fmt: skip
 
     def keep(self, batch: Sequence[NewLabel]) -> LabelReport:
-        found = _labelled_rows(self._connection, self._place.pk, [label.prediction_id for label in batch])
+        found = Reading(self._connection, self._place.pk).by_id(label.prediction_id for label in batch)
         standing: dict[str, Any] = {
-            key: row["label_value"] for key, row in found.items() if row["label_position"] is not None
+            key: row.label.value for key, row in found.items() if row.label is not None
         }
         for label in batch:
             self._keep_one(label, found.get(label.prediction_id), standing)
@@ -220,40 +233,40 @@ class _Labelling:
             )
         return LabelReport(accepted=len(self._accepted), **self._seen)
 
-    def _keep_one(self, label: NewLabel, row: sa.RowMapping | None, standing: dict[str, Any]) -> None:
+    def _keep_one(self, label: NewLabel, row: CapturedRow | None, standing: dict[str, Any]) -> None:
         identity = label.prediction_id
         if row is None:
             self._seen["unknown"].append(identity)
         elif identity in standing:
             self._compare(identity, row, label, standing[identity])
-        elif not _same_kind(row["outputs"].get("predictions"), label.value):
+        elif not _same_kind(row.prediction.outputs.get("predictions"), label.value):
             self._seen["mistyped"].append(identity)
         else:
             standing[identity] = label.value
             self._accept(row, label)
 
-    def _accept(self, row: sa.RowMapping, label: NewLabel) -> None:
+    def _accept(self, row: CapturedRow, label: NewLabel) -> None:
         self._accepted.append(
             {
-                "capture_pk": row["position"],
                 "endpoint_pk": self._place.pk,
+                "position": row.position,
                 "value": label.value,
                 "at": label.at or self._now,
                 "source": label.source,
                 "n_contradictions": 0,
             }
         )
-        predicted = row["outputs"].get("predictions")
-        self._counts.append((row["version"], row["revision"], predicted, label.value))
+        predicted = row.prediction.outputs.get("predictions")
+        self._counts.append((row.prediction.version, row.prediction.revision, predicted, label.value))
 
-    def _compare(self, identity: str, row: sa.RowMapping, label: NewLabel, standing: Any) -> None:
+    def _compare(self, identity: str, row: CapturedRow, label: NewLabel, standing: Any) -> None:
         if label.value == standing:
             self._seen["duplicate"].append(identity)
             return
         self._seen["conflicting"].append(identity)
         self._connection.execute(
             sa.update(labels)
-            .where(labels.c.capture_pk == row["position"])
+            .where(labels.c.endpoint_pk == self._place.pk, labels.c.position == row.position)
             .values(n_contradictions=labels.c.n_contradictions + 1)
         )
 
@@ -270,105 +283,27 @@ def _bound(count: int, what: str) -> None:
         )
 
 
-def _chunks(ids: Sequence[str]) -> Iterable[Sequence[str]]:
-    return (ids[start : start + _IDS_PER_QUERY] for start in range(0, len(ids), _IDS_PER_QUERY))
+def _keep(connection: sa.Connection, place: EndpointRow, unpacked: Unpacked) -> int:
+    """Keep what is new, count it, and give how many rows that were."""
+    kept = keep(connection, place, unpacked)
+    if kept is None:
+        return 0
+    add_counts(connection, place.pk, count_requests(kept))
+    return kept.n_all_rows
 
 
-def _known_ids(connection: sa.Connection, endpoint_pk: int, ids: Sequence[str]) -> set[str]:
-    known: set[str] = set()
-    for part in _chunks(ids):
-        query = sa.select(captures.c.prediction_id).where(
-            captures.c.prediction_id.in_(part), captures.c.endpoint_pk == endpoint_pk
-        )
-        known.update(connection.execute(query).scalars())
-    return known
-
-
-def _capture_values(endpoint_pk: int, prediction: Prediction) -> dict[str, Any]:
-    return {
-        "endpoint_pk": endpoint_pk,
-        "prediction_id": prediction.id,
-        "version": prediction.version,
-        "revision": prediction.revision,
-        "row": prediction.row,
-        "at": prediction.at,
-        "inputs": prediction.inputs,
-        "outputs": prediction.outputs,
-        "latency_us": prediction.latency_us,
-        "error": prediction.error,
-    }
-
-
-def _rows(*, inner: bool) -> sa.Select[Any]:
-    return sa.select(
-        captures.c.pk.label("position"),
-        captures.c.prediction_id,
-        captures.c.version,
-        captures.c.revision,
-        captures.c.row,
-        captures.c.at,
-        captures.c.inputs,
-        captures.c.outputs,
-        captures.c.latency_us,
-        captures.c.error,
-        labels.c.pk.label("label_position"),
-        labels.c.value.label("label_value"),
-        labels.c.at.label("label_at"),
-        labels.c.source.label("label_source"),
-        labels.c.n_contradictions,
-    ).join_from(captures, labels, labels.c.capture_pk == captures.c.pk, isouter=not inner)
-
-
-def _labelled_rows(
-    connection: sa.Connection, endpoint_pk: int, ids: Sequence[str]
-) -> dict[str, sa.RowMapping]:
-    found: dict[str, sa.RowMapping] = {}
-    for part in _chunks(ids):
-        query = _rows(inner=False).where(
-            captures.c.prediction_id.in_(part), captures.c.endpoint_pk == endpoint_pk
-        )
-        found |= {row["prediction_id"]: row for row in connection.execute(query).mappings()}
-    return found
-
-
-def _captured(row: sa.RowMapping) -> CapturedRow:
-    return CapturedRow(
-        position=row["position"],
-        prediction=Prediction(
-            id=row["prediction_id"],
-            version=row["version"],
-            at=row["at"],
-            inputs=row["inputs"],
-            outputs=row["outputs"],
-            latency_us=row["latency_us"],
-            error=row["error"],
-            row=row["row"],
-            revision=row["revision"],
-        ),
-        label=None if row["label_position"] is None else _label(row),
+def _entry(prediction: Prediction) -> Entry:
+    values = {"inputs": prediction.inputs, "outputs": prediction.outputs}
+    return Entry(
+        id=prediction.id,
+        version=prediction.version,
+        revision=prediction.revision,
+        at_us=to_micros(prediction.at),
+        latency_us=prediction.latency_us,
+        row=prediction.row,
+        n_rows=1,
+        n_whole=1,
+        layout=b"",
+        data=to_json(values),
+        error=prediction.error,
     )
-
-
-def _label(row: sa.RowMapping) -> Label:
-    return Label(
-        prediction_id=row["prediction_id"],
-        value=row["label_value"],
-        at=row["label_at"],
-        source=row["label_source"],
-        position=row["label_position"],
-        n_contradictions=row["n_contradictions"],
-    )
-
-
-def _count_after(connection: sa.Connection, endpoint_pk: int, after: int) -> int:
-    behind = sa.select(captures.c.pk).where(captures.c.endpoint_pk == endpoint_pk, captures.c.pk > after)
-    return int(
-        connection.execute(
-            sa.select(sa.func.count()).select_from(behind.limit(MAX_COUNTED).subquery())
-        ).scalar_one()
-    )
-
-
-def _last(connection: sa.Connection, table: sa.Table, endpoint_pk: int) -> int:
-    query = sa.select(sa.func.coalesce(sa.func.max(table.c.pk), 0)).where(table.c.endpoint_pk == endpoint_pk)
-    return int(connection.execute(query).scalar_one())

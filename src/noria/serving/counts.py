@@ -6,13 +6,16 @@ much was captured, and are never ahead of or behind the rows.
 
 from __future__ import annotations
 
+from collections import Counter
 from collections.abc import Iterable
+from dataclasses import dataclass, field
 from typing import Any, NamedTuple
 
 import msgspec
 import sqlalchemy as sa
 
-from noria.serving.predictions import Prediction, VersionStats, latency_bucket
+from noria.serving.packing import Unpacked
+from noria.serving.predictions import VersionStats, latency_bucket
 from noria.serving.tables import capture_counts
 
 FIELDS = tuple(field for field in VersionStats.__struct_fields__ if field != "version")
@@ -25,29 +28,42 @@ class Counted(NamedTuple):
     stats: VersionStats
 
 
-def count_predictions(predictions: Iterable[Prediction]) -> list[Counted]:
-    """Count captured predictions, requests by their first row."""
-    return [_count_prediction(prediction) for prediction in predictions]
+def count_requests(unpacked: Unpacked) -> list[Counted]:
+    """Count what was captured, requests by their first row."""
+    found: dict[tuple[int, int], _Sum] = {}
+    columns = (unpacked.versions, unpacked.revisions, unpacked.rows, unpacked.n_rows, unpacked.latencies_us)
+    for index, (version, revision, row, n_rows, latency_us) in enumerate(zip(*columns, strict=True)):
+        total = found.get((version, revision))
+        if total is None:
+            total = found[version, revision] = _Sum()
+        total.n_rows += n_rows
+        if row == 0:
+            total.n_requests += 1
+            if index in unpacked.errors:
+                total.n_errors += 1
+            else:
+                total.latencies_us.append(latency_us)
+    return [Counted(revision, total.stats(version)) for (version, revision), total in found.items()]
 
 
-def _count_prediction(prediction: Prediction) -> Counted:
-    version, revision = prediction.version, prediction.revision
-    if prediction.row != 0:
-        return Counted(revision, VersionStats(version=version, n_rows=1))
-    if prediction.error is not None:
-        return Counted(revision, VersionStats(version=version, n_rows=1, n_requests=1, n_errors=1))
-    took = float(prediction.latency_us)
-    return Counted(
-        revision,
-        VersionStats(
+@dataclass(slots=True)
+class _Sum:
+    n_rows: int = 0
+    n_requests: int = 0
+    n_errors: int = 0
+    latencies_us: list[int] = field(default_factory=list)
+
+    def stats(self, version: int) -> VersionStats:
+        took = self.latencies_us
+        return VersionStats(
             version=version,
-            n_rows=1,
-            n_requests=1,
-            latency_sum_us=took,
-            latency_sum_squares=took * took,
-            latency_buckets={latency_bucket(prediction.latency_us): 1},
-        ),
-    )
+            n_rows=self.n_rows,
+            n_requests=self.n_requests,
+            n_errors=self.n_errors,
+            latency_sum_us=float(sum(took)),
+            latency_sum_squares=float(sum(each * each for each in took)),
+            latency_buckets=dict(Counter(map(latency_bucket, took))),
+        )
 
 
 def count_label(task: str, version: int, revision: int, predicted: Any, truth: Any) -> Counted:

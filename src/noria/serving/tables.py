@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import sqlalchemy as sa
 
-from noria.core.database.schema import JsonText, UtcMicros, metadata, pk
+from noria.core.database.schema import BytewiseText, JsonText, UtcMicros, metadata, pk
 from noria.serving.entities import Gates, RolloutStep, Share, StepResult
 from noria.serving.plans import AppliedPlan, ServerStanding
 
@@ -111,24 +111,30 @@ model_servers = sa.Table(
     sa.Index("model_servers_by_seen", "seen_at"),
 )
 
-captures = sa.Table(
-    "captures",
+capture_chunks = sa.Table(
+    "capture_chunks",
     metadata,
-    # The key is the position: appends to one endpoint queue, so it is also the order of commit.
-    pk(),
-    sa.Column("endpoint_pk", sa.BigInteger, sa.ForeignKey("endpoints.pk"), nullable=False),
-    sa.Column("prediction_id", sa.Text, nullable=False),
-    sa.Column("version", sa.BigInteger, nullable=False),
-    sa.Column("revision", sa.BigInteger, nullable=False),
-    sa.Column("row", sa.BigInteger, nullable=False),
-    sa.Column("at", UtcMicros, nullable=False),
-    sa.Column("inputs", JsonText(dict), nullable=False),
-    sa.Column("outputs", JsonText(dict), nullable=False),
-    sa.Column("latency_us", sa.BigInteger, nullable=False),
-    sa.Column("error", sa.Text),
-    sa.UniqueConstraint("prediction_id", "endpoint_pk", name="captures_by_prediction"),
-    sa.Index("captures_by_position", "endpoint_pk", "pk"),
-    sa.Index("captures_by_version", "endpoint_pk", "version", "pk"),
+    # Answered requests, packed (`serving/packing`); each row of them has a position. Appends to one endpoint queue, so
+    # positions are in the order of commit. The last one is the key: what lies behind a position begins with it.
+    sa.Column("endpoint_pk", sa.BigInteger, sa.ForeignKey("endpoints.pk"), primary_key=True),
+    sa.Column("last_position", sa.BigInteger, primary_key=True),
+    sa.Column("first_position", sa.BigInteger, nullable=False),
+    sa.Column("n_rows", sa.BigInteger, nullable=False),
+    sa.Column("oldest_version", sa.BigInteger, nullable=False),
+    sa.Column("newest_version", sa.BigInteger, nullable=False),
+    sa.Column("heads", sa.LargeBinary, nullable=False),
+    sa.Column("data", sa.LargeBinary, nullable=False),
+)
+
+capture_ids = sa.Table(
+    "capture_ids",
+    metadata,
+    # By the id of the first row of what was captured at once, so that it is kept once and found.
+    sa.Column("id", BytewiseText, primary_key=True),
+    sa.Column("endpoint_pk", sa.BigInteger, primary_key=True, autoincrement=False),
+    sa.Column("position", sa.BigInteger, nullable=False),
+    sa.Column("n_rows", sa.BigInteger, nullable=False),
+    sqlite_with_rowid=False,
 )
 
 labels = sa.Table(
@@ -136,12 +142,13 @@ labels = sa.Table(
     metadata,
     # The key is the order of arrival, for the same reason.
     pk(),
-    sa.Column("capture_pk", sa.BigInteger, sa.ForeignKey("captures.pk"), nullable=False, unique=True),
+    sa.Column("position", sa.BigInteger, nullable=False),
     sa.Column("endpoint_pk", sa.BigInteger, sa.ForeignKey("endpoints.pk"), nullable=False),
     sa.Column("value", JsonText(), nullable=False),
     sa.Column("at", UtcMicros, nullable=False),
     sa.Column("source", sa.Text),
     sa.Column("n_contradictions", sa.BigInteger, nullable=False),
+    sa.UniqueConstraint("endpoint_pk", "position", name="labels_by_row"),
     sa.Index("labels_by_position", "endpoint_pk", "pk"),
 )
 

@@ -1,5 +1,5 @@
 -- What the migrations make of an empty SQLite file. Written by tools/make_schema.py; a test compares.
--- revisions: access_0003 catalog_0001 core_0003 data_0003 decisions_0001 delivery_0001 monitoring_0001 pipelines_0003 registry_0004 serving_0002 tracking_0007;
+-- revisions: access_0003 catalog_0001 core_0003 data_0003 decisions_0001 delivery_0001 monitoring_0001 pipelines_0003 registry_0004 serving_0003 tracking_0007;
 
 CREATE TABLE alembic_version (
     version_num VARCHAR(32) NOT NULL,
@@ -25,6 +25,19 @@ CREATE TABLE alerts (
     FOREIGN KEY(project_pk) REFERENCES projects (pk)
 );
 
+CREATE TABLE capture_chunks (
+    endpoint_pk BIGINT NOT NULL,
+    last_position BIGINT NOT NULL,
+    first_position BIGINT NOT NULL,
+    n_rows BIGINT NOT NULL,
+    oldest_version BIGINT NOT NULL,
+    newest_version BIGINT NOT NULL,
+    heads BLOB NOT NULL,
+    data BLOB NOT NULL,
+    PRIMARY KEY (endpoint_pk, last_position),
+    FOREIGN KEY(endpoint_pk) REFERENCES endpoints (pk)
+);
+
 CREATE TABLE capture_counts (
     endpoint_pk BIGINT NOT NULL,
     version BIGINT NOT NULL,
@@ -45,22 +58,14 @@ CREATE TABLE capture_counts (
     FOREIGN KEY(endpoint_pk) REFERENCES endpoints (pk)
 );
 
-CREATE TABLE captures (
-    pk INTEGER NOT NULL,
+CREATE TABLE capture_ids (
+    id TEXT NOT NULL,
     endpoint_pk BIGINT NOT NULL,
-    prediction_id TEXT NOT NULL,
-    version BIGINT NOT NULL,
-    revision BIGINT NOT NULL,
-    "row" BIGINT NOT NULL,
-    at BIGINT NOT NULL,
-    inputs TEXT NOT NULL,
-    outputs TEXT NOT NULL,
-    latency_us BIGINT NOT NULL,
-    error TEXT,
-    PRIMARY KEY (pk),
-    CONSTRAINT captures_by_prediction UNIQUE (prediction_id, endpoint_pk),
-    FOREIGN KEY(endpoint_pk) REFERENCES endpoints (pk)
-);
+    position BIGINT NOT NULL,
+    n_rows BIGINT NOT NULL,
+    PRIMARY KEY (id, endpoint_pk)
+)
+ WITHOUT ROWID;
 
 CREATE TABLE comments (
     pk INTEGER NOT NULL,
@@ -414,15 +419,14 @@ CREATE TABLE label_schemas (
 
 CREATE TABLE labels (
     pk INTEGER NOT NULL,
-    capture_pk BIGINT NOT NULL,
+    position BIGINT NOT NULL,
     endpoint_pk BIGINT NOT NULL,
     value TEXT NOT NULL,
     at BIGINT NOT NULL,
     source TEXT,
     n_contradictions BIGINT NOT NULL,
     PRIMARY KEY (pk),
-    UNIQUE (capture_pk),
-    FOREIGN KEY(capture_pk) REFERENCES captures (pk),
+    CONSTRAINT labels_by_row UNIQUE (endpoint_pk, position),
     FOREIGN KEY(endpoint_pk) REFERENCES endpoints (pk)
 );
 
@@ -1371,10 +1375,6 @@ CREATE TABLE webhooks (
 
 CREATE INDEX alerts_by_endpoint ON alerts (project_pk, endpoint, id);
 
-CREATE INDEX captures_by_position ON captures (endpoint_pk, pk);
-
-CREATE INDEX captures_by_version ON captures (endpoint_pk, version, pk);
-
 CREATE INDEX comments_by_deletion ON comments (deleted_at);
 
 CREATE INDEX comments_by_subject ON comments (subject, id);
@@ -1565,7 +1565,7 @@ insert into alembic_version (version_num) values ('pipelines_0003');
 
 insert into alembic_version (version_num) values ('registry_0004');
 
-insert into alembic_version (version_num) values ('serving_0002');
+insert into alembic_version (version_num) values ('serving_0003');
 
 insert into alembic_version (version_num) values ('tracking_0007');
 

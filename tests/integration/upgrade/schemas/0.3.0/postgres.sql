@@ -3,6 +3,14 @@ CREATE TABLE alembic_version (
     CONSTRAINT alembic_version_pkc PRIMARY KEY (version_num)
 );
 
+CREATE TABLE capture_ids (
+    id TEXT COLLATE "C" NOT NULL,
+    endpoint_pk BIGINT NOT NULL,
+    position BIGINT NOT NULL,
+    n_rows BIGINT NOT NULL,
+    CONSTRAINT capture_ids_pkey PRIMARY KEY (id, endpoint_pk)
+);
+
 CREATE TABLE event_cursors (
     reader TEXT NOT NULL,
     position BIGINT NOT NULL,
@@ -548,6 +556,19 @@ CREATE TABLE webhook_deliveries (
     CONSTRAINT webhook_deliveries_webhook_pk_fkey FOREIGN KEY(webhook_pk) REFERENCES webhooks (pk) ON DELETE CASCADE
 );
 
+CREATE TABLE capture_chunks (
+    endpoint_pk BIGINT NOT NULL,
+    last_position BIGINT NOT NULL,
+    first_position BIGINT NOT NULL,
+    n_rows BIGINT NOT NULL,
+    oldest_version BIGINT NOT NULL,
+    newest_version BIGINT NOT NULL,
+    heads BYTEA NOT NULL,
+    data BYTEA NOT NULL,
+    CONSTRAINT capture_chunks_endpoint_pk_fkey FOREIGN KEY(endpoint_pk) REFERENCES endpoints (pk),
+    CONSTRAINT capture_chunks_pkey PRIMARY KEY (endpoint_pk, last_position)
+);
+
 CREATE TABLE capture_counts (
     endpoint_pk BIGINT NOT NULL,
     version BIGINT NOT NULL,
@@ -566,23 +587,6 @@ CREATE TABLE capture_counts (
     abs_error_sum_squares DOUBLE PRECISION NOT NULL,
     CONSTRAINT capture_counts_endpoint_pk_fkey FOREIGN KEY(endpoint_pk) REFERENCES endpoints (pk),
     CONSTRAINT capture_counts_pkey PRIMARY KEY (endpoint_pk, version, revision)
-);
-
-CREATE TABLE captures (
-    pk BIGSERIAL NOT NULL,
-    endpoint_pk BIGINT NOT NULL,
-    prediction_id TEXT NOT NULL,
-    version BIGINT NOT NULL,
-    revision BIGINT NOT NULL,
-    row BIGINT NOT NULL,
-    at BIGINT NOT NULL,
-    inputs TEXT NOT NULL,
-    outputs TEXT NOT NULL,
-    latency_us BIGINT NOT NULL,
-    error TEXT,
-    CONSTRAINT captures_by_prediction UNIQUE (prediction_id, endpoint_pk),
-    CONSTRAINT captures_endpoint_pk_fkey FOREIGN KEY(endpoint_pk) REFERENCES endpoints (pk),
-    CONSTRAINT captures_pkey PRIMARY KEY (pk)
 );
 
 CREATE TABLE dataset_tags (
@@ -723,6 +727,19 @@ CREATE TABLE label_schemas (
     CONSTRAINT label_schemas_id_key UNIQUE (id),
     CONSTRAINT label_schemas_pkey PRIMARY KEY (pk),
     CONSTRAINT label_schemas_type CHECK (type = ANY (ARRAY['feedback'::text, 'expectation'::text]))
+);
+
+CREATE TABLE labels (
+    pk BIGSERIAL NOT NULL,
+    position BIGINT NOT NULL,
+    endpoint_pk BIGINT NOT NULL,
+    value TEXT NOT NULL,
+    at BIGINT NOT NULL,
+    source TEXT,
+    n_contradictions BIGINT NOT NULL,
+    CONSTRAINT labels_by_row UNIQUE (endpoint_pk, position),
+    CONSTRAINT labels_endpoint_pk_fkey FOREIGN KEY(endpoint_pk) REFERENCES endpoints (pk),
+    CONSTRAINT labels_pkey PRIMARY KEY (pk)
 );
 
 CREATE TABLE logged_models (
@@ -999,20 +1016,6 @@ CREATE TABLE issues (
     CONSTRAINT issues_severity CHECK (severity >= 0 AND severity <= 4),
     CONSTRAINT issues_source_run_pk_fkey FOREIGN KEY(source_run_pk) REFERENCES runs (pk) ON DELETE SET NULL,
     CONSTRAINT issues_status CHECK (status = ANY (ARRAY['pending'::text, 'rejected'::text, 'resolved'::text]))
-);
-
-CREATE TABLE labels (
-    pk BIGSERIAL NOT NULL,
-    capture_pk BIGINT NOT NULL,
-    endpoint_pk BIGINT NOT NULL,
-    value TEXT NOT NULL,
-    at BIGINT NOT NULL,
-    source TEXT,
-    n_contradictions BIGINT NOT NULL,
-    CONSTRAINT labels_capture_pk_fkey FOREIGN KEY(capture_pk) REFERENCES captures (pk),
-    CONSTRAINT labels_capture_pk_key UNIQUE (capture_pk),
-    CONSTRAINT labels_endpoint_pk_fkey FOREIGN KEY(endpoint_pk) REFERENCES endpoints (pk),
-    CONSTRAINT labels_pkey PRIMARY KEY (pk)
 );
 
 CREATE TABLE logged_model_artifacts (
@@ -1353,10 +1356,6 @@ CREATE TABLE schedule_notices (
 
 CREATE INDEX alerts_by_endpoint ON alerts (project_pk, endpoint, id);
 
-CREATE INDEX captures_by_position ON captures (endpoint_pk, pk);
-
-CREATE INDEX captures_by_version ON captures (endpoint_pk, version, pk);
-
 CREATE INDEX comments_by_deletion ON comments (deleted_at);
 
 CREATE INDEX comments_by_subject ON comments (subject, id);
@@ -1547,6 +1546,6 @@ insert into alembic_version (version_num) values ('pipelines_0003');
 
 insert into alembic_version (version_num) values ('registry_0004');
 
-insert into alembic_version (version_num) values ('serving_0002');
+insert into alembic_version (version_num) values ('serving_0003');
 
 insert into alembic_version (version_num) values ('tracking_0007');

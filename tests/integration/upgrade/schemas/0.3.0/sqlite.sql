@@ -22,6 +22,19 @@ CREATE TABLE alerts (
 	FOREIGN KEY(project_pk) REFERENCES projects (pk)
 );
 
+CREATE TABLE capture_chunks (
+	endpoint_pk BIGINT NOT NULL, 
+	last_position BIGINT NOT NULL, 
+	first_position BIGINT NOT NULL, 
+	n_rows BIGINT NOT NULL, 
+	oldest_version BIGINT NOT NULL, 
+	newest_version BIGINT NOT NULL, 
+	heads BLOB NOT NULL, 
+	data BLOB NOT NULL, 
+	PRIMARY KEY (endpoint_pk, last_position), 
+	FOREIGN KEY(endpoint_pk) REFERENCES endpoints (pk)
+);
+
 CREATE TABLE capture_counts (
 	endpoint_pk BIGINT NOT NULL, 
 	version BIGINT NOT NULL, 
@@ -42,22 +55,14 @@ CREATE TABLE capture_counts (
 	FOREIGN KEY(endpoint_pk) REFERENCES endpoints (pk)
 );
 
-CREATE TABLE captures (
-	pk INTEGER NOT NULL, 
+CREATE TABLE capture_ids (
+	id TEXT NOT NULL, 
 	endpoint_pk BIGINT NOT NULL, 
-	prediction_id TEXT NOT NULL, 
-	version BIGINT NOT NULL, 
-	revision BIGINT NOT NULL, 
-	"row" BIGINT NOT NULL, 
-	at BIGINT NOT NULL, 
-	inputs TEXT NOT NULL, 
-	outputs TEXT NOT NULL, 
-	latency_us BIGINT NOT NULL, 
-	error TEXT, 
-	PRIMARY KEY (pk), 
-	CONSTRAINT captures_by_prediction UNIQUE (prediction_id, endpoint_pk), 
-	FOREIGN KEY(endpoint_pk) REFERENCES endpoints (pk)
-);
+	position BIGINT NOT NULL, 
+	n_rows BIGINT NOT NULL, 
+	PRIMARY KEY (id, endpoint_pk)
+)
+ WITHOUT ROWID;
 
 CREATE TABLE comments (
 	pk INTEGER NOT NULL, 
@@ -411,15 +416,14 @@ CREATE TABLE label_schemas (
 
 CREATE TABLE labels (
 	pk INTEGER NOT NULL, 
-	capture_pk BIGINT NOT NULL, 
+	position BIGINT NOT NULL, 
 	endpoint_pk BIGINT NOT NULL, 
 	value TEXT NOT NULL, 
 	at BIGINT NOT NULL, 
 	source TEXT, 
 	n_contradictions BIGINT NOT NULL, 
 	PRIMARY KEY (pk), 
-	UNIQUE (capture_pk), 
-	FOREIGN KEY(capture_pk) REFERENCES captures (pk), 
+	CONSTRAINT labels_by_row UNIQUE (endpoint_pk, position), 
 	FOREIGN KEY(endpoint_pk) REFERENCES endpoints (pk)
 );
 
@@ -1368,10 +1372,6 @@ CREATE TABLE webhooks (
 
 CREATE INDEX alerts_by_endpoint ON alerts (project_pk, endpoint, id);
 
-CREATE INDEX captures_by_position ON captures (endpoint_pk, pk);
-
-CREATE INDEX captures_by_version ON captures (endpoint_pk, version, pk);
-
 CREATE INDEX comments_by_deletion ON comments (deleted_at);
 
 CREATE INDEX comments_by_subject ON comments (subject, id);
@@ -1562,6 +1562,6 @@ insert into alembic_version (version_num) values ('pipelines_0003');
 
 insert into alembic_version (version_num) values ('registry_0004');
 
-insert into alembic_version (version_num) values ('serving_0002');
+insert into alembic_version (version_num) values ('serving_0003');
 
 insert into alembic_version (version_num) values ('tracking_0007');

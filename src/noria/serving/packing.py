@@ -1,0 +1,456 @@
+"""Answered requests packed into bytes: what they have in common once, the rest in columns beside their data.
+
+An entry is a request, or a piece of one with many rows. Its values are either the bytes of its arrays, described by a
+layout that all entries of a version share, or JSON where they came as such. Many entries make two parts: `heads`, all
+that is counted, looked for and ordered by, and `data`, which is unpacked for the entries that somebody reads. Both are
+compressed. Python's `struct` reads them, so that the server needs no NumPy.
+"""
+
+from __future__ import annotations
+
+import math
+import struct
+import sys
+from array import array
+from bisect import bisect_right
+from collections.abc import Iterator, Sequence
+from functools import lru_cache
+from itertools import accumulate
+from typing import Annotated, Any, NamedTuple
+
+import msgspec
+
+from noria.core.errors import Corrupt, TooLarge
+from noria.serving.predictions import PredictionId
+
+PIECE_ROWS = 256
+"""A request of more rows is kept in pieces that begin at the multiples of this."""
+
+MAX_UNPACKED_BYTES = 80 << 20
+"""Longest data of one batch, unpacked: some more than the longest record of a model server."""
+
+TEXTS = "O"
+"""Type of a tensor of texts."""
+
+_FORM = 1
+_LEVEL = 1
+_JSON = -1
+_LAST_US = 253_402_300_799_000_000
+_MAX_ERROR = 2_000
+_CODES = {
+    "b1": "?", "i1": "b", "i2": "h", "i4": "i", "i8": "q", "u1": "B", "u2": "H", "u4": "I", "u8": "Q",
+    "f2": "e", "f4": "f", "f8": "d",
+}  # fmt: skip
+_TEXT_HEAD = struct.Struct("<I")
+
+Dimension = Annotated[int, msgspec.Meta(ge=0, le=1 << 31)]
+
+
+class Entry(NamedTuple):
+    """A request that was answered, or a piece of it.
+
+    Attributes
+    ----------
+    id
+        Of the request.
+    at_us
+        When it was answered, in microseconds since 1970.
+    row, n_rows
+        First row in the request, and how many rows.
+    n_whole
+        Rows of the request.
+    layout
+        What the data are, see `Layout`; empty where they are JSON, an object with `inputs` and `outputs` of one row.
+    """
+
+    id: str
+    version: int
+    revision: int
+    at_us: int
+    latency_us: int
+    row: int
+    n_rows: int
+    n_whole: int
+    layout: bytes
+    data: bytes
+    error: str | None = None
+
+    @property
+    def key(self) -> str:
+        """By what it is known: the id of its first prediction."""
+        return self.id if self.n_whole == 1 else f"{self.id}-{self.row}"
+
+
+class TensorForm(msgspec.Struct, frozen=True, array_like=True):
+    """A tensor of a layout: its name, the type as NumPy writes it without byte order, and the shape of one row."""
+
+    name: str
+    dtype: str
+    shape: list[Dimension] = []
+
+
+class Layout(msgspec.Struct, frozen=True, array_like=True):
+    """What the data of entries hold, in this order; numbers little-endian, texts as a length and a list in msgpack."""
+
+    inputs: list[TensorForm]
+    outputs: list[TensorForm]
+
+
+class Packed(msgspec.Struct, frozen=True, kw_only=True):
+    """Entries, packed."""
+
+    heads: bytes
+    data: bytes
+
+
+class _Heads(msgspec.Struct, frozen=True, array_like=True):
+    form: int
+    ids: list[PredictionId]
+    numbers: bytes
+    layouts: list[bytes]
+    errors: dict[int, Annotated[str, msgspec.Meta(max_length=_MAX_ERROR)]]
+    positions: bytes = b""
+
+
+_N_COLUMNS = 9
+_encoder = msgspec.msgpack.Encoder()
+_heads = msgspec.msgpack.Decoder(_Heads)
+_texts = msgspec.msgpack.Decoder(list[str])
+_values = msgspec.json.Decoder(dict[str, dict[str, Any]])
+
+
+def pack(entries: Sequence[Entry], positions: Sequence[int] = ()) -> Packed:
+    """Pack entries.
+
+    Parameters
+    ----------
+    positions
+        Of the first row of each, where rows do not follow one another.
+    """
+    layouts: dict[bytes, int] = {b"": _JSON}
+    places = [layouts.setdefault(entry.layout, len(layouts) - 1) for entry in entries]
+    ids, versions, revisions, at, latencies, rows, n_rows, n_whole, _, data, errors = zip(
+        *entries, strict=True
+    )
+    numbers = array("q")
+    for column in (versions, revisions, at, latencies, rows, n_rows, n_whole, places, map(len, data)):
+        numbers.extend(column)
+    heads = _Heads(
+        form=_FORM,
+        ids=list(ids),
+        numbers=_bytes_of(numbers),
+        layouts=list(layouts)[1:],
+        errors={place: error[:_MAX_ERROR] for place, error in enumerate(errors) if error is not None},
+        positions=_bytes_of(array("q", positions)),
+    )
+    return Packed(heads=_compressed(_encoder.encode(heads)), data=_compressed(b"".join(data)))
+
+
+class Unpacked:
+    """Heads of packed entries; `entries` gives those that are asked for.
+
+    Parameters
+    ----------
+    packed
+        What `pack` gave.
+    first_position
+        Of the first row, when the heads hold no positions.
+
+    Raises
+    ------
+    Corrupt
+        If these are no packed entries.
+    """
+
+    def __init__(self, packed: Packed, first_position: int = 0) -> None:
+        try:
+            heads = _heads.decode(_decompressed(packed.heads))
+        except msgspec.DecodeError as error:
+            raise _corrupt(str(error)) from error
+        n = len(heads.ids)
+        numbers = _array_of(heads.numbers)
+        if heads.form != _FORM or not n or len(numbers) != n * _N_COLUMNS:
+            raise _corrupt("it has no known form")
+        self._heads = heads
+        self.packed = packed
+        self._data: bytes | None = None
+        columns = [numbers[start : start + n] for start in range(0, len(numbers), n)]
+        self.ids = heads.ids
+        self.versions, self.revisions, self.at_us, self.latencies_us = columns[:4]
+        self.rows, self.n_rows, self.n_whole, self._places, self._sizes = columns[4:]
+        given = _array_of(heads.positions)
+        self.positions = given or array("q", accumulate(self.n_rows[:-1], initial=first_position))
+        self._ends = array("q", accumulate(self._sizes))
+
+    @property
+    def errors(self) -> dict[int, str]:
+        """Index of an entry → what the model raised."""
+        return self._heads.errors
+
+    @property
+    def n_all_rows(self) -> int:
+        """Rows of all entries."""
+        return sum(self.n_rows)
+
+    def __len__(self) -> int:
+        return len(self.ids)
+
+    def key(self, index: int) -> str:
+        """By what an entry is known."""
+        identity = self.ids[index]
+        return identity if self.n_whole[index] == 1 else f"{identity}-{self.rows[index]}"
+
+    def find(self, position: int) -> tuple[int, int] | None:
+        """Give the index of the entry that holds a position, and the row in it."""
+        index = bisect_right(self.positions, position) - 1
+        row = position - self.positions[index]
+        return (index, row) if index >= 0 and row < self.n_rows[index] else None
+
+    def places(self, after: int) -> Iterator[tuple[int, int]]:
+        """Give index and row of everything behind a position, in order."""
+        start = max(0, bisect_right(self.positions, after) - 1)
+        for index in range(start, len(self)):
+            first = self.positions[index]
+            for row in range(max(0, after + 1 - first), self.n_rows[index]):
+                yield index, row
+
+    def entry(self, index: int) -> Entry:
+        """Give an entry with its data."""
+        place = self._places[index]
+        if not _JSON <= place < len(self._heads.layouts):
+            raise _corrupt(f"it names a layout {place} that it does not have")
+        if self._data is None:
+            self._data = _decompressed(self.packed.data)
+        end = self._ends[index]
+        return Entry(
+            self.ids[index],
+            self.versions[index],
+            self.revisions[index],
+            self.at_us[index],
+            self.latencies_us[index],
+            self.rows[index],
+            self.n_rows[index],
+            self.n_whole[index],
+            b"" if place == _JSON else self._heads.layouts[place],
+            self._data[end - self._sizes[index] : end],
+            self.errors.get(index),
+        )
+
+    def entries(self) -> list[Entry]:
+        """Give all entries with their data."""
+        return [self.entry(index) for index in range(len(self))]
+
+    def check(self) -> None:
+        """Look whether everything is what it says, before it is kept.
+
+        Raises
+        ------
+        Corrupt
+            If it is not.
+        """
+        least = [(self.versions, 0), (self.revisions, 0), (self.latencies_us, 0), (self.at_us, 0)]
+        least += [(self.rows, 0), (self.n_rows, 1), (self.n_whole, 1), (self._sizes, 0)]
+        if any(min(column) < bound for column, bound in least) or max(self.at_us) > _LAST_US:
+            raise _corrupt("a number is out of its range")
+        self.entry(0)
+        if self._ends[-1] != len(self._data or b""):
+            raise _corrupt("its data are not as long as they should be")
+        known = [_reader_of(layout).row_bytes for layout in self._heads.layouts]
+        for index, (place, n, size) in enumerate(zip(self._places, self.n_rows, self._sizes, strict=True)):
+            if place != _JSON and self.rows[index] + n > self.n_whole[index]:
+                raise _corrupt(f"`{self.ids[index]}` has not the rows that it says")
+            if not 0 <= place < len(known) or known[place] is None:  # JSON, or texts
+                self._check_entry(index)
+            elif (known[place] or 0) * n != size:
+                raise _corrupt(f"the data of `{self.ids[index]}` are not as long as they should be")
+
+    def _check_entry(self, index: int) -> None:
+        entry = self.entry(index)
+        if not entry.layout and (entry.n_rows, entry.n_whole) != (1, 1):
+            raise _corrupt(f"`{entry.id}` has not the rows that it says")
+        values_of(entry)
+
+
+def values_of(entry: Entry) -> list[tuple[dict[str, Any], dict[str, Any]]]:
+    """Give inputs and outputs of each row, by name; a number that is not finite is None."""
+    if not entry.layout:
+        try:
+            found = _values.decode(entry.data)
+            return [(found["inputs"], found["outputs"])]
+        except (msgspec.DecodeError, KeyError) as error:
+            raise _corrupt(str(error)) from error
+    inputs, outputs = _reader_of(entry.layout).columns(entry)
+    return [
+        ({name: column[row] for name, column in inputs}, {name: column[row] for name, column in outputs})
+        for row in range(entry.n_rows)
+    ]
+
+
+def cut(entry: Entry) -> list[Entry]:
+    """Cut an entry into pieces of at most `PIECE_ROWS` rows."""
+    if entry.n_rows <= PIECE_ROWS:
+        return [entry]
+    tensors = _reader_of(entry.layout).parts(entry)
+    pieces = []
+    for start in range(0, entry.n_rows, PIECE_ROWS):
+        n = min(PIECE_ROWS, entry.n_rows - start)
+        data = b"".join(
+            tensor[start * size : (start + n) * size]
+            if isinstance(tensor, bytes)
+            else packed_texts(tensor[start * size : (start + n) * size])
+            for tensor, size in tensors
+        )
+        pieces.append(entry._replace(row=entry.row + start, n_rows=n, data=data))
+    return pieces
+
+
+def packed_texts(texts: list[str]) -> bytes:
+    """Give the bytes of a tensor of texts."""
+    data = _encoder.encode(texts)
+    return _TEXT_HEAD.pack(len(data)) + data
+
+
+Named = list[tuple[str, list[Any]]]
+
+
+class _Reader:
+    """Reads data of one layout."""
+
+    def __init__(self, layout: Layout) -> None:
+        self._n_inputs = len(layout.inputs)
+        self._forms = [_Form.of(form) for form in (*layout.inputs, *layout.outputs)]
+        sizes = [form.row_bytes for form in self._forms]
+        self.row_bytes = None if None in sizes else sum(size or 0 for size in sizes)
+
+    def columns(self, entry: Entry) -> tuple[Named, Named]:
+        """Give the values of inputs and outputs, row by row."""
+        offset, found = 0, []
+        for form in self._forms:
+            column, offset = form.read(entry.data, offset, entry.n_rows)
+            found.append((form.name, column))
+        if offset != len(entry.data):
+            raise _corrupt(f"the data of `{entry.id}` are not as long as they should be")
+        return found[: self._n_inputs], found[self._n_inputs :]
+
+    def parts(self, entry: Entry) -> list[tuple[bytes | list[str], int]]:
+        """Give the bytes or texts of each tensor, and how many of them a row has."""
+        offset = 0
+        found: list[tuple[bytes | list[str], int]] = []
+        for form in self._forms:
+            if form.row_bytes is None:
+                texts, offset = form.texts(entry.data, offset, entry.n_rows)
+                found.append((texts, form.n_values))
+            else:
+                end = offset + form.row_bytes * entry.n_rows
+                found.append((entry.data[offset:end], form.row_bytes))
+                offset = end
+        return found
+
+
+class _Form(NamedTuple):
+    name: str
+    code: str | None
+    shape: tuple[int, ...]
+    n_values: int
+    row_bytes: int | None
+
+    @classmethod
+    def of(cls, form: TensorForm) -> _Form:
+        n_values = math.prod(form.shape)
+        shape = tuple(form.shape)
+        if form.dtype == TEXTS:
+            return cls(form.name, None, shape, n_values, None)
+        code = _CODES.get(form.dtype)
+        if code is None:
+            raise _corrupt(f"`{form.dtype[:20]}` is no type of a tensor")
+        return cls(form.name, code, shape, n_values, n_values * struct.calcsize(f"<{code}"))
+
+    def read(self, data: bytes, offset: int, n_rows: int) -> tuple[list[Any], int]:
+        """Give the values of each row, and the place behind them."""
+        if self.code is None:
+            texts, end = self.texts(data, offset, n_rows)
+            return _nested(texts, self.shape, n_rows), end
+        n_values = self.n_values * n_rows
+        try:
+            values: Sequence[Any] = struct.unpack_from(f"<{n_values}{self.code}", data, offset)
+        except struct.error as error:
+            raise _corrupt(str(error)) from error
+        if self.code in "efd" and not math.isfinite(sum(values)):
+            values = [value if math.isfinite(value) else None for value in values]
+        return _nested(values, self.shape, n_rows), offset + (self.row_bytes or 0) * n_rows
+
+    def texts(self, data: bytes, offset: int, n_rows: int) -> tuple[list[str], int]:
+        """Give the texts of all rows, and the place behind them."""
+        try:
+            (length,) = _TEXT_HEAD.unpack_from(data, offset)
+            start = offset + _TEXT_HEAD.size
+            texts = _texts.decode(data[start : start + length])
+        except (struct.error, msgspec.DecodeError) as error:
+            raise _corrupt(str(error)) from error
+        if len(texts) != self.n_values * n_rows:
+            raise _corrupt(f"`{self.name[:100]}` has not as many texts as it should")
+        return texts, start + length
+
+
+def _nested(values: Sequence[Any], shape: tuple[int, ...], n: int) -> list[Any]:
+    if not shape:
+        return list(values)
+    size = math.prod(shape)
+    if len(shape) == 1:
+        return (
+            [list(values[start : start + size]) for start in range(0, n * size, size)] if size else [[]] * n
+        )
+    return [_nested(values[start * size : (start + 1) * size], shape[1:], shape[0]) for start in range(n)]
+
+
+@lru_cache(maxsize=256)
+def _reader_of(layout: bytes) -> _Reader:
+    try:
+        return _Reader(msgspec.msgpack.decode(layout, type=Layout))
+    except msgspec.DecodeError as error:
+        raise _corrupt(str(error)) from error
+
+
+def _bytes_of(numbers: array[int]) -> bytes:
+    if sys.byteorder == "big":
+        numbers.byteswap()
+    return numbers.tobytes()
+
+
+def _array_of(data: bytes) -> array[int]:
+    if len(data) % 8:
+        raise _corrupt("its numbers are cut off")
+    numbers = array("q", data)
+    if sys.byteorder == "big":
+        numbers.byteswap()
+    return numbers
+
+
+def _compressed(data: bytes) -> bytes:
+    import zstandard
+
+    return zstandard.ZstdCompressor(level=_LEVEL).compress(data)
+
+
+def _decompressed(data: bytes) -> bytes:
+    import zstandard
+
+    try:
+        # Asked first: much memory is taken at the word of these few bytes.
+        size_bytes = zstandard.frame_content_size(data)
+        if size_bytes > MAX_UNPACKED_BYTES:
+            raise TooLarge(
+                f"Packed requests of {size_bytes} bytes cannot be kept", hint="Send fewer at a time"
+            )
+        if size_bytes < 0:
+            raise _corrupt("it does not say how long it is")
+        return zstandard.ZstdDecompressor().decompress(data)
+    except zstandard.ZstdError as error:
+        raise _corrupt(str(error)) from error
+
+
+def _corrupt(reason: str) -> Corrupt:
+    return Corrupt(
+        f"Packed requests cannot be read: {reason}",
+        hint="Send what the model server made; where they are stored, restore the database from a copy",
+    )
