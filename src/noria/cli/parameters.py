@@ -1,7 +1,7 @@
-"""What is given on the command line as text or as a path, without the library that checks other types.
+"""What is given on the command line as text, a path or a whole number, without the library that checks other types.
 
 Typer reads every value through pydantic, whose import alone takes as long as all else that `noria data status` does.
-Values of other types, such as numbers, still go through it.
+Values of other types still go through it, and so do those that it has to refuse.
 """
 
 from __future__ import annotations
@@ -26,7 +26,7 @@ def read_plainly(command: Any) -> None:
 
 
 class Plain(RuntimeParam):
-    """Gives text and paths as they are, and leaves every other type to Typer."""
+    """Gives text, paths and whole numbers as they are, and leaves everything else to Typer."""
 
     def __init__(self, descriptor: TypeDescriptor) -> None:
         super().__init__(descriptor.parameter_info, descriptor.annotation)
@@ -38,8 +38,21 @@ class Plain(RuntimeParam):
             return value
         if annotation == list[str] and isinstance(value, (list, tuple)) and info.parser is None:
             return list(value)
+        if annotation is int and isinstance(value, str) and info.parser is None and _is_whole(value, info):
+            return int(value)
         is_free = not (info.exists or info.resolve_path or info.allow_dash or info.path_type)
         if annotation is Path and isinstance(value, (str, Path)) and is_free:
             return Path(value)
         descriptor: TypeDescriptor = self._descriptor  # type: ignore[attr-defined]
         return build_runtime_param(descriptor)._coerce_value(value, param=param, ctx=ctx)
+
+
+def _is_whole(value: str, info: Any) -> bool:
+    """Tell whether a text is a whole number within its bounds."""
+    if not (value.isascii() and value.isdigit() and len(value) < _DIGITS):
+        return False
+    number = int(value)
+    return (info.min is None or info.min <= number) and (info.max is None or number <= info.max)
+
+
+_DIGITS = 19

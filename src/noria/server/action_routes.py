@@ -157,7 +157,7 @@ class _Desk:
 
     def __init__(self, actions: Sequence[AnyAction], pages: PageTable) -> None:
         self._pages = pages
-        self._actions = [path_pattern(action.path) for action in actions]
+        self._actions = [action.path for action in actions]
 
     def take(self, action: AnyAction, scope: Any, body: bytes) -> ASGIApp:
         """Do what a form asks for, or show it again."""
@@ -237,7 +237,7 @@ class _Desk:
             return None
         kept = msgspec.json.decode(opened, type=_Kept)
         path = routed_path(urlsplit(kept.action).path.encode())
-        if not any(pattern.fullmatch(path) for pattern in self._actions):
+        if not any(path_pattern(each).fullmatch(path) for each in self._actions):
             return None
         # From now on the browser is of the session that begins with this answer.
         session = next((cookie.value for cookie in cookies if cookie.name == SESSION_COOKIE), "")

@@ -72,6 +72,47 @@ class _Application(Litestar):
         # Loading pydantic and attrs would cost half a second and 15 MB at each start, for types we do not have.
         return [*plugins, MsgspecDIPlugin()]
 
+    def register(self, value: Any) -> None:  # type: ignore[override]
+        """Register a route, without making the table of addresses: `open_routes` makes it once for all.
+
+        Hundreds of routes are answered by a few functions, each of which Litestar is told once how to read.
+        """
+        for route in super(Litestar, self).register(value):
+            handlers: list[Any] = route.route_handlers  # type: ignore[attr-defined]
+            for handler in handlers:
+                self._read_once(handler)
+                handler.on_registration(self)
+            route.create_handler_map()  # type: ignore[attr-defined]
+
+    def open_routes(self) -> None:
+        """Make the table of addresses."""
+        self.asgi_router.construct_routing_trie()
+
+    @property
+    def route_handler_method_map(self) -> Any:
+        """The routes that there are, looked up by path."""
+        return _ByPath(self.routes)
+
+    def _read_once(self, handler: Any) -> None:
+        known: dict[Any, Any] = self.__dict__.setdefault("_known_functions", {})
+        first = known.setdefault(handler.fn.__code__, handler)
+        handler._parsed_fn_signature = first.parsed_fn_signature
+        handler._signature_model = first.signature_model
+
+
+class _ByPath:
+    """Finds what is registered at a path; Litestar's own map is made anew of all routes for each one."""
+
+    def __init__(self, routes: Sequence[Any]) -> None:
+        self._routes = routes
+
+    def get(self, path: str, default: Any) -> Any:
+        """Give the handlers of a path by method."""
+        for route in self._routes:
+            if route.path == path:
+                return {method: each for each in route.route_handlers for method in each.http_methods}
+        return default
+
 
 def create_app(
     context: Callable[[], Context],
@@ -117,6 +158,7 @@ def create_app(
         middleware=[DefineMiddleware(Guard, context=context)],
         exception_handlers={Exception: _answer_error},
     )
+    router.open_routes()
     gatekeeper = Gatekeeper(
         context=context,
         key=door.key,
@@ -155,13 +197,8 @@ def require_permissions(routes: Sequence[BaseRouteHandler]) -> None:
 
 def _paths_of_actions(routes: Sequence[BaseRouteHandler]) -> Callable[[str], bool]:
     """Give what tells whether an action is at a path."""
-    patterns = [
-        path_pattern(path.replace(":str", ""))
-        for route in routes
-        if route.opt.get(FORM)
-        for path in route.paths
-    ]
-    return lambda path: any(pattern.fullmatch(path) for pattern in patterns)
+    paths = [path.replace(":str", "") for route in routes if route.opt.get(FORM) for path in route.paths]
+    return lambda path: any(path_pattern(each).fullmatch(path) for each in paths)
 
 
 def _answer_error(request: Request[Any, Any, Any], error: Exception) -> Response[bytes]:

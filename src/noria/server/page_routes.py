@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import dataclasses
+import functools
 import re
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
@@ -73,12 +74,11 @@ class PageTable:
     def __init__(self, pages: Sequence[Page]) -> None:
         self.pages = tuple(pages)
         self._served = frozenset(page.path for page in pages)
-        self._patterns = [(path_pattern(page.path), page) for page in pages]
 
     def find(self, path: str) -> tuple[Page, dict[str, str]] | None:
         """Give the page of a path, as the router has it, and the values of the path's parameters."""
-        for pattern, page in self._patterns:
-            match = pattern.fullmatch(path)
+        for page in self.pages:
+            match = path_pattern(page.path).fullmatch(path)
             if match is not None:
                 return page, {
                     name: value.replace(HIDDEN_SLASH, "/") for name, value in match.groupdict().items()
@@ -96,6 +96,7 @@ class PageTable:
         return render(page.template, shown, frame)
 
 
+@functools.cache
 def path_pattern(path: str) -> re.Pattern[str]:
     """Give the pattern of a path with `{name}` for its parameters.
 

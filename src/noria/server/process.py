@@ -130,7 +130,8 @@ def run_server(
         # The engine of the control loop imports SQLAlchemy's ORM while requests are answered, and statements that are
         # made meanwhile look into the half of it that is there.
         importlib.import_module("sqlalchemy.orm")
-        _settle_memory()
+        gc.set_threshold(50_000, 20, 50)
+        _keep_heaps_small()
         with asyncio.Runner(loop_factory=uvloop.new_event_loop) as runner:
             runner.run(_serve(Listener(app, listening, before_stop=streams.close), keeper, tell))
         Sealer(context.database, context.clock, folder).checkpoint(at_once=True)
@@ -185,13 +186,12 @@ def _any_user(context: Context) -> bool:
 def _settle_memory() -> None:
     """Tell the garbage collector that what is loaded by now stays.
 
-    Answers make objects by the hundred thousand, none of them in a cycle. With the usual thresholds the collector
-    would walk over all modules again and again while one of them is made, for several times the cost of the answer.
+    Answers make objects by the hundred thousand, none of them in a cycle. The collector would walk over all modules
+    again and again while one of them is made, for several times the cost of the answer; with its usual thresholds
+    even more often.
     """
     gc.collect()
     gc.freeze()
-    gc.set_threshold(50_000, 20, 50)
-    _keep_heaps_small()
 
 
 def _keep_heaps_small() -> None:
@@ -212,12 +212,17 @@ async def _serve(listener: Listener, keeper: ControlKeeper, started: list[Callab
     stop = functools.partial(loop.call_soon_threadsafe, stopping.set)
     for number in (signal.SIGTERM, signal.SIGINT):
         loop.add_signal_handler(number, _on_signal, stopping)
-    starting = loop.call_later(CONTROL_AFTER_S, functools.partial(keeper.start, on_failure=stop))
+    starting = loop.call_later(CONTROL_AFTER_S, _start_control, keeper, stop)
     for tell in started:
         tell()
     await listener.run(stopping, grace_s=REQUEST_GRACE_S)
     starting.cancel()
     await asyncio.to_thread(keeper.stop)
+
+
+def _start_control(keeper: ControlKeeper, on_failure: Callable[[], object]) -> None:
+    _settle_memory()
+    keeper.start(on_failure=on_failure)
 
 
 def _on_signal(stopping: asyncio.Event) -> None:
