@@ -24,6 +24,9 @@ LANES = ("e2e", "peers", "property")
 BOTH = {"database_kind": "postgres", "transport": "http"}
 """Services are tried on each database and over each transport; `make soak` tries the second of both at once, too."""
 
+HERE = {"database_kind": "sqlite", "transport": "in_process"}
+"""Where all cases of a test run whose cases are alike."""
+
 _processes_key = pytest.StashKey[Processes]()
 
 # One example takes as long as the shared machine lets it, so a time limit for an example would only be noise.
@@ -51,8 +54,28 @@ def pytest_collection_modifyitems(config: pytest.Config, items: list[pytest.Item
             item.add_marker(lane)
         if "postgres_server" in getattr(item, "fixturenames", ()):
             item.add_marker("postgres")
-        if BOTH.items() <= getattr(getattr(item, "callspec", None), "params", {}).items():
+        if BOTH.items() <= _params(item).items():
             item.add_marker("soak")
+    for item in _repeated(items):
+        item.add_marker("soak")
+
+
+def _params(item: pytest.Item) -> dict[str, object]:
+    params: dict[str, object] = getattr(getattr(item, "callspec", None), "params", {})
+    return params
+
+
+def _repeated(items: list[pytest.Item]) -> Iterator[pytest.Item]:
+    """Give the cases of tests marked `alike` that are tried elsewhere than `HERE`, but for the first of each place."""
+    seen: set[tuple[object, ...]] = set()
+    for item in items:
+        if item.get_closest_marker("alike"):
+            params = _params(item)
+            place = tuple(params.get(name, value) for name, value in HERE.items())
+            key = (item.nodeid.partition("[")[0], *place)
+            if key in seen and place != tuple(HERE.values()):
+                yield item
+            seen.add(key)
 
 
 @pytest.hookimpl(wrapper=True)

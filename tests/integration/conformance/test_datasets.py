@@ -140,6 +140,7 @@ def test_an_unknown_version_says_which_there_are(workspace: Workspace, services:
 
 
 @pytest.mark.parametrize("name", ["", "a b", "../x", "a/b", ".hidden", "x" * 200])
+@pytest.mark.alike
 def test_a_name_that_cannot_stand_in_a_path_is_refused(workspace: Workspace, name: str) -> None:
     """Names hold letters, digits, `.`, `_` and `-` only, and nothing is stored for others."""
     with pytest.raises((Invalid, NotFound)):
@@ -246,6 +247,7 @@ def test_a_tag_leads_to_a_version_until_it_is_given_to_another(
 
 
 @pytest.mark.parametrize("tag", ["latest", "3", "2026-01-31", "a b"])
+@pytest.mark.alike
 def test_a_tag_that_reads_as_something_else_is_refused(
     workspace: Workspace, services: Services, tag: str
 ) -> None:

@@ -293,6 +293,7 @@ def test_a_submitter_cannot_hand_on_what_it_does_not_hold(context: Context) -> N
         (NewJob(entry=NEW.entry, timeout_s=1e9), "timeout_s"),
     ],
 )
+@pytest.mark.alike
 def test_a_job_that_cannot_run_is_refused(services: Services, new: NewJob, told: str) -> None:
     """A job names a function of Noria's own or comes with its code, and its limits are limits."""
     with pytest.raises(Invalid, match=told):

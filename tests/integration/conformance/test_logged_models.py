@@ -90,6 +90,7 @@ def test_a_model_is_made_and_found(models: LoggedModels) -> None:
 
 
 @pytest.mark.parametrize("name", ["", "a/b", "a:b", "a.b", "a%b", "a'b", 'a"b', "x" * 501])
+@pytest.mark.alike
 def test_bad_names_are_refused(models: LoggedModels, name: str) -> None:
     """A name is not empty, and has nothing that addresses are made of."""
     with pytest.raises((Invalid, TooLarge)):
@@ -126,6 +127,7 @@ def test_a_deleted_model_is_gone_until_it_is_restored(models: LoggedModels) -> N
 
 
 @pytest.mark.parametrize("model_id", ["m-" + "0" * 32, "nothing", "", "m-1"])
+@pytest.mark.alike
 def test_unknown_models_are_not_found(models: LoggedModels, model_id: str) -> None:
     """Every operation on a model says so."""
     for call in (
@@ -261,6 +263,7 @@ def test_searches_filter(services: Services, models: LoggedModels) -> None:
         ("name = 'x'; drop table logged_models", "Invalid filter string"),
     ],
 )
+@pytest.mark.alike
 def test_bad_filters_say_what_is_wrong(models: LoggedModels, filter_: str, message: str) -> None:
     """Nothing is searched with a filter that is only half understood."""
     with pytest.raises(FilterInvalid, match=message):

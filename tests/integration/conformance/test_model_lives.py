@@ -96,6 +96,7 @@ def test_a_model_may_have_any_name_that_is_no_path(
 
 
 @pytest.mark.parametrize("name", ["", "  ", "a/b", "a:b", ".", "..", "x" * 501, "null\0"])
+@pytest.mark.alike
 def test_names_that_are_paths_or_nothing_are_refused(models: Models, name: str) -> None:
     """Neither a new model nor a renamed one is called so."""
     models.create(PROJECT, NewModel(name="good"))
@@ -502,6 +503,7 @@ def test_pages_of_versions_are_whole(workspace: Workspace, models: Models, versi
         (RegistryQuery(limit=1001), "Invalid value for request parameter max_results"),
     ],
 )
+@pytest.mark.alike
 def test_a_search_that_cannot_be_read_says_so(workspace: Workspace, query: RegistryQuery, words: str) -> None:
     """In the words that users of MLflow know."""
     with pytest.raises(Invalid) as caught:

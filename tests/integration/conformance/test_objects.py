@@ -120,6 +120,7 @@ def test_what_a_project_lacks_is_told_in_order(services: Services) -> None:
 @pytest.mark.parametrize(
     "digest", ["x", "blake3:", "blake3:00", "md5:" + "0" * 32, "../../etc/passwd", "BLAKE3:" + "0" * 64]
 )
+@pytest.mark.alike
 def test_a_malformed_digest_is_refused(services: Services, digest: str) -> None:
     """What is not a digest reaches no file."""
     objects = services(Objects)

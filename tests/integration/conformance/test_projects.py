@@ -52,6 +52,7 @@ def test_a_second_project_of_one_name_is_refused(services: Services) -> None:
 
 
 @pytest.mark.parametrize("name", ["a/b", "", "..", "über uns", "x" * 200, "a\nb"])
+@pytest.mark.alike
 def test_a_name_that_cannot_stand_in_an_address_is_refused(services: Services, name: str) -> None:
     """A project's name is letters, digits, dots, dashes and underscores."""
     with pytest.raises(Invalid):
@@ -59,6 +60,7 @@ def test_a_name_that_cannot_stand_in_an_address_is_refused(services: Services, n
 
 
 @pytest.mark.parametrize("name", ["defalt", "a/b", "..", "%2E", "über uns", "a?b#c", "a%2Fb"])
+@pytest.mark.alike
 def test_an_unknown_project_is_not_found_under_the_name_that_was_asked(services: Services, name: str) -> None:
     """Whatever the name holds, it reaches the service unchanged, and the error names it."""
     with pytest.raises(NotFound) as caught:

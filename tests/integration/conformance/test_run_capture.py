@@ -126,6 +126,7 @@ def test_a_run_that_goes_on_for_a_while_has_curves(runs: Runs) -> None:
         ),
     ],
 )
+@pytest.mark.alike
 def test_each_part_has_a_switch(
     runs: Runs,
     repository: str,

@@ -197,6 +197,7 @@ def test_writers_name_the_same_new_data_sets_in_other_orders(services: Services)
         {"tags": {"k": "x" * 501}},
     ],
 )
+@pytest.mark.alike
 def test_a_data_set_that_passes_a_limit_is_refused(services: Services, wrong: dict[str, object]) -> None:
     """Names, digests, sources, schemas and tags have their limits, and nothing of the batch is kept."""
     runs = services(Runs)

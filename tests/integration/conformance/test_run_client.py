@@ -140,6 +140,7 @@ def test_there_must_be_a_run_to_log_to() -> None:
 
 
 @pytest.mark.parametrize("value", ["0.5", None, [1.0, 2.0], object(), 1j, {"a": 1}])
+@pytest.mark.alike
 def test_what_is_no_number_is_refused_at_once(runs: Runs, value: object) -> None:
     """The call names the metric; nothing of it is logged."""
     with noria.run() as run, pytest.raises(Invalid, match="`loss`"):

@@ -397,6 +397,7 @@ def test_groups_are_cut_off_at_the_limit(services: Services, known: Known) -> No
         ({"filters": ["trace.status = 'OK' AND trace.tag.env = 'a'"]}, "Expected one filter clause"),
     ],
 )
+@pytest.mark.alike
 def test_what_cannot_be_computed_is_refused(services: Services, given: dict[str, Any], message: str) -> None:
     """The message names what is wrong, and what there is."""
     query = {"experiments": [0], "view": View.TRACES, "metric": "trace_count", "aggregates": [COUNT], **given}

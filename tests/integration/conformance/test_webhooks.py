@@ -131,6 +131,7 @@ class TestWebhooks:
         assert "T0/KEY" not in log
 
     @pytest.mark.parametrize("name", ["", "-x", "x-", "a b", "é", "x" * 64, "a/b", "x\n", ".x"])
+    @pytest.mark.alike
     def test_a_wrong_name_is_refused(self, services: Services, name: str) -> None:
         """Names are letters, digits, dots, underscores and hyphens."""
         with pytest.raises(Invalid, match="cannot be the name of a webhook"):
@@ -704,6 +705,7 @@ class TestTests:
             assert said in str(result.error)
 
     @pytest.mark.parametrize("event", EVERYTHING, ids=str)
+    @pytest.mark.alike
     def test_every_event_has_made_up_data(
         self, context: Context, receiver: OtherSide, event: WebhookEvent
     ) -> None:

@@ -155,6 +155,7 @@ def test_a_second_put_replaces_the_file(http: httpx.Client) -> None:
         ("bytes=9-9", b"9", "bytes 9-9/10"),
     ],
 )
+@pytest.mark.alike
 def test_a_range_is_given(http: httpx.Client, asked: str, part: bytes, told: str) -> None:
     """One range of bytes, from the start, from the end, or cut at the end."""
     put(http, "digits.txt", b"0123456789")
@@ -176,6 +177,7 @@ def test_a_range_outside_the_file_is_refused(http: httpx.Client, asked: str) -> 
 @pytest.mark.parametrize(
     "asked", ["bytes=", "bytes=-", "bytes=5-2", "lines=0-1", "bytes=0-1,3-4", "nonsense"]
 )
+@pytest.mark.alike
 def test_what_is_no_single_range_is_passed_over(http: httpx.Client, asked: str) -> None:
     """The whole file is given; so it is when the range is asked of another file than the one that is there."""
     put(http, "digits.txt", b"0123456789")
@@ -200,6 +202,7 @@ def test_what_is_no_single_range_is_passed_over(http: httpx.Client, asked: str) 
         ("日本.csv", "text/plain", "attachment; filename=.csv; filename*=UTF-8''%E6%97%A5%E6%9C%AC.csv"),
     ],
 )
+@pytest.mark.alike
 def test_a_file_leaves_as_an_attachment(http: httpx.Client, name: str, kind: str, disposition: str) -> None:
     """Its type is guessed by its name, whatever it was put or asked for as; no browser shows it as a page of ours."""
     put(http, f"dir/{name}", b"<script>", **{"content-type": "text/html"})
@@ -212,6 +215,7 @@ def test_a_file_leaves_as_an_attachment(http: httpx.Client, name: str, kind: str
 
 
 @pytest.mark.parametrize("path", BAD_PATHS)
+@pytest.mark.alike
 def test_paths_that_lead_elsewhere_are_refused(
     http: httpx.Client, mlflow_server: LiveServer, run: str, model: str, path: str
 ) -> None:

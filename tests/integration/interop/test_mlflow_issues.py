@@ -119,6 +119,7 @@ def test_pages_end_with_an_empty_token(http: httpx.Client) -> None:
         ({"severity": "HIGH"}, "INVALID_PARAMETER_VALUE", "'HIGH' is not a valid IssueSeverity"),
     ],
 )
+@pytest.mark.alike
 def test_what_is_wrong_is_told_as_mlflow_does(
     http: httpx.Client, sent: dict[str, Any], code: str, message: str
 ) -> None:

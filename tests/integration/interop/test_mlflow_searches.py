@@ -172,6 +172,7 @@ class TestRuns:
         ids=str,
     )
     @pytest.mark.usefixtures("runs")
+    @pytest.mark.alike
     def test_what_cannot_be_searched_is_told(
         self, http: httpx.Client, asked: dict[str, Any], told: str
     ) -> None:
@@ -251,6 +252,7 @@ class TestExperiments:
         ],
         ids=str,
     )
+    @pytest.mark.alike
     def test_what_cannot_be_searched_is_told(
         self, http: httpx.Client, asked: dict[str, Any], told: str
     ) -> None:

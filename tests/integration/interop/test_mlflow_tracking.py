@@ -455,6 +455,7 @@ class TestBatches:
             ),
         ],
     )
+    @pytest.mark.alike
     def test_a_bad_batch_is_refused_whole(self, client: Client, sent: dict[str, Any], message: str) -> None:
         """With the place of what is wrong, before anything is written."""
         run_id = client.run()

@@ -90,6 +90,7 @@ def test_enums_may_be_numbers(http: httpx.Client) -> None:
         ),
     ],
 )
+@pytest.mark.alike
 def test_what_is_wrong_is_told_in_mlflows_words(
     http: httpx.Client, change: dict[str, Any], message: str
 ) -> None:
@@ -102,6 +103,7 @@ def test_what_is_wrong_is_told_in_mlflows_words(
 
 
 @pytest.mark.parametrize("name", ["-a", "a-", "a b", "ñ", "x" * 64, "a\n"])
+@pytest.mark.alike
 def test_a_wrong_name_is_refused(http: httpx.Client, name: str) -> None:
     """Names are told with the rule for them, at creation as at a change."""
     webhook = create(http)
@@ -118,6 +120,7 @@ def test_a_wrong_name_is_refused(http: httpx.Client, name: str) -> None:
     "events",
     [[{"entity": "NOPE", "action": "SET"}], [{}], [{"entity": "PROMPT"}], [{"entity": 99, "action": 1}]],
 )
+@pytest.mark.alike
 def test_events_that_are_none_are_refused(http: httpx.Client, events: list[dict[str, Any]]) -> None:
     """An event that nobody knows is a mistake of the caller, not of the server."""
     status, code, message = refusal(http.post(ROOT, json={"name": "a", "url": URL, "events": events}))
@@ -154,6 +157,7 @@ def test_pages_go_through_all(http: httpx.Client) -> None:
 
 
 @pytest.mark.parametrize("query", ["max_results=1001", "max_results=-1", "max_results=abc", "page_token=xyz"])
+@pytest.mark.alike
 def test_pages_that_cannot_be_are_refused(http: httpx.Client, query: str) -> None:
     """A page of a wrong size or token is the caller's mistake."""
     status, code, message = refusal(http.get(f"{ROOT}?{query}"))
