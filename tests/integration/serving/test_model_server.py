@@ -401,7 +401,8 @@ def test_prometheus_reads_what_was_answered(live: LiveModelServer) -> None:
     requests = {
         sample.labels["version"]: sample.value
         for sample in families["noria_serving_requests"].samples
-        if sample.labels["endpoint"] == "flowers" and sample.labels["status"] == "200"
+        if (sample.labels["project"], sample.labels["endpoint"]) == ("default", "flowers")
+        and sample.labels["status"] == "200"
     }
     assert requests["1"] > 0
     assert families["noria_serving_workers"].samples[0].value == 1

@@ -49,7 +49,7 @@ _LINGER_BYTES = 1 << 20
 _LINGER_S = 1.0
 """A longer body is read in a thread, so that others need not wait."""
 
-Observe = Callable[[str, int | None, int, int, float], None]
+Observe = Callable[[tuple[str, str], int | None, int, int, float], None]
 _JSON = [("content-type", "application/json")]
 _COMMON = list(SECURITY_HEADERS.items())
 
@@ -201,7 +201,9 @@ class ModelApp:
             status = status_of(error)
             raise
         finally:
-            self._observe(route.endpoint, version, status, n_rows, time.perf_counter() - began)
+            self._observe(
+                (route.project, route.endpoint), version, status, n_rows, time.perf_counter() - began
+            )
         told = [(VERSION_HEADER, str(version)), (PREDICTION_HEADER, answered.identity)]
         return Reply(encoded.body, 200, encoded.headers + told)
 

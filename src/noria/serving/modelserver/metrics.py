@@ -24,7 +24,7 @@ _BUCKETS_NS = tuple(round(bound * 1e9) for bound in BUCKETS_S)
 _ROWS, _SUM_NS, _BUCKETS = 0, 1, 2
 _N_WORDS = _BUCKETS + len(BUCKETS_S) + 1
 
-_OTHERS = ("", None, 0)
+_OTHERS = ("", "", None, 0)
 
 _HEAD = (
     (Word.N_CAPTURES, "captures", "Answered requests that were kept."),
@@ -50,19 +50,21 @@ class Metrics:
         self._words = page.words
         self._lock = threading.Lock()
         # A worker goes on with the counts of the one whose page it has.
-        self._slots: dict[tuple[str, int | None, int], int] = {
+        self._slots: dict[tuple[str, str, int | None, int], int] = {
             tuple(json.loads(name)): slot for name, slot in page.slots()
         }
         # What has no room of its own is counted together, under no name.
         self._others = self._slots.get(_OTHERS) or page.add_slot(json.dumps(_OTHERS).encode()) or 0
 
-    def observe(self, endpoint: str, version: int | None, status: int, n_rows: int, latency_s: float) -> None:
+    def observe(
+        self, place: tuple[str, str], version: int | None, status: int, n_rows: int, latency_s: float
+    ) -> None:
         """Count an answered request.
 
         Parameters
         ----------
-        endpoint
-            Name of a route that exists: callers must not be able to make up new ones.
+        place
+            Project and endpoint of a route that exists: callers must not be able to make up new ones.
         version
             That answered; None when none did.
         status
@@ -73,7 +75,7 @@ class Metrics:
             From the request's body to its answer, in seconds.
         """
         taken_ns = int(latency_s * 1e9)
-        key = (endpoint, version, status)
+        key = (*place, version, status)
         with self._lock:
             slot = self._slots.get(key)
             if slot is None:
@@ -110,12 +112,12 @@ class _Pages:
         yield from _of_workers(self._board.of_processes)
 
 
-def _summed(pages: list[Page]) -> dict[tuple[str, str, str], list[int]]:
-    found: dict[tuple[str, str, str], list[int]] = {}
+def _summed(pages: list[Page]) -> dict[tuple[str, ...], list[int]]:
+    found: dict[tuple[str, ...], list[int]] = {}
     for page in pages:
         for name, slot in page.slots():
-            endpoint, version, status = json.loads(name)
-            key = (str(endpoint), "" if version is None else str(version), str(status))
+            project, endpoint, version, status = json.loads(name)
+            key = (str(project), str(endpoint), "" if version is None else str(version), str(status))
             counts = page.words[slot : slot + _N_WORDS].tolist()
             if not any(counts):
                 continue
@@ -124,22 +126,22 @@ def _summed(pages: list[Page]) -> dict[tuple[str, str, str], list[int]]:
     return found
 
 
-def _of_requests(counts: dict[tuple[str, str, str], list[int]]) -> Iterable[Metric]:
+def _of_requests(counts: dict[tuple[str, ...], list[int]]) -> Iterable[Metric]:
     from prometheus_client.core import CounterMetricFamily, HistogramMetricFamily
 
-    by_status = ["endpoint", "version", "status"]
+    by_status = ["project", "endpoint", "version", "status"]
     requests = CounterMetricFamily(
         "noria_serving_requests", "Requests for predictions, by HTTP status.", labels=by_status
     )
-    rows = CounterMetricFamily("noria_serving_rows", "Rows that were predicted.", labels=by_status[:2])
+    rows = CounterMetricFamily("noria_serving_rows", "Rows that were predicted.", labels=by_status[:3])
     latency = HistogramMetricFamily(
-        "noria_serving_latency_seconds", "From a request's body to its answer.", labels=by_status[:2]
+        "noria_serving_latency_seconds", "From a request's body to its answer.", labels=by_status[:3]
     )
-    merged: dict[tuple[str, str], list[int]] = {}
-    for (endpoint, version, status), found in sorted(counts.items()):
-        requests.add_metric([endpoint, version, status], sum(found[_BUCKETS:]))
-        known = merged.setdefault((endpoint, version), [0] * _N_WORDS)
-        merged[endpoint, version] = [a + b for a, b in zip(known, found, strict=True)]
+    merged: dict[tuple[str, ...], list[int]] = {}
+    for labels, found in sorted(counts.items()):
+        requests.add_metric(list(labels), sum(found[_BUCKETS:]))
+        known = merged.setdefault(labels[:3], [0] * _N_WORDS)
+        merged[labels[:3]] = [a + b for a, b in zip(known, found, strict=True)]
     for labels, found in merged.items():
         rows.add_metric(list(labels), found[_ROWS])
         latency.add_metric(list(labels), _cumulative(found[_BUCKETS:]), found[_SUM_NS] / 1e9)

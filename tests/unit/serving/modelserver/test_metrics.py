@@ -21,7 +21,8 @@ def _samples(board: Board) -> dict[tuple[str, tuple[tuple[str, str], ...]], floa
 
 
 def _of(endpoint: str, version: str, **more: str) -> tuple[tuple[str, str], ...]:
-    return tuple(sorted({"endpoint": endpoint, "version": version, **more}.items()))
+    named = {"project": "team", "endpoint": endpoint, "version": version, **more}
+    return tuple(sorted(named.items()))
 
 
 def test_all_workers_are_summed_and_the_text_is_what_prometheus_parses() -> None:
@@ -31,9 +32,9 @@ def test_all_workers_are_summed_and_the_text_is_what_prometheus_parses() -> None
     for page, ready in zip(board.pages[1:3], (0, 1), strict=True):
         page.words[Word.READY] = ready
         metrics = Metrics(page)
-        metrics.observe("digits", 3, 200, 10, 0.002)
-        metrics.observe("digits", 3, 500, 0, 31.0)
-        metrics.observe(odd, None, 400, 0, BUCKETS_S[0])
+        metrics.observe(("team", "digits"), 3, 200, 10, 0.002)
+        metrics.observe(("team", "digits"), 3, 500, 0, 31.0)
+        metrics.observe(("team", odd), None, 400, 0, BUCKETS_S[0])
         metrics.count(Word.N_CAPTURES_DROPPED, 2)
 
     found = _samples(board)
@@ -60,7 +61,7 @@ def test_no_count_is_lost_between_threads() -> None:
 
     def count() -> None:
         for _ in range(2000):
-            metrics.observe("e", 1, 200, 1, 0.01)
+            metrics.observe(("team", "e"), 1, 200, 1, 0.01)
 
     threads = [threading.Thread(target=count) for _ in range(4)]
     for thread in threads:
@@ -76,24 +77,24 @@ def test_a_page_without_room_keeps_its_bounds() -> None:
     board = Board.create(2)
     metrics = Metrics(board.pages[0])
     for version in range(N_SLOTS + 5):
-        metrics.observe("e", version, 200, 1, 0.01)
-    metrics.observe("e" * SLOT_BYTES, 1, 200, 1, 0.01)
+        metrics.observe(("team", "e"), version, 200, 1, 0.01)
+    metrics.observe(("team", "e" * SLOT_BYTES), 1, 200, 1, 0.01)
 
     found = _samples(board)
     counted = [value for (name, _), value in found.items() if name == "noria_serving_requests_total"]
     assert sum(counted) == N_SLOTS + 6
-    assert found["noria_serving_requests_total", _of("", "", status="0")] > 1
+    assert found["noria_serving_requests_total", _of("", "", project="", status="0")] > 1
 
 
 def test_the_next_worker_goes_on_with_the_counts() -> None:
     """What a dead worker counted and noted: the counts stay, the note of the process goes."""
     board = Board.create(2)
-    Metrics(board.pages[0]).observe("e", 1, 200, 1, 0.01)
+    Metrics(board.pages[0]).observe(("team", "e"), 1, 200, 1, 0.01)
     assert board.pages[0].write_note(b"alive")
     board.pages[0].clear()
 
     following = Board(os.dup(board.fd), 2)
-    Metrics(following.pages[0]).observe("e", 1, 200, 1, 0.01)
+    Metrics(following.pages[0]).observe(("team", "e"), 1, 200, 1, 0.01)
 
     assert _samples(board)["noria_serving_rows_total", _of("e", "1")] == 2
     assert len(board.pages[0].slots()) == 2
