@@ -95,9 +95,8 @@ class Walk:
         lifecycles = self._scope.of_runs if place.of_runs else (Sql("1 = 1"),)
         order = Sql(f"order by {place.column} {direction} limit ?", (limit,))
         if len(experiments) * len(lifecycles) == 1:
-            return self._rows(all_of([Sql("experiment_pk = ?", experiments), lifecycles[0], where])).then(
-                order
-            )
+            whole = all_of([Sql("experiment_pk = ?", experiments), lifecycles[0], where])
+            return self._rows(whole, place.source(self._reader, lifecycles[0])).then(order)
         merge = self._merged if len(experiments) <= self._most_merged else self._gathered
         ordered = Sql(f"order by v {direction} limit ?", (limit,))
         return Sql("select run_pk, v from (").then(merge(where, lifecycles, order), _AS_M, ordered)
@@ -105,7 +104,10 @@ class Walk:
     def _merged(self, where: Sql, lifecycles: Sequence[Sql], order: Sql) -> Sql:
         """Put ordered ranges together; both databases merge them, and read each only as far as they need it."""
         ranges = [
-            self._rows(all_of([Sql("experiment_pk = ?", (one,)), lifecycle, where]))
+            self._rows(
+                all_of([Sql("experiment_pk = ?", (one,)), lifecycle, where]),
+                self._place.source(self._reader, lifecycle),
+            )
             for one in self._scope.experiments
             for lifecycle in lifecycles
         ]
