@@ -5,9 +5,11 @@ from __future__ import annotations
 import base64
 import json
 import os
+import sys
 from collections.abc import Iterator
 from http.server import BaseHTTPRequestHandler
 from pathlib import Path
+from urllib.parse import parse_qsl
 
 import httpx
 import pytest
@@ -15,6 +17,7 @@ import pytest
 from noria.core.errors import Forbidden, NoriaError, Unauthenticated, Unavailable
 from noria.core.workspace import Workspace
 from noria.registry.packages import client
+from noria.registry.packages.credentials import Keychain
 from noria.registry.packages.errors import (
     PackageAltered,
     PackageInvalid,
@@ -115,6 +118,70 @@ def test_a_registry_that_asks_for_a_password_gets_it_from_where_clients_keep_it(
             else:
                 client.send(workspace, "iris@1", place)
         assert client.fetch(workspace, place, tmp_path / "pulled").model == "iris"
+        helper(tmp_path / "docker-credential-vault", {host: {"Username": USER, "Secret": PASSWORD}})
+        monkeypatch.setenv("PATH", str(tmp_path), prepend=os.pathsep)
+        for settings in (
+            {"credsStore": "vault"},
+            {"credHelpers": {host: "vault"}, "credsStore": "absent"},
+            {"credHelpers": {f"https://{host}": "vault"}, "auths": {host: {"auth": "d3Jvbmc6eA=="}}},
+        ):
+            (tmp_path / "config.json").write_text(json.dumps(settings))
+            client.send(workspace, "iris@1", place)
+        for name, said in (("absent", "not installed"), ("vault", "has nothing"), ("a/b", "not installed")):
+            helper(tmp_path / "docker-credential-vault", {})
+            (tmp_path / "config.json").write_text(json.dumps({"credsStore": name}))
+            with pytest.raises(Unauthenticated) as refused_by:
+                client.send(workspace, "iris@1", place)
+            assert said in (refused_by.value.hint or "")
+
+
+def helper(place: Path, known: dict[str, dict[str, str]]) -> None:
+    """Write a credential helper that knows some registries, as its protocol says."""
+    place.write_text(
+        f"#!{sys.executable}\nimport json, sys\nassert sys.argv[1:] == ['get']\n"
+        f"known = {{key: {{**value, 'ServerURL': key}} for key, value in {known!r}.items()}}\n"
+        "asked = sys.stdin.read().strip().rpartition('/')[2]\n"
+        "print(json.dumps(known[asked]) if asked in known else 'credentials not found in native keychain')\n"
+        "sys.exit(asked not in known)\n"
+    )
+    place.chmod(0o755)
+
+
+def test_a_token_that_stands_for_a_password_is_exchanged(
+    workspace: Workspace, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """It goes to the realm in a form, never to the registry itself, and is shown nowhere."""
+
+    def answer(handler: BaseHTTPRequestHandler) -> None:
+        if handler.command == "POST":
+            say(200, b'{"access_token": "abc"}')(handler)
+        elif handler.headers.get("authorization") == "Bearer abc":
+            say(404, b"{}")(handler)
+        else:
+            port = handler.server.server_address[1]  # type: ignore[index]
+            realm = f'Bearer realm="http://127.0.0.1:{port}/token",service="here",scope="repository:a:pull"'
+            say(401, b"{}", **{"www-authenticate": realm})(handler)
+
+    monkeypatch.setenv("DOCKER_CONFIG", str(tmp_path))
+    monkeypatch.setenv("PATH", str(tmp_path), prepend=os.pathsep)
+    with other_side(answer) as side:
+        host = f"127.0.0.1:{side.port}"
+        helper(tmp_path / "docker-credential-vault", {host: {"Username": "<token>", "Secret": "s3cret"}})
+        (tmp_path / "config.json").write_text(json.dumps({"credsStore": "vault"}))
+        with pytest.raises(PackageNotFound):
+            client.fetch(workspace, f"oci://{host}/a:1", tmp_path / "none")
+        keychain = Keychain(host, os.environ)
+        assert keychain.credentials is not None
+        assert "s3cret" not in repr(keychain.credentials)
+        method, path, _, body = side.requests[1]
+    assert (method, path) == ("POST", "/token")
+    assert dict(parse_qsl(body.decode())) == {
+        "grant_type": "refresh_token",
+        "client_id": "noria",
+        "refresh_token": "s3cret",
+        "service": "here",
+        "scope": "repository:a:pull",
+    }
 
 
 def test_a_token_is_asked_for_where_the_registry_says(workspace: Workspace, tmp_path: Path) -> None:

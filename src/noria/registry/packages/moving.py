@@ -8,6 +8,7 @@ from typing import TYPE_CHECKING, Final
 import msgspec
 
 from noria.core.outbound.entities import OutboundSection
+from noria.registry.packages.credentials import Keychain
 from noria.registry.packages.entities import (
     ATTACHED_LIMIT_BYTES,
     BILL_TYPE,
@@ -27,7 +28,7 @@ from noria.registry.packages.entities import (
 from noria.registry.packages.errors import PackageAltered, PackageInvalid, PackageNotFound
 from noria.registry.packages.layout import Layout, blob_path, read_document
 from noria.registry.packages.references import RegistryPlace
-from noria.registry.packages.registries import Registry, credentials_of
+from noria.registry.packages.registries import Registry
 from noria.registry.packages.verify import Trust, check_signed
 
 if TYPE_CHECKING:
@@ -43,7 +44,7 @@ def registry_of(workspace: Workspace, place: RegistryPlace) -> Registry:
     from noria.core.outbound.client import Outbound
 
     outbound = Outbound(workspace.settings.section("outbound", OutboundSection), workspace.clock)
-    return Registry(place, outbound, credentials=credentials_of(place.host, os.environ))
+    return Registry(place, outbound, Keychain(place.host, os.environ))
 
 
 def push(layout: Layout, package: Descriptor, registry: Registry, tag: str | None) -> Descriptor:

@@ -2,13 +2,10 @@
 
 from __future__ import annotations
 
-import base64
 import json
-import os
 import re
-from collections.abc import Iterator, Mapping
+from collections.abc import Iterator
 from contextlib import contextmanager
-from pathlib import Path
 from typing import TYPE_CHECKING, Final
 from urllib.parse import parse_qsl, urlencode, urljoin, urlsplit, urlunsplit
 
@@ -17,6 +14,7 @@ import msgspec
 from noria.core.errors import Forbidden, NoriaError, Unauthenticated, Unavailable
 from noria.core.outbound.entities import OutboundRequest, OutboundStream
 from noria.core.serialisation import to_canonical_json
+from noria.registry.packages.credentials import Credentials, Keychain
 from noria.registry.packages.entities import (
     INDEX_TYPE,
     MANIFEST_LIMIT_BYTES,
@@ -43,15 +41,15 @@ class Registry:
 
     Parameters
     ----------
-    credentials
-        `user:password` for the host, if there are any.
+    keychain
+        Credentials for the host, looked at when the registry asks for some.
     """
 
-    def __init__(self, place: RegistryPlace, outbound: Outbound, *, credentials: str | None = None) -> None:
+    def __init__(self, place: RegistryPlace, outbound: Outbound, keychain: Keychain) -> None:
         self.place = place
         self._outbound = outbound
         self._trusted = urlsplit(place.base).hostname
-        self._basic = base64.b64encode(credentials.encode()).decode() if credentials else None
+        self._keychain = keychain
         self._authorization: str | None = None
 
     def manifest(self, reference: str) -> tuple[bytes, str] | None:
@@ -161,18 +159,17 @@ class Registry:
 
     def _authorized(self, challenge: str) -> str | None:
         scheme, _, rest = challenge.partition(" ")
-        if scheme.lower() == "basic" and self._basic:
-            return f"Basic {self._basic}"
+        known = self._keychain.credentials
+        if scheme.lower() == "basic" and known and known.basic:
+            return f"Basic {known.basic}"
         if scheme.lower() != "bearer":
             return None
         told = {name.lower(): value for name, value in _CHALLENGE.findall(rest)}
         realm = told.get("realm", "")
         if urlsplit(realm).scheme != "https" and not self.place.plain:
             raise Forbidden(f"`{self.place.host}` asks for credentials to be sent without TLS")
-        query = urlencode({name: told[name] for name in ("service", "scope") if name in told})
-        headers = {"authorization": f"Basic {self._basic}"} if self._basic else {}
-        request = OutboundRequest(method="GET", url=f"{realm}?{query}", headers=headers, max_redirects=0)
-        with self._outbound.stream(request, trusted=self._trusted) as answer:
+        asked = {name: told[name] for name in ("service", "scope") if name in told}
+        with self._outbound.stream(_for_token(realm, asked, known), trusted=self._trusted) as answer:
             if answer.status != 200:
                 raise self._refused(answer)
             given = read_document(_limited(answer.chunks, MANIFEST_LIMIT_BYTES, "token"), _Token, "token")
@@ -191,10 +188,11 @@ class Registry:
         raise PackageInvalid(f"`{self.place.host}` refuses it with {answer.status}{said}")
 
     def _refused(self, answer: OutboundStream) -> NoriaError:
-        if self._basic is None:
+        if self._keychain.credentials is None:
+            trouble = f" ({self._keychain.trouble})" if self._keychain.trouble else ""
             return Unauthenticated(
                 f"`{self.place.host}` asks who you are{_said(answer)}",
-                hint=f"Sign in so that `~/.docker/config.json` has it: `docker login {self.place.host}`",
+                hint=f"Sign in so that `~/.docker/config.json` has it: `docker login {self.place.host}`{trouble}",
             )
         return Forbidden(f"`{self.place.host}` does not let you{_said(answer)}")
 
@@ -210,15 +208,16 @@ class _Token(msgspec.Struct, frozen=True, kw_only=True):
     access_token: str = ""
 
 
-def credentials_of(host: str, environ: Mapping[str, str]) -> str | None:
-    """Look up `user:password` for a host where clients of containers keep them (`auths` of `config.json`)."""
-    folder = environ.get("DOCKER_CONFIG") or os.path.join(environ.get("HOME", ""), ".docker")  # noqa: PTH118
-    try:
-        told = json.loads((Path(folder) / "config.json").read_bytes())
-        found = told.get("auths", {}).get(host, {}).get("auth")
-        return base64.b64decode(found).decode() if found else None
-    except (OSError, ValueError, AttributeError):
-        return None
+def _for_token(realm: str, asked: dict[str, str], known: Credentials | None) -> OutboundRequest:
+    """Ask for a token: with a password if there is one, or with a token that stands for it (OAuth 2)."""
+    if known is not None and known.basic is None:
+        form = {"grant_type": "refresh_token", "client_id": "noria", "refresh_token": known.secret, **asked}
+        kind = {"content-type": "application/x-www-form-urlencoded"}
+        return OutboundRequest(
+            method="POST", url=realm, headers=kind, body=urlencode(form).encode(), max_redirects=0
+        )
+    headers = {"authorization": f"Basic {known.basic}"} if known is not None else {}
+    return OutboundRequest(method="GET", url=f"{realm}?{urlencode(asked)}", headers=headers, max_redirects=0)
 
 
 def _tag_of(digest: str) -> str:
