@@ -250,12 +250,15 @@ def report(
             ]
             for name in names
         }
-        cpu = [
-            sum(side.samples[part][-1].cpu_s for part in parts)
-            for sides in rounds
-            for side in sides
-            if side.name == "noria"
-        ]
+        cpus = {
+            name: [
+                sum(side.samples[part][-1].cpu_s for part in parts)
+                for sides in rounds
+                for side in sides
+                if side.name == name
+            ]
+            for name in names
+        }
         memory = max(
             side.samples[part][-1].memory_mib
             for part in parts
@@ -266,11 +269,13 @@ def report(
         line = f"  {step:14}" + "".join(
             f"  {name} {statistics.median(values):7.3f} s" for name, values in walls.items()
         )
-        line += f"  (noria: {statistics.median(cpu):.2f} s of CPU, {memory:.0f} MiB)"
+        line += f"  (noria: {statistics.median(cpus['noria']):.2f} s of CPU, {memory:.0f} MiB)"
         for other in names[1:]:
             ratios = [theirs / ours for theirs, ours in zip(walls[other], walls["noria"], strict=True)]
+            of_cpu = statistics.median(cpus[other]) / statistics.median(cpus["noria"])
             line += (
-                f"  {other}/noria {statistics.median(ratios):.1f} ({min(ratios):.1f} to {max(ratios):.1f})"
+                f"  {other}/noria {statistics.median(ratios):.1f} ({min(ratios):.1f} to {max(ratios):.1f}),"
+                f" of CPU {of_cpu:.1f}"
             )
         print(line + (f"  wanted {wanted[step]}" if step in wanted else ""))
     print(
@@ -312,10 +317,13 @@ def main() -> None:
     parser.add_argument("--big-mib", type=int, default=1024)
     parser.add_argument("--only", choices=["small", "big"])
     parser.add_argument("--folder", type=Path, help="where to work; a temporary folder when left out")
+    parser.add_argument("--quick", action="store_true", help="one pair, small files only")
     parser.add_argument("--smoke", action="store_true", help="once, with little, without other tools")
     given = parser.parse_args()
     if given.smoke:
         given.pairs, given.files, given.big_mib, given.dvc = 1, 50, 4, None
+    if given.quick:
+        given.pairs, given.only = 1, "small"
     dvc = str(Path(given.dvc).absolute()) if given.dvc else None
     lfs = shutil.which("git-lfs") is not None and not given.smoke
     with tempfile.TemporaryDirectory(dir=given.folder) as scratch:

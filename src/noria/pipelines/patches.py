@@ -7,7 +7,6 @@
 from __future__ import annotations
 
 import importlib.util
-import os
 import sys
 from collections.abc import Sequence
 from pathlib import Path
@@ -17,7 +16,7 @@ from typing import Any, Final
 import blake3
 import msgspec
 
-from noria.pipelines.distributions import Home
+from noria.pipelines.distributions import Home, real_place
 from noria.pipelines.lookups import patched_by
 from noria.pipelines.sources import Source, calls_at_top, imports_at_top, read_source
 
@@ -55,7 +54,7 @@ def imported_by(name: str, home: Home) -> list[Imported]:
             continue
         origin, source = home.origin(module.__name__, file), read_source(file)
         if origin.kind == "project" and source is not None:
-            found[file] = Imported(origin.name, module, source, Path(os.path.realpath(file)))
+            found[file] = Imported(origin.name, module, source, Path(real_place(file)))
             pending += [one for text, level in imports_at_top(source) for one in _led(text, level, module)]
     return sorted(found.values(), key=lambda one: one.name)
 

@@ -211,7 +211,10 @@ def _executing(calls: Calls, hands: Hands | None, setup: Setup) -> Iterator[Exec
         at_once = False
         raise
     finally:
-        executor.close(at_once=at_once)
+        try:
+            executor.close(at_once=at_once)
+        finally:
+            calls.flush()
 
 
 def call_body(pipeline: Pipeline[..., Any], values: dict[str, Any], source: CodeSource) -> Any:

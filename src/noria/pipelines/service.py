@@ -49,6 +49,8 @@ __all__ = ["Jobs", "PipelineRuns", "StepCache"]
 
 MAX_PAGE = 1000
 
+Steps = list[NewStep]
+
 
 class StepCache(Service):
     """Results of steps, by what they depend on."""
@@ -129,36 +131,41 @@ class PipelineRuns(Service):
     @operation("POST", "/projects/{project}/pipeline-runs/{run_id}/steps", needs=WRITE_PIPELINES, status=204)
     def step(self, project: str, run_id: str, new: NewStep) -> None:
         """Record a step that ended, and keep its result to be reused."""
-        report = new.report
-        if new.entry is not None and new.entry.key != report.key:
-            raise Invalid(f"The entry has the key `{new.entry.key}`, the step `{report.key}`")
+        self.record_steps(project, run_id, [new])
+
+    @operation(
+        "POST", "/projects/{project}/pipeline-runs/{run_id}/steps/ended", needs=WRITE_PIPELINES, status=204
+    )
+    def record_steps(self, project: str, run_id: str, ended: Steps) -> None:
+        """Record steps that ended, in their order, and keep their results to be reused; all of them or none."""
+        for new in ended:
+            if new.entry is not None and new.entry.key != new.report.key:
+                raise Invalid(f"The entry has the key `{new.entry.key}`, the step `{new.report.key}`")
         with self.context.database.write() as connection:
             owner = project_pk(connection, project)
             key, pipeline = run_key(connection, owner, project, run_id)
-            if not insert_step(connection, key, report):
-                return
-            if new.parts is not None:
-                keep_parts(
-                    connection,
-                    owner=owner,
-                    pipeline=pipeline,
-                    run_id=run_id,
-                    report=report,
-                    parts=new.parts,
-                )
-            if new.entry is not None:
-                keep_entry(
-                    connection, self.context, project=project, owner=owner, run_id=run_id, new=new.entry
-                )
-            payload = {
-                "step": report.step,
-                "position": report.position,
-                "status": str(report.status),
-                "key": report.key,
-            }
-            append_event(
-                connection, self.context, STEP_FINISHED, project=project, run_id=run_id, payload=payload
+            for new in ended:
+                if insert_step(connection, key, new.report):
+                    self._keep(connection, project, owner, pipeline, run_id, new)
+
+    def _keep(
+        self, connection: sa.Connection, project: str, owner: int, pipeline: str, run_id: str, new: NewStep
+    ) -> None:
+        """Keep what a step leaves to the next runs, and tell of its end."""
+        report = new.report
+        if new.parts is not None:
+            keep_parts(
+                connection, owner=owner, pipeline=pipeline, run_id=run_id, report=report, parts=new.parts
             )
+        if new.entry is not None:
+            keep_entry(connection, self.context, project=project, owner=owner, run_id=run_id, new=new.entry)
+        payload = {
+            "step": report.step,
+            "position": report.position,
+            "status": str(report.status),
+            "key": report.key,
+        }
+        append_event(connection, self.context, STEP_FINISHED, project=project, run_id=run_id, payload=payload)
 
     @operation("POST", "/projects/{project}/pipeline-runs/{run_id}/finish", needs=WRITE_PIPELINES, status=200)
     def finish(self, project: str, run_id: str, end: PipelineEnd) -> PipelineRun:

@@ -44,6 +44,8 @@ from noria.pipelines.storing import ValueStore
 from noria.pipelines.tracked import PipelineActiveRun
 
 _UNKNOWN = KeyParts(step="", python="")
+_RECORDED_AT_ONCE = 100
+"""Calls found again that wait to be recorded at most; they are recorded before a step runs, or with its end."""
 _SINGLETONS = (5, 4)  # bytes of `false`, and of `true` and `null`
 
 
@@ -111,6 +113,7 @@ class Calls(msgspec.Struct):
     called: set[str] = msgspec.field(default_factory=set)
     _again: set[int] = msgspec.field(default_factory=set)
     _counts: Counter[str] = msgspec.field(default_factory=Counter)
+    _waiting: list[NewStep] = msgspec.field(default_factory=list)
     _position: int = 0
 
     @classmethod
@@ -190,6 +193,7 @@ class Calls(msgspec.Struct):
             return done.outputs
         entry, call.reason = self._known(call)
         if entry is None:
+            self.flush()
             return None
         self.run.repeat(entry)
         self._record(call, self._report(call, StepStatus.REUSED, entry.outputs))
@@ -347,9 +351,17 @@ class Calls(msgspec.Struct):
         known = self.earlier.get((call.identity, call.occurrence))
         same = known is not None and known.parts == call.parts
         parts = None if same or report.status is StepStatus.FAILED else call.parts
-        self.runs.step(self.run.project, self.run.id, NewStep(report=report, parts=parts, entry=entry))
+        self._waiting.append(NewStep(report=report, parts=parts, entry=entry))
+        if report.status is not StepStatus.REUSED or len(self._waiting) >= _RECORDED_AT_ONCE:
+            self.flush()
         self.reports.append(report)
         self.progress.ended(report)
+
+    def flush(self) -> None:
+        """Record the calls that wait for it. What was found again takes longer to record one by one than to find."""
+        waiting, self._waiting = self._waiting, []
+        if waiting:
+            self.runs.record_steps(self.run.project, self.run.id, waiting)
 
 
 def arranged(step: Step[..., Any], handles: list[Any]) -> Any:

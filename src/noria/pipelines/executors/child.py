@@ -276,7 +276,9 @@ def _write_lines_at_once() -> None:
         with contextlib.suppress(OSError, ValueError):  # the step may have closed it
             stream.flush()
             if isinstance(stream, io.TextIOWrapper):
-                stream.reconfigure(line_buffering=True)
+                # Also where Python was told not to buffer: it would write a line and its end one after the other, and
+                # what another process says might come in between.
+                stream.reconfigure(line_buffering=True, write_through=False)
 
 
 def _send(descriptor: int, frame: bytes) -> None:
