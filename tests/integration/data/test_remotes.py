@@ -194,6 +194,12 @@ def test_tags_go_with_their_versions(here: Side, there: Side, remote: RemoteLine
     assert push(here.settings, remote, ["data@1"]).tags == ["data@gold"]
     assert push(here.settings, remote, []).tags == ["data@next"]
     assert push(here.settings, remote, []).tags == []
+    tags.set("default", "data", "brief", TaggedVersion(version=1))
+    assert push(here.settings, remote, []).tags == ["data@brief"]
+    tags.delete("default", "data", "brief")
+    assert push(here.settings, remote, ["data@2"]).pruned == []
+    assert push(here.settings, remote, ["data@2"], prune_tags=True).pruned == ["data@brief"]
+    assert push(here.settings, remote, [], prune_tags=True).pruned == []
     pulled = pull(there.workspace, remote, ["data@gold"])
     assert (pulled.refs, pulled.tags) == (["data@1"], ["data@gold"])
     assert pull(there.workspace, remote, [], as_name="theirs").tags == ["theirs@gold", "theirs@next"]

@@ -87,6 +87,13 @@ def push(
         ),
     ] = None,
     remote_name: _RemoteOption = None,
+    prune_tags: Annotated[
+        bool,
+        typer.Option(
+            "--prune-tags",
+            help="Take away tags of these datasets at the remote that there are none of here, whoever sent them.",
+        ),
+    ] = False,
     json: JsonFlag = False,
     workspace: WorkspaceOption = None,
     project: ProjectOption = None,
@@ -100,10 +107,15 @@ def push(
     settings = load_settings(workspace=workspace, project=project)
     line = find_remote(settings, remote_name)
     with counting_bytes("Sending") as progress:
-        done = transfers.push(settings, line, refs or _pointed(), progress=progress)
+        done = transfers.push(settings, line, refs or _pointed(), prune_tags=prune_tags, progress=progress)
     if json:
         print_json(done)
-    elif not done.refs and not done.tags:
+        return
+    if done.pruned:
+        say(f"Took {', '.join(done.pruned)} away at {line.name}")
+    if done.pruned and not done.refs and not done.tags:
+        return
+    if not done.refs and not done.tags:
         say(f"{line.name} has {'it' if done.n_known == 1 else 'all of it'} already")
     else:
         sent = f"{count(done.n_packs, 'pack')}, {size(done.sent_bytes)}"

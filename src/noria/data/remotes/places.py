@@ -44,6 +44,10 @@ class Place(Protocol):
         """Write what lies at a key to a file, maybe after what is in it already; false if nothing lies there."""
         ...
 
+    def remove(self, key: str) -> None:
+        """Take away what lies at a key, if anything does."""
+        ...
+
     def read(self, key: str, *, limit_bytes: int) -> bytes | None:
         """Give up to `limit_bytes` and one byte more; None if nothing lies at the key."""
         ...
@@ -110,6 +114,13 @@ class FolderPlace:
             shutil.copyfile(path, target)
         return True
 
+    def remove(self, key: str) -> None:
+        """Unlink a file."""
+        path = self._root / key
+        with storage_errors(self._root):
+            path.unlink(missing_ok=True)
+            fsync_folder(path.parent)
+
     def read(self, key: str, *, limit_bytes: int) -> bytes | None:
         """Give the bytes of a file."""
         path = self._root / key
@@ -168,6 +179,10 @@ class BucketPlace:
                 file.write(data)
                 if not data or file.tell() >= stored.size_bytes:
                     return True
+
+    def remove(self, key: str) -> None:
+        """Delete an object."""
+        self._bucket.delete([key])
 
     def read(self, key: str, *, limit_bytes: int) -> bytes | None:
         """Give bytes."""

@@ -49,6 +49,8 @@ class Pushed:
         Packs that it did not have.
     tags
         Tags that it did not have, or had for another version.
+    pruned
+        Tags that it had and this workspace has not, where they were to be taken away.
     """
 
     refs: list[str]
@@ -56,6 +58,7 @@ class Pushed:
     n_packs: int
     sent_bytes: int
     tags: list[str] = field(default_factory=list)
+    pruned: list[str] = field(default_factory=list)
 
 
 class _File(msgspec.Struct, frozen=True):

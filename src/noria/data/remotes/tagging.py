@@ -4,12 +4,13 @@
 
     datasets/<project>/<name>/tags/<tag>.json     a tag (`RemoteTag`)
 
-A tag is written after its version. One that was taken away in a workspace stays at the remote, as versions do.
+A tag is written after its version. One that was taken away in a workspace stays at the remote, as versions do, until
+somebody asks for it to be pruned.
 """
 
 from __future__ import annotations
 
-from collections.abc import Collection, Iterable
+from collections.abc import Collection, Iterable, Mapping
 from datetime import datetime
 from typing import TYPE_CHECKING, Final
 
@@ -69,6 +70,18 @@ def send_tags(place: Place, project: str, tags: Iterable[tuple[str, DatasetTag]]
             place.put(_key(project, name, each.tag), msgspec.json.encode(said))
             sent.append(f"{name}@{each.tag}")
     return sent
+
+
+def prune_tags(place: Place, project: str, kept: Mapping[str, Collection[str]]) -> list[str]:
+    """Take away a remote's tags of some datasets, but for those that are to be kept, by dataset."""
+    gone = []
+    for name in sorted(kept):
+        for key in sorted(place.keys(_folder(project, name))):
+            tag = _tag_of(key)
+            if tag is not None and tag not in kept[name]:
+                place.remove(key)
+                gone.append(f"{name}@{tag}")
+    return gone
 
 
 def bring_tags(

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import tempfile
-from collections.abc import Sequence
+from collections.abc import Collection, Sequence
 from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import TYPE_CHECKING
@@ -13,6 +13,7 @@ from noria.core.errors import Invalid, NotFound
 from noria.core.names import check_name, split_ref
 from noria.core.objects.opening import open_objects
 from noria.data.entities import BroughtVersion, DatasetTag, DatasetVersion
+from noria.data.remotes import tagging
 from noria.data.remotes.entities import RemoteLine, RemoteVersion
 from noria.data.remotes.places import Place, open_place
 from noria.data.remotes.pushing import Pushed, Pusher, read_version
@@ -36,9 +37,21 @@ class Pulled:
 
 
 def push(
-    settings: Settings, line: RemoteLine, refs: Sequence[str], *, progress: Progress | None = None
+    settings: Settings,
+    line: RemoteLine,
+    refs: Sequence[str],
+    *,
+    prune_tags: bool = False,
+    progress: Progress | None = None,
 ) -> Pushed:
-    """Send versions (all of the project when `refs` is empty) with their tags to a remote; raises as `Pusher.push`."""
+    """Send versions (all of the project when `refs` is empty) with their tags to a remote; raises as `Pusher.push`.
+
+    Parameters
+    ----------
+    prune_tags
+        Whether tags of the datasets that are sent are taken away at the remote where this workspace has none of
+        their name, whoever sent them.
+    """
     root = _root(settings)
     versions = read_versions(settings, refs)
     if versions is None:
@@ -51,13 +64,18 @@ def push(
         target = open_place(line.url)
         pusher = Pusher(target, objects, root, clock, scratch=Path(scratch))
         done = pusher.push(versions, progress=progress)
-        tags = send_tags(target, settings.project, _tags_of(settings, versions))
-        return replace(done, tags=tags)
+        chosen = {(version.name, version.version) for version in versions}
+        here = _tags_of(settings, {name for name, _ in chosen})
+        tags = send_tags(
+            target, settings.project, [(name, each) for name, each in here if (name, each.version) in chosen]
+        )
+        kept = {name: {each.tag for owner, each in here if owner == name} for name, _ in chosen}
+        pruned = tagging.prune_tags(target, settings.project, kept) if prune_tags else []
+        return replace(done, tags=tags, pruned=pruned)
 
 
-def _tags_of(settings: Settings, versions: Sequence[DatasetVersion]) -> list[tuple[str, DatasetTag]]:
-    """Give the tags that lead to some versions, each with the name of its dataset."""
-    chosen = {(version.name, version.version) for version in versions}
+def _tags_of(settings: Settings, names: Collection[str]) -> list[tuple[str, DatasetTag]]:
+    """Give the tags of some datasets, each with the name of its dataset."""
     tags = read_tags(settings)
     if tags is None:
         from noria.core.workspace import open_workspace
@@ -66,11 +84,9 @@ def _tags_of(settings: Settings, versions: Sequence[DatasetVersion]) -> list[tup
         with open_workspace(settings) as workspace:
             service = workspace.service(DatasetTags)
             tags = [
-                (name, each)
-                for name in sorted({name for name, _ in chosen})
-                for each in service.list(settings.project, name).items
+                (name, each) for name in sorted(names) for each in service.list(settings.project, name).items
             ]
-    return [(name, each) for name, each in tags if (name, each.version) in chosen]
+    return [(name, each) for name, each in tags if name in names]
 
 
 def pull(
