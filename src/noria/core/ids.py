@@ -10,8 +10,9 @@ from collections.abc import Callable
 
 _ID = re.compile(r"[0-9a-f]{32}")
 _COUNTER_BITS = 12 + 14  # rand_a and the first bits of rand_b count within one millisecond
-_TAIL_BITS = 62 - 14
-_POOL_BYTES = 3_000
+_TAIL_DIGITS = 12
+_DIGITS = _TAIL_DIGITS + 8  # eight of them for the counter
+_POOL_BYTES = 5_000
 
 
 class IdFactory:
@@ -31,49 +32,37 @@ class IdFactory:
         self._lock = threading.Lock()
         self._last_ms = -1
         self._counter = 0
-        self._pool = b""
+        self._pool = ""
         self._drawn = 0
 
     def forget(self) -> None:
         """Draw fresh random bytes from now on: a forked process must not give those of its parent again."""
         self._lock = threading.Lock()
-        self._pool = b""
+        self._pool = ""
 
     def __call__(self) -> str:
         """Make one identifier: 32 lower-case hex digits."""
         with self._lock:
-            ms, counter = self._next()
-            tail = self._draw(6)
-        value = (
-            ms << 80
-            | 0x7 << 76
-            | (counter >> 14) << 64
-            | 0b10 << 62
-            | (counter & 0x3FFF) << _TAIL_BITS
-            | tail
-        )
-        return f"{value:032x}"
-
-    def _next(self) -> tuple[int, int]:
-        ms = self._now_ns() // 1_000_000
-        if ms > self._last_ms:
-            self._last_ms = ms
-            # The top bit stays clear so that 2**25 identifiers fit before the counter runs over.
-            self._counter = self._draw(4) >> (32 - _COUNTER_BITS + 1)
-        else:
-            self._counter += 1
-            if self._counter >> _COUNTER_BITS:
-                self._last_ms += 1
-                self._counter = 0
-        return self._last_ms, self._counter
-
-    def _draw(self, n_bytes: int) -> int:
-        # Asked for many identifiers at a time: a call of the kernel for each lets other threads have the interpreter.
-        if self._drawn + n_bytes > len(self._pool):
-            self._pool, self._drawn = os.urandom(_POOL_BYTES), 0
-        start = self._drawn
-        self._drawn += n_bytes
-        return int.from_bytes(self._pool[start : self._drawn], "big")
+            start = self._drawn
+            if start + _DIGITS > len(self._pool):
+                # For many identifiers at a time: a call of the kernel for each lets other threads have the interpreter.
+                self._pool, start = os.urandom(_POOL_BYTES).hex(), 0
+            tail = self._pool[start : start + _TAIL_DIGITS]
+            self._drawn = start + _DIGITS
+            ms = self._now_ns() // 1_000_000
+            if ms > self._last_ms:
+                self._last_ms = ms
+                # The top bit stays clear so that 2**25 identifiers fit before the counter runs over.
+                drawn = self._pool[start + _TAIL_DIGITS : start + _DIGITS]
+                self._counter = int(drawn, 16) >> (32 - _COUNTER_BITS + 1)
+            else:
+                self._counter += 1
+                if self._counter >> _COUNTER_BITS:
+                    self._last_ms += 1
+                    self._counter = 0
+            ms, counter = self._last_ms, self._counter
+        # Version 7 and variant 2 stand before the two halves of the counter.
+        return f"{ms:012x}{0x7000 | counter >> 14:x}{0x8000 | counter & 0x3FFF:x}{tail}"
 
 
 new_id = IdFactory()

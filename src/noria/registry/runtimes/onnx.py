@@ -16,6 +16,7 @@ from numpy.typing import NDArray
 from noria.core.errors import Corrupt
 from noria.registry.entities import ServableVersion, Signature, Task, TensorSpec
 from noria.registry.equality import read_equality
+from noria.registry.runtimes.onnx_session import TYPES, Run, open_session
 from noria.registry.runtimes.port import Arrays, Keeper, LoadedModel, Runtime, import_library, load_model
 from noria.registry.runtimes.sklearn import to_matrix
 from noria.registry.signatures import dtype_of
@@ -24,16 +25,6 @@ FILE: Final = "model.onnx"
 ENGINE: Final = "onnxruntime"
 
 _SHARES: Final = "probabilities"
-
-_TYPES: Final[dict[str, type[np.generic]]] = {
-    "tensor(float)": np.float32,
-    "tensor(double)": np.float64,
-    "tensor(float16)": np.float16,
-    "tensor(int64)": np.int64,
-    "tensor(int32)": np.int32,
-    "tensor(bool)": np.bool_,
-    "tensor(string)": np.object_,
-}
 
 _log = logging.getLogger("noria.registry.onnx")
 
@@ -56,17 +47,16 @@ class OnnxModel:
     engine = ENGINE
 
     def __init__(self, session: Any, signature: Signature) -> None:
-        self._run = session.run
         self._feed = _feed(session.get_inputs(), signature.inputs)
         given = _in_order(session.get_outputs(), signature.outputs)
-        self._wanted = [output.name for output in given]
+        self._run = Run(session, given)
         self._outputs = [
             (spec.name, _finish(output, spec)) for output, spec in zip(given, signature.outputs, strict=True)
         ]
 
     def predict(self, inputs: Arrays) -> dict[str, NDArray[Any]]:
         """Predict rows, in the types of the signature."""
-        found = self._run(self._wanted, self._feed(inputs))
+        found = self._run(self._feed(inputs))
         return {
             name: array if finish is None else finish(array)
             for (name, finish), array in zip(self._outputs, found, strict=True)
@@ -125,11 +115,10 @@ class OnnxFile:
     kind = "graph in ONNX"
 
     def __init__(self, session: Any, inputs: list[TensorSpec], *, gives_shares: bool | None) -> None:
-        self._run = session.run
         self._feed = _feed(session.get_inputs(), inputs)
         self._inputs = [spec.name for spec in inputs]
         outputs = session.get_outputs()[:2]
-        self._wanted = [output.name for output in outputs]
+        self._run = Run(session, outputs)
         self._gives_shares = gives_shares
         width = outputs[0].shape[-1] if len(outputs[0].shape) == 2 else 1
         self._tells = width != 1
@@ -161,7 +150,7 @@ class OnnxFile:
 
     def predict(self, inputs: Arrays) -> dict[str, NDArray[Any]]:
         """Predict classes or numbers, and probabilities where there are any."""
-        return self._answer(self._run(self._wanted, self._feed(inputs)))
+        return self._answer(self._run(self._feed(inputs)))
 
     def features(self, inputs: Arrays) -> NDArray[Any]:
         """Give the inputs side by side, shape (n_rows, n_columns)."""
@@ -197,24 +186,6 @@ def _session(path: Path) -> Any:
         ) from error
 
 
-def open_session(model: bytes) -> Any:
-    """Open a graph for one caller at a time each on one core.
-
-    Parameters
-    ----------
-    model
-        The file's bytes: a graph that names files beside it for its weights is refused by the engine.
-    """
-    import onnxruntime
-
-    options = onnxruntime.SessionOptions()
-    # A server answers many requests at once: threads inside one of them would wait for each other's cores.
-    options.intra_op_num_threads = 1
-    options.inter_op_num_threads = 1
-    options.log_severity_level = 3
-    return onnxruntime.InferenceSession(model, options, providers=["CPUExecutionProvider"])
-
-
 def _feed(graph: list[Any], specs: list[TensorSpec]) -> Feed:
     """Give what makes the graph's inputs of the model's."""
     if len(graph) == 1 and len(specs) == 1:
@@ -225,7 +196,7 @@ def _feed(graph: list[Any], specs: list[TensorSpec]) -> Feed:
 
 
 def _one(tensor: Any, spec: TensorSpec) -> Feed:
-    graph_name, name, kind = tensor.name, spec.name, _TYPES[tensor.type]
+    graph_name, name, kind = tensor.name, spec.name, TYPES[tensor.type]
     if len(spec.shape) == len(tensor.shape):
         return lambda inputs: {graph_name: inputs[name].astype(kind, copy=False)}
     width = prod(spec.shape[1:])
@@ -233,7 +204,7 @@ def _one(tensor: Any, spec: TensorSpec) -> Feed:
 
 
 def _matrix(tensor: Any, specs: list[TensorSpec]) -> Feed:
-    graph_name, kind = tensor.name, _TYPES[tensor.type]
+    graph_name, kind = tensor.name, TYPES[tensor.type]
     first = specs[0].name
     widths = [prod(spec.shape[1:]) for spec in specs]
     starts = np.cumsum([0, *widths]).tolist()
@@ -282,7 +253,7 @@ def _finish(output: Any, spec: TensorSpec) -> Callable[[NDArray[Any]], NDArray[A
     if spec.name == _SHARES:
         # Sums in single precision may come out a little above one.
         return lambda array: np.minimum(array, 1.0).astype(kind, copy=False)
-    if _TYPES.get(output.type) is kind.type and len(output.shape) == rank:
+    if TYPES.get(output.type) is kind.type and len(output.shape) == rank:
         return None
     if rank == 1:
         return lambda array: array.reshape(-1).astype(kind, copy=False)

@@ -11,7 +11,8 @@ from noria.registry import equality
 from noria.registry.entities import Signature
 from noria.registry.equality import Equality
 from noria.registry.proving import compare, proof_rows
-from noria.registry.runtimes.onnx import FILE, OnnxModel, open_session
+from noria.registry.runtimes.onnx import FILE, OnnxModel
+from noria.registry.runtimes.onnx_session import open_session
 from noria.registry.runtimes.port import Arrays, Convertible
 from noria.registry.runtimes.requirements import pinned
 

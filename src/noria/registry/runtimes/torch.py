@@ -22,7 +22,8 @@ from noria.registry import equality
 from noria.registry.entities import Signature, TensorSpec
 from noria.registry.equality import Equality
 from noria.registry.proving import compare, proof_rows
-from noria.registry.runtimes.onnx import FILE, OnnxFile, open_session
+from noria.registry.runtimes.onnx import FILE, OnnxFile
+from noria.registry.runtimes.onnx_session import open_session
 from noria.registry.runtimes.port import Arrays, DistributionMissing, Keeper
 from noria.registry.runtimes.requirements import pinned
 

@@ -6,9 +6,9 @@ import asyncio
 import time
 from collections.abc import Callable
 from concurrent.futures import Executor
-from dataclasses import dataclass, field
-from typing import Any, cast
+from typing import Any, NamedTuple
 
+import msgspec
 from granian._granian import RSGIHTTPProtocol as HTTPProtocol
 from granian.rsgi import Scope
 
@@ -28,9 +28,10 @@ from noria.serving.modelserver.answering import Answerer, Ask, Pending
 from noria.serving.modelserver.door import Door, Headers
 from noria.serving.modelserver.feedback import Feedback, FeedbackRequest
 from noria.serving.modelserver.follower import Follower
+from noria.serving.modelserver.lanes import Outputs
 from noria.serving.modelserver.openapi import describe
 from noria.serving.modelserver.places import Form, Place, find_place
-from noria.serving.modelserver.protocol import Answered, model_metadata, server_metadata
+from noria.serving.modelserver.protocol import model_metadata, server_metadata
 from noria.serving.modelserver.routes import Route
 from noria.serving.modelserver.standing import Shown
 
@@ -44,6 +45,7 @@ PREDICTION_HEADER = "noria-prediction-id"
 
 _REMEMBERED = 1_000
 _SWEEP_S = 5.0
+_SWEEPS = round(BODY_TIMEOUT_S / _SWEEP_S) + 1
 _LARGE_BYTES = 1 << 20
 _LINGER_BYTES = 1 << 20
 _LINGER_S = 1.0
@@ -54,17 +56,15 @@ _JSON = [("content-type", "application/json")]
 _COMMON = list(SECURITY_HEADERS.items())
 
 
-@dataclass(frozen=True, slots=True)
-class Reply:
+class Reply(msgspec.Struct, frozen=True):
     """An answer to send."""
 
     body: bytes
     status: int = 200
-    headers: list[tuple[str, str]] = field(default_factory=lambda: _JSON)
+    headers: list[tuple[str, str]] = msgspec.field(default_factory=lambda: _JSON)
 
 
-@dataclass(frozen=True, slots=True)
-class Asked:
+class Asked(NamedTuple):
     """A request whose body was read."""
 
     method: str
@@ -118,15 +118,18 @@ class ModelApp:
             "/health": self._tell_ready,
             "/version": lambda: Reply(__version__.encode(), headers=[("content-type", "text/plain")]),
         }
-        self._reading: dict[asyncio.Task[Any], float] = {}
+        self._reading: dict[asyncio.Task[Any], int] = {}
+        self._n_sweeps = 0
+        self._sweeping = False
 
     async def __rsgi__(self, scope: Scope, protocol: HTTPProtocol) -> None:
         """Answer one request."""
         method, path, headers = scope.method, scope.path, scope.headers
         body: bytes | None = None
         try:
-            self._door.admit(method, path, headers)
-            body = await self._read_body(headers, protocol)
+            announced = headers.get("content-length")
+            self._door.admit(method, path, headers, announced)
+            body = await self._read_body(headers, protocol, announced)
             place = self._places.get(path) or self._find_place(path)
             asked = Asked(method, path, headers, body)
             if place.form is not None:
@@ -182,7 +185,7 @@ class ModelApp:
 
     async def _predict(self, asked: Asked, place: Place, form: Form) -> Reply:
         _only("POST", asked)
-        route = self._route(place)
+        route = self._route() if place.name is None else self._follower.find(place.name)
         began = time.perf_counter()
         version, n_rows, status = None, 0, 500
         try:
@@ -194,7 +197,16 @@ class ModelApp:
                 )
             else:
                 ask, pending = self._begin(asked, place, form, route)
-            answered = await self._answer(pending)
+            try:
+                if not pending.replay and pending.chosen.lane.is_quick(pending.inputs.n_rows):
+                    outputs = pending.chosen.lane.run(*pending.inputs)
+                else:
+                    outputs = await self._compute(pending)
+            except TooManyRequests:
+                raise
+            except Exception as error:
+                raise self._answerer.failed(pending, error) from error
+            answered = self._answerer.finish(pending, outputs)
             encoded = ask.reply(answered)
             version, n_rows, status = answered.version, answered.n_rows, 200
         except NoriaError as error:
@@ -208,8 +220,7 @@ class ModelApp:
         return Reply(encoded.body, 200, encoded.headers + told)
 
     def _begin(self, asked: Asked, place: Place, form: Form, route: Route) -> tuple[Ask, Pending]:
-        newest = route.versions[route.shares[0][0]]
-        ask = form(asked.body, asked.headers, newest)
+        ask = form(asked.body, asked.headers, route.newest)
         pending = self._answerer.begin(
             route,
             ask,
@@ -218,25 +229,14 @@ class ModelApp:
         )
         return ask, pending
 
-    async def _answer(self, pending: Pending) -> Answered:
+    async def _compute(self, pending: Pending) -> Outputs:
         lane, inputs = pending.chosen.lane, pending.inputs
-        try:
-            if pending.replay:
-                loop = asyncio.get_running_loop()
-                outputs = await loop.run_in_executor(self._computing, self._answerer.replay, pending)
-            elif lane.is_quick(inputs.n_rows):
-                outputs = lane.run(inputs.arrays, inputs.n_rows)
-            else:
-                outputs = await lane.predict(inputs.arrays, inputs.n_rows, self._computing)
-        except TooManyRequests:
-            raise
-        except Exception as error:
-            raise self._answerer.failed(pending, error) from error
-        return self._answerer.finish(pending, outputs)
+        if pending.replay:
+            loop = asyncio.get_running_loop()
+            return await loop.run_in_executor(self._computing, self._answerer.replay, pending)
+        return await lane.predict(inputs.arrays, inputs.n_rows, self._computing)
 
-    def _route(self, place: Place) -> Route:
-        if place.name is not None:
-            return self._follower.find(place.name)
+    def _route(self) -> Route:
         route = self._follower.only()
         if route is None:
             raise RouteNotFound(
@@ -254,18 +254,17 @@ class ModelApp:
         answer = self._feedback.take(request, route)
         return Reply(to_json(answer), 202 if answer.queued else 200)
 
-    async def _read_body(self, headers: Headers, protocol: HTTPProtocol) -> bytes:
-        announced = headers.get("content-length")
+    async def _read_body(self, headers: Headers, protocol: HTTPProtocol, announced: str | None) -> bytes:
         if announced is not None and announced.isdecimal() and int(announced) > MAX_BODY_BYTES:
             raise _too_large()
-        if headers.get("content-encoding") not in (None, "identity"):
+        encoding = headers.get("content-encoding")
+        if encoding is not None and encoding != "identity":
             raise ContentTypeRefused("This server takes no compressed bodies", hint="Send it as it is")
-        loop = asyncio.get_running_loop()
-        task = cast("asyncio.Task[Any]", asyncio.current_task())
-        if not self._reading:
-            loop.call_later(_SWEEP_S, self._sweep, loop)
         # A timer for each request would cost more than the rest of this function.
-        self._reading[task] = loop.time() + BODY_TIMEOUT_S
+        task: Any = asyncio.current_task()
+        self._reading[task] = self._n_sweeps
+        if not self._sweeping:
+            self._sweep(asyncio.get_running_loop())
         try:
             return await (protocol() if announced is not None else _gather_body(protocol))
         except asyncio.CancelledError as error:
@@ -295,11 +294,13 @@ class ModelApp:
         return True
 
     def _sweep(self, loop: asyncio.AbstractEventLoop) -> None:
-        now = loop.time()
-        for task, deadline in list(self._reading.items()):
-            if deadline < now:
+        """Give up bodies that began to be read too many sweeps ago; end when there are none."""
+        self._n_sweeps += 1
+        for task, began in list(self._reading.items()):
+            if began <= self._n_sweeps - _SWEEPS:
                 task.cancel()
-        if self._reading:
+        self._sweeping = bool(self._reading)
+        if self._sweeping:
             loop.call_later(_SWEEP_S, self._sweep, loop)
 
     def _status(self) -> dict[str, Any]:

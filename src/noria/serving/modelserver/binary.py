@@ -81,16 +81,14 @@ class Binary:
         return found
 
 
-def read_header(value: str | None) -> int | None:
-    """Read the length of a body's JSON part; None when all of it is JSON.
+def read_header(value: str) -> int:
+    """Read the length of a body's JSON part.
 
     Raises
     ------
     Invalid
         If it is no length.
     """
-    if value is None:
-        return None
     if not (value.isascii() and value.isdecimal() and len(value) < 10):
         raise Invalid("`Inference-Header-Content-Length` is no length", details={"field": HEADER})
     return int(value)

@@ -83,8 +83,13 @@ class Door:
         self._passed: set[Told] = set()
         self._remembered: dict[tuple[str, str, str], tuple[float, bool]] = {}
 
-    def admit(self, method: str, path: str, headers: Headers) -> None:
+    def admit(self, method: str, path: str, headers: Headers, announced: str | None) -> None:
         """Let a request in. Whether the server is well, everybody may ask.
+
+        Parameters
+        ----------
+        announced
+            How long the body is, as the header says.
 
         Raises
         ------
@@ -94,16 +99,10 @@ class Door:
             If this server asks for a token, and the request carries none or another.
         """
         get = headers.get
-        self._check_rules(
-            (
-                method,
-                get("host"),
-                get("origin"),
-                get("content-type"),
-                get("sec-fetch-site"),
-                get("content-length") not in (None, "0") or get("transfer-encoding") is not None,
-            )
-        )
+        has_body = (announced is not None and announced != "0") or get("transfer-encoding") is not None
+        told = (method, get("host"), get("origin"), get("content-type"), get("sec-fetch-site"), has_body)
+        if told not in self._passed:
+            self._check_rules(told)
         if self._secrets.token is None or path.startswith(HEALTH):
             return
         secret = secret_of(headers)
@@ -144,8 +143,6 @@ class Door:
             self._limit(key)
 
     def _check_rules(self, told: Told) -> None:
-        if told in self._passed:
-            return
         method, host, origin, content_type, fetch_site, has_body = told
         check_host(host, self._hosts)
         check_origin(method, origin, host, content_type, fetch_site=fetch_site, has_body=has_body)

@@ -93,9 +93,9 @@ class Lane:
             If the model gives another number of rows. It may raise whatever it likes besides.
         """
         began = time.perf_counter()
-        outputs = dict(self._model.predict(inputs))
+        outputs = self._model.predict(inputs)
         for name, array in outputs.items():
-            if array.shape[:1] != (n_rows,):
+            if not array.shape or array.shape[0] != n_rows:
                 raise ValueError(f"the output `{name}` has the shape {list(array.shape)} for {n_rows} rows")
         if self._base_s < math.inf:
             taken_s = time.perf_counter() - began - self._row_s * n_rows

@@ -59,7 +59,8 @@ def find_place(path: str) -> Place:
 
 
 def _infer(body: bytes, headers: Headers, newest: LoadedVersion) -> Ask:
-    return InferAsk(body, read_header(headers.get(HEADER)), numbers=newest.numbers)
+    n_head = headers.get(HEADER)
+    return InferAsk(body, None if n_head is None else read_header(n_head), newest.numbers)
 
 
 def _invocations(body: bytes, headers: Headers, _newest: LoadedVersion) -> Ask:

@@ -6,8 +6,7 @@ https://github.com/open-inference/open-inference-protocol
 from __future__ import annotations
 
 import re
-from collections.abc import Sequence
-from dataclasses import dataclass
+from collections.abc import Mapping, Sequence
 from typing import Any, NamedTuple
 
 import msgspec
@@ -18,7 +17,7 @@ from noria.core.errors import Invalid, near
 from noria.registry.entities import Signature, TensorSpec
 from noria.registry.signatures import InputInvalid, check_inputs
 from noria.serving.modelserver.binary import BINARY, EXTENSION, SIZE, Binary, bytes_of
-from noria.serving.modelserver.fast import FastRequest, read_fast, read_fast_inputs
+from noria.serving.modelserver.fast import FastOutput, FastRequest, Numbers, read_fast
 from noria.serving.modelserver.tensors import (
     MAX_ROWS,
     MAX_TEXT,
@@ -48,8 +47,7 @@ class Encoded(NamedTuple):
     headers: list[tuple[str, str]]
 
 
-@dataclass(frozen=True, slots=True, kw_only=True)
-class Answered:
+class Answered(msgspec.Struct, frozen=True, kw_only=True):
     """What a version made of a request."""
 
     endpoint: str
@@ -143,23 +141,40 @@ def read_inputs(request: InferRequest, signature: Signature, contents: Contents 
     return ReadInputs(checked, len(next(iter(checked.values()), ())))
 
 
-def wanted_outputs(request: InferRequest | FastRequest, known: Sequence[str]) -> set[str]:
-    """Give the names of the outputs that a request asks for.
+def _unknown_output(requested: Sequence[RequestedOutput | FastOutput], known: Sequence[str]) -> Invalid:
+    name = next(wanted.name for wanted in requested if wanted.name not in known)
+    close = near(name, known)
+    return Invalid(
+        f"The model has no output `{name[:100]}`",
+        hint=f"Did you mean `{close}`?" if close else f"It has {', '.join(f'`{n}`' for n in known)}",
+        details={"field": name[:100]},
+    )
 
-    Raises
-    ------
-    Invalid
-        If there is none of that name.
-    """
-    for wanted in request.outputs:
-        if wanted.name not in known:
-            close = near(wanted.name, known)
-            raise Invalid(
-                f"The model has no output `{wanted.name[:100]}`",
-                hint=f"Did you mean `{close}`?" if close else f"It has {', '.join(f'`{n}`' for n in known)}",
-                details={"field": wanted.name[:100]},
-            )
-    return {wanted.name for wanted in request.outputs} or set(known)
+
+class _Tensor(msgspec.Struct, omit_defaults=True):
+    """An output, as it is told."""
+
+    name: str
+    datatype: str
+    shape: Sequence[int]
+    data: list[Any] | msgspec.UnsetType = msgspec.UNSET
+    parameters: dict[str, int] | msgspec.UnsetType = msgspec.UNSET
+
+
+class _Predictions(msgspec.Struct):
+    """The ids of an answer's predictions."""
+
+    prediction_ids: Any
+
+
+class _Answer(msgspec.Struct):
+    """An answer, as it is told."""
+
+    model_name: str
+    model_version: str
+    id: str
+    parameters: _Predictions
+    outputs: list[_Tensor]
 
 
 class InferAsk:
@@ -170,11 +185,12 @@ class InferAsk:
     body
         JSON up to `n_head` bytes, then the tensors' bytes; all of it is JSON when that is None.
     numbers
-        Whether the model takes nothing but decimal numbers, so that these are looked for first.
+        What the model takes, when that is nothing but decimal numbers: these are looked for first.
     """
 
-    def __init__(self, body: bytes, n_head: int | None, *, numbers: bool) -> None:
-        fast = read_fast(body) if numbers and n_head is None else None
+    def __init__(self, body: bytes, n_head: int | None, numbers: Numbers | None) -> None:
+        fast = None if numbers is None or n_head is not None else read_fast(body)
+        self._numbers = numbers
         self._contents: Contents | None = None
         self._request: InferRequest | FastRequest
         if fast is not None:
@@ -197,7 +213,10 @@ class InferAsk:
             As `read_inputs`.
         """
         if isinstance(self._request, FastRequest):
-            found = read_fast_inputs(self._request, signature)
+            numbers = self._numbers
+            if numbers is None or numbers.signature is not signature:
+                numbers = Numbers.of(signature)
+            found = None if numbers is None else numbers.read(self._request)
             if found is not None:
                 return ReadInputs(*found)
             # Whatever is the matter, the long way finds it, or finds that it is right after all.
@@ -206,43 +225,43 @@ class InferAsk:
 
     def reply(self, answered: Answered) -> Encoded:
         """Give the answer's bytes, and the headers that belong to them."""
-        request, outputs = self._request, answered.outputs
-        described, behind = [], []
-        if request.outputs:
-            asked = {wanted.name: wanted.parameters for wanted in request.outputs}
-            wanted_outputs(request, list(outputs))
-        else:
-            asked = {name: {} for name in outputs}
+        outputs, requested = answered.outputs, self._request.outputs
         whole = self.parameters.get("binary_data_output") is True
-        for name, array in outputs.items():
-            if name not in asked:
-                continue
-            if asked[name].get(BINARY, whole) is True:
+        described, behind = [], []
+        for name, said in _asked(requested, outputs) if requested else [(name, {}) for name in outputs]:
+            array = outputs[name]
+            tensor = _Tensor(name, datatype_of(array.dtype), array.shape)
+            described.append(tensor)
+            if said.get(BINARY, whole) is True:
                 content = bytes_of(array)
                 behind.append(content)
-                described.append(
-                    {
-                        "name": name,
-                        "datatype": datatype_of(array.dtype),
-                        "shape": list(array.shape),
-                        "parameters": {SIZE: len(content)},
-                    }
-                )
+                tensor.parameters = {SIZE: len(content)}
             else:
-                described.append(tensor_of(name, array))
+                tensor.data = array.ravel().tolist()
+        identity = answered.identity
         head = _encode(
-            {
-                "model_name": answered.endpoint,
-                "model_version": str(answered.version),
-                "id": answered.identity if self.id is None else self.id,
-                "parameters": {"prediction_ids": _identities(answered.identity, answered.n_rows)},
-                "outputs": described,
-            }
+            _Answer(
+                answered.endpoint,
+                str(answered.version),
+                identity if self.id is None else self.id,
+                _Predictions(_identities(identity, answered.n_rows)),
+                described,
+            )
         )
         if not behind:
             return Encoded(head, _JSON)
         length = ("inference-header-content-length", str(len(head)))
         return Encoded(b"".join([head, *behind]), [_BYTES, length])
+
+
+def _asked(
+    requested: Sequence[RequestedOutput | FastOutput], outputs: Mapping[str, Any]
+) -> list[tuple[str, dict[str, Any]]]:
+    """Give the outputs that are asked for, in the model's order, with what is said of each."""
+    if any(wanted.name not in outputs for wanted in requested):
+        raise _unknown_output(requested, list(outputs))
+    said = {wanted.name: wanted.parameters for wanted in requested}
+    return [(name, said[name]) for name in outputs if name in said]
 
 
 def _identities(identity: str, n_rows: int) -> Any:

@@ -9,6 +9,7 @@ from dataclasses import dataclass, field
 from noria.core.errors import NotFound
 from noria.registry.entities import ServableVersion
 from noria.registry.runtimes.port import LoadedModel
+from noria.serving.modelserver.fast import Numbers
 from noria.serving.modelserver.lanes import Lane
 from noria.serving.plans import PlannedKey
 
@@ -22,18 +23,17 @@ class LoadedVersion:
     lane
         Runs the model.
     numbers
-        Whether it takes nothing but decimal numbers.
+        What it takes, when that is nothing but decimal numbers.
     """
 
     entity: ServableVersion
     model: LoadedModel
     lane: Lane = field(init=False)
-    numbers: bool = field(init=False)
+    numbers: Numbers | None = field(init=False)
 
     def __post_init__(self) -> None:
         object.__setattr__(self, "lane", Lane(self.model))
-        numbers = all(spec.datatype.startswith("FP") for spec in self.entity.signature.inputs)
-        object.__setattr__(self, "numbers", numbers)
+        object.__setattr__(self, "numbers", Numbers.of(self.entity.signature))
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -65,9 +65,16 @@ class Route:
     keys: Mapping[str, PlannedKey] = field(default_factory=dict)
     capture_share: float = 1.0
 
+    @property
+    def newest(self) -> LoadedVersion:
+        """The newest of the versions that answer."""
+        return self.versions[self.shares[0][0]]
+
     def captures(self, identity: str) -> bool:
         """Tell whether an answered request is to be captured; equal ids get equal answers."""
-        return self.capture_share >= 1 or _point("capture", self.endpoint, identity) < self.capture_share
+        if self.capture_share >= 1 or self.capture_share <= 0:
+            return self.capture_share > 0
+        return _point("capture", self.endpoint, identity) < self.capture_share
 
     def choose(self, key: str) -> LoadedVersion:
         """Give the version that answers requests of this key.

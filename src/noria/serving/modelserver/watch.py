@@ -74,7 +74,8 @@ class Watched:
 
     async def _show(self, scope: Scope, protocol: HTTPProtocol) -> None:
         try:
-            self._door.admit(scope.method, scope.path, scope.headers)
+            headers = scope.headers
+            self._door.admit(scope.method, scope.path, headers, headers.get("content-length"))
             if scope.method not in ("GET", "HEAD"):
                 raise MethodNotAllowed(f"`{METRICS}` takes `GET`, not `{scope.method[:20]}`")
         except Exception as error:  # noqa: BLE001 - every failure has one form on the wire

@@ -113,7 +113,7 @@ def test_every_datatype_comes_and_goes_as_bytes(datatype: str) -> None:
     }
     head = _json({"inputs": [described], "parameters": {"binary_data_output": True}})
 
-    ask = InferAsk(head + content, len(head), numbers=False)
+    ask = InferAsk(head + content, len(head), None)
     np.testing.assert_array_equal(ask.inputs(signature).arrays["x"], array)
     body, headers = ask.reply(_answered(predictions=array[:, 0]))
 
@@ -140,14 +140,14 @@ def test_texts_come_and_go_as_bytes() -> None:
         }
     )
 
-    assert InferAsk(head + content, len(head), numbers=False).inputs(signature).arrays["x"].tolist() == [
+    assert InferAsk(head + content, len(head), None).inputs(signature).arrays["x"].tolist() == [
         "León",
         "",
     ]
     assert bytes_of(np.array(["León", ""])) == content
     cut = head.replace(str(len(content)).encode(), str(len(content) - 1).encode())
     with pytest.raises(InputInvalid):
-        InferAsk(cut + content[:-1], len(cut), numbers=False).inputs(signature)
+        InferAsk(cut + content[:-1], len(cut), None).inputs(signature)
 
 
 numbers = st.one_of(
@@ -175,7 +175,8 @@ def test_the_short_way_reads_what_the_long_way_reads(
 
 def _outcome(body: bytes, *, numbers: bool) -> Any:
     try:
-        return InferAsk(body, None, numbers=numbers).inputs(MATRIX).arrays["x"].tolist()
+        taken = fast.Numbers.of(MATRIX) if numbers else None
+        return InferAsk(body, None, taken).inputs(MATRIX).arrays["x"].tolist()
     except InputInvalid as error:
         return error.details["field"]
     except Invalid:
@@ -186,7 +187,7 @@ def _outcome(body: bytes, *, numbers: bool) -> Any:
 def test_any_bytes_are_read_or_refused(body: bytes, n_head: int, kind: str | None) -> None:
     """No bytes are a fault of the server, in no form."""
     for make in (
-        lambda: InferAsk(body, n_head, numbers=True),
+        lambda: InferAsk(body, n_head, fast.Numbers.of(MATRIX)),
         lambda: InvocationsAsk(body, kind),
         lambda: RowsAsk(body),
     ):
