@@ -82,6 +82,7 @@ SECTIONS: dict[str, str] = {
     "outbound": "noria.core.outbound.entities:OutboundSection",
     "mail": "noria.core.outbound.mail:MailSection",
     "jobs": "noria.pipelines.job_entities:JobSection",
+    "notify": "noria.pipelines.run_notices:NotifySection",
     "tracking": "noria.tracking.settings:TrackingSection",
     "validation": "noria.registry.validation.entities:ValidationSection",
     "packages": "noria.registry.packages.entities:PackagesSection",

@@ -77,17 +77,18 @@ def run_command(
         values = parse_assignments(loaded.pipeline.name, loaded.pipeline.parameters, given)
         progress = _Lines(explain=explain)
         try:
-            result = run_pipeline(
-                ws,
-                loaded.pipeline,
-                values,
-                force=force,
-                from_steps=from_steps or (),
-                resume=resume,
-                executor=ExecutorChoice(workers=workers, on=on),
-                source=loaded.source,
-                progress=progress,
-            )
+            with _noticing(ws, loaded.source.target, resume):
+                result = run_pipeline(
+                    ws,
+                    loaded.pipeline,
+                    values,
+                    force=force,
+                    from_steps=from_steps or (),
+                    resume=resume,
+                    executor=ExecutorChoice(workers=workers, on=on),
+                    source=loaded.source,
+                    progress=progress,
+                )
         except Failed as error:
             _say_traceback(error)
             raise
@@ -96,6 +97,16 @@ def run_command(
         print_json(answer)
     else:
         _print_outputs(answer)
+
+
+def _noticing(
+    workspace: Workspace, pipeline: str, resumed: str | None
+) -> contextlib.AbstractContextManager[None]:
+    if "notify" not in workspace.settings.sections:
+        return contextlib.nullcontext()
+    from noria.pipelines.run_notices import noticing
+
+    return noticing(workspace, pipeline, resumed=resumed)
 
 
 def _asked(

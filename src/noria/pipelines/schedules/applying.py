@@ -12,6 +12,7 @@ from noria.core.context import Context
 from noria.core.ids import new_id
 from noria.core.objects.references import add_reference, drop_owner
 from noria.core.permissions import Role
+from noria.pipelines.receivers import check_notice_address
 from noria.pipelines.schedules.entities import (
     AppliedSchedule,
     NewSchedules,
@@ -21,7 +22,6 @@ from noria.pipelines.schedules.entities import (
     ScheduleStatus,
 )
 from noria.pipelines.schedules.events import SCHEDULE_APPLIED, SCHEDULE_REMOVED
-from noria.pipelines.schedules.notices import check_notice_address
 from noria.pipelines.schedules.planning import PLACEHOLDERS
 from noria.pipelines.schedules.rows import Held, end_waiting, hold_named, tell
 from noria.pipelines.schedules.tables import schedule_runs, schedules

@@ -17,12 +17,11 @@ import msgspec
 import sqlalchemy as sa
 
 from noria.core.context import Context
-from noria.core.errors import Failed, Invalid, NoriaError, Unavailable
+from noria.core.errors import NoriaError
 from noria.core.ids import new_id
-from noria.core.outbound.client import Outbound, check_url
-from noria.core.outbound.entities import OutboundRequest, OutboundSection
-from noria.core.outbound.mail import Mail, Mailer, MailSection, check_address
+from noria.core.outbound.mail import Mail
 from noria.pipelines.job_entities import Job
+from noria.pipelines.receivers import MAILTO, post, send_mail
 from noria.pipelines.schedules.entities import RunState, ScheduleRun, Told
 from noria.pipelines.schedules.rows import Held
 from noria.pipelines.schedules.signing import notice_secret, signed_headers
@@ -32,45 +31,11 @@ from noria.pipelines.tables import job_logs, jobs
 PAUSES_S = (2.0, 10.0, 60.0, 300.0, 1800.0)
 """Between the attempts to send a notice, of which there is one more."""
 
-TIMEOUT_S = 15.0
 LOG_LINES = 30
 _LINE_CHARS = 500
 _ERROR_CHARS = 500
-_PASSING = frozenset({408, 425, 429})
-_MAILTO = "mailto:"
 
 _log = logging.getLogger("noria.schedules")
-
-
-class NoticeRefused(Failed):
-    """The receiver of a notice does not take it."""
-
-    code = "notice_refused"
-
-
-class NoticePostponed(Unavailable):
-    """The receiver of a notice may take it later."""
-
-    code = "notice_postponed"
-
-
-def check_notice_address(address: str) -> None:
-    """Refuse what no notice can be sent to.
-
-    Raises
-    ------
-    Invalid
-        The message has the address.
-    """
-    if address.startswith(_MAILTO):
-        check_address(address.removeprefix(_MAILTO))
-    elif address.startswith(("http://", "https://")):
-        check_url(address)
-    else:
-        raise Invalid(
-            f"`{address[:100]}` is nothing that a notice can be sent to",
-            hint="Write `mailto:ana@example.org` or `https://host/path`",
-        )
 
 
 def note(
@@ -273,7 +238,7 @@ def _of_run(run_id: str) -> sa.ColumnElement[bool]:
 
 def _sent(context: Context, notice: Any) -> NoriaError | None:
     """Send a notice once; gives the error instead of raising it."""
-    send: Callable[[Context, Any], None] = _mail if notice.address.startswith(_MAILTO) else _call
+    send: Callable[[Context, Any], None] = _mail if notice.address.startswith(MAILTO) else _call
     try:
         send(context, notice)
     except NoriaError as error:
@@ -282,12 +247,10 @@ def _sent(context: Context, notice: Any) -> NoriaError | None:
 
 
 def _mail(context: Context, notice: Any) -> None:
-    settings = context.settings
-    section = settings.section("mail", MailSection)
-    outbound = settings.section("outbound", OutboundSection)
-    mailer = Mailer(section, outbound, context.clock, password=settings.mail_password)
-    to = notice.address.removeprefix(_MAILTO)
-    mailer.send(Mail(to=to, subject=notice.subject, text=notice.body, id=notice.id))
+    mail = Mail(
+        to=notice.address.removeprefix(MAILTO), subject=notice.subject, text=notice.body, id=notice.id
+    )
+    send_mail(context.settings, context.clock, mail)
 
 
 def _call(context: Context, notice: Any) -> None:
@@ -296,13 +259,7 @@ def _call(context: Context, notice: Any) -> None:
     )
     secret = notice_secret(context.settings.folder, notice.salt)
     headers = signed_headers(secret, id_=notice.id, now=context.clock.now(), body=body)
-    request = OutboundRequest(
-        method="POST", url=notice.address, headers=headers, body=body, timeout_s=TIMEOUT_S, cut=True
-    )
-    answer = Outbound(context.settings.section("outbound", OutboundSection), context.clock).send(request)
-    if answer.status >= 400:
-        kind = NoticePostponed if answer.status in _PASSING or answer.status >= 500 else NoticeRefused
-        raise kind(f"The receiver answered {answer.status}")
+    post(context.settings, context.clock, notice.address, headers=headers, body=body)
 
 
 def _record(context: Context, notice: Any, error: NoriaError | None) -> None:
