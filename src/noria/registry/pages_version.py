@@ -5,6 +5,7 @@ The form that deploys it is of who serves, above this capability: `noria.serving
 
 from __future__ import annotations
 
+from collections.abc import Mapping
 from dataclasses import dataclass
 from datetime import datetime
 from typing import Final
@@ -19,6 +20,8 @@ from noria.core.web.references import kind_words, reference_url
 from noria.core.web.revisions import text_revision
 from noria.core.web.trees import Entry, file_tree
 from noria.registry.entities import Model, ModelVersion, Signature, Stage
+from noria.registry.packages.entities import Package
+from noria.registry.packages.reasons import words_of
 from noria.registry.packages.service import Packages
 from noria.registry.page_actions import version_number
 from noria.registry.page_reads import ModelPages
@@ -123,13 +126,14 @@ class PackageRow:
     ----------
     key_id
         Key that signed it; empty when nobody did.
-    lock_incomplete
-        Why its lock names not everything; empty when it does.
+    lock_words, lock_values
+        Why its lock names not everything, to be translated, and what stands in its places; empty when it does.
     """
 
     digest: str
     key_id: str
-    lock_incomplete: str
+    lock_words: str
+    lock_values: Mapping[str, str]
     size_bytes: int
     created_at: datetime
 
@@ -343,15 +347,18 @@ def _packages(visit: Visit, version: ModelVersion) -> tuple[PackageRow, ...]:
     found = visit.context.service(Packages).list(
         version.project, model=version.model, version=version.version, limit=MAX_PACKAGES
     )
-    return tuple(
-        PackageRow(
-            digest=each.digest,
-            key_id=each.key_id or "",
-            lock_incomplete=each.lock_incomplete or "",
-            size_bytes=each.size_bytes,
-            created_at=each.created_at,
-        )
-        for each in found.items
+    return tuple(_package(each) for each in found.items)
+
+
+def _package(found: Package) -> PackageRow:
+    words, values = words_of(found.lock_incomplete) if found.lock_incomplete else ("", {})
+    return PackageRow(
+        digest=found.digest,
+        key_id=found.key_id or "",
+        lock_words=words,
+        lock_values=values,
+        size_bytes=found.size_bytes,
+        created_at=found.created_at,
     )
 
 

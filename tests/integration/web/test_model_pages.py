@@ -130,6 +130,9 @@ def test_a_version_tells_its_packages(reader: Reader, context: Context, tmp_path
     assert package.digest[:19] in shown
     assert f"signed {package.key_id}" in shown
     assert "lock incomplete no run recorded" in shown
+    translated = reader.text(f"{page}?lang=es")
+    assert "ninguna ejecución registró lo que estaba instalado" in translated
+    assert "no run recorded" not in translated
 
 
 def test_a_promotion_asks_and_can_be_undone(reader: Reader, context: Context, models: Models) -> None:

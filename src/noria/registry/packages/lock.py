@@ -18,13 +18,25 @@ from typing import Final
 
 from noria.core.errors import Invalid
 from noria.registry.packages.pylock import Lock, Locked, read_lock, read_places
+from noria.registry.packages.reasons import (
+    ABSENT,
+    APART,
+    NO_FILE,
+    NO_HASHES,
+    NO_RESOLVER,
+    NOT_RELEASED,
+    OTHER_VERSION,
+    OUT_OF_REACH,
+    TOO_SLOW,
+    UNRECORDED,
+)
 from noria.registry.packages.recorded import Recorded
 
 _TIMEOUT_S: Final = 180
 _OWN: Final = "noria"
 """Whatever serves a package brings itself."""
 _ABSENT = re.compile(r"no version of ([a-z0-9.-]+==[\w.+!]+)|Because ([a-z0-9.-]+) was not found")
-_OUT_OF_REACH: Final = (
+_NOT_REACHED: Final = (
     "error sending request",
     "failed to fetch",
     "could not connect",
@@ -57,15 +69,14 @@ def resolve_lock(wanted: dict[str, str | None], recorded: Recorded | None, folde
     """
     roots = {name: version for name, version in sorted(wanted.items()) if name != _OWN}
     if recorded is None:
-        reason = "no run recorded what was installed, nor did the registration: register it with `noria.register()`"
-        return _incomplete(roots, None, reason)
+        return _incomplete(roots, None, UNRECORDED)
     pins = {name: recorded.pins.get(name) or version for name, version in roots.items()}
     unknown = [name for name, version in pins.items() if version is None]
     if unknown:
-        return _incomplete(pins, recorded, f"the run did not record a released version of `{unknown[0]}`")
+        return _incomplete(pins, recorded, NOT_RELEASED % {"name": unknown[0]})
     uv = _find_uv()
     if uv is None:
-        return _incomplete(pins, recorded, "uv, which resolves it, was not installed")
+        return _incomplete(pins, recorded, NO_RESOLVER)
     return _resolved(uv, pins, recorded, folder)
 
 
@@ -90,7 +101,7 @@ def locate(lock: Lock, folder: Path) -> bytes:
     python = (lock.python or "").removeprefix(">=")
     done = _compile(uv, wanted, "", python, folder, "--no-deps")
     if done is None or done.lock is None:
-        reason = "no index of distributions answered in time" if done is None else _reason(done.said)
+        reason = TOO_SLOW if done is None else _reason(done.said)
         raise Invalid(
             f"The files of the lock were not found: {reason}",
             hint="See what `uv pip compile` says of `noria packages lock … --requirements`",
@@ -110,7 +121,7 @@ def _resolved(uv: str, pins: dict[str, str | None], recorded: Recorded, folder: 
     known = _requirements(dict(recorded.pins))
     done = _compile(uv, _requirements(pins), known, recorded.python, folder)
     if done is None:
-        return _incomplete(pins, recorded, "no index of distributions answered in time")
+        return _incomplete(pins, recorded, TOO_SLOW)
     if done.lock is None:
         return _incomplete(pins, recorded, _reason(done.said), said=done.said)
     return _checked(done.lock, pins, recorded)
@@ -148,13 +159,12 @@ def _checked(data: bytes, pins: dict[str, str | None], recorded: Recorded) -> Re
     try:
         lock = read_lock(data)
     except Invalid as error:
-        return _incomplete(pins, recorded, "the index gave files without SHA-256", said=error.message)
+        return _incomplete(pins, recorded, NO_HASHES, said=error.message)
     for each in lock.distributions:
         if each.name in recorded.pins and recorded.pins[each.name] != each.version:
-            reason = f"the run recorded another `{each.name}` than any index has"
-            return _incomplete(pins, recorded, reason)
+            return _incomplete(pins, recorded, OTHER_VERSION % {"name": each.name})
         if not each.files:
-            return _incomplete(pins, recorded, f"no file of `{each.name}=={each.version}` was found")
+            return _incomplete(pins, recorded, NO_FILE % {"name": f"{each.name}=={each.version}"})
     return Resolved(lock=lock)
 
 
@@ -174,11 +184,11 @@ def _reason(said: str) -> str:
     """Give a reason that names neither an index nor a folder."""
     absent = _ABSENT.search(" ".join(said.split()))
     if absent:
-        return f"`{absent[1] or absent[2]}` is in no index that could be reached"
+        return ABSENT % {"name": absent[1] or absent[2]}
     lowered = said.lower()
-    if any(sign in lowered for sign in _OUT_OF_REACH):
-        return "no index of distributions could be reached"
-    return "the recorded versions do not go together on all platforms"
+    if any(sign in lowered for sign in _NOT_REACHED):
+        return OUT_OF_REACH
+    return APART
 
 
 def _find_uv() -> str | None:
