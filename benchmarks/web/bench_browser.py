@@ -93,7 +93,7 @@ def alone(browser: Browser, workspace: Path, times: int) -> None:
         "audit": "/projects/project-000/audit",
         "search": "/search?q=r99",
     }
-    print(f"{'page':26}{'first':>8}{'median':>8}{'most':>8}  ms until it can be used")
+    print(f"{'page':26}{'first':>8}{'median':>8}{'most':>8}  ms until it can be used", flush=True)
     with bench_pages.serving(workspace) as (url, _):
         for name, path in pages.items():
             limit = bench_pages.TARGETS.get(name, 0.0)
@@ -211,9 +211,10 @@ def named_runs(workspace: Path) -> list[tuple[str, str]]:
     with closing(sqlite3.connect(workspace / "noria.db")) as store:
         newest = store.execute(f"{RUNS} order by r.started_at desc, r.pk desc limit 1").fetchone()
         best = store.execute(
-            f"{RUNS} and r.pk = (select m.run_pk from metric_latest m join runs q on q.pk = m.run_pk"
-            " where m.key_pk = (select pk from tracking_keys where key = ?) and q.deleted_at is null"
-            " and q.project_pk = r.project_pk order by m.value desc limit 1)",
+            "select r.id, r.name from metric_latest m join runs r on r.pk = m.run_pk"
+            " where m.experiment_pk = (select max(x.pk) from experiments x join projects p on p.pk = x.project_pk"
+            " where p.name = 'project-000') and m.key_pk = (select pk from tracking_keys where key = ?)"
+            " and m.is_nan = 0 and r.deleted_at is null order by m.value desc limit 1",
             (METRIC,),
         ).fetchone()
     return [newest[:2], best[:2]]

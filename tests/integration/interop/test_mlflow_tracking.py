@@ -702,6 +702,23 @@ class TestTheServer:
         assert (answer.status_code, answer.json()["error_code"]) == (404, "ENDPOINT_NOT_FOUND")
         assert client.http.put(f"{API}/runs/get", json={}).status_code == 405
 
+    def test_what_is_switched_off_says_so(self, client: Client) -> None:
+        """The gateway is off and no job was ever started; neither is a server that a client asks again for minutes."""
+        asked = (
+            ("GET", "gateway/endpoints/list", 501, "NOT_IMPLEMENTED"),
+            ("POST", "gateway/secrets/create", 501, "NOT_IMPLEMENTED"),
+            ("POST", "prompt-optimization/jobs", 501, "NOT_IMPLEMENTED"),
+            ("GET", "prompt-optimization/jobs/j1", 404, "RESOURCE_DOES_NOT_EXIST"),
+            ("POST", "prompt-optimization/jobs/j1/cancel", 404, "RESOURCE_DOES_NOT_EXIST"),
+            ("POST", "prompt-optimization/jobs/search", 400, "INVALID_PARAMETER_VALUE"),
+        )
+        for method, path, status, code in asked:
+            body = {} if method == "POST" else None
+            answer = client.http.request(method, f"/api/3.0/mlflow/{path}", json=body)
+            assert (path, answer.status_code, answer.json()["error_code"]) == (path, status, code)
+        found = client.http.get("/api/3.0/mlflow/prompt-optimization/jobs/search?experiment_id=0")
+        assert found.json() == {}
+
     def test_a_body_of_another_type_is_refused(self, client: Client) -> None:
         """As MLflow's server does, with 400."""
         for kind in ("text/plain", "application/x-www-form-urlencoded", "application/octet-stream"):

@@ -25,6 +25,7 @@ from noria.interop.mlflow import (
     runs,
     scorers,
     search,
+    switched_off,
     system,
     trace_metrics,
     trace_spans,
@@ -68,6 +69,7 @@ MODULES: Final = (
     datasets,
     page,
     promptlab,
+    switched_off,
     webhooks,
 )
 
