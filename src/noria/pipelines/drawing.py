@@ -7,7 +7,7 @@ to the right of all that lead to it; lines over more than one layer keep a place
 from __future__ import annotations
 
 import itertools
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass, field
 
 from noria.pipelines.graph import GraphNode, PipelineGraph
@@ -34,6 +34,8 @@ class Box:
     ----------
     first
         Position of its first call: what came first stands before what came later.
+    told
+        How often a step ran, and how that ended.
     head
         Height of what stands above the rows of arguments and outputs.
     x, y
@@ -46,6 +48,7 @@ class Box:
     takes: list[str] = field(default_factory=list)
     gives: list[tuple[str, str]] = field(default_factory=list)
     boxes: dict[str, Box] = field(default_factory=dict)
+    told: str = ""
     head: float = 0.0
     is_free: bool = False
     x: float = 0.0
@@ -85,12 +88,36 @@ class _End:
     box: Box
 
 
-def draw(graph: PipelineGraph) -> Drawing:
+@dataclass(frozen=True, slots=True)
+class Wording:
+    """How a drawing says things in a reader's language.
+
+    Attributes
+    ----------
+    words
+        Translates words of ours.
+    seconds
+        Writes how long something took.
+    returned
+        Says of an output under which name it is returned.
+    """
+
+    words: Callable[[str], str] = str
+    seconds: Callable[[float], str] = "{:.3g} s".format
+    returned: Callable[[str], str] = "returned as {}".format
+
+
+ENGLISH = Wording()
+
+
+def draw(graph: PipelineGraph, wording: Wording = ENGLISH) -> Drawing:
     """Lay a graph out."""
     root = Box("", 0)
     takes = _taken(graph)
     ends = {
-        node.id: _place(root, _box_of(node, takes.get(node.id, [])), node.group, f"{node.id}")
+        node.id: _place(
+            root, _box_of(node, takes.get(node.id, []), told_of(node, wording)), node.group, f"{node.id}"
+        )
         for node in graph.nodes
     }
     spans = []
@@ -101,7 +128,7 @@ def draw(graph: PipelineGraph) -> Drawing:
         box = Box(result.name, float("inf"), takes=[""])
         box.width, box.height = max(_NARROWEST, len(result.name) * CHAR + 2 * PAD), 2 * PAD
         end = _place(root, box, "", f"result:{result.name}")
-        spans.append((ends[result.source], result.output, end, "", f"returned as {result.name}"))
+        spans.append((ends[result.source], result.output, end, "", wording.returned(result.name)))
     inner: dict[tuple[str, ...], list[tuple[str, str]]] = {}
     for source, _, target, _, _ in spans:
         for level, pair in _legs(source.path, target.path):
@@ -128,27 +155,27 @@ def clipped(text: str) -> str:
     return text if len(text) <= _MOST_CHARS else f"{text[: _MOST_CHARS - 1]}…"
 
 
-def told_of(node: GraphNode) -> str:
+def told_of(node: GraphNode, wording: Wording = ENGLISH) -> str:
     """Say in a few words how often a step ran, how that ended and how long it took."""
     calls = f"× {node.n_calls or '?'}" if node.mapped or node.n_calls > 1 else ""
     if not node.statuses:
         return calls
     if len(node.statuses) == 1:
-        ended = next(iter(node.statuses))
+        ended = wording.words(next(iter(node.statuses)))
     else:
-        ended = ", ".join(f"{count} {status}" for status, count in sorted(node.statuses.items()))
-    return "  ".join(part for part in (calls, ended, f"{node.duration_s:.3g} s") if part)
+        ended = ", ".join(
+            f"{count} {wording.words(status)}" for status, count in sorted(node.statuses.items())
+        )
+    return "  ".join(part for part in (calls, ended, wording.seconds(node.duration_s)) if part)
 
 
-def _box_of(node: GraphNode, takes: list[str]) -> Box:
+def _box_of(node: GraphNode, takes: list[str], told: str) -> Box:
     single = list(node.declared) == ["output"]
     gives = [(name, clipped(kind if single else f"{name}: {kind}")) for name, kind in node.declared.items()]
-    box = Box(node.name, node.id, node, takes, gives)
+    box = Box(node.name, node.id, node, takes, gives, told=told)
     rows = max(len(takes), len(gives), 1)
-    wide = max(
-        len(clipped(node.name)), len(told_of(node)), _widest(takes) + _widest([k for _, k in gives]) + 3
-    )
-    box.head = _NAME + (_TOLD if told_of(node) else 0.0)
+    wide = max(len(clipped(node.name)), len(told), _widest(takes) + _widest([k for _, k in gives]) + 3)
+    box.head = _NAME + (_TOLD if told else 0.0)
     box.width, box.height = max(_NARROWEST, wide * CHAR + 2 * PAD), box.head + rows * ROW + 6
     return box
 

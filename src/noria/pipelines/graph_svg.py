@@ -6,7 +6,7 @@ import textwrap
 from collections.abc import Iterator
 from xml.sax.saxutils import escape, quoteattr
 
-from noria.pipelines.drawing import CHAR, PAD, ROW, Box, Drawing, Line, clipped, draw, told_of
+from noria.pipelines.drawing import CHAR, PAD, ROW, Box, Drawing, Line, clipped, draw
 from noria.pipelines.graph import PipelineGraph
 
 _STYLE = """
@@ -105,8 +105,8 @@ def _step(box: Box) -> Iterator[str]:
         yield f'<rect class="{worst}" x="{box.x:g}" y="{box.y + 6:g}" width="3" height="{box.height - 12:g}"/>'
     left, right = box.x + PAD, box.x + box.width - PAD
     yield f'<text class="name" x="{left:g}" y="{box.y + 17:g}">{escape(clipped(node.name))}</text>'
-    if told_of(node):
-        yield f'<text class="dim" x="{left:g}" y="{box.y + 33:g}">{escape(told_of(node))}</text>'
+    if box.told:
+        yield f'<text class="dim" x="{left:g}" y="{box.y + 33:g}">{escape(box.told)}</text>'
     for row, name in enumerate(box.takes):
         y = box.y + box.head + (row + 0.5) * ROW + 4
         yield f'<text class="dim" x="{left:g}" y="{y:g}">{escape(name)}</text>'

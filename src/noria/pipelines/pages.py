@@ -8,14 +8,14 @@ from typing import Final
 
 from markupsafe import Markup
 
-from noria.core.web.formats import clipped
-from noria.core.web.languages import mark
+from noria.core.web.formats import Formats, clipped
+from noria.core.web.languages import Language, mark, translations
 from noria.core.web.lists import ListContext, keyset_pager
 from noria.core.web.pages import Crumb, Page, PageContext, Visit
 from noria.core.web.parts import Column, Pager, Tab
 from noria.core.web.urls import PIPELINE_PATH, PIPELINE_RUN_PATH, PIPELINES_PATH
 from noria.data.pages import number_of
-from noria.pipelines.drawing import draw
+from noria.pipelines.drawing import Wording, draw
 from noria.pipelines.entities import PipelineRun, StepReport, StepStatus
 from noria.pipelines.graph import graph_of_run
 from noria.pipelines.graph_svg import shapes
@@ -35,6 +35,7 @@ MOST_DRAWN: Final = 400
 
 PIPELINES_WORDS = mark("Pipelines")
 SCHEDULES_WORDS = mark("Schedules")
+_RETURNED = mark("returned as %(name)s")
 
 STEP_SIGNS = {
     StepStatus.FINISHED: Sign("good", "✓", mark("finished")),
@@ -273,7 +274,7 @@ def pipeline_run_page(visit: Visit) -> PipelineRunContext:
         run_url=visit.urls.run(project, run_id) if may_see_run else None,
         error=run.error.message if run.error else None,
         outputs=tuple((name, stored.codec) for name, stored in run.outputs.items()),
-        graph=_graph(run, drawn.items) if drawn.items else None,
+        graph=_graph(run, drawn.items, visit.language) if drawn.items else None,
         is_cut=drawn.next is not None,
         columns=_STEP_COLUMNS,
         steps=tuple(map(_step_row, steps.items)),
@@ -318,8 +319,14 @@ def _run_row(visit: Visit, run: PipelineRun) -> PipelineRunRow:
     )
 
 
-def _graph(run: PipelineRun, steps: list[StepReport]) -> GraphView:
-    drawing = draw(graph_of_run(run, steps))
+def _graph(run: PipelineRun, steps: list[StepReport], language: Language) -> GraphView:
+    words = translations(language).gettext
+    wording = Wording(
+        words=words,
+        seconds=Formats(language).brief_duration,
+        returned=lambda name: words(_RETURNED) % {"name": name},
+    )
+    drawing = draw(graph_of_run(run, steps), wording)
     return GraphView(
         width=round(drawing.width, 1),
         height=round(drawing.height, 1),

@@ -12,10 +12,10 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from noria.pipelines.authoring import PipelineCycle, pipeline, step
-from noria.pipelines.drawing import draw
+from noria.pipelines.drawing import Wording, draw
 from noria.pipelines.entities import StepInput
 from noria.pipelines.graph import GraphCall, PipelineGraph, graph_of_calls
-from noria.pipelines.graph_svg import graph_svg
+from noria.pipelines.graph_svg import graph_svg, shapes
 from noria.pipelines.graph_text import graph_text
 from noria.pipelines.graph_walk import walk_pipeline
 
@@ -167,3 +167,24 @@ def test_every_call_is_in_one_node_and_boxes_and_lines_lie_apart(made: list[Grap
         for other in boxes[:index]:
             apart_x = box.x + box.width <= other.x or other.x + other.width <= box.x
             assert apart_x or box.y + box.height <= other.y or other.y + other.height <= box.y
+
+
+def test_a_box_tells_in_the_readers_language_how_a_step_ended() -> None:
+    """Words and numbers are the reader's; the names of steps and outputs stay what they are."""
+    calls = [
+        GraphCall(
+            step=f"p:fit{position}",
+            name=f"fit{position}",
+            position=position,
+            declared={"output": "int"},
+            status="finished",
+            duration_s=1.5,
+        )
+        for position in range(2)
+    ]
+    spanish = Wording(
+        words={"finished": "terminado"}.__getitem__, seconds=lambda s: f"{s:g} s".replace(".", ",")
+    )
+    drawn = shapes(draw(graph_of_calls("p:q", calls, {"result": (0, "output")}), spanish))
+    assert "terminado  1,5 s" in drawn
+    assert "finished" not in drawn
