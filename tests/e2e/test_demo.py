@@ -122,7 +122,7 @@ def test_the_model_server_is_killed_under_traffic(
     found = figures(folder)
     assert_closed(found)
     with closing(sqlite3.connect(folder / ".noria" / "noria.db")) as connection:
-        ((n_captured,),) = connection.execute("select count(*) from captures")
+        ((n_captured,),) = connection.execute("select coalesce(sum(n_rows), 0) from capture_chunks")
         ((n_labelled,),) = connection.execute("select count(*) from labels")
     assert n_captured >= found["requests_sent"] - found["requests_failed"]
     assert n_labelled == found["labels_sent"]
