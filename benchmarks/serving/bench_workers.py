@@ -1,10 +1,8 @@
-"""What two workers give over one for a forest that scikit-learn computes, and what keeping every answer costs.
+"""What two workers give over one for a forest that scikit-learn computes.
 
 python benchmarks/serving/bench_workers.py [--quick]
 
-One row for each request, 32 connections. Forest: 100 trees, 30 features, not converted to ONNX. Capture: a logistic
-regression in ONNX Runtime, all of what it answers kept, and none of it, in turns on one server. Handing on goes on
-meanwhile, at a lower priority, in the parent.
+One row for each request, 32 connections. Forest: 100 trees, 30 features, not converted to ONNX. All is kept.
 """
 
 from __future__ import annotations
@@ -14,7 +12,6 @@ import json
 import statistics
 import sys
 import tempfile
-import time
 from pathlib import Path
 from typing import Any
 
@@ -25,8 +22,6 @@ from noria.core.config import load_settings
 from noria.core.workspace import Workspace, open_workspace
 from noria.registry.client import register
 from noria.serving.client import deploy
-from noria.serving.keys import CaptureShare
-from noria.serving.service import EndpointKeys, Endpoints
 
 NORIA = Path(sys.executable).parent / "noria"
 CASE = "1 row"
@@ -47,22 +42,18 @@ def main() -> None:
         with open_workspace(settings) as workspace:
             train(workspace)
             compare_workers(folder, seconds, turns)
-            compare_capture(folder, workspace, seconds, turns)
 
 
 def train(workspace: Workspace) -> None:
-    """Register and deploy both models."""
+    """Register and deploy the model."""
     from sklearn.ensemble import RandomForestClassifier
-    from sklearn.linear_model import LogisticRegression
 
     generator = np.random.default_rng(0)
     x = generator.normal(size=(2000, N_FEATURES))
     y = (x[:, 0] + x[:, 1] > 0).astype(int)
-    register(LogisticRegression().fit(x, y), "lr", x=x, y=y, workspace=workspace)
     sys.modules["skl2onnx"] = None  # type: ignore[assignment]  # as where the extra is not installed
     register(RandomForestClassifier(100, random_state=0).fit(x, y), "forest", x=x, y=y, workspace=workspace)
-    for name in ("lr", "forest"):
-        deploy(f"{name}@1", workspace=workspace)
+    deploy("forest@1", workspace=workspace)
 
 
 def compare_workers(folder: Path, seconds: int, turns: int) -> None:
@@ -73,33 +64,6 @@ def compare_workers(folder: Path, seconds: int, turns: int) -> None:
             found[n] = _median(live, seconds, turns)
             print(f"native forest, {n} worker(s): {found[n]:8.0f} requests/s, {live.memory_mb():5.0f} MB")
     print(f"native forest, two workers over one: {found[2] / found[1]:.2f}")
-
-
-def compare_capture(folder: Path, workspace: Workspace, seconds: int, turns: int) -> None:
-    """Ask one server in turns, with everything kept and with nothing."""
-    rates: dict[float, list[float]] = {1.0: [], 0.0: []}
-    with running(_server(folder, "lr", 1), folder / "log") as live:
-        live.measure(CASE, 1)
-        for _ in range(turns):
-            for share, taken in rates.items():
-                _capture(workspace, share)
-                taken.append(live.measure(CASE, seconds).per_s)
-    kept, left = (statistics.median(rates[share]) for share in (1.0, 0.0))
-    print(
-        f"logistic regression: {kept:.0f} requests/s with capture, {left:.0f} without: {1 - kept / left:.1%} less"
-    )
-
-
-def _capture(workspace: Workspace, share: float) -> None:
-    """Change the share, and wait until the workers know and all that was kept before is handed on."""
-    workspace.service(EndpointKeys).set_capture_share("default", "lr", CaptureShare(share=share))
-    deadline = time.monotonic() + 60
-    while time.monotonic() < deadline:
-        time.sleep(1)
-        standing = [server.standing for server in workspace.service(Endpoints).servers().items]
-        if all(each is not None and not each.waiting_bytes for each in standing):
-            time.sleep(1)
-            return
 
 
 def _median(live: Running, seconds: int, turns: int) -> float:

@@ -38,12 +38,15 @@ class Taken:
 
     Attributes
     ----------
+    n
+        Answers.
     per_s
         Answers per second.
     cpu_ms
         CPU milliseconds of all its processes for each answer.
     """
 
+    n: int
     per_s: float
     cpu_ms: float
     p50_ms: float
@@ -95,7 +98,7 @@ class Running:
             "HEADERS": "|".join(f"{name}={value}" for name, value in body.headers.items()),
         }
         command = ["wrk", "-t1", f"-c{body.n_connections}", f"-d{seconds}s", "--latency", "--timeout", "20s"]
-        before_s = self._cpu_s()
+        before_s = sum(self.cpu_s().values())
         told = subprocess.run(
             [*command, "-s", str(SCRIPT), self._url],
             env=environment,
@@ -103,11 +106,12 @@ class Running:
             text=True,
             check=True,
         ).stdout
-        used_s = self._cpu_s() - before_s
+        used_s = sum(self.cpu_s().values()) - before_s
         if "Non-2xx" in told or "Socket errors" in told:
             raise SystemExit(f"{self._server.name} did not answer all requests:\n{told}")
         n = int(_found(r"(\d+) requests in", told))
         return Taken(
+            n=n,
             per_s=float(_found(r"Requests/sec:\s+([\d.]+)", told)),
             cpu_ms=used_s / max(n, 1) * 1e3,
             p50_ms=_milliseconds(_found(r"50%\s+(\S+)", told)),
@@ -124,15 +128,16 @@ class Running:
                 continue
         return total / 2**20
 
-    def _cpu_s(self) -> float:
-        total = 0.0
+    def cpu_s(self) -> dict[str, float]:
+        """Give the CPU seconds of the process that was started, `parent`, and of all below it, `workers`."""
+        found = {"parent": 0.0, "workers": 0.0}
         for process in self._all():
             try:
                 times = process.cpu_times()
             except psutil.NoSuchProcess:
                 continue
-            total += times.user + times.system
-        return total
+            found["parent" if process == self._process else "workers"] += times.user + times.system
+        return found
 
     def _all(self) -> list[psutil.Process]:
         return [self._process, *self._process.children(recursive=True)]

@@ -10,15 +10,13 @@ from typing import Any
 import sqlalchemy as sa
 
 from noria.access.tables import projects
-from noria.core.database.schema import to_micros
 from noria.core.errors import NotFound, TooLarge
 from noria.core.operations import Service, operation
-from noria.core.serialisation import to_json
 from noria.serving.captured_rows import Reading, last_label
 from noria.serving.chunks import count_behind, find_predictions, keep, last_position
 from noria.serving.counts import add_counts, count_label, count_requests, read_counts
 from noria.serving.locate import EndpointRow, endpoint_row
-from noria.serving.packing import Entry, Packed, Unpacked, pack
+from noria.serving.packing import Packed, Unpacked, json_entry, pack
 from noria.serving.permissions import GIVE_FEEDBACK, READ_CAPTURES, SERVE
 from noria.serving.predictions import (
     CaptureBatch,
@@ -32,7 +30,6 @@ from noria.serving.predictions import (
     LocatedPrediction,
     LocatedPredictions,
     NewLabel,
-    Prediction,
     PredictionIds,
     StatsTable,
 )
@@ -66,7 +63,7 @@ class Captures(Service):
         """Keep predictions; one whose id is known already is left as it is."""
         _bound(len(batch.predictions), "predictions")
         sent = list({prediction.id: prediction for prediction in reversed(batch.predictions)}.values())[::-1]
-        entries = {prediction.id: _entry(prediction) for prediction in sent}
+        entries = {prediction.id: json_entry(prediction) for prediction in sent}
         with self.context.database.write() as connection:
             place = endpoint_row(connection, project, endpoint, lock=True, deleted=True)
             known = find_predictions(connection, entries, place.pk)
@@ -290,20 +287,3 @@ def _keep(connection: sa.Connection, place: EndpointRow, unpacked: Unpacked) -> 
         return 0
     add_counts(connection, place.pk, count_requests(kept))
     return kept.n_all_rows
-
-
-def _entry(prediction: Prediction) -> Entry:
-    values = {"inputs": prediction.inputs, "outputs": prediction.outputs}
-    return Entry(
-        id=prediction.id,
-        version=prediction.version,
-        revision=prediction.revision,
-        at_us=to_micros(prediction.at),
-        latency_us=prediction.latency_us,
-        row=prediction.row,
-        n_rows=1,
-        n_whole=1,
-        layout=b"",
-        data=to_json(values),
-        error=prediction.error,
-    )

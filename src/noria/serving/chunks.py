@@ -11,14 +11,14 @@ import sqlalchemy as sa
 from noria.core.database.prepared import Prepared, as_list, listed
 from noria.core.database.schema import from_micros
 from noria.serving.locate import EndpointRow
-from noria.serving.packing import PIECE_ROWS, Entry, Packed, Unpacked, pack, values_of
+from noria.serving.packing import PIECES, Entry, Packed, Unpacked, pack, values_of
 from noria.serving.predictions import Prediction
 from noria.serving.tables import capture_chunks, capture_ids, endpoints
 
 SMALL_ROWS = 64
 """Chunks of fewer rows are put together as they come."""
 
-_CHUNKS_AT_ONCE = 4
+_CHUNKS_AT_ONCE = 2
 _ROW_OF_REQUEST = re.compile(r"(.+)-(0|[1-9][0-9]{0,8})")
 
 
@@ -89,23 +89,18 @@ def keep(connection: sa.Connection, place: EndpointRow, unpacked: Unpacked) -> U
         What was kept; None when all of it was there already.
     """
     first = _next_position(connection, place)
+    unpacked.place(first)
     keys = [unpacked.key(index) for index in range(len(unpacked))]
     fresh = _enter(connection, place.pk, first, keys, unpacked)
     if not fresh:
         return None
     if len(fresh) < len(unpacked):
-        entries = unpacked.entries()
-        packed = pack([entries[index] for index in fresh])
-        unpacked = Unpacked(packed, first)
-        rows = _id_rows(place.pk, [keys[index] for index in fresh], unpacked)
-        _insert_ids(connection, rows)
-    else:
-        packed = unpacked.packed
-        unpacked = Unpacked(packed, first)
+        unpacked = Unpacked(pack([unpacked.entry(index) for index in fresh]), first)
+        _insert_ids(connection, _id_rows(place.pk, [keys[index] for index in fresh], unpacked))
     if unpacked.n_all_rows < SMALL_ROWS:
         _join_last(connection, place.pk, unpacked)
     else:
-        _insert_chunk(connection, place.pk, packed, unpacked)
+        _insert_chunk(connection, place.pk, unpacked)
     return unpacked
 
 
@@ -210,11 +205,10 @@ def _enter(
     connection: sa.Connection, endpoint_pk: int, first: int, keys: list[str], unpacked: Unpacked
 ) -> list[int]:
     """Put ids into the index, and give which entries are new. Unless all are, the index is as it was."""
-    fresh = list({key: index for index, key in reversed(list(enumerate(keys)))}.values())[::-1]
-    if len(fresh) == len(keys):
-        rows = _id_rows(endpoint_pk, keys, Unpacked(unpacked.packed, first))
-        if _insert_ids(connection, rows) == len(keys):
-            return fresh
+    fresh = sorted({key: index for index, key in reversed(list(enumerate(keys)))}.values())
+    rows = _id_rows(endpoint_pk, keys, unpacked)
+    if len(fresh) == len(keys) and _insert_ids(connection, rows) == len(keys):
+        return fresh
     given = {"ids": as_list(keys), "endpoint_pk": endpoint_pk, "first": first}
     _FORGET.run(connection, given)
     known = {row[0] for row in _IDS_OF_ENDPOINT.all(connection, given)}
@@ -242,7 +236,7 @@ def _join_last(connection: sa.Connection, endpoint_pk: int, unpacked: Unpacked) 
     query = _chunks().where(capture_chunks.c.endpoint_pk == endpoint_pk)
     last = connection.execute(query.order_by(capture_chunks.c.last_position.desc()).limit(1)).one_or_none()
     if last is None or last.n_rows >= SMALL_ROWS:
-        _insert_chunk(connection, endpoint_pk, unpacked.packed, unpacked)
+        _insert_chunk(connection, endpoint_pk, unpacked)
         return
     before = _unpacked(last)
     positions = [*before.positions, *unpacked.positions]
@@ -254,10 +248,10 @@ def _join_last(connection: sa.Connection, endpoint_pk: int, unpacked: Unpacked) 
             capture_chunks.c.last_position == last.last_position,
         )
     )
-    _insert_chunk(connection, endpoint_pk, packed, Unpacked(packed, positions[0]))
+    _insert_chunk(connection, endpoint_pk, Unpacked(packed, positions[0]))
 
 
-def _insert_chunk(connection: sa.Connection, endpoint_pk: int, packed: Packed, unpacked: Unpacked) -> None:
+def _insert_chunk(connection: sa.Connection, endpoint_pk: int, unpacked: Unpacked) -> None:
     values = {
         "endpoint_pk": endpoint_pk,
         "last_position": unpacked.positions[-1] + unpacked.n_rows[-1] - 1,
@@ -265,8 +259,8 @@ def _insert_chunk(connection: sa.Connection, endpoint_pk: int, packed: Packed, u
         "n_rows": unpacked.n_all_rows,
         "oldest_version": min(unpacked.versions),
         "newest_version": max(unpacked.versions),
-        "heads": packed.heads,
-        "data": packed.data,
+        "heads": unpacked.packed.heads,
+        "data": unpacked.packed.data,
     }
     connection.execute(sa.insert(capture_chunks), values)
 
@@ -291,11 +285,12 @@ def _unpacked(row: sa.Row[Any]) -> Unpacked:
 
 def _keys_of(identity: str) -> list[tuple[str, int]]:
     """Give by which ids a prediction may be in the index, and which row of that it then is."""
-    found = [(identity, 0)]
+    found = {identity: 0}
     match = _ROW_OF_REQUEST.fullmatch(identity)
-    if match is not None and (row := int(match[2])) % PIECE_ROWS:
-        found.append((f"{match[1]}-{row - row % PIECE_ROWS}", row % PIECE_ROWS))
-    return found
+    if match is not None:
+        row = int(match[2])
+        found |= {f"{match[1]}-{row - row % size}": row % size for size in PIECES}
+    return list(found.items())
 
 
 def _ids(dialect: str) -> sa.Select[Any]:

@@ -20,11 +20,16 @@ from typing import Annotated, Any, NamedTuple
 
 import msgspec
 
+from noria.core.database.schema import to_micros
 from noria.core.errors import Corrupt, TooLarge
-from noria.serving.predictions import PredictionId
+from noria.core.serialisation import to_json
+from noria.serving.predictions import Prediction, PredictionId
 
-PIECE_ROWS = 256
-"""A request of more rows is kept in pieces that begin at the multiples of this."""
+PIECES = (256, 64, 16, 4, 1)
+"""Rows of the pieces that a long request is cut into. All of one request are alike, and begin at their multiples."""
+
+PIECE_BYTES = 1 << 20
+"""A piece of more is cut smaller, as far as rows go."""
 
 MAX_UNPACKED_BYTES = 80 << 20
 """Longest data of one batch, unpacked: some more than the longest record of a model server."""
@@ -178,8 +183,9 @@ class Unpacked:
         self.ids = heads.ids
         self.versions, self.revisions, self.at_us, self.latencies_us = columns[:4]
         self.rows, self.n_rows, self.n_whole, self._places, self._sizes = columns[4:]
-        given = _array_of(heads.positions)
-        self.positions = given or array("q", accumulate(self.n_rows[:-1], initial=first_position))
+        self.positions = _array_of(heads.positions)
+        if not self.positions:
+            self.place(first_position)
         self._ends = array("q", accumulate(self._sizes))
 
     @property
@@ -191,6 +197,10 @@ class Unpacked:
     def n_all_rows(self) -> int:
         """Rows of all entries."""
         return sum(self.n_rows)
+
+    def place(self, first_position: int) -> None:
+        """Let rows follow one another from a position on."""
+        self.positions = array("q", accumulate(self.n_rows[:-1], initial=first_position))
 
     def __len__(self) -> int:
         return len(self.ids)
@@ -252,6 +262,8 @@ class Unpacked:
         least += [(self.rows, 0), (self.n_rows, 1), (self.n_whole, 1), (self._sizes, 0)]
         if any(min(column) < bound for column, bound in least) or max(self.at_us) > _LAST_US:
             raise _corrupt("a number is out of its range")
+        if self._heads.positions:
+            raise _corrupt("it gives positions, which are given here")
         self.entry(0)
         if self._ends[-1] != len(self._data or b""):
             raise _corrupt("its data are not as long as they should be")
@@ -287,27 +299,58 @@ def values_of(entry: Entry) -> list[tuple[dict[str, Any], dict[str, Any]]]:
 
 
 def cut(entry: Entry) -> list[Entry]:
-    """Cut an entry into pieces of at most `PIECE_ROWS` rows."""
-    if entry.n_rows <= PIECE_ROWS:
+    """Cut a request that is long into pieces."""
+    size = next(size for size in PIECES if size == 1 or size * len(entry.data) <= PIECE_BYTES * entry.n_rows)
+    if entry.n_rows <= size:
         return [entry]
     tensors = _reader_of(entry.layout).parts(entry)
-    pieces = []
-    for start in range(0, entry.n_rows, PIECE_ROWS):
-        n = min(PIECE_ROWS, entry.n_rows - start)
-        data = b"".join(
-            tensor[start * size : (start + n) * size]
-            if isinstance(tensor, bytes)
-            else packed_texts(tensor[start * size : (start + n) * size])
-            for tensor, size in tensors
-        )
-        pieces.append(entry._replace(row=entry.row + start, n_rows=n, data=data))
-    return pieces
+    return [
+        _piece(entry, tensors, start, min(size, entry.n_rows - start))
+        for start in range(0, entry.n_rows, size)
+    ]
+
+
+def json_entry(prediction: Prediction) -> Entry:
+    """Give a prediction as an entry of JSON."""
+    return Entry(
+        id=prediction.id,
+        version=prediction.version,
+        revision=prediction.revision,
+        at_us=to_micros(prediction.at),
+        latency_us=prediction.latency_us,
+        row=prediction.row,
+        n_rows=1,
+        n_whole=1,
+        layout=b"",
+        data=to_json({"inputs": prediction.inputs, "outputs": prediction.outputs}),
+        error=prediction.error,
+    )
+
+
+def tensor_form(name: str, dtype: str, shape: Sequence[int]) -> TensorForm | None:
+    """Describe an array by its type as NumPy writes it; None where its bytes cannot be kept.
+
+    Examples
+    --------
+    >>> tensor_form("x", "<f8", (3,))
+    TensorForm(name='x', dtype='f8', shape=[3])
+    """
+    if dtype[1:2] in ("O", "U", "S"):
+        return TensorForm(name, TEXTS, list(shape))
+    known = dtype[0] in "<|" and dtype[1:] in _CODES
+    return TensorForm(name, dtype[1:], list(shape)) if known else None
 
 
 def packed_texts(texts: list[str]) -> bytes:
     """Give the bytes of a tensor of texts."""
     data = _encoder.encode(texts)
     return _TEXT_HEAD.pack(len(data)) + data
+
+
+def _piece(entry: Entry, tensors: list[tuple[bytes | list[str], int]], start: int, n: int) -> Entry:
+    parts = [(tensor[start * size : (start + n) * size]) for tensor, size in tensors]
+    data = b"".join(part if isinstance(part, bytes) else packed_texts(part) for part in parts)
+    return entry._replace(row=entry.row + start, n_rows=n, data=data)
 
 
 Named = list[tuple[str, list[Any]]]

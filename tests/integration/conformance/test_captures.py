@@ -2,13 +2,17 @@
 
 from __future__ import annotations
 
+import numpy as np
 import pytest
 
-from noria.core.errors import NotFound, TooLarge
+from noria.core.errors import Corrupt, NotFound, TooLarge
+from noria.core.ids import new_id
 from noria.core.workspace import Workspace
 from noria.registry.entities import Task
 from noria.serving.captures import MAX_BATCH, PredictionNotFound
 from noria.serving.entities import Deployment
+from noria.serving.modelserver.records import CapturedRequest, Recorder, by_endpoint
+from noria.serving.packing import Packed, pack
 from noria.serving.predictions import (
     CaptureBatch,
     CaptureOrder,
@@ -225,3 +229,56 @@ def test_a_batch_larger_than_one_query_is_kept_once(services: Services) -> None:
 
     assert _append(services, *ids).accepted == 0
     assert services(Captures).stats("default", "live").of(1).n_rows == 1100
+
+
+def test_packed_requests_are_kept_once_and_found_by_row(services: Services) -> None:
+    """As a model server hands them on: again, overlapping and mixed, with long requests in pieces."""
+    recorder = Recorder()
+    ids = [new_id() for _ in range(100)]
+
+    def packed(names: list[str], n_rows: int = 1, version: int = 1) -> Packed:
+        arrays = {"x": np.arange(2.0 * n_rows).reshape(n_rows, 2)}
+        outputs = {"predictions": np.arange(n_rows)}
+        records = [
+            recorder.encode(
+                CapturedRequest("default", "live", version, 1, name, 9, 700, n_rows, arrays, outputs)
+            )
+            for name in names
+        ]
+        return pack(by_endpoint(records)[("default", "live")])
+
+    captures = services(Captures)
+
+    def send(batch: Packed) -> tuple[int, int]:
+        report = captures.append_packed("default", "live", batch)
+        return report.accepted, report.duplicate
+
+    assert send(packed(ids[:1])) == (1, 0)
+    assert send(packed(ids[:3], version=2)) == (2, 1)  # joined to the few before
+    assert send(packed([*ids[2:90], ids[50]])) == (87, 2)
+    assert send(packed(ids[98:99], n_rows=300)) == (300, 0)
+    assert send(packed(ids[98:99], n_rows=300)) == (0, 300)
+    assert _append(services, f"{ids[98]}-270", ids[4], "own").accepted == 1
+
+    rows = captures.read("default", "live", limit=1000).items
+    assert [row.position for row in rows] == list(range(1, 392))
+    assert [row.prediction.id for row in rows[:90]] == ids[:90]
+    assert [row.prediction.row for row in rows[90:390]] == list(range(300))
+    assert rows[360].prediction.inputs == {"x": [540.0, 541.0]}
+    assert [row.position for row in captures.read("default", "live", version=2).items] == [2, 3]
+    page = captures.read("default", "live", after=88, limit=4)
+    assert [row.position for row in page.items] == [89, 90, 91, 92]
+    assert captures.head("default", "live", after=89).n_rows == 302
+    wanted = [f"{ids[98]}-{row}" for row in ("0", "270", "300", "0270")]
+    located = captures.locate(PredictionIds(ids=wanted)).items
+    assert sorted(each.prediction_id for each in located) == wanted[:2]
+    assert _label(services, **{wanted[1]: 270, wanted[2]: 1}) == LabelReport(accepted=1, unknown=[wanted[2]])
+    stats = captures.stats("default", "live")
+    assert (stats.of(1).n_requests, stats.of(1).n_rows, stats.of(1).n_correct) == (90, 389, 1)
+
+    services(Endpoints).delete("default", "live")
+    services(Endpoints).deploy("default", "live", Deployment(model="digits", version=1))
+    assert send(packed(ids[:1])) == (1, 0)
+    assert captures.head("default", "live").position == 392  # whoever has read to 391 misses nothing
+    with pytest.raises(Corrupt):
+        captures.append_packed("default", "live", Packed(heads=b"no", data=b""))

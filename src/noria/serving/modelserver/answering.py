@@ -4,9 +4,9 @@ from __future__ import annotations
 
 import logging
 from collections.abc import Callable
-from dataclasses import dataclass
 from typing import Any, Protocol
 
+import msgspec
 import numpy as np
 
 from noria.core.clock import Clock
@@ -16,7 +16,7 @@ from noria.core.ids import is_id, new_id
 from noria.registry.entities import Signature
 from noria.serving.modelserver.lanes import Outputs
 from noria.serving.modelserver.protocol import Answered, Encoded, ReadInputs
-from noria.serving.modelserver.records import AnsweredRequest, encode, to_tensors
+from noria.serving.modelserver.records import CapturedRequest, Recorder
 from noria.serving.modelserver.routes import LoadedVersion, Route
 
 KEY = "key"
@@ -52,8 +52,7 @@ class Ask(Protocol):
         ...
 
 
-@dataclass(frozen=True, slots=True)
-class Pending:
+class Pending(msgspec.Struct, frozen=True):
     """A request that was read, and is not answered yet."""
 
     route: Route
@@ -77,6 +76,7 @@ class Answerer:
 
     def __init__(self, *, keep: Callable[[bytes], bool], clock: Clock) -> None:
         self._keep = keep
+        self._recorder = Recorder()
         self._clock = clock
         self._logged_at = float("-inf")
 
@@ -99,7 +99,7 @@ class Answerer:
         Forbidden
             If it asks for a replay and may not.
         """
-        replay, key = _flag(ask), _routing_key(ask)
+        replay, key = (_flag(ask), _routing_key(ask)) if ask.parameters else (False, None)
         if replay and not may_replay():
             raise Forbidden(
                 "A request with `replay` needs the workspace key",
@@ -149,20 +149,22 @@ class Answerer:
             _log.error("model.raised", exc_info=error, extra={"version": ref})
 
     def _record(self, pending: Pending, outputs: Outputs, error: str | None) -> None:
-        record = AnsweredRequest(
-            project=pending.route.project,
-            endpoint=pending.route.endpoint,
-            id=pending.identity,
-            version=pending.chosen.entity.version,
-            revision=pending.route.revision,
-            at_us=to_micros(self._clock.now()),
-            latency_us=round((self._clock.monotonic() - pending.began) * 1e6),
-            n_rows=pending.inputs.n_rows,
-            inputs=to_tensors(pending.inputs.arrays),
-            outputs=to_tensors(outputs),
-            error=error,
+        record = self._recorder.encode(
+            CapturedRequest(
+                pending.route.project,
+                pending.route.endpoint,
+                pending.chosen.entity.version,
+                pending.route.revision,
+                pending.identity,
+                to_micros(self._clock.now()),
+                round((self._clock.monotonic() - pending.began) * 1e6),
+                pending.inputs.n_rows,
+                pending.inputs.arrays,
+                outputs,
+                error,
+            )
         )
-        self._keep(encode(record))
+        self._keep(record)
 
 
 def _flag(ask: Ask) -> bool:

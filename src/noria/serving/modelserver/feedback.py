@@ -3,40 +3,26 @@
 from __future__ import annotations
 
 import logging
-from collections.abc import Iterable, Iterator
+from collections.abc import Iterator
 
 import msgspec
 
 from noria.core.errors import Conflict, Invalid, StorageFull, Unavailable
-from noria.core.serialisation import to_json
 from noria.serving.captures import Captures, PredictionNotFound
 from noria.serving.modelserver.link import Link
 from noria.serving.modelserver.outbox import Outbox
-from noria.serving.modelserver.records import (
-    AnsweredRequest,
-    GivenLabels,
-    decode_labels,
-    decode_request,
-    encode,
-    to_predictions,
-)
+from noria.serving.modelserver.records import GivenLabels, by_endpoint, decode_labels, encode
 from noria.serving.modelserver.routes import Route
 from noria.serving.modelserver.transfer import Transfer
-from noria.serving.predictions import (
-    CaptureBatch,
-    LabelBatch,
-    LabelReport,
-    NewLabel,
-    Prediction,
-    PredictionIds,
-)
+from noria.serving.packing import Entry, pack
+from noria.serving.predictions import LabelBatch, LabelReport, NewLabel, PredictionIds
 
 MAX_LABELS = 1_000
 """Most labels of one request."""
 
 _FLUSH_S = 5.0
-_ROWS_PER_CALL = 500
-_BYTES_PER_CALL = 2 << 20
+_ROWS_PER_CALL = 1_000
+_BYTES_PER_CALL = 1 << 20
 
 _log = logging.getLogger("noria.serving.feedback")
 
@@ -156,11 +142,10 @@ def deliver(captures: Captures, labels: list[NewLabel], place: tuple[str, str] |
 
 def hand_on_requests(link: Link, records: list[bytes]) -> None:
     """Give answered requests to the control server: the sink of the capture spool."""
-    requests = [decode_request(record) for record in records]
     captures = link.service(Captures)
-    for (project, endpoint), rows in _by_endpoint(requests).items():
-        for part in _parts(rows):
-            captures.append(project, endpoint, CaptureBatch(predictions=part))
+    for (project, endpoint), entries in by_endpoint(records).items():
+        for part in _parts(entries):
+            captures.append_packed(project, endpoint, pack(part))
 
 
 def hand_on_labels(link: Link, requests: Transfer, records: list[bytes]) -> None:
@@ -178,26 +163,19 @@ def hand_on_labels(link: Link, requests: Transfer, records: list[bytes]) -> None
                 _log.warning("feedback.not_kept", extra={"reason": reason, "prediction_ids": ids})
 
 
-def _parts(rows: list[Prediction]) -> Iterator[list[Prediction]]:
-    """Cut rows into parts that the control server takes in one call."""
-    part: list[Prediction] = []
-    size_bytes = 0
-    for row in rows:
-        row_bytes = len(to_json(row))
-        if part and (len(part) == _ROWS_PER_CALL or size_bytes + row_bytes > _BYTES_PER_CALL):
+def _parts(entries: list[Entry]) -> Iterator[list[Entry]]:
+    """Cut what is to be handed on into parts that the control server takes in one call."""
+    part: list[Entry] = []
+    n_rows = size_bytes = 0
+    for entry in entries:
+        n_rows += entry.n_rows
+        size_bytes += len(entry.data)
+        if part and (n_rows > _ROWS_PER_CALL or size_bytes > _BYTES_PER_CALL):
             yield part
-            part, size_bytes = [], 0
-        part.append(row)
-        size_bytes += row_bytes
+            part, n_rows, size_bytes = [], entry.n_rows, len(entry.data)
+        part.append(entry)
     if part:
         yield part
-
-
-def _by_endpoint(requests: Iterable[AnsweredRequest]) -> dict[tuple[str, str], list[Prediction]]:
-    found: dict[tuple[str, str], list[Prediction]] = {}
-    for request in requests:
-        found.setdefault((request.project, request.endpoint), []).extend(to_predictions(request))
-    return found
 
 
 def _merged(reports: list[LabelReport]) -> FeedbackAnswer:

@@ -177,7 +177,12 @@ class _Parent:
         from noria.serving.modelserver.feedback import hand_on_labels, hand_on_requests
 
         root = state_root(self._settings)
-        requests = Transfer(requests_root(root), functools.partial(hand_on_requests, link), own=self._id)
+        requests = Transfer(
+            requests_root(root),
+            functools.partial(hand_on_requests, link),
+            own=self._id,
+            max_bytes=self._options.spool_bytes,
+        )
         labels = Transfer(labels_root(root), functools.partial(hand_on_labels, link, requests), own=self._id)
         reporter = Reporter(
             link=link,

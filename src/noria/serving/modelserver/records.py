@@ -1,18 +1,42 @@
-"""What is kept of an answered request: compact while it waits in the spool, one row each when it is handed on."""
+"""What is kept of an answered request: the bytes of its arrays, and what they have in common with those before it.
+
+A record in the spool is a head of fixed length, its origin (who answered, and what the arrays are), what the model
+raised if it did, and the bytes of the arrays. The origin is the same for all requests of a version, so a worker makes
+it once. Records of a model that answers with arrays of rarer kinds are spelt out in msgpack, as all were before 0.3.
+"""
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+import struct
+from collections.abc import Iterable, Mapping
 from datetime import UTC, datetime
-from typing import Any
+from functools import lru_cache
+from typing import Any, NamedTuple
 
 import msgspec
 import numpy as np
 from numpy.typing import NDArray
 
+from noria.core.errors import Corrupt, Invalid
+from noria.serving.packing import (
+    TEXTS,
+    Entry,
+    TensorForm,
+    cut,
+    json_entry,
+    packed_texts,
+    tensor_form,
+)
 from noria.serving.predictions import NewLabel, Prediction, prediction_ids
 
 Arrays = Mapping[str, NDArray[Any]]
+
+_MARK = 0xC1
+"""First byte of a packed record; no msgpack begins so."""
+
+_FORM = 1
+_HEAD = struct.Struct("<BB32sqqIII")
+_MAX_ORIGINS = 1_000
 
 
 class Tensor(msgspec.Struct, frozen=True, kw_only=True, array_like=True):
@@ -25,7 +49,7 @@ class Tensor(msgspec.Struct, frozen=True, kw_only=True, array_like=True):
 
 
 class AnsweredRequest(msgspec.Struct, frozen=True, kw_only=True, array_like=True):
-    """A request with what the model made of it.
+    """A request with what the model made of it, spelt out.
 
     Attributes
     ----------
@@ -56,19 +80,105 @@ class GivenLabels(msgspec.Struct, frozen=True, kw_only=True, array_like=True):
     labels: list[NewLabel]
 
 
+class Origin(NamedTuple):
+    """What requests of a version have in common."""
+
+    project: str
+    endpoint: str
+    version: int
+    revision: int
+    layout: bytes
+
+
+class CapturedRequest(NamedTuple):
+    """A request with what the model made of it.
+
+    Attributes
+    ----------
+    id
+        32 hex digits.
+    at_us
+        When it was answered, in microseconds since 1970.
+    outputs
+        Empty when the model raised; `error` then says what.
+    """
+
+    project: str
+    endpoint: str
+    version: int
+    revision: int
+    id: str
+    at_us: int
+    latency_us: int
+    n_rows: int
+    inputs: Arrays
+    outputs: Arrays
+    error: str | None = None
+
+
+class Recorder:
+    """Makes the records of one worker. Called from many threads."""
+
+    def __init__(self) -> None:
+        self._made: dict[Any, _Made] = {}
+
+    def encode(self, request: CapturedRequest) -> bytes:
+        """Give the bytes that a spool keeps."""
+        inputs, outputs = request.inputs, request.outputs
+        arrays = [*inputs.values(), *outputs.values()]
+        # Of each attribute by itself: this is run for each request, and hashing a type costs more than all the rest.
+        shapes, types = [array.shape for array in arrays], [array.dtype for array in arrays]
+        key = (request[:_N_COMMON], request.n_rows, *inputs, len(inputs), *outputs)
+        made = self._made.get(key)
+        if made is None or made.shapes != shapes or made.types != types:
+            if len(self._made) >= _MAX_ORIGINS:
+                self._made.clear()
+            made = self._made[key] = _make(request, shapes, types)
+        if made.origin is None:
+            return _encoder.encode(_spelt_out(request))
+        error = b"" if request.error is None else request.error.encode("utf-8", "replace")
+        head = _HEAD.pack(
+            _MARK,
+            _FORM,
+            request.id.encode(),
+            request.at_us,
+            request.latency_us,
+            request.n_rows,
+            len(made.origin),
+            len(error),
+        )
+        bytes_of = _bytes_of if made.has_texts else _tobytes
+        return b"".join((head, made.origin, error, *map(bytes_of, arrays)))
+
+
+class _Made(NamedTuple):
+    """The bytes of an origin, None where the arrays cannot be kept as such, and the arrays that it is made for."""
+
+    origin: bytes | None
+    has_texts: bool
+    shapes: list[tuple[int, ...]]
+    types: list[np.dtype[Any]]
+
+
+def _make(request: CapturedRequest, shapes: list[tuple[int, ...]], types: list[np.dtype[Any]]) -> _Made:
+    forms = [_forms(request.inputs), _forms(request.outputs)]
+    found = [form for each in forms for form in each]
+    known = None not in found and all(shape[:1] == (request.n_rows,) for shape in shapes)
+    origin = _encoder.encode((*request[:_N_COMMON], _encoder.encode(forms))) if known else None
+    return _Made(origin, any(form is not None and form.dtype == TEXTS for form in found), shapes, types)
+
+
+_N_COMMON = 4
+_tobytes = np.ndarray.tobytes
 _encoder = msgspec.msgpack.Encoder()
 _requests = msgspec.msgpack.Decoder(AnsweredRequest)
 _labels = msgspec.msgpack.Decoder(GivenLabels)
+_origins = msgspec.msgpack.Decoder(Origin)
 
 
 def encode(record: AnsweredRequest | GivenLabels) -> bytes:
-    """Give the bytes that a spool keeps."""
+    """Give the bytes of what is spelt out."""
     return _encoder.encode(record)
-
-
-def decode_request(payload: bytes) -> AnsweredRequest:
-    """Read an answered request back."""
-    return _requests.decode(payload)
 
 
 def decode_labels(payload: bytes) -> GivenLabels:
@@ -76,36 +186,111 @@ def decode_labels(payload: bytes) -> GivenLabels:
     return _labels.decode(payload)
 
 
-def to_tensors(arrays: Arrays) -> list[Tensor]:
-    """Pack arrays."""
-    return [_pack(name, array) for name, array in arrays.items()]
+def by_endpoint(records: Iterable[bytes]) -> dict[tuple[str, str], list[Entry]]:
+    """Read records back, as they are handed on: by project and endpoint, long ones in pieces.
+
+    Raises
+    ------
+    Corrupt, Invalid, msgspec.DecodeError
+        If something is no record.
+    """
+    found: dict[tuple[str, str], list[Entry]] = {}
+    for payload in records:
+        if payload[0] == _MARK:
+            origin, entry = _read(payload)
+            entries = [entry] if entry.n_rows == 1 else cut(entry)
+            place = (origin.project, origin.endpoint)
+        else:
+            spelt = _requests.decode(payload)
+            entries = [json_entry(prediction) for prediction in to_predictions(spelt)]
+            place = (spelt.project, spelt.endpoint)
+        if place in found:
+            found[place] += entries
+        else:
+            found[place] = entries
+    return found
 
 
 def to_predictions(record: AnsweredRequest) -> list[Prediction]:
-    """Give one prediction per row of a request."""
+    """Give one prediction per row of a request that is spelt out; raises `Invalid` if an array has not as many."""
     at = datetime.fromtimestamp(record.at_us / 1e6, UTC)
-    inputs = _columns(record.inputs)
-    outputs = _columns(record.outputs)
-    return [
-        Prediction(
-            id=identity,
-            version=record.version,
-            at=at,
-            inputs={name: column[row] for name, column in inputs.items()},
-            outputs={name: column[row] for name, column in outputs.items()},
-            latency_us=record.latency_us,
-            error=record.error,
-            row=row,
-            revision=record.revision,
-        )
-        for row, identity in enumerate(prediction_ids(record.id, record.n_rows))
-    ]
+    inputs, outputs = _columns(record.inputs), _columns(record.outputs)
+    try:
+        return [
+            Prediction(
+                id=identity,
+                version=record.version,
+                at=at,
+                inputs={name: column[row] for name, column in inputs.items()},
+                outputs={name: column[row] for name, column in outputs.items()},
+                latency_us=record.latency_us,
+                error=record.error,
+                row=row,
+                revision=record.revision,
+            )
+            for row, identity in enumerate(prediction_ids(record.id, record.n_rows))
+        ]
+    except (IndexError, TypeError) as error:
+        raise Invalid(
+            f"The arrays of the request `{record.id}` do not have its {record.n_rows} rows"
+        ) from error
 
 
-def _pack(name: str, array: NDArray[Any]) -> Tensor:
+def _read(payload: bytes) -> tuple[Origin, Entry]:
+    try:
+        _, form, identity, at_us, latency_us, n_rows, n_origin, n_error = _HEAD.unpack_from(payload)
+    except struct.error as error:
+        raise Corrupt(f"A record of {len(payload)} bytes is cut off") from error
+    if form != _FORM:
+        raise Corrupt(f"A record has the form {form}, which this version does not know")
+    start = _HEAD.size + n_origin
+    origin = _origin_of(payload[_HEAD.size : start])
+    end = start + n_error
+    raised = payload[start:end].decode() if n_error else None
+    entry = Entry(
+        identity.decode(), origin.version, origin.revision, at_us, latency_us, 0, n_rows, n_rows,
+        origin.layout, payload[end:], raised,
+    )  # fmt: skip
+    return origin, entry
+
+
+@lru_cache(maxsize=_MAX_ORIGINS)
+def _origin_of(data: bytes) -> Origin:
+    return _origins.decode(data)
+
+
+def _forms(arrays: Arrays) -> list[TensorForm | None]:
+    return [tensor_form(name, array.dtype.str, array.shape[1:]) for name, array in arrays.items()]
+
+
+def _bytes_of(array: NDArray[Any]) -> bytes:
+    return (
+        packed_texts([str(value) for value in array.ravel()])
+        if array.dtype.kind in "OUS"
+        else array.tobytes()
+    )
+
+
+def _spelt_out(request: CapturedRequest) -> AnsweredRequest:
+    return AnsweredRequest(
+        project=request.project,
+        endpoint=request.endpoint,
+        id=request.id,
+        version=request.version,
+        revision=request.revision,
+        at_us=request.at_us,
+        latency_us=request.latency_us,
+        n_rows=request.n_rows,
+        inputs=[_tensor(name, array) for name, array in request.inputs.items()],
+        outputs=[_tensor(name, array) for name, array in request.outputs.items()],
+        error=request.error,
+    )
+
+
+def _tensor(name: str, array: NDArray[Any]) -> Tensor:
     shape = list(array.shape)
     if array.dtype.kind in "OUS":
-        return Tensor(name=name, dtype="O", shape=shape, data=[str(value) for value in array.ravel()])
+        return Tensor(name=name, dtype=TEXTS, shape=shape, data=[str(value) for value in array.ravel()])
     return Tensor(name=name, dtype=array.dtype.str, shape=shape, data=array.tobytes())
 
 

@@ -6,6 +6,7 @@ import logging
 import os
 import sys
 import threading
+import time
 from collections.abc import Callable
 from pathlib import Path
 
@@ -13,7 +14,7 @@ import msgspec
 
 from noria.core.errors import Conflict, Corrupt, Failed, Invalid, NoriaError, NotFound
 from noria.serving.modelserver.spool import disk_bytes, spool_folders
-from noria.serving.modelserver.spool_reader import SpoolReader, adopt
+from noria.serving.modelserver.spool_reader import Batch, SpoolReader, adopt
 
 Sink = Callable[[list[bytes]], None]
 """Takes records, and knows by an id of their own those that it has already. Raises when it could not."""
@@ -23,6 +24,10 @@ REFUSALS = (Invalid, NotFound, Conflict, Corrupt, Failed, msgspec.DecodeError)
 
 _FIRST_PAUSE_S = 0.1
 _LONGEST_PAUSE_S = 2.0
+_MAX_RECORDS = 2_000
+_BATCH_BYTES = 1 << 20
+_LONGEST_GATHER_S = 0.5
+_FEW_BYTES = 16 << 10
 _NICE = 10
 """Handing on gives way to answering: it can wait, and a client cannot."""
 
@@ -68,14 +73,20 @@ class Transfer:
         How the names of the spools begin that this transfer is to empty while they are written; others are taken over
         when their writer is gone.
     poll_s
-        How soon after an append it is handed on.
+        How soon after an append it is handed on. Where much comes, longer: a large batch costs less for each record.
+    max_bytes
+        Bound of all spools; an eighth of it is gathered at most.
     """
 
-    def __init__(self, root: Path, sink: Sink, *, own: str = "", poll_s: float = 0.1) -> None:
+    def __init__(
+        self, root: Path, sink: Sink, *, own: str = "", poll_s: float = 0.1, max_bytes: int = 1 << 30
+    ) -> None:
         self._root = root
         self._sink = sink
         self._own = own
         self._poll_s = poll_s
+        self._batch_bytes = min(_BATCH_BYTES, max_bytes // 8)
+        self._n_bytes = 0
         self._readers: dict[str, SpoolReader] = {}
         self._changed = threading.Condition()
         self._wake = threading.Event()
@@ -138,12 +149,15 @@ class Transfer:
 
     def _run(self) -> None:
         _give_way()
-        pause_s = 0.0
+        pause_s, gathered_s, looked_at = 0.0, self._poll_s, time.monotonic()
         while not self._stopping:
-            self._wake.wait(pause_s or self._poll_s)
+            self._wake.wait(pause_s or self._gather_s(gathered_s))
+            now = time.monotonic()
+            gathered_s, looked_at = now - looked_at, now
             with self._changed:
                 self._wake.clear()
                 self._n_begun += 1
+            self._n_bytes = 0
             try:
                 self._adopt()
                 for name in list(self._readers):
@@ -157,6 +171,13 @@ class Transfer:
             with self._changed:
                 self._n_ended = self._n_begun
                 self._changed.notify_all()
+
+    def _gather_s(self, gathered_s: float) -> float:
+        """Tell how long to wait for a batch, when what was last handed on came in so many seconds."""
+        if self._n_bytes < _FEW_BYTES:
+            return self._poll_s
+        fills_in_s = gathered_s * self._batch_bytes / self._n_bytes
+        return min(max(self._poll_s, fills_in_s), _LONGEST_GATHER_S)
 
     def _adopt(self) -> None:
         for folder in spool_folders(self._root):
@@ -176,11 +197,13 @@ class Transfer:
         # What comes in meanwhile waits for the next round: a call for each record would cost more than the records.
         left_bytes = reader.waiting_bytes
         try:
-            while not self._stopping and (batch := reader.read()) is not None:
+            while not self._stopping and (batch := self._next(reader)) is not None:
                 if batch.records:
                     self._send(batch.records)
                 reader.acknowledge(batch.end)
-                left_bytes -= sum(map(len, batch.records))
+                n_bytes = sum(map(len, batch.records))
+                self._n_bytes += n_bytes
+                left_bytes -= n_bytes
                 if left_bytes <= 0:
                     break
         except Exception:
@@ -190,6 +213,9 @@ class Transfer:
             reader.close()
             self._n_damaged += reader.n_damaged
             del self._readers[name]
+
+    def _next(self, reader: SpoolReader) -> Batch | None:
+        return reader.read(max_records=_MAX_RECORDS, max_bytes=self._batch_bytes)
 
     def _send(self, records: list[bytes]) -> None:
         try:

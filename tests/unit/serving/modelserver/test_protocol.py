@@ -23,13 +23,6 @@ from noria.serving.modelserver.protocol import (
     read_request,
     tensor_of,
 )
-from noria.serving.modelserver.records import (
-    AnsweredRequest,
-    decode_request,
-    encode,
-    to_predictions,
-    to_tensors,
-)
 
 
 def _signature(
@@ -99,31 +92,6 @@ def test_arrays_come_back_as_they_were(array: np.ndarray[Any, Any]) -> None:
     for found in (read, back):
         np.testing.assert_array_equal(found, array)
         assert found.dtype == array.dtype
-
-
-@given(arrays.arrays(np.float64, (3, 2)), st.lists(st.text(max_size=5), min_size=3, max_size=3))
-def test_a_record_gives_one_prediction_per_row(numbers: np.ndarray[Any, Any], texts: list[str]) -> None:
-    """Rows in order, with ids of their own; what is not finite survives the spool."""
-    record = AnsweredRequest(
-        project="default",
-        endpoint="live",
-        id="a",
-        version=2,
-        revision=5,
-        at_us=1_900_000_000_000_000,
-        latency_us=1200,
-        n_rows=3,
-        inputs=to_tensors({"x": numbers, "name": np.array(texts)}),
-        outputs=to_tensors({"predictions": np.array([1, 2, 3])}),
-    )
-
-    rows = to_predictions(decode_request(encode(record)))
-
-    assert [row.id for row in rows] == ["a-0", "a-1", "a-2"]
-    assert [row.outputs["predictions"] for row in rows] == [1, 2, 3]
-    np.testing.assert_array_equal([row.inputs["x"] for row in rows], numbers)
-    assert [row.inputs["name"] for row in rows] == [text.rstrip("\0") for text in texts]
-    assert {(row.version, row.revision, row.latency_us) for row in rows} == {(2, 5, 1200)}
 
 
 def test_a_missing_number_is_nan_where_the_model_knows_missing_ones() -> None:
