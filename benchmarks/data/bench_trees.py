@@ -76,7 +76,7 @@ def quietly(*command: str, cwd: Path, env: dict[str, str]) -> None:
 
 def noria_side(root: Path, target: str) -> Side:
     noria = str(Path(sys.executable).with_name("noria"))
-    env = {**os.environ, "NORIA_WORKSPACE": str(root / "workspace")}
+    env = {**os.environ, "NORIA_WORKSPACE": str(root / "workspace"), "PYTHONDONTWRITEBYTECODE": ""}
     (root / "work").mkdir(parents=True)
     quietly(noria, "data", "list", cwd=root / "work", env=env)
     quietly(noria, "data", "remote", "add", "local", str(root / "remote"), cwd=root / "work", env=env)

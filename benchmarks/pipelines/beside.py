@@ -57,9 +57,14 @@ def options(description: str | None) -> argparse.Namespace:
     """Read the options that all of these benchmarks take."""
     parser = argparse.ArgumentParser(description=description)
     parser.add_argument("--smoke", action="store_true", help="Noria alone, once: shows only that it runs")
+    parser.add_argument("--quick", action="store_true", help="one turn of Noria, DVC and Dagster")
     parser.add_argument("--repeats", type=int, default=5, help="turns (default: 5)")
     parser.add_argument("--only", action="append", help="measure this tool; may be given several times")
-    return parser.parse_args()
+    chosen = parser.parse_args()
+    if chosen.quick:
+        chosen.repeats = 1
+        chosen.only = [*(chosen.only or ()), "Noria", "Noria on 2 processes", "DVC", "Dagster"]
+    return chosen
 
 
 def measured(tools: list[Tool], chosen: argparse.Namespace) -> dict[str, dict[str, list[Timed]]]:
@@ -128,7 +133,12 @@ def _turn(tool: Tool) -> dict[str, Timed]:
 
 def _environment(tool: Tool) -> dict[str, str]:
     bin_folder = PEERS / tool.name.lower() / "bin"
-    kept = {key: value for key, value in os.environ.items() if not key.startswith("NORIA_")}
+    kept = {
+        key: value
+        for key, value in os.environ.items()
+        # Without byte code a command would compile whatever was changed since somebody else ran it.
+        if not key.startswith("NORIA_") and key != "PYTHONDONTWRITEBYTECODE"
+    }
     return {**kept, "PATH": f"{bin_folder}{os.pathsep}{os.environ['PATH']}", "DO_NOT_TRACK": "1"}
 
 

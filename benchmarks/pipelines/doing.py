@@ -55,7 +55,9 @@ def _noria(target: str, arguments: tuple[str, ...], new: bool, folder: Path) -> 
     # Named, since a workspace in a folder further up would be found first.
     command = [str(NORIA), "run", f"noria_flow:{target}", "-w", str(folder / "workspace"), *arguments]
     if not new:
-        quietly([*command, "-p", "start=1000000"], folder, {})  # others' byte code is compiled, too
+        quietly(
+            [*command, "-p", "start=1000000"], folder, {"PYTHONDONTWRITEBYTECODE": ""}
+        )  # as others' is, too
     return command
 
 
