@@ -66,6 +66,8 @@ def test_steps_run_on_ray_as_they_do_here(peer: Peer, cluster: str, tmp_path: Pa
     shutil.copyfile(FLOW, tmp_path / "flow.py")
     (tmp_path / "noria.toml").write_text("")
     (tmp_path / "source.txt").write_text("one\ntwo\n")
+    (tmp_path / "tools").mkdir()
+    (tmp_path / "tools" / "count.sh").write_text('for _ in $(seq "$2"); do cat "$1"; done\n')
 
     def run(name: str, *more: str) -> tuple[int, str]:
         child = started(peer, ["-m", "noria.cli", "run", name, *more], tmp_path)

@@ -8,6 +8,7 @@ from collections.abc import Iterator, Sequence
 from contextlib import contextmanager
 from typing import Any, TypeVar
 
+from noria.access.authentication import SECRET_PREFIX, authenticate
 from noria.access.signing_in import PasswordDoor
 from noria.core.adapters import Adapter
 from noria.core.context import Context
@@ -104,10 +105,17 @@ class LiveServer:
         self._thread.join(10)
         self._threads.close()
 
+    def _authenticate(self, context: Context, secret: str) -> Principal | None:
+        known = self.tokens.get(secret)
+        if known is not None or not secret.startswith(SECRET_PREFIX):
+            return known
+        with context.database.read() as connection:
+            return authenticate(connection, context.clock, secret)
+
     def _build(self) -> Any:
         door = Door(
             key=KEY,
-            authenticate=lambda _context, secret: self.tokens.get(secret),
+            authenticate=self._authenticate,
             sign_in=self._passwords.sign_in,
             is_open=lambda _context: self.is_open,
             hosts=hosts_for("127.0.0.1", self._section.allowed_hosts),

@@ -103,9 +103,14 @@ def issue_narrow_token(
 
 def drop_narrow_tokens(connection: sa.Connection, name: str) -> None:
     """End the tokens that Noria made under a name, once the job is over."""
-    connection.execute(
-        sa.delete(tokens).where(tokens.c.name == name).where(tokens.c.kind == str(TokenKind.NARROW))
-    )
+    _DROP.run(connection, {"name": name, "kind": str(TokenKind.NARROW)})
+
+
+_DROP = Prepared(
+    sa.delete(tokens)
+    .where(tokens.c.name == sa.bindparam("name"))
+    .where(tokens.c.kind == sa.bindparam("kind"))
+)
 
 
 def any_user(connection: sa.Connection) -> bool:

@@ -307,6 +307,12 @@ class NewStep(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fields=T
     entry: NewCacheEntry | None = None
 
 
+class StepToken(msgspec.Struct, frozen=True, kw_only=True):
+    """What the steps of a run on other machines show to the server."""
+
+    token: str
+
+
 class EarlierStep(msgspec.Struct, frozen=True, kw_only=True):
     """What a step's key was made of when it last ran in the same pipeline."""
 

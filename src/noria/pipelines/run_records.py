@@ -11,6 +11,7 @@ from typing import Any
 
 import sqlalchemy as sa
 
+from noria.access.authentication import drop_narrow_tokens
 from noria.core.context import Context
 from noria.core.database.engine import upsertable
 from noria.core.database.prepared import Prepared
@@ -222,6 +223,11 @@ _END_RUN = Prepared(
 )
 
 
+def token_of_steps(run_id: str) -> str:
+    """Give the name of the tokens that steps of a run have on other machines."""
+    return f"steps:{run_id}"
+
+
 def lease_from(now: datetime) -> datetime:
     """Give the end of a lease that begins now."""
     return now + timedelta(seconds=LEASE_S)
@@ -253,6 +259,7 @@ def _mark_killed(context: Context, run_id: str, pipeline: str, lease: datetime) 
             .values(lease_until=None, error=_KILLED)
         )
         project = _project_of(connection, run_id)
+        drop_narrow_tokens(connection, token_of_steps(run_id))
     if freed.rowcount != 1 or project is None:
         return False
     try:

@@ -6,10 +6,12 @@ from typing import Any
 
 import sqlalchemy as sa
 
+from noria.access.authentication import drop_narrow_tokens, issue_narrow_token
 from noria.access.projects import project_pk
 from noria.core.errors import Invalid
 from noria.core.objects.references import add_reference
 from noria.core.operations import Service, operation
+from noria.core.permissions import Role
 from noria.pipelines.cache import find_entry, keep_entry, refer_to
 from noria.pipelines.entities import (
     CacheAnswer,
@@ -23,10 +25,11 @@ from noria.pipelines.entities import (
     PipelineSummary,
     StartedRun,
     StepPage,
+    StepToken,
 )
 from noria.pipelines.events import PIPELINE_FINISHED, PIPELINE_STARTED, STEP_FINISHED
 from noria.pipelines.jobs import Jobs
-from noria.pipelines.permissions import READ_PIPELINES, WRITE_PIPELINES
+from noria.pipelines.permissions import PERMISSIONS_OF_JOBS, READ_PIPELINES, WRITE_PIPELINES
 from noria.pipelines.run_records import (
     append_event,
     end_pipeline_run,
@@ -39,6 +42,7 @@ from noria.pipelines.run_records import (
     select_runs,
     take_up,
     to_run,
+    token_of_steps,
 )
 from noria.pipelines.step_rows import earlier_steps, insert_step, keep_parts, to_report
 from noria.pipelines.tables import pipeline_runs, step_runs
@@ -48,6 +52,7 @@ from noria.tracking.service import Runs
 __all__ = ["Jobs", "PipelineRuns", "StepCache"]
 
 MAX_PAGE = 1000
+TOKEN_TTL_S = 7 * 86_400.0
 
 Steps = list[NewStep]
 
@@ -128,6 +133,28 @@ class PipelineRuns(Service):
                 sa.update(pipeline_runs).where(pipeline_runs.c.pk == key).values(lease_until=None)
             )
 
+    @operation("POST", "/projects/{project}/pipeline-runs/{run_id}/token", needs=WRITE_PIPELINES)
+    def issue_token(self, project: str, run_id: str) -> StepToken:
+        """Make a token for the steps of a run on other machines: it ends with the run, or after a week.
+
+        It may do what jobs may, in this project alone, and nothing that the caller may not.
+        """
+        caller = self.context.principal
+        only = PERMISSIONS_OF_JOBS if caller.only is None else PERMISSIONS_OF_JOBS & caller.only
+        role = min(caller.role_in(project) or Role.VIEWER, Role.ENGINEER, key=lambda each: each.rank)
+        with self.context.database.write(durable=True) as connection:
+            run_key(connection, project_pk(connection, project), project, run_id)
+            secret = issue_narrow_token(
+                connection,
+                self.context.clock,
+                name=token_of_steps(run_id),
+                project=project,
+                permissions=only,
+                role=role,
+                ttl_s=TOKEN_TTL_S,
+            )
+        return StepToken(token=secret)
+
     @operation("POST", "/projects/{project}/pipeline-runs/{run_id}/steps", needs=WRITE_PIPELINES, status=204)
     def step(self, project: str, run_id: str, new: NewStep) -> None:
         """Record a step that ended, and keep its result to be reused."""
@@ -174,6 +201,7 @@ class PipelineRuns(Service):
             owner = project_pk(connection, project)
             key, pipeline = run_key(connection, owner, project, run_id)
             end_pipeline_run(connection, key, end)
+            drop_narrow_tokens(connection, token_of_steps(run_id))
             for stored in end.outputs.values():
                 refer_to(connection, self.context, project, stored, f"run:{run_id}")
             found = load_run(connection, owner, project, run_id)

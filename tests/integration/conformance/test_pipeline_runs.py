@@ -11,10 +11,12 @@ import msgspec
 import numpy as np
 import pytest
 
+from noria.access.authentication import authenticate
 from noria.core.clock import Clock, ManualClock
 from noria.core.config import Settings
 from noria.core.context import Context
 from noria.core.errors import Invalid, NotFound
+from noria.core.ids import new_id
 from noria.core.objects.service import Objects
 from noria.core.permissions import Principal, Role
 from noria.core.workspace import InProcess, Workspace
@@ -23,15 +25,17 @@ from noria.pipelines.entities import (
     NewCacheEntry,
     NewPipelineRun,
     NewStep,
+    PipelineEnd,
     StepReport,
     StepStatus,
     StoredValue,
 )
 from noria.pipelines.failures import PipelineFailed, StepFailed
+from noria.pipelines.permissions import PERMISSIONS_OF_JOBS, WRITE_PIPELINES
 from noria.pipelines.run_records import LEASE_S, PipelineRunNotFound, mark_killed
 from noria.pipelines.runner import PipelineResult, run_pipeline
 from noria.pipelines.service import PipelineRuns, StepCache
-from noria.tracking.entities import RunStatus
+from noria.tracking.entities import RunEnd, RunStatus
 from noria.tracking.service import Runs
 from support.conformance import Services
 from support.project import UserProject, user_project
@@ -98,6 +102,35 @@ def at_home(workspace: Workspace, project: UserProject) -> Workspace:
         project_root=project.root,
     )
     return Workspace(moved, workspace.backend, workspace.clock)
+
+
+def test_steps_elsewhere_have_a_token_that_ends_with_the_run(services: Services, context: Context) -> None:
+    """It holds what jobs may do, in this project, and less from a caller that may do less."""
+    runs = services(PipelineRuns)
+    started = runs.start(PROJECT, NewPipelineRun(run_id=new_id(), name="study", pipeline="flow:study"))
+    run_id = started.run.id
+    secrets = [runs.issue_token(PROJECT, run_id).token for _ in range(2)]
+    narrow = Principal(
+        name="x", role=Role.SCIENTIST, holds_key=True, only=frozenset({"runs.read", "users.manage"})
+    )
+    less = context.acting_as(narrow).service(PipelineRuns).issue_token(PROJECT, run_id).token
+
+    def holder(secret: str) -> Principal | None:
+        with context.database.read() as connection:
+            return authenticate(connection, context.clock, secret)
+
+    found, lesser = holder(secrets[0]), holder(less)
+    assert found is not None
+    assert lesser is not None
+    assert found.only == PERMISSIONS_OF_JOBS
+    assert lesser.only == frozenset({"runs.read"})
+    assert found.may(WRITE_PIPELINES, PROJECT)
+    assert not found.may(WRITE_PIPELINES, "another")
+    with pytest.raises(PipelineRunNotFound):
+        runs.issue_token(PROJECT, "0" * 32)
+    services(Runs).end(PROJECT, run_id, RunEnd())
+    runs.finish(PROJECT, run_id, PipelineEnd(status=RunStatus.FINISHED))
+    assert [holder(secret) for secret in (*secrets, less)] == [None] * 3
 
 
 def statuses(result: PipelineResult) -> dict[str, str]:

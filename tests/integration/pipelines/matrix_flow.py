@@ -66,6 +66,17 @@ def write(n: int) -> Path:
     return place
 
 
+count = noria.shell_step(  # noqa: S604 - the command is ours
+    "count",
+    "echo growing by a command; sh tools/count.sh {source} {times} > {made}; ls > {seen}",
+    inputs=["source", "times"],
+    outputs={"made": "out/counted", "seen": "seen"},
+    files=["tools/count.sh"],
+    env={"LC_ALL": "C"},
+    shell=True,
+)
+
+
 @step
 def nothing(n: int) -> int | None:
     return n or None
@@ -154,12 +165,14 @@ def everything(source: Path, note: str, n: int = 3) -> dict[str, object]:
     branch = always() if nothing(0) is None else grow(1000)
     if grown[1] > 20:
         branch = grow(branch)
+    counted = count(source, 2)
     return {
         "sums": [a, b],
         "total": total([*grown, fallback, branch], {"a": a, "b": b}),
         "shrunk": shrink(large(20_000), weights(100)),
         "lines": lines(source),
         "written": lines(write(4)),
+        "counted": [lines(counted.made), lines(counted.seen)],
         "told": tell(n),
         "retried": second_time(note),
     }

@@ -45,6 +45,8 @@ def project(tmp_path_factory: pytest.TempPathFactory) -> Iterator[UserProject]:
     shutil.copyfile(FLOW, root / "flow.py")
     (root / "noria.toml").write_text("")
     (root / "source.txt").write_text("one\ntwo\n")
+    (root / "tools").mkdir()
+    (root / "tools" / "count.sh").write_text('for _ in $(seq "$2"); do cat "$1"; done\n')
     with user_project(root) as made:
         yield made
 
@@ -183,6 +185,8 @@ def test_every_graph_gives_the_same_everywhere(
 
     assert found == expected.setdefault("facts", found)
     assert found["outputs"]["written"] == 4
+    assert found["outputs"]["counted"] == [4, 3]  # a command sees its files, and what it writes
+    assert "growing by a command" in found["printed"]
     assert "growing 10" in capfd.readouterr().out
     ran = [step.name for step in again.steps if step.status != "reused"]
     assert sorted(ran) == ["always", "fail"]

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import copy
 import inspect
-from collections.abc import Mapping, Sequence
+from collections.abc import Iterator, Mapping, Sequence
 from contextlib import AbstractContextManager
 from datetime import datetime
 from pathlib import Path
@@ -103,7 +103,7 @@ def attempt(task: Task, around: Surroundings) -> Made:
         step.signature,
         {name: own_copy(value, values) for name, value in task.arguments.items()},
     )
-    declared = [value for value in bound.arguments.values() if isinstance(value, Path)]
+    declared = [path for value in bound.arguments.values() for path in _paths_in(value)]
     with (
         executing_with(None),
         around.run.noting() as notes,
@@ -121,6 +121,17 @@ def attempt(task: Task, around: Surroundings) -> Made:
         logged=notes.logged,
         unkept=_why_not_kept(task, notes, len(read), around.root),
     )
+
+
+def _paths_in(value: Any) -> Iterator[Path]:
+    """Give the paths that an argument is or holds: what lies there is part of the key already."""
+    if isinstance(value, Path):
+        yield value
+    elif isinstance(value, (list, tuple, set, frozenset)):
+        for item in value:
+            yield from _paths_in(item)
+    elif isinstance(value, dict):
+        yield from _paths_in(list(value.values()))
 
 
 def own_copy(value: Any, values: ValueStore) -> Any:

@@ -74,7 +74,7 @@ def make_setup(
     return Setup(
         workspace=settings.workspace,
         project=run.project,
-        token=settings.token,
+        token=settings.token if shares_files else _token(workspace, run),
         database_url=settings.database_url,
         objects_url=settings.objects_url,
         direct=isinstance(workspace.backend, InProcess),
@@ -89,6 +89,15 @@ def make_setup(
         run=run,
         origin=origin,
     )
+
+
+def _token(workspace: Workspace, run: Run) -> str | None:
+    """Give what steps on other machines show to a server: never what was given to this process."""
+    if not workspace.settings.is_remote:
+        return None
+    from noria.pipelines.service import PipelineRuns
+
+    return workspace.service(PipelineRuns).issue_token(run.project, run.id).token
 
 
 def _inside(root: Path) -> list[str]:
