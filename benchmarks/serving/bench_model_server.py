@@ -14,9 +14,9 @@ import statistics
 import subprocess
 import sys
 import tempfile
-from collections.abc import Callable
+from collections.abc import Callable, Iterator
 from pathlib import Path
-from typing import Any
+from typing import Any, NamedTuple
 
 import numpy as np
 from load import Body, Server, Taken, running
@@ -32,6 +32,15 @@ CONNECTIONS = {"1": 32, "1000": 1}
 Rows = dict[str, list[list[float]]]
 
 
+class Figures(NamedTuple):
+    """What a server did in one case, as the median of the turns."""
+
+    per_s: float
+    cpu_ms: float
+    p50_ms: float
+    p99_ms: float
+
+
 def main() -> None:
     """Print one line for each server, model and case."""
     chosen = _options()
@@ -43,14 +52,30 @@ def main() -> None:
             f"{'':40} {'req/s':>8} {'CPU ms':>8} {'p50 ms':>8} {'p99 ms':>8} {'start s':>8} {'MB':>6}",
             flush=True,
         )
+        found: dict[str, dict[str, Figures]] = {}
         for model in chosen.model or MODELS:
             for server in servers(chosen, folder, model, told["rows"]):
-                measure(server, model, chosen, folder, told["wanted"][model])
+                for case, figures in measure(server, model, chosen, folder, told["wanted"][model]):
+                    found.setdefault(f"{model}, {case}", {})[server.name] = figures
+        compare(found)
+
+
+def compare(found: dict[str, dict[str, Figures]]) -> None:
+    """Print what Noria does beside the others; bytes beside their JSON, since they take nothing else."""
+    for case, by_server in found.items():
+        ours = by_server.get("Noria")
+        others = found.get(case.replace("binary", "JSON"), {})
+        for name, theirs in others.items():
+            if ours is not None and name != "Noria":
+                more, less = ours.per_s / theirs.per_s, theirs.cpu_ms / ours.cpu_ms
+                print(
+                    f"{case}, beside {name}: {more:.2f} times the requests, CPU of each {less:.2f} times less"
+                )
 
 
 def measure(
     server: Server, model: str, chosen: argparse.Namespace, folder: Path, wanted: dict[str, Any]
-) -> None:
+) -> Iterator[tuple[str, Figures]]:
     """Measure all cases of one server."""
     with running(server, folder / "server.log") as live:
         for case in server.bodies:
@@ -61,7 +86,13 @@ def measure(
                 raise SystemExit(f"{server.name} predicts something else than the model")
             live.measure(case, 1)
             taken = [live.measure(case, chosen.seconds) for _ in range(chosen.repeats)]
-            print(_line(f"{server.name}, {model}, {case}", taken, live.start_s, live.memory_mb()), flush=True)
+            figures = _middle(taken)
+            print(
+                f"{f'{server.name}, {model}, {case}':40} {figures.per_s:8.0f} {figures.cpu_ms:8.3f}"
+                f" {figures.p50_ms:8.2f} {figures.p99_ms:8.2f} {live.start_s:8.2f} {live.memory_mb():6.0f}",
+                flush=True,
+            )
+            yield case, figures
 
 
 def servers(chosen: argparse.Namespace, folder: Path, model: str, rows: Rows) -> list[Server]:
@@ -104,7 +135,7 @@ def fastapi(folder: Path, model: str, rows: Rows) -> Server:
             *("--no-access-log", "--log-level", "warning"),
         ],
         url="http://127.0.0.1:{port}/predict",
-        bodies=_bodies(folder, rows, lambda data: {"rows": data}),
+        bodies=_bodies(folder, rows, "rows"),
         answers=_predictions,
         environment={"MODE": "onnx", "MODEL": str(folder / f"{model}.onnx")},
         cwd=PROGRAMS,
@@ -117,7 +148,7 @@ def bare(folder: Path, model: str, rows: Rows, mode: str) -> Server:
         name=f"bare {mode.upper()}",
         command=[sys.executable, str(PROGRAMS / "bare_app.py")],
         url="http://127.0.0.1:{port}/",
-        bodies=_bodies(folder, rows, lambda data: {"rows": data}),
+        bodies=_bodies(folder, rows, "rows"),
         answers=_predictions,
         environment={"MODE": mode, "PORT": "{port}", "MODEL": str(folder / f"{model}.onnx")},
     )
@@ -137,7 +168,7 @@ def mlflow(folder: Path, model: str, rows: Rows) -> Server:
             *("--env-manager", "local", "-h", "127.0.0.1", "-p", "{port}"),
         ],
         url="http://127.0.0.1:{port}/invocations",
-        bodies=_bodies(folder, rows, lambda data: {"inputs": data}),
+        bodies=_bodies(folder, rows, "inputs"),
         answers=_predictions,
         environment={"MLFLOW_DISABLE_TELEMETRY": "true", "PATH": f"{binaries}:/usr/bin:/bin"},
     )
@@ -152,7 +183,7 @@ def bentoml(folder: Path, model: str, rows: Rows, service: str) -> Server:
             *("--host", "127.0.0.1", "--port", "{port}", "-q"),
         ],
         url="http://127.0.0.1:{port}/predict",
-        bodies=_bodies(folder, rows, lambda data: {"rows": data}),
+        bodies=_bodies(folder, rows, "rows"),
         answers=lambda _headers, body: json.loads(body),
         environment={
             "MODEL": str(folder / f"{model}.joblib"),
@@ -169,12 +200,11 @@ def train(python: str, folder: Path, forms: list[str]) -> None:
     subprocess.run(command, check=True, capture_output=True)
 
 
-def _bodies(folder: Path, rows: Rows, make: Callable[[list[list[float]]], Any]) -> dict[str, Body]:
-    return {f"{k} rows, JSON": _body(folder, f"rows-{k}", make(data), k) for k, data in rows.items()}
+def _bodies(folder: Path, rows: Rows, key: str) -> dict[str, Body]:
+    return {f"{k} rows, JSON": _body(folder, f"{key}-{k}", {key: data}, k) for k, data in rows.items()}
 
 
 def _body(folder: Path, name: str, value: Any, k: str) -> Body:
-    # One file for each body, since servers are measured one after the other.
     file = folder / f"{name}.json"
     file.write_text(json.dumps(value))
     return Body(file=file, headers=JSON, n_connections=CONNECTIONS[k])
@@ -221,13 +251,9 @@ def _is_there(name: str) -> bool:
     return False
 
 
-def _line(name: str, taken: list[Taken], start_s: float, memory_mb: float) -> str:
-    def middle(figure: str) -> float:
-        return float(statistics.median(getattr(each, figure) for each in taken))
-
-    return (
-        f"{name:40} {middle('per_s'):8.0f} {middle('cpu_ms'):8.3f} {middle('p50_ms'):8.2f} {middle('p99_ms'):8.2f}"
-        f" {start_s:8.2f} {memory_mb:6.0f}"
+def _middle(taken: list[Taken]) -> Figures:
+    return Figures(
+        *(float(statistics.median(getattr(each, name) for each in taken)) for name in Figures._fields)
     )
 
 

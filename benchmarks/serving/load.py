@@ -82,12 +82,12 @@ class Running:
     def __init__(self, server: Server, process: subprocess.Popen[bytes], url: str, start_s: float) -> None:
         self._server = server
         self._process = psutil.Process(process.pid)
-        self._url = url
+        self.url = url
         self.start_s = start_s
 
     def predicted(self, case: str) -> list[int]:
         """Ask once, and give the classes of the answer."""
-        return self._server.answers(*_ask(self._url, self._server.bodies[case]))
+        return self._server.answers(*_ask(self.url, self._server.bodies[case]))
 
     def measure(self, case: str, seconds: int) -> Taken:
         """Ask for some seconds, as fast as it answers."""
@@ -100,7 +100,7 @@ class Running:
         command = ["wrk", "-t1", f"-c{body.n_connections}", f"-d{seconds}s", "--latency", "--timeout", "20s"]
         before_s = sum(self.cpu_s().values())
         told = subprocess.run(
-            [*command, "-s", str(SCRIPT), self._url],
+            [*command, "-s", str(SCRIPT), self.url],
             env=environment,
             capture_output=True,
             text=True,
@@ -172,6 +172,10 @@ def _wait_for(server: Server, url: str, process: subprocess.Popen[bytes], log: P
             _ask(url, body)
             return
         except OSError as error:
+            if isinstance(error, urllib.error.HTTPError) and error.code < 500:
+                raise SystemExit(
+                    f"{server.name} refuses the request: {error.read().decode()[:1000]}"
+                ) from error
             if process.poll() is not None or time.monotonic() > deadline:
                 raise SystemExit(
                     f"{server.name} does not answer: {error}\n{log.read_text()[-3000:]}"

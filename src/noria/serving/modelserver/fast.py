@@ -8,6 +8,7 @@ from __future__ import annotations
 
 import importlib
 import importlib.util
+import threading
 from math import prod
 from struct import Struct
 from typing import Any
@@ -23,7 +24,11 @@ from noria.serving.modelserver.tensors import MAX_ROWS
 _simdjson: Any = importlib.import_module("simdjson") if importlib.util.find_spec("simdjson") else None
 
 _LARGE_BYTES = 1 << 14
+_KEEP_BYTES = 1 << 20
+"""A parser that read more is not kept: it holds several times as much memory as its longest document."""
+
 _MAX_ID_LENGTH = 200
+_LOCAL = threading.local()
 
 
 class FastTensor(msgspec.Struct, frozen=True, kw_only=True, gc=False):
@@ -137,7 +142,16 @@ def _narrowed(array: NDArray[Any]) -> NDArray[Any] | None:
 
 
 def _decode_large(body: bytes) -> FastRequest:
-    found = _simdjson.Parser().parse(body)  # its `items` would make all values Python objects
+    parser = getattr(_LOCAL, "parser", None) or _simdjson.Parser()
+    _LOCAL.parser = None  # until it is known that nothing of this document is held any more
+    request = _read_large(parser.parse(body), body)
+    if len(body) <= _KEEP_BYTES:
+        _LOCAL.parser = parser
+    return request
+
+
+def _read_large(found: Any, body: bytes) -> FastRequest:
+    # Looked up one by one: the document's `items` would make all values Python objects.
     tensors, arrays, n_nested = [], [], 0
     for tensor in found["inputs"]:
         described = {name: _plain(tensor[name]) for name in list(tensor.keys()) if name != "data"}
@@ -145,7 +159,7 @@ def _decode_large(body: bytes) -> FastRequest:
         if isinstance(numbers[0], _simdjson.Array):
             n_nested += _check_rows(numbers, described["shape"])
         tensors.append({**described, "data": []})
-        arrays.append(np.frombuffer(bytearray(numbers.as_buffer(of_type="d"))))
+        arrays.append(np.frombuffer(numbers.as_buffer(of_type="d")))
     rest = {name: _plain(found[name]) for name in list(found.keys()) if name != "inputs"}
     described = {**rest, "inputs": tensors}
     # The buffer holds the numbers of lists however deep: that there are no others, the brackets tell.
