@@ -17,6 +17,7 @@ EXIT_DONE = 0
 EXIT_FAILED = 1
 EXIT_MISUSED = 2
 EXIT_INTERRUPTED = 130  # 128 and the number of SIGINT, as shells have it
+_PROGRAM = "noria"
 
 
 def main(arguments: list[str] | None = None) -> int:
@@ -26,6 +27,8 @@ def main(arguments: list[str] | None = None) -> int:
     gc.set_threshold(200_000, 20, 50)
     if arguments is not None:
         return _answered(arguments)
+    if os.path.basename(sys.argv[0]) != _PROGRAM:  # noqa: PTH119 - `pathlib` is not imported for it
+        return _answered(sys.argv[1:])  # somebody's program, which goes on
     ending = _Ending()
     atexit.register(ending)
     ending.code = _answered(sys.argv[1:])
