@@ -131,6 +131,10 @@ def lfs_side(root: Path, target: str) -> Side:
     work.mkdir(parents=True)
     quietly("git", "init", "-q", "--bare", str(root / "remote"), cwd=root, env=env)
     quietly("git", "init", "-q", "-b", "main", ".", cwd=work, env=env)
+    for place in (work, root / "remote"):
+        # Else it tidies up in the background, while the next step is measured.
+        quietly("git", "config", "gc.auto", "0", cwd=place, env=env)
+        quietly("git", "config", "receive.autogc", "false", cwd=place, env=env)
     quietly("git", "lfs", "install", "--local", cwd=work, env=env)
     quietly("git", "lfs", "track", f"{target}/**" if "." not in target else target, cwd=work, env=env)
     quietly("git", "remote", "add", "origin", f"file://{root / 'remote'}", cwd=work, env=env)
