@@ -93,7 +93,11 @@ def test_comments_stand_on_every_page_that_has_them(reader: Reader, context: Con
         form = add_form(reader, page)
         assert form.shown("on") == on
         assert f"I read {on}" in reader.follow(reader.send(form, text=f"I read {on}"))
-        assert f"I read {on}" in reader.text(page)
+        shown = reader.get(page).text
+        assert f"I read {on}" in shown
+        # What others say appears on the open page.
+        assert 'id="comments-said" data-live' in shown
+        assert 'data-events="/projects/default/live"' in shown
 
 
 def test_what_is_wrong_is_told_at_the_field_with_the_text_kept(reader: Reader, run: str) -> None:

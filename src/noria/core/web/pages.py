@@ -9,6 +9,7 @@ from __future__ import annotations
 
 from collections.abc import Callable
 from dataclasses import dataclass, field
+from typing import Final
 
 from noria.core.context import Context
 from noria.core.permissions import Permission
@@ -157,6 +158,9 @@ class Browser:
     cookies: str = ""
 
 
+_RARELY_S: Final = 300
+
+
 @dataclass(frozen=True, slots=True, kw_only=True)
 class PageContext:
     """What a template sees. Each page has a subclass of its own, and each field a line in its docstring.
@@ -185,6 +189,16 @@ class PageContext:
     projects: tuple[str, ...] = ()
     trail: tuple[Crumb, ...] = ()
     comments: Discussion | None = None
+
+    @property
+    def is_live(self) -> bool:
+        """Whether the page is kept up to date: what it shows, or what is said about it."""
+        return self.live or self.comments is not None
+
+    @property
+    def look_s(self) -> int:
+        """Seconds after which it looks again though no event told it to; comments are events."""
+        return self.beat_s if self.live else _RARELY_S
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

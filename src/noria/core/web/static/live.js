@@ -18,7 +18,9 @@
     state.classList.toggle("is-slow", kind === "slow");
   };
   const stops = (part) => [...part.querySelectorAll("a, summary, button, input, [tabindex]")];
+  const isTyped = (part) => [...part.querySelectorAll("textarea")].some((each) => each.value !== each.defaultValue);
   const replace = (part, fresh) => {
+    if (isTyped(part)) return false; // what somebody is writing is not thrown away
     const place = stops(part).indexOf(document.activeElement);
     const open = [...part.querySelectorAll("details")].map((each) => each.open);
     const ticked = new Set([...part.querySelectorAll("input:checked")].map((each) => each.value));
