@@ -64,5 +64,7 @@ def start(peer: Peer, program: str, url: str, folder: Path) -> RunningProcess:
 def outcomes(running: RunningProcess) -> dict[str, Any]:
     """Wait for a program, and give what it was told under each label."""
     assert running.wait(800) == 0, running.output()
-    told: dict[str, Any] = json.loads(running.output().splitlines()[-1])
+    # The client's log goes to the same place: its last words may stand behind the answer, or on its line.
+    answer = next(line for line in reversed(running.output().splitlines()) if line.startswith("{"))
+    told: dict[str, Any] = json.JSONDecoder().raw_decode(answer)[0]
     return told
