@@ -466,12 +466,14 @@ def test_a_step_told_twice_is_one_step(workspace: Workspace) -> None:
         runs.step(PROJECT, "0" * 31 + "1", NewStep(report=step_report("k" * 64)))
 
     assert runs.get(PROJECT, "0" * 31 + "1").n_steps == 1
+    more = [NewStep(report=step_report(f"{n}" * 64, position=n)) for n in range(3)]
+    wrong = NewStep(
+        report=step_report("k" * 64, position=3),
+        entry=NewCacheEntry(key="j" * 64, step="p.py:s", outputs=[]),
+    )
     with pytest.raises(Invalid, match="key"):
-        runs.step(
-            PROJECT,
-            "0" * 31 + "1",
-            NewStep(
-                report=step_report("k" * 64, position=1),
-                entry=NewCacheEntry(key="j" * 64, step="p.py:s", outputs=[]),
-            ),
-        )
+        runs.record_steps(PROJECT, "0" * 31 + "1", [*more, wrong])
+    assert runs.get(PROJECT, "0" * 31 + "1").n_steps == 1  # all of them or none
+    runs.record_steps(PROJECT, "0" * 31 + "1", more)
+    assert [step.position for step in runs.steps(PROJECT, "0" * 31 + "1").items] == [0, 1, 2]
+    assert runs.get(PROJECT, "0" * 31 + "1").n_steps == 3
