@@ -65,7 +65,7 @@ def main() -> None:
         if asked.mlflow:
             beside_mlflow(browser, folder / "workspace", Path(scratch), asked.times)
         else:
-            alone(browser, folder / "workspace", asked.times)
+            alone(browser, folder / "workspace", asked.times, 3_000 if asked.smoke else 1_000_000)
 
 
 @contextmanager
@@ -79,7 +79,7 @@ def chromium() -> Iterator[Browser]:
             browser.close()
 
 
-def alone(browser: Browser, workspace: Path, times: int) -> None:
+def alone(browser: Browser, workspace: Path, times: int, n_points: int) -> None:
     """Time each page of Noria."""
     reader = bench_pages.sign_in(workspace, "owner")
     run_id, _ = first_runs(workspace)
@@ -87,6 +87,7 @@ def alone(browser: Browser, workspace: Path, times: int) -> None:
         "overview": "/",
         **{name: path for name, path in bench_pages.PAGES.items() if name != "completion"},
         "run": f"/projects/project-000/runs/{run_id}",
+        bench_pages.CURVE: bench_pages.curve_page(workspace, n_points),
         "models": "/projects/project-000/models",
         "data sets": "/projects/project-000/data",
         "endpoints": "/projects/project-000/endpoints",
