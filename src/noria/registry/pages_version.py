@@ -5,7 +5,6 @@ The form that deploys it is of who serves, above this capability: `noria.serving
 
 from __future__ import annotations
 
-from collections.abc import Mapping
 from dataclasses import dataclass
 from datetime import datetime
 from typing import Final
@@ -20,16 +19,15 @@ from noria.core.web.references import kind_words, reference_url
 from noria.core.web.revisions import text_revision
 from noria.core.web.trees import Entry, file_tree
 from noria.registry.entities import Model, ModelVersion, Signature, Stage
-from noria.registry.packages.entities import Package
-from noria.registry.packages.reasons import words_of
-from noria.registry.packages.service import Packages
 from noria.registry.page_actions import version_number
 from noria.registry.page_reads import ModelPages
 from noria.registry.pages import STAGE_CHOICES, dataset_url
 from noria.registry.pages_list import STAGE_WORDS, ServingRow, models_crumb, serving_rows
+from noria.registry.pages_packages import PackageRow, package_rows
 from noria.registry.permissions import PROMOTE_MODELS, REGISTER_MODELS
 from noria.registry.provenance import Provenances
 from noria.registry.service import Models
+from noria.registry.validation.pages import Standing, standing
 from noria.tracking.entities import Run
 from noria.tracking.lineage_entities import LineageGraph, LineageNode
 from noria.tracking.permissions import READ_RUNS
@@ -41,8 +39,6 @@ MAX_COLUMNS: Final = 200
 MAX_NODES: Final = 24
 """Things in the drawing of the lineage, the nearest."""
 
-MAX_PACKAGES: Final = 20
-"""Packages that are listed, the newest."""
 
 _CHAMPION: Final = "champion"
 _VALUE: Final = 400
@@ -116,26 +112,6 @@ class ConsentRow:
 
     given_by: str | None
     given_at: datetime | None
-
-
-@dataclass(frozen=True, slots=True, kw_only=True)
-class PackageRow:
-    """A package of a version.
-
-    Attributes
-    ----------
-    key_id
-        Key that signed it; empty when nobody did.
-    lock_words, lock_values
-        Why its lock names not everything, to be translated, and what stands in its places; empty when it does.
-    """
-
-    digest: str
-    key_id: str
-    lock_words: str
-    lock_values: Mapping[str, str]
-    size_bytes: int
-    created_at: datetime
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -240,6 +216,8 @@ class VersionContext(PageContext):
         Those that were built of it, newest first.
     may_promote, may_write
         Whether the reader may move aliases and delete, and describe and tag.
+    validation
+        Its newest report; None where there is none.
     deploy
         None where the reader may not deploy, or the version cannot be served.
     """
@@ -282,6 +260,7 @@ class VersionContext(PageContext):
     packages: tuple[PackageRow, ...]
     may_promote: bool
     may_write: bool
+    validation: Standing | None
     deploy: DeployView | None = None
 
 
@@ -337,28 +316,10 @@ def version_page(visit: Visit) -> VersionContext:
         lineage=lineage,
         is_cut=is_cut,
         files=_files(visit, version),
-        packages=_packages(visit, version),
+        packages=package_rows(visit, version),
+        validation=standing(visit, version),
         may_promote=caller.may(PROMOTE_MODELS, project),
         may_write=caller.may(REGISTER_MODELS, project),
-    )
-
-
-def _packages(visit: Visit, version: ModelVersion) -> tuple[PackageRow, ...]:
-    found = visit.context.service(Packages).list(
-        version.project, model=version.model, version=version.version, limit=MAX_PACKAGES
-    )
-    return tuple(_package(each) for each in found.items)
-
-
-def _package(found: Package) -> PackageRow:
-    words, values = words_of(found.lock_incomplete) if found.lock_incomplete else ("", {})
-    return PackageRow(
-        digest=found.digest,
-        key_id=found.key_id or "",
-        lock_words=words,
-        lock_values=values,
-        size_bytes=found.size_bytes,
-        created_at=found.created_at,
     )
 
 

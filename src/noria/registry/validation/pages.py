@@ -107,6 +107,28 @@ class OlderRow:
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
+class Standing:
+    """What the newest report of a version says.
+
+    Attributes
+    ----------
+    outcome
+        State of its badge, words to be translated, sign.
+    """
+
+    outcome: tuple[str, str, str]
+    at: datetime
+
+
+def standing(visit: Visit, version: ModelVersion) -> Standing | None:
+    """Give what the newest report of a version says; None without one."""
+    reports = visit.context.service(Validations).list(version.project, version.model, version.version, 1)
+    return next(
+        (Standing(outcome=OUTCOMES[each.outcome], at=each.created_at) for each in reports.items), None
+    )
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
 class ValidationContext(PageContext):
     """What the page shows.
 

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 LANGUAGES = {"en": "English", "es": "Español"}
-THEMES = ("auto", "light", "dark")
+THEMES = ("auto", "light", "dark", "contrast")
 
 WORDS: dict[str, dict[str, str]] = {
     "en": {
@@ -15,6 +15,7 @@ WORDS: dict[str, dict[str, str]] = {
         "auto": "As the system",
         "light": "Light",
         "dark": "Dark",
+        "contrast": "High contrast",
         "drawing": "Drawing",
         "board": "Board to draw on",
         "keys": "With the keyboard: the arrow keys move the pen, Space puts it down and lifts it, "
@@ -57,6 +58,7 @@ WORDS: dict[str, dict[str, str]] = {
         "auto": "Como el sistema",
         "light": "Claro",
         "dark": "Oscuro",
+        "contrast": "Alto contraste",
         "drawing": "Dibujo",
         "board": "Tablero para dibujar",
         "keys": "Con el teclado: las flechas mueven el lápiz, Espacio lo baja y lo levanta, "
