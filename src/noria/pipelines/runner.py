@@ -16,6 +16,7 @@ from noria.core import lineage
 from noria.core.author import local_author
 from noria.core.errors import ErrorBody, Invalid, NoriaError, TooLarge
 from noria.core.ids import new_id
+from noria.core.machine import system_in_words
 from noria.core.serialisation import to_canonical_json
 from noria.core.workspace import Workspace, use_workspace
 from noria.pipelines.authoring import Pipeline
@@ -328,7 +329,7 @@ def _snapshot(workspace: Workspace, pipeline: Pipeline[..., Any], source: CodeSo
 def _store_environment(workspace: Workspace) -> str:
     environment = {
         "python": platform.python_version(),
-        "platform": platform.platform(),
+        "platform": system_in_words(),
         "distributions": installed_distributions(),
     }
     data = to_canonical_json(environment)
