@@ -241,7 +241,7 @@ def test_packed_requests_are_kept_once_and_found_by_row(services: Services) -> N
         outputs = {"predictions": np.arange(n_rows)}
         records = [
             recorder.encode(
-                CapturedRequest("default", "live", version, 1, name, 9, 700, n_rows, arrays, outputs)
+                CapturedRequest(("default", "live", version, 1), name, 9, 700, n_rows, arrays, outputs)
             )
             for name in names
         ]

@@ -10,7 +10,6 @@ import msgspec
 import numpy as np
 
 from noria.core.clock import Clock
-from noria.core.database.schema import to_micros
 from noria.core.errors import Failed, Forbidden, Invalid
 from noria.core.ids import is_id, new_id
 from noria.registry.entities import Signature
@@ -149,14 +148,12 @@ class Answerer:
             _log.error("model.raised", exc_info=error, extra={"version": ref})
 
     def _record(self, pending: Pending, outputs: Outputs, error: str | None) -> None:
+        route = pending.route
         record = self._recorder.encode(
             CapturedRequest(
-                pending.route.project,
-                pending.route.endpoint,
-                pending.chosen.entity.version,
-                pending.route.revision,
+                (route.project, route.endpoint, pending.chosen.entity.version, route.revision),
                 pending.identity,
-                to_micros(self._clock.now()),
+                round(self._clock.now().timestamp() * 1e6),
                 round((self._clock.monotonic() - pending.began) * 1e6),
                 pending.inputs.n_rows,
                 pending.inputs.arrays,

@@ -7,14 +7,15 @@ from collections.abc import Iterator
 
 import msgspec
 
-from noria.core.errors import Conflict, Invalid, StorageFull, Unavailable
+from noria.core.errors import Conflict, Invalid, NoriaError, StorageFull, Unavailable
+from noria.core.http_errors import MethodNotAllowed, RouteNotFound
 from noria.serving.captures import Captures, PredictionNotFound
 from noria.serving.modelserver.link import Link
 from noria.serving.modelserver.outbox import Outbox
 from noria.serving.modelserver.records import GivenLabels, by_endpoint, decode_labels, encode
 from noria.serving.modelserver.routes import Route
 from noria.serving.modelserver.transfer import Transfer
-from noria.serving.packing import Entry, pack
+from noria.serving.packing import Entry, Packed, pack
 from noria.serving.predictions import LabelBatch, LabelReport, NewLabel, PredictionIds
 
 MAX_LABELS = 1_000
@@ -145,7 +146,17 @@ def hand_on_requests(link: Link, records: list[bytes]) -> None:
     captures = link.service(Captures)
     for (project, endpoint), entries in by_endpoint(records).items():
         for part in _parts(entries):
-            captures.append_packed(project, endpoint, pack(part))
+            _hand_on(captures, project, endpoint, pack(part))
+
+
+def _hand_on(captures: Captures, project: str, endpoint: str, part: Packed) -> None:
+    try:
+        captures.append_packed(project, endpoint, part)
+    except NoriaError as error:
+        if error.code in (RouteNotFound.code, MethodNotAllowed.code):
+            # Given up otherwise: what is refused is not sent again.
+            raise Unavailable("The control server is of an older version than this model server") from error
+        raise
 
 
 def hand_on_labels(link: Link, requests: Transfer, records: list[bytes]) -> None:

@@ -63,6 +63,7 @@ class Outbox:
         self._words = page.words
         self._dropped = dropped
         self._kept = kept
+        self._kept_at = 0 if kept is None else int(kept)
         self._wake = wake
         self._durable = durable
         self._lock = threading.Lock()
@@ -78,7 +79,10 @@ class Outbox:
         if done and not self._is_full and self._kept is None:
             return True
         with self._lock:
-            self._count(done=done)
+            if done and not self._is_full:
+                self._words[self._kept_at] += 1
+            else:
+                self._count(done=done)
         return done
 
     def flush(self, timeout_s: float) -> bool:

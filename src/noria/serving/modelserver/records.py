@@ -95,6 +95,8 @@ class CapturedRequest(NamedTuple):
 
     Attributes
     ----------
+    common
+        Project, endpoint, version and revision.
     id
         32 hex digits.
     at_us
@@ -103,10 +105,7 @@ class CapturedRequest(NamedTuple):
         Empty when the model raised; `error` then says what.
     """
 
-    project: str
-    endpoint: str
-    version: int
-    revision: int
+    common: tuple[str, str, int, int]
     id: str
     at_us: int
     latency_us: int
@@ -124,11 +123,11 @@ class Recorder:
 
     def encode(self, request: CapturedRequest) -> bytes:
         """Give the bytes that a spool keeps."""
-        inputs, outputs = request.inputs, request.outputs
+        common, identity, at_us, latency_us, n_rows, inputs, outputs, raised = request
         arrays = [*inputs.values(), *outputs.values()]
         # Of each attribute by itself: this is run for each request, and hashing a type costs more than all the rest.
         shapes, types = [array.shape for array in arrays], [array.dtype for array in arrays]
-        key = (request[:_N_COMMON], request.n_rows, *inputs, len(inputs), *outputs)
+        key = (common, n_rows, *inputs, len(inputs), *outputs)
         made = self._made.get(key)
         if made is None or made.shapes != shapes or made.types != types:
             if len(self._made) >= _MAX_ORIGINS:
@@ -136,17 +135,9 @@ class Recorder:
             made = self._made[key] = _make(request, shapes, types)
         if made.origin is None:
             return _encoder.encode(_spelt_out(request))
-        error = b"" if request.error is None else request.error.encode("utf-8", "replace")
-        head = _HEAD.pack(
-            _MARK,
-            _FORM,
-            request.id.encode(),
-            request.at_us,
-            request.latency_us,
-            request.n_rows,
-            len(made.origin),
-            len(error),
-        )
+        error = b"" if raised is None else raised.encode("utf-8", "replace")
+        sizes = len(made.origin), len(error)
+        head = _HEAD.pack(_MARK, _FORM, identity.encode(), at_us, latency_us, n_rows, *sizes)
         bytes_of = _bytes_of if made.has_texts else _tobytes
         return b"".join((head, made.origin, error, *map(bytes_of, arrays)))
 
@@ -164,11 +155,10 @@ def _make(request: CapturedRequest, shapes: list[tuple[int, ...]], types: list[n
     forms = [_forms(request.inputs), _forms(request.outputs)]
     found = [form for each in forms for form in each]
     known = None not in found and all(shape[:1] == (request.n_rows,) for shape in shapes)
-    origin = _encoder.encode((*request[:_N_COMMON], _encoder.encode(forms))) if known else None
+    origin = _encoder.encode((*request.common, _encoder.encode(forms))) if known else None
     return _Made(origin, any(form is not None and form.dtype == TEXTS for form in found), shapes, types)
 
 
-_N_COMMON = 4
 _tobytes = np.ndarray.tobytes
 _encoder = msgspec.msgpack.Encoder()
 _requests = msgspec.msgpack.Decoder(AnsweredRequest)
@@ -272,12 +262,13 @@ def _bytes_of(array: NDArray[Any]) -> bytes:
 
 
 def _spelt_out(request: CapturedRequest) -> AnsweredRequest:
+    project, endpoint, version, revision = request.common
     return AnsweredRequest(
-        project=request.project,
-        endpoint=request.endpoint,
+        project=project,
+        endpoint=endpoint,
         id=request.id,
-        version=request.version,
-        revision=request.revision,
+        version=version,
+        revision=revision,
         at_us=request.at_us,
         latency_us=request.latency_us,
         n_rows=request.n_rows,

@@ -71,6 +71,7 @@ class Spool:
         self.is_full = False
         self._among = among
         self._max_bytes = max_bytes
+        self._look_after_bytes = max_bytes // 16
         # In a small spool, too, the reader has something to delete before all of it is full.
         self._segment_bytes = max(1, min(segment_bytes, max_bytes // 8))
         self._durable = durable
@@ -113,7 +114,7 @@ class Spool:
             self._end_segment()
 
     def _has_room(self, n_bytes: int) -> bool:
-        if self._size_bytes + n_bytes <= self._max_bytes and self._unseen_bytes < self._max_bytes // 16:
+        if self._size_bytes + n_bytes <= self._max_bytes and self._unseen_bytes < self._look_after_bytes:
             return True
         if time.monotonic() - self._looked_at >= self._look_every_s:
             self._look()
@@ -128,7 +129,7 @@ class Spool:
         try:
             if self._written >= self._segment_bytes:
                 self._rotate()
-            descriptor = self._open()
+            descriptor = self._open() if self._descriptor is None else self._descriptor
             n_written = os.write(descriptor, data)
             if n_written == len(data):
                 if self._durable:

@@ -24,7 +24,9 @@ NUMBERS = [np.float64, np.float32, np.float16, np.int64, np.int8, np.uint64, np.
 
 def _request(inputs: dict[str, Any], n_rows: int, **changes: Any) -> CapturedRequest:
     outputs = {"predictions": np.arange(n_rows)}
-    request = CapturedRequest("default", "live", 2, 5, new_id(), AT_US, 1200, n_rows, inputs, outputs=outputs)
+    request = CapturedRequest(
+        ("default", "live", 2, 5), new_id(), AT_US, 1200, n_rows, inputs, outputs=outputs
+    )
     return request._replace(**changes)
 
 
