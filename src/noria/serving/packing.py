@@ -101,7 +101,7 @@ class Layout(msgspec.Struct, frozen=True, array_like=True):
     outputs: list[TensorForm]
 
 
-class Packed(msgspec.Struct, frozen=True, kw_only=True):
+class Packed(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fields=True):
     """Entries, packed."""
 
     heads: bytes

@@ -713,7 +713,7 @@ class TestTheServer:
             ("POST", "prompt-optimization/jobs/search", 400, "INVALID_PARAMETER_VALUE"),
         )
         for method, path, status, code in asked:
-            body = {} if method == "POST" else None
+            body: dict[str, str] | None = {} if method == "POST" else None
             answer = client.http.request(method, f"/api/3.0/mlflow/{path}", json=body)
             assert (path, answer.status_code, answer.json()["error_code"]) == (path, status, code)
         found = client.http.get("/api/3.0/mlflow/prompt-optimization/jobs/search?experiment_id=0")
