@@ -131,7 +131,7 @@ def test_the_end_goes_with_what_was_logged_last(
     assert outbox.close(Ended(RunStatus.FAILED, None), give_up_s=QUICK_S) is None
     kept = runs.get("default", run.id)
 
-    assert service.calls == ["finish"]
+    assert service.calls == ["end"]
     assert (kept.status, kept.metrics, kept.params) == (RunStatus.FAILED, {"m": 1.0}, {"a": "1"})
     assert kept.inputs == [Link(ref="dataset:a@1")]
     assert list(spool_folder(workspace.settings).iterdir()) == []
