@@ -14,12 +14,14 @@ import statistics
 import subprocess
 import sys
 import tempfile
-from collections.abc import Callable, Iterator
+import time
+from collections.abc import Callable
+from contextlib import ExitStack
 from pathlib import Path
 from typing import Any, NamedTuple
 
 import numpy as np
-from load import Body, Server, Taken, running
+from load import Body, Running, Server, Taken, running
 
 ROOT = Path(__file__).resolve().parents[2]
 PROGRAMS = Path(__file__).parent / "programs"
@@ -28,21 +30,28 @@ NORIA = Path(sys.executable).parent / "noria"
 JSON = {"Content-Type": "application/json"}
 MODELS = ("rf", "lr")
 CONNECTIONS = {"1": 32, "1000": 1}
+_FIGURES = ("per_s", "cpu_ms", "p50_ms", "p99_ms")
+_PAUSE_S = 1.0
+"""In which a server ends what it has put off, so that the next one has both cores."""
 
 Rows = dict[str, list[list[float]]]
 
 
-class Figures(NamedTuple):
-    """What a server did in one case, as the median of the turns."""
+class Case(NamedTuple):
+    """One server, asked in one way."""
 
-    per_s: float
-    cpu_ms: float
-    p50_ms: float
-    p99_ms: float
+    server: Server
+    live: Running
+    name: str
+
+    @property
+    def n_rows(self) -> str:
+        """How many rows a request has, as bodies are named."""
+        return self.name.split()[0]
 
 
 def main() -> None:
-    """Print one line for each server, model and case."""
+    """Print a line for each server, model and case, and what Noria does beside each other server."""
     chosen = _options()
     with tempfile.TemporaryDirectory(prefix="bench-serving-") as made:
         folder = Path(made)
@@ -52,47 +61,61 @@ def main() -> None:
             f"{'':40} {'req/s':>8} {'CPU ms':>8} {'p50 ms':>8} {'p99 ms':>8} {'start s':>8} {'MB':>6}",
             flush=True,
         )
-        found: dict[str, dict[str, Figures]] = {}
         for model in chosen.model or MODELS:
-            for server in servers(chosen, folder, model, told["rows"]):
-                for case, figures in measure(server, model, chosen, folder, told["wanted"][model]):
-                    found.setdefault(f"{model}, {case}", {})[server.name] = figures
-        compare(found)
+            with ExitStack() as stack:
+                cases = started(stack, servers(chosen, folder, model, told["rows"]), folder, chosen.case)
+                for n_rows in dict.fromkeys(case.n_rows for case in cases):
+                    group = [case for case in cases if case.n_rows == n_rows]
+                    check(group, told["wanted"][model][n_rows])
+                    compare(measure(group, model, chosen))
 
 
-def compare(found: dict[str, dict[str, Figures]]) -> None:
-    """Print what Noria does beside the others; bytes beside their JSON, since they take nothing else."""
-    for case, by_server in found.items():
-        ours = by_server.get("Noria")
-        others = found.get(case.replace("binary", "JSON"), {})
-        for name, theirs in others.items():
-            if ours is not None and name != "Noria":
-                more, less = ours.per_s / theirs.per_s, theirs.cpu_ms / ours.cpu_ms
-                print(
-                    f"{case}, beside {name}: {more:.2f} times the requests, CPU of each {less:.2f} times less"
-                )
+def started(stack: ExitStack, chosen: list[Server], folder: Path, names: list[str] | None) -> list[Case]:
+    """Start all servers, and give the cases that are to be measured."""
+    cases = []
+    for server in chosen:
+        live = stack.enter_context(running(server, folder / f"{server.name}.log"))
+        cases += [Case(server, live, name) for name in server.bodies if not names or name in names]
+    return cases
 
 
-def measure(
-    server: Server, model: str, chosen: argparse.Namespace, folder: Path, wanted: dict[str, Any]
-) -> Iterator[tuple[str, Figures]]:
-    """Measure all cases of one server."""
-    with running(server, folder / "server.log") as live:
-        for case in server.bodies:
-            if chosen.case and case not in chosen.case:
-                continue
-            rows = case.split(",")[0].split()[0]
-            if server.name != "MLflow" and live.predicted(case) != wanted[rows]:
-                raise SystemExit(f"{server.name} predicts something else than the model")
-            live.measure(case, 1)
-            taken = [live.measure(case, chosen.seconds) for _ in range(chosen.repeats)]
-            figures = _middle(taken)
+def check(group: list[Case], wanted: Any) -> None:
+    """See that all servers predict what the model does, and warm them."""
+    for case in group:
+        if case.server.name != "MLflow" and case.live.predicted(case.name) != wanted:
+            raise SystemExit(f"{case.server.name} predicts something else than the model")
+        case.live.measure(case.name, 1)
+
+
+def measure(group: list[Case], model: str, chosen: argparse.Namespace) -> dict[str, list[Taken]]:
+    """Ask all servers in turns, since a machine is not as fast at one minute as at the next."""
+    taken: dict[str, list[Taken]] = {f"{case.server.name}, {model}, {case.name}": [] for case in group}
+    for _ in range(chosen.repeats):
+        for case, turns in zip(group, taken.values(), strict=True):
+            turns.append(case.live.measure(case.name, chosen.seconds))
+            time.sleep(_PAUSE_S)
+    for case, (name, turns) in zip(group, taken.items(), strict=True):
+        middle = (statistics.median(getattr(turn, figure) for turn in turns) for figure in _FIGURES)
+        per_s, cpu_ms, p50_ms, p99_ms = middle
+        print(
+            f"{name:40} {per_s:8.0f} {cpu_ms:8.3f} {p50_ms:8.2f} {p99_ms:8.2f}"
+            f" {case.live.start_s:8.2f} {case.live.memory_mb():6.0f}",
+            flush=True,
+        )
+    return taken
+
+
+def compare(taken: dict[str, list[Taken]]) -> None:
+    """Print what Noria does beside the others, as the median of the turns' ratios."""
+    ours = [name for name in taken if name.startswith("Noria,")]
+    for name in ours:
+        for other in (each for each in taken if each not in ours):
+            pairs = list(zip(taken[name], taken[other], strict=True))
+            more = statistics.median(we.per_s / they.per_s for we, they in pairs)
+            less = statistics.median(they.cpu_ms / we.cpu_ms for we, they in pairs)
             print(
-                f"{f'{server.name}, {model}, {case}':40} {figures.per_s:8.0f} {figures.cpu_ms:8.3f}"
-                f" {figures.p50_ms:8.2f} {figures.p99_ms:8.2f} {live.start_s:8.2f} {live.memory_mb():6.0f}",
-                flush=True,
+                f"  {name} beside {other.partition(',')[0]}: {more:.2f} times the requests, CPU / {less:.2f}"
             )
-            yield case, figures
 
 
 def servers(chosen: argparse.Namespace, folder: Path, model: str, rows: Rows) -> list[Server]:
@@ -249,12 +272,6 @@ def _is_there(name: str) -> bool:
         return True
     print(f"{peer} is not installed: make peers PEERS={peer} ARGS=--collect-only")
     return False
-
-
-def _middle(taken: list[Taken]) -> Figures:
-    return Figures(
-        *(float(statistics.median(getattr(each, name) for each in taken)) for name in Figures._fields)
-    )
 
 
 def _options() -> argparse.Namespace:
