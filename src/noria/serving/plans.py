@@ -17,6 +17,36 @@ class PlannedVersion(msgspec.Struct, frozen=True, kw_only=True):
     weight: Weight
 
 
+class PlannedShadow(msgspec.Struct, frozen=True, kw_only=True):
+    """A version that predicts what another one answers, for nobody but the captures.
+
+    Attributes
+    ----------
+    share
+        Of the answered requests that it is asked about as well.
+    """
+
+    version: int
+    digest: str
+    share: Weight = 1.0
+
+
+class PlannedCascade(msgspec.Struct, frozen=True, kw_only=True):
+    """Two versions that answer in turn: the second is asked when the first is not sure.
+
+    Attributes
+    ----------
+    first, second
+        Versions of the plan's `versions`.
+    min_confidence
+        At which the first one's answer is given.
+    """
+
+    first: int
+    second: int
+    min_confidence: float
+
+
 class PlannedKey(msgspec.Struct, frozen=True, kw_only=True):
     """A key that is good for an endpoint.
 
@@ -43,6 +73,10 @@ class EndpointPlan(msgspec.Struct, frozen=True, kw_only=True):
         Whether a request has to carry one of the `keys`.
     capture_share
         Share of answered requests that is captured.
+    shadows
+        Versions that are asked too, once the answer is given. They need not be among the `versions`.
+    cascade
+        How the versions answer in turn; None when their weights alone choose.
     """
 
     project: str
@@ -53,6 +87,8 @@ class EndpointPlan(msgspec.Struct, frozen=True, kw_only=True):
     guarded: bool = False
     keys: list[PlannedKey] = []
     capture_share: float = 1.0
+    shadows: list[PlannedShadow] = []
+    cascade: PlannedCascade | None = None
 
 
 class PlanSet(msgspec.Struct, frozen=True, kw_only=True):
