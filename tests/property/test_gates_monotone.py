@@ -6,7 +6,10 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from noria.serving.entities import ErrorGate, Gates, LatencyGate, QualityGate, Verdict
-from noria.serving.gates import judge_errors, judge_latency, judge_quality, share_difference
+from noria.serving.gates.bounds import share_difference
+from noria.serving.gates.errors import judge_errors
+from noria.serving.gates.latency import judge_latency
+from noria.serving.gates.quality import judge_quality
 from noria.serving.predictions import VersionStats
 
 ORDER = [Verdict.FAIL, Verdict.WAIT, Verdict.PASS]

@@ -11,17 +11,11 @@ from scipy import stats
 from noria.core.stats.intervals import newcombe_difference
 from noria.core.stats.intervals import wilson as wilson_of_the_house
 from noria.serving.entities import ErrorGate, Gates, LatencyGate, QualityGate, Verdict
-from noria.serving.gates import (
-    Sample,
-    combine,
-    evaluate,
-    judge_errors,
-    judge_latency,
-    judge_quality,
-    mean_ratio,
-    share_difference,
-    wilson,
-)
+from noria.serving.gates.bounds import Sample, mean_ratio, share_difference, wilson
+from noria.serving.gates.errors import judge_errors
+from noria.serving.gates.judging import combine, evaluate
+from noria.serving.gates.latency import judge_latency
+from noria.serving.gates.quality import judge_quality
 from noria.serving.predictions import VersionStats
 
 GATES = Gates()

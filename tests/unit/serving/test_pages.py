@@ -15,7 +15,9 @@ from noria.serving.entities import (
     RolloutStatus,
     Verdict,
 )
-from noria.serving.gates import judge_errors, judge_latency, judge_quality
+from noria.serving.gates.errors import judge_errors
+from noria.serving.gates.latency import judge_latency
+from noria.serving.gates.quality import judge_quality
 from noria.serving.pages import gate_row, rollout_badge
 from noria.serving.predictions import VersionStats
 from noria.serving.words import FIGURE_WORDS, GATE_WORDS

@@ -1,0 +1,34 @@
+"""What gates say, and how they write figures."""
+
+from __future__ import annotations
+
+import math
+
+from noria.serving.entities import GateResult, Verdict
+
+
+def verdict(lower: float, upper: float, limit: float) -> Verdict:
+    """Pass below the limit, fail beyond it, wait while it is between the bounds."""
+    if lower > limit:
+        return Verdict.FAIL
+    return Verdict.PASS if upper <= limit else Verdict.WAIT
+
+
+def result(gate: str, said: Verdict, sentence: str, figures: dict[str, float | int | None]) -> GateResult:
+    """Give what one gate says."""
+    return GateResult(gate=gate, verdict=said, sentence=sentence, figures=figures)
+
+
+def finite(value: float) -> float | None:
+    """Give a number that JSON can hold."""
+    return value if math.isfinite(value) else None
+
+
+def percent(share: float) -> str:
+    """Write a share."""
+    return f"{100 * share:.1f} %"
+
+
+def points(share: float) -> str:
+    """Write a difference of two shares."""
+    return f"{100 * share:.1f} points"
