@@ -19,7 +19,6 @@ from noria.core.context import Context
 from noria.core.errors import Conflict
 from noria.core.events.log import EventLog
 from noria.core.workspace import InProcess, Workspace
-from noria.serving.deployment import RolloutUnderWay
 from noria.serving.entities import (
     MOVES,
     Deployment,
@@ -32,11 +31,12 @@ from noria.serving.entities import (
     Share,
     Strategy,
 )
-from noria.serving.passage import RolloutFinished, RolloutMoved, advance, make_move
 from noria.serving.predictions import CaptureBatch, LabelBatch, NewLabel
-from noria.serving.progress import Finding, judge
+from noria.serving.rollouts.deployment import RolloutUnderWay
+from noria.serving.rollouts.passage import RolloutFinished, RolloutMoved, advance, make_move
+from noria.serving.rollouts.progress import Finding, judge
+from noria.serving.rollouts.sight import StoredRollout, load_rollout, see
 from noria.serving.service import Captures, Endpoints, Rollouts
-from noria.serving.sight import StoredRollout, load_rollout, see
 from support.conformance import migrated_file, open_test_context, workspace_settings
 from support.serving import follow, predictions, register_version
 

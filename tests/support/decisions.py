@@ -31,7 +31,7 @@ from noria.serving.captures import Captures
 from noria.serving.endpoints import Endpoints
 from noria.serving.entities import Deployment, Reason, RolloutStatus
 from noria.serving.predictions import CaptureBatch, LabelBatch, NewLabel, Prediction
-from noria.serving.rollouts import Rollouts
+from noria.serving.rollouts.service import Rollouts
 
 PROJECT = "default"
 

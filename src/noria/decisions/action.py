@@ -12,10 +12,10 @@ from noria.decisions.ledger import move, note
 from noria.decisions.steering import Helm, JobFailed
 from noria.registry.service import Models
 from noria.serving.captures import Captures
-from noria.serving.deployment import RolloutUnderWay
 from noria.serving.endpoints import Endpoints
 from noria.serving.entities import Deployment, RolloutStatus
-from noria.serving.rollouts import Rollouts
+from noria.serving.rollouts.deployment import RolloutUnderWay
+from noria.serving.rollouts.service import Rollouts
 
 _PAUSE_S = 2.0
 _ROLLOUT_POLL_S = 2.0

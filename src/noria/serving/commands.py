@@ -11,7 +11,7 @@ import typer
 from noria.core.console.options import JsonFlag, ProjectOption, WorkspaceOption, opened
 from noria.core.console.output import print_json, say, show
 from noria.serving.endpoint_commands import endpoints
-from noria.serving.rollout_commands import ReasonOption, rollout_facts, rollouts
+from noria.serving.rollouts.commands import ReasonOption, rollout_facts, rollouts
 
 if TYPE_CHECKING:
     from noria.core.config import Settings

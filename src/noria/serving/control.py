@@ -11,12 +11,12 @@ from noria.core.errors import NotFound, Unavailable
 from noria.core.permissions import Principal, Role
 from noria.registry.events import MODEL_RENAMED
 from noria.registry.service import Models
-from noria.serving.deployment import rename_model, serves, settle_alias
 from noria.serving.entities import RolloutStatus
 from noria.serving.events import ROLLOUT_STARTED
 from noria.serving.held_versions import keep_served_versions
-from noria.serving.passage import advance
-from noria.serving.sight import load_rollout
+from noria.serving.rollouts.deployment import rename_model, serves, settle_alias
+from noria.serving.rollouts.passage import advance
+from noria.serving.rollouts.sight import load_rollout
 
 ROLLOUT = "serving.rollout"
 FOLLOW_NAME = "serving.follow_name"

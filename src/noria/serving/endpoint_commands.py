@@ -9,7 +9,7 @@ import typer
 from noria.core.console.options import JsonFlag, LimitOption, ProjectOption, WorkspaceOption, YesFlag, opened
 from noria.core.console.output import facts, print_json, say, show, table
 from noria.serving.key_commands import capture_command, keys
-from noria.serving.rollout_commands import ReasonOption, rollout_facts, rollout_table
+from noria.serving.rollouts.commands import ReasonOption, rollout_facts, rollout_table
 
 if TYPE_CHECKING:
     from noria.serving.entities import Endpoint

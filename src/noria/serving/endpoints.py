@@ -14,7 +14,6 @@ from noria.core.errors import Conflict
 from noria.core.events.log import append
 from noria.core.operations import Service, operation
 from noria.registry.uses import release_versions
-from noria.serving.deployment import Deployer
 from noria.serving.entities import (
     Deployment,
     Endpoint,
@@ -27,7 +26,6 @@ from noria.serving.entities import (
 from noria.serving.events import ENDPOINT_DELETED
 from noria.serving.locate import COLUMNS, EndpointRow, endpoint_row
 from noria.serving.model_servers import planned_options, tell_of_changes
-from noria.serving.passage import end
 from noria.serving.permissions import DEPLOY, READ_ENDPOINTS, REPLAY, SERVE
 from noria.serving.plans import (
     EndpointPlan,
@@ -37,7 +35,9 @@ from noria.serving.plans import (
     PlanSet,
     ServerReport,
 )
-from noria.serving.sight import alive_servers, select_rollouts, standing_rollout, stored_rollout
+from noria.serving.rollouts.deployment import Deployer
+from noria.serving.rollouts.passage import end
+from noria.serving.rollouts.sight import alive_servers, select_rollouts, standing_rollout, stored_rollout
 from noria.serving.tables import endpoint_options, endpoints, model_servers, rollouts
 
 

@@ -12,7 +12,7 @@ from noria.core.admission import admit
 from noria.core.operations import Service
 from noria.serving.locate import COLUMNS, EndpointRow, endpoint_row, find_endpoint
 from noria.serving.permissions import READ_ENDPOINTS
-from noria.serving.sight import standing_rollout
+from noria.serving.rollouts.sight import standing_rollout
 from noria.serving.tables import endpoints
 
 MAX_OF_MODEL: Final = 20

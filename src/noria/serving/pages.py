@@ -25,7 +25,7 @@ from noria.serving.entities import (
 from noria.serving.events import ROLLOUT_PAUSED, ROLLOUT_RESUMED
 from noria.serving.page_views import Badge, GateRow, RolloutContext, ShareBar, StepRow, TimelineRow
 from noria.serving.permissions import DEPLOY, READ_ENDPOINTS
-from noria.serving.progress import LOADING
+from noria.serving.rollouts.progress import LOADING
 from noria.serving.service import Rollouts
 from noria.serving.words import FIGURE_WORDS, GATE_WORDS, ROLLOUT_STATES, ROLLOUT_WORDS, STRATEGY_WORDS
 

@@ -3,6 +3,6 @@
 from noria.serving.captures import Captures
 from noria.serving.endpoints import Endpoints
 from noria.serving.keys import EndpointKeys
-from noria.serving.rollouts import Rollouts
+from noria.serving.rollouts.service import Rollouts
 
 __all__ = ["Captures", "EndpointKeys", "Endpoints", "Rollouts"]

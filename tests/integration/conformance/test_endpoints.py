@@ -11,10 +11,10 @@ from noria.core.errors import Conflict, Invalid, NotFound
 from noria.core.workspace import Workspace
 from noria.registry.entities import AliasTarget, Task
 from noria.registry.service import Models
-from noria.serving.deployment import RolloutUnderWay, SignatureDiffers
 from noria.serving.endpoints import NothingToRollBack
 from noria.serving.entities import Deployment, Reason, RolloutStatus, RolloutStep, Share, Strategy
 from noria.serving.plans import ServerReport
+from noria.serving.rollouts.deployment import RolloutUnderWay, SignatureDiffers
 from noria.serving.service import Endpoints, Rollouts
 from support.conformance import Services
 from support.serving import follow, register_version, signature

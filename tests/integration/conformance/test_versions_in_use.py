@@ -18,9 +18,9 @@ from noria.registry.uses import ModelVersionInUse
 from noria.registry.versions import ModelVersions
 from noria.serving.entities import Deployment, Reason, RolloutStatus, Share, Strategy
 from noria.serving.held_versions import keep_served_versions
-from noria.serving.passage import end
+from noria.serving.rollouts.passage import end
+from noria.serving.rollouts.sight import load_rollout
 from noria.serving.service import Endpoints
-from noria.serving.sight import load_rollout
 from support.conformance import Services
 from support.serving import register_version
 

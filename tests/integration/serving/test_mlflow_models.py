@@ -15,7 +15,7 @@ from noria.registry.rules import ConsentMissing
 from noria.registry.service import Models
 from noria.registry.versions import ModelVersions
 from noria.serving.client import deploy
-from noria.serving.deployment import rename_model
+from noria.serving.rollouts.deployment import rename_model
 from noria.serving.service import Endpoints
 from noria.tracking.artifacts import Artifacts
 from noria.tracking.entities import NewRun

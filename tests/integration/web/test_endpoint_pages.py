@@ -12,7 +12,7 @@ from noria.core.names import MAX_NAME_LENGTH
 from noria.core.permissions import Principal, Role
 from noria.registry.entities import NewName
 from noria.registry.service import Models
-from noria.serving.deployment import rename_model
+from noria.serving.rollouts.deployment import rename_model
 from noria.serving.entities import Deployment, Reason
 from noria.serving.service import Endpoints, Rollouts
 from support.hostile import HOSTILE, assert_harmless

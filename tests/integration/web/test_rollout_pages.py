@@ -10,7 +10,7 @@ from noria.core.context import Context
 from noria.core.events.sealer import Sealer
 from noria.core.permissions import Principal, Role
 from noria.serving.entities import Reason, RolloutStatus
-from noria.serving.passage import advance
+from noria.serving.rollouts.passage import advance
 from noria.serving.service import Endpoints, Rollouts
 from support.hostile import HOSTILE, assert_harmless
 from support.pages import Reader, visible_text

@@ -37,8 +37,8 @@ from noria.serving.events import (
 from noria.serving.gates import combine
 from noria.serving.locate import endpoint_row
 from noria.serving.predictions import StatsTable
-from noria.serving.progress import Finding, Move, judge, weight_of
-from noria.serving.sight import StoredRollout, load_rollout, see
+from noria.serving.rollouts.progress import Finding, Move, judge, weight_of
+from noria.serving.rollouts.sight import StoredRollout, load_rollout, see
 from noria.serving.tables import endpoints, rollouts
 
 

@@ -27,9 +27,9 @@ from noria.serving.entities import (
 )
 from noria.serving.events import ENDPOINT_CREATED, ROLLOUT_PROMOTED, ROLLOUT_STARTED
 from noria.serving.locate import EndpointRow, find_endpoint
-from noria.serving.passage import settle_shares
-from noria.serving.progress import LOADING
-from noria.serving.sight import load_rollout, select_rollouts, stored_rollout
+from noria.serving.rollouts.passage import settle_shares
+from noria.serving.rollouts.progress import LOADING
+from noria.serving.rollouts.sight import load_rollout, select_rollouts, stored_rollout
 from noria.serving.tables import endpoints, rollouts
 
 if TYPE_CHECKING:

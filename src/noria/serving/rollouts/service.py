@@ -9,12 +9,12 @@ import sqlalchemy as sa
 from noria.access.projects import project_pk
 from noria.core.operations import Service, operation
 from noria.registry.service import Models
-from noria.serving.deployment import settle_alias
 from noria.serving.entities import Reason, Rollout, RolloutCheck, RolloutPage, RolloutStatus
-from noria.serving.passage import end, pause, resume
 from noria.serving.permissions import DEPLOY, READ_ENDPOINTS
-from noria.serving.progress import judge, to_check
-from noria.serving.sight import StoredRollout, load_rollout, see, select_rollouts, stored_rollout
+from noria.serving.rollouts.deployment import settle_alias
+from noria.serving.rollouts.passage import end, pause, resume
+from noria.serving.rollouts.progress import judge, to_check
+from noria.serving.rollouts.sight import StoredRollout, load_rollout, see, select_rollouts, stored_rollout
 from noria.serving.tables import endpoints, rollouts
 
 

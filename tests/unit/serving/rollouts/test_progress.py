@@ -22,7 +22,7 @@ from noria.serving.entities import (
     shares_at,
 )
 from noria.serving.predictions import VersionStats
-from noria.serving.progress import LOADING, Followers, Move, Sight, judge, to_check
+from noria.serving.rollouts.progress import LOADING, Followers, Move, Sight, judge, to_check
 
 NOW = datetime(2030, 1, 1, tzinfo=UTC)
 READY = Followers(n_alive=1, following=True)

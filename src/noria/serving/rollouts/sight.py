@@ -13,7 +13,7 @@ from noria.serving.counts import read_counts
 from noria.serving.entities import Rollout, RolloutStatus, Strategy
 from noria.serving.plans import AppliedPlan, ModelServer
 from noria.serving.predictions import StatsTable
-from noria.serving.progress import Followers, Sight
+from noria.serving.rollouts.progress import Followers, Sight
 from noria.serving.tables import endpoints, model_servers, rollouts
 
 SERVER_ALIVE_S = 15.0
