@@ -1,0 +1,1 @@
+"""Rollouts: how a version takes the place of another behind an endpoint."""
