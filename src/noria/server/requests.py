@@ -6,7 +6,8 @@ import asyncio
 import math
 import re
 import typing
-from collections.abc import Callable, Iterable, Iterator
+from array import array
+from collections.abc import Callable, Collection, Iterable, Iterator
 from dataclasses import dataclass
 from datetime import datetime
 from typing import TYPE_CHECKING, Any
@@ -27,7 +28,7 @@ HIDDEN_SLASH = "\x1f"
 
 _CONTROL = re.compile(r"[\x00-\x1f\x7f]")
 _UNKNOWN_FIELD = re.compile(r"unknown field `([^`]*)`(?! - at)")
-_MANY_DIGITS = re.compile(rb"[0-9]{19}")
+_SINGLE = frozenset({int, float, str, bytes, bool, type(None), datetime})
 _MAX_QUERY_PAIRS = 200
 _UPLOAD_HOP_BYTES = 1 << 18
 
@@ -147,35 +148,47 @@ def json_decoder(type_: Any) -> Callable[[bytes], Any]:
             raise Invalid("The request has no body", hint="Send a JSON body")
         try:
             decoded = decode(body)
-            check_numbers(body)
         except (msgspec.DecodeError, UnicodeDecodeError, RecursionError) as error:
             raise Invalid(
                 f"The body does not have the right form: {error}", hint=_hint(str(error), type_)
             ) from error
+        check_numbers(decoded)
         return decoded
 
     return read
 
 
-def check_numbers(body: bytes) -> None:
-    """Refuse a JSON body with a whole number that neither database nor other programs hold.
+def check_numbers(decoded: Any) -> None:
+    """Refuse a request with a whole number that neither database nor other programs hold.
+
+    Looks at what was decoded rather than at the bytes: a column of a hundred thousand numbers is read at once then.
 
     Raises
     ------
     Invalid
         If there is one outside the 64 bits with sign.
     """
-    # Bodies with so many digits in a row are rare: mostly text. Only they are looked at number by number.
-    if _MANY_DIGITS.search(body) and not _all_fit(msgspec.json.decode(body)):
-        raise Invalid("The body holds a number that is larger than 64 bits hold")
+    waiting: list[Collection[Any]] = [(decoded,)]
+    while waiting:
+        values = waiting.pop()
+        kinds = set(map(type, values))
+        if int in kinds:
+            try:
+                array("q", values if len(kinds) == 1 else [value for value in values if type(value) is int])
+            except OverflowError as error:
+                raise Invalid("The body holds a number that is larger than 64 bits hold") from error
+        if not kinds <= _SINGLE:
+            waiting.extend(found for found in map(_parts, values) if found)
 
 
-def _all_fit(value: Any) -> bool:
+def _parts(value: Any) -> Collection[Any]:
+    if isinstance(value, (list, tuple, set, frozenset)):
+        return value
     if isinstance(value, dict):
-        return all(_all_fit(each) for each in value.values())
-    if isinstance(value, list):
-        return all(_all_fit(each) for each in value)
-    return type(value) is not int or _fits(value)
+        return [*value, *value.values()]
+    if isinstance(value, msgspec.Struct):
+        return [getattr(value, name) for name in value.__struct_fields__]
+    return ()
 
 
 def _fits(number: int) -> bool:
