@@ -150,7 +150,6 @@ def test_a_body_of_another_type_is_refused(
         (b'{"text": "x", "figure": 1e999}', "range"),
         (b'{"text": "x", "nested": {"a": 99999999999999999999999}}', "64 bits"),
         (b'{"text": "x", "nested": {"a": -9223372036854775809}}', "64 bits"),
-        (b'{"text": "x", "nested": {"a": [1, 0.5, {"b": [9223372036854775808]}]}}', "64 bits"),
         (b'{"text": "x", "parts": [null]}', "$.parts[0]"),
         (b'{"text": "\xff"}', "UTF-8"),
         (b'{"text": "x"} trailing', "trailing"),
