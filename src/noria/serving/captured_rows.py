@@ -9,20 +9,20 @@ from typing import Any
 import sqlalchemy as sa
 
 from noria.core.database.prepared import as_list, listed
-from noria.serving.chunks import Found, find_predictions, rows_at, rows_behind
-from noria.serving.predictions import CapturedRow, Label
+from noria.serving.chunks import Found, Wanted, find_predictions, rows_at, rows_behind
+from noria.serving.predictions import CapturedRow, CaptureRole, Label
 from noria.serving.tables import labels
 
 _AT_ONCE = 250
 
 
 class Reading:
-    """Reads the rows of one endpoint, of one version or of all."""
+    """Reads the rows of one endpoint: answers, unless others are wanted."""
 
-    def __init__(self, connection: sa.Connection, endpoint_pk: int, version: int | None = None) -> None:
+    def __init__(self, connection: sa.Connection, endpoint_pk: int, wanted: Wanted = Wanted()) -> None:  # noqa: B008
         self._connection = connection
         self._endpoint_pk = endpoint_pk
-        self._version = version
+        self._wanted = wanted
 
     def captured(self, after: int, n: int, *, without_label: bool) -> Iterator[CapturedRow]:
         """Give rows in the order of their capture.
@@ -32,7 +32,7 @@ class Reading:
         n
             About how many the caller takes.
         """
-        rows = rows_behind(self._connection, self._endpoint_pk, after, self._version)
+        rows = rows_behind(self._connection, self._endpoint_pk, after, self._wanted)
         while some := list(islice(rows, n + 1)):
             given = self._labels([row.position for row in some])
             for row in some:
@@ -50,7 +50,7 @@ class Reading:
             rows = rows_at(self._connection, self._endpoint_pk, [label.position for label in some])
             for label in some:
                 row = rows.get(label.position)
-                if row is not None and self._version in (None, row.prediction.version):
+                if row is not None and self._wanted.version in (None, row.prediction.version):
                     yield _captured(row, label)
             after = some[-1].pk if by_label else some[-1].position
 
@@ -63,6 +63,7 @@ class Reading:
         return {
             row.prediction.id: _captured(row, given.get(row.position))
             for row in (rows[position] for position in positions)
+            if row.prediction.role is CaptureRole.ANSWER
         }
 
     def _labels(self, positions: list[int]) -> dict[int, sa.Row[Any]]:

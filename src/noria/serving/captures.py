@@ -10,10 +10,11 @@ from typing import Any
 import sqlalchemy as sa
 
 from noria.access.tables import projects
-from noria.core.errors import NotFound, TooLarge
+from noria.core.errors import Invalid, NotFound, TooLarge
 from noria.core.operations import Service, operation
+from noria.serving.beside import count_beside, count_late, pairs_of
 from noria.serving.captured_rows import Reading, last_label
-from noria.serving.chunks import count_behind, find_predictions, keep, last_position
+from noria.serving.chunks import Wanted, count_behind, find_predictions, keep, last_position
 from noria.serving.counts import add_counts, count_label, count_requests, read_counts
 from noria.serving.locate import EndpointRow, endpoint_row
 from noria.serving.packing import Packed, Unpacked, json_entry, pack
@@ -25,6 +26,7 @@ from noria.serving.predictions import (
     CaptureOrder,
     CapturePage,
     CaptureReport,
+    CaptureRole,
     LabelBatch,
     LabelReport,
     LocatedPrediction,
@@ -92,6 +94,7 @@ class Captures(Service):
         version: int | None = None,
         labelled: bool | None = None,
         order: CaptureOrder = CaptureOrder.CAPTURED,
+        role: CaptureRole = CaptureRole.ANSWER,
     ) -> CapturePage:
         """Read captured rows behind a cursor.
 
@@ -108,12 +111,16 @@ class Captures(Service):
         order
             `labelled` reads labelled rows in the order in which their labels came, so that late labels are not
             missed; `after` is then a position of labels.
+        role
+            What else than answers was predicted has no labels of its own, but the ids of the answers, which have.
         """
         bound = max(1, min(limit, 1000))
         by_label = order is CaptureOrder.LABELLED
+        if role is not CaptureRole.ANSWER and (by_label or labelled is not None):
+            raise Invalid("Labels are of answers", hint="Leave out `role`, or `labelled` and `order`")
         with self.context.database.read() as connection:
             place = endpoint_row(connection, project, endpoint)
-            reading = Reading(connection, place.pk, version)
+            reading = Reading(connection, place.pk, Wanted(version, role))
             if by_label or labelled:
                 rows = reading.labelled(after, by_label=by_label)
             else:
@@ -210,6 +217,7 @@ class _Labelling:
         self._now = now
         self._accepted: list[dict[str, Any]] = []
         self._counts: list[tuple[int, int, Any, Any]] = []
+        self._given: dict[str, Any] = {}
         self._seen: dict[str, list[str]] = {
             "unknown": [], "duplicate": [], "conflicting": [], "mistyped": []
         }  # fmt: skip
@@ -223,11 +231,9 @@ class _Labelling:
             self._keep_one(label, found.get(label.prediction_id), standing)
         if self._accepted:
             self._connection.execute(sa.insert(labels), self._accepted)
-            add_counts(
-                self._connection,
-                self._place.pk,
-                [count_label(self._place.task, *entry) for entry in self._counts],
-            )
+            counts = [count_label(self._place.task, *entry) for entry in self._counts]
+            beside = count_beside(self._connection, self._place, self._given)
+            add_counts(self._connection, self._place.pk, [*counts, *beside])
         return LabelReport(accepted=len(self._accepted), **self._seen)
 
     def _keep_one(self, label: NewLabel, row: CapturedRow | None, standing: dict[str, Any]) -> None:
@@ -239,7 +245,7 @@ class _Labelling:
         elif not _same_kind(row.prediction.outputs.get("predictions"), label.value):
             self._seen["mistyped"].append(identity)
         else:
-            standing[identity] = label.value
+            standing[identity] = self._given[identity] = label.value
             self._accept(row, label)
 
     def _accept(self, row: CapturedRow, label: NewLabel) -> None:
@@ -285,5 +291,6 @@ def _keep(connection: sa.Connection, place: EndpointRow, unpacked: Unpacked) -> 
     kept = keep(connection, place, unpacked)
     if kept is None:
         return 0
-    add_counts(connection, place.pk, count_requests(kept))
+    late = count_late(place, pairs_of(connection, place.pk, kept))
+    add_counts(connection, place.pk, [*count_requests(kept), *late])
     return kept.n_all_rows

@@ -12,7 +12,7 @@ from noria.core.database.prepared import Prepared, as_list, listed
 from noria.core.database.schema import from_micros
 from noria.serving.locate import EndpointRow
 from noria.serving.packing import PIECES, Entry, Packed, Unpacked, pack, values_of
-from noria.serving.predictions import Prediction
+from noria.serving.predictions import ROLES, CaptureRole, Prediction
 from noria.serving.tables import capture_chunks, capture_ids, endpoints
 
 SMALL_ROWS = 64
@@ -27,6 +27,13 @@ class Found(NamedTuple):
 
     position: int
     prediction: Prediction
+
+
+class Wanted(NamedTuple):
+    """Which rows somebody reads: those of one version or role; None means all."""
+
+    version: int | None = None
+    role: CaptureRole | None = CaptureRole.ANSWER
 
 
 class Place(NamedTuple):
@@ -48,16 +55,18 @@ class Chunk:
         found = self._unpacked.find(position)
         return None if found is None else self._row(*found)
 
-    def behind(self, after: int, version: int | None) -> Iterator[Found]:
-        """Give the rows behind a position, of one version or of all."""
-        versions = self._unpacked.versions
+    def behind(self, after: int, wanted: Wanted) -> Iterator[Found]:
+        """Give the rows behind a position that are wanted."""
+        versions, roles = self._unpacked.versions, self._unpacked.roles
+        role = None if wanted.role is None else ROLES.index(wanted.role)
         for index, row in self._unpacked.places(after):
-            if version is None or versions[index] == version:
+            if wanted.version in (None, versions[index]) and role in (None, roles[index]):
                 yield self._row(index, row)
 
     def n_behind(self, after: int) -> int:
-        """Count the rows behind a position."""
-        return sum(1 for _ in self._unpacked.places(after))
+        """Count the answers behind a position."""
+        roles = self._unpacked.roles
+        return sum(not roles[index] for index, _ in self._unpacked.places(after))
 
     def _row(self, index: int, row: int) -> Found:
         if self._decoded is None or self._decoded[0] != index:
@@ -76,6 +85,7 @@ class Chunk:
             error=entry.error,
             row=number,
             revision=entry.revision,
+            role=ROLES[entry.role],
         )
         return Found(self._unpacked.positions[index] + row, prediction)
 
@@ -123,6 +133,24 @@ def find_predictions(
     return found
 
 
+def find_beside(connection: sa.Connection, endpoint_pk: int, ids: Iterable[str]) -> list[Place]:
+    """Find what else than answers was predicted under the ids of predictions, at one endpoint."""
+    wanted: dict[str, set[int]] = {}
+    for identity in ids:
+        wanted.setdefault(identity, set()).add(0)
+        match = _ROW_OF_REQUEST.fullmatch(identity)
+        if match is not None:
+            wanted.setdefault(match[1], set()).add(int(match[2]))
+    found = _BESIDE.all(connection, {"ids": as_list(wanted), "endpoint_pk": endpoint_pk})
+    places = []
+    for request, key, position, n_rows in found:
+        piece = _ROW_OF_REQUEST.fullmatch(key)
+        first = 0 if piece is None else int(piece[2])
+        rows = [row for row in wanted[request] if first <= row < first + n_rows]
+        places += [Place(endpoint_pk, position + row - first) for row in rows]
+    return places
+
+
 def rows_at(connection: sa.Connection, endpoint_pk: int, positions: Iterable[int]) -> dict[int, Found]:
     """Give the rows at some positions; each chunk is unpacked once."""
     found: dict[int, Found] = {}
@@ -140,21 +168,21 @@ def rows_at(connection: sa.Connection, endpoint_pk: int, positions: Iterable[int
     return found
 
 
-def rows_behind(
-    connection: sa.Connection, endpoint_pk: int, after: int, version: int | None
-) -> Iterator[Found]:
-    """Give the rows behind a position, in order, of one version or of all."""
+def rows_behind(connection: sa.Connection, endpoint_pk: int, after: int, wanted: Wanted) -> Iterator[Found]:
+    """Give the rows behind a position that are wanted, in order."""
+    c = capture_chunks.c
     while True:
         query = _behind(endpoint_pk, after).limit(_CHUNKS_AT_ONCE)
-        if version is not None:
-            query = query.where(
-                capture_chunks.c.oldest_version <= version, capture_chunks.c.newest_version >= version
-            )
+        if wanted.version is not None:
+            query = query.where(c.oldest_version <= wanted.version, c.newest_version >= wanted.version)
+        if wanted.role is not None:
+            is_answer = wanted.role is CaptureRole.ANSWER
+            query = query.where(c.n_others < c.n_rows if is_answer else c.n_others > 0)
         rows = connection.execute(query).all()
         if not rows:
             return
         for row in rows:
-            yield from _chunk(row).behind(after, version)
+            yield from _chunk(row).behind(after, wanted)
             after = row.last_position
 
 
@@ -165,16 +193,17 @@ def last_position(connection: sa.Connection, endpoint_pk: int) -> int:
 
 
 def count_behind(connection: sa.Connection, endpoint_pk: int, after: int, most: int) -> int:
-    """Count the rows behind a position, as far as `most`."""
+    """Count the answers behind a position, as far as `most`."""
     total = 0
-    columns = (capture_chunks.c.first_position, capture_chunks.c.last_position, capture_chunks.c.n_rows)
+    c = capture_chunks.c
+    columns = (c.first_position, c.last_position, c.n_rows, c.n_others)
     query = sa.select(*columns).where(
-        capture_chunks.c.endpoint_pk == endpoint_pk, capture_chunks.c.last_position > after
+        c.endpoint_pk == endpoint_pk, c.last_position > after, c.n_others < c.n_rows
     )
-    for first, last, n_rows in connection.execute(query.order_by(columns[1]).limit(most)):
+    for first, last, n_rows, n_others in connection.execute(query.order_by(columns[1]).limit(most)):
         if first > after:
-            total += n_rows
-        elif n_rows == last - first + 1:
+            total += n_rows - n_others
+        elif n_rows == last - first + 1 and not n_others:
             total += last - after
         else:
             total += _chunk(connection.execute(_behind(endpoint_pk, after).limit(1)).one()).n_behind(after)
@@ -257,6 +286,7 @@ def _insert_chunk(connection: sa.Connection, endpoint_pk: int, unpacked: Unpacke
         "last_position": unpacked.positions[-1] + unpacked.n_rows[-1] - 1,
         "first_position": unpacked.positions[0],
         "n_rows": unpacked.n_all_rows,
+        "n_others": unpacked.n_others,
         "oldest_version": min(unpacked.versions),
         "newest_version": max(unpacked.versions),
         "heads": unpacked.packed.heads,
@@ -293,6 +323,16 @@ def _keys_of(identity: str) -> list[tuple[str, int]]:
     return list(found.items())
 
 
+def _beside(dialect: str) -> str:
+    """Look for keys that follow `<id>~`, and then a version: `key_of` makes them."""
+    several = "json_each(:ids)" if dialect == "sqlite" else "json_array_elements_text(cast(:ids as json))"
+    name = "wanted" if dialect == "sqlite" else "wanted (value)"
+    return (
+        f"select wanted.value, c.id, c.position, c.n_rows from {several} as {name} join capture_ids c"  # noqa: S608
+        " on c.id >= wanted.value || '~0' and c.id < wanted.value || '~:' where c.endpoint_pk = :endpoint_pk"
+    )
+
+
 def _ids(dialect: str) -> sa.Select[Any]:
     c = capture_ids.c
     return sa.select(c.id, c.endpoint_pk, c.position, c.n_rows).where(
@@ -303,6 +343,7 @@ def _ids(dialect: str) -> sa.Select[Any]:
 _OF_ENDPOINT = capture_ids.c.endpoint_pk == sa.bindparam("endpoint_pk", type_=sa.BigInteger)
 _IDS = Prepared(_ids)
 _IDS_OF_ENDPOINT = Prepared(lambda dialect: _ids(dialect).where(_OF_ENDPOINT))
+_BESIDE = Prepared(lambda dialect: sa.text(_beside(dialect)))
 _FORGET = Prepared(
     lambda dialect: sa.delete(capture_ids).where(
         capture_ids.c.id.in_(listed(dialect, "ids", sa.Text())),

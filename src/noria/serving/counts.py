@@ -15,9 +15,10 @@ import msgspec
 import sqlalchemy as sa
 
 from noria.serving.packing import Unpacked
-from noria.serving.predictions import VersionStats, latency_bucket
+from noria.serving.predictions import ROLES, CaptureRole, VersionStats, latency_bucket
 from noria.serving.tables import capture_counts
 
+_FIRST = ROLES.index(CaptureRole.FIRST)
 FIELDS = tuple(field for field in VersionStats.__struct_fields__ if field != "version")
 
 
@@ -29,10 +30,12 @@ class Counted(NamedTuple):
 
 
 def count_requests(unpacked: Unpacked) -> list[Counted]:
-    """Count what was captured, requests by their first row."""
+    """Count what was captured, requests by their first row; what the first of a cascade was not sure of is left out."""
     found: dict[tuple[int, int], _Sum] = {}
     columns = (unpacked.versions, unpacked.revisions, unpacked.rows, unpacked.n_rows, unpacked.latencies_us)
     for index, (version, revision, row, n_rows, latency_us) in enumerate(zip(*columns, strict=True)):
+        if unpacked.roles[index] == _FIRST:
+            continue
         total = found.get((version, revision))
         if total is None:
             total = found[version, revision] = _Sum()

@@ -23,7 +23,7 @@ import msgspec
 from noria.core.database.schema import to_micros
 from noria.core.errors import Corrupt, TooLarge
 from noria.core.serialisation import to_json
-from noria.serving.predictions import Prediction, PredictionId
+from noria.serving.predictions import ROLES, Prediction, PredictionId
 
 PIECES = (256, 64, 16, 4, 1)
 """Rows of the pieces that a long request is cut into. All of one request are alike, and begin at their multiples."""
@@ -38,6 +38,9 @@ TEXTS = "O"
 """Type of a tensor of texts."""
 
 _FORM = 1
+_FORM_WITH_ROLES = 2
+"""Of heads that hold more than answers: who knows nothing of roles must not take a shadow for an answer."""
+
 _LEVEL = 1
 _JSON = -1
 _LAST_US = 253_402_300_799_000_000
@@ -66,6 +69,8 @@ class Entry(NamedTuple):
         Rows of the request.
     layout
         What the data are, see `Layout`; empty where they are JSON, an object with `inputs` and `outputs` of one row.
+    role
+        Number of its role in `ROLES`.
     """
 
     id: str
@@ -79,11 +84,12 @@ class Entry(NamedTuple):
     layout: bytes
     data: bytes
     error: str | None = None
+    role: int = 0
 
     @property
     def key(self) -> str:
-        """By what it is known: the id of its first prediction."""
-        return self.id if self.n_whole == 1 else f"{self.id}-{self.row}"
+        """By what it is known; see `key_of`."""
+        return key_of(self.id, self.version, self.role, self.row, self.n_whole)
 
 
 class TensorForm(msgspec.Struct, frozen=True, array_like=True):
@@ -115,6 +121,7 @@ class _Heads(msgspec.Struct, frozen=True, array_like=True):
     layouts: list[bytes]
     errors: dict[int, Annotated[str, msgspec.Meta(max_length=_MAX_ERROR)]]
     positions: bytes = b""
+    roles: bytes = b""
 
 
 _N_COLUMNS = 9
@@ -134,19 +141,20 @@ def pack(entries: Sequence[Entry], positions: Sequence[int] = ()) -> Packed:
     """
     layouts: dict[bytes, int] = {b"": _JSON}
     places = [layouts.setdefault(entry.layout, len(layouts) - 1) for entry in entries]
-    ids, versions, revisions, at, latencies, rows, n_rows, n_whole, _, data, errors = zip(
+    ids, versions, revisions, at, latencies, rows, n_rows, n_whole, _, data, errors, roles = zip(
         *entries, strict=True
     )
     numbers = array("q")
     for column in (versions, revisions, at, latencies, rows, n_rows, n_whole, places, map(len, data)):
         numbers.extend(column)
     heads = _Heads(
-        form=_FORM,
+        form=_FORM_WITH_ROLES if any(roles) else _FORM,
         ids=list(ids),
         numbers=_bytes_of(numbers),
         layouts=list(layouts)[1:],
         errors={place: error[:_MAX_ERROR] for place, error in enumerate(errors) if error is not None},
         positions=_bytes_of(array("q", positions)),
+        roles=bytes(roles) if any(roles) else b"",
     )
     return Packed(heads=_compressed(_encoder.encode(heads)), data=_compressed(b"".join(data)))
 
@@ -174,13 +182,15 @@ class Unpacked:
             raise _corrupt(str(error)) from error
         n = len(heads.ids)
         numbers = _array_of(heads.numbers)
-        if heads.form != _FORM or not n or len(numbers) != n * _N_COLUMNS:
+        known = heads.form in (_FORM, _FORM_WITH_ROLES) and len(heads.roles) in (0, n)
+        if not known or not n or len(numbers) != n * _N_COLUMNS:
             raise _corrupt("it has no known form")
         self._heads = heads
         self.packed = packed
         self._data: bytes | None = None
         columns = [numbers[start : start + n] for start in range(0, len(numbers), n)]
         self.ids = heads.ids
+        self.roles = heads.roles or bytes(n)
         self.versions, self.revisions, self.at_us, self.latencies_us = columns[:4]
         self.rows, self.n_rows, self.n_whole, self._places, self._sizes = columns[4:]
         self.positions = _array_of(heads.positions)
@@ -198,6 +208,11 @@ class Unpacked:
         """Rows of all entries."""
         return sum(self.n_rows)
 
+    @property
+    def n_others(self) -> int:
+        """Rows that were no answers."""
+        return sum(n for n, role in zip(self.n_rows, self.roles, strict=True) if role)
+
     def place(self, first_position: int) -> None:
         """Let rows follow one another from a position on."""
         self.positions = array("q", accumulate(self.n_rows[:-1], initial=first_position))
@@ -207,8 +222,8 @@ class Unpacked:
 
     def key(self, index: int) -> str:
         """By what an entry is known."""
-        identity = self.ids[index]
-        return identity if self.n_whole[index] == 1 else f"{identity}-{self.rows[index]}"
+        rows = self.rows[index], self.n_whole[index]
+        return key_of(self.ids[index], self.versions[index], self.roles[index], *rows)
 
     def find(self, position: int) -> tuple[int, int] | None:
         """Give the index of the entry that holds a position, and the row in it."""
@@ -244,6 +259,7 @@ class Unpacked:
             b"" if place == _JSON else self._heads.layouts[place],
             self._data[end - self._sizes[index] : end],
             self.errors.get(index),
+            self.roles[index],
         )
 
     def entries(self) -> list[Entry]:
@@ -262,6 +278,8 @@ class Unpacked:
         least += [(self.rows, 0), (self.n_rows, 1), (self.n_whole, 1), (self._sizes, 0)]
         if any(min(column) < bound for column, bound in least) or max(self.at_us) > _LAST_US:
             raise _corrupt("a number is out of its range")
+        if max(self.roles) >= len(ROLES):
+            raise _corrupt("a role is none")
         if self._heads.positions:
             raise _corrupt("it gives positions, which are given here")
         self.entry(0)
@@ -324,7 +342,20 @@ def json_entry(prediction: Prediction) -> Entry:
         layout=b"",
         data=to_json({"inputs": prediction.inputs, "outputs": prediction.outputs}),
         error=prediction.error,
+        role=ROLES.index(prediction.role),
     )
+
+
+def key_of(identity: str, version: int, role: int, row: int, n_whole: int) -> str:
+    """Give by what an entry is known: the id of its first prediction, and who else than the answer it is of.
+
+    Examples
+    --------
+    >>> key_of("a", 3, 0, 0, 1), key_of("a", 3, 0, 64, 100), key_of("a", 3, 1, 64, 100)
+    ('a', 'a-64', 'a~3-64')
+    """
+    of = f"{identity}~{version}" if role else identity
+    return of if n_whole == 1 else f"{of}-{row}"
 
 
 def tensor_form(name: str, dtype: str, shape: Sequence[int]) -> TensorForm | None:

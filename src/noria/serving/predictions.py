@@ -23,13 +23,29 @@ LabelValue = (
 """Of the kind that the model predicts: a number or a text."""
 
 
+class CaptureRole(enum.StrEnum):
+    """For whom a version predicted.
+
+    `answer` for the caller. `shadow` beside the version that answered, `first` as the version of a cascade that was
+    not sure enough: nobody was given these, and they have the id of the answer that they stand beside.
+    """
+
+    ANSWER = "answer"
+    SHADOW = "shadow"
+    FIRST = "first"
+
+
+ROLES = tuple(CaptureRole)
+"""By the number that stands for each where requests are packed."""
+
+
 class Prediction(msgspec.Struct, frozen=True, kw_only=True):
     """One row that a version answered, or failed to.
 
     Attributes
     ----------
     id
-        Of the request when it has one row, else `<request id>-<row>`.
+        Of the request when it has one row, else `<request id>-<row>`; what a shadow predicts has the id of the answer.
     row
         Index in the request. Requests are counted by their row 0.
     inputs, outputs
@@ -49,6 +65,7 @@ class Prediction(msgspec.Struct, frozen=True, kw_only=True):
     error: str | None = None
     row: int = 0
     revision: int = 0
+    role: CaptureRole = CaptureRole.ANSWER
 
 
 class CaptureBatch(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fields=True):

@@ -124,6 +124,8 @@ capture_chunks = sa.Table(
     sa.Column("newest_version", sa.BigInteger, nullable=False),
     sa.Column("heads", sa.LargeBinary, nullable=False),
     sa.Column("data", sa.LargeBinary, nullable=False),
+    # Rows that nobody was given: of shadows, and of a cascade's first version.
+    sa.Column("n_others", sa.BigInteger, nullable=False, server_default="0"),
 )
 
 capture_ids = sa.Table(

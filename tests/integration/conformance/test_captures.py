@@ -5,7 +5,7 @@ from __future__ import annotations
 import numpy as np
 import pytest
 
-from noria.core.errors import Corrupt, NotFound, TooLarge
+from noria.core.errors import Corrupt, Invalid, NotFound, TooLarge
 from noria.core.ids import new_id
 from noria.core.workspace import Workspace
 from noria.registry.entities import Task
@@ -14,9 +14,11 @@ from noria.serving.entities import Deployment
 from noria.serving.modelserver.records import CapturedRequest, Recorder, by_endpoint
 from noria.serving.packing import Packed, pack
 from noria.serving.predictions import (
+    ROLES,
     CaptureBatch,
     CaptureOrder,
     CaptureReport,
+    CaptureRole,
     LabelBatch,
     LabelReport,
     NewLabel,
@@ -229,6 +231,48 @@ def test_a_batch_larger_than_one_query_is_kept_once(services: Services) -> None:
 
     assert _append(services, *ids).accepted == 0
     assert services(Captures).stats("default", "live").of(1).n_rows == 1100
+
+
+def test_shadows_are_kept_beside_answers_and_read_only_when_asked_for(services: Services) -> None:
+    """Under the ids of the answers, counted for their version, and judged by labels that came before or after them."""
+    recorder = Recorder()
+    one, two, many = new_id(), new_id(), new_id()
+
+    def send(name: str, role: CaptureRole, version: int, predicted: int, n_rows: int = 1) -> CaptureReport:
+        arrays = {"x": np.zeros((n_rows, 2))}, {"predictions": np.full(n_rows, predicted)}
+        place = ("default", "live", version, 1)
+        request = CapturedRequest(place, name, 9, 700, n_rows, *arrays, role=ROLES.index(role))
+        batch = pack(by_endpoint([recorder.encode(request)])[("default", "live")])
+        return services(Captures).append_packed("default", "live", batch)
+
+    send(one, CaptureRole.ANSWER, 1, 4)
+    assert send(one, CaptureRole.SHADOW, 2, 5).accepted == 1
+    assert send(one, CaptureRole.SHADOW, 2, 5).duplicate == 1
+    send(two, CaptureRole.FIRST, 1, 4)
+    send(two, CaptureRole.ANSWER, 1, 4)
+    send(many, CaptureRole.ANSWER, 1, 4, n_rows=300)
+    send(many, CaptureRole.SHADOW, 2, 5, n_rows=300)
+    assert _label(services, **{one: 5, f"{many}-270": 5, f"{many}-3": 4}).accepted == 3
+    send(one, CaptureRole.SHADOW, 3, 5)
+
+    captures = services(Captures)
+    answers = captures.read("default", "live", limit=1000).items
+    shadows = captures.read("default", "live", limit=1000, role=CaptureRole.SHADOW).items
+    of_many = [f"{many}-{row}" for row in range(300)]
+    assert [row.prediction.id for row in answers] == [one, two, *of_many]
+    assert [row.prediction.id for row in shadows] == [one, *of_many, one]
+    assert [row.prediction.version for row in (shadows[0], shadows[-1])] == [2, 3]
+    assert {row.prediction.role for row in answers} == {CaptureRole.ANSWER}
+    firsts = captures.read("default", "live", role=CaptureRole.FIRST).items
+    assert [row.prediction.id for row in firsts] == [two]
+    assert captures.get("default", "live", one).prediction.version == 1
+    assert captures.head("default", "live").n_rows == 302
+    assert captures.head("default", "live", after=answers[1].position).n_rows == 300
+    figures = {s.version: s for s in captures.stats("default", "live").items}
+    assert [(figures[v].n_requests, figures[v].n_rows) for v in (1, 2, 3)] == [(3, 302), (2, 301), (1, 1)]
+    assert [(figures[v].n_labelled, figures[v].n_correct) for v in (1, 2, 3)] == [(3, 1), (3, 2), (1, 1)]
+    with pytest.raises(Invalid):
+        captures.read("default", "live", role=CaptureRole.SHADOW, labelled=True)
 
 
 def test_packed_requests_are_kept_once_and_found_by_row(services: Services) -> None:

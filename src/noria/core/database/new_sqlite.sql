@@ -1,5 +1,5 @@
 -- What the migrations make of an empty SQLite file. Written by tools/make_schema.py; a test compares.
--- revisions: access_0003 catalog_0001 core_0003 data_0003 decisions_0001 delivery_0001 monitoring_0001 pipelines_0003 registry_0004 serving_0003 tracking_0007;
+-- revisions: access_0003 catalog_0001 core_0003 data_0003 decisions_0001 delivery_0001 monitoring_0001 pipelines_0003 registry_0004 serving_0007 tracking_0007;
 
 CREATE TABLE alembic_version (
     version_num VARCHAR(32) NOT NULL,
@@ -33,7 +33,7 @@ CREATE TABLE capture_chunks (
     oldest_version BIGINT NOT NULL,
     newest_version BIGINT NOT NULL,
     heads BLOB NOT NULL,
-    data BLOB NOT NULL,
+    data BLOB NOT NULL, n_others BIGINT DEFAULT '0' NOT NULL,
     PRIMARY KEY (endpoint_pk, last_position),
     FOREIGN KEY(endpoint_pk) REFERENCES endpoints (pk)
 );
@@ -1565,7 +1565,7 @@ insert into alembic_version (version_num) values ('pipelines_0003');
 
 insert into alembic_version (version_num) values ('registry_0004');
 
-insert into alembic_version (version_num) values ('serving_0003');
+insert into alembic_version (version_num) values ('serving_0007');
 
 insert into alembic_version (version_num) values ('tracking_0007');
 

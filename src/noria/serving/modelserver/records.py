@@ -27,7 +27,7 @@ from noria.serving.packing import (
     packed_texts,
     tensor_form,
 )
-from noria.serving.predictions import NewLabel, Prediction, prediction_ids
+from noria.serving.predictions import ROLES, NewLabel, Prediction, prediction_ids
 
 Arrays = Mapping[str, NDArray[Any]]
 
@@ -70,6 +70,7 @@ class AnsweredRequest(msgspec.Struct, frozen=True, kw_only=True, array_like=True
     inputs: list[Tensor]
     outputs: list[Tensor]
     error: str | None = None
+    role: int = 0
 
 
 class GivenLabels(msgspec.Struct, frozen=True, kw_only=True, array_like=True):
@@ -88,6 +89,7 @@ class Origin(NamedTuple):
     version: int
     revision: int
     layout: bytes
+    role: int = 0
 
 
 class CapturedRequest(NamedTuple):
@@ -103,6 +105,8 @@ class CapturedRequest(NamedTuple):
         When it was answered, in microseconds since 1970.
     outputs
         Empty when the model raised; `error` then says what.
+    role
+        Number of its role in `ROLES`.
     """
 
     common: tuple[str, str, int, int]
@@ -113,6 +117,7 @@ class CapturedRequest(NamedTuple):
     inputs: Arrays
     outputs: Arrays
     error: str | None = None
+    role: int = 0
 
 
 class Recorder:
@@ -123,11 +128,11 @@ class Recorder:
 
     def encode(self, request: CapturedRequest) -> bytes:
         """Give the bytes that a spool keeps."""
-        common, identity, at_us, latency_us, n_rows, inputs, outputs, raised = request
+        common, identity, at_us, latency_us, n_rows, inputs, outputs, raised, role = request
         arrays = [*inputs.values(), *outputs.values()]
         # Of each attribute by itself: this is run for each request, and hashing a type costs more than all the rest.
         shapes, types = [array.shape for array in arrays], [array.dtype for array in arrays]
-        key = (common, n_rows, *inputs, len(inputs), *outputs)
+        key = (common, role, n_rows, *inputs, len(inputs), *outputs)
         made = self._made.get(key)
         if made is None or made.shapes != shapes or made.types != types:
             if len(self._made) >= _MAX_ORIGINS:
@@ -155,7 +160,8 @@ def _make(request: CapturedRequest, shapes: list[tuple[int, ...]], types: list[n
     forms = [_forms(request.inputs), _forms(request.outputs)]
     found = [form for each in forms for form in each]
     known = None not in found and all(shape[:1] == (request.n_rows,) for shape in shapes)
-    origin = _encoder.encode((*request.common, _encoder.encode(forms))) if known else None
+    roles = (request.role,) if request.role else ()
+    origin = _encoder.encode((*request.common, _encoder.encode(forms), *roles)) if known else None
     return _Made(origin, any(form is not None and form.dtype == TEXTS for form in found), shapes, types)
 
 
@@ -217,6 +223,7 @@ def to_predictions(record: AnsweredRequest) -> list[Prediction]:
                 error=record.error,
                 row=row,
                 revision=record.revision,
+                role=ROLES[record.role],
             )
             for row, identity in enumerate(prediction_ids(record.id, record.n_rows))
         ]
@@ -239,7 +246,7 @@ def _read(payload: bytes) -> tuple[Origin, Entry]:
     raised = payload[start:end].decode() if n_error else None
     entry = Entry(
         identity.decode(), origin.version, origin.revision, at_us, latency_us, 0, n_rows, n_rows,
-        origin.layout, payload[end:], raised,
+        origin.layout, payload[end:], raised, origin.role,
     )  # fmt: skip
     return origin, entry
 
@@ -275,6 +282,7 @@ def _spelt_out(request: CapturedRequest) -> AnsweredRequest:
         inputs=[_tensor(name, array) for name, array in request.inputs.items()],
         outputs=[_tensor(name, array) for name, array in request.outputs.items()],
         error=request.error,
+        role=request.role,
     )
 
 

@@ -565,6 +565,7 @@ CREATE TABLE capture_chunks (
     newest_version BIGINT NOT NULL,
     heads BYTEA NOT NULL,
     data BYTEA NOT NULL,
+    n_others BIGINT DEFAULT '0'::bigint NOT NULL,
     CONSTRAINT capture_chunks_endpoint_pk_fkey FOREIGN KEY(endpoint_pk) REFERENCES endpoints (pk),
     CONSTRAINT capture_chunks_pkey PRIMARY KEY (endpoint_pk, last_position)
 );
@@ -1546,6 +1547,6 @@ insert into alembic_version (version_num) values ('pipelines_0003');
 
 insert into alembic_version (version_num) values ('registry_0004');
 
-insert into alembic_version (version_num) values ('serving_0003');
+insert into alembic_version (version_num) values ('serving_0007');
 
 insert into alembic_version (version_num) values ('tracking_0007');

@@ -30,7 +30,7 @@ CREATE TABLE capture_chunks (
 	oldest_version BIGINT NOT NULL, 
 	newest_version BIGINT NOT NULL, 
 	heads BLOB NOT NULL, 
-	data BLOB NOT NULL, 
+	data BLOB NOT NULL, n_others BIGINT DEFAULT '0' NOT NULL, 
 	PRIMARY KEY (endpoint_pk, last_position), 
 	FOREIGN KEY(endpoint_pk) REFERENCES endpoints (pk)
 );
@@ -1562,6 +1562,6 @@ insert into alembic_version (version_num) values ('pipelines_0003');
 
 insert into alembic_version (version_num) values ('registry_0004');
 
-insert into alembic_version (version_num) values ('serving_0003');
+insert into alembic_version (version_num) values ('serving_0007');
 
 insert into alembic_version (version_num) values ('tracking_0007');
