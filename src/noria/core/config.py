@@ -86,7 +86,7 @@ SECTIONS: dict[str, str] = {
     "tracking": "noria.tracking.settings:TrackingSection",
     "validation": "noria.registry.validation.entities:ValidationSection",
     "packages": "noria.registry.packages.entities:PackagesSection",
-    "rollouts": "noria.serving.entities:RolloutSection",
+    "rollouts": "noria.serving.rollouts.steps:RolloutSection",
     "monitors": "noria.monitoring.entities:MonitorSection",
     "decisions": "noria.decisions.entities:DecisionSection",
     "data": "noria.data.quality.settings:DataSection",

@@ -216,7 +216,8 @@ def _steps(
     import msgspec
 
     from noria.core.serialisation import convert
-    from noria.serving.entities import RolloutSection, RolloutStep
+    from noria.serving.entities import RolloutStep
+    from noria.serving.rollouts.steps import RolloutSection
 
     given = {"weights": weights, "bake_s": bake_s, "min_requests": min_requests}
     changes = {name: value for name, value in given.items() if value is not None and value != []}

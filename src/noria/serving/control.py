@@ -17,6 +17,7 @@ from noria.serving.held_versions import keep_served_versions
 from noria.serving.rollouts.deployment import rename_model, serves, settle_alias
 from noria.serving.rollouts.passage import advance
 from noria.serving.rollouts.sight import load_rollout
+from noria.serving.rollouts.warm import let_go_of_warm
 
 ROLLOUT = "serving.rollout"
 FOLLOW_NAME = "serving.follow_name"
@@ -83,6 +84,10 @@ def _keep_served(app: Context) -> None:
     keep_served_versions(app.acting_as(CONTROL))
 
 
+def _let_go_of_warm(app: Context) -> None:
+    let_go_of_warm(app.acting_as(CONTROL))
+
+
 def _is_served(app: Context, event: LoggedEvent) -> bool:
     with app.database.read() as connection:
         return serves(connection, str(event.project), str(event.payload["before"]))
@@ -90,7 +95,10 @@ def _is_served(app: Context, event: LoggedEvent) -> bool:
 
 WORKFLOWS = (rollout, follow_name)
 TICKS: tuple[Tick, ...] = ()
-CHORES = (Chore("serving.held_versions", 3600.0, _keep_served),)
+CHORES = (
+    Chore("serving.held_versions", 3600.0, _keep_served),
+    Chore("serving.warm_versions", 15.0, _let_go_of_warm),
+)
 REACTIONS = (
     Reaction("serving.rollouts", frozenset({str(ROLLOUT_STARTED)}), ROLLOUT),
     Reaction("serving.names", frozenset({str(MODEL_RENAMED)}), FOLLOW_NAME, when=_is_served),

@@ -31,13 +31,21 @@ from noria.serving.plans import (
     EndpointPlan,
     ModelServer,
     ModelServerList,
+    PlannedCascade,
+    PlannedShadow,
     PlannedVersion,
     PlanSet,
     ServerReport,
 )
 from noria.serving.rollouts.deployment import Deployer
 from noria.serving.rollouts.passage import end
-from noria.serving.rollouts.sight import alive_servers, select_rollouts, standing_rollout, stored_rollout
+from noria.serving.rollouts.sight import (
+    alive_servers,
+    rollout_under_way,
+    select_rollouts,
+    stored_rollout,
+    version_before,
+)
 from noria.serving.tables import endpoint_options, endpoints, model_servers, rollouts
 
 
@@ -86,9 +94,9 @@ class Endpoints(Service):
     def deploy(self, project: str, name: str, plan: Deployment) -> Rollout:
         """Put a model version behind an endpoint, which is made if there is none.
 
-        The first version of an endpoint answers at once, and so does a `replace`: their rollout has ended when this
-        returns. A `canary` goes forward under the control loop of the running server. Deploying the version that
-        answers already gives the rollout that brought it.
+        The first version of an endpoint answers at once, and so does a `replace` that nobody has to approve: their
+        rollout has ended when this returns. Every other rollout goes forward under the control loop of the running
+        server. Deploying the version that answers already gives the rollout that brought it.
 
         Raises
         ------
@@ -96,23 +104,29 @@ class Endpoints(Service):
             If another rollout of the endpoint has not ended.
         SignatureDiffers
             If the version does not take or give what the endpoint's clients are used to.
+        CascadeStands
+            If two versions answer in turn at the endpoint.
         """
         return Deployer(self).deploy(project, name, plan)
 
     @operation("POST", "/projects/{project}/endpoints/{name}/rollback", needs=DEPLOY)
     def rollback(self, project: str, name: str, why: Reason) -> Rollout:
-        """Go back: abort the rollout under way, or else replace the version by the one before it."""
-        with self.context.database.read() as connection:
-            place = endpoint_row(connection, project, name)
-            stored = standing_rollout(connection, place.pk)
+        """Go back: abort the rollout under way, or else replace the version by the one before it.
+
+        Going back waits for no gate and for nobody's approval. The version before is loaded still for `keep_warm_s`
+        after it was replaced, so it answers at once; later it is loaded first.
+        """
         reason = why.reason or "Rolled back by hand"
-        if stored.rollout.ended_at is None:
-            with self.context.database.write(durable=True) as connection:
+        with self.context.database.write(durable=True) as connection:
+            place = endpoint_row(connection, project, name, lock=True)
+            stored = rollout_under_way(connection, place.pk)
+            if stored is not None:
                 return end(connection, self.context, stored, RolloutStatus.ROLLED_BACK, reason, [])
-        if stored.rollout.from_version is None:
+            before = version_before(connection, place.pk)
+        if before is None:
             raise NothingToRollBack(name)
-        back = Deployment(model=place.model, version=stored.rollout.from_version, reason=reason)
-        return Deployer(self).deploy(project, name, back)
+        back = Deployment(model=place.model, version=before, reason=reason)
+        return Deployer(self).deploy(project, name, back, is_rollback=True)
 
     @operation("GET", "/projects/{project}/endpoints/{name}/history", needs=READ_ENDPOINTS)
     def history(self, project: str, name: str, limit: int = 50, before: str | None = None) -> RolloutPage:
@@ -135,15 +149,10 @@ class Endpoints(Service):
             release_versions(
                 connection, project=project, endpoint=name, digests=place.digests.values(), keep=()
             )
-            for row in connection.execute(_under_way(place.pk)).mappings():
-                end(
-                    connection,
-                    self.context,
-                    stored_rollout(row),
-                    RolloutStatus.FAILED,
-                    "The endpoint was deleted",
-                    [],
-                )
+            stored = rollout_under_way(connection, place.pk)
+            if stored is not None:
+                reason = "The endpoint was deleted"
+                end(connection, self.context, stored, RolloutStatus.FAILED, reason, [])
             connection.execute(
                 sa.update(endpoints)
                 .where(endpoints.c.pk == place.pk)
@@ -238,10 +247,6 @@ def _entities(
     ]
 
 
-def _under_way(endpoint_pk: int) -> sa.Select[tuple[object, ...]]:
-    return select_rollouts().where(rollouts.c.endpoint_pk == endpoint_pk, rollouts.c.ended_at.is_(None))
-
-
 def _urls(servers: list[ModelServer], project: str, name: str) -> list[str]:
     return [
         server.url
@@ -262,13 +267,25 @@ def _etag(connection: sa.Connection) -> str:
 
 
 def _plan(project: str, row: EndpointRow) -> EndpointPlan:
+    cascade = row.cascade
     return EndpointPlan(
         project=project,
         endpoint=row.name,
         model=row.model,
         revision=row.revision,
         versions=[
-            PlannedVersion(version=share.version, digest=row.digests[share.version], weight=share.weight)
-            for share in row.shares
+            PlannedVersion(version=version, digest=row.digests[version], weight=weight)
+            for version, weight in _weights(row).items()
         ],
+        shadows=[
+            PlannedShadow(version=share.version, digest=row.digests[share.version], share=share.weight)
+            for share in row.shadows or ()
+        ],
+        cascade=None if cascade is None else PlannedCascade(**msgspec.structs.asdict(cascade)),
     )
+
+
+def _weights(row: EndpointRow) -> dict[int, float]:
+    weights = {share.version: share.weight for share in row.shares}
+    others = [*row.loaded, *(each.version for each in row.warm or ())]
+    return weights | {version: 0.0 for version in sorted(others) if version not in weights}

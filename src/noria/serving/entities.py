@@ -3,17 +3,19 @@
 from __future__ import annotations
 
 import enum
-from collections.abc import Mapping, Sequence
+from collections.abc import Mapping
 from datetime import datetime
 from typing import Annotated
 
 import msgspec
 
-from noria.core.config import Section
-from noria.core.errors import Invalid
+from noria.core.permissions import Role
 
 Weight = Annotated[float, msgspec.Meta(ge=0.0, le=1.0)]
 """A share of the requests, 0 to 1."""
+
+NotNegative = Annotated[float, msgspec.Meta(ge=0.0, le=31_536_000.0)]
+"""Seconds, up to a year."""
 
 WEIGHT_TOLERANCE = 1e-9
 
@@ -21,20 +23,35 @@ WEIGHT_TOLERANCE = 1e-9
 class Strategy(enum.StrEnum):
     """How a version takes the place of another.
 
-    `replace` at once; `canary` by growing shares of the requests, each of which has to pass the gates.
+    `replace` at once. `canary` by growing shares of the requests, each of which has to pass the gates. `blue-green`:
+    both predict the same requests, which the old version answers, until all are switched over at once.
+    `shadow`: the same, but nothing is switched unless that was asked for. `ab`: both answer shares that stay as they
+    are, until one is shown to be better or the time is over.
     """
 
     REPLACE = "replace"
     CANARY = "canary"
+    BLUE_GREEN = "blue-green"
+    SHADOW = "shadow"
+    AB = "ab"
+
+    @property
+    def is_mirrored(self) -> bool:
+        """Whether the new version first predicts what the old one answers."""
+        return self in (Strategy.BLUE_GREEN, Strategy.SHADOW)
 
 
 class RolloutStatus(enum.StrEnum):
-    """How far a rollout has come. `MOVES` lists the allowed moves."""
+    """How far a rollout has come. `MOVES` lists the allowed moves.
+
+    `compared` is the end of a shadow that nobody asked to promote: the old version answers as it did before.
+    """
 
     RUNNING = "running"
     PAUSED = "paused"
     PROMOTED = "promoted"
     ROLLED_BACK = "rolled_back"
+    COMPARED = "compared"
     FAILED = "failed"
 
     def is_finished(self) -> bool:
@@ -42,16 +59,14 @@ class RolloutStatus(enum.StrEnum):
         return not MOVES[self]
 
 
+_ENDS = frozenset(
+    {RolloutStatus.PROMOTED, RolloutStatus.ROLLED_BACK, RolloutStatus.COMPARED, RolloutStatus.FAILED}
+)
+
 MOVES: Mapping[RolloutStatus, frozenset[RolloutStatus]] = {
-    RolloutStatus.RUNNING: frozenset(
-        {RolloutStatus.PAUSED, RolloutStatus.PROMOTED, RolloutStatus.ROLLED_BACK, RolloutStatus.FAILED}
-    ),
-    RolloutStatus.PAUSED: frozenset(
-        {RolloutStatus.RUNNING, RolloutStatus.PROMOTED, RolloutStatus.ROLLED_BACK, RolloutStatus.FAILED}
-    ),
-    RolloutStatus.PROMOTED: frozenset(),
-    RolloutStatus.ROLLED_BACK: frozenset(),
-    RolloutStatus.FAILED: frozenset(),
+    RolloutStatus.RUNNING: _ENDS | {RolloutStatus.PAUSED},
+    RolloutStatus.PAUSED: _ENDS | {RolloutStatus.RUNNING},
+    **dict.fromkeys(_ENDS, frozenset[RolloutStatus]()),
 }
 """Status → the statuses that may follow it."""
 
@@ -66,6 +81,35 @@ class Share(msgspec.Struct, frozen=True, kw_only=True):
     weight: Weight
 
 
+class WarmVersion(msgspec.Struct, frozen=True, kw_only=True):
+    """A version that answered before and stays loaded, so that going back to it takes no loading.
+
+    Attributes
+    ----------
+    until
+        When it is let go of.
+    """
+
+    version: int
+    until: datetime
+
+
+class Cascade(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fields=True):
+    """Two versions that answer in turn: a small one where it is sure, a big one elsewhere.
+
+    Attributes
+    ----------
+    first
+        Asked first; its answer is given where its confidence reaches `min_confidence`.
+    second
+        Answers the rest.
+    """
+
+    first: int
+    second: int
+    min_confidence: Weight
+
+
 class Endpoint(msgspec.Struct, frozen=True, kw_only=True):
     """A stable name in front of versions of one model.
 
@@ -74,7 +118,14 @@ class Endpoint(msgspec.Struct, frozen=True, kw_only=True):
     task
         `classification` or `regression`: how labels are compared with predictions.
     revision
-        Counts the changes of `shares`, from 1. Captured predictions carry the revision that they were answered under.
+        Counts the changes of what is served, from 1. Captured predictions carry the revision that they were answered
+        under.
+    shadows
+        Versions that predict a share of the requests for the captures alone.
+    warm
+        The version before, while it stays loaded.
+    cascade
+        How two versions answer in turn, if they do.
     rollout_id
         The rollout under way, if there is one.
     urls
@@ -88,6 +139,9 @@ class Endpoint(msgspec.Struct, frozen=True, kw_only=True):
     task: str
     shares: list[Share]
     revision: int
+    shadows: list[Share] = []
+    warm: list[WarmVersion] = []
+    cascade: Cascade | None = None
     rollout_id: str | None = None
     urls: list[str] = []
     created_at: datetime
@@ -182,16 +236,30 @@ class RolloutStep(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fiel
     Attributes
     ----------
     weight
-        Above 0, up to 1.
+        Above 0, up to 1. While the new version only predicts along, the share of the requests that it sees.
     bake_s
         Seconds that the step lasts at least, counted from when the model servers follow it.
     min_requests
-        Requests that the new version must have answered in this step.
+        Requests that the new version must have answered, or predicted along, in this step.
     """
 
     weight: Annotated[float, msgspec.Meta(gt=0.0, le=1.0)]
     bake_s: Annotated[float, msgspec.Meta(ge=0.0, le=31_536_000.0)] = 60.0
     min_requests: Annotated[int, msgspec.Meta(ge=0)] = 100
+
+
+class VersionFigures(msgspec.Struct, frozen=True, kw_only=True):
+    """How a version fared in one step; None where there is nothing to tell it from."""
+
+    version: int
+    n_requests: int
+    n_errors: int
+    mean_latency_ms: float | None = None
+    p95_latency_ms: float | None = None
+    p99_latency_ms: float | None = None
+    n_labelled: int = 0
+    accuracy: float | None = None
+    mean_absolute_error: float | None = None
 
 
 class StepResult(msgspec.Struct, frozen=True, kw_only=True):
@@ -203,6 +271,12 @@ class StepResult(msgspec.Struct, frozen=True, kw_only=True):
         Index in the rollout's steps; -1 is the loading of the new version.
     verdict
         `wait` when the rollout was ended by hand or while the step was undecided.
+    n_requests
+        Of the new version.
+    mirrored
+        Share of the requests that the new version predicted along.
+    new, old
+        How both versions fared while it lasted; what arrives later is not in it.
     """
 
     step: int
@@ -212,6 +286,42 @@ class StepResult(msgspec.Struct, frozen=True, kw_only=True):
     verdict: Verdict
     n_requests: int
     results: list[GateResult]
+    mirrored: float = 0.0
+    new: VersionFigures | None = None
+    old: VersionFigures | None = None
+
+
+class ApprovalPoint(enum.StrEnum):
+    """What waits for approvals: the rollout as a whole, or the move that gives the new version every request."""
+
+    START = "start"
+    SWITCH = "switch"
+
+
+class Approvals(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fields=True):
+    """How many others have to agree to a rollout.
+
+    Attributes
+    ----------
+    n
+        Persons. Whoever began the rollout is none of them.
+    role
+        That each of them has in the project, or a higher one.
+    before
+        What waits for them.
+    """
+
+    n: Annotated[int, msgspec.Meta(ge=1, le=20)] = 1
+    role: Role = Role.ENGINEER
+    before: ApprovalPoint = ApprovalPoint.SWITCH
+
+
+class Approval(msgspec.Struct, frozen=True, kw_only=True):
+    """One person's agreement."""
+
+    by: str
+    at: datetime
+    reason: str | None = None
 
 
 class Rollout(msgspec.Struct, frozen=True, kw_only=True):
@@ -225,8 +335,19 @@ class Rollout(msgspec.Struct, frozen=True, kw_only=True):
         Index in `steps`; -1 while the model servers load the new version.
     step_started_at
         When all model servers followed the step; None before that.
+    baked_s
+        Seconds for which the step was watched until `looked_at`. Clocks jump, so only what passes between two looks
+        counts, and at most a minute of that.
     patience_s
         A step that is undecided for this long after its bake time is rolled back; None waits.
+    promotes
+        False for a shadow that ends with its comparison.
+    approvals, approved
+        Who has to agree, and who did.
+    keep_warm_s
+        For how long the version before stays loaded after the promotion.
+    is_rollback
+        Whether it leads back to a version that answered before.
     reason
         Why it ended, or why it was paused.
     alias
@@ -247,6 +368,11 @@ class Rollout(msgspec.Struct, frozen=True, kw_only=True):
     status: RolloutStatus
     gates: Gates
     patience_s: float | None = None
+    promotes: bool = True
+    approvals: Approvals | None = None
+    approved: list[Approval] = []
+    keep_warm_s: float = 0.0
+    is_rollback: bool = False
     history: list[StepResult] = []
     reason: str | None = None
     decision_id: str | None = None
@@ -254,6 +380,8 @@ class Rollout(msgspec.Struct, frozen=True, kw_only=True):
     started_by: str
     created_at: datetime
     step_started_at: datetime | None = None
+    baked_s: float = 0.0
+    looked_at: datetime | None = None
     ended_at: datetime | None = None
     revision: int
 
@@ -272,14 +400,17 @@ class RolloutCheck(msgspec.Struct, frozen=True, kw_only=True):
     ----------
     waits_for
         What the step still lacks, one sentence each; empty when it is about to end.
+    weight, mirrored
+        Shares of the requests that the new version answers, and predicts along.
     n_requests
-        Requests that the new version answered in this step.
+        Requests that the new version answered, or predicted along, in this step.
     """
 
     rollout_id: str
     status: RolloutStatus
     step: int
     weight: float
+    mirrored: float = 0.0
     n_requests: int
     results: list[GateResult]
     waits_for: list[str]
@@ -292,8 +423,12 @@ class Deployment(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_field
     ----------
     version
         Number, or alias as text (`champion`).
-    steps, gates, patience_s
+    steps, gates, patience_s, keep_warm_s
         From `[rollouts]` in `noria.toml` when left out.
+    promote
+        Whether it may take the place of the old version by itself; left out, all but a shadow may.
+    approvals
+        Who has to agree. Where `[rollouts]` asks for more, that holds.
     decision_id
         The decision that asks for it. Asking again with the same id gives the rollout that it already started.
     alias
@@ -305,7 +440,10 @@ class Deployment(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_field
     strategy: Strategy = Strategy.REPLACE
     steps: list[RolloutStep] | None = None
     gates: Gates | None = None
-    patience_s: float | None = None
+    patience_s: NotNegative | None = None
+    promote: bool | None = None
+    approvals: Approvals | None = None
+    keep_warm_s: NotNegative | None = None
     decision_id: str | None = None
     alias: str | None = None
     reason: str | None = None
@@ -315,67 +453,3 @@ class Reason(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fields=Tr
     """Why a person does what they do to a rollout."""
 
     reason: str | None = None
-
-
-class RolloutSection(Section, frozen=True, kw_only=True, forbid_unknown_fields=True):
-    """`[rollouts]`: what a canary does unless its deployment says otherwise.
-
-    Attributes
-    ----------
-    weights
-        Share of the new version at each step.
-    bake_s, min_requests
-        Of every step.
-    patience_s
-        Seconds for which a step may stay undecided before it is rolled back; without it, it waits.
-    gates
-        Table `[rollouts.gates]`.
-    """
-
-    weights: list[float] = msgspec.field(default_factory=lambda: [0.1, 0.5])
-    bake_s: float = 60.0
-    min_requests: int = 100
-    patience_s: float | None = None
-    gates: Gates = Gates()
-
-    def steps(self) -> list[RolloutStep]:
-        """Give the steps that these settings describe."""
-        return [
-            RolloutStep(weight=weight, bake_s=self.bake_s, min_requests=self.min_requests)
-            for weight in self.weights
-        ]
-
-
-def check_steps(steps: Sequence[RolloutStep]) -> None:
-    """Refuse steps that do not lead anywhere.
-
-    Raises
-    ------
-    Invalid
-        If there is none, a weight is not above the one before it or is above 1, or a bake time is not a time.
-    """
-    if not steps:
-        raise Invalid("A canary needs at least one step", hint="Give `steps`, or strategy `replace`")
-    previous = 0.0
-    for index, step in enumerate(steps):
-        if not 0 <= step.bake_s < float("inf") or step.min_requests < 0:
-            raise Invalid(
-                f"Step {index + 1} cannot last {step.bake_s:g} s or need {step.min_requests} requests"
-            )
-        if not previous < step.weight <= 1:
-            raise Invalid(
-                f"Step {index + 1} has the weight {step.weight:g}, which is not above {previous:g} and at most 1",
-                hint="Weights of a canary grow from step to step, from above 0 to at most 1",
-            )
-        previous = step.weight
-
-
-def shares_at(rollout: Rollout, step: int) -> list[Share]:
-    """Give the shares of a canary's step; before the first one the new version is loaded and gets nothing."""
-    weight = rollout.steps[step].weight if step >= 0 else 0.0
-    if rollout.from_version is None:
-        return [Share(version=rollout.to_version, weight=1.0)]
-    return [
-        Share(version=rollout.from_version, weight=round(1.0 - weight, 12)),
-        Share(version=rollout.to_version, weight=weight),
-    ]

@@ -43,6 +43,13 @@ ROLLOUT_ROLLED_BACK = EventType(
     "rollout.rolled_back",
     "A rollout ended: the old version answers every request; the payload has the reason",
 )
+ROLLOUT_COMPARED = EventType(
+    "rollout.compared",
+    "A shadow rollout ended with its comparison: the old version answers every request as before",
+)
+ROLLOUT_APPROVED = EventType(
+    "rollout.approved", "A person agreed to a rollout; the payload has how many are lacking still"
+)
 ROLLOUT_FAILED = EventType(
     "rollout.failed", "A rollout lost its endpoint or a version; the payload has the reason"
 )

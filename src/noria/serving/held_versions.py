@@ -52,4 +52,4 @@ def _missing(connection: sa.Connection, project: str, found: EndpointRow | None)
     if found is None:
         return set()
     kept = versions_in_use(connection, project=project, endpoint=found.name, digests=found.digests.values())
-    return {share.version for share in found.shares} - kept
+    return found.loaded - kept

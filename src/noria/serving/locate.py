@@ -10,7 +10,7 @@ import sqlalchemy as sa
 from noria.access.projects import project_pk
 from noria.core.database.prepared import Prepared
 from noria.core.errors import unknown_name
-from noria.serving.entities import Endpoint, Share
+from noria.serving.entities import Cascade, Endpoint, Share, WarmVersion
 from noria.serving.tables import endpoints
 
 
@@ -26,6 +26,15 @@ class EndpointRow(NamedTuple):
     digests: dict[int, str]
     revision: int
     created_at: datetime
+    shadows: list[Share] | None = None
+    warm: list[WarmVersion] | None = None
+    cascade: Cascade | None = None
+
+    @property
+    def loaded(self) -> set[int]:
+        """The versions that it cannot do without; a warm one can be deleted."""
+        versions = {share.version for share in (*self.shares, *(self.shadows or ()))}
+        return versions if self.cascade is None else versions | {self.cascade.first, self.cascade.second}
 
     def entity(
         self, project: str, *, rollout_id: str | None = None, urls: list[str] | None = None
@@ -39,6 +48,9 @@ class EndpointRow(NamedTuple):
             task=self.task,
             shares=self.shares,
             revision=self.revision,
+            shadows=self.shadows or [],
+            warm=self.warm or [],
+            cascade=self.cascade,
             rollout_id=rollout_id,
             urls=urls or [],
             created_at=self.created_at,

@@ -12,7 +12,7 @@ from noria.core.admission import admit
 from noria.core.operations import Service
 from noria.serving.locate import COLUMNS, EndpointRow, endpoint_row, find_endpoint
 from noria.serving.permissions import READ_ENDPOINTS
-from noria.serving.rollouts.sight import standing_rollout
+from noria.serving.rollouts.sight import rollout_under_way, version_before
 from noria.serving.tables import endpoints
 
 MAX_OF_MODEL: Final = 20
@@ -55,15 +55,15 @@ class EndpointReads(Service):
         admit(self.context.principal, READ_ENDPOINTS, project)
         with self.context.database.read() as connection:
             place = endpoint_row(connection, project, name)
-            rollout = standing_rollout(connection, place.pk).rollout
-        if rollout.from_version is None:
+            stored = rollout_under_way(connection, place.pk)
+            before = version_before(connection, place.pk)
+        if stored is not None and stored.rollout.from_version is not None:
+            goes, comes = stored.rollout.to_version, stored.rollout.from_version
+        elif before is not None:
+            goes, comes = _standing(place).version, before
+        else:
             return None
-        return GoingBack(
-            model=place.model,
-            from_version=rollout.to_version,
-            to_version=rollout.from_version,
-            is_abort=rollout.ended_at is None,
-        )
+        return GoingBack(model=place.model, from_version=goes, to_version=comes, is_abort=stored is not None)
 
     def of_model(self, project: str, model: str) -> tuple[Standing, ...]:
         """List the endpoints of a model, in the order of their names, at most `MAX_OF_MODEL`."""

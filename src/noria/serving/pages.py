@@ -20,12 +20,11 @@ from noria.serving.entities import (
     Share,
     StepResult,
     Verdict,
-    shares_at,
 )
 from noria.serving.events import ROLLOUT_PAUSED, ROLLOUT_RESUMED
 from noria.serving.page_views import Badge, GateRow, RolloutContext, ShareBar, StepRow, TimelineRow
 from noria.serving.permissions import DEPLOY, READ_ENDPOINTS
-from noria.serving.rollouts.progress import LOADING
+from noria.serving.rollouts.steps import LOADING, shares_at
 from noria.serving.service import Rollouts
 from noria.serving.words import FIGURE_WORDS, GATE_WORDS, ROLLOUT_STATES, ROLLOUT_WORDS, STRATEGY_WORDS
 
@@ -227,6 +226,7 @@ def _pause_row(event: Event) -> TimelineRow:
 _END_WORDS = {
     RolloutStatus.PROMOTED: mark("Promoted: version %(version)s answers every request"),
     RolloutStatus.ROLLED_BACK: mark("Rolled back: version %(version)s answers every request"),
+    RolloutStatus.COMPARED: mark("Compared: version %(version)s answers every request as before"),
     RolloutStatus.FAILED: mark("Failed"),
 }
 

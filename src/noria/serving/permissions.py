@@ -6,6 +6,8 @@ from noria.core.permissions import Permission, Role
 
 READ_ENDPOINTS = Permission(name="endpoints.read")
 DEPLOY = Permission(name="endpoints.deploy", role=Role.ENGINEER)
+APPROVE = Permission(name="rollouts.approve", role=Role.SCIENTIST)
+"""To agree to a rollout, where the rollout asks for a role that the caller has."""
 READ_CAPTURES = Permission(name="captures.read")
 GIVE_FEEDBACK = Permission(name="captures.label", role=Role.SCIENTIST)
 SERVE = Permission(name="endpoints.serve", role=Role.ENGINEER, key=True)

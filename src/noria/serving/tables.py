@@ -5,7 +5,16 @@ from __future__ import annotations
 import sqlalchemy as sa
 
 from noria.core.database.schema import BytewiseText, JsonText, UtcMicros, metadata, pk
-from noria.serving.entities import Gates, RolloutStep, Share, StepResult
+from noria.serving.entities import (
+    Approval,
+    Approvals,
+    Cascade,
+    Gates,
+    RolloutStep,
+    Share,
+    StepResult,
+    WarmVersion,
+)
 from noria.serving.plans import AppliedPlan, ServerStanding
 
 endpoints = sa.Table(
@@ -23,6 +32,9 @@ endpoints = sa.Table(
     sa.Column("revision", sa.BigInteger, nullable=False),
     sa.Column("created_at", UtcMicros, nullable=False),
     sa.Column("deleted_at", UtcMicros),
+    sa.Column("shadows", JsonText(list[Share])),
+    sa.Column("warm", JsonText(list[WarmVersion])),
+    sa.Column("cascade", JsonText(Cascade)),
     # A deleted endpoint keeps what it captured and gives its name free.
     sa.Index(
         "endpoints_by_name",
@@ -60,6 +72,14 @@ rollouts = sa.Table(
     sa.Column("first_endpoint_revision", sa.BigInteger, nullable=False),
     sa.Column("step_endpoint_revision", sa.BigInteger, nullable=False),
     sa.Column("revision", sa.BigInteger, nullable=False),
+    # None in what was written before there was such a thing.
+    sa.Column("promotes", sa.Boolean),
+    sa.Column("approvals", JsonText(Approvals)),
+    sa.Column("approved", JsonText(list[Approval])),
+    sa.Column("keep_warm_s", sa.Float),
+    sa.Column("is_rollback", sa.Boolean),
+    sa.Column("baked_s", sa.Float),
+    sa.Column("looked_at", UtcMicros),
     sa.Index("rollouts_by_endpoint", "endpoint_pk", "pk"),
     sa.Index("rollouts_by_decision", "decision_id"),
     # Two rollouts on one endpoint cannot be, whoever writes at once.

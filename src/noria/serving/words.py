@@ -10,6 +10,9 @@ from noria.serving.entities import RolloutStatus, Strategy
 STRATEGY_WORDS: Mapping[Strategy, str] = {
     Strategy.REPLACE: mark("at once"),
     Strategy.CANARY: mark("in steps"),
+    Strategy.BLUE_GREEN: mark("blue-green"),
+    Strategy.SHADOW: mark("shadow"),
+    Strategy.AB: mark("A/B"),
 }
 
 ROLLOUT_WORDS: Mapping[RolloutStatus, str] = {
@@ -17,6 +20,7 @@ ROLLOUT_WORDS: Mapping[RolloutStatus, str] = {
     RolloutStatus.PAUSED: mark("paused"),
     RolloutStatus.PROMOTED: mark("promoted"),
     RolloutStatus.ROLLED_BACK: mark("rolled back"),
+    RolloutStatus.COMPARED: mark("compared"),
     RolloutStatus.FAILED: mark("failed"),
 }
 
@@ -25,6 +29,7 @@ ROLLOUT_STATES: Mapping[RolloutStatus, tuple[str, str]] = {
     RolloutStatus.PAUSED: ("look", "!"),
     RolloutStatus.PROMOTED: ("good", "✓"),
     RolloutStatus.ROLLED_BACK: ("look", "↩"),
+    RolloutStatus.COMPARED: ("good", "="),
     RolloutStatus.FAILED: ("bad", "✕"),
 }
 """State in which a status is shown, and its sign."""

@@ -14,7 +14,8 @@ from noria.registry.service import Models
 from noria.serving.endpoints import NothingToRollBack
 from noria.serving.entities import Deployment, Reason, RolloutStatus, RolloutStep, Share, Strategy
 from noria.serving.plans import ServerReport
-from noria.serving.rollouts.deployment import RolloutUnderWay, SignatureDiffers
+from noria.serving.rollouts.deployment import RolloutUnderWay
+from noria.serving.rollouts.fitting import SignatureDiffers
 from noria.serving.service import Endpoints, Rollouts
 from support.conformance import Services
 from support.serving import follow, register_version, signature

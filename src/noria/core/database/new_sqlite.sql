@@ -1,5 +1,5 @@
 -- What the migrations make of an empty SQLite file. Written by tools/make_schema.py; a test compares.
--- revisions: access_0003 catalog_0001 core_0003 data_0003 decisions_0001 delivery_0001 monitoring_0001 pipelines_0003 registry_0004 serving_0007 tracking_0007;
+-- revisions: access_0003 catalog_0001 core_0003 data_0003 decisions_0001 delivery_0001 monitoring_0001 pipelines_0003 registry_0004 serving_0004 tracking_0007;
 
 CREATE TABLE alembic_version (
     version_num VARCHAR(32) NOT NULL,
@@ -213,7 +213,7 @@ CREATE TABLE endpoints (
     digests TEXT NOT NULL,
     revision BIGINT NOT NULL,
     created_at BIGINT NOT NULL,
-    deleted_at BIGINT,
+    deleted_at BIGINT, shadows TEXT, warm TEXT, "cascade" TEXT,
     PRIMARY KEY (pk),
     UNIQUE (id),
     FOREIGN KEY(project_pk) REFERENCES projects (pk)
@@ -851,7 +851,7 @@ CREATE TABLE rollouts (
     ended_at BIGINT,
     first_endpoint_revision BIGINT NOT NULL,
     step_endpoint_revision BIGINT NOT NULL,
-    revision BIGINT NOT NULL,
+    revision BIGINT NOT NULL, promotes BOOLEAN, approvals TEXT, approved TEXT, keep_warm_s FLOAT, is_rollback BOOLEAN, baked_s FLOAT, looked_at BIGINT,
     PRIMARY KEY (pk),
     UNIQUE (id),
     FOREIGN KEY(endpoint_pk) REFERENCES endpoints (pk)
@@ -1565,7 +1565,7 @@ insert into alembic_version (version_num) values ('pipelines_0003');
 
 insert into alembic_version (version_num) values ('registry_0004');
 
-insert into alembic_version (version_num) values ('serving_0007');
+insert into alembic_version (version_num) values ('serving_0004');
 
 insert into alembic_version (version_num) values ('tracking_0007');
 

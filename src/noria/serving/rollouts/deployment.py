@@ -2,34 +2,37 @@
 
 from __future__ import annotations
 
+from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any
 
 import sqlalchemy as sa
 
 from noria.access.projects import project_pk
-from noria.core.errors import Conflict
+from noria.core.errors import Conflict, Invalid
 from noria.core.events.log import append
 from noria.core.ids import new_id
 from noria.core.names import check_name
 from noria.core.operations import Service
-from noria.registry.entities import AliasTarget, ServableVersion, Signature, TensorSpec
+from noria.registry.entities import AliasTarget, ServableVersion
 from noria.registry.rules import check_consent, servable
 from noria.registry.service import Models
 from noria.registry.uses import use_version
 from noria.serving.entities import (
+    Approvals,
     Deployment,
+    Gates,
     Rollout,
-    RolloutSection,
     RolloutStatus,
+    RolloutStep,
     Share,
     Strategy,
-    check_steps,
 )
 from noria.serving.events import ENDPOINT_CREATED, ROLLOUT_PROMOTED, ROLLOUT_STARTED
 from noria.serving.locate import EndpointRow, find_endpoint
-from noria.serving.rollouts.passage import settle_shares
-from noria.serving.rollouts.progress import LOADING
+from noria.serving.rollouts.fitting import check_fits
+from noria.serving.rollouts.passage import settle, warm_version
 from noria.serving.rollouts.sight import load_rollout, select_rollouts, stored_rollout
+from noria.serving.rollouts.steps import LOADING, RolloutSection, check_steps, stricter
 from noria.serving.tables import endpoints, rollouts
 
 if TYPE_CHECKING:
@@ -51,18 +54,35 @@ class RolloutUnderWay(Conflict):
         )
 
 
-class SignatureDiffers(Conflict):
-    """The version takes or gives something else than the version that the endpoint's clients know."""
+class CascadeStands(Conflict):
+    """Two versions answer in turn at the endpoint, so there is no one version to take the place of."""
 
-    code = "signature_differs"
+    code = "cascade_stands"
 
-    def __init__(self, endpoint: str, version: ServableVersion, differences: list[str]) -> None:
+    def __init__(self, endpoint: str) -> None:
         super().__init__(
-            f"`{version.model}@{version.version}` does not fit the clients of the endpoint `{endpoint}`: "
-            + "; ".join(differences),
-            hint="Deploy it to an endpoint of its own: `--to NAME`",
-            details={"differences": differences},
+            f"The endpoint `{endpoint}` answers in two phases",
+            hint=f"End that first: `noria endpoints cascade {endpoint} --off`",
         )
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class _Planned:
+    """A wish with what the settings add to it."""
+
+    wish: Deployment
+    steps: list[RolloutStep]
+    gates: Gates
+    patience_s: float | None
+    keep_warm_s: float
+    promotes: bool
+    approvals: Approvals | None
+    is_rollback: bool
+
+    @property
+    def at_once(self) -> bool:
+        """Whether the version takes its place now."""
+        return self.wish.strategy is Strategy.REPLACE and self.approvals is None
 
 
 class _Changed(Exception):
@@ -76,44 +96,50 @@ class Deployer:
         self._context: Context = service.context
         self._models = service.sibling(Models)
 
-    def deploy(self, project: str, name: str, plan: Deployment) -> Rollout:
-        """Check the wish against what is there, and begin the rollout."""
+    def deploy(self, project: str, name: str, plan: Deployment, *, is_rollback: bool = False) -> Rollout:
+        """Check the wish against what is there, and begin the rollout.
+
+        Parameters
+        ----------
+        is_rollback
+            It leads back to a version that answered before: that waits for nobody, and ends a cascade.
+        """
         check_name("endpoint", name)
         version = servable(self._models.resolve(project, f"{plan.model}@{plan.version}"))
         check_consent(version)
-        if plan.steps is not None:
-            check_steps(plan.steps)
+        planned = self._planned(plan, is_rollback=is_rollback)
         for _ in range(_ATTEMPTS):
             with self._context.database.read() as connection:
                 found = find_endpoint(connection, project, name)
             if found is not None:
-                self._check_fits(project, found, version)
+                check_fits(self._models, project, found, version)
             try:
-                rollout = self._write(project, name, plan, version, found)
+                rollout = self._write(project, name, planned, version, found)
             except (_Changed, sa.exc.IntegrityError):
                 continue
             return settle_alias(self._models, rollout)
         raise Conflict(f"The endpoint `{name}` is being changed by others", hint="Try again")
 
-    def _check_fits(self, project: str, endpoint: EndpointRow, version: ServableVersion) -> None:
-        # The endpoint knows the model by the name that it had when it was first deployed.
-        if version.model not in (endpoint.model, self._models.get(project, endpoint.model).name):
-            raise Conflict(
-                f"The endpoint `{endpoint.name}` serves the model `{endpoint.model}`, not `{version.model}`",
-                hint="Deploy to an endpoint of its own: `--to NAME`",
-            )
-        serving = max(endpoint.shares, key=lambda share: share.weight).version
-        if serving == version.version:
-            return
-        known = servable(self._models.version(project, endpoint.model, serving))
-        differences = signature_differences(known.signature, version.signature)
-        if known.task != version.task:
-            differences.insert(0, f"it is for {version.task}, not {known.task}")
-        if differences:
-            raise SignatureDiffers(endpoint.name, version, differences)
+    def _planned(self, plan: Deployment, *, is_rollback: bool) -> _Planned:
+        defaults = self._context.settings.section("rollouts", RolloutSection)
+        steps = defaults.steps(plan.strategy) if plan.steps is None else plan.steps
+        gates = plan.gates or defaults.gates
+        check_steps(steps, plan.strategy)
+        _check_wish(plan, gates)
+        approvals = None if is_rollback else stricter(defaults.approvals, plan.approvals)
+        return _Planned(
+            wish=plan,
+            steps=[] if plan.strategy is Strategy.REPLACE else steps,
+            gates=gates,
+            patience_s=defaults.patience_s if plan.patience_s is None else plan.patience_s,
+            keep_warm_s=defaults.keep_warm_s if plan.keep_warm_s is None else plan.keep_warm_s,
+            promotes=plan.strategy is not Strategy.SHADOW if plan.promote is None else plan.promote,
+            approvals=approvals,
+            is_rollback=is_rollback,
+        )
 
     def _write(
-        self, project: str, name: str, plan: Deployment, version: ServableVersion, seen: EndpointRow | None
+        self, project: str, name: str, plan: _Planned, version: ServableVersion, seen: EndpointRow | None
     ) -> Rollout:
         with self._context.database.write(durable=True) as connection:
             found = find_endpoint(connection, project, name, lock=True)
@@ -122,9 +148,11 @@ class Deployer:
             if found is None:
                 self._use(connection, project, name, version)
                 return self._create(connection, project, name, plan, version)
-            repeated = _repeated(connection, found, plan, version)
+            repeated = _repeated(connection, found, plan.wish, version)
             if repeated is not None:
                 return repeated
+            if found.cascade is not None and not plan.is_rollback:
+                raise CascadeStands(name)
             self._use(connection, project, name, version)
             return self._start(connection, project, found, plan, version)
 
@@ -139,7 +167,7 @@ class Deployer:
         )
 
     def _create(
-        self, connection: sa.Connection, project: str, name: str, plan: Deployment, version: ServableVersion
+        self, connection: sa.Connection, project: str, name: str, plan: _Planned, version: ServableVersion
     ) -> Rollout:
         shares = [Share(version=version.version, weight=1.0)]
         values = {
@@ -163,7 +191,7 @@ class Deployer:
             project,
             {"model": version.model, "version": version.version},
         )
-        settle_shares(connection, self._context, project, name, shares, 1)
+        settle(connection, self._context, project, name)
         return self._insert_rollout(connection, made, plan, version, None, 1)
 
     def _start(
@@ -171,61 +199,63 @@ class Deployer:
         connection: sa.Connection,
         project: str,
         endpoint: EndpointRow,
-        plan: Deployment,
+        plan: _Planned,
         version: ServableVersion,
     ) -> Rollout:
         old = max(endpoint.shares, key=lambda share: share.weight).version
-        weight = 1.0 if plan.strategy is Strategy.REPLACE else 0.0
-        shares = [Share(version=old, weight=1.0 - weight), Share(version=version.version, weight=weight)]
-        revision = endpoint.revision + 1
-        shares = [share for share in shares if share.weight or share.version == version.version]
+        values: dict[str, Any] = {"shares": [Share(version=version.version, weight=1.0)]}
+        if plan.at_once:
+            values |= {"warm": warm_version(self._context, old, plan.keep_warm_s) or None, "cascade": None}
+        else:
+            values["shares"] = [
+                Share(version=old, weight=1.0),
+                Share(version=version.version, weight=0.0),
+            ]
         connection.execute(
             sa.update(endpoints)
             .where(endpoints.c.pk == endpoint.pk)
             .values(
-                shares=shares,
-                revision=revision,
+                revision=endpoint.revision + 1,
                 digests={**endpoint.digests, version.version: version.digest},
+                **values,
             )
         )
-        settle_shares(connection, self._context, project, endpoint.name, shares, revision)
-        return self._insert_rollout(connection, endpoint.pk, plan, version, old, revision)
+        settle(connection, self._context, project, endpoint.name)
+        return self._insert_rollout(connection, endpoint.pk, plan, version, old, endpoint.revision + 1)
 
     def _insert_rollout(
         self,
         connection: sa.Connection,
         endpoint_pk: int,
-        plan: Deployment,
+        plan: _Planned,
         version: ServableVersion,
         old: int | None,
         endpoint_revision: int,
     ) -> Rollout:
-        defaults = self._context.settings.section("rollouts", RolloutSection)
-        at_once = old is None or plan.strategy is Strategy.REPLACE
-        steps = [] if at_once else plan.steps or defaults.steps()
-        if not at_once:
-            check_steps(steps)
-        now = self._context.clock.now()
-        identity = new_id()
+        at_once = old is None or plan.at_once
+        now, identity = self._context.clock.now(), new_id()
         connection.execute(
             sa.insert(rollouts).values(
                 id=identity,
                 endpoint_pk=endpoint_pk,
-                strategy=(Strategy.REPLACE if at_once else plan.strategy).value,
+                strategy=(Strategy.REPLACE if at_once else plan.wish.strategy).value,
                 from_version=old,
                 to_version=version.version,
-                steps=steps,
+                steps=[] if at_once else plan.steps,
                 step=LOADING,
                 status=(RolloutStatus.PROMOTED if at_once else RolloutStatus.RUNNING).value,
-                gates=plan.gates or defaults.gates,
-                patience_s=plan.patience_s if plan.patience_s is not None else defaults.patience_s,
+                gates=plan.gates,
+                patience_s=plan.patience_s,
+                promotes=at_once or plan.promotes,
+                approvals=None if at_once else plan.approvals,
+                keep_warm_s=plan.keep_warm_s,
+                is_rollback=plan.is_rollback,
                 history=[],
-                reason=plan.reason,
-                decision_id=plan.decision_id,
-                alias=plan.alias,
+                reason=plan.wish.reason,
+                decision_id=plan.wish.decision_id,
+                alias=plan.wish.alias,
                 started_by=self._context.principal.name,
                 created_at=now,
-                step_started_at=None,
                 ended_at=now if at_once else None,
                 first_endpoint_revision=endpoint_revision,
                 step_endpoint_revision=endpoint_revision,
@@ -264,6 +294,19 @@ class Deployer:
         )
 
 
+def _check_wish(plan: Deployment, gates: Gates) -> None:
+    if plan.promote is False and plan.strategy is not Strategy.SHADOW:
+        raise Invalid(
+            f"A rollout of strategy `{plan.strategy.value}` ends with the new version in place when it passes",
+            hint="To compare only, use strategy `shadow`",
+        )
+    if plan.strategy is Strategy.AB and gates.quality is None:
+        raise Invalid(
+            "An A/B rollout is decided by labelled quality, and its gates leave `quality` out",
+            hint="Set `[rollouts.gates.quality]`, or use strategy `canary`",
+        )
+
+
 def settle_alias(models: Models, rollout: Rollout) -> Rollout:
     """Move the alias that a promoted rollout was asked to move. Safe to repeat."""
     if rollout.alias is not None and rollout.status is RolloutStatus.PROMOTED:
@@ -291,34 +334,6 @@ def rename_model(context: Context, project: str, before: str, name: str) -> int:
             .values(model=name)
         )
     return changed.rowcount
-
-
-def signature_differences(known: Signature, new: Signature) -> list[str]:
-    """Say how a signature differs from the one that clients know, one sentence each.
-
-    What is sent must be the same in name, datatype and shape. What comes back must be the same in name and datatype;
-    its sizes may differ, since a classifier that learned a new class gives one more probability.
-    """
-    return [
-        *_tensor_differences("input", known.inputs, new.inputs, sizes=True),
-        *_tensor_differences("output", known.outputs, new.outputs, sizes=False),
-    ]
-
-
-def _tensor_differences(
-    kind: str, known: list[TensorSpec], new: list[TensorSpec], *, sizes: bool
-) -> list[str]:
-    before = {tensor.name: tensor for tensor in known}
-    after = {tensor.name: tensor for tensor in new}
-    found = [f"it lacks the {kind} `{name}`" for name in before if name not in after]
-    found += [f"it has the further {kind} `{name}`" for name in after if name not in before]
-    for name in [name for name in before if name in after]:
-        was, now = before[name], after[name]
-        if was.datatype != now.datatype:
-            found.append(f"the {kind} `{name}` is {now.datatype}, not {was.datatype}")
-        if len(was.shape) != len(now.shape) or (sizes and list(was.shape) != list(now.shape)):
-            found.append(f"the {kind} `{name}` has the shape {list(now.shape)}, not {list(was.shape)}")
-    return found
 
 
 def _repeated(

@@ -6,8 +6,12 @@ move was decided. So a move that is made twice, or by two at once, happens once.
 
 from __future__ import annotations
 
+from collections.abc import Sequence
+from dataclasses import dataclass
+from datetime import timedelta
 from typing import Any
 
+import msgspec
 import sqlalchemy as sa
 
 from noria.core.context import Context
@@ -23,11 +27,13 @@ from noria.serving.entities import (
     Share,
     StepResult,
     Verdict,
-    shares_at,
+    VersionFigures,
+    WarmVersion,
 )
 from noria.serving.events import (
     ENDPOINT_CHANGED,
     ROLLOUT_ADVANCED,
+    ROLLOUT_COMPARED,
     ROLLOUT_FAILED,
     ROLLOUT_PAUSED,
     ROLLOUT_PROMOTED,
@@ -36,10 +42,26 @@ from noria.serving.events import (
 )
 from noria.serving.gates import combine
 from noria.serving.locate import endpoint_row
-from noria.serving.predictions import StatsTable
-from noria.serving.rollouts.progress import Finding, Move, judge, weight_of
+from noria.serving.predictions import StatsTable, VersionStats
+from noria.serving.rollouts.progress import Finding, Move, baked_s, judge
 from noria.serving.rollouts.sight import StoredRollout, load_rollout, see
+from noria.serving.rollouts.steps import answered, mirrored, shadows_at, shares_at
 from noria.serving.tables import endpoints, rollouts
+
+
+@dataclass(frozen=True, slots=True)
+class Serving:
+    """What an endpoint serves from now on.
+
+    Attributes
+    ----------
+    warm
+        None leaves the warm versions as they are.
+    """
+
+    shares: Sequence[Share]
+    shadows: Sequence[Share] = ()
+    warm: list[WarmVersion] | None = None
 
 
 class RolloutMoved(Conflict):
@@ -85,12 +107,27 @@ def advance(context: Context, rollout_id: str) -> tuple[Rollout, float]:
             return stored.rollout, 0.0
         finding = judge(see(connection, stored, context.clock.now()))
     if finding.move is Move.NOTHING and not stored.endpoint_deleted:
+        _note_look(context, stored)
         return stored.rollout, finding.look_again_s
     try:
         with context.database.write(durable=True) as connection:
             return make_move(connection, context, stored, finding), 0.0
     except RolloutMoved:
         return stored.rollout, 0.0
+
+
+def _note_look(context: Context, stored: StoredRollout) -> None:
+    """Keep for how long the step was watched. It is no change of the rollout: who changes it need not know."""
+    rollout, now = stored.rollout, context.clock.now()
+    if rollout.step_started_at is None:
+        return
+    with context.database.write() as connection:
+        connection.execute(
+            sa.update(rollouts)
+            .where(rollouts.c.pk == stored.pk, rollouts.c.revision == rollout.revision)
+            .where(rollouts.c.looked_at.is_(None) | (rollouts.c.looked_at == rollout.looked_at))
+            .values(baked_s=baked_s(rollout, now), looked_at=now)
+        )
 
 
 def make_move(
@@ -106,13 +143,20 @@ def make_move(
     if stored.endpoint_deleted:
         return end(connection, context, stored, RolloutStatus.FAILED, "The endpoint was deleted", [])
     if finding.move is Move.START_CLOCK:
-        return change(connection, context, stored, {"step_started_at": context.clock.now()})
+        now = context.clock.now()
+        return change(connection, context, stored, {"step_started_at": now, "looked_at": now, "baked_s": 0.0})
     if finding.move is Move.NEXT_STEP:
         return _next_step(connection, context, stored, finding.results)
     verdict = combine(finding.results) if finding.results else Verdict.FAIL
-    status = RolloutStatus.PROMOTED if finding.move is Move.PROMOTE else RolloutStatus.ROLLED_BACK
     reason = finding.reason or "Every step passed its gates"
-    return end(connection, context, stored, status, reason, finding.results, verdict)
+    return end(connection, context, stored, _ENDED_BY[finding.move], reason, finding.results, verdict)
+
+
+_ENDED_BY = {
+    Move.PROMOTE: RolloutStatus.PROMOTED,
+    Move.ROLL_BACK: RolloutStatus.ROLLED_BACK,
+    Move.COMPARE: RolloutStatus.COMPARED,
+}
 
 
 def _next_step(
@@ -124,10 +168,14 @@ def _next_step(
         connection,
         context,
         stored,
-        {"step": step, "step_started_at": None, "history": history},
-        shares=shares_at(stored.rollout, step),
+        {"step": step, "step_started_at": None, "looked_at": None, "baked_s": 0.0, "history": history},
+        serving=Serving(shares_at(stored.rollout, step), shadows_at(stored.rollout, step)),
         event=ROLLOUT_ADVANCED,
-        payload={"step": step, "weight": stored.rollout.steps[step].weight},
+        payload={
+            "step": step,
+            "weight": answered(stored.rollout, step),
+            "mirrored": mirrored(stored.rollout, step),
+        },
     )
 
 
@@ -152,8 +200,12 @@ def end(
     rollout = stored.rollout
     if status not in MOVES[rollout.status]:
         raise RolloutFinished(rollout)
-    winner = rollout.to_version if status is RolloutStatus.PROMOTED else rollout.from_version
-    shares = [Share(version=winner if winner is not None else rollout.to_version, weight=1.0)]
+    is_promoted = status is RolloutStatus.PROMOTED
+    winner = rollout.to_version if is_promoted else rollout.from_version
+    serving = Serving(
+        shares=[Share(version=winner if winner is not None else rollout.to_version, weight=1.0)],
+        warm=warm_version(context, rollout.from_version, rollout.keep_warm_s) if is_promoted else None,
+    )
     return change(
         connection,
         context,
@@ -164,7 +216,7 @@ def end(
             "ended_at": context.clock.now(),
             "history": [*rollout.history, _step_result(connection, context, stored, results, verdict)],
         },
-        shares=None if status is RolloutStatus.FAILED else shares,
+        serving=None if status is RolloutStatus.FAILED else serving,
         event=_ENDS[status],
         payload={"reason": reason, "from": rollout.from_version, "to": rollout.to_version},
     )
@@ -173,6 +225,7 @@ def end(
 _ENDS = {
     RolloutStatus.PROMOTED: ROLLOUT_PROMOTED,
     RolloutStatus.ROLLED_BACK: ROLLOUT_ROLLED_BACK,
+    RolloutStatus.COMPARED: ROLLOUT_COMPARED,
     RolloutStatus.FAILED: ROLLOUT_FAILED,
 }
 
@@ -215,11 +268,11 @@ def change(
     stored: StoredRollout,
     values: dict[str, Any],
     *,
-    shares: list[Share] | None = None,
+    serving: Serving | None = None,
     event: EventType | None = None,
     payload: dict[str, Any] | None = None,
 ) -> Rollout:
-    """Change a rollout, and the shares of its endpoint, if it is still as it was read.
+    """Change a rollout, and what its endpoint serves, if it is still as it was read.
 
     Raises
     ------
@@ -231,8 +284,8 @@ def change(
     connection.execute(
         sa.select(endpoints.c.pk).where(endpoints.c.pk == stored.endpoint_pk).with_for_update()
     )
-    if shares is not None:
-        change_shares(connection, context, stored, shares)
+    if serving is not None:
+        _change_serving(connection, context, stored, serving)
         values = {**values, "step_endpoint_revision": stored.endpoint_revision + 1}
     done = connection.execute(
         sa.update(rollouts)
@@ -254,17 +307,13 @@ def change(
     return load_rollout(connection, rollout.id).rollout
 
 
-def change_shares(
-    connection: sa.Connection, context: Context, stored: StoredRollout, shares: list[Share]
+def _change_serving(
+    connection: sa.Connection, context: Context, stored: StoredRollout, serving: Serving
 ) -> None:
-    """Let an endpoint share its requests differently.
-
-    Raises
-    ------
-    RolloutMoved
-        If the endpoint changed since it was read.
-    """
     revision = stored.endpoint_revision + 1
+    values: dict[str, Any] = {"shares": serving.shares, "shadows": serving.shadows or None}
+    if serving.warm is not None:
+        values["warm"] = serving.warm or None
     done = connection.execute(
         sa.update(endpoints)
         .where(
@@ -272,30 +321,38 @@ def change_shares(
             endpoints.c.revision == stored.endpoint_revision,
             endpoints.c.deleted_at.is_(None),
         )
-        .values(shares=shares, revision=revision)
+        .values(revision=revision, **values)
     )
     if done.rowcount != 1:
         raise RolloutMoved(stored.rollout.id)
-    settle_shares(connection, context, stored.rollout.project, stored.rollout.endpoint, shares, revision)
+    settle(connection, context, stored.rollout.project, stored.rollout.endpoint)
 
 
-def settle_shares(
-    connection: sa.Connection,
-    context: Context,
-    project: str,
-    endpoint: str,
-    shares: list[Share],
-    revision: int,
-) -> None:
-    """Let go of the versions that an endpoint needs no longer, and tell the event log how it shares its requests."""
+def warm_version(context: Context, version: int | None, keep_warm_s: float) -> list[WarmVersion]:
+    """Give what stays loaded after the switch from a version."""
+    if version is None or not keep_warm_s:
+        return []
+    return [WarmVersion(version=version, until=context.clock.now() + timedelta(seconds=keep_warm_s))]
+
+
+def settle(connection: sa.Connection, context: Context, project: str, endpoint: str) -> None:
+    """Let go of the versions that an endpoint needs no longer, and tell the event log what it serves."""
     found = endpoint_row(connection, project, endpoint)
     release_versions(
         connection,
         project=project,
         endpoint=endpoint,
         digests=found.digests.values(),
-        keep={share.version for share in shares},
+        keep=found.loaded,
     )
+    payload: dict[str, Any] = {
+        "revision": found.revision,
+        "shares": {str(share.version): share.weight for share in found.shares},
+    }
+    if found.shadows:
+        payload["shadows"] = {str(share.version): share.weight for share in found.shadows}
+    if found.cascade is not None:
+        payload["cascade"] = msgspec.to_builtins(found.cascade)
     append(
         connection,
         context.clock,
@@ -303,7 +360,7 @@ def settle_shares(
         type=ENDPOINT_CHANGED,
         subject=f"endpoint:{endpoint}",
         project=project,
-        payload={"revision": revision, "shares": {str(share.version): share.weight for share in shares}},
+        payload=payload,
     )
 
 
@@ -314,14 +371,32 @@ def _step_result(
     results: list[GateResult],
     verdict: Verdict,
 ) -> StepResult:
-    counted = read_counts(connection, stored.endpoint_pk, stored.step_endpoint_revision)
     rollout = stored.rollout
+    counted = StatsTable(items=read_counts(connection, stored.endpoint_pk, stored.step_endpoint_revision))
+    new = counted.of(rollout.to_version)
     return StepResult(
         step=rollout.step,
-        weight=weight_of(rollout),
+        weight=answered(rollout, rollout.step),
+        mirrored=mirrored(rollout, rollout.step),
         started_at=rollout.step_started_at,
         ended_at=context.clock.now(),
         verdict=verdict,
-        n_requests=StatsTable(items=counted).of(rollout.to_version).n_requests,
+        n_requests=new.n_requests,
         results=results,
+        new=_figures(new),
+        old=None if rollout.from_version is None else _figures(counted.of(rollout.from_version)),
+    )
+
+
+def _figures(stats: VersionStats) -> VersionFigures:
+    return VersionFigures(
+        version=stats.version,
+        n_requests=stats.n_requests,
+        n_errors=stats.n_errors,
+        mean_latency_ms=stats.mean_latency_ms,
+        p95_latency_ms=stats.latency_quantile_ms(0.95),
+        p99_latency_ms=stats.latency_quantile_ms(0.99),
+        n_labelled=stats.n_labelled,
+        accuracy=stats.accuracy,
+        mean_absolute_error=stats.abs_error_sum / stats.n_measured if stats.n_measured else None,
     )

@@ -6,15 +6,28 @@ import enum
 from dataclasses import dataclass
 from datetime import datetime
 
-from noria.serving.entities import GateResult, Rollout, RolloutCheck, RolloutStatus, Verdict
+import msgspec
+
+from noria.serving.entities import (
+    ApprovalPoint,
+    GateResult,
+    Gates,
+    QualityGate,
+    Rollout,
+    RolloutCheck,
+    RolloutStatus,
+    Strategy,
+    Verdict,
+)
 from noria.serving.gates import combine, evaluate
 from noria.serving.predictions import VersionStats
-
-LOADING = -1
-"""Index of the step before the first, in which the model servers load the new version."""
+from noria.serving.rollouts.steps import LOADING, answered, mirrored, n_lacking
 
 _SHORTEST_LOOK_S = 0.25
 _LONGEST_LOOK_S = 15.0
+LONGEST_GAP_S = 60.0
+"""What passes between two looks counts for at most so long: a clock that jumps ahead has watched nothing."""
+
 _LOOKS_PER_BAKE = 20
 """The longer a step lasts or waits, the more rarely it is looked at: every look is a record that a restart reads."""
 
@@ -27,6 +40,7 @@ class Move(enum.StrEnum):
     NEXT_STEP = "next_step"
     PROMOTE = "promote"
     ROLL_BACK = "roll_back"
+    COMPARE = "compare"
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -93,13 +107,21 @@ def judge(sight: Sight) -> Finding:
     if sight.followers.failure is not None:
         return _back([], f"The new version cannot be loaded: {sight.followers.failure}")
     results = _results(sight)
-    if combine(results) is Verdict.FAIL:
+    if rollout.promotes and combine(results) is Verdict.FAIL:
         return _back(results, _failures(results))
     if rollout.status is RolloutStatus.PAUSED:
         return _wait(results, ["The rollout is paused"], _look_every(rollout, _age_s(sight)))
     if rollout.step_started_at is None:
         return _begin(sight, results)
-    return _continue(sight, results, (sight.now - rollout.step_started_at).total_seconds())
+    return _continue(sight, results, baked_s(rollout, sight.now))
+
+
+def baked_s(rollout: Rollout, now: datetime) -> float:
+    """Give the seconds for which the present step was watched; 0 before its clock runs."""
+    since = rollout.looked_at or rollout.step_started_at
+    if since is None:
+        return 0.0
+    return rollout.baked_s + min(max(0.0, (now - since).total_seconds()), LONGEST_GAP_S)
 
 
 def to_check(sight: Sight) -> RolloutCheck:
@@ -109,16 +131,12 @@ def to_check(sight: Sight) -> RolloutCheck:
         rollout_id=rollout.id,
         status=rollout.status,
         step=rollout.step,
-        weight=weight_of(rollout),
+        weight=answered(rollout, rollout.step),
+        mirrored=mirrored(rollout, rollout.step),
         n_requests=sight.step.n_requests,
         results=finding.results,
         waits_for=finding.waits_for,
     )
-
-
-def weight_of(rollout: Rollout) -> float:
-    """Give the share of the new version in the present step."""
-    return rollout.steps[rollout.step].weight if rollout.step > LOADING else 0.0
 
 
 def _results(sight: Sight) -> list[GateResult]:
@@ -128,37 +146,103 @@ def _results(sight: Sight) -> list[GateResult]:
 
 
 def _begin(sight: Sight, results: list[GateResult]) -> Finding:
-    followers = sight.followers
+    rollout, followers, look_s = sight.rollout, sight.followers, _paced(_age_s(sight))
     if followers.n_alive == 0:
         sentence = "No model server serves this endpoint; start one with `noria up` or `noria serve`"
-        return _wait(results, [sentence], _paced(_age_s(sight)))
+        return _wait(results, [sentence], look_s)
     if not followers.following:
-        sentence = "The model servers do not follow this step yet"
-        return _wait(results, [sentence], _paced(_age_s(sight)))
-    move = Move.NEXT_STEP if sight.rollout.step == LOADING else Move.START_CLOCK
-    return Finding(move=move, results=results, waits_for=[])
+        return _wait(results, ["The model servers do not follow this step yet"], look_s)
+    if rollout.step != LOADING:
+        return Finding(move=Move.START_CLOCK, results=results, waits_for=[])
+    if n_lacking(rollout, ApprovalPoint.START):
+        return _wait(results, [lacking_sentence(rollout, ApprovalPoint.START)], look_s)
+    if not rollout.steps:
+        return _go(sight, Move.PROMOTE, results, "It was approved")
+    return _go(sight, Move.NEXT_STEP, results)
 
 
 def _continue(sight: Sight, results: list[GateResult], elapsed_s: float) -> Finding:
     rollout = sight.rollout
     step = rollout.steps[rollout.step]
     look_s = _look_every(rollout, elapsed_s)
-    waits_for = [result.sentence for result in results if result.verdict is Verdict.WAIT]
+    lacks = []
     if sight.step.n_requests < step.min_requests:
-        waits_for.insert(0, f"{sight.step.n_requests} of {step.min_requests} requests were answered")
+        done = "predicted along" if mirrored(rollout, rollout.step) else "answered"
+        lacks.append(f"{sight.step.n_requests} of {step.min_requests} requests were {done}")
+    undecided = [result.sentence for result in results if result.verdict is Verdict.WAIT]
     if elapsed_s < step.bake_s:
         left_s = step.bake_s - elapsed_s
-        return _wait(results, [f"{left_s:.1f} s of the step are left", *waits_for], min(left_s, look_s))
+        sentence = f"{left_s:.1f} s of the step are left"
+        return _wait(results, [sentence, *lacks, *undecided], min(left_s, look_s))
+    is_late = rollout.patience_s is not None and elapsed_s - step.bake_s > rollout.patience_s
+    if not rollout.promotes:
+        return _wait(results, lacks, look_s) if lacks and not is_late else _compared(sight, results)
+    if rollout.strategy is Strategy.AB and not lacks:
+        return _choose(sight, results, look_s, is_over=rollout.patience_s is None or is_late)
+    waits_for = [*lacks, *undecided]
     if not waits_for:
         last = rollout.step == len(rollout.steps) - 1
-        return Finding(move=Move.PROMOTE if last else Move.NEXT_STEP, results=results, waits_for=[])
-    if rollout.patience_s is not None and elapsed_s - step.bake_s > rollout.patience_s:
+        return _go(sight, Move.PROMOTE if last else Move.NEXT_STEP, results)
+    if is_late:
         return _back(results, f"Undecided for {rollout.patience_s:g} s after its bake time: {waits_for[0]}")
     return _wait(results, waits_for, look_s)
 
 
+def _choose(sight: Sight, results: list[GateResult], look_s: float, *, is_over: bool) -> Finding:
+    """End an A/B rollout: the new version has to be shown better than the old one, not merely no worse."""
+    rollout = sight.rollout
+    strict = evaluate(_superior(rollout.gates), step=sight.step, new=sight.new, old=sight.old)
+    quality = next(result for result in strict if result.gate == "quality")
+    verdict = combine(strict)
+    if verdict is Verdict.PASS:
+        return _go(sight, Move.PROMOTE, strict, f"Version {rollout.to_version} is better: {quality.sentence}")
+    if quality.verdict is Verdict.FAIL:
+        return _back(strict, f"Version {rollout.from_version} is better: {quality.sentence}")
+    if not is_over:
+        waits_for = [result.sentence for result in strict if result.verdict is not Verdict.PASS]
+        return _wait(results, waits_for, look_s)
+    open_ = next(result for result in strict if result.verdict is not Verdict.PASS)
+    return _back(strict, f"Undecided, so version {rollout.from_version} stays: {open_.sentence}")
+
+
+def _superior(gates: Gates) -> Gates:
+    """Ask for labels, and that the new version loses nothing: with a margin of 0 a pass is a proof of being better."""
+    quality = msgspec.structs.replace(gates.quality or QualityGate(), max_loss=0.0, required=True)
+    return msgspec.structs.replace(gates, quality=quality)
+
+
+def _compared(sight: Sight, results: list[GateResult]) -> Finding:
+    found = {
+        Verdict.PASS: "it passed every gate",
+        Verdict.WAIT: "its gates are undecided",
+        Verdict.FAIL: _failures(results),
+    }[combine(results)]
+    reason = f"Compared on {sight.step.n_requests} requests: {found}"
+    return Finding(move=Move.COMPARE, results=results, waits_for=[], reason=reason)
+
+
+def _go(sight: Sight, move: Move, results: list[GateResult], reason: str | None = None) -> Finding:
+    """Go forward, unless that gives the new version every request and not everybody has agreed."""
+    rollout = sight.rollout
+    switches = move is Move.PROMOTE or answered(rollout, rollout.step + 1) == 1
+    if switches and n_lacking(rollout, ApprovalPoint.SWITCH):
+        return _wait(results, [lacking_sentence(rollout, ApprovalPoint.SWITCH)], _paced(_age_s(sight)))
+    return Finding(move=move, results=results, waits_for=[], reason=reason)
+
+
+def lacking_sentence(rollout: Rollout, point: ApprovalPoint) -> str:
+    """Say how many approvals are lacking, and from whom."""
+    asked, n = rollout.approvals, n_lacking(rollout, point)
+    role = "" if asked is None else f" of the role {asked.role.value} or above"
+    persons = "one person" if n == 1 else f"{n} persons"
+    return (
+        f"{persons[0].upper()}{persons[1:]}{role}, other than {rollout.started_by}, must approve it:"
+        f" `noria rollouts approve {rollout.id}`"
+    )
+
+
 def _look_every(rollout: Rollout, elapsed_s: float) -> float:
-    return _paced(max(rollout.steps[max(rollout.step, 0)].bake_s, elapsed_s))
+    return _paced(max(rollout.steps[max(rollout.step, 0)].bake_s if rollout.steps else 0.0, elapsed_s))
 
 
 def _paced(duration_s: float) -> float:

@@ -10,7 +10,8 @@ from noria.access.projects import project_pk
 from noria.core.operations import Service, operation
 from noria.registry.service import Models
 from noria.serving.entities import Reason, Rollout, RolloutCheck, RolloutPage, RolloutStatus
-from noria.serving.permissions import DEPLOY, READ_ENDPOINTS
+from noria.serving.permissions import APPROVE, DEPLOY, READ_ENDPOINTS
+from noria.serving.rollouts.approving import approve, check_approved
 from noria.serving.rollouts.deployment import settle_alias
 from noria.serving.rollouts.passage import end, pause, resume
 from noria.serving.rollouts.progress import judge, to_check
@@ -73,9 +74,30 @@ class Rollouts(Service):
             project, rollout_id, lambda connection, stored: resume(connection, self.context, stored)
         )
 
+    @operation("POST", "/projects/{project}/rollouts/{rollout_id}/approve", needs=APPROVE, status=200)
+    def approve(self, project: str, rollout_id: str, why: Reason) -> Rollout:
+        """Agree to a rollout that waits for others than the one who began it.
+
+        Raises
+        ------
+        MayNotApprove
+            If the caller began it, or lacks the role that it asks for.
+        """
+        return self._change(
+            project,
+            rollout_id,
+            lambda connection, stored: approve(connection, self.context, stored, why.reason),
+        )
+
     @operation("POST", "/projects/{project}/rollouts/{rollout_id}/promote", needs=DEPLOY, status=200)
     def promote(self, project: str, rollout_id: str, why: Reason) -> Rollout:
-        """Let the new version answer every request now, whatever the gates say."""
+        """Let the new version answer every request now, whatever the gates say.
+
+        Raises
+        ------
+        NotApproved
+            If the rollout waits for persons who have not agreed to it yet.
+        """
         rollout = self._end(project, rollout_id, RolloutStatus.PROMOTED, why.reason or "Promoted by hand")
         return settle_alias(self.sibling(Models), rollout)
 
@@ -88,6 +110,8 @@ class Rollouts(Service):
         def write(connection: sa.Connection, stored: StoredRollout) -> Rollout:
             if stored.rollout.status is status:
                 return stored.rollout
+            if status is RolloutStatus.PROMOTED:
+                check_approved(stored.rollout)
             results = judge(see(connection, stored, self.context.clock.now())).results
             return end(connection, self.context, stored, status, reason, results)
 

@@ -53,6 +53,8 @@ def stored_rollout(row: sa.RowMapping) -> StoredRollout:
     values = {name: row[name] for name in Rollout.__struct_fields__}
     values["status"] = RolloutStatus(row["status"])
     values["strategy"] = Strategy(row["strategy"])
+    # What was written before there was such a thing.
+    values |= {name: default for name, default in _LATER.items() if row[name] is None}
     return StoredRollout(
         rollout=Rollout(**values),
         pk=row["pk"],
@@ -62,6 +64,9 @@ def stored_rollout(row: sa.RowMapping) -> StoredRollout:
         first_endpoint_revision=row["first_endpoint_revision"],
         step_endpoint_revision=row["step_endpoint_revision"],
     )
+
+
+_LATER = {"promotes": True, "approved": [], "keep_warm_s": 0.0, "is_rollback": False, "baked_s": 0.0}
 
 
 def load_rollout(connection: sa.Connection, rollout_id: str, project: str | None = None) -> StoredRollout:
@@ -81,15 +86,31 @@ def load_rollout(connection: sa.Connection, rollout_id: str, project: str | None
     return stored_rollout(row)
 
 
-def standing_rollout(connection: sa.Connection, endpoint_pk: int) -> StoredRollout:
-    """Give the rollout that made an endpoint what it is: the newest one that was not taken back."""
+def version_before(connection: sa.Connection, endpoint_pk: int) -> int | None:
+    """Give the version that answered every request before the one that does now; None where there was none.
+
+    Going back takes a version off, so going back twice leads to the one before that.
+    """
     query = (
-        select_rollouts()
-        .where(rollouts.c.endpoint_pk == endpoint_pk, rollouts.c.status != RolloutStatus.ROLLED_BACK.value)
-        .order_by(rollouts.c.pk.desc())
-        .limit(1)
+        sa.select(rollouts.c.to_version, rollouts.c.is_rollback)
+        .where(rollouts.c.endpoint_pk == endpoint_pk, rollouts.c.status == RolloutStatus.PROMOTED.value)
+        .order_by(rollouts.c.pk)
     )
-    return stored_rollout(connection.execute(query).mappings().one())
+    stack: list[int] = []
+    for version, is_rollback in connection.execute(query):
+        if is_rollback and version in stack:
+            while stack[-1] != version:
+                stack.pop()
+        else:
+            stack.append(version)
+    return stack[-2] if len(stack) > 1 else None
+
+
+def rollout_under_way(connection: sa.Connection, endpoint_pk: int) -> StoredRollout | None:
+    """Give the rollout of an endpoint that has not ended, if there is one."""
+    query = select_rollouts().where(rollouts.c.endpoint_pk == endpoint_pk, rollouts.c.ended_at.is_(None))
+    row = connection.execute(query).mappings().one_or_none()
+    return None if row is None else stored_rollout(row)
 
 
 def see(connection: sa.Connection, stored: StoredRollout, now: datetime) -> Sight:

@@ -13,16 +13,14 @@ from noria.serving.entities import (
     MOVES,
     Gates,
     Rollout,
-    RolloutSection,
     RolloutStatus,
     RolloutStep,
     Share,
     Strategy,
-    check_steps,
-    shares_at,
 )
 from noria.serving.predictions import VersionStats
-from noria.serving.rollouts.progress import LOADING, Followers, Move, Sight, judge, to_check
+from noria.serving.rollouts.progress import Followers, Move, Sight, judge, to_check
+from noria.serving.rollouts.steps import LOADING, RolloutSection, check_steps, shares_at
 
 NOW = datetime(2030, 1, 1, tzinfo=UTC)
 READY = Followers(n_alive=1, following=True)
@@ -151,7 +149,7 @@ def test_a_version_that_cannot_be_loaded_is_rolled_back() -> None:
 
 def test_patience_ends() -> None:
     """A step that stays undecided is rolled back after as long as was asked, and waits without limit otherwise."""
-    undecided = _rollout(step_started_at=NOW - timedelta(hours=2))
+    undecided = _rollout(step_started_at=NOW - timedelta(hours=2), baked_s=7200.0, looked_at=NOW)
 
     assert judge(_sight(undecided, n=5)).move is Move.NOTHING
     impatient = msgspec.structs.replace(undecided, patience_s=3600.0)
@@ -209,6 +207,7 @@ def test_only_a_finished_status_leads_nowhere() -> None:
     assert {status for status in RolloutStatus if status.is_finished()} == {
         RolloutStatus.PROMOTED,
         RolloutStatus.ROLLED_BACK,
+        RolloutStatus.COMPARED,
         RolloutStatus.FAILED,
     }
     assert all(after in MOVES for afters in MOVES.values() for after in afters)

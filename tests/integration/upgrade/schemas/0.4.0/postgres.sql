@@ -208,6 +208,29 @@ CREATE TABLE alerts (
     CONSTRAINT alerts_project_pk_fkey FOREIGN KEY(project_pk) REFERENCES projects (pk)
 );
 
+CREATE TABLE batches (
+    pk BIGSERIAL NOT NULL,
+    id TEXT NOT NULL,
+    project_pk BIGINT NOT NULL,
+    name TEXT NOT NULL,
+    model TEXT NOT NULL,
+    output TEXT NOT NULL,
+    live TEXT NOT NULL,
+    pointed TEXT,
+    slots TEXT NOT NULL,
+    comparison TEXT,
+    rule TEXT,
+    revision BIGINT NOT NULL,
+    created_at BIGINT NOT NULL,
+    switched_at BIGINT,
+    switched_by TEXT,
+    reason TEXT,
+    CONSTRAINT batches_by_name UNIQUE (project_pk, name),
+    CONSTRAINT batches_id_key UNIQUE (id),
+    CONSTRAINT batches_pkey PRIMARY KEY (pk),
+    CONSTRAINT batches_project_pk_fkey FOREIGN KEY(project_pk) REFERENCES projects (pk)
+);
+
 CREATE TABLE comments (
     pk BIGSERIAL NOT NULL,
     id TEXT COLLATE "C" NOT NULL,
@@ -283,6 +306,9 @@ CREATE TABLE endpoints (
     revision BIGINT NOT NULL,
     created_at BIGINT NOT NULL,
     deleted_at BIGINT,
+    shadows TEXT,
+    warm TEXT,
+    cascade TEXT,
     CONSTRAINT endpoints_id_key UNIQUE (id),
     CONSTRAINT endpoints_pkey PRIMARY KEY (pk),
     CONSTRAINT endpoints_project_pk_fkey FOREIGN KEY(project_pk) REFERENCES projects (pk)
@@ -554,6 +580,43 @@ CREATE TABLE webhook_deliveries (
     CONSTRAINT webhook_deliveries_id_key UNIQUE (id),
     CONSTRAINT webhook_deliveries_pkey PRIMARY KEY (pk),
     CONSTRAINT webhook_deliveries_webhook_pk_fkey FOREIGN KEY(webhook_pk) REFERENCES webhooks (pk) ON DELETE CASCADE
+);
+
+CREATE TABLE batch_runs (
+    pk BIGSERIAL NOT NULL,
+    id TEXT NOT NULL,
+    project_pk BIGINT NOT NULL,
+    batch_pk BIGINT,
+    slot TEXT,
+    model TEXT NOT NULL,
+    version BIGINT NOT NULL,
+    identity TEXT NOT NULL,
+    once TEXT,
+    status TEXT NOT NULL,
+    input TEXT NOT NULL,
+    input_digest TEXT,
+    output TEXT NOT NULL,
+    options TEXT NOT NULL,
+    attempt BIGINT NOT NULL,
+    n_rows BIGINT,
+    n_done BIGINT NOT NULL,
+    n_unfit BIGINT NOT NULL,
+    n_duplicates BIGINT,
+    chunk_rows BIGINT,
+    n_workers BIGINT NOT NULL,
+    engine TEXT,
+    predict_s DOUBLE PRECISION,
+    written TEXT,
+    error TEXT,
+    started_by TEXT NOT NULL,
+    created_at BIGINT NOT NULL,
+    updated_at BIGINT NOT NULL,
+    ended_at BIGINT,
+    CONSTRAINT batch_runs_batch_pk_fkey FOREIGN KEY(batch_pk) REFERENCES batches (pk),
+    CONSTRAINT batch_runs_id_key UNIQUE (id),
+    CONSTRAINT batch_runs_once UNIQUE (project_pk, once),
+    CONSTRAINT batch_runs_pkey PRIMARY KEY (pk),
+    CONSTRAINT batch_runs_project_pk_fkey FOREIGN KEY(project_pk) REFERENCES projects (pk)
 );
 
 CREATE TABLE capture_chunks (
@@ -863,6 +926,13 @@ CREATE TABLE rollouts (
     first_endpoint_revision BIGINT NOT NULL,
     step_endpoint_revision BIGINT NOT NULL,
     revision BIGINT NOT NULL,
+    promotes BOOLEAN,
+    approvals TEXT,
+    approved TEXT,
+    keep_warm_s DOUBLE PRECISION,
+    is_rollback BOOLEAN,
+    baked_s DOUBLE PRECISION,
+    looked_at BIGINT,
     CONSTRAINT rollouts_endpoint_pk_fkey FOREIGN KEY(endpoint_pk) REFERENCES endpoints (pk),
     CONSTRAINT rollouts_id_key UNIQUE (id),
     CONSTRAINT rollouts_pkey PRIMARY KEY (pk)
@@ -1357,6 +1427,14 @@ CREATE TABLE schedule_notices (
 
 CREATE INDEX alerts_by_endpoint ON alerts (project_pk, endpoint, id);
 
+CREATE INDEX batch_runs_by_batch ON batch_runs (batch_pk, pk);
+
+CREATE INDEX batch_runs_by_model ON batch_runs (project_pk, model, pk);
+
+CREATE INDEX batch_runs_by_project ON batch_runs (project_pk, pk);
+
+CREATE UNIQUE INDEX batch_runs_unfinished ON batch_runs (project_pk, identity) WHERE (status <> 'succeeded'::text);
+
 CREATE INDEX comments_by_deletion ON comments (deleted_at);
 
 CREATE INDEX comments_by_subject ON comments (subject, id);
@@ -1547,6 +1625,8 @@ insert into alembic_version (version_num) values ('pipelines_0003');
 
 insert into alembic_version (version_num) values ('registry_0004');
 
-insert into alembic_version (version_num) values ('serving_0007');
+insert into alembic_version (version_num) values ('serving_0004');
+
+insert into alembic_version (version_num) values ('serving_0006');
 
 insert into alembic_version (version_num) values ('tracking_0007');

@@ -22,6 +22,66 @@ CREATE TABLE alerts (
 	FOREIGN KEY(project_pk) REFERENCES projects (pk)
 );
 
+CREATE TABLE batch_runs (
+	pk INTEGER NOT NULL, 
+	id TEXT NOT NULL, 
+	project_pk BIGINT NOT NULL, 
+	batch_pk BIGINT, 
+	slot TEXT, 
+	model TEXT NOT NULL, 
+	version BIGINT NOT NULL, 
+	identity TEXT NOT NULL, 
+	once TEXT, 
+	status TEXT NOT NULL, 
+	input TEXT NOT NULL, 
+	input_digest TEXT, 
+	output TEXT NOT NULL, 
+	options TEXT NOT NULL, 
+	attempt BIGINT NOT NULL, 
+	n_rows BIGINT, 
+	n_done BIGINT NOT NULL, 
+	n_unfit BIGINT NOT NULL, 
+	n_duplicates BIGINT, 
+	chunk_rows BIGINT, 
+	n_workers BIGINT NOT NULL, 
+	engine TEXT, 
+	predict_s FLOAT, 
+	written TEXT, 
+	error TEXT, 
+	started_by TEXT NOT NULL, 
+	created_at BIGINT NOT NULL, 
+	updated_at BIGINT NOT NULL, 
+	ended_at BIGINT, 
+	PRIMARY KEY (pk), 
+	CONSTRAINT batch_runs_once UNIQUE (project_pk, once), 
+	UNIQUE (id), 
+	FOREIGN KEY(project_pk) REFERENCES projects (pk), 
+	FOREIGN KEY(batch_pk) REFERENCES batches (pk)
+);
+
+CREATE TABLE batches (
+	pk INTEGER NOT NULL, 
+	id TEXT NOT NULL, 
+	project_pk BIGINT NOT NULL, 
+	name TEXT NOT NULL, 
+	model TEXT NOT NULL, 
+	output TEXT NOT NULL, 
+	live TEXT NOT NULL, 
+	pointed TEXT, 
+	slots TEXT NOT NULL, 
+	comparison TEXT, 
+	rule TEXT, 
+	revision BIGINT NOT NULL, 
+	created_at BIGINT NOT NULL, 
+	switched_at BIGINT, 
+	switched_by TEXT, 
+	reason TEXT, 
+	PRIMARY KEY (pk), 
+	CONSTRAINT batches_by_name UNIQUE (project_pk, name), 
+	UNIQUE (id), 
+	FOREIGN KEY(project_pk) REFERENCES projects (pk)
+);
+
 CREATE TABLE capture_chunks (
 	endpoint_pk BIGINT NOT NULL, 
 	last_position BIGINT NOT NULL, 
@@ -210,7 +270,7 @@ CREATE TABLE endpoints (
 	digests TEXT NOT NULL, 
 	revision BIGINT NOT NULL, 
 	created_at BIGINT NOT NULL, 
-	deleted_at BIGINT, 
+	deleted_at BIGINT, shadows TEXT, warm TEXT, "cascade" TEXT, 
 	PRIMARY KEY (pk), 
 	UNIQUE (id), 
 	FOREIGN KEY(project_pk) REFERENCES projects (pk)
@@ -848,7 +908,7 @@ CREATE TABLE rollouts (
 	ended_at BIGINT, 
 	first_endpoint_revision BIGINT NOT NULL, 
 	step_endpoint_revision BIGINT NOT NULL, 
-	revision BIGINT NOT NULL, 
+	revision BIGINT NOT NULL, promotes BOOLEAN, approvals TEXT, approved TEXT, keep_warm_s FLOAT, is_rollback BOOLEAN, baked_s FLOAT, looked_at BIGINT, 
 	PRIMARY KEY (pk), 
 	UNIQUE (id), 
 	FOREIGN KEY(endpoint_pk) REFERENCES endpoints (pk)
@@ -1372,6 +1432,14 @@ CREATE TABLE webhooks (
 
 CREATE INDEX alerts_by_endpoint ON alerts (project_pk, endpoint, id);
 
+CREATE INDEX batch_runs_by_batch ON batch_runs (batch_pk, pk);
+
+CREATE INDEX batch_runs_by_model ON batch_runs (project_pk, model, pk);
+
+CREATE INDEX batch_runs_by_project ON batch_runs (project_pk, pk);
+
+CREATE UNIQUE INDEX batch_runs_unfinished ON batch_runs (project_pk, identity) WHERE status <> 'succeeded';
+
 CREATE INDEX comments_by_deletion ON comments (deleted_at);
 
 CREATE INDEX comments_by_subject ON comments (subject, id);
@@ -1562,6 +1630,8 @@ insert into alembic_version (version_num) values ('pipelines_0003');
 
 insert into alembic_version (version_num) values ('registry_0004');
 
-insert into alembic_version (version_num) values ('serving_0007');
+insert into alembic_version (version_num) values ('serving_0004');
+
+insert into alembic_version (version_num) values ('serving_0006');
 
 insert into alembic_version (version_num) values ('tracking_0007');
