@@ -7,7 +7,7 @@ SHELL := /bin/bash
 PYTHON ?= python3
 VENV ?= .venv
 PEERS_VENV ?= .venv-peers
-PEERS ?= mlflow dvc airflow kfp
+PEERS ?= mlflow dvc airflow kfp kubernetes
 # One more than there are cores: tests wait for processes and databases a good part of their time.
 JOBS ?= $(shell echo $$(( $$(nproc 2>/dev/null || sysctl -n hw.ncpu) + 1 )))
 # Options for the command that a target runs: make demo ARGS='--seed 7', make test ARGS='-k registry'
@@ -55,7 +55,7 @@ e2e: $(VENV)/.dev services ## Drive the real command line, servers and browser
 	$(PYTEST) -m e2e --timeout 600 $(ARGS)
 
 .PHONY: peers
-peers: $(VENV)/.dev $(PEERS:%=$(PEERS_VENV)/%/.ready) ## Run MLflow, DVC, Airflow and kfp beside Noria
+peers: $(VENV)/.dev $(PEERS:%=$(PEERS_VENV)/%/.ready) ## Run MLflow, DVC, Airflow, kfp and readers of manifests beside Noria
 	$(VENV)/bin/python -m pytest -m peers --timeout 600 -rA $(foreach peer,$(PEERS),$(wildcard tests/peers/test_$(peer)*.py)) $(ARGS)
 
 .PHONY: soak

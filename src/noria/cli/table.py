@@ -68,6 +68,7 @@ NOUNS: tuple[Command, ...] = (
     Command(
         "webhooks", "noria.delivery.commands:webhooks", "Addresses that are called when something happens"
     ),
+    Command("k8s", "noria.delivery.kubernetes.commands:k8s", "Manifests for Kubernetes"),
     Command(
         "openlineage",
         "noria.interop.openlineage.commands:openlineage",

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import os
 from dataclasses import dataclass, field
 from pathlib import Path
 
@@ -59,6 +60,14 @@ class ServeOptions:
             )
 
 
+def _closed_to(owner: int) -> int:
+    """Give the rights that nobody may have on a token's file.
+
+    Kubernetes hands secrets to programs that are not root by the group, as files of root: nobody else is in it.
+    """
+    return 0o037 if owner == 0 and os.geteuid() != 0 else 0o077
+
+
 def read_token(path: Path) -> str:
     """Read the token that every request must carry.
 
@@ -68,11 +77,11 @@ def read_token(path: Path) -> str:
         If the file cannot be read, can be read by others, or holds too short a token.
     """
     try:
-        mode = path.stat().st_mode
+        held = path.stat()
         token = path.read_text(encoding="ascii").strip()
     except (OSError, UnicodeDecodeError) as error:
         raise ConfigInvalid(f"The token file `{path}` cannot be read: {error}") from error
-    if mode & 0o077:
+    if held.st_mode & _closed_to(held.st_uid):
         raise ConfigInvalid(f"The token file `{path}` can be read by others", hint=f"chmod 600 {path}")
     if len(token) < _MIN_TOKEN_LENGTH:
         raise ConfigInvalid(
