@@ -1,0 +1,153 @@
+"""Distances between two samples that are sorted already: exact, and cheaper than sorting was."""
+
+from __future__ import annotations
+
+import numpy as np
+from numpy.typing import NDArray
+
+from noria.core.stats.samples import Floats, Ints
+
+_STEP = 64
+"""So many current values are a stretch that is looked at as one, or not at all."""
+
+_LARGE = 1_000
+
+
+def sorted_known(values: NDArray[np.generic]) -> Floats:
+    """Sort numbers, shape (n,), and leave out NaN; they are sorted in their own type, which may be quicker."""
+    ordered = np.sort(values)
+    if ordered.dtype.kind == "f" and ordered.size and np.isnan(ordered[-1]):
+        ordered = ordered[: np.searchsorted(ordered, np.nan, side="left")]
+    return ordered.astype(np.float64, copy=False)
+
+
+def finite_part(ordered: Floats) -> Floats:
+    """Give the finite ones of sorted values, without a copy."""
+    if ordered.size == 0 or (np.isfinite(ordered[0]) and np.isfinite(ordered[-1])):
+        return ordered
+    first = np.searchsorted(ordered, -np.inf, side="right")
+    return ordered[first : np.searchsorted(ordered, np.inf, side="left")]
+
+
+def counts_between(ordered: Floats, edges: Floats) -> Ints:
+    """Count sorted values per bin, as `bins.bin_counts` does.
+
+    Returns
+    -------
+    ndarray of int, shape (n_edges + 1,)
+    """
+    ends = np.searchsorted(ordered, edges, side="right")
+    return np.diff(ends, prepend=0, append=ordered.size)
+
+
+def ks_distance(reference: Floats, current: Floats) -> float:
+    """Measure the largest distance between the empirical distribution functions of two sorted samples.
+
+    Parameters
+    ----------
+    reference, current : ndarray, shape (n,) and (m,)
+        Rising, not empty, without NaN; infinities have their rank.
+
+    Returns
+    -------
+    float
+        From 0 to 1.
+
+    Notes
+    -----
+    The largest distance is at a current value, from the left or from the right. Counts of reference values only rise
+    from one current value to a later one, so looking at every 64th bounds the distance at those in between, and only
+    stretches that may hold the largest are looked at value by value. The result is that of looking at all.
+    """
+    n, m = reference.size, current.size
+    places = np.append(np.arange(0, m - 1, _STEP), m - 1)
+    n_below, n_up_to, best = _at(reference, current, places)
+    over = places[1:] / m - n_up_to[:-1] / n
+    under = n_below[1:] / n - (places[:-1] + 1) / m
+    possible = np.maximum(over, under)
+    # The highest bounds first: what they turn up often rules the others out.
+    order = np.argsort(-possible, kind="stable")[: np.count_nonzero(possible > best)]
+    for chosen in (order[: order.size // 8 + 1], order[order.size // 8 + 1 :]):
+        stretches = np.sort(chosen[possible[chosen] > best])
+        if stretches.size:
+            inside = (places[stretches, np.newaxis] + np.arange(1, _STEP)).ravel()
+            best = max(best, _at(reference, current, inside[inside < m])[2])
+    return best
+
+
+def _at(reference: Floats, current: Floats, places: Ints) -> tuple[Ints, Ints, float]:
+    """Count the reference values below and up to some current values, and give the largest distance at these."""
+    n, m = reference.size, current.size
+    points = current[places]
+    n_below = np.searchsorted(reference, points, side="left")
+    n_up_to = np.searchsorted(reference, points, side="right")
+    # Of equal values the last has all of them up to it, and the first none below: the others only give less.
+    over, under = (places + 1) / m - n_up_to / n, n_below / n - places / m
+    return n_below, n_up_to, float(max(over.max(), under.max()))
+
+
+def ks_p_value(distance: float, n: int, m: int) -> float:
+    """Give the chance of a Kolmogorov-Smirnov distance at least this large between samples of equal distribution.
+
+    Parameters
+    ----------
+    distance
+        As `ks_distance` gives it.
+    n, m
+        Sizes of the samples, at least 1.
+
+    Notes
+    -----
+    It is that of the one-sample statistic with N = nm/(n+m) rows, as `scipy.stats.ks_2samp(method="asymp")`: exact up
+    to that rounding below 1,000. From there the limiting distribution is taken at Vrbik's corrected place, whose
+    p-values are within 2 % of it down to 1e-6 and within 8 % down to 1e-12, for a hundredth of the time.
+
+    References
+    ----------
+    Simard, R. and L'Ecuyer, P. (2011). Computing the two-sided Kolmogorov-Smirnov distribution. J. Stat. Software 39.
+    Vrbik, J. (2018). Small-sample corrections to Kolmogorov-Smirnov test statistic. Pioneer Journal of Theoretical and
+    Applied Statistics 15.
+    """
+    size = max(1, round(n * m / (n + m)))
+    if size < _LARGE:
+        from scipy.stats import kstwo
+
+        p_value = float(kstwo.sf(distance, size))
+    else:
+        from scipy.special import kolmogorov
+
+        place = distance * size**0.5
+        p_value = float(kolmogorov(place + 1 / (6 * size**0.5) + (place - 1) / (4 * size)))
+    return min(max(p_value, 0.0), 1.0)
+
+
+def wasserstein_distance(reference: Floats, current: Floats) -> float:
+    """Measure the area between the empirical distribution functions of two sorted samples.
+
+    Parameters
+    ----------
+    reference, current : ndarray, shape (n,) and (m,)
+        Rising, not empty, finite.
+
+    Returns
+    -------
+    float
+        In the unit of the values, at least 0.
+
+    References
+    ----------
+    Vallender, S. S. (1974). Calculation of the Wasserstein distance between probability distributions on the line.
+    Theory of Probability and its Applications 18.
+    """
+    n, m = reference.size, current.size
+    if n == m:
+        # The same area by the other axis, between the two quantile functions.
+        apart = reference - current
+        return float(np.abs(apart, out=apart).mean())
+    both = np.concatenate([reference, current])
+    order = np.argsort(both, kind="stable")  # two rising runs: they are merged
+    n_before = np.cumsum(order < n)[:-1]
+    ahead = np.abs(
+        n_before * (n + m) - np.arange(1, n + m) * n
+    )  # distance of the functions, times nm: whole numbers
+    return float(ahead @ np.diff(both[order])) / (n * m)
