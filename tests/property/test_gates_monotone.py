@@ -5,7 +5,7 @@ from __future__ import annotations
 from hypothesis import given
 from hypothesis import strategies as st
 
-from noria.serving.entities import ErrorGate, Gates, LatencyGate, QualityGate, Verdict
+from noria.serving.gate_rules import ErrorGate, Gates, LatencyGate, QualityGate, Verdict
 from noria.serving.gates.bounds import share_difference
 from noria.serving.gates.errors import judge_errors
 from noria.serving.gates.latency import judge_latency

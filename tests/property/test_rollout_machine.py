@@ -22,8 +22,6 @@ from noria.core.workspace import InProcess, Workspace
 from noria.serving.entities import (
     MOVES,
     Deployment,
-    Gates,
-    QualityGate,
     Reason,
     Rollout,
     RolloutStatus,
@@ -31,6 +29,7 @@ from noria.serving.entities import (
     Share,
     Strategy,
 )
+from noria.serving.gate_rules import Gates, QualityGate
 from noria.serving.predictions import CaptureBatch, LabelBatch, NewLabel
 from noria.serving.rollouts.deployment import RolloutUnderWay
 from noria.serving.rollouts.passage import RolloutFinished, RolloutMoved, advance, make_move

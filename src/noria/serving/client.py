@@ -18,7 +18,8 @@ from noria.core.names import split_ref
 from noria.core.serialisation import from_json, to_json
 from noria.core.trust import trust_for
 from noria.core.workspace import Workspace, current_workspace
-from noria.serving.entities import Deployment, Gates, Rollout, RolloutStep, Strategy
+from noria.serving.entities import Deployment, Rollout, RolloutStep, Strategy
+from noria.serving.gate_rules import Gates
 from noria.serving.service import Endpoints
 
 if TYPE_CHECKING:

@@ -10,6 +10,7 @@ from typing import Annotated
 import msgspec
 
 from noria.core.permissions import Role
+from noria.serving.gate_rules import GateResult, Gates, Verdict
 
 Weight = Annotated[float, msgspec.Meta(ge=0.0, le=1.0)]
 """A share of the requests, 0 to 1."""
@@ -157,77 +158,6 @@ class EndpointPage(msgspec.Struct, frozen=True, kw_only=True):
 
     items: list[Endpoint]
     next: str | None = None
-
-
-class ErrorGate(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fields=True):
-    """The share of requests that fail may not grow by more than `max_increase` (0 to 1)."""
-
-    max_increase: Weight = 0.02
-
-
-class LatencyGate(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fields=True):
-    """The mean latency may not grow beyond `max_ratio` times the old version's.
-
-    A mean below `ignore_below_ms` passes whatever the ratio: nobody waits for it.
-    """
-
-    max_ratio: Annotated[float, msgspec.Meta(ge=1.0)] = 2.0
-    ignore_below_ms: Annotated[float, msgspec.Meta(ge=0.0)] = 50.0
-
-
-class QualityGate(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fields=True):
-    """The labelled quality may not be worse by more than a margin.
-
-    Attributes
-    ----------
-    max_loss
-        For classification, the loss of accuracy that is tolerated (0 to 1); for regression, the tolerated relative
-        growth of the mean absolute error.
-    min_labels
-        The gate judges once both versions have this many labelled rows.
-    required
-        True: wait for the labels. False: pass while there are fewer than `min_labels`.
-    """
-
-    max_loss: Weight = 0.03
-    min_labels: Annotated[int, msgspec.Meta(ge=1)] = 30
-    required: bool = False
-
-
-class Gates(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fields=True):
-    """What a step of a rollout has to pass; None leaves a gate out.
-
-    Attributes
-    ----------
-    confidence
-        A gate passes when the bound of a one-sided interval at this confidence is within the limit.
-    abort_confidence
-        A gate fails when the opposite bound at this confidence is beyond the limit. Higher than `confidence`, since
-        the figures are looked at many times.
-    """
-
-    errors: ErrorGate | None = ErrorGate()
-    latency: LatencyGate | None = LatencyGate()
-    quality: QualityGate | None = QualityGate()
-    confidence: Annotated[float, msgspec.Meta(gt=0.5, lt=1.0)] = 0.95
-    abort_confidence: Annotated[float, msgspec.Meta(gt=0.5, lt=1.0)] = 0.999
-
-
-class Verdict(enum.StrEnum):
-    """What a gate says: go on, go back, or not known yet."""
-
-    PASS = "pass"  # noqa: S105 - not a password
-    FAIL = "fail"
-    WAIT = "wait"
-
-
-class GateResult(msgspec.Struct, frozen=True, kw_only=True):
-    """What one gate says about one step, with the figures that it was said from."""
-
-    gate: str
-    verdict: Verdict
-    sentence: str
-    figures: dict[str, float | int | None] = {}
 
 
 class RolloutStep(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fields=True):

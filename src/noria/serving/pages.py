@@ -12,16 +12,9 @@ from noria.core.web.formats import clipped
 from noria.core.web.languages import mark
 from noria.core.web.pages import Crumb, Page, Visit
 from noria.core.web.urls import ROLLOUT_PATH
-from noria.serving.entities import (
-    GateResult,
-    Rollout,
-    RolloutCheck,
-    RolloutStatus,
-    Share,
-    StepResult,
-    Verdict,
-)
+from noria.serving.entities import Rollout, RolloutCheck, RolloutStatus, Share, StepResult
 from noria.serving.events import ROLLOUT_PAUSED, ROLLOUT_RESUMED
+from noria.serving.gate_rules import GateResult, Verdict
 from noria.serving.page_views import Badge, GateRow, RolloutContext, ShareBar, StepRow, TimelineRow
 from noria.serving.permissions import DEPLOY, READ_ENDPOINTS
 from noria.serving.rollouts.steps import LOADING, shares_at

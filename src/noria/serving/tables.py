@@ -5,16 +5,8 @@ from __future__ import annotations
 import sqlalchemy as sa
 
 from noria.core.database.schema import BytewiseText, JsonText, UtcMicros, metadata, pk
-from noria.serving.entities import (
-    Approval,
-    Approvals,
-    Cascade,
-    Gates,
-    RolloutStep,
-    Share,
-    StepResult,
-    WarmVersion,
-)
+from noria.serving.entities import Approval, Approvals, Cascade, RolloutStep, Share, StepResult, WarmVersion
+from noria.serving.gate_rules import Gates
 from noria.serving.plans import AppliedPlan, ServerStanding
 
 endpoints = sa.Table(

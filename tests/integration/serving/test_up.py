@@ -23,7 +23,8 @@ from noria.access.tokens import Tokens
 from noria.core.permissions import Role
 from noria.core.workspace import Workspace
 from noria.serving.client import deploy, endpoint
-from noria.serving.entities import Gates, RolloutStatus, RolloutStep
+from noria.serving.entities import RolloutStatus, RolloutStep
+from noria.serving.gate_rules import Gates
 from noria.serving.permissions import READ_ENDPOINTS, REPLAY
 from noria.serving.service import Endpoints, Rollouts
 from support.model_server import open_folder, row_input

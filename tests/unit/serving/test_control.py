@@ -18,7 +18,8 @@ from noria.core.workspace import InProcess, Workspace
 from noria.registry.entities import NewModel, NewName
 from noria.registry.service import Models
 from noria.serving.control import REACTIONS, follow_name, rollout
-from noria.serving.entities import Deployment, Reason, Rollout, RolloutStatus, RolloutStep, Strategy, Verdict
+from noria.serving.entities import Deployment, Reason, Rollout, RolloutStatus, RolloutStep, Strategy
+from noria.serving.gate_rules import Verdict
 from noria.serving.predictions import CaptureBatch
 from noria.serving.service import Captures, Endpoints, Rollouts
 from support.conformance import open_test_context, workspace_settings

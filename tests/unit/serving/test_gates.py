@@ -10,7 +10,7 @@ from scipy import stats
 
 from noria.core.stats.intervals import newcombe_difference
 from noria.core.stats.intervals import wilson as wilson_of_the_house
-from noria.serving.entities import ErrorGate, Gates, LatencyGate, QualityGate, Verdict
+from noria.serving.gate_rules import ErrorGate, Gates, LatencyGate, QualityGate, Verdict
 from noria.serving.gates.bounds import Sample, mean_ratio, share_difference, wilson
 from noria.serving.gates.errors import judge_errors
 from noria.serving.gates.judging import combine, evaluate

@@ -6,15 +6,8 @@ import math
 
 import pytest
 
-from noria.serving.entities import (
-    ErrorGate,
-    GateResult,
-    Gates,
-    LatencyGate,
-    QualityGate,
-    RolloutStatus,
-    Verdict,
-)
+from noria.serving.entities import RolloutStatus
+from noria.serving.gate_rules import ErrorGate, GateResult, Gates, LatencyGate, QualityGate, Verdict
 from noria.serving.gates.errors import judge_errors
 from noria.serving.gates.latency import judge_latency
 from noria.serving.gates.quality import judge_quality

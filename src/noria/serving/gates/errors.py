@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from noria.serving.entities import ErrorGate, GateResult, Gates, Verdict
+from noria.serving.gate_rules import ErrorGate, GateResult, Gates, Verdict
 from noria.serving.gates.bounds import Bounds, share_difference, wilson
 from noria.serving.gates.words import percent, points, result, verdict
 from noria.serving.predictions import VersionStats

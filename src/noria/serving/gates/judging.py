@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from noria.serving.entities import GateResult, Gates, Verdict
+from noria.serving.gate_rules import GateResult, Gates, Verdict
 from noria.serving.gates.errors import judge_errors
 from noria.serving.gates.latency import judge_latency
 from noria.serving.gates.quality import judge_quality

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from noria.serving.entities import GateResult, Gates, LatencyGate, Verdict
+from noria.serving.gate_rules import GateResult, Gates, LatencyGate, Verdict
 from noria.serving.gates.bounds import Sample, mean_ratio, upper_mean
 from noria.serving.gates.words import result, verdict
 from noria.serving.predictions import VersionStats

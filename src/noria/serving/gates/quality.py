@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from noria.serving.entities import GateResult, Gates, QualityGate, Verdict
+from noria.serving.gate_rules import GateResult, Gates, QualityGate, Verdict
 from noria.serving.gates.bounds import Sample, mean_ratio, share_difference
 from noria.serving.gates.words import finite, percent, points, result, verdict
 from noria.serving.predictions import VersionStats

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import math
 
-from noria.serving.entities import GateResult, Verdict
+from noria.serving.gate_rules import GateResult, Verdict
 
 
 def verdict(lower: float, upper: float, limit: float) -> Verdict:

@@ -17,17 +17,9 @@ from noria.registry.entities import AliasTarget, ServableVersion
 from noria.registry.rules import check_consent, servable
 from noria.registry.service import Models
 from noria.registry.uses import use_version
-from noria.serving.entities import (
-    Approvals,
-    Deployment,
-    Gates,
-    Rollout,
-    RolloutStatus,
-    RolloutStep,
-    Share,
-    Strategy,
-)
+from noria.serving.entities import Approvals, Deployment, Rollout, RolloutStatus, RolloutStep, Share, Strategy
 from noria.serving.events import ENDPOINT_CREATED, ROLLOUT_PROMOTED, ROLLOUT_STARTED
+from noria.serving.gate_rules import Gates
 from noria.serving.locate import EndpointRow, find_endpoint
 from noria.serving.rollouts.fitting import check_fits
 from noria.serving.rollouts.passage import settle, warm_version

@@ -21,12 +21,10 @@ from noria.registry.uses import release_versions
 from noria.serving.counts import read_counts
 from noria.serving.entities import (
     MOVES,
-    GateResult,
     Rollout,
     RolloutStatus,
     Share,
     StepResult,
-    Verdict,
     VersionFigures,
     WarmVersion,
 )
@@ -40,6 +38,7 @@ from noria.serving.events import (
     ROLLOUT_RESUMED,
     ROLLOUT_ROLLED_BACK,
 )
+from noria.serving.gate_rules import GateResult, Verdict
 from noria.serving.gates import combine
 from noria.serving.locate import endpoint_row
 from noria.serving.predictions import StatsTable, VersionStats

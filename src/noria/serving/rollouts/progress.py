@@ -8,17 +8,8 @@ from datetime import datetime
 
 import msgspec
 
-from noria.serving.entities import (
-    ApprovalPoint,
-    GateResult,
-    Gates,
-    QualityGate,
-    Rollout,
-    RolloutCheck,
-    RolloutStatus,
-    Strategy,
-    Verdict,
-)
+from noria.serving.entities import ApprovalPoint, Rollout, RolloutCheck, RolloutStatus, Strategy
+from noria.serving.gate_rules import GateResult, Gates, QualityGate, Verdict
 from noria.serving.gates import combine, evaluate
 from noria.serving.predictions import VersionStats
 from noria.serving.rollouts.steps import LOADING, answered, mirrored, n_lacking

@@ -11,7 +11,6 @@ from noria.core.errors import Invalid
 from noria.serving.entities import (
     ApprovalPoint,
     Approvals,
-    Gates,
     NotNegative,
     Rollout,
     RolloutStep,
@@ -19,6 +18,7 @@ from noria.serving.entities import (
     Strategy,
     Weight,
 )
+from noria.serving.gate_rules import Gates
 
 LOADING = -1
 """Index of the step before the first, in which the model servers load the new version."""

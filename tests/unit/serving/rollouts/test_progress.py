@@ -9,15 +9,8 @@ import msgspec
 import pytest
 
 from noria.core.errors import Invalid
-from noria.serving.entities import (
-    MOVES,
-    Gates,
-    Rollout,
-    RolloutStatus,
-    RolloutStep,
-    Share,
-    Strategy,
-)
+from noria.serving.entities import MOVES, Rollout, RolloutStatus, RolloutStep, Share, Strategy
+from noria.serving.gate_rules import Gates
 from noria.serving.predictions import VersionStats
 from noria.serving.rollouts.progress import Followers, Move, Sight, judge, to_check
 from noria.serving.rollouts.steps import LOADING, RolloutSection, check_steps, shares_at

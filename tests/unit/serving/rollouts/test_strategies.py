@@ -14,14 +14,13 @@ from noria.serving.entities import (
     Approval,
     ApprovalPoint,
     Approvals,
-    Gates,
-    QualityGate,
     Rollout,
     RolloutStatus,
     RolloutStep,
     Share,
     Strategy,
 )
+from noria.serving.gate_rules import Gates, QualityGate
 from noria.serving.predictions import VersionStats
 from noria.serving.rollouts.progress import Finding, Followers, Move, Sight, baked_s, judge, to_check
 from noria.serving.rollouts.steps import (
