@@ -378,6 +378,22 @@ def packed_texts(texts: list[str]) -> bytes:
     return _TEXT_HEAD.pack(len(data)) + data
 
 
+def texts_at(data: bytes, offset: int) -> tuple[list[str], int]:
+    """Give the texts that `packed_texts` put there, and the place behind them.
+
+    Raises
+    ------
+    Corrupt
+        If there are none.
+    """
+    try:
+        (length,) = _TEXT_HEAD.unpack_from(data, offset)
+        start = offset + _TEXT_HEAD.size
+        return _texts.decode(data[start : start + length]), start + length
+    except (struct.error, msgspec.DecodeError) as error:
+        raise _corrupt(str(error)) from error
+
+
 def _piece(entry: Entry, tensors: list[tuple[bytes | list[str], int]], start: int, n: int) -> Entry:
     parts = [(tensor[start * size : (start + n) * size]) for tensor, size in tensors]
     data = b"".join(part if isinstance(part, bytes) else packed_texts(part) for part in parts)
@@ -455,15 +471,10 @@ class _Form(NamedTuple):
 
     def texts(self, data: bytes, offset: int, n_rows: int) -> tuple[list[str], int]:
         """Give the texts of all rows, and the place behind them."""
-        try:
-            (length,) = _TEXT_HEAD.unpack_from(data, offset)
-            start = offset + _TEXT_HEAD.size
-            texts = _texts.decode(data[start : start + length])
-        except (struct.error, msgspec.DecodeError) as error:
-            raise _corrupt(str(error)) from error
+        texts, end = texts_at(data, offset)
         if len(texts) != self.n_values * n_rows:
             raise _corrupt(f"`{self.name[:100]}` has not as many texts as it should")
-        return texts, start + length
+        return texts, end
 
 
 def _nested(values: Sequence[Any], shape: tuple[int, ...], n: int) -> list[Any]:

@@ -48,6 +48,8 @@ class Word(IntEnum):
     DISK_FULL = 11
     N_REPLACED = 12
     LISTENS = 13
+    N_SHADOWS = 14
+    N_SHADOWS_DROPPED = 15
 
 
 _OF_PROCESS = (

@@ -18,6 +18,8 @@ from noria.serving.modelserver.routes import LoadedVersion, Route, Routes, addre
 from noria.serving.modelserver.store import ModelStore
 from noria.serving.plans import AppliedPlan, EndpointPlan, PlannedVersion, PlanSet
 
+View = Callable[[EndpointPlan], EndpointPlan]
+
 POLL_S = 0.3
 
 _log = logging.getLogger("noria.serving.follower")
@@ -60,6 +62,8 @@ class Follower:
         Keeps the newest plans, so that this server can start while the control server is away.
     tell
         Told what was made of the plans, as often as that changes.
+    view
+        Gives what of a plan is to be followed.
     """
 
     def __init__(
@@ -70,12 +74,14 @@ class Follower:
         plans_file: Path,
         identity: Identity,
         tell: Callable[[list[AppliedPlan]], None],
+        view: View = lambda plan: plan,
     ) -> None:
         self._link = link
         self._store = store
         self._plans_file = plans_file
         self._identity = identity
         self._tell_others = tell
+        self._view = view
         self._routes: Routes = {}
         self._loaded: dict[str, LoadedVersion] = {}
         self._followed: dict[tuple[str, str], _Followed] = {}
@@ -118,6 +124,11 @@ class Follower:
         if not self._ready:
             raise Unavailable("This model server is still starting", hint="Ask again in a moment")
         raise unknown_name("endpoint", name[:200], self._routes, see="noria endpoints list")
+
+    def plan(self, project: str, endpoint: str) -> tuple[EndpointPlan, int] | None:
+        """Give the plan of an endpoint, and the newest revision that is followed; None when there is none."""
+        found = self._followed.get((project, endpoint))
+        return None if found is None else (found.plan, found.revision)
 
     def only(self) -> Route | None:
         """Give the one route that there is; None when there are none or several."""
@@ -182,7 +193,8 @@ class Follower:
         return None if found.plans is None else found
 
     def _follow(self, plans: PlanSet) -> None:
-        wanted = {(plan.project, plan.endpoint): plan for plan in plans.plans or [] if self._is_mine(plan)}
+        seen = (self._view(plan) for plan in plans.plans or [] if self._is_mine(plan))
+        wanted = {(plan.project, plan.endpoint): plan for plan in seen}
         self._unfinished = False
         for key, plan in wanted.items():
             known = self._followed.get(key)
@@ -240,6 +252,8 @@ class Follower:
         return loaded
 
     def _switch(self, plan: EndpointPlan, loaded: Mapping[int, LoadedVersion]) -> None:
+        if not plan.versions:
+            self._unroute(plan.project, plan.endpoint)
         if not loaded:
             return
         weights = {planned.version: planned.weight for planned in plan.versions if planned.version in loaded}
@@ -257,6 +271,9 @@ class Follower:
 
     def _drop(self, project: str, endpoint: str) -> None:
         del self._followed[project, endpoint]
+        self._unroute(project, endpoint)
+
+    def _unroute(self, project: str, endpoint: str) -> None:
         gone = self._name(project, endpoint)
         self._routes = {name: route for name, route in self._routes.items() if name != gone}
 

@@ -32,6 +32,8 @@ _HEAD = (
     (Word.N_LABELS_DROPPED, "labels_dropped", "Labels that could not be kept, for want of room."),
     (Word.N_LIMITED, "requests_limited", "Requests that came faster than their key allows."),
     (Word.N_REPLACED, "workers_replaced", "Workers that died, hung or grew too large."),
+    (Word.N_SHADOWS, "shadows", "Requests that a shadow predicted too."),
+    (Word.N_SHADOWS_DROPPED, "shadows_dropped", "Requests that no shadow predicted, for want of time."),
     (Word.N_SPANS_DROPPED, "spans_dropped", "Spans that the collector did not take in time."),
 )  # fmt: skip
 

@@ -25,10 +25,11 @@ from noria.core.ids import new_id
 from noria.core.lifeline import Lifeline
 from noria.serving.modelserver.board import Board
 from noria.serving.modelserver.link import Link
+from noria.serving.modelserver.mirror import Mirror, ShadowKeeper
 from noria.serving.modelserver.options import ServeOptions
 from noria.serving.modelserver.reporting import Reporter
 from noria.serving.modelserver.standing import Standing
-from noria.serving.modelserver.state import labels_root, requests_root, state_root
+from noria.serving.modelserver.state import labels_root, requests_root, shadows_root, state_root
 from noria.serving.modelserver.task import WorkerTask
 from noria.serving.modelserver.transfer import Transfer
 from noria.serving.modelserver.workers import Limits, Workers
@@ -49,6 +50,7 @@ class _Hands:
     requests: Transfer
     labels: Transfer
     reporter: Reporter
+    mirror: Mirror
 
 
 def run_model_server(
@@ -118,6 +120,7 @@ class _Parent:
                 memory_bytes=options.worker_memory_bytes,
             ),
         )
+        self._shadows = ShadowKeeper(self._spawn_shadows)
         self._hands: _Hands | None = None
         self._n_signals = 0
         self._told_at = float("-inf")
@@ -138,6 +141,8 @@ class _Parent:
 
     def _step(self) -> None:
         self._workers.look()
+        if self._hands is not None:
+            self._shadows.look(wanted=self._hands.mirror.wanted)
         readable, _, _ = select.select([self._wake_read], [], [], _LOOK_EVERY_S)
         if readable:
             os.read(self._wake_read, 4096)
@@ -162,12 +167,14 @@ class _Parent:
     def _end(self) -> None:
         """End the workers first, so that all they answered is handed on; say goodbye last."""
         self._close()
+        self._shadows.stop(_HAND_ON_S)
         self._workers.stop(_DRAIN_S)
         self._lifeline.close()
         if self._hands is not None:
             self._hands.labels.stop(_HAND_ON_S)
             self._hands.requests.stop(_HAND_ON_S)
             self._hands.reporter.stop(_HAND_ON_S)
+            self._hands.mirror.close()
 
     def _close(self) -> None:
         for listening in self._listening:
@@ -177,9 +184,15 @@ class _Parent:
         from noria.serving.modelserver.feedback import hand_on_labels, hand_on_requests
 
         root = state_root(self._settings)
+        mirror = Mirror(link, shadows_root(root), own=self._id, page=self._board.pages[0])
+
+        def hand_on(records: list[bytes]) -> None:
+            hand_on_requests(link, records)
+            mirror.take(records)
+
         requests = Transfer(
             requests_root(root),
-            functools.partial(hand_on_requests, link),
+            hand_on,
             own=self._id,
             max_bytes=self._options.spool_bytes,
         )
@@ -195,10 +208,16 @@ class _Parent:
         requests.start()
         labels.start()
         reporter.start()
-        return _Hands(requests, labels, reporter)
+        return _Hands(requests, labels, reporter, mirror)
 
     def _spawn(self, page: int, place: int) -> subprocess.Popen[bytes]:
-        fds = [self._listening[place].fileno(), self._board.fd, self._lifeline.child_fd, self._wake_write]
+        return self._start_program("worker", page, self._listening[place].fileno())
+
+    def _spawn_shadows(self) -> subprocess.Popen[bytes]:
+        return self._start_program("shadower", len(self._board.pages) - 2, None)
+
+    def _start_program(self, name: str, page: int, listen_fd: int | None) -> subprocess.Popen[bytes]:
+        fds = [self._board.fd, self._lifeline.child_fd, self._wake_write]
         task = WorkerTask(
             workspace=self._settings.workspace,
             project=self._settings.project,
@@ -208,15 +227,15 @@ class _Parent:
             own=self._id,
             page=page,
             n_pages=len(self._board.pages),
-            listen_fd=fds[0],
-            board_fd=fds[1],
-            parent_fd=fds[2],
-            wake_fd=fds[3],
+            listen_fd=listen_fd,
+            board_fd=fds[0],
+            parent_fd=fds[1],
+            wake_fd=fds[2],
         )
         process = subprocess.Popen(
-            [sys.executable, "-m", "noria.serving.modelserver.worker"],
+            [sys.executable, "-m", f"noria.serving.modelserver.{name}"],
             stdin=subprocess.PIPE,
-            pass_fds=fds,
+            pass_fds=fds if listen_fd is None else [*fds, listen_fd],
             # Ctrl-C in the terminal reaches the parent alone, which ends its workers in order.
             start_new_session=True,
         )

@@ -207,6 +207,30 @@ def by_endpoint(records: Iterable[bytes]) -> dict[tuple[str, str], list[Entry]]:
     return found
 
 
+def entry_of(payload: bytes) -> tuple[Origin, Entry] | None:
+    """Read one record back as a whole; None when it is spelt out.
+
+    Raises
+    ------
+    Corrupt
+        If it is no record.
+    """
+    return _read(payload) if payload[:1] == bytes([_MARK]) else None
+
+
+def origin_of(payload: bytes) -> Origin | None:
+    """Tell who answered; None when the record is spelt out."""
+    if payload[:1] != bytes([_MARK]):
+        return None
+    n_origin = _HEAD.unpack_from(payload)[6]
+    return _origin_of(payload[_HEAD.size : _HEAD.size + n_origin])
+
+
+def id_of(payload: bytes) -> str:
+    """Give the id of the request whose `origin_of` is known."""
+    return payload[2:34].decode()
+
+
 def to_predictions(record: AnsweredRequest) -> list[Prediction]:
     """Give one prediction per row of a request that is spelt out; raises `Invalid` if an array has not as many."""
     at = datetime.fromtimestamp(record.at_us / 1e6, UTC)

@@ -72,9 +72,7 @@ class Route:
 
     def captures(self, identity: str) -> bool:
         """Tell whether an answered request is to be captured; equal ids get equal answers."""
-        if self.capture_share >= 1 or self.capture_share <= 0:
-            return self.capture_share > 0
-        return _point("capture", self.endpoint, identity) < self.capture_share
+        return falls_under(self.capture_share, "capture", self.endpoint, identity)
 
     def choose(self, key: str) -> LoadedVersion:
         """Give the version that answers requests of this key.
@@ -125,6 +123,13 @@ def normalised(weights: Mapping[int, float]) -> list[tuple[int, float]]:
     if total <= 0:
         return [(ordered[0], 1.0)]
     return [(version, weights[version] / total) for version in ordered if weights[version] > 0]
+
+
+def falls_under(share: float, purpose: str, endpoint: str, identity: str) -> bool:
+    """Tell whether a request belongs to a share of all; equal ids get equal answers, and each purpose its own."""
+    if share >= 1 or share <= 0:
+        return share > 0
+    return _point(purpose, endpoint, identity) < share
 
 
 def _point(project: str, endpoint: str, key: str) -> float:

@@ -67,6 +67,34 @@ class Queue:
         )
 
 
+class ShadowStatus(msgspec.Struct, frozen=True, kw_only=True):
+    """What became of the requests that shadows were to predict.
+
+    Attributes
+    ----------
+    n_dropped
+        Requests for which there was no room.
+    """
+
+    n_predicted: int = 0
+    n_dropped: int = 0
+
+
+class Mirrored:
+    """What shadows did."""
+
+    def __init__(self, board: Board) -> None:
+        self._board = board
+
+    def status(self) -> ShadowStatus:
+        """Tell how many requests were predicted too."""
+        pages = self._board.of_processes
+        return ShadowStatus(
+            n_predicted=sum(int(page.words[Word.N_SHADOWS]) for page in pages),
+            n_dropped=sum(int(page.words[Word.N_SHADOWS_DROPPED]) for page in pages),
+        )
+
+
 class Crew:
     """All workers, as the parent told of them last."""
 

@@ -51,6 +51,11 @@ class StateFolder:
         return requests_root(self._root)
 
     @property
+    def shadows(self) -> Path:
+        """Spools of answered requests that shadows are to predict."""
+        return shadows_root(self._root)
+
+    @property
     def labels(self) -> Path:
         """Spools of labels."""
         return labels_root(self._root)
@@ -70,6 +75,11 @@ def state_root(settings: Settings) -> Path:
 def requests_root(root: Path) -> Path:
     """Give the folder of the spools of answered requests."""
     return root / "requests"
+
+
+def shadows_root(root: Path) -> Path:
+    """Give the folder of the spools of answered requests that shadows are to predict."""
+    return root / "shadows"
 
 
 def labels_root(root: Path) -> Path:

@@ -17,8 +17,8 @@ class WorkerTask(msgspec.Struct, frozen=True, kw_only=True):
     page
         Number of its page on the board.
     listen_fd, board_fd, parent_fd, wake_fd
-        Descriptors that it inherits: the socket, the shared memory, the pipe that ends with the parent, and the pipe
-        that wakes the parent.
+        Descriptors that it inherits: the socket (None for a process that does not listen), the shared memory, the pipe
+        that ends with the parent, and the pipe that wakes the parent.
     """
 
     workspace: str
@@ -29,7 +29,7 @@ class WorkerTask(msgspec.Struct, frozen=True, kw_only=True):
     own: str
     page: int
     n_pages: int
-    listen_fd: int
+    listen_fd: int | None
     board_fd: int
     parent_fd: int
     wake_fd: int

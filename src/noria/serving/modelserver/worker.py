@@ -40,7 +40,7 @@ from noria.serving.modelserver.metrics import Metrics
 from noria.serving.modelserver.outbox import Outbox
 from noria.serving.modelserver.pinning import pin_thread
 from noria.serving.modelserver.spans import Spans, Traced
-from noria.serving.modelserver.standing import Crew, Queue
+from noria.serving.modelserver.standing import Crew, Mirrored, Queue
 from noria.serving.modelserver.state import StateFolder, state_root
 from noria.serving.modelserver.store import ModelStore
 from noria.serving.modelserver.task import WorkerTask
@@ -116,6 +116,7 @@ class _Worker:
         # What was imported stays: looking through it again and again for garbage takes a part of every request.
         gc.freeze()
         gc.set_threshold(*_GC_THRESHOLDS)
+        assert self._task.listen_fd is not None  # noqa: S101 - workers listen
         listening = socket.socket(fileno=self._task.listen_fd)
         listener = Listener(self._app, listening, interface=Interfaces.RSGI)
         with asyncio.Runner(loop_factory=uvloop.new_event_loop) as runner:
@@ -153,6 +154,7 @@ class _Worker:
                 "requests": Queue(self._board, self._requests, "requests", Word.N_CAPTURES_DROPPED),
                 "labels": Queue(self._board, self._labels, "labels", Word.N_LABELS_DROPPED),
                 "workers": Crew(self._board),
+                "shadows": Mirrored(self._board),
             },
             computing=computing,
             waiting=waiting,

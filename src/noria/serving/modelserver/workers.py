@@ -88,8 +88,8 @@ class Workers:
     n
         How many there are to be.
     board
-        Has a page for each, and as many more for those that replace them; page 0 is the parent's, and the last one
-        has the rates of keys.
+        Has a page for each, and as many more for those that replace them; page 0 is the parent's, the last one has the
+        rates of keys, and the one before it is of the process that predicts shadows.
     spawn
         Starts a process that writes the page of this number, and listens in this place (from 0 to `n` - 1).
     """
@@ -110,7 +110,7 @@ class Workers:
     @staticmethod
     def n_pages(n: int) -> int:
         """Give how many pages the board of so many workers has."""
-        return 1 + 2 * n + 1
+        return 1 + 2 * n + 2
 
     @property
     def is_up(self) -> bool:
@@ -172,7 +172,7 @@ class Workers:
 
     def _start(self, now: float) -> bool:
         taken = {id(worker.page) for worker in (*self._serving, *self._leaving)}
-        pages = list(enumerate(self._board.pages))[1:-1]
+        pages = list(enumerate(self._board.pages))[1:-2]
         free = [n for n, page in pages if id(page) not in taken]
         if not free:
             return False  # As many leave as may be; there is a page when the first of them has gone.
