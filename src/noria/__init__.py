@@ -32,6 +32,7 @@ if TYPE_CHECKING:
     from noria.registry.client import model, register
     from noria.registry.python_model import PythonModel
     from noria.registry.validation.own import check
+    from noria.serving.batch.client import predict
     from noria.serving.client import deploy, endpoint
     from noria.tracking.autolog import autolog
     from noria.tracking.client import Capture, read_table, run
@@ -61,6 +62,7 @@ _HOMES = {
     "model": "noria.registry.client",
     "open_workspace": "noria.core.workspace",
     "pipeline": "noria.pipelines.authoring",
+    "predict": "noria.serving.batch.client",
     "read_table": "noria.tracking.client",
     "record": "noria.catalog.client",
     "register": "noria.registry.client",
@@ -97,6 +99,7 @@ __all__ = [
     "model",
     "open_workspace",
     "pipeline",
+    "predict",
     "read_table",
     "record",
     "register",

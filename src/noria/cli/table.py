@@ -30,6 +30,7 @@ COMMANDS: tuple[Command, ...] = (
         "noria.registry.lineage_command:lineage",
         "Show what a thing came from, and what came of it",
     ),
+    Command("predict", "noria.serving.batch.commands:predict", "Predict all rows of an input"),
     Command("deploy", "noria.serving.commands:deploy", "Put a model version behind an endpoint"),
     Command("serve", "noria.serving.commands:serve", "Start a model server"),
     Command("gc", "noria.server.upkeep_commands:app", "Free the space of what was deleted long ago"),
@@ -63,6 +64,11 @@ NOUNS: tuple[Command, ...] = (
     Command("catalog", "noria.catalog.commands:catalog", "Decision records: what was chosen, and why"),
     Command("endpoints", "noria.serving.commands:endpoints", "Endpoints and what they serve"),
     Command("rollouts", "noria.serving.commands:rollouts", "Rollouts and their gates"),
+    Command(
+        "batches",
+        "noria.serving.batch.commands:batches",
+        "Batch runs, and the stable names of their rows",
+    ),
     Command("monitors", "noria.monitoring.commands:monitors", "Monitors, windows and alerts"),
     Command("decisions", "noria.decisions.commands:decisions", "Incidents, diagnoses and remedies"),
     Command(

@@ -130,38 +130,44 @@ class Datasets(Service):
 
         Content equal to the newest version's makes no new version: the newest one is returned.
         """
-        check_name("dataset", name)
         with self.context.database.write() as connection:
-            dataset = _find_or_create(self, connection, project, name)
-            newest = _newest(connection, dataset)
-            if newest is not None and newest["digest"] == new.digest:
-                return version_of(project, name, newest)
-            if new.follows not in {None, dataset["latest"]}:
-                raise DatasetMoved(name, follows=new.follows, latest=dataset["latest"])
-            values = self._next_version(dataset, new)
-            add_tree_reference(
-                connection,
-                self.context.clock,
-                self.context.objects,
-                project=project,
-                digest=new.digest,
-                owner=f"dataset:{values['id']}",
-            )
-            connection.execute(sa.insert(dataset_versions).values(dataset_pk=dataset["pk"], **values))
-            connection.execute(
-                sa.update(datasets)
-                .where(datasets.c.pk == dataset["pk"])
-                .values(latest=values["version"], last_number=values["version"])
-            )
-            append(
-                connection,
-                self.context.clock,
-                actor=self.context.principal.name,
-                type=DATASET_VERSION_ADDED,
-                subject=f"dataset:{name}@{values['version']}",
-                project=project,
-                payload={"digest": new.digest, "version": values["version"], "n_rows": new.n_rows},
-            )
+            return self.add_in(connection, project, name, new)
+
+    def add_in(
+        self, connection: sa.Connection, project: str, name: str, new: NewDatasetVersion
+    ) -> DatasetVersion:
+        """Add a version in a transaction of the caller's, which commits it together with something else."""
+        check_name("dataset", name)
+        dataset = _find_or_create(self, connection, project, name)
+        newest = _newest(connection, dataset)
+        if newest is not None and newest["digest"] == new.digest:
+            return version_of(project, name, newest)
+        if new.follows not in {None, dataset["latest"]}:
+            raise DatasetMoved(name, follows=new.follows, latest=dataset["latest"])
+        values = self._next_version(dataset, new)
+        add_tree_reference(
+            connection,
+            self.context.clock,
+            self.context.objects,
+            project=project,
+            digest=new.digest,
+            owner=f"dataset:{values['id']}",
+        )
+        connection.execute(sa.insert(dataset_versions).values(dataset_pk=dataset["pk"], **values))
+        connection.execute(
+            sa.update(datasets)
+            .where(datasets.c.pk == dataset["pk"])
+            .values(latest=values["version"], last_number=values["version"])
+        )
+        append(
+            connection,
+            self.context.clock,
+            actor=self.context.principal.name,
+            type=DATASET_VERSION_ADDED,
+            subject=f"dataset:{name}@{values['version']}",
+            project=project,
+            payload={"digest": new.digest, "version": values["version"], "n_rows": new.n_rows},
+        )
         return version_of(project, name, values)
 
     @operation("GET", "/projects/{project}/datasets/{name}/versions", needs=READ_DATA)

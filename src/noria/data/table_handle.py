@@ -89,13 +89,15 @@ class TableHandle:
         TableSchemaMismatch
             If the rows do not fit; the message names columns with what was expected and found.
         """
-        if once is not None and not 0 < len(once) <= _MAX_ONCE_LENGTH:
-            raise Invalid(f"The word in `once` has {len(once)} characters", hint="Give 1 to 200")
+        _check_once(once)
         return self._changed(self._table().append(source, evolve=evolve, message=message, once=once))
 
-    def overwrite(self, source: Any, *, evolve: bool = False, message: str = "") -> DatasetVersion:
+    def overwrite(
+        self, source: Any, *, evolve: bool = False, message: str = "", once: str | None = None
+    ) -> DatasetVersion:
         """Put rows in the place of all that there are; with `evolve`, rows of any columns. Otherwise as `append`."""
-        return self._changed(self._table().overwrite(source, evolve=evolve, message=message))
+        _check_once(once)
+        return self._changed(self._table().overwrite(source, evolve=evolve, message=message, once=once))
 
     def merge(
         self,
@@ -256,6 +258,11 @@ class TableHandle:
 
     def _bytes(self, entry: Entry) -> io.BytesIO:
         return io.BytesIO(self._workspace.objects().get(entry.digest, limit_bytes=_LIMIT_BYTES))
+
+
+def _check_once(once: str | None) -> None:
+    if once is not None and not 0 < len(once) <= _MAX_ONCE_LENGTH:
+        raise Invalid(f"The word in `once` has {len(once)} characters", hint="Give 1 to 200")
 
 
 def _selected(

@@ -16,6 +16,7 @@ PERMISSIONS_OF_JOBS = frozenset(
         *("projects.read", "objects.read", "objects.write", "data.read", "data.write"),
         *("runs.read", "runs.write", "pipelines.read", "pipelines.write"),
         *("models.read", "models.register", "catalog.read", "catalog.write"),
+        *("batches.read", "batches.run"),
     }
 )
 """Names of what every job may do in its own project: read and add, but neither deploy, nor submit, nor administer."""

@@ -59,7 +59,9 @@ SERVICES = (
     "noria.serving.service:Rollouts",
     "noria.serving.service:Captures",
     "noria.serving.service:EndpointKeys",
+    "noria.serving.batch.service:Batches",
     "noria.monitoring.service:Monitors",
+    "noria.monitoring.alerts.service:Alerts",
     "noria.decisions.service:Decisions",
     "noria.delivery.service:Webhooks",
 )

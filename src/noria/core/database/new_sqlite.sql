@@ -1,5 +1,5 @@
 -- What the migrations make of an empty SQLite file. Written by tools/make_schema.py; a test compares.
--- revisions: access_0003 catalog_0001 core_0003 data_0003 decisions_0001 delivery_0001 monitoring_0001 pipelines_0003 registry_0004 serving_0004 tracking_0007;
+-- revisions: access_0003 catalog_0001 core_0003 data_0003 decisions_0001 delivery_0001 monitoring_0001 pipelines_0003 registry_0004 serving_0006 tracking_0007;
 
 CREATE TABLE alembic_version (
     version_num VARCHAR(32) NOT NULL,
@@ -21,6 +21,66 @@ CREATE TABLE alerts (
     closed_at BIGINT,
     closed_why TEXT,
     PRIMARY KEY (pk),
+    UNIQUE (id),
+    FOREIGN KEY(project_pk) REFERENCES projects (pk)
+);
+
+CREATE TABLE batch_runs (
+    pk INTEGER NOT NULL,
+    id TEXT NOT NULL,
+    project_pk BIGINT NOT NULL,
+    batch_pk BIGINT,
+    slot TEXT,
+    model TEXT NOT NULL,
+    version BIGINT NOT NULL,
+    identity TEXT NOT NULL,
+    once TEXT,
+    status TEXT NOT NULL,
+    input TEXT NOT NULL,
+    input_digest TEXT,
+    output TEXT NOT NULL,
+    options TEXT NOT NULL,
+    attempt BIGINT NOT NULL,
+    n_rows BIGINT,
+    n_done BIGINT NOT NULL,
+    n_unfit BIGINT NOT NULL,
+    n_duplicates BIGINT,
+    chunk_rows BIGINT,
+    n_workers BIGINT NOT NULL,
+    engine TEXT,
+    predict_s FLOAT,
+    written TEXT,
+    error TEXT,
+    started_by TEXT NOT NULL,
+    created_at BIGINT NOT NULL,
+    updated_at BIGINT NOT NULL,
+    ended_at BIGINT,
+    PRIMARY KEY (pk),
+    CONSTRAINT batch_runs_once UNIQUE (project_pk, once),
+    UNIQUE (id),
+    FOREIGN KEY(project_pk) REFERENCES projects (pk),
+    FOREIGN KEY(batch_pk) REFERENCES batches (pk)
+);
+
+CREATE TABLE batches (
+    pk INTEGER NOT NULL,
+    id TEXT NOT NULL,
+    project_pk BIGINT NOT NULL,
+    name TEXT NOT NULL,
+    model TEXT NOT NULL,
+    output TEXT NOT NULL,
+    live TEXT NOT NULL,
+    pointed TEXT,
+    slots TEXT NOT NULL,
+    comparison TEXT,
+    rule TEXT,
+    revision BIGINT NOT NULL,
+    created_at BIGINT NOT NULL,
+    switched_at BIGINT,
+    switched_by TEXT,
+    reason TEXT,
+    PRIMARY KEY (pk),
+    CONSTRAINT batches_by_name UNIQUE (project_pk, name),
     UNIQUE (id),
     FOREIGN KEY(project_pk) REFERENCES projects (pk)
 );
@@ -1375,6 +1435,14 @@ CREATE TABLE webhooks (
 
 CREATE INDEX alerts_by_endpoint ON alerts (project_pk, endpoint, id);
 
+CREATE INDEX batch_runs_by_batch ON batch_runs (batch_pk, pk);
+
+CREATE INDEX batch_runs_by_model ON batch_runs (project_pk, model, pk);
+
+CREATE INDEX batch_runs_by_project ON batch_runs (project_pk, pk);
+
+CREATE UNIQUE INDEX batch_runs_unfinished ON batch_runs (project_pk, identity) WHERE status <> 'succeeded';
+
 CREATE INDEX comments_by_deletion ON comments (deleted_at);
 
 CREATE INDEX comments_by_subject ON comments (subject, id);
@@ -1565,7 +1633,7 @@ insert into alembic_version (version_num) values ('pipelines_0003');
 
 insert into alembic_version (version_num) values ('registry_0004');
 
-insert into alembic_version (version_num) values ('serving_0004');
+insert into alembic_version (version_num) values ('serving_0006');
 
 insert into alembic_version (version_num) values ('tracking_0007');
 

@@ -51,8 +51,10 @@ class Table:
 
         return self._versions.change(_with_types(rows_of(source), plan), once=once)
 
-    def overwrite(self, source: Any, *, evolve: bool = False, message: str = "") -> DatasetVersion:
-        """Put rows in the place of all that there are; with `evolve`, rows of any columns."""
+    def overwrite(
+        self, source: Any, *, evolve: bool = False, message: str = "", once: str | None = None
+    ) -> DatasetVersion:
+        """Put rows in the place of all that there are; with `evolve`, rows of any columns; `once` as for `append`."""
 
         def plan(rows: Rows, snapshot: Snapshot, folder: Path) -> Plan | None:
             if evolve or snapshot.schema is None:
@@ -72,7 +74,7 @@ class Table:
                 replaces=snapshot.schema is not None,
             )
 
-        return self._versions.change(_with_types(rows_of(source), plan))
+        return self._versions.change(_with_types(rows_of(source), plan), once=once)
 
     def merge(
         self,

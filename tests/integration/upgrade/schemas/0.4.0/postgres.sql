@@ -1625,8 +1625,6 @@ insert into alembic_version (version_num) values ('pipelines_0003');
 
 insert into alembic_version (version_num) values ('registry_0004');
 
-insert into alembic_version (version_num) values ('serving_0004');
-
 insert into alembic_version (version_num) values ('serving_0006');
 
 insert into alembic_version (version_num) values ('tracking_0007');
