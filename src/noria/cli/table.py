@@ -48,7 +48,7 @@ NOUNS: tuple[Command, ...] = (
         "noria.data.objects_commands:app",
         "The object store: verify, repair and collect garbage",
     ),
-    Command("data", "noria.data.commands:data", "Versions of data sets"),
+    Command("data", "noria.monitoring.data_commands:data", "Versions of data sets"),
     Command("experiments", "noria.tracking.commands:experiments", "Experiments"),
     Command("runs", "noria.tracking.commands:runs", "Runs, their params and metrics"),
     Command("traces", "noria.tracking.traces.commands:traces", "Traces, their spans and assessments"),

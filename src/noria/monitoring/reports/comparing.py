@@ -88,9 +88,9 @@ def compare_tables(
 
 def compare_sides(name: str, reference: Side, current: Side) -> ColumnReport | NotCompared:
     """Compare one column, or say why no test has anything to tell about it."""
-    why = "; ".join(dict.fromkeys(_reasons(reference, current)))
-    if why:
-        return NotCompared(name=name, why=why)
+    why = next(_reasons(reference, current), None)
+    if why or isinstance(reference, str) or isinstance(current, str):
+        return NotCompared(name=name, why=why or "")
     if isinstance(reference, Numbers) and isinstance(current, Numbers):
         if not is_counted(reference):
             return compare_numbers(name, reference, current)
@@ -126,18 +126,15 @@ def _check(reference: Table, current: Table, names: tuple[str, str], level: floa
 
 
 def _reasons(reference: Side, current: Side) -> Iterator[str]:
-    for side, word in ((reference, "reference"), (current, "current")):
-        if isinstance(side, str):
-            yield side
-        elif _n_rows(side) < FEWEST_ROWS:
-            yield f"{_n_rows(side)} rows in the {word} table, fewer than {FEWEST_ROWS}"
-        elif isinstance(side, Categories) and _MANY_LABELS < len(side.counts) > side.n_known / 2:
-            yield "nearly every value is there once"
-    if (
-        not isinstance(reference, str)
-        and not isinstance(current, str)
-        and _is_same_constant(reference, current)
+    sides = [side for side in (reference, current) if not isinstance(side, str)]
+    yield from (side for side in (reference, current) if isinstance(side, str))
+    if any(_n_rows(side) < FEWEST_ROWS for side in sides):
+        yield f"fewer than {FEWEST_ROWS} rows on one side"
+    if any(
+        isinstance(side, Categories) and _MANY_LABELS < len(side.counts) > side.n_known / 2 for side in sides
     ):
+        yield "nearly every value is there once"
+    if len(sides) == 2 and _is_same_constant(*sides):
         yield "one and the same value on both sides"
 
 
@@ -145,9 +142,9 @@ def _n_rows(side: Numbers | Categories) -> int:
     return side.n_rows if isinstance(side, Numbers) else side.n_known + side.n_missing
 
 
-def _is_same_constant(reference: Numbers | Categories, current: Numbers | Categories) -> bool:
+def _is_same_constant(*sides: Numbers | Categories) -> bool:
     held: set[object] = set()
-    for side in (reference, current):
+    for side in sides:
         if side.n_missing:
             held.add(None)
         if isinstance(side, Numbers):
@@ -166,11 +163,9 @@ def _counted(numbers: Numbers) -> Categories:
     )
 
 
-def _as_categories(side: Side) -> Categories:
-    if isinstance(side, Categories):
-        return side
+def _as_categories(side: Numbers | Categories) -> Categories:
     # A column that changed its type: what is a number on one side is compared with texts as its text.
-    return _counted(side)  # type: ignore[arg-type]
+    return _counted(side) if isinstance(side, Numbers) else side
 
 
 def _label(value: float) -> str:

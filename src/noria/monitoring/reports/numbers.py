@@ -128,9 +128,9 @@ def _bars(reference: Floats, current: Floats) -> list[Bar]:
     is_range = low < high and max(-low, high) <= LARGEST
     edges = np.linspace(low, high, _BARS + 1)[1:-1] if is_range else np.array([low])
     shares = [counts_between(side, edges) / max(1, side.size) for side in (reference, current)]
-    labels = [f"{edges[0]:.4g} or less"]
-    labels += [f"{a:.4g} to {b:.4g}" for a, b in itertools.pairwise(edges.tolist())]
-    labels.append(f"over {edges[-1]:.4g}")
+    labels = [f"≤ {edges[0]:.4g}"]
+    labels += [f"{a:.4g} … {b:.4g}" for a, b in itertools.pairwise(edges.tolist())]
+    labels.append(f"> {edges[-1]:.4g}")
     return [
         Bar(label=label, reference=float(before), current=float(after))
         for label, before, after in zip(labels, *shares, strict=True)
