@@ -18,7 +18,7 @@ from noria.core.names import split_ref
 from noria.core.serialisation import from_json, to_json
 from noria.core.trust import trust_for
 from noria.core.workspace import Workspace, current_workspace
-from noria.serving.entities import Deployment, Rollout, RolloutStep, Strategy
+from noria.serving.entities import Approvals, Deployment, Rollout, RolloutStep, Strategy
 from noria.serving.gate_rules import Gates
 from noria.serving.service import Endpoints
 
@@ -87,6 +87,10 @@ def deploy(
     strategy: Strategy | str = Strategy.REPLACE,
     steps: list[RolloutStep] | None = None,
     gates: Gates | None = None,
+    patience_s: float | None = None,
+    promote: bool | None = None,
+    approvals: Approvals | None = None,
+    keep_warm_s: float | None = None,
     alias: str | None = None,
     reason: str | None = None,
     workspace: Workspace | None = None,
@@ -100,9 +104,14 @@ def deploy(
     endpoint
         Made if there is none; named as the model when left out.
     strategy
-        `replace` at once, or `canary` step by step under the control loop of a running server.
-    steps, gates
-        Of a canary; from `[rollouts]` in `noria.toml` when left out.
+        `replace` at once; `canary`, `blue-green`, `shadow` or `ab` step by step under the control loop of a running
+        server.
+    steps, gates, patience_s, keep_warm_s
+        From `[rollouts]` in `noria.toml` when left out.
+    promote
+        True lets a `shadow` that passes its gates take the place of the old version.
+    approvals
+        Who has to agree before it begins or switches.
     alias
         Alias that moves to the version when it is promoted.
     """
@@ -111,9 +120,13 @@ def deploy(
     plan = Deployment(
         model=model,
         version=selector or "latest",
-        strategy=_strategy(strategy),
+        strategy=strategy_of(strategy),
         steps=steps,
         gates=gates,
+        patience_s=patience_s,
+        promote=promote,
+        approvals=approvals,
+        keep_warm_s=keep_warm_s,
         alias=alias,
         reason=reason,
     )
@@ -310,7 +323,14 @@ def _plain(value: Any) -> Any:
     return value.item() if hasattr(value, "item") else value
 
 
-def _strategy(name: Strategy | str) -> Strategy:
+def strategy_of(name: Strategy | str) -> Strategy:
+    """Read the name of a strategy.
+
+    Raises
+    ------
+    Invalid
+        If there is none of that name.
+    """
     try:
         return Strategy(name)
     except ValueError:

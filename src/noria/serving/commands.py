@@ -1,4 +1,4 @@
-"""`noria deploy`, `noria serve`, `noria up`; `noria endpoints` and `noria rollouts` come from modules of their own."""
+"""`noria serve`, `noria up`; `noria deploy`, `noria endpoints` and `noria rollouts` come from modules of their own."""
 
 from __future__ import annotations
 
@@ -8,21 +8,19 @@ from typing import TYPE_CHECKING, Annotated
 
 import typer
 
-from noria.core.console.options import JsonFlag, ProjectOption, WorkspaceOption, opened
-from noria.core.console.output import print_json, say, show
+from noria.core.console.options import JsonFlag, ProjectOption, WorkspaceOption
+from noria.core.console.output import print_json, say
 from noria.serving.endpoint_commands import endpoints
-from noria.serving.rollouts.commands import ReasonOption, rollout_facts, rollouts
+from noria.serving.rollouts.commands import rollouts
+from noria.serving.rollouts.deploy_command import deploy
 
 if TYPE_CHECKING:
     from noria.core.config import Settings
-    from noria.core.workspace import Workspace
-    from noria.serving.entities import RolloutStep
     from noria.serving.modelserver.link import Link
     from noria.serving.modelserver.options import ServeOptions
 
 __all__ = ["deploy", "endpoints", "rollouts", "serve", "up"]
 
-deploy = typer.Typer(add_completion=False)
 serve = typer.Typer(add_completion=False)
 up = typer.Typer(add_completion=False)
 
@@ -30,50 +28,6 @@ PortOption = Annotated[
     int | None,
     typer.Option("--port", min=0, max=65535, help="Port to listen on.", show_default="any free one"),
 ]
-
-
-@deploy.command()
-def deploy_command(
-    ref: Annotated[
-        str, typer.Argument(metavar="MODEL@VERSION", help="Version or alias; the newest if left out.")
-    ],
-    to: Annotated[
-        str | None,
-        typer.Option("--to", metavar="ENDPOINT", help="Endpoint.", show_default="the model's name"),
-    ] = None,
-    strategy: Annotated[str, typer.Option("--strategy", help="`replace` or `canary`.")] = "replace",
-    weights: Annotated[
-        list[float] | None,
-        typer.Option(
-            "--weight", help="Share of a canary's step, 0 to 1; give one for each.", show_default=False
-        ),
-    ] = None,
-    bake_s: Annotated[
-        float | None, typer.Option("--bake-s", help="Seconds that a step lasts at least.", show_default=False)
-    ] = None,
-    min_requests: Annotated[
-        int | None, typer.Option("--min-requests", help="Requests that a step needs.", show_default=False)
-    ] = None,
-    alias: Annotated[
-        str | None, typer.Option("--alias", help="Alias to move when it is promoted.", show_default=False)
-    ] = None,
-    reason: ReasonOption = None,
-    json: JsonFlag = False,
-    workspace: WorkspaceOption = None,
-    project: ProjectOption = None,
-) -> None:
-    """Put a model version behind an endpoint."""
-    from noria.serving.client import deploy as deploy_version
-
-    with opened(workspace, project) as ws:
-        steps = _steps(ws.settings, weights, bake_s, min_requests)
-        made = deploy_version(
-            ref, endpoint=to, strategy=strategy, steps=steps, alias=alias, reason=reason, workspace=ws
-        )
-        waiting = not made.status.is_finished() and _runs_alone(ws)
-    show(made, json=json, render=rollout_facts)
-    if waiting:
-        say("No server runs on this workspace; the rollout goes on when one does: `noria up`")
 
 
 @serve.command()
@@ -207,30 +161,6 @@ def up_command(
         say("Press Ctrl-C to stop")
 
     Supervisor(folder, programs, os.environ, on_ready, say).run()
-
-
-def _steps(
-    settings: Settings, weights: list[float] | None, bake_s: float | None, min_requests: int | None
-) -> list[RolloutStep] | None:
-    """Give the steps that options describe, on top of the settings; None when there are no options."""
-    import msgspec
-
-    from noria.core.serialisation import convert
-    from noria.serving.entities import RolloutStep
-    from noria.serving.rollouts.steps import RolloutSection
-
-    given = {"weights": weights, "bake_s": bake_s, "min_requests": min_requests}
-    changes = {name: value for name, value in given.items() if value is not None and value != []}
-    if not changes:
-        return None
-    section = msgspec.structs.replace(settings.section("rollouts", RolloutSection), **changes)
-    return convert(msgspec.to_builtins(section.steps()), list[RolloutStep], what="canary")
-
-
-def _runs_alone(workspace: Workspace) -> bool:
-    from noria.core.workspace import InProcess
-
-    return isinstance(workspace.backend, InProcess)
 
 
 def _announce(url: str) -> None:

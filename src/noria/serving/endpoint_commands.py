@@ -7,9 +7,9 @@ from typing import TYPE_CHECKING, Annotated, Any
 import typer
 
 from noria.core.console.options import JsonFlag, LimitOption, ProjectOption, WorkspaceOption, YesFlag, opened
-from noria.core.console.output import facts, print_json, say, show, table
+from noria.core.console.output import cell, facts, print_json, say, show, table
 from noria.serving.key_commands import capture_command, keys
-from noria.serving.rollouts.commands import ReasonOption, rollout_facts, rollout_table
+from noria.serving.rollouts.commands import ReasonOption, rollout_facts, rollout_table, steps_table
 
 if TYPE_CHECKING:
     from noria.serving.entities import Endpoint
@@ -92,6 +92,9 @@ def roll_back(
 def history(
     name: EndpointArgument,
     limit: LimitOption = 50,
+    steps: Annotated[
+        bool, typer.Option("--steps", help="Show the figures of both versions in every step.")
+    ] = False,
     json: JsonFlag = False,
     workspace: WorkspaceOption = None,
     project: ProjectOption = None,
@@ -102,6 +105,45 @@ def history(
     with opened(workspace, project) as ws:
         page = ws.service(Endpoints).history(ws.project, name, limit=limit)
     show(page, json=json, render=rollout_table)
+    if steps and not json:
+        show(page, json=False, render=lambda found: steps_table(*found.items))
+
+
+@endpoints.command("cascade")
+def cascade(
+    name: EndpointArgument,
+    first: Annotated[
+        int | None,
+        typer.Option("--first", metavar="VERSION", help="Small version, asked first.", show_default=False),
+    ] = None,
+    min_confidence: Annotated[
+        float,
+        typer.Option(
+            "--min-confidence", min=0.0, max=1.0, help="From which the small one's answer is given."
+        ),
+    ] = 0.9,
+    off: Annotated[bool, typer.Option("--off", help="End it: one version answers again.")] = False,
+    json: JsonFlag = False,
+    workspace: WorkspaceOption = None,
+    project: ProjectOption = None,
+) -> None:
+    """Let a small version answer what it is sure of, and the endpoint's version the rest."""
+    from noria.core.errors import Invalid
+    from noria.serving.entities import Cascade
+    from noria.serving.service import Cascades, Endpoints
+
+    if off == (first is not None):
+        raise Invalid("Give either `--first VERSION` or `--off`")
+    with opened(workspace, project) as ws:
+        service = ws.service(Cascades)
+        if first is None:
+            service.end(ws.project, name)
+        else:
+            second = ws.service(Endpoints).get(ws.project, name).version
+            wish = Cascade(first=first, second=second, min_confidence=min_confidence)
+            service.set(ws.project, name, wish)
+        found = ws.service(Endpoints).get(ws.project, name)
+    show(found, json=json, render=endpoint_facts)
 
 
 @endpoints.command("delete")
@@ -128,11 +170,28 @@ def endpoint_facts(endpoint: Endpoint) -> Any:
             ("endpoint", endpoint.name),
             ("model", endpoint.model),
             ("serves", _shares(endpoint)),
+            (
+                "predicts along",
+                ", ".join(f"{endpoint.model}@{s.version} {s.weight:.0%}" for s in endpoint.shadows),
+            ),
+            ("cascade", _cascade(endpoint)),
+            (
+                "kept warm",
+                ", ".join(f"{endpoint.model}@{w.version} until {cell(w.until)}" for w in endpoint.warm),
+            ),
             ("rollout", endpoint.rollout_id),
             ("answers at", ", ".join(endpoint.urls)),
             ("created", endpoint.created_at),
         ]
     )
+
+
+def _cascade(endpoint: Endpoint) -> str | None:
+    found = endpoint.cascade
+    if found is None:
+        return None
+    sure = f"{endpoint.model}@{found.first} from a confidence of {found.min_confidence:g}"
+    return f"{sure}, {endpoint.model}@{found.second} else"
 
 
 def _shares(endpoint: Endpoint) -> str:

@@ -1,8 +1,9 @@
 """The services of this capability, each in a module of its own."""
 
 from noria.serving.captures import Captures
+from noria.serving.cascades import Cascades
 from noria.serving.endpoints import Endpoints
 from noria.serving.keys import EndpointKeys
 from noria.serving.rollouts.service import Rollouts
 
-__all__ = ["Captures", "EndpointKeys", "Endpoints", "Rollouts"]
+__all__ = ["Captures", "Cascades", "EndpointKeys", "Endpoints", "Rollouts"]

@@ -10,7 +10,7 @@ from noria.core.console.options import JsonFlag, LimitOption, ProjectOption, Wor
 from noria.core.console.output import facts, print_json, show, table
 
 if TYPE_CHECKING:
-    from noria.serving.entities import Rollout, RolloutCheck, RolloutPage
+    from noria.serving.entities import Rollout, RolloutCheck, RolloutPage, StepResult
 
 rollouts = typer.Typer(no_args_is_help=True, help="Rollouts and their gates")
 
@@ -53,19 +53,7 @@ def show_rollout(
         print_json({"rollout": found, "check": check})
         return
     show(found, json=False, render=rollout_facts)
-    columns = ["step", "weight", "ended", "requests", "verdict", "gates"]
-    rows = [
-        (
-            s.step + 1,
-            s.weight,
-            s.ended_at,
-            s.n_requests,
-            s.verdict.value,
-            "; ".join(r.sentence for r in s.results),
-        )
-        for s in found.history
-    ]
-    show(found, json=False, render=lambda _: table(columns, rows))
+    show(found, json=False, render=steps_table)
     if not found.status.is_finished():
         show(check, json=False, render=_check_facts)
 
@@ -95,6 +83,18 @@ def resume(
     with opened(workspace, project) as ws:
         done = ws.service(Rollouts).resume(ws.project, rollout_id)
     show(done, json=json, render=rollout_facts)
+
+
+@rollouts.command("approve")
+def approve(
+    rollout_id: RolloutArgument,
+    reason: ReasonOption = None,
+    json: JsonFlag = False,
+    workspace: WorkspaceOption = None,
+    project: ProjectOption = None,
+) -> None:
+    """Agree to a rollout that somebody else began."""
+    _operate("approve", rollout_id, reason, json=json, workspace=workspace, project=project)
 
 
 @rollouts.command("promote")
@@ -133,6 +133,7 @@ def rollout_facts(rollout: Rollout) -> Any:
             ("to", rollout.to_version),
             ("status", rollout.status.value),
             ("step", step),
+            ("approvals", _approvals(rollout)),
             ("reason", rollout.reason),
             ("started by", rollout.started_by),
             ("started", rollout.created_at),
@@ -141,10 +142,68 @@ def rollout_facts(rollout: Rollout) -> Any:
     )
 
 
+def _approvals(rollout: Rollout) -> str | None:
+    asked = rollout.approvals
+    if asked is None:
+        return None
+    names = ", ".join(given.by for given in rollout.approved)
+    return (
+        f"{len(rollout.approved)} of {asked.n} before the {asked.before.value}{': ' if names else ''}{names}"
+    )
+
+
 def _check_facts(check: RolloutCheck) -> Any:
     waits = [("waits for", sentence) for sentence in check.waits_for]
     gates = [(f"{r.gate}: {r.verdict.value}", r.sentence) for r in check.results]
-    return facts([("requests", check.n_requests), *gates, *waits])
+    sees = f"{check.mirrored:.0%}, unseen by callers" if check.mirrored else f"{check.weight:.0%}"
+    return facts([("sees", sees), ("requests", check.n_requests), *gates, *waits])
+
+
+def steps_table(*found: Rollout) -> Any:
+    """Lay out the steps that rollouts made, a line for each version in each step."""
+    columns = [
+        "to",
+        "step",
+        "version",
+        "share",
+        "requests",
+        "errors",
+        "mean ms",
+        "p99 ms",
+        "labels",
+        "quality",
+        "verdict",
+        "ended",
+    ]
+    rows = [row for rollout in found for result in rollout.history for row in _step_rows(rollout, result)]
+    return table(columns, rows)
+
+
+def _step_rows(rollout: Rollout, result: StepResult) -> list[tuple[object, ...]]:
+    share = f"{result.mirrored:.0%} unseen" if result.mirrored else f"{result.weight:.0%}"
+    place = "loading" if result.step < 0 else result.step + 1
+    known = [figures for figures in (result.new, result.old) if figures is not None]
+    if not known:
+        none = ("",) * 5
+        row = (rollout.to_version, place, rollout.to_version, share, result.n_requests, *none)
+        return [(*row, result.verdict.value, result.ended_at)]
+    return [
+        (
+            rollout.to_version,
+            place,
+            figures.version,
+            share if figures.version == rollout.to_version else f"{1 - result.weight:.0%}",
+            figures.n_requests,
+            figures.n_errors,
+            figures.mean_latency_ms,
+            figures.p99_latency_ms,
+            figures.n_labelled,
+            figures.accuracy if figures.mean_absolute_error is None else figures.mean_absolute_error,
+            result.verdict.value,
+            result.ended_at,
+        )
+        for figures in known
+    ]
 
 
 def rollout_table(page: RolloutPage) -> Any:
@@ -183,6 +242,11 @@ def _operate(
 
     with opened(workspace, project) as ws:
         service = ws.service(Rollouts)
-        acts = {"pause": service.pause, "promote": service.promote, "abort": service.abort}
+        acts = {
+            "pause": service.pause,
+            "approve": service.approve,
+            "promote": service.promote,
+            "abort": service.abort,
+        }
         done = acts[action](ws.project, rollout_id, Reason(reason=reason))
     show(done, json=json, render=rollout_facts)

@@ -5,6 +5,7 @@ from __future__ import annotations
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any
 
+import msgspec
 import sqlalchemy as sa
 
 from noria.access.projects import project_pk
@@ -13,6 +14,7 @@ from noria.core.events.log import append
 from noria.core.ids import new_id
 from noria.core.names import check_name
 from noria.core.operations import Service
+from noria.core.serialisation import convert
 from noria.registry.entities import AliasTarget, ServableVersion
 from noria.registry.rules import check_consent, servable
 from noria.registry.service import Models
@@ -118,6 +120,7 @@ class Deployer:
         gates = plan.gates or defaults.gates
         check_steps(steps, plan.strategy)
         _check_wish(plan, gates)
+        convert(msgspec.to_builtins(plan), Deployment, what="deployment")
         approvals = None if is_rollback else stricter(defaults.approvals, plan.approvals)
         return _Planned(
             wish=plan,

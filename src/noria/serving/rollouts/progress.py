@@ -165,11 +165,11 @@ def _continue(sight: Sight, results: list[GateResult], elapsed_s: float) -> Find
         left_s = step.bake_s - elapsed_s
         sentence = f"{left_s:.1f} s of the step are left"
         return _wait(results, [sentence, *lacks, *undecided], min(left_s, look_s))
-    is_late = rollout.patience_s is not None and elapsed_s - step.bake_s > rollout.patience_s
+    is_late = _is_late(sight)
     if not rollout.promotes:
         return _wait(results, lacks, look_s) if lacks and not is_late else _compared(sight, results)
     if rollout.strategy is Strategy.AB and not lacks:
-        return _choose(sight, results, look_s, is_over=rollout.patience_s is None or is_late)
+        return _choose(sight, results, look_s)
     waits_for = [*lacks, *undecided]
     if not waits_for:
         last = rollout.step == len(rollout.steps) - 1
@@ -179,21 +179,29 @@ def _continue(sight: Sight, results: list[GateResult], elapsed_s: float) -> Find
     return _wait(results, waits_for, look_s)
 
 
-def _choose(sight: Sight, results: list[GateResult], look_s: float, *, is_over: bool) -> Finding:
+def _choose(sight: Sight, results: list[GateResult], look_s: float) -> Finding:
     """End an A/B rollout: the new version has to be shown better than the old one, not merely no worse."""
     rollout = sight.rollout
     strict = evaluate(_superior(rollout.gates), step=sight.step, new=sight.new, old=sight.old)
     quality = next(result for result in strict if result.gate == "quality")
-    verdict = combine(strict)
-    if verdict is Verdict.PASS:
+    undecided = [result.sentence for result in strict if result.verdict is Verdict.WAIT]
+    if not undecided and quality.verdict is Verdict.PASS:
         return _go(sight, Move.PROMOTE, strict, f"Version {rollout.to_version} is better: {quality.sentence}")
     if quality.verdict is Verdict.FAIL:
         return _back(strict, f"Version {rollout.from_version} is better: {quality.sentence}")
-    if not is_over:
-        waits_for = [result.sentence for result in strict if result.verdict is not Verdict.PASS]
-        return _wait(results, waits_for, look_s)
-    open_ = next(result for result in strict if result.verdict is not Verdict.PASS)
-    return _back(strict, f"Undecided, so version {rollout.from_version} stays: {open_.sentence}")
+    # The better one is known, but not yet that it does no harm: its requests will tell.
+    waits = quality.verdict is Verdict.PASS if rollout.patience_s is None else not _is_late(sight)
+    if waits:
+        return _wait(results, undecided, look_s)
+    return _back(strict, f"Undecided, so version {rollout.from_version} stays: {undecided[0]}")
+
+
+def _is_late(sight: Sight) -> bool:
+    rollout = sight.rollout
+    if rollout.patience_s is None:
+        return False
+    over_s = baked_s(rollout, sight.now) - rollout.steps[rollout.step].bake_s
+    return over_s > rollout.patience_s
 
 
 def _superior(gates: Gates) -> Gates:

@@ -57,18 +57,26 @@ class RolloutSection(Section, frozen=True, kw_only=True, forbid_unknown_fields=T
     gates: Gates = Gates()
     approvals: Approvals | None = None
 
-    def steps(self, strategy: Strategy = Strategy.CANARY) -> list[RolloutStep]:
-        """Give the steps that these settings describe.
+    def steps(
+        self, strategy: Strategy = Strategy.CANARY, weights: Sequence[float] | None = None
+    ) -> list[RolloutStep]:
+        """Give the steps that these settings describe, or those of other weights.
 
         A blue-green rollout first compares, and then watches the new version answer every request.
         """
-        weights = {
+        if weights:
+            watches = strategy is Strategy.BLUE_GREEN and len(weights) == 1
+            return self._steps([*weights, 1.0] if watches else weights)
+        chosen: dict[Strategy, Sequence[float]] = {
             Strategy.REPLACE: [],
             Strategy.CANARY: self.weights,
             Strategy.BLUE_GREEN: [self.mirrored, 1.0],
             Strategy.SHADOW: [self.mirrored],
             Strategy.AB: [self.ab_weight],
-        }[strategy]
+        }
+        return self._steps(chosen[strategy])
+
+    def _steps(self, weights: Sequence[float]) -> list[RolloutStep]:
         return [
             RolloutStep(weight=weight, bake_s=self.bake_s, min_requests=self.min_requests)
             for weight in weights
