@@ -88,6 +88,7 @@ SECTIONS: dict[str, str] = {
     "packages": "noria.registry.packages.entities:PackagesSection",
     "rollouts": "noria.serving.rollouts.steps:RolloutSection",
     "monitors": "noria.monitoring.entities:MonitorSection",
+    "alerts": "noria.monitoring.receivers.entities:AlertSection",
     "decisions": "noria.decisions.entities:DecisionSection",
     "data": "noria.data.quality.settings:DataSection",
     "openlineage": "noria.interop.openlineage.entities:OpenLineageSection",

@@ -10,7 +10,7 @@ from collections.abc import Callable, Mapping
 from typing import Any
 
 from noria.core.context import Context
-from noria.core.control.workflows import JSON, Chore, Reaction, Steps, Tick, workflow
+from noria.core.control.workflows import JSON, Chore, LoggedEvent, Reaction, Steps, Tick, workflow
 from noria.core.errors import NoriaError
 from noria.core.permissions import Principal, Role
 from noria.decisions.action import Action
@@ -117,11 +117,16 @@ def _open(context: Context, event: Mapping[str, Any]) -> dict[str, Any]:
     return {"busy": False, "decision": made.id}
 
 
+def is_about_a_model(_app: Context, event: LoggedEvent) -> bool:
+    """Tell whether an alert is about what a model answers; no remedy of ours mends a machine."""
+    return event.payload["kind"] in list(Trigger)
+
+
 WORKFLOWS = (decide, carry_out)
 TICKS: tuple[Tick, ...] = ()
 CHORES: tuple[Chore, ...] = ()
 REACTIONS = (
-    Reaction("decisions.alerts", frozenset({str(ALERT_OPENED)}), DECIDE),
+    Reaction("decisions.alerts", frozenset({str(ALERT_OPENED)}), DECIDE, when=is_about_a_model),
     Reaction("decisions.requests", frozenset({str(DECISION_REQUESTED)}), DECIDE),
     Reaction("decisions.approvals", frozenset({str(DECISION_APPROVED)}), CARRY_OUT),
 )

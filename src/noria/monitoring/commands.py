@@ -8,9 +8,10 @@ import typer
 
 from noria.core.console.options import JsonFlag, LimitOption, ProjectOption, WorkspaceOption, opened
 from noria.core.console.output import facts, show, table
+from noria.monitoring.alert_commands import add_to
 
 if TYPE_CHECKING:
-    from noria.monitoring.entities import Alert, Monitor, Window
+    from noria.monitoring.entities import Monitor, Window
 
 monitors = typer.Typer(no_args_is_help=True, help="Monitors, windows and alerts")
 
@@ -66,28 +67,6 @@ def list_windows(
     show(page, json=json, render=lambda p: table(columns, [_window_row(w) for w in p.items]))
 
 
-@monitors.command("alerts")
-def list_alerts(
-    endpoint: Annotated[
-        str | None, typer.Option("--endpoint", help="Only of this endpoint.", show_default=False)
-    ] = None,
-    open_only: Annotated[bool, typer.Option("--open", help="Only those that are not over.")] = False,
-    limit: LimitOption = 20,
-    json: JsonFlag = False,
-    workspace: WorkspaceOption = None,
-    project: ProjectOption = None,
-) -> None:
-    """List alerts, newest first."""
-    from noria.monitoring.service import Monitors
-
-    with opened(workspace, project) as ws:
-        page = ws.service(Monitors).alerts(
-            ws.project, endpoint=endpoint or "", open_only=open_only, limit=limit
-        )
-    columns = ["id", "endpoint", "kind", "opened", "closed", "what"]
-    show(page, json=json, render=lambda p: table(columns, [_alert_row(a) for a in p.items]))
-
-
 def monitor_facts(monitor: Monitor) -> Any:
     """Lay out one monitor."""
     quality = monitor.quality
@@ -123,5 +102,4 @@ def _window_row(window: Window) -> tuple[object, ...]:
     return (window.index, window.version, begin, end, window.n_rows, window.n_errors, drifted, most)
 
 
-def _alert_row(alert: Alert) -> tuple[object, ...]:
-    return (alert.id, alert.endpoint, alert.kind.value, alert.opened_at, alert.closed_why, alert.sentence)
+add_to(monitors)

@@ -1,13 +1,20 @@
-"""Have endpoints looked at whenever there is something new to see."""
+"""Have endpoints looked at whenever there is something new to see, and receivers told of alerts."""
 
 from __future__ import annotations
 
+from collections.abc import Mapping
+from typing import Any
+
 from noria.access.projects import Projects
 from noria.core.context import Context
-from noria.core.control.workflows import Chore, Reaction, Tick, Workflow
+from noria.core.control.workflows import JSON, Chore, Reaction, Steps, Tick, Workflow, workflow
 from noria.core.serialisation import to_builtins
+from noria.monitoring.alerts.ledger import advance
+from noria.monitoring.alerts.standing import WATCH_EVERY_S, watch_servers
 from noria.monitoring.entities import Monitor, MonitorSection
+from noria.monitoring.events import ALERT_NOTICED
 from noria.monitoring.permissions import READ_MONITORS, WRITE_MONITORS
+from noria.monitoring.receivers.sending import send_due
 from noria.monitoring.service import Monitors
 from noria.pipelines.job_entities import NewJob
 from noria.pipelines.jobs import Jobs
@@ -19,6 +26,9 @@ from noria.serving.permissions import READ_CAPTURES, READ_ENDPOINTS
 
 LOOK_EVERY_S = 0.5
 """A look costs two counts of an endpoint unless there is something new."""
+
+PLAN_EVERY_S = 1.0
+TELL = "monitoring.tell"
 
 _RETRY_AFTER_S = 10
 _NEEDED = (READ_MONITORS, WRITE_MONITORS, READ_ENDPOINTS, READ_CAPTURES)
@@ -59,7 +69,23 @@ def _submit(context: Context, endpoint: Endpoint, monitor: Monitor, settings: Mo
     context.service(Jobs).submit(endpoint.project, job)
 
 
-WORKFLOWS: list[Workflow] = []
+@workflow(TELL)
+def tell(steps: Steps, app: Context, event: Mapping[str, Any]) -> JSON:
+    """Send the notices of a group of alerts, and try again where that may help."""
+    group = str(event["payload"]["group"])
+    wait_s: float | None = 0.0
+    while wait_s is not None:
+        if wait_s > 0:
+            steps.sleep(wait_s)
+        wait_s = steps.run("send", lambda: send_due(app, group))
+    return {"group": group}
+
+
+WORKFLOWS: list[Workflow] = [tell]
 TICKS: list[Tick] = []
-REACTIONS: list[Reaction] = []
-CHORES: list[Chore] = [Chore("monitoring.looks", LOOK_EVERY_S, ask_for_looks)]
+REACTIONS: list[Reaction] = [Reaction("monitoring.notices", frozenset({str(ALERT_NOTICED)}), TELL)]
+CHORES: list[Chore] = [
+    Chore("monitoring.looks", LOOK_EVERY_S, ask_for_looks),
+    Chore("monitoring.servers", WATCH_EVERY_S, watch_servers),
+    Chore("monitoring.alerts", PLAN_EVERY_S, advance),
+]

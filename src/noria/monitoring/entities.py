@@ -43,11 +43,16 @@ class MonitorSection(Section, frozen=True, kw_only=True, forbid_unknown_fields=T
 
 
 class AlertKind(enum.StrEnum):
-    """What an alert is about."""
+    """What an alert is about.
+
+    `server`: no model server answers for an endpoint any more. `disk`: one of them has no room to keep what it answers.
+    """
 
     QUALITY = "quality"
     DRIFT = "drift"
     ERRORS = "errors"
+    SERVER = "server"
+    DISK = "disk"
 
 
 class ColumnDrift(msgspec.Struct, frozen=True, kw_only=True):
@@ -194,7 +199,9 @@ class NewAlert(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fields=
     onset_position
         Captured row at which the trouble is estimated to begin.
     sentence
-        What, since when, how much, how sure.
+        What, how much, how sure.
+    since
+        When the trouble is estimated to begin; None where that is not known.
     """
 
     kind: AlertKind
@@ -203,6 +210,7 @@ class NewAlert(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fields=
     sentence: str
     onset_position: int
     last_position: int
+    since: datetime | None = None
 
 
 class Alert(NewAlert, frozen=True, kw_only=True):
@@ -223,6 +231,13 @@ class AlertPage(msgspec.Struct, frozen=True, kw_only=True):
     next: str | None
 
 
+class AlertOver(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fields=True):
+    """An open alert that the figures no longer bear out, and why."""
+
+    kind: AlertKind
+    why: str
+
+
 class Look(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fields=True):
     """What one look of a monitor found. It is taken in once: only if the monitor still stands where it began.
 
@@ -230,6 +245,8 @@ class Look(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fields=True
     ----------
     from_position, from_label_position
         Where the monitor stood when the look began.
+    over
+        Kinds of alert whose open one is closed before `alerts` are raised.
     """
 
     from_position: int
@@ -241,6 +258,7 @@ class Look(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fields=True
     detector: DropDetector | None
     quality: QualityReport | None
     alerts: list[NewAlert]
+    over: list[AlertOver] = []
 
 
 class CloseAlert(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fields=True):

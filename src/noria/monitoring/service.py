@@ -4,7 +4,6 @@ from __future__ import annotations
 
 from typing import Any
 
-import msgspec
 import sqlalchemy as sa
 
 from noria.access.projects import project_pk
@@ -12,6 +11,7 @@ from noria.core.errors import Conflict, NotFound, unknown_name
 from noria.core.events.log import append
 from noria.core.ids import new_id
 from noria.core.operations import Service, operation
+from noria.monitoring.alerts.raising import Raising
 from noria.monitoring.entities import (
     Alert,
     AlertKind,
@@ -20,11 +20,10 @@ from noria.monitoring.entities import (
     Look,
     Monitor,
     MonitorList,
-    NewAlert,
     Window,
     WindowPage,
 )
-from noria.monitoring.events import ALERT_CLOSED, ALERT_OPENED, MONITOR_CREATED
+from noria.monitoring.events import MONITOR_CREATED
 from noria.monitoring.permissions import READ_MONITORS, WRITE_MONITORS
 from noria.monitoring.tables import alerts, monitor_windows, monitors
 
@@ -113,8 +112,11 @@ class Monitors(Service):
             if look.windows:
                 rows = [{"monitor_pk": monitor["pk"], "index": w.index, "body": w} for w in look.windows]
                 connection.execute(sa.insert(monitor_windows), rows)
+            raising = Raising(self.context, connection, project)
+            for ended in look.over:
+                raising.close(endpoint, ended.kind, ended.why)
             for new in look.alerts:
-                self._raise(connection, project, endpoint, new)
+                raising.start(endpoint, new)
             return _monitor(project, _find(connection, project, endpoint))
 
     @operation("GET", "/projects/{project}/alerts", needs=READ_MONITORS)
@@ -159,24 +161,8 @@ class Monitors(Service):
         """
         with self.context.database.write() as connection:
             found = _alert(connection, project, alert_id)
-            closed = connection.execute(
-                sa.update(alerts)
-                .where(alerts.c.id == alert_id)
-                .where(alerts.c.closed_at.is_(None))
-                .values(closed_at=self.context.clock.now(), closed_why=close.why)
-            )
-            if closed.rowcount == 1:
-                if found.kind is AlertKind.QUALITY:
-                    in_project = monitors.c.project_pk == project_pk(connection, project)
-                    of_endpoint = sa.update(monitors).where(in_project, monitors.c.endpoint == found.endpoint)
-                    connection.execute(of_endpoint.values(detector=None))
-                self._emit(
-                    connection,
-                    project,
-                    ALERT_CLOSED,
-                    f"endpoint:{found.endpoint}",
-                    {"alert": alert_id, "why": close.why},
-                )
+            raising = Raising(self.context, connection, project)
+            raising.close_one(alert_id, found.endpoint, found.kind, close.why)
             return _alert(connection, project, alert_id)
 
     def _move(self, connection: sa.Connection, monitor: Any, look: Look) -> None:
@@ -201,31 +187,6 @@ class Monitors(Service):
                 hint="Look again from there",
             )
 
-    def _raise(self, connection: sa.Connection, project: str, endpoint: str, new: NewAlert) -> None:
-        project_key = project_pk(connection, project)
-        already = (
-            sa.select(alerts.c.id)
-            .where(alerts.c.project_pk == project_key)
-            .where(alerts.c.endpoint == endpoint)
-            .where(alerts.c.kind == new.kind)
-            .where(alerts.c.closed_at.is_(None))
-        )
-        if connection.execute(already).first() is not None:
-            return
-        alert_id = new_id()
-        values = msgspec.structs.asdict(new)
-        connection.execute(
-            sa.insert(alerts).values(
-                id=alert_id,
-                project_pk=project_key,
-                endpoint=endpoint,
-                opened_at=self.context.clock.now(),
-                **values,
-            )
-        )
-        payload = {"alert": alert_id, "endpoint": endpoint, **values}
-        self._emit(connection, project, ALERT_OPENED, f"endpoint:{endpoint}", payload)
-
     def _emit(
         self, connection: sa.Connection, project: str, kind: Any, subject: str, payload: dict[str, Any]
     ) -> None:
@@ -240,7 +201,7 @@ class Monitors(Service):
         )
 
 
-ALERT_COLUMNS = [column for column in alerts.c if column.name not in ("pk", "project_pk")]
+ALERT_COLUMNS = [column for column in alerts.c if column.name not in ("pk", "project_pk", "group_pk")]
 
 
 def _find(connection: sa.Connection, project: str, endpoint: str) -> Any:

@@ -50,5 +50,10 @@ alerts = sa.Table(
     sa.Column("opened_at", UtcMicros, nullable=False),
     sa.Column("closed_at", UtcMicros),
     sa.Column("closed_why", sa.Text),
+    # When the trouble is estimated to begin.
+    sa.Column("since", UtcMicros),
+    # None for those raised before alerts were grouped.
+    sa.Column("group_pk", sa.BigInteger),
     sa.Index("alerts_by_endpoint", "project_pk", "endpoint", "id"),
+    sa.Index("alerts_by_group", "group_pk"),
 )

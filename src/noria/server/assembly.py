@@ -61,6 +61,7 @@ SERVICES = (
     "noria.serving.service:EndpointKeys",
     "noria.serving.batch.service:Batches",
     "noria.monitoring.service:Monitors",
+    "noria.monitoring.alerts.service:Alerts",
     "noria.decisions.service:Decisions",
     "noria.delivery.service:Webhooks",
 )

@@ -1,9 +1,69 @@
 -- What the migrations make of an empty SQLite file. Written by tools/make_schema.py; a test compares.
--- revisions: access_0003 catalog_0001 core_0003 data_0003 decisions_0001 delivery_0001 monitoring_0001 pipelines_0003 registry_0004 serving_0006 tracking_0007;
+-- revisions: access_0003 catalog_0001 core_0003 data_0003 decisions_0001 delivery_0001 monitoring_0002 pipelines_0003 registry_0004 serving_0006 tracking_0007;
 
 CREATE TABLE alembic_version (
     version_num VARCHAR(32) NOT NULL,
     CONSTRAINT alembic_version_pkc PRIMARY KEY (version_num)
+);
+
+CREATE TABLE alert_doubts (
+    project_pk BIGINT NOT NULL,
+    endpoint TEXT NOT NULL,
+    kind TEXT NOT NULL,
+    first_at BIGINT NOT NULL,
+    last_at BIGINT NOT NULL,
+    PRIMARY KEY (project_pk, endpoint, kind),
+    FOREIGN KEY(project_pk) REFERENCES projects (pk)
+);
+
+CREATE TABLE alert_groups (
+    pk INTEGER NOT NULL,
+    id TEXT NOT NULL,
+    project_pk BIGINT NOT NULL,
+    cause TEXT NOT NULL,
+    n_alerts BIGINT NOT NULL,
+    opened_at BIGINT NOT NULL,
+    closed_at BIGINT,
+    PRIMARY KEY (pk),
+    UNIQUE (id),
+    FOREIGN KEY(project_pk) REFERENCES projects (pk)
+);
+
+CREATE TABLE alert_notices (
+    pk INTEGER NOT NULL,
+    id TEXT NOT NULL,
+    group_pk BIGINT NOT NULL,
+    receiver TEXT NOT NULL,
+    kind TEXT NOT NULL,
+    n_alerts BIGINT NOT NULL,
+    alert_ids TEXT NOT NULL,
+    subject TEXT NOT NULL,
+    told TEXT NOT NULL,
+    status TEXT NOT NULL,
+    n_attempts BIGINT NOT NULL,
+    error TEXT,
+    created_at BIGINT NOT NULL,
+    due_at BIGINT NOT NULL,
+    ended_at BIGINT,
+    PRIMARY KEY (pk),
+    CONSTRAINT alert_notices_once UNIQUE (group_pk, receiver, kind, n_alerts),
+    UNIQUE (id),
+    FOREIGN KEY(group_pk) REFERENCES alert_groups (pk)
+);
+
+CREATE TABLE alert_silences (
+    pk INTEGER NOT NULL,
+    id TEXT NOT NULL,
+    project_pk BIGINT NOT NULL,
+    endpoint TEXT,
+    kind TEXT,
+    why TEXT NOT NULL,
+    created_by TEXT NOT NULL,
+    created_at BIGINT NOT NULL,
+    ends_at BIGINT NOT NULL,
+    PRIMARY KEY (pk),
+    UNIQUE (id),
+    FOREIGN KEY(project_pk) REFERENCES projects (pk)
 );
 
 CREATE TABLE alerts (
@@ -19,7 +79,7 @@ CREATE TABLE alerts (
     last_position BIGINT NOT NULL,
     opened_at BIGINT NOT NULL,
     closed_at BIGINT,
-    closed_why TEXT,
+    closed_why TEXT, since BIGINT, group_pk BIGINT,
     PRIMARY KEY (pk),
     UNIQUE (id),
     FOREIGN KEY(project_pk) REFERENCES projects (pk)
@@ -1433,7 +1493,17 @@ CREATE TABLE webhooks (
     UNIQUE (id)
 );
 
+CREATE INDEX alert_groups_by_project ON alert_groups (project_pk, id);
+
+CREATE UNIQUE INDEX alert_groups_open ON alert_groups (project_pk, cause) WHERE closed_at is null;
+
+CREATE INDEX alert_notices_by_receiver ON alert_notices (receiver, pk);
+
+CREATE INDEX alert_silences_by_end ON alert_silences (project_pk, ends_at);
+
 CREATE INDEX alerts_by_endpoint ON alerts (project_pk, endpoint, id);
+
+CREATE INDEX alerts_by_group ON alerts (group_pk);
 
 CREATE INDEX batch_runs_by_batch ON batch_runs (batch_pk, pk);
 
@@ -1627,7 +1697,7 @@ insert into alembic_version (version_num) values ('decisions_0001');
 
 insert into alembic_version (version_num) values ('delivery_0001');
 
-insert into alembic_version (version_num) values ('monitoring_0001');
+insert into alembic_version (version_num) values ('monitoring_0002');
 
 insert into alembic_version (version_num) values ('pipelines_0003');
 

@@ -18,13 +18,13 @@ _WHERE = "where"
 """Key in `Index.info` under which the rows of a partial index stand."""
 
 
-def partial_index(name: str, *columns: str | sa.TextClause, where: str) -> sa.Index:
+def partial_index(name: str, *columns: str | sa.TextClause, where: str, unique: bool = False) -> sa.Index:
     """Make an index of some rows.
 
     SQLAlchemy loads a dialect, in a tenth of the time that a command takes, to check an option that names it. So the
     option is set when tables are made, for the one dialect that they are made with.
     """
-    index = sa.Index(name, *columns)
+    index = sa.Index(name, *columns, unique=unique)
     index.info[_WHERE] = sa.text(where)
     return index
 

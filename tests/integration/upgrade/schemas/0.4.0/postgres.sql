@@ -189,6 +189,44 @@ CREATE TABLE webhooks (
     CONSTRAINT webhooks_pkey PRIMARY KEY (pk)
 );
 
+CREATE TABLE alert_doubts (
+    project_pk BIGINT NOT NULL,
+    endpoint TEXT NOT NULL,
+    kind TEXT NOT NULL,
+    first_at BIGINT NOT NULL,
+    last_at BIGINT NOT NULL,
+    CONSTRAINT alert_doubts_pkey PRIMARY KEY (project_pk, endpoint, kind),
+    CONSTRAINT alert_doubts_project_pk_fkey FOREIGN KEY(project_pk) REFERENCES projects (pk)
+);
+
+CREATE TABLE alert_groups (
+    pk BIGSERIAL NOT NULL,
+    id TEXT NOT NULL,
+    project_pk BIGINT NOT NULL,
+    cause TEXT NOT NULL,
+    n_alerts BIGINT NOT NULL,
+    opened_at BIGINT NOT NULL,
+    closed_at BIGINT,
+    CONSTRAINT alert_groups_id_key UNIQUE (id),
+    CONSTRAINT alert_groups_pkey PRIMARY KEY (pk),
+    CONSTRAINT alert_groups_project_pk_fkey FOREIGN KEY(project_pk) REFERENCES projects (pk)
+);
+
+CREATE TABLE alert_silences (
+    pk BIGSERIAL NOT NULL,
+    id TEXT NOT NULL,
+    project_pk BIGINT NOT NULL,
+    endpoint TEXT,
+    kind TEXT,
+    why TEXT NOT NULL,
+    created_by TEXT NOT NULL,
+    created_at BIGINT NOT NULL,
+    ends_at BIGINT NOT NULL,
+    CONSTRAINT alert_silences_id_key UNIQUE (id),
+    CONSTRAINT alert_silences_pkey PRIMARY KEY (pk),
+    CONSTRAINT alert_silences_project_pk_fkey FOREIGN KEY(project_pk) REFERENCES projects (pk)
+);
+
 CREATE TABLE alerts (
     pk BIGSERIAL NOT NULL,
     id TEXT NOT NULL,
@@ -203,6 +241,8 @@ CREATE TABLE alerts (
     opened_at BIGINT NOT NULL,
     closed_at BIGINT,
     closed_why TEXT,
+    since BIGINT,
+    group_pk BIGINT,
     CONSTRAINT alerts_id_key UNIQUE (id),
     CONSTRAINT alerts_pkey PRIMARY KEY (pk),
     CONSTRAINT alerts_project_pk_fkey FOREIGN KEY(project_pk) REFERENCES projects (pk)
@@ -580,6 +620,28 @@ CREATE TABLE webhook_deliveries (
     CONSTRAINT webhook_deliveries_id_key UNIQUE (id),
     CONSTRAINT webhook_deliveries_pkey PRIMARY KEY (pk),
     CONSTRAINT webhook_deliveries_webhook_pk_fkey FOREIGN KEY(webhook_pk) REFERENCES webhooks (pk) ON DELETE CASCADE
+);
+
+CREATE TABLE alert_notices (
+    pk BIGSERIAL NOT NULL,
+    id TEXT NOT NULL,
+    group_pk BIGINT NOT NULL,
+    receiver TEXT NOT NULL,
+    kind TEXT NOT NULL,
+    n_alerts BIGINT NOT NULL,
+    alert_ids TEXT NOT NULL,
+    subject TEXT NOT NULL,
+    told TEXT NOT NULL,
+    status TEXT NOT NULL,
+    n_attempts BIGINT NOT NULL,
+    error TEXT,
+    created_at BIGINT NOT NULL,
+    due_at BIGINT NOT NULL,
+    ended_at BIGINT,
+    CONSTRAINT alert_notices_group_pk_fkey FOREIGN KEY(group_pk) REFERENCES alert_groups (pk),
+    CONSTRAINT alert_notices_id_key UNIQUE (id),
+    CONSTRAINT alert_notices_once UNIQUE (group_pk, receiver, kind, n_alerts),
+    CONSTRAINT alert_notices_pkey PRIMARY KEY (pk)
 );
 
 CREATE TABLE batch_runs (
@@ -1425,7 +1487,17 @@ CREATE TABLE schedule_notices (
     CONSTRAINT schedule_notices_status CHECK (status = ANY (ARRAY['waiting'::text, 'sent'::text, 'failed'::text]))
 );
 
+CREATE INDEX alert_groups_by_project ON alert_groups (project_pk, id);
+
+CREATE UNIQUE INDEX alert_groups_open ON alert_groups (project_pk, cause) WHERE (closed_at IS NULL);
+
+CREATE INDEX alert_notices_by_receiver ON alert_notices (receiver, pk);
+
+CREATE INDEX alert_silences_by_end ON alert_silences (project_pk, ends_at);
+
 CREATE INDEX alerts_by_endpoint ON alerts (project_pk, endpoint, id);
+
+CREATE INDEX alerts_by_group ON alerts (group_pk);
 
 CREATE INDEX batch_runs_by_batch ON batch_runs (batch_pk, pk);
 
@@ -1619,7 +1691,7 @@ insert into alembic_version (version_num) values ('decisions_0001');
 
 insert into alembic_version (version_num) values ('delivery_0001');
 
-insert into alembic_version (version_num) values ('monitoring_0001');
+insert into alembic_version (version_num) values ('monitoring_0002');
 
 insert into alembic_version (version_num) values ('pipelines_0003');
 

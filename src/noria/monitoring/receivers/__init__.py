@@ -1,0 +1,1 @@
+"""Who is told of alerts: by mail, by signed webhook, in Slack and in Teams."""
