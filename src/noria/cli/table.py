@@ -33,6 +33,11 @@ COMMANDS: tuple[Command, ...] = (
     Command("predict", "noria.serving.batch.commands:predict", "Predict all rows of an input"),
     Command("deploy", "noria.serving.commands:deploy", "Put a model version behind an endpoint"),
     Command("serve", "noria.serving.commands:serve", "Start a model server"),
+    Command(
+        "decide",
+        "noria.decisions.replay_commands:app",
+        "Back-test monitors and decisions on recorded history",
+    ),
     Command("gc", "noria.server.upkeep_commands:app", "Free the space of what was deleted long ago"),
     Command("import", "noria.interop.commands:app", "Bring what another tool holds"),
 )
@@ -74,6 +79,7 @@ NOUNS: tuple[Command, ...] = (
     Command(
         "webhooks", "noria.delivery.commands:webhooks", "Addresses that are called when something happens"
     ),
+    Command("image", "noria.delivery.images.commands:image", "Folders that images are built from"),
     Command("k8s", "noria.delivery.kubernetes.commands:k8s", "Manifests for Kubernetes"),
     Command(
         "openlineage",

@@ -1,0 +1,1 @@
+"""Replay: recorded history through the whole loop, monitors, diagnosis, trials and simulated action included."""

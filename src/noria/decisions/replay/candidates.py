@@ -1,0 +1,75 @@
+"""The handful of models that a plain search for a new one tries, on whatever features the pipeline gives."""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING, Any
+
+import numpy as np
+
+if TYPE_CHECKING:
+    import polars as pl
+    from numpy.typing import NDArray
+
+CANDIDATES = ("boosting", "forest", "linear")
+_SEED = 0
+
+
+def fit_candidate(name: str, features: pl.DataFrame, target: pl.Series) -> Any:
+    """Fit one of `CANDIDATES`; a target of floats makes it a regression."""
+    classifies = not target.dtype.is_float()
+    model = Numbers(_estimator(name, classifies=classifies), features)
+    return model.fit(features, target.to_numpy())
+
+
+class Numbers:
+    """An estimator behind columns made numbers: codes for texts, as the fitted rows had them."""
+
+    def __init__(self, estimator: Any, features: pl.DataFrame) -> None:
+        self._estimator = estimator
+        self._codes = {
+            name: {value: code for code, value in enumerate(features[name].cast(str).unique().sort())}
+            for name in features.columns
+            if not (features[name].dtype.is_numeric() or str(features[name].dtype) == "Boolean")
+        }
+
+    def fit(self, features: pl.DataFrame, target: NDArray[Any]) -> Numbers:
+        """Fit the estimator."""
+        self._estimator.fit(self._numbers(features), target)
+        if hasattr(self._estimator, "classes_"):
+            self.classes_ = self._estimator.classes_
+            self.predict_proba = lambda rows: self._estimator.predict_proba(self._numbers(rows))
+        return self
+
+    def predict(self, features: pl.DataFrame) -> Any:
+        """Predict rows."""
+        return self._estimator.predict(self._numbers(features))
+
+    def _numbers(self, features: pl.DataFrame) -> NDArray[np.float64]:
+        columns = [self._column(features, name) for name in features.columns]
+        found = np.column_stack(columns)
+        found[~np.isfinite(found)] = np.nan
+        return found
+
+    def _column(self, features: pl.DataFrame, name: str) -> NDArray[np.float64]:
+        if name not in self._codes:
+            return features[name].cast(float).to_numpy().astype(np.float64)
+        codes = self._codes[name]
+        return np.array([codes.get(value, -1) for value in features[name].cast(str)], dtype=np.float64)
+
+
+def _estimator(name: str, *, classifies: bool) -> Any:
+    from sklearn import ensemble, impute, linear_model, pipeline, preprocessing
+
+    if name == "boosting":
+        boosted = (
+            ensemble.HistGradientBoostingClassifier if classifies else ensemble.HistGradientBoostingRegressor
+        )
+        return boosted(max_iter=80, learning_rate=0.1, random_state=_SEED)
+    if name == "forest":
+        forest = ensemble.ExtraTreesClassifier if classifies else ensemble.ExtraTreesRegressor
+        model: Any = forest(n_estimators=60, min_samples_leaf=2, random_state=_SEED)
+    else:
+        model = linear_model.LogisticRegression(max_iter=500) if classifies else linear_model.Ridge()
+    return pipeline.make_pipeline(
+        impute.SimpleImputer(keep_empty_features=True), preprocessing.StandardScaler(), model
+    )

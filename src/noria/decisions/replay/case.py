@@ -1,0 +1,125 @@
+"""An incident while it is open: what is known of it at the end of a window."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass, field
+from typing import Any
+
+import numpy as np
+from numpy.typing import NDArray
+
+from noria.decisions.replay.baseline import Baseline
+from noria.decisions.replay.code_checks import CodeCheck
+from noria.decisions.replay.outputs import Floats
+from noria.decisions.replay.repairs import LAGGED, UNRELATED
+from noria.decisions.replay.rows import Window
+from noria.decisions.replay.watch import Inputs, Losses, Rise, Scene
+from noria.decisions.replay.world import Path, World
+from noria.decisions.stages.guards import Sign
+
+
+@dataclass(slots=True, kw_only=True)
+class State:
+    """A replay up to the end of a window.
+
+    Attributes
+    ----------
+    seen
+        Windows so far, with their scenes in `scenes`.
+    path
+        What was done about earlier incidents.
+    """
+
+    world: World
+    baseline: Baseline
+    inputs: Inputs
+    losses: Losses
+    block_rows: int
+    path: Path = field(default_factory=Path)
+    seen: list[Window] = field(default_factory=list)
+    scenes: dict[int, Scene] = field(default_factory=dict)
+    checks: list[CodeCheck] = field(default_factory=list)
+    errors: dict[int, str] = field(default_factory=dict)
+
+    @property
+    def now(self) -> int:
+        """The newest window."""
+        return self.seen[-1].number
+
+
+@dataclass(slots=True, kw_only=True)
+class Case:
+    """An open incident."""
+
+    onset: int
+    detected: int
+    rise: Rise | None = None
+    n_looks: int = 0
+
+    def windows(self, state: State) -> list[Window]:
+        """Windows since the onset."""
+        return [window for window in state.seen if window.number >= self.onset]
+
+    def labelled(self, state: State) -> list[tuple[Window, NDArray[np.intp]]]:
+        """Windows since the onset with their labelled rows, where there are any."""
+        found = [(window, window.labelled(state.now)) for window in self.windows(state)]
+        return [(window, rows) for window, rows in found if len(rows)]
+
+    def signs(self, state: State) -> list[Sign]:
+        """Signs of the newest window, relations that broke among them."""
+        return signs_of(state.scenes[state.now])
+
+    def checks(self, state: State) -> list[CodeCheck]:
+        """Deployments that still rule the path."""
+        return ruling(state)
+
+
+def signs_of(scene: Scene) -> list[Sign]:
+    """List the signs of a scene; a column that alone broke its relations is one."""
+    look = scene.look
+    marked = {sign.column for sign in scene.signs}
+    if look.column is None or look.column in marked or not look.broken:
+        return scene.signs
+    kind = LAGGED if look.lag else UNRELATED
+    says = (
+        f"`{look.column}` hangs together with the other columns as before once it is moved by {look.lag} rows"
+        if look.lag
+        else f"`{look.column}` does not hang together with the other columns as before, which do among themselves"
+    )
+    sign = Sign(
+        column=look.column,
+        kind=kind,
+        size=look.centred,
+        natural=look.natural_centred,
+        sentence=says,
+        values={"lag": look.lag},
+    )
+    return [*scene.signs, sign]
+
+
+def ruling(state: State) -> list[CodeCheck]:
+    """List the checks of deployments that decide what rows get now."""
+    features = [check for check in state.checks if check.deployment.module is not None]
+    models = [check for check in state.checks if check.deployment.model is not None]
+    found = []
+    if features and not (
+        state.path.module is not None and features[-1].deployment.window <= state.path.module_at
+    ):
+        found.append(features[-1])
+    if models and not (state.path.model is not None and models[-1].deployment.window <= state.path.model_at):
+        found.append(models[-1])
+    return found
+
+
+def losses_under(state: State, path: Path, parts: list[tuple[Window, NDArray[np.intp]]]) -> Floats:
+    """Give the losses of labelled rows under a path, one window behind the other."""
+    found = []
+    for window, rows in parts:
+        predicted, _ = state.world.answer(path, window)
+        found.append(state.world.losses(window, predicted, rows))
+    return np.concatenate(found) if found else np.empty(0)
+
+
+def targets_of(parts: list[tuple[Window, NDArray[np.intp]]]) -> NDArray[Any]:
+    """Give the targets of labelled rows."""
+    return np.concatenate([window.actual[rows] for window, rows in parts]) if parts else np.empty(0)

@@ -1,0 +1,79 @@
+"""Choose among trials: what surely pays, the cause's own remedy first among equals; else propose, wait, or ask."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from dataclasses import dataclass
+
+from noria.decisions.choice import plain
+from noria.decisions.entities import Cause, Remedy
+from noria.decisions.replay.remedies import Trial
+
+OWN: Mapping[Cause, Remedy] = {
+    Cause.NONE: Remedy.WAIT,
+    Cause.INPUT_FAULT: Remedy.REPAIR_INPUTS,
+    Cause.INPUT_CHANGE: Remedy.FIX_PIPELINE,
+    Cause.PIPELINE_FAULT: Remedy.FIX_PIPELINE,
+    Cause.MODEL_REGRESSION: Remedy.ROLL_BACK_MODEL,
+    Cause.COVARIATE_DRIFT: Remedy.RETRAIN,
+    Cause.LABEL_DRIFT: Remedy.RECALIBRATE,
+    Cause.CONCEPT_DRIFT: Remedy.RETRAIN,
+    Cause.NEW_CLASS: Remedy.RETRAIN,
+}
+"""Cause → the remedy that mends it by its nature; taken among remedies whose gains cannot be told apart."""
+
+MENDS_WHAT_BROKE = frozenset(
+    {Cause.INPUT_FAULT, Cause.INPUT_CHANGE, Cause.PIPELINE_FAULT, Cause.MODEL_REGRESSION}
+)
+_PROBABLE = 0.5
+_ALIKE = 0.75
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Choice:
+    """What is done; `settled` is false when more labels may still tell."""
+
+    remedy: Remedy
+    trial: Trial | None
+    reason: str
+    settled: bool = True
+
+
+def choose(causes: Mapping[Cause, float], trials: list[Trial], *, horizon: int) -> Choice:
+    """Take the remedy with the highest gain net of its cost among those that surely pay."""
+    cause = max(causes, key=causes.__getitem__)
+    own = OWN.get(cause, Remedy.WAIT)
+    sure = [trial for trial in trials if trial.low is not None and trial.low > 0 and trial.path is not None]
+    if sure:
+        best = max(sure, key=_value)
+        mine = next((trial for trial in sure if trial.remedy is own), best)
+        taken = mine if _value(mine) >= _ALIKE * _value(best) else best
+        return Choice(remedy=taken.remedy, trial=taken, reason=_why(taken, cause, causes[cause], horizon))
+    proposed = next((t for t in trials if t.remedy is own and t.path is not None), None)
+    about = f"The cause is {plain(cause)} with probability {causes[cause]:.0%}"
+    if proposed is not None and cause in MENDS_WHAT_BROKE and causes[cause] >= _PROBABLE:
+        if proposed.high is None or proposed.high > 0:
+            return Choice(
+                remedy=own, trial=proposed, reason=f"{about}, which {plain(own)} mends: {proposed.note}"
+            )
+        return Choice(
+            remedy=Remedy.WAIT, trial=None, reason=f"{about}, but {plain(own)} would surely not pay"
+        )
+    hopeful = [
+        trial for trial in trials if trial.value is not None and trial.high is not None and trial.high > 0
+    ]
+    reason = f"{about}; no remedy that was tried surely gains more than it costs"
+    return Choice(remedy=Remedy.WAIT, trial=None, reason=reason, settled=not hopeful)
+
+
+def _value(trial: Trial) -> float:
+    return trial.value if trial.value is not None else float("-inf")
+
+
+def _why(trial: Trial, cause: Cause, probability: float, horizon: int) -> str:
+    return (
+        f"The cause is {plain(cause)} with probability {probability:.0%}. "
+        f"{plain(trial.remedy).capitalize()} ({trial.note}) "
+        f"saves {trial.value:.4f} of loss more than it costs over {horizon} windows (95% interval {trial.low:.4f} to "
+        f"{trial.high:.4f})"
+    )

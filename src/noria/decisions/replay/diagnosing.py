@@ -1,0 +1,247 @@
+"""The stages of a diagnosis on a replay, each fed with what the recording shows up to now."""
+
+from __future__ import annotations
+
+import re
+
+import numpy as np
+
+from noria.decisions.diagnosis import Diagnosis, conclude
+from noria.decisions.replay.case import Case, State, losses_under, signs_of, targets_of
+from noria.decisions.replay.code_checks import CodeCheck, answers_differ
+from noria.decisions.replay.episode import Happening
+from noria.decisions.replay.rows import Window
+from noria.decisions.replay.world import Path
+from noria.decisions.stages.decomposition import Sides, decomposition
+from noria.decisions.stages.finding import Finding, lacks
+from noria.decisions.stages.new_class import new_class
+
+_CORRUPT = frozenset(
+    {"missing", "outside", "default", "frozen", "repeat", "rounded", "spelt", "unrelated", "lagged"}
+)
+_DEPLOYS = re.compile(
+    r"deploy|release|rollout|roll-out|version|config|restart|patch|library|dependency", re.IGNORECASE
+)
+_FAULTS = re.compile(
+    r"fault|fail|broken|outage|error|bug|incident|corrupt|stuck|wrong|lost|down\b", re.IGNORECASE
+)
+_NEAR = 1
+
+
+def diagnose(state: State, case: Case) -> Diagnosis:
+    """Look at every stage and weigh what they say."""
+    findings = [
+        _reality(case),
+        _events(state, case),
+        _replay(state, case),
+        _contract(state, case),
+        _versions(state, case),
+        _new_class(state, case),
+    ]
+    quick = conclude(findings)
+    if quick.probability < 0.97:
+        findings.append(_shift(state, case))
+    return conclude(findings)
+
+
+def _reality(case: Case) -> Finding:
+    rise = case.rise
+    if rise is None:
+        return lacks("reality", "There are no labelled rows yet")
+    verdict = "yes" if rise.is_real else "no" if rise.high < 0.25 * abs(rise.low) else "unclear"
+    return Finding(
+        stage="reality",
+        verdict=verdict,
+        sentence=(
+            f"The loss of {rise.n} labelled rows since window {rise.since} lies {rise.rise:+.4f} above what calm rows "
+            f"lose (any-time interval {rise.low:+.4f} to {rise.high:+.4f})"
+        ),
+        figures={"rise": rise.rise, "low": rise.low, "high": rise.high, "n": rise.n},
+    )
+
+
+def _events(state: State, case: Case) -> Finding:
+    episode = state.world.episode
+    known = [h for h in episode.happenings if h.window <= state.now]
+    near = [h for h in known if abs(h.window - case.onset) <= _NEAR]
+    deployed = [d.name for d in state.world.deployments if abs(d.window - case.onset) <= _NEAR]
+    columns = {
+        sign.column for window in case.windows(state) for sign in signs_of(state.scenes[window.number])
+    }
+    announced = [h for h in known if -5 <= h.window - case.onset <= _NEAR and _announces(h, columns)]
+    if announced:
+        return Finding(
+            stage="events",
+            verdict="announced",
+            sentence=f"Announced in window {announced[0].window}: {announced[0].text or announced[0].type}",
+        )
+    told = [*deployed, *(f"{h.type} {h.subject or ''}".strip() for h in near)]
+    return Finding(
+        stage="events",
+        verdict="change_near" if told else "no_change",
+        sentence=f"Near window {case.onset}: {', '.join(told)}"
+        if told
+        else f"Nothing was changed near window {case.onset}",
+        subject=deployed[-1] if deployed else None,
+    )
+
+
+def _announces(happening: Happening, columns: set[str]) -> bool:
+    """Tell whether an event says that a column was changed on purpose."""
+    said = f"{happening.type} {happening.subject or ''} {happening.text or ''}"
+    named = any(re.search(rf"(?<!\w){re.escape(column)}(?!\w)", said) for column in columns)
+    return named and not _DEPLOYS.search(happening.type) and not _FAULTS.search(said)
+
+
+def _replay(state: State, case: Case) -> Finding:
+    failed = state.errors.get(state.now, "")
+    checks = [check for check in case.checks(state) if check.deployment.fit_module is None]
+    harmful = next((check for check in checks if check.is_harmful or failed), None) or _skewed(
+        state, case, checks
+    )
+    if harmful is not None:
+        step = f"feature {harmful.column}" if harmful.column else harmful.deployment.name
+        why = harmful.error or failed
+        return Finding(
+            stage="replay",
+            verdict="features_differ",
+            sentence=(
+                f"`{harmful.deployment.name}` raises: {why}"
+                if why
+                else f"{harmful.n} training rows through `{harmful.deployment.name}` get another {step} "
+                f"({harmful.features_differ:.1%} of rows) and lose {harmful.harm:+.4f} more "
+                f"(standard error {harmful.se:.4f})"
+            ),
+            subject=step,
+        )
+    return Finding(
+        stage="replay",
+        verdict="same",
+        sentence="The training rows lose no more through the live code: the code is innocent",
+    )
+
+
+def _skewed(state: State, case: Case, checks: list[CodeCheck]) -> CodeCheck | None:
+    """Find a deployment that does to live rows what it did not do to the training rows."""
+    for check in checks:
+        parts = case.labelled(state)
+        path = Path(
+            module=state.world.module,
+            module_at=state.now,
+            model=state.path.model,
+            model_at=state.path.model_at,
+            repairs=state.path.repairs,
+            calibration=state.path.calibration,
+        )
+        window = state.seen[-1]
+        live, straight = state.world.answer(state.path, window)[0], state.world.answer(path, window)[0]
+        if not answers_differ(live, straight).any():
+            continue
+        if not parts:
+            return check if answers_differ(live, straight).mean() > max(0.1, 3 * check.differs) else None
+        gain = losses_under(state, state.path, parts) - losses_under(state, path, parts)
+        if gain.mean() > 3 * gain.std() / np.sqrt(len(gain)):
+            return check
+    return None
+
+
+def _contract(state: State, case: Case) -> Finding:
+    counts: dict[tuple[str, str], int] = {}
+    by_key = {}
+    windows = case.windows(state)[-6:]
+    for window in windows:
+        for sign in signs_of(state.scenes[window.number]):
+            key = (sign.column, sign.kind)
+            counts[key] = counts.get(key, 0) + 1
+            by_key[key] = sign
+    lasting = [by_key[key] for key, n in counts.items() if n >= max(1, len(windows) // 2)]
+    if not lasting:
+        n = len(state.inputs.relations.encoding.names)
+        return Finding(stage="contract", verdict="kept", sentence=f"All {n} columns do what they always did")
+    lasting.sort(key=lambda sign: (sign.lone, -counts[sign.column, sign.kind]))
+    corrupt = [sign for sign in lasting if sign.kind in _CORRUPT]
+    first = (corrupt or lasting)[0]
+    return Finding(
+        stage="contract",
+        verdict="corrupt" if corrupt else "changed",
+        sentence="; ".join(sign.sentence for sign in lasting[:5]),
+        figures={"signs": [{"column": s.column, "kind": s.kind, "size": s.size} for s in lasting[:20]]},
+        subject=f"column {first.column}",
+    )
+
+
+def _versions(state: State, case: Case) -> Finding:
+    deployed = [check for check in case.checks(state) if check.deployment.model is not None]
+    if not deployed:
+        return lacks("versions", "There is no older version to compare with")
+    check = deployed[-1]
+    parts = case.labelled(state)
+    if check.is_harmful:
+        verdict, gain = "older_better", check.harm
+    elif sum(len(rows) for _, rows in parts) >= 20:
+        older = older_path(state)
+        gains = losses_under(state, state.path, parts) - losses_under(state, older, parts)
+        gain, se = float(gains.mean()), float(gains.std() / np.sqrt(len(gains)))
+        verdict = (
+            "older_better" if gain > 3 * se and check.deployment.window >= case.onset - 1 else "none_better"
+        )
+    else:
+        verdict, gain = "none_better", check.harm
+    return Finding(
+        stage="versions",
+        verdict=verdict,
+        sentence=f"The model before `{check.deployment.name}` loses {gain:.4f} less"
+        if gain > 0
+        else f"The model before `{check.deployment.name}` is no better",
+        figures={"gain": gain},
+        subject=f"version {check.deployment.name}" if verdict == "older_better" else None,
+    )
+
+
+def older_path(state: State) -> Path:
+    """Give the path on which the model before the newest one answers."""
+    deployed = [d.model for d in state.world.deployments if d.model is not None]
+    older = deployed[-2] if len(deployed) > 1 else state.world.model
+    return Path(
+        module=state.path.module,
+        module_at=state.path.module_at,
+        model=older,
+        model_at=state.now,
+        repairs=state.path.repairs,
+    )
+
+
+def _new_class(state: State, case: Case) -> Finding:
+    parts = case.labelled(state)
+    model = state.world.model_for(state.path)
+    labels = targets_of(parts)
+    if not state.world.classifies or model.classes is None:
+        return lacks("new_class", "The model has no classes")
+    if not len(labels):
+        return new_class([], [], model.classes.tolist())
+    wrong = np.concatenate(
+        [state.world.answer(state.path, w)[0].values[rows] != w.actual[rows] for w, rows in parts]
+    )
+    return new_class(labels.tolist(), (1.0 - wrong).tolist(), model.classes.tolist())
+
+
+def _shift(state: State, case: Case) -> Finding:
+    windows: list[Window] = case.windows(state)
+    encoding = state.inputs.relations.encoding
+    encoded = [encoding(state.scenes[window.number].columns) for window in windows]
+    starts = np.cumsum([0, *(len(part) for part in encoded)])
+    parts = [(window, window.labelled(state.now)) for window in windows]
+    labelled = np.concatenate([rows + start for (_, rows), start in zip(parts, starts, strict=False)])
+    full = [(window, rows) for window, rows in parts if len(rows)]
+    return decomposition(
+        Sides(
+            reference=state.inputs.relations.rows,
+            current=np.vstack(encoded),
+            reference_loss=state.baseline.rows,
+            loss=losses_under(state, state.path, full),
+            reference_labels=state.world.actual,
+            labels=targets_of(full) if full else state.world.actual[:0],
+            labelled=labelled.astype(np.intp),
+            natural_mix=state.baseline.natural_mix,
+        )
+    )

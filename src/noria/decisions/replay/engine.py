@@ -1,0 +1,387 @@
+"""The replay: windows in order through the live path, watched, diagnosed, tried, acted upon, in simulation."""
+
+from __future__ import annotations
+
+import math
+from collections.abc import Callable, Mapping
+from dataclasses import dataclass
+from typing import Any
+
+import numpy as np
+
+from noria.decisions.diagnosis import Diagnosis
+from noria.decisions.entities import Cause, Remedy, admissible
+from noria.decisions.replay.answer import Answer, Incident, Quality, Tried, WindowSeen
+from noria.decisions.replay.baseline import make_baseline
+from noria.decisions.replay.case import Case, State, losses_under, signs_of
+from noria.decisions.replay.choosing import MENDS_WHAT_BROKE, Choice, choose
+from noria.decisions.replay.code_checks import check_features, check_model
+from noria.decisions.replay.diagnosing import diagnose
+from noria.decisions.replay.episode import Episode
+from noria.decisions.replay.metrics import Metric
+from noria.decisions.replay.outputs import Predicted
+from noria.decisions.replay.remedies import Trial, Trials
+from noria.decisions.replay.rows import Window, columns_of, windows_of
+from noria.decisions.replay.runner import Runner
+from noria.decisions.replay.watch import Inputs, Losses, Scored, interval_of
+from noria.decisions.replay.world import Path, World
+
+MIN_LABELS = 40
+PATIENCE = 5
+"""Labelled windows after which an undecided incident is left alone."""
+
+_CERTAIN = 0.8
+
+Progress = Callable[[int, int], None]
+
+
+def replay(
+    episode: Episode, *, environ: Mapping[str, str], timeout_s: float, progress: Progress | None = None
+) -> Answer:
+    """Replay an episode.
+
+    Raises
+    ------
+    EpisodeInvalid
+        If its code cannot be trained with, hangs, opens a socket, or writes outside its folder.
+    """
+    metric = Metric(episode.description.metric, classifies=episode.is_classification)
+    runner = Runner(episode.folder, environ=environ, timeout_s=timeout_s)
+    try:
+        engine = _Engine(World(episode=episode, runner=runner, metric=metric))
+        return engine.run(progress)
+    finally:
+        runner.close()
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class _Action:
+    window: int
+    cost: float
+
+
+class _Engine:
+    """Runs one replay."""
+
+    def __init__(self, world: World) -> None:
+        self._world = world
+        self._episode = world.episode
+        self._windows = windows_of(world.episode)
+        world.train()
+        block_rows = max(1, int(np.median([len(window) for window in self._windows])))
+        names = [name for name in world.episode.columns if name not in world.episode.apart]
+        self._names = names
+        reference = columns_of(world.raw, world.raw, names)
+        baseline = make_baseline(world, block_rows)
+        self._state = State(
+            world=world,
+            baseline=baseline,
+            inputs=Inputs(reference, block_rows),
+            losses=Losses.of(baseline),
+            block_rows=block_rows,
+        )
+        self._case: Case | None = None
+        self._incidents: list[Incident] = []
+        self._actions: list[_Action] = []
+        self._alerts: dict[int, list[str]] = {}
+        self._with: dict[int, Predicted] = {}
+        self._without: dict[int, Predicted] = {}
+        self._counted: dict[int, int] = {}
+
+    def run(self, progress: Progress | None) -> Answer:
+        """Replay all windows."""
+        for number, window in enumerate(self._windows):
+            self._step(window)
+            if progress is not None:
+                progress(number + 1, len(self._windows))
+        if self._case is not None:
+            self._decide(self._case, final=True)
+        return self._answer()
+
+    def _step(self, window: Window) -> None:
+        state = self._state
+        self._deploy(window)
+        state.seen.append(window)
+        answered, error = self._world.answer(state.path, window)
+        if error:
+            state.errors[window.number] = error
+        self._with[window.number] = answered
+        self._without[window.number] = self._world.answer(Path(), window)[0]
+        columns = columns_of(state.path.repaired(window.raw), self._world.raw, self._names)
+        scene = state.inputs.see(window.number, columns)
+        state.scenes[window.number] = scene
+        self._score()
+        alerts = self._raised(window)
+        self._alerts[window.number] = alerts
+        if self._case is None and alerts:
+            self._open(window)
+        if self._case is not None:
+            state.inputs.stirred()
+            self._decide(self._case, final=False)
+        elif not alerts:
+            state.inputs.calm(scene)
+
+    def _deploy(self, window: Window) -> None:
+        state = self._state
+        done = {deployment.name for deployment in self._world.deployments}
+        due = [
+            file
+            for file in self._episode.live
+            if file.window <= window.number and f"live/{file.path.name}" not in done
+        ]
+        for deployment in self._world.deploy(due):
+            if deployment.name.endswith(".fit.py"):
+                state.checks.append(check_model(self._world, state.baseline, deployment))
+            else:
+                state.checks.append(check_features(self._world, state.baseline, deployment, state.block_rows))
+
+    def _score(self) -> None:
+        """Take labels that became known."""
+        state = self._state
+        for window in state.seen:
+            rows = window.labelled(state.now)
+            if len(rows) != self._counted.get(window.number, 0):
+                self._counted[window.number] = len(rows)
+                losses = self._world.losses(window, self._with[window.number], rows)
+                state.losses.add(Scored(window=window.number, rows=losses))
+
+    def _raised(self, window: Window) -> list[str]:
+        """Say what is wrong at the end of a window."""
+        state = self._state
+        found: list[str] = []
+        case = self._case or Case(onset=window.number, detected=window.number)
+        harmful = [check for check in case.checks(state) if check.is_harmful]
+        found += [f"code: `{c.deployment.name}` costs {c.harm:+.4f} {c.error}".rstrip() for c in harmful]
+        if window.number in state.errors:
+            found.append(f"code: {state.errors[window.number]}")
+        found += [f"inputs: {sign.sentence}" for sign in signs_of(state.scenes[window.number])]
+        before = state.scenes.get(state.seen[-2].number) if len(state.seen) > 1 else None
+        scene = state.scenes[window.number]
+        if scene.drifted and before is not None and before.drifted:
+            found.append(
+                f"drift: divergence {scene.look.divergence:.3f}, calm windows have {scene.look.natural:.3f}"
+            )
+        rise = state.losses.rise()
+        if self._case is not None:
+            self._case.rise = rise
+        self._rise = rise
+        if rise is not None and rise.is_real:
+            found.append(f"quality: loss {rise.rise:+.4f} since window {rise.since}")
+        return found
+
+    def _open(self, window: Window) -> None:
+        state = self._state
+        onsets = [
+            check.deployment.window for check in Case(onset=0, detected=0).checks(state) if check.is_harmful
+        ]
+        if window.number in state.errors or signs_of(state.scenes[window.number]):
+            onsets.append(self._first(window, lambda n: n in state.errors or bool(signs_of(state.scenes[n]))))
+        if not onsets and state.scenes[window.number].drifted:
+            onsets.append(self._first(window, lambda n: state.scenes[n].drifted))
+        if not onsets and self._rise is not None:
+            onsets.append(self._rise.since)
+        onset = min(onsets, default=window.number)
+        self._case = Case(onset=onset, detected=window.number, rise=self._rise)
+
+    def _first(self, window: Window, holds: Callable[[int], bool]) -> int:
+        onset = window.number
+        for earlier in reversed(self._state.seen[:-1]):
+            if not holds(earlier.number):
+                break
+            onset = earlier.number
+        return onset
+
+    def _decide(self, case: Case, *, final: bool) -> None:
+        state = self._state
+        if not final and not self._worth_a_look(case):
+            return
+        diagnosis = diagnose(state, case)
+        trials = Trials(state, case)
+        broken = diagnosis.contract_broken
+        allowed = admissible(diagnosis.causes, contract_broken=broken)
+        urgent = diagnosis.cause in MENDS_WHAT_BROKE and diagnosis.probability >= _CERTAIN
+        if not urgent and trials.n_labelled < MIN_LABELS and not final and not self._out_of_patience(case):
+            return
+        tried = trials.run(allowed)
+        choice = choose(diagnosis.causes, tried, horizon=self._episode.horizon)
+        case.n_looks += 1
+        if choice.settled or urgent or final or self._out_of_patience(case):
+            self._close(case, diagnosis, tried, choice, trials, allowed)
+
+    def _worth_a_look(self, case: Case) -> bool:
+        """Tell whether labels or windows came that may change the decision."""
+        n = sum(len(rows) for _, rows in case.labelled(self._state))
+        return case.n_looks == 0 or n > 0
+
+    def _out_of_patience(self, case: Case) -> bool:
+        waited = self._state.now - case.detected
+        delay = self._delay()
+        return waited >= PATIENCE if delay is None else waited >= PATIENCE + delay
+
+    def _delay(self) -> int | None:
+        """Give how many windows labels take, as far as known; None when none ever came."""
+        delays = [
+            int(np.median(window.known_at[known] - window.number))
+            for window in self._state.seen
+            if (known := (window.known_at <= self._state.now)).any()
+        ]
+        return max(delays, default=None)
+
+    def _close(
+        self,
+        case: Case,
+        diagnosis: Diagnosis,
+        tried: list[Trial],
+        choice: Choice,
+        trials: Trials,
+        allowed: frozenset[Remedy],
+    ) -> None:
+        self._case = None
+        state = self._state
+        remedy, abstained, reason = choice.remedy, False, choice.reason
+        if remedy is Remedy.WAIT and trials.n_labelled < MIN_LABELS and diagnosis.cause is not Cause.NONE:
+            remedy, abstained = Remedy.ASK, True
+            reason = (
+                f"{reason}; {MIN_LABELS - trials.n_labelled} more labelled rows would let remedies be judged"
+            )
+        if choice.trial is not None and choice.trial.path is not None:
+            state.path = choice.trial.path
+            self._actions.append(_Action(window=state.now, cost=self._episode.cost_of(remedy)))
+        self._settle(case, choice)
+        if diagnosis.cause is Cause.NONE:
+            return
+        self._incidents.append(
+            Incident(
+                onset_window=case.onset,
+                detected_window=case.detected,
+                causes={cause: round(share, 6) for cause, share in diagnosis.causes.items()},
+                subject=diagnosis.subject,
+                remedy=remedy,
+                candidates=[_told(trial, self._episode) for trial in tried]
+                + _untried(tried, allowed, self._episode),
+                abstained=abstained,
+                reason=f"{reason}. {_evidence(diagnosis)}",
+            )
+        )
+
+    def _settle(self, case: Case, choice: Choice) -> None:
+        """Take what is left as the new normal, so that the same is not raised again."""
+        state = self._state
+        parts = case.labelled(state)
+        mean = float(losses_under(state, state.path, parts).mean()) if parts else state.losses.mean
+        if choice.trial is not None and choice.trial.value is not None:
+            mean = choice.trial.judged
+        state.losses.reset(mean, state.now)
+        for window in case.windows(state):
+            columns = columns_of(state.path.repaired(window.raw), self._world.raw, self._names)
+            scene = state.inputs.see(window.number, columns)
+            state.scenes[window.number] = scene
+            state.inputs.learn(scene)
+        state.checks = [check for check in state.checks if not check.is_harmful or choice.trial is None]
+        if choice.trial is None:
+            state.checks = []
+
+    def _answer(self) -> Answer:
+        quality = [self._quality(window) for window in self._windows]
+        return Answer(
+            windows=[self._seen(window) for window in self._windows],
+            incidents=self._incidents,
+            quality=[found for found, _ in quality],
+            value=self._value([saved for _, saved in quality]),
+        )
+
+    def _seen(self, window: Window) -> WindowSeen:
+        rows = window.labelled(self._windows[-1].number)
+        metric = self._world.metric
+        answered = self._with[window.number].take(rows)
+        value = metric.value(window.actual[rows], answered)
+        interval = None
+        if len(rows) > 1 and math.isfinite(value):
+            losses = metric.rows(window.actual[rows], answered)
+            low, high = interval_of(losses)
+            base = float(losses.mean())
+            loss = metric.loss(window.actual[rows], answered)
+            ends = sorted(metric.as_value(loss + metric.in_loss(end - base, base)) for end in (low, high))
+            interval = (ends[0], ends[1])
+        return WindowSeen(
+            window=window.number,
+            n=len(window),
+            n_labelled=len(rows),
+            metric=_finite(value),
+            interval=interval,
+            alerts=self._alerts[window.number],
+        )
+
+    def _quality(self, window: Window) -> tuple[Quality, float]:
+        rows = _with_target(window, self._world.classifies)
+        metric, actual = self._world.metric, window.actual[rows]
+        one, other = self._without[window.number].take(rows), self._with[window.number].take(rows)
+        found = Quality(
+            window=window.number,
+            without=_finite(metric.value(actual, one)),
+            with_actions=_finite(metric.value(actual, other)),
+        )
+        saved = metric.loss(actual, one) - metric.loss(actual, other)
+        return found, saved if math.isfinite(saved) else 0.0
+
+    def _value(self, saved: list[float]) -> float:
+        total = -sum(action.cost for action in self._actions)
+        for window, amount in zip(self._windows, saved, strict=True):
+            if any(0 < window.number - a.window <= self._episode.horizon for a in self._actions):
+                total += amount
+        return total
+
+
+def _with_target(window: Window, classifies: bool) -> Any:
+    if not classifies:
+        return np.flatnonzero(np.isfinite(window.actual))
+    return np.flatnonzero(window.target.is_not_null().to_numpy())
+
+
+def _finite(value: float) -> float | None:
+    return value if math.isfinite(value) else None
+
+
+def _told(trial: Trial, episode: Episode) -> Tried:
+    judged = trial.value is not None and trial.low is not None and trial.high is not None
+    return Tried(
+        remedy=trial.remedy,
+        gain=trial.value,
+        interval=(trial.low, trial.high) if judged else None,  # type: ignore[arg-type]
+        cost=episode.cost_of(trial.remedy),
+        admissible=True,
+        note=trial.note,
+    )
+
+
+def _untried(tried: list[Trial], allowed: frozenset[Remedy], episode: Episode) -> list[Tried]:
+    done = {trial.remedy for trial in tried}
+    found = []
+    for remedy in Remedy:
+        if remedy in done:
+            continue
+        inert = remedy in (Remedy.WAIT, Remedy.ASK)
+        forbidden = episode.forbids(remedy)
+        note = (
+            "forbidden by the policy"
+            if forbidden
+            else "it mends none of the probable causes"
+            if remedy not in allowed
+            else "could not be tried"
+        )
+        found.append(
+            Tried(
+                remedy=remedy,
+                gain=0.0 if remedy is Remedy.WAIT else None,
+                interval=(0.0, 0.0) if remedy is Remedy.WAIT else None,
+                cost=episode.cost_of(remedy),
+                admissible=remedy in allowed and not forbidden,
+                note="nothing is done" if inert else note,
+            )
+        )
+    return found
+
+
+def _evidence(diagnosis: Diagnosis) -> str:
+    told = [found.sentence for found in diagnosis.evidence if found.verdict != "lacks"]
+    return ". ".join(told)

@@ -1,0 +1,195 @@
+"""The monitor of a replay: columns, relations and loss of each window against what calm ones did."""
+
+from __future__ import annotations
+
+import math
+from dataclasses import dataclass, field
+from typing import Any
+
+import numpy as np
+
+from noria.decisions.replay.baseline import Baseline
+from noria.decisions.replay.outputs import Floats
+from noria.decisions.replay.rows import Columns
+from noria.decisions.stages.guards import Guard, Sign, reference_blocks
+from noria.decisions.stages.relations import Look, Relations
+
+_ALPHA = 0.02
+_LENGTHS = (1, 2, 3, 4, 6, 8, 12)
+_FEWEST = 10
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Scene:
+    """What the inputs of one window are like."""
+
+    window: int
+    signs: list[Sign]
+    look: Look
+    columns: Columns
+
+    @property
+    def drifted(self) -> bool:
+        """Tell whether the window is unlike calm ones."""
+        return self.look.moved
+
+
+class Inputs:
+    """Watches raw columns and how they hang together."""
+
+    def __init__(self, reference: Columns, block_rows: int) -> None:
+        self.reference = reference
+        n = len(next(iter(reference.values()))) if reference else 0
+        blocks = reference_blocks(n, block_rows) if n else []
+        guards = [Guard(name, values, blocks) for name, values in reference.items()]
+        # A column that always leaves its own past, such as a counter or a date, tells nothing about its contract.
+        self._guards = [guard for guard in guards if guard.is_steady]
+        steady = {guard.name for guard in self._guards}
+        self.relations = Relations({name: reference[name] for name in reference if name in steady}, blocks)
+        self._waiting: list[Scene] = []
+
+    def see(self, window: int, columns: Columns) -> Scene:
+        """Look at a window."""
+        signs = [sign for guard in self._guards for sign in guard.signs(columns[guard.name])]
+        look = self.relations.look({name: columns[name] for name in self.relations.encoding.names})
+        marked = {sign.column for sign in signs}
+        lone = not self.relations.others_moved(columns, marked)
+        kept = [sign for sign in signs if lone or not sign.lone]
+        return Scene(window=window, signs=kept, look=look, columns=columns)
+
+    def shows(self, columns: Columns, name: str) -> bool:
+        """Tell whether a column shows a fault by itself or in its relations."""
+        guard = next((guard for guard in self._guards if guard.name == name), None)
+        if guard is None:
+            return True
+        if next(guard.signs(columns[name]), None) is not None:
+            return True
+        look = self.relations.look({name: columns[name] for name in self.relations.encoding.names})
+        return look.column == name or look.broken
+
+    def calm(self, scene: Scene) -> None:
+        """Take a calm window as natural, once the next two were calm as well."""
+        self._waiting.append(scene)
+        if len(self._waiting) > 2:
+            self.learn(self._waiting.pop(0))
+
+    def stirred(self) -> None:
+        """Forget the windows that were to be learnt from."""
+        self._waiting.clear()
+
+    def learn(self, scene: Scene) -> None:
+        """Take a window as natural."""
+        for guard in self._guards:
+            guard.accept(guard.measure(scene.columns[guard.name]))
+        self.relations.accept(scene.columns)
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Scored:
+    """Losses of the labelled rows of a window."""
+
+    window: int
+    rows: Floats
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Rise:
+    """A rise of the loss above what calm rows lose.
+
+    Attributes
+    ----------
+    low, high
+        Of the rise, at a level that holds at any time.
+    """
+
+    since: int
+    rise: float
+    low: float
+    high: float
+    n: int
+
+    @property
+    def is_real(self) -> bool:
+        """Tell whether it is more than chance."""
+        return self.low > 0
+
+
+@dataclass(slots=True)
+class Losses:
+    """Watches the loss of labelled rows, with intervals that hold however often one looks.
+
+    The level of each look is alpha / (k (k + 1)) over all looks k, shared among the lengths of the past that are
+    looked at (a union bound over time; Waudby-Smith and Ramdas (2023) call it stitching by spending).
+    """
+
+    mean: float
+    variance: float
+    n_reference: int
+    between: float
+    allowance: float
+    n_looks: int = 0
+    _scored: dict[int, Scored] = field(default_factory=dict)
+
+    @classmethod
+    def of(cls, baseline: Baseline) -> Losses:
+        """Begin with what held-out training rows lose."""
+        rows = baseline.rows
+        return cls(
+            mean=baseline.mean,
+            variance=float(rows.var()),
+            n_reference=len(rows),
+            between=baseline.between,
+            allowance=baseline.allowance,
+        )
+
+    def add(self, scored: Scored) -> None:
+        """Take losses of a window in the place of earlier ones."""
+        if len(scored.rows):
+            self._scored[scored.window] = scored
+
+    def reset(self, mean: float, since: int) -> None:
+        """Begin anew with another normal: what rows lose from a window on."""
+        self.mean = max(mean, self.mean)
+        self._scored = {window: scored for window, scored in self._scored.items() if window > since}
+
+    def rise(self) -> Rise | None:
+        """Give the surest rise over the newest labelled windows, if there are labels."""
+        windows = sorted(self._scored)
+        self.n_looks += 1
+        alpha = _ALPHA / (self.n_looks * (self.n_looks + 1) * len(_LENGTHS))
+        alpha = max(alpha, 1e-6)
+        found: list[tuple[float, Rise]] = []
+        for length in _LENGTHS:
+            if length > len(windows):
+                break
+            newest = windows[-length:]
+            rise = self._over(newest, alpha)
+            if rise is not None:
+                found.append((rise.low, rise))
+        return max(found, key=lambda entry: entry[0])[1] if found else None
+
+    def _over(self, windows: list[int], alpha: float) -> Rise | None:
+        rows = np.concatenate([self._scored[window].rows for window in windows])
+        if len(rows) < _FEWEST:
+            return None
+        spread = max(float(rows.var()), self.variance)
+        se = math.sqrt(spread / len(rows) + self.between**2 / len(windows) + self.variance / self.n_reference)
+        rise = float(rows.mean()) - self.mean - self.allowance
+        half = quantile(alpha, len(rows)) * se
+        return Rise(since=windows[0], rise=rise, low=rise - half, high=rise + half, n=len(rows))
+
+
+def quantile(alpha: float, n: int) -> float:
+    """Give Student's quantile for a mean of n rows."""
+    from scipy.stats import t
+
+    return float(t.isf(alpha, max(n - 1, 2)))
+
+
+def interval_of(values: Any, *, level: float = 0.95) -> tuple[float, float]:
+    """Give Student's interval of a mean."""
+    rows = np.asarray(values, dtype=np.float64)
+    if len(rows) < 2:
+        return float("nan"), float("nan")
+    half = quantile((1 - level) / 2, len(rows)) * float(rows.std(ddof=1)) / math.sqrt(len(rows))
+    return float(rows.mean()) - half, float(rows.mean()) + half

@@ -1,0 +1,290 @@
+"""Decomposition: how much of a rise of the loss the inputs explain, the mix of labels, or labels given inputs.
+
+Inputs: a classifier, scored on rows that it has not seen, tells live rows from training rows. Labels: training rows
+drawn in the live mix are told from live rows again; if that becomes (nearly) impossible, the mix explains the move.
+Labels given inputs: what training rows lost when they were held out is weighted by the odds of being a live row
+(clipped), over the region where both lie; what live rows lose more than that is due to labels given inputs.
+
+References
+----------
+Cai, T. T., Namkoong, H. and Yadlowsky, S. (2023). Diagnosing model performance under distribution shift.
+Lipton, Z., Wang, Y.-X. and Smola, A. (2018). Detecting and correcting for label shift with black box predictors. ICML.
+"""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from typing import Any
+
+import numpy as np
+from numpy.typing import NDArray
+
+from noria.decisions.stages.finding import Finding, lacks
+
+STAGE = "shift"
+Floats = NDArray[np.float64]
+
+_MOST_ROWS = 3_000
+_FEWEST = 30
+_LEAST_AUC = 0.58
+_LEAST_MIX = 0.06
+_MOST_WEIGHT = 10.0
+_SURE = 3.0
+_N_BINS = 5
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Sides:
+    """What is compared.
+
+    Attributes
+    ----------
+    reference, current
+        Encoded rows, shape (n_rows, width).
+    reference_loss, loss
+        Loss of held-out training rows, and of the labelled live rows.
+    reference_labels, labels
+        Their targets: texts or numbers.
+    labelled
+        Indices of the labelled rows in `current`.
+    natural_mix
+        Largest total variation of labels between calm blocks and the rest.
+    """
+
+    reference: Floats
+    current: Floats
+    reference_loss: Floats
+    loss: Floats
+    reference_labels: NDArray[Any]
+    labels: NDArray[Any]
+    labelled: NDArray[np.intp]
+    natural_mix: float = 0.0
+    natural_auc: float = 0.5
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Parts:
+    """Figures of a decomposition.
+
+    Attributes
+    ----------
+    auc, auc_in_mix
+        Of telling live from training rows; of telling them from training rows drawn in the live mix.
+    mix
+        Total variation between the labels' distributions.
+    rise, by_inputs, by_concept
+        Rise of the mean loss; what the inputs explain; the rest, with its standard error `by_concept_se`.
+    """
+
+    auc: float
+    auc_in_mix: float | None
+    mix: float | None
+    mix_se: float
+    rise: float
+    rise_se: float
+    by_inputs: float
+    by_concept: float
+    by_concept_se: float
+    overlap: float
+
+
+def decompose(sides: Sides, *, seed: int = 0) -> Parts | None:
+    """Decompose the rise of a loss; None with too few rows."""
+    reference, current = _thinned(sides.reference), _thinned(sides.current)
+    if len(reference) < _FEWEST or len(current) < _FEWEST or not sides.reference.shape[1]:
+        return None
+    base, live = sides.reference[reference], sides.current[current]
+    odds, auc = _odds(base, live, sides, seed)
+    mix, mix_se, auc_mix = _mix(sides, base, reference, seed)
+    rise = float(sides.loss.mean() - sides.reference_loss.mean()) if len(sides.loss) else 0.0
+    rise_se = _se(sides.loss, sides.reference_loss)
+    expected, excess, se, overlap = _explained(sides, odds)
+    del expected
+    return Parts(
+        auc=auc,
+        auc_in_mix=auc_mix,
+        mix=mix,
+        mix_se=mix_se,
+        rise=rise,
+        rise_se=rise_se,
+        by_inputs=rise - excess,
+        by_concept=excess,
+        by_concept_se=se,
+        overlap=overlap,
+    )
+
+
+def decomposition(sides: Sides, *, seed: int = 0) -> Finding:
+    """Name the part that moved: `concept`, `label`, `covariate`, or `none`."""
+    parts = decompose(sides, seed=seed)
+    if parts is None:
+        return lacks(STAGE, "Too few live and training rows to decompose the loss")
+    verdict = _verdict(parts, sides)
+    figures = {name: getattr(parts, name) for name in Parts.__slots__}
+    return Finding(stage=STAGE, verdict=verdict, sentence=_sentence(parts), figures=figures)
+
+
+def _verdict(parts: Parts, sides: Sides) -> str:
+    moved = parts.auc > max(_LEAST_AUC, sides.natural_auc + 0.05)
+    mixed = parts.mix is not None and parts.mix > max(_LEAST_MIX, 1.5 * sides.natural_mix) + 3 * parts.mix_se
+    rest = parts.auc_in_mix
+    if mixed and rest is not None and _mix_explains(parts.auc, rest):
+        return "label"
+    risen = parts.by_concept > _SURE * parts.by_concept_se and parts.by_concept_se > 0
+    if risen and (not moved or parts.by_concept > 0.4 * max(parts.rise, 1e-12)):
+        return "concept"
+    if moved:
+        return "covariate"
+    return "concept" if parts.rise > _SURE * parts.rise_se else "none"
+
+
+def _mix_explains(auc: float, in_mix: float) -> bool:
+    """Tell whether drawing in the live mix takes most of the difference away."""
+    if auc < 0.54:
+        return False
+    return in_mix - 0.5 < max(0.04, 0.4 * (auc - 0.5))
+
+
+def _odds(base: Floats, live: Floats, sides: Sides, seed: int) -> tuple[tuple[Floats, Floats], float]:
+    """Give the odds of being live for all training rows and for the labelled live rows, and the AUC."""
+    shares_base, shares_live, auc = _told_apart(base, live, seed, sides.reference, sides.current)
+    ratio = len(base) / max(len(live), 1)
+
+    def odds(shares: Floats) -> Floats:
+        clipped = np.clip(shares, 1e-3, 1 - 1e-3)
+        return np.asarray(clipped / (1 - clipped) * ratio)
+
+    return (odds(shares_base), odds(shares_live)), auc
+
+
+def _told_apart(
+    base: Floats, live: Floats, seed: int, every_base: Floats, every_live: Floats
+) -> tuple[Floats, Floats, float]:
+    """Cross-fit a classifier of sides; rows that were thinned out are scored by all folds' mean."""
+    from sklearn.metrics import roc_auc_score
+
+    rows = np.vstack([base, live])
+    side = np.repeat([0, 1], [len(base), len(live)])
+    rng = np.random.default_rng(seed)
+    fold = rng.permutation(len(rows)) % 3
+    scores = np.zeros(len(rows))
+    totals = [np.zeros(len(every_base)), np.zeros(len(every_live))]
+    for number in range(3):
+        model = _classifier(seed).fit(rows[fold != number], side[fold != number])
+        scores[fold == number] = model.predict_proba(rows[fold == number])[:, 1]
+        for place, every in enumerate((every_base, every_live)):
+            totals[place] += model.predict_proba(every)[:, 1] / 3
+    return totals[0], totals[1], float(roc_auc_score(side, scores))
+
+
+def _classifier(seed: int) -> Any:
+    from sklearn.ensemble import HistGradientBoostingClassifier
+
+    return HistGradientBoostingClassifier(
+        max_iter=30, max_leaf_nodes=8, learning_rate=0.15, min_samples_leaf=20, random_state=seed
+    )
+
+
+def _explained(sides: Sides, odds: tuple[Floats, Floats]) -> tuple[float, float, float, float]:
+    """Give the loss that the inputs explain, what is more, its standard error, and the share of rows that overlap."""
+    if len(sides.loss) < 10:
+        return 0.0, 0.0, 0.0, 0.0
+    base, live = np.minimum(odds[0], _MOST_WEIGHT), odds[1][sides.labelled]
+    common = live < _MOST_WEIGHT
+    overlap = float(common.mean())
+    if common.sum() < 10:
+        return float(sides.loss.mean()), 0.0, 0.0, overlap
+    expected = float(np.average(sides.reference_loss, weights=base))
+    variance = float(np.sum(base**2 * (sides.reference_loss - expected) ** 2) / np.sum(base) ** 2)
+    seen = sides.loss[common]
+    excess = float(seen.mean() - expected)
+    se = float(np.sqrt(variance + seen.var() / len(seen)))
+    return expected, excess * overlap, se * overlap, overlap
+
+
+def _mix(
+    sides: Sides, base: Floats, rows: NDArray[np.intp], seed: int
+) -> tuple[float | None, float, float | None]:
+    if len(sides.labels) < _FEWEST:
+        return None, 0.0, None
+    before, after = _binned(sides.reference_labels, sides.labels)
+    size = int(max(before.max(), after.max())) + 1
+    then, now = (np.bincount(side, minlength=size) / len(side) for side in (before, after))
+    mix = float(np.abs(then - now).sum() / 2)
+    se = float(0.5 * np.sqrt(np.sum(now * (1 - now)) / len(after)))
+    if mix < _LEAST_MIX:
+        return mix, se, None
+    mine = before[rows]
+    pools = np.bincount(mine, minlength=size)
+    if (pools[now > 0.02] < 5).any():
+        return mix, se, None
+    weights = np.where(pools > 0, now / np.maximum(pools, 1), 0.0)[mine]
+    rng = np.random.default_rng(seed)
+    drawn = rng.choice(len(base), size=len(base), p=weights / weights.sum())
+    live = sides.current[sides.labelled]
+    live = live[_thinned(live)]
+    return mix, se, _auc_by_parts(base, drawn, live, seed)
+
+
+def _auc_by_parts(base: Floats, drawn: NDArray[np.intp], live: Floats, seed: int) -> float:
+    """Tell drawn rows from live ones; a row that was drawn twice stays on one side of the split."""
+    from sklearn.metrics import roc_auc_score
+
+    rng = np.random.default_rng(seed)
+    half = rng.random(len(base)) < 0.5
+    half_live = rng.random(len(live)) < 0.5
+    found = []
+    for way in (True, False):
+        train, test = drawn[half[drawn] == way], drawn[half[drawn] != way]
+        live_train, live_test = live[half_live == way], live[half_live != way]
+        if min(len(train), len(test), len(live_train), len(live_test)) < 5:
+            return 0.5
+        model = _classifier(seed).fit(
+            np.vstack([base[train], live_train]), np.repeat([0, 1], [len(train), len(live_train)])
+        )
+        rows = np.vstack([base[test], live_test])
+        side = np.repeat([0, 1], [len(test), len(live_test)])
+        found.append(float(roc_auc_score(side, model.predict_proba(rows)[:, 1])))
+    return float(np.mean(found))
+
+
+def _binned(before: NDArray[Any], after: NDArray[Any]) -> tuple[NDArray[np.intp], NDArray[np.intp]]:
+    """Give each class a number; numbers fall into bins of equal shares of the training rows."""
+    if before.dtype.kind == "f":
+        edges = np.unique(np.quantile(before, np.linspace(0, 1, _N_BINS + 1)[1:-1]))
+        return np.searchsorted(edges, before), np.searchsorted(edges, after)
+    names = np.unique(np.concatenate([before, after]))
+    return np.searchsorted(names, before), np.searchsorted(names, after)
+
+
+def label_mix(before: NDArray[Any], after: NDArray[Any]) -> float:
+    """Give the total variation between the distributions of labels."""
+    if not len(before) or not len(after):
+        return 0.0
+    first, second = _binned(before, after)
+    size = int(max(first.max(), second.max())) + 1
+    shares = [np.bincount(side, minlength=size) / len(side) for side in (first, second)]
+    return float(np.abs(shares[0] - shares[1]).sum() / 2)
+
+
+def _thinned(rows: Floats) -> NDArray[np.intp]:
+    n = len(rows)
+    return np.arange(n) if n <= _MOST_ROWS else np.linspace(0, n - 1, _MOST_ROWS).round().astype(np.intp)
+
+
+def _se(loss: Floats, reference: Floats) -> float:
+    if len(loss) < 2:
+        return 0.0
+    return float(np.sqrt(loss.var() / len(loss) + reference.var() / len(reference)))
+
+
+def _sentence(parts: Parts) -> str:
+    told = f"A classifier tells live rows from training rows with AUC {parts.auc:.2f}"
+    if parts.mix is not None:
+        told += f"; {parts.mix:.0%} of the labels' mix changed"
+    if parts.auc_in_mix is not None:
+        told += f"; from training rows drawn in the live mix it tells them with AUC {parts.auc_in_mix:.2f}"
+    return (
+        f"{told}. Of a rise of the loss by {parts.rise:+.4f}, the inputs explain {parts.by_inputs:+.4f} and labels "
+        f"given inputs {parts.by_concept:+.4f} (standard error {parts.by_concept_se:.4f})"
+    )
