@@ -18,7 +18,7 @@ from noria.decisions.replay.outputs import Floats, joined
 from noria.decisions.replay.repairs import Mending, mendings
 from noria.decisions.replay.rows import Columns, Window
 from noria.decisions.replay.runner import CodeRaised, Model
-from noria.decisions.replay.watch import _quantile
+from noria.decisions.replay.watch import quantile
 from noria.decisions.replay.world import Path
 
 if TYPE_CHECKING:
