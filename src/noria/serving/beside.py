@@ -2,14 +2,14 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Iterable
 from typing import Any, NamedTuple
 
 import sqlalchemy as sa
 
 from noria.serving.captured_rows import Reading
 from noria.serving.chunks import Chunk, Wanted, find_beside, rows_at
-from noria.serving.counts import Counted, count_label
+from noria.serving.counts import Judged
 from noria.serving.locate import EndpointRow
 from noria.serving.packing import Unpacked
 from noria.serving.predictions import CapturedRow, CaptureRole, Prediction
@@ -38,32 +38,25 @@ def pairs_of(connection: sa.Connection, endpoint_pk: int, kept: Unpacked) -> lis
     return [Pair(answers[shadow.id], shadow) for shadow in shadows if shadow.id in answers]
 
 
-def count_late(place: EndpointRow, pairs: list[Pair]) -> list[Counted]:
-    """Count the labels of shadows whose answers had theirs before."""
-    return [
-        _judged(place, pair.shadow, pair.answer.label.value)
-        for pair in pairs
-        if pair.answer.label is not None
-    ]
+def count_late(pairs: Iterable[Pair]) -> list[Judged]:
+    """Give what shadows predicted whose answers had their labels before."""
+    return [judged(pair.shadow, pair.answer.label.value) for pair in pairs if pair.answer.label is not None]
 
 
-def count_beside(connection: sa.Connection, place: EndpointRow, given: Mapping[str, Any]) -> list[Counted]:
-    """Count the labels of answers for the shadows beside them.
+def shadows_beside(connection: sa.Connection, place: EndpointRow, ids: Iterable[str]) -> list[Prediction]:
+    """Give what shadows predicted beside answers.
 
     Parameters
     ----------
-    given
-        Id of a prediction → its label.
+    ids
+        Of the answers.
     """
-    positions = [found.position for found in find_beside(connection, place.pk, given)]
+    wanted = set(ids)
+    positions = [found.position for found in find_beside(connection, place.pk, wanted)]
     shadows = [row.prediction for row in rows_at(connection, place.pk, positions).values()]
-    return [
-        _judged(place, shadow, given[shadow.id])
-        for shadow in shadows
-        if shadow.role is CaptureRole.SHADOW and shadow.id in given
-    ]
+    return [shadow for shadow in shadows if shadow.role is CaptureRole.SHADOW and shadow.id in wanted]
 
 
-def _judged(place: EndpointRow, shadow: Prediction, truth: Any) -> Counted:
-    predicted = shadow.outputs.get("predictions")
-    return count_label(place.task, shadow.version, shadow.revision, predicted, truth)
+def judged(prediction: Prediction, truth: Any) -> Judged:
+    """Give what a version gave for a row beside its label."""
+    return Judged(prediction.version, prediction.revision, prediction.outputs, truth)

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from datetime import datetime
 from itertools import islice
 from typing import Any
@@ -12,12 +12,13 @@ import sqlalchemy as sa
 from noria.access.tables import projects
 from noria.core.errors import Invalid, NotFound, TooLarge
 from noria.core.operations import Service, operation
-from noria.serving.beside import count_beside, count_late, pairs_of
+from noria.serving.beside import count_late, judged, pairs_of, shadows_beside
 from noria.serving.captured_rows import Reading, last_label
 from noria.serving.chunks import Wanted, count_behind, find_predictions, keep, last_position
-from noria.serving.counts import add_counts, count_label, count_requests, read_counts
+from noria.serving.counts import Judged, add_counts, count_labels, count_requests, read_counts
 from noria.serving.locate import EndpointRow, endpoint_row
 from noria.serving.packing import Packed, Unpacked, json_entry, pack
+from noria.serving.pairs import add_pairs, count_labelled, count_pair
 from noria.serving.permissions import GIVE_FEEDBACK, READ_CAPTURES, SERVE
 from noria.serving.predictions import (
     CaptureBatch,
@@ -216,7 +217,7 @@ class _Labelling:
         self._place = place
         self._now = now
         self._accepted: list[dict[str, Any]] = []
-        self._counts: list[tuple[int, int, Any, Any]] = []
+        self._judged: list[Judged] = []
         self._given: dict[str, Any] = {}
         self._seen: dict[str, list[str]] = {
             "unknown": [], "duplicate": [], "conflicting": [], "mistyped": []
@@ -231,10 +232,18 @@ class _Labelling:
             self._keep_one(label, found.get(label.prediction_id), standing)
         if self._accepted:
             self._connection.execute(sa.insert(labels), self._accepted)
-            counts = [count_label(self._place.task, *entry) for entry in self._counts]
-            beside = count_beside(self._connection, self._place, self._given)
-            add_counts(self._connection, self._place.pk, [*counts, *beside])
+            self._count(found)
         return LabelReport(accepted=len(self._accepted), **self._seen)
+
+    def _count(self, found: Mapping[str, CapturedRow]) -> None:
+        task, given = self._place.task, self._given
+        shadows = shadows_beside(self._connection, self._place, given)
+        self._judged.extend(judged(shadow, given[shadow.id]) for shadow in shadows)
+        add_counts(self._connection, self._place.pk, count_labels(task, self._judged))
+        pairs = [
+            count_labelled(task, found[shadow.id].prediction, shadow, given[shadow.id]) for shadow in shadows
+        ]
+        add_pairs(self._connection, self._place.pk, pairs)
 
     def _keep_one(self, label: NewLabel, row: CapturedRow | None, standing: dict[str, Any]) -> None:
         identity = label.prediction_id
@@ -259,8 +268,7 @@ class _Labelling:
                 "n_contradictions": 0,
             }
         )
-        predicted = row.prediction.outputs.get("predictions")
-        self._counts.append((row.prediction.version, row.prediction.revision, predicted, label.value))
+        self._judged.append(judged(row.prediction, label.value))
 
     def _compare(self, identity: str, row: CapturedRow, label: NewLabel, standing: Any) -> None:
         if label.value == standing:
@@ -291,6 +299,8 @@ def _keep(connection: sa.Connection, place: EndpointRow, unpacked: Unpacked) -> 
     kept = keep(connection, place, unpacked)
     if kept is None:
         return 0
-    late = count_late(place, pairs_of(connection, place.pk, kept))
-    add_counts(connection, place.pk, [*count_requests(kept), *late])
+    pairs = pairs_of(connection, place.pk, kept)
+    late = count_labels(place.task, count_late(pairs))
+    add_counts(connection, place.pk, [*count_requests(kept, place.task), *late])
+    add_pairs(connection, place.pk, [each for pair in pairs for each in count_pair(place.task, pair)])
     return kept.n_all_rows

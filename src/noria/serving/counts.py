@@ -7,15 +7,18 @@ much was captured, and are never ahead of or behind the rows.
 from __future__ import annotations
 
 from collections import Counter
-from collections.abc import Iterable
+from collections.abc import Iterable, Mapping
 from dataclasses import dataclass, field
 from typing import Any, NamedTuple
 
 import msgspec
 import sqlalchemy as sa
 
+from noria.serving.first_predictions import first_predictions
+from noria.serving.label_sums import LabelSums, predicted_sums
 from noria.serving.packing import Unpacked
 from noria.serving.predictions import ROLES, CaptureRole, VersionStats, latency_bucket
+from noria.serving.sums import Form, RowSums
 from noria.serving.tables import capture_counts
 
 _FIRST = ROLES.index(CaptureRole.FIRST)
@@ -29,7 +32,16 @@ class Counted(NamedTuple):
     stats: VersionStats
 
 
-def count_requests(unpacked: Unpacked) -> list[Counted]:
+class Judged(NamedTuple):
+    """What a version gave for a row whose label is known."""
+
+    version: int
+    revision: int
+    outputs: Mapping[str, Any]
+    truth: Any
+
+
+def count_requests(unpacked: Unpacked, task: str) -> list[Counted]:
     """Count what was captured, requests by their first row; what the first of a cascade was not sure of is left out."""
     found: dict[tuple[int, int], _Sum] = {}
     columns = (unpacked.versions, unpacked.revisions, unpacked.rows, unpacked.n_rows, unpacked.latencies_us)
@@ -41,52 +53,61 @@ def count_requests(unpacked: Unpacked) -> list[Counted]:
             total = found[version, revision] = _Sum()
         total.n_rows += n_rows
         if row == 0:
-            total.n_requests += 1
-            if index in unpacked.errors:
-                total.n_errors += 1
-            else:
+            failed = index in unpacked.errors
+            total.failed.append(int(failed))
+            if not failed:
+                total.answered.append(index)
                 total.latencies_us.append(latency_us)
-    return [Counted(revision, total.stats(version)) for (version, revision), total in found.items()]
+    return [
+        Counted(revision, total.stats(version, task, unpacked))
+        for (version, revision), total in found.items()
+    ]
 
 
 @dataclass(slots=True)
 class _Sum:
     n_rows: int = 0
-    n_requests: int = 0
-    n_errors: int = 0
+    failed: list[int] = field(default_factory=list)
+    answered: list[int] = field(default_factory=list)
     latencies_us: list[int] = field(default_factory=list)
 
-    def stats(self, version: int) -> VersionStats:
+    def stats(self, version: int, task: str, unpacked: Unpacked) -> VersionStats:
         took = self.latencies_us
+        forms = {"error": Form.of(self.failed)} | ({"latency": Form.of(took)} if took else {})
+        predicted = predicted_sums(task, first_predictions(unpacked, self.answered))
         return VersionStats(
             version=version,
             n_rows=self.n_rows,
-            n_requests=self.n_requests,
-            n_errors=self.n_errors,
+            n_requests=len(self.failed),
+            n_errors=sum(self.failed),
             latency_sum_us=float(sum(took)),
             latency_sum_squares=float(sum(each * each for each in took)),
             latency_buckets=dict(Counter(map(latency_bucket, took))),
+            sums=msgspec.structs.replace(predicted, forms=forms),
         )
 
 
-def count_label(task: str, version: int, revision: int, predicted: Any, truth: Any) -> Counted:
-    """Count a label, and how the prediction fares beside it; a failed request predicted nothing."""
-    if predicted is None or isinstance(predicted, (list, dict)):
-        return Counted(revision, VersionStats(version=version, n_labelled=1))
-    if task == "regression" and not isinstance(predicted, str):
-        size = abs(float(predicted) - float(truth))
-        return Counted(
-            revision,
-            VersionStats(
-                version=version,
-                n_labelled=1,
-                n_measured=1,
-                abs_error_sum=size,
-                abs_error_sum_squares=size * size,
-            ),
-        )
-    right = int(predicted == truth)
-    return Counted(revision, VersionStats(version=version, n_labelled=1, n_judged=1, n_correct=right))
+def count_labels(task: str, judged: Iterable[Judged]) -> list[Counted]:
+    """Count labels, and how the predictions fare beside them; a failed request predicted nothing."""
+    found: dict[tuple[int, int], LabelSums] = {}
+    for row in judged:
+        found.setdefault((row.version, row.revision), LabelSums()).take(task, row.outputs, row.truth)
+    return [Counted(revision, _labelled(version, sums)) for (version, revision), sums in found.items()]
+
+
+def _labelled(version: int, found: LabelSums) -> VersionStats:
+    sums = found.sums()
+    correct, errors = sums.form("correct"), sums.form("abs_error")
+    return VersionStats(
+        version=version,
+        n_labelled=found.n,
+        n_judged=correct.n,
+        n_correct=int(correct.total),
+        n_measured=errors.n,
+        abs_error_sum=errors.total,
+        abs_error_sum_squares=errors.squares,
+        sums=sums,
+    )
 
 
 def merge(first: VersionStats, second: VersionStats) -> VersionStats:
@@ -94,12 +115,13 @@ def merge(first: VersionStats, second: VersionStats) -> VersionStats:
     changes: dict[str, Any] = {
         field: getattr(first, field) + getattr(second, field)
         for field in FIELDS
-        if field != "latency_buckets"
+        if field not in ("latency_buckets", "sums")
     }
     buckets = dict(first.latency_buckets)
     for bucket, count in second.latency_buckets.items():
         buckets[bucket] = buckets.get(bucket, 0) + count
-    return msgspec.structs.replace(first, latency_buckets=buckets, **changes)
+    sums = first.sums.plus(second.sums)
+    return msgspec.structs.replace(first, latency_buckets=buckets, sums=sums, **changes)
 
 
 def add_counts(connection: sa.Connection, endpoint_pk: int, additions: Iterable[Counted]) -> None:
@@ -144,4 +166,5 @@ def _values(stats: VersionStats) -> dict[str, Any]:
 
 
 def _stats(row: sa.RowMapping) -> VersionStats:
-    return VersionStats(**row)
+    # What was counted before there were sums has none.
+    return VersionStats(**{**row, "sums": row["sums"] or RowSums()})

@@ -9,6 +9,8 @@ from typing import Annotated, Any
 
 import msgspec
 
+from noria.serving.sums import RowSums
+
 PredictionId = Annotated[str, msgspec.Meta(min_length=1, max_length=250, pattern=r"\A[!-~]+\Z")]
 """Printable characters without spaces; those that Noria makes are hex digits, with a row number behind a hyphen."""
 
@@ -200,6 +202,8 @@ class VersionStats(msgspec.Struct, frozen=True, kw_only=True):
         Labelled rows of a classifier, and those it was right about.
     n_measured, abs_error_sum, abs_error_sum_squares
         Labelled rows of a regressor, and their absolute errors.
+    sums
+        What gates need beside these.
     """
 
     version: int
@@ -215,6 +219,7 @@ class VersionStats(msgspec.Struct, frozen=True, kw_only=True):
     n_measured: int = 0
     abs_error_sum: float = 0.0
     abs_error_sum_squares: float = 0.0
+    sums: RowSums = RowSums()
 
     @property
     def accuracy(self) -> float | None:

@@ -8,6 +8,7 @@ from noria.core.database.schema import BytewiseText, JsonText, UtcMicros, metada
 from noria.serving.entities import Approval, Approvals, Cascade, RolloutStep, Share, StepResult, WarmVersion
 from noria.serving.gate_rules import Gates
 from noria.serving.plans import AppliedPlan, ServerStanding
+from noria.serving.sums import PairStats, RowSums
 
 endpoints = sa.Table(
     "endpoints",
@@ -185,4 +186,16 @@ capture_counts = sa.Table(
     sa.Column("n_measured", sa.BigInteger, nullable=False),
     sa.Column("abs_error_sum", sa.Float, nullable=False),
     sa.Column("abs_error_sum_squares", sa.Float, nullable=False),
+    sa.Column("sums", JsonText(RowSums)),
+)
+
+pair_counts = sa.Table(
+    "pair_counts",
+    metadata,
+    # Rows that `version` predicted beside the answers of `against`.
+    sa.Column("endpoint_pk", sa.BigInteger, sa.ForeignKey("endpoints.pk"), primary_key=True),
+    sa.Column("version", sa.BigInteger, primary_key=True),
+    sa.Column("against", sa.BigInteger, primary_key=True),
+    sa.Column("revision", sa.BigInteger, primary_key=True),
+    sa.Column("stats", JsonText(PairStats), nullable=False),
 )

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import pytest
 
-from noria.serving.counts import count_label, merge
+from noria.serving.counts import Judged, count_labels, merge
 from noria.serving.predictions import VersionStats, bucket_upper_us, latency_bucket, prediction_ids
 
 
@@ -41,7 +41,7 @@ def test_a_label_is_counted_by_the_task(
     task: str, predicted: object, truth: object, n_judged: int, n_correct: int, abs_error_sum: float
 ) -> None:
     """Classes are right or wrong, numbers are off by something, and a failed request is only counted."""
-    stats = count_label(task, 1, 1, predicted, truth).stats
+    stats = count_labels(task, [Judged(1, 1, {"predictions": predicted}, truth)])[0].stats
 
     assert (stats.n_labelled, stats.n_judged, stats.n_correct) == (1, n_judged, n_correct)
     assert stats.abs_error_sum == abs_error_sum

@@ -1,5 +1,5 @@
 -- What the migrations make of an empty SQLite file. Written by tools/make_schema.py; a test compares.
--- revisions: access_0003 catalog_0001 core_0003 data_0003 decisions_0001 delivery_0001 monitoring_0002 pipelines_0003 registry_0004 serving_0006 tracking_0007;
+-- revisions: access_0003 catalog_0001 core_0003 data_0003 decisions_0001 delivery_0001 monitoring_0002 pipelines_0003 registry_0004 serving_0005 tracking_0007;
 
 CREATE TABLE alembic_version (
     version_num VARCHAR(32) NOT NULL,
@@ -173,7 +173,7 @@ CREATE TABLE capture_counts (
     n_correct BIGINT NOT NULL,
     n_measured BIGINT NOT NULL,
     abs_error_sum FLOAT NOT NULL,
-    abs_error_sum_squares FLOAT NOT NULL,
+    abs_error_sum_squares FLOAT NOT NULL, sums TEXT,
     PRIMARY KEY (endpoint_pk, version, revision),
     FOREIGN KEY(endpoint_pk) REFERENCES endpoints (pk)
 );
@@ -843,6 +843,16 @@ CREATE TABLE packages (
     CONSTRAINT packages_by_version UNIQUE (version_pk, digest),
     UNIQUE (id),
     FOREIGN KEY(version_pk) REFERENCES model_versions (pk)
+);
+
+CREATE TABLE pair_counts (
+    endpoint_pk BIGINT NOT NULL,
+    version BIGINT NOT NULL,
+    against BIGINT NOT NULL,
+    revision BIGINT NOT NULL,
+    stats TEXT NOT NULL,
+    PRIMARY KEY (endpoint_pk, version, against, revision),
+    FOREIGN KEY(endpoint_pk) REFERENCES endpoints (pk)
 );
 
 CREATE TABLE pickle_consents (
@@ -1703,7 +1713,7 @@ insert into alembic_version (version_num) values ('pipelines_0003');
 
 insert into alembic_version (version_num) values ('registry_0004');
 
-insert into alembic_version (version_num) values ('serving_0006');
+insert into alembic_version (version_num) values ('serving_0005');
 
 insert into alembic_version (version_num) values ('tracking_0007');
 

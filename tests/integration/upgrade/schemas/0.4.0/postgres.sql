@@ -711,6 +711,7 @@ CREATE TABLE capture_counts (
     n_measured BIGINT NOT NULL,
     abs_error_sum DOUBLE PRECISION NOT NULL,
     abs_error_sum_squares DOUBLE PRECISION NOT NULL,
+    sums TEXT,
     CONSTRAINT capture_counts_endpoint_pk_fkey FOREIGN KEY(endpoint_pk) REFERENCES endpoints (pk),
     CONSTRAINT capture_counts_pkey PRIMARY KEY (endpoint_pk, version, revision)
 );
@@ -946,6 +947,16 @@ CREATE TABLE monitor_windows (
     body TEXT NOT NULL,
     CONSTRAINT monitor_windows_monitor_pk_fkey FOREIGN KEY(monitor_pk) REFERENCES monitors (pk),
     CONSTRAINT monitor_windows_pkey PRIMARY KEY (monitor_pk, index)
+);
+
+CREATE TABLE pair_counts (
+    endpoint_pk BIGINT NOT NULL,
+    version BIGINT NOT NULL,
+    against BIGINT NOT NULL,
+    revision BIGINT NOT NULL,
+    stats TEXT NOT NULL,
+    CONSTRAINT pair_counts_endpoint_pk_fkey FOREIGN KEY(endpoint_pk) REFERENCES endpoints (pk),
+    CONSTRAINT pair_counts_pkey PRIMARY KEY (endpoint_pk, version, against, revision)
 );
 
 CREATE TABLE review_queues (
@@ -1697,6 +1708,6 @@ insert into alembic_version (version_num) values ('pipelines_0003');
 
 insert into alembic_version (version_num) values ('registry_0004');
 
-insert into alembic_version (version_num) values ('serving_0006');
+insert into alembic_version (version_num) values ('serving_0005');
 
 insert into alembic_version (version_num) values ('tracking_0007');

@@ -170,7 +170,7 @@ CREATE TABLE capture_counts (
 	n_correct BIGINT NOT NULL, 
 	n_measured BIGINT NOT NULL, 
 	abs_error_sum FLOAT NOT NULL, 
-	abs_error_sum_squares FLOAT NOT NULL, 
+	abs_error_sum_squares FLOAT NOT NULL, sums TEXT, 
 	PRIMARY KEY (endpoint_pk, version, revision), 
 	FOREIGN KEY(endpoint_pk) REFERENCES endpoints (pk)
 );
@@ -840,6 +840,16 @@ CREATE TABLE packages (
 	CONSTRAINT packages_by_version UNIQUE (version_pk, digest), 
 	UNIQUE (id), 
 	FOREIGN KEY(version_pk) REFERENCES model_versions (pk)
+);
+
+CREATE TABLE pair_counts (
+	endpoint_pk BIGINT NOT NULL, 
+	version BIGINT NOT NULL, 
+	against BIGINT NOT NULL, 
+	revision BIGINT NOT NULL, 
+	stats TEXT NOT NULL, 
+	PRIMARY KEY (endpoint_pk, version, against, revision), 
+	FOREIGN KEY(endpoint_pk) REFERENCES endpoints (pk)
 );
 
 CREATE TABLE pickle_consents (
@@ -1700,6 +1710,6 @@ insert into alembic_version (version_num) values ('pipelines_0003');
 
 insert into alembic_version (version_num) values ('registry_0004');
 
-insert into alembic_version (version_num) values ('serving_0006');
+insert into alembic_version (version_num) values ('serving_0005');
 
 insert into alembic_version (version_num) values ('tracking_0007');

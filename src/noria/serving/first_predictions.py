@@ -1,0 +1,83 @@
+"""What was predicted for the first row of requests, without reading all that was captured of them."""
+
+from __future__ import annotations
+
+import math
+import struct
+from collections.abc import Sequence
+from functools import lru_cache
+from typing import Any, NamedTuple
+
+import msgspec
+
+from noria.serving.packing import TEXTS, Entry, Layout, TensorForm, Unpacked, values_of
+
+PREDICTIONS = "predictions"
+"""Name of the output that labels are compared with."""
+
+MAX_REQUESTS = 200
+"""So many requests of what is captured at once are looked into, evenly spread; the rest is like them."""
+
+_TEXT_HEAD = struct.Struct("<I")
+
+
+class _Place(NamedTuple):
+    """The tensors in front of the predictions, and a layout of the predictions alone; None where there are none."""
+
+    before: tuple[int | None, ...]
+    is_text: bool
+    row_bytes: int
+    layout: bytes
+
+
+def first_predictions(unpacked: Unpacked, indexes: Sequence[int]) -> list[Any]:
+    """Give the predictions for the first row of some requests; requests that predict no single value are left out.
+
+    Parameters
+    ----------
+    indexes
+        Of entries that begin a request.
+    """
+    stride = max(1, -(-len(indexes) // MAX_REQUESTS))
+    found = [_first(unpacked.entry(index)) for index in indexes[::stride]]
+    return [value for value in found if isinstance(value, (str, int, float))]
+
+
+def _first(entry: Entry) -> Any:
+    if not entry.layout:
+        return values_of(entry)[0][1].get(PREDICTIONS)
+    place = _place(entry.layout)
+    if place is None:
+        return None
+    start = 0
+    for row_bytes in place.before:
+        start += _text_bytes(entry.data, start) if row_bytes is None else row_bytes * entry.n_rows
+    n_rows = entry.n_rows if place.is_text else 1
+    size = _text_bytes(entry.data, start) if place.is_text else place.row_bytes
+    alone = entry._replace(n_rows=n_rows, layout=place.layout, data=entry.data[start : start + size])
+    return values_of(alone)[0][1][PREDICTIONS]
+
+
+def _text_bytes(data: bytes, start: int) -> int:
+    length: int = _TEXT_HEAD.unpack_from(data, start)[0]
+    return _TEXT_HEAD.size + length
+
+
+@lru_cache(maxsize=256)
+def _place(layout: bytes) -> _Place | None:
+    known = msgspec.msgpack.decode(layout, type=Layout)
+    names = [form.name for form in known.outputs]
+    if PREDICTIONS not in names:
+        return None
+    at = names.index(PREDICTIONS)
+    form = known.outputs[at]
+    if form.shape:
+        return None
+    before = tuple(_row_bytes(each) for each in (*known.inputs, *known.outputs[:at]))
+    alone = msgspec.msgpack.encode(Layout(inputs=[], outputs=[form]))
+    return _Place(before, form.dtype == TEXTS, _row_bytes(form) or 0, alone)
+
+
+def _row_bytes(form: TensorForm) -> int | None:
+    """Give the bytes of a row, whose type ends with the bytes of a value; None where rows are texts."""
+    return None if form.dtype == TEXTS else int(form.dtype[1:]) * math.prod(form.shape)
