@@ -12,6 +12,7 @@ from noria.serving.key_commands import capture_command, keys
 from noria.serving.rollouts.commands import ReasonOption, rollout_facts, rollout_table, steps_table
 
 if TYPE_CHECKING:
+    from noria.serving.cascades import CascadeReport
     from noria.serving.entities import Endpoint
 
 endpoints = typer.Typer(no_args_is_help=True, help="Endpoints and what they serve")
@@ -46,13 +47,14 @@ def show_endpoint(
     project: ProjectOption = None,
 ) -> None:
     """Show an endpoint and how its versions fare."""
-    from noria.serving.service import Captures, Endpoints
+    from noria.serving.service import Captures, Cascades, Endpoints
 
     with opened(workspace, project) as ws:
         found = ws.service(Endpoints).get(ws.project, name)
         stats = ws.service(Captures).stats(ws.project, name)
+        turns = ws.service(Cascades).report(ws.project, name) if found.cascade else None
     if json:
-        print_json({"endpoint": found, "stats": stats.items})
+        print_json({"endpoint": found, "stats": stats.items, "cascade": turns})
         return
     show(found, json=False, render=endpoint_facts)
     columns = ["version", "requests", "errors", "mean ms", "p99 ms", "labels", "accuracy"]
@@ -69,6 +71,8 @@ def show_endpoint(
         for s in stats.items
     ]
     show(stats, json=False, render=lambda _: table(columns, rows))
+    if turns is not None:
+        show(turns, json=False, render=cascade_table)
 
 
 @endpoints.command("rollback")
@@ -116,6 +120,15 @@ def cascade(
         int | None,
         typer.Option("--first", metavar="VERSION", help="Small version, asked first.", show_default=False),
     ] = None,
+    second: Annotated[
+        int | None,
+        typer.Option(
+            "--second",
+            metavar="VERSION",
+            help="Big version; the one that answers unless given.",
+            show_default=False,
+        ),
+    ] = None,
     min_confidence: Annotated[
         float,
         typer.Option(
@@ -139,7 +152,7 @@ def cascade(
         if first is None:
             service.end(ws.project, name)
         else:
-            second = ws.service(Endpoints).get(ws.project, name).version
+            second = second or ws.service(Endpoints).get(ws.project, name).version
             wish = Cascade(first=first, second=second, min_confidence=min_confidence)
             service.set(ws.project, name, wish)
         found = ws.service(Endpoints).get(ws.project, name)
@@ -184,6 +197,25 @@ def endpoint_facts(endpoint: Endpoint) -> Any:
             ("created", endpoint.created_at),
         ]
     )
+
+
+def cascade_table(report: CascadeReport) -> Any:
+    """Lay out how two versions that answer in turn fare."""
+    columns = ["asked", "version", "answered", "requests", "mean ms", "labels", "accuracy", "mean abs error"]
+    rows = [
+        (
+            asked,
+            each.version,
+            None if each.share is None else f"{each.share:.1%}",
+            each.n_requests,
+            each.mean_latency_ms,
+            each.n_labelled,
+            each.accuracy,
+            each.mean_absolute_error,
+        )
+        for asked, each in (("first", report.first), ("second", report.second))
+    ]
+    return table(columns, rows)
 
 
 def _cascade(endpoint: Endpoint) -> str | None:

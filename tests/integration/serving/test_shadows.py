@@ -1,13 +1,12 @@
-"""What a shadow predicts beside a version that answers."""
+"""What a shadow predicts beside a version that answers, and what two versions answer in turn."""
 
 from __future__ import annotations
 
 import os
 import signal
-from collections.abc import Callable, Iterator
-from pathlib import Path
+from collections.abc import Iterator
+from typing import Any
 
-import httpx
 import numpy as np
 import psutil
 import pytest
@@ -17,35 +16,46 @@ from noria.core.config import load_settings
 from noria.core.context import Context
 from noria.core.workspace import Workspace, open_context
 from noria.serving.client import deploy
-from noria.serving.entities import Deployment, RolloutStep, Strategy
+from noria.serving.entities import Cascade, Deployment, RolloutStep, Strategy
 from noria.serving.predictions import CapturedRow, CaptureRole
 from noria.serving.rollouts.passage import advance
-from noria.serving.service import Captures, Endpoints
-from support.model_server import row_input
-from support.ports import free_port
-from support.processes import RunningProcess
+from noria.serving.service import Captures, Cascades, Endpoints
+from support.model_server import LiveModelServer, row_input
 from support.waiting import wait_until
 
-Start = Callable[..., RunningProcess]
+Rows = list[list[float]]
 
 
-def _rows(workspace: Workspace, role: CaptureRole) -> dict[str, CapturedRow]:
+@pytest.fixture
+def context(live: LiveModelServer) -> Iterator[Context]:
+    """Give what the control loop moves rollouts with."""
+    opened = open_context(load_settings(workspace=str(live.folder), environ={}), SystemClock())
+    yield opened
+    opened.database.dispose()
+
+
+def _captured(workspace: Workspace, endpoint: str, role: CaptureRole) -> dict[str, CapturedRow]:
     found: dict[str, CapturedRow] = {}
     after, more = 0, True
     while more:
-        page = workspace.service(Captures).read("default", "flowers", after=after, limit=1000, role=role)
+        page = workspace.service(Captures).read("default", endpoint, after=after, limit=1000, role=role)
         assert not found.keys() & {row.prediction.id for row in page.items}
         found |= {row.prediction.id: row for row in page.items}
         after, more = page.next, page.more
     return found
 
 
-@pytest.fixture
-def context(folder: Path) -> Iterator[Context]:
-    """Give what the control loop moves rollouts with."""
-    opened = open_context(load_settings(workspace=str(folder), environ={}), SystemClock())
-    yield opened
-    opened.database.dispose()
+def _ask(live: LiveModelServer, endpoint: str, rows: Rows, version: int | None = None) -> dict[str, Any]:
+    place = endpoint if version is None else f"{endpoint}/versions/{version}"
+    answer = live.http.post(f"/v2/models/{place}/infer", json={"inputs": [row_input(rows)]})
+    assert answer.status_code == 200, answer.text
+    found: dict[str, Any] = answer.json()
+    return found
+
+
+def _followed(live: LiveModelServer, endpoint: str) -> bool:
+    revision = live.workspace.service(Endpoints).get("default", endpoint).revision
+    return bool(live.http.get("/status").json()["endpoints"].get(endpoint, {}).get("revision") == revision)
 
 
 def _begin_shadow(workspace: Workspace, context: Context) -> int:
@@ -62,59 +72,91 @@ def _begin_shadow(workspace: Workspace, context: Context) -> int:
     return wait_until(mirrored, 60)
 
 
-def test_a_shadow_predicts_what_another_version_answers(
-    workspace: Workspace, context: Context, start_server: Start
-) -> None:
-    """Every request once, through a kill of the process that predicts, kept apart from the answers and judged too."""
-    port = free_port()
-    deploy("flowers@1", workspace=workspace)
-    child = start_server(port)
-    revision = _begin_shadow(workspace, context)
-    generator = np.random.default_rng(3)
-    answered: dict[str, list[int]] = {}
+def _shadower(live: LiveModelServer) -> int:
+    """Give the process that predicts shadows; 0 when there is none."""
+    found = [
+        child.pid
+        for child in psutil.Process(live.process.pid).children(recursive=True)
+        if "noria.serving.modelserver.shadower" in child.cmdline()
+    ]
+    return found[0] if found else 0
 
-    def followed() -> bool:
-        return bool(http.get("/status").json()["endpoints"]["flowers"]["revision"] == revision)
+
+def test_a_shadow_predicts_what_another_version_answers(live: LiveModelServer, context: Context) -> None:
+    """Every request once, through a kill of the process that predicts, kept apart from the answers and judged too."""
+    workspace = live.workspace
+    revision = _begin_shadow(workspace, context)
+    wait_until(lambda: _followed(live, "flowers"), 60)
+    generator = np.random.default_rng(3)
+    answered: dict[str, int] = {}
 
     def ask(n_rows: int) -> None:
         rows = generator.integers(0, 5, (n_rows, 4)).astype(float).tolist()
-        answer = http.post("/v2/models/flowers/infer", json={"inputs": [row_input(rows)]}).json()
+        answer = _ask(live, "flowers", rows)
         assert answer["model_version"] == "1"
         # What the shadow is to predict, asked of it directly: such a request is an answer too, and has no shadow.
-        direct = http.post("/v2/models/flowers/versions/2/infer", json={"inputs": [row_input(rows)]}).json()
-        answered.update(
-            zip(answer["parameters"]["prediction_ids"], direct["outputs"][0]["data"], strict=True)
-        )
+        direct = _ask(live, "flowers", rows, 2)["outputs"][0]["data"]
+        answered.update(zip(answer["parameters"]["prediction_ids"], direct, strict=True))
 
-    with httpx.Client(base_url=f"http://127.0.0.1:{port}", trust_env=False, timeout=30) as http:
-        wait_until(followed, 60)
-        for n_rows in (1, 3, 1, 300):
-            ask(n_rows)
-        victim = wait_until(lambda: _shadower(child), 60)
-        os.kill(victim, signal.SIGKILL)
-        for _ in range(40):
-            ask(1)
-        wait_until(lambda: _rows(workspace, CaptureRole.SHADOW).keys() >= answered.keys(), 90)
-        shown = http.get("/metrics").text
-        status = http.get("/status").json()["shadows"]
+    for n_rows in (1, 3, 1, 300):
+        ask(n_rows)
+    victim = wait_until(lambda: _shadower(live), 60)
+    os.kill(victim, signal.SIGKILL)
+    for _ in range(40):
+        ask(1)
+    wait_until(lambda: _captured(workspace, "flowers", CaptureRole.SHADOW).keys() >= answered.keys(), 120)
 
-    shadows, answers = _rows(workspace, CaptureRole.SHADOW), _rows(workspace, CaptureRole.ANSWER)
+    shadows = _captured(workspace, "flowers", CaptureRole.SHADOW)
+    answers = _captured(workspace, "flowers", CaptureRole.ANSWER)
     assert shadows.keys() == answered.keys()
     assert {key: row.prediction.outputs["predictions"] for key, row in shadows.items()} == answered
     assert {(row.prediction.version, row.prediction.revision) for row in shadows.values()} == {(2, revision)}
     assert len(answers) == 2 * len(shadows)
     assert workspace.service(Captures).stats("default", "flowers").of(2).n_rows == 2 * len(shadows)
-    assert "noria_serving_shadows_dropped_total 0.0" in shown
+    assert _shadower(live) != victim
+    assert "noria_serving_shadows_dropped_total 0.0" in live.http.get("/metrics").text
+    status = live.http.get("/status").json()["shadows"]
     assert status["n_dropped"] == 0
     assert status["n_predicted"] >= 44
-    assert _shadower(child) != victim
 
 
-def _shadower(server: RunningProcess) -> int:
-    """Give the process that predicts shadows; 0 when there is none."""
-    found = [
-        child.pid
-        for child in psutil.Process(server.pid).children(recursive=True)
-        if "noria.serving.modelserver.shadower" in child.cmdline()
-    ]
-    return found[0] if found else 0
+def test_the_second_version_answers_what_the_first_is_not_sure_of(live: LiveModelServer) -> None:
+    """Of a request with several rows all must be sure; what raises is not; each answer names its version."""
+    deploy("flowers@1", endpoint="turns", workspace=live.workspace)
+    wish = Cascade(first=3, second=1, min_confidence=0.9)
+    live.workspace.service(Cascades).set("default", "turns", wish)
+    wait_until(lambda: _followed(live, "turns"), 60)
+    rows = np.random.default_rng(8).integers(0, 5, (60, 4)).astype(float).tolist()
+    outputs = {each["name"]: each for each in _ask(live, "turns", rows, 3)["outputs"]}
+    sure = np.reshape(outputs["probabilities"]["data"], (60, -1)).max(axis=1) >= 0.9
+    assert 5 < sum(sure) < 55
+    one_sure, one_not = rows[int(np.argmax(sure))], rows[int(np.argmin(sure))]
+
+    asked = [*[[row] for row in rows], [one_sure, one_sure], [one_sure, one_not], [[9.0, 0.0, 0.0, 0.0]]]
+    wanted = [*np.where(sure, "3", "1"), "3", "1", "1"]
+    answers = [_ask(live, "turns", some) for some in asked]
+
+    assert [answer["model_version"] for answer in answers] == wanted
+    for some, answer in zip(asked[-4:], answers[-4:], strict=True):
+        direct = _ask(live, "turns", some, int(answer["model_version"]))
+        assert answer["outputs"] == direct["outputs"]
+    not_sure = {
+        key
+        for answer, version in zip(answers, wanted, strict=True)
+        if version == "1"
+        for key in answer["parameters"]["prediction_ids"]
+    }
+    wait_until(lambda: _captured(live.workspace, "turns", CaptureRole.FIRST).keys() >= not_sure, 60)
+    firsts = _captured(live.workspace, "turns", CaptureRole.FIRST)
+    assert firsts.keys() == not_sure
+    assert {row.prediction.version for row in firsts.values()} == {3}
+    assert [key for key, row in firsts.items() if row.prediction.error] == [answers[-1]["id"]]
+    n_answered = len(rows) + sum(map(len, asked)) + sum(map(len, asked[-4:]))
+    wait_until(lambda: len(_captured(live.workspace, "turns", CaptureRole.ANSWER)) == n_answered, 60)
+    stats = live.workspace.service(Captures).stats("default", "turns")
+    assert stats.of(1).n_errors == stats.of(3).n_errors == 0
+    assert stats.of(3).n_requests == 1 + wanted.count("3") + wanted[-4:].count("3")
+    report = live.workspace.service(Cascades).report("default", "turns")
+    n_sure, n_all = stats.of(3).n_requests, stats.of(3).n_requests + stats.of(1).n_requests
+    assert (report.first.version, report.first.share) == (3, n_sure / n_all)
+    assert live.http.get("/status").json()["endpoints"]["turns"]["cascade"]["first"] == 3

@@ -17,6 +17,7 @@ from noria.serving.modelserver.lanes import Outputs
 from noria.serving.modelserver.protocol import Answered, Encoded, ReadInputs
 from noria.serving.modelserver.records import CapturedRequest, Recorder
 from noria.serving.modelserver.routes import LoadedVersion, Route
+from noria.serving.predictions import ROLES, CaptureRole
 
 KEY = "key"
 REPLAY = "replay"
@@ -52,7 +53,13 @@ class Ask(Protocol):
 
 
 class Pending(msgspec.Struct, frozen=True):
-    """A request that was read, and is not answered yet."""
+    """A request that was read, and is not answered yet.
+
+    Attributes
+    ----------
+    first
+        Version that is asked before the chosen one; None when there is none.
+    """
 
     route: Route
     chosen: LoadedVersion
@@ -60,6 +67,7 @@ class Pending(msgspec.Struct, frozen=True):
     inputs: ReadInputs
     began: float
     replay: bool
+    first: LoadedVersion | None = None
 
 
 class Answerer:
@@ -107,7 +115,16 @@ class Answerer:
         identity = ask.id if ask.id is not None and is_id(ask.id) else new_id()
         chosen = route.choose(key or identity) if version is None else route.version(version)
         inputs = ask.inputs(chosen.entity.signature)
-        return Pending(route, chosen, identity, inputs, self._clock.monotonic(), replay)
+        first = None if version is not None or replay else route.before(chosen)
+        return Pending(route, chosen, identity, inputs, self._clock.monotonic(), replay, first)
+
+    def unsure(self, pending: Pending, outputs: Outputs, error: Exception | None) -> None:
+        """Keep what the first of two versions made of a request that the second answers."""
+        if pending.route.captures(pending.identity):
+            text = None if error is None else _told(error)
+            self._record(pending, outputs, text, CaptureRole.FIRST)
+        if error is not None:
+            self._log_failure(pending.chosen.entity.ref, error)
 
     def replay(self, pending: Pending) -> Outputs:
         """Predict, and give what the last step of the model sees too."""
@@ -130,7 +147,7 @@ class Answerer:
     def failed(self, pending: Pending, error: Exception) -> Failed:
         """Keep that the model raised, and give the error that says so."""
         ref = pending.chosen.entity.ref
-        text = f"{type(error).__name__}: {error}"[:_ERROR_LENGTH]
+        text = _told(error)
         self._log_failure(ref, error)
         if not pending.replay:
             self._record(pending, {}, text)
@@ -147,7 +164,13 @@ class Answerer:
             self._logged_at = now
             _log.error("model.raised", exc_info=error, extra={"version": ref})
 
-    def _record(self, pending: Pending, outputs: Outputs, error: str | None) -> None:
+    def _record(
+        self,
+        pending: Pending,
+        outputs: Outputs,
+        error: str | None,
+        role: CaptureRole = CaptureRole.ANSWER,
+    ) -> None:
         route = pending.route
         record = self._recorder.encode(
             CapturedRequest(
@@ -159,9 +182,14 @@ class Answerer:
                 pending.inputs.arrays,
                 outputs,
                 error,
+                0 if role is CaptureRole.ANSWER else ROLES.index(role),
             )
         )
         self._keep(record)
+
+
+def _told(error: Exception) -> str:
+    return f"{type(error).__name__}: {error}"[:_ERROR_LENGTH]
 
 
 def _flag(ask: Ask) -> bool:

@@ -32,8 +32,9 @@ from noria.serving.modelserver.lanes import Outputs
 from noria.serving.modelserver.openapi import describe
 from noria.serving.modelserver.places import Form, Place, find_place
 from noria.serving.modelserver.protocol import model_metadata, server_metadata
-from noria.serving.modelserver.routes import Route
+from noria.serving.modelserver.routes import LoadedVersion, Route
 from noria.serving.modelserver.standing import Shown
+from noria.serving.modelserver.turns import is_sure
 
 MAX_BODY_BYTES = 16 << 20
 BODY_TIMEOUT_S = 30.0
@@ -198,7 +199,9 @@ class ModelApp:
             else:
                 ask, pending = self._begin(asked, place, form, route)
             try:
-                if not pending.replay and pending.chosen.lane.is_quick(pending.inputs.n_rows):
+                if pending.first is not None:
+                    pending, outputs = await self._in_turn(pending, pending.first)
+                elif not pending.replay and pending.chosen.lane.is_quick(pending.inputs.n_rows):
                     outputs = pending.chosen.lane.run(*pending.inputs)
                 else:
                     outputs = await self._compute(pending)
@@ -228,6 +231,28 @@ class ModelApp:
             may_replay=lambda: self._door.may_replay(route, asked.headers),
         )
         return ask, pending
+
+    async def _in_turn(self, pending: Pending, first: LoadedVersion) -> tuple[Pending, Outputs]:
+        """Ask the first version, and the chosen one if that is not sure; give whose answer it is."""
+        cascade = pending.route.cascade
+        assert cascade is not None  # noqa: S101 - else there is no first one
+        asked = msgspec.structs.replace(pending, chosen=first)
+        outputs: Outputs = {}
+        raised: Exception | None = None
+        try:
+            outputs = await self._run(asked)
+            if is_sure(outputs, cascade.min_confidence):
+                return asked, outputs
+        except TooManyRequests:
+            raise
+        except Exception as error:  # noqa: BLE001 - the second answers what the first cannot
+            raised = error
+        self._answerer.unsure(asked, outputs, raised)
+        return pending, await self._run(pending)
+
+    async def _run(self, pending: Pending) -> Outputs:
+        lane, inputs = pending.chosen.lane, pending.inputs
+        return lane.run(*inputs) if lane.is_quick(inputs.n_rows) else await self._compute(pending)
 
     async def _compute(self, pending: Pending) -> Outputs:
         lane, inputs = pending.chosen.lane, pending.inputs
@@ -311,6 +336,7 @@ class ModelApp:
                     "revision": route.revision,
                     "shares": {str(version): weight for version, weight in route.shares},
                     "loaded": sorted(route.versions),
+                    "cascade": route.cascade,
                 }
                 for name, route in self._follower.routes.items()
             },

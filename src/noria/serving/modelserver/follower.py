@@ -16,7 +16,7 @@ from noria.serving.endpoints import Endpoints
 from noria.serving.modelserver.link import Link
 from noria.serving.modelserver.routes import LoadedVersion, Route, Routes, address_name, normalised
 from noria.serving.modelserver.store import ModelStore
-from noria.serving.plans import AppliedPlan, EndpointPlan, PlannedVersion, PlanSet
+from noria.serving.plans import AppliedPlan, EndpointPlan, PlannedCascade, PlannedVersion, PlanSet
 
 View = Callable[[EndpointPlan], EndpointPlan]
 
@@ -266,6 +266,7 @@ class Follower:
             guarded=plan.guarded,
             keys={key.hash: key for key in plan.keys},
             capture_share=plan.capture_share,
+            cascade=plan.cascade if _has_both(plan.cascade, loaded) else None,
         )
         self._routes = {**self._routes, self._name(plan.project, plan.endpoint): route}
 
@@ -291,6 +292,10 @@ class Follower:
             _log.debug("follower.waits", extra={"reason": error.message})
         else:
             _log.error("follower.failed", exc_info=error)
+
+
+def _has_both(cascade: PlannedCascade | None, loaded: Mapping[int, LoadedVersion]) -> bool:
+    return cascade is not None and {cascade.first, cascade.second} <= loaded.keys()
 
 
 def _applied(followed: Sequence[_Followed]) -> list[AppliedPlan]:

@@ -11,7 +11,7 @@ from noria.registry.entities import ServableVersion
 from noria.registry.runtimes.port import LoadedModel
 from noria.serving.modelserver.fast import Numbers
 from noria.serving.modelserver.lanes import Lane
-from noria.serving.plans import PlannedKey
+from noria.serving.plans import PlannedCascade, PlannedKey
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -54,6 +54,8 @@ class Route:
         Hash of the secret → key.
     capture_share
         Share of answered requests that is captured.
+    cascade
+        Versions that answer in turn, both of them loaded.
     """
 
     project: str
@@ -64,6 +66,7 @@ class Route:
     guarded: bool = False
     keys: Mapping[str, PlannedKey] = field(default_factory=dict)
     capture_share: float = 1.0
+    cascade: PlannedCascade | None = None
 
     @property
     def newest(self) -> LoadedVersion:
@@ -88,6 +91,13 @@ class Route:
             if point < 0:
                 return self.versions[version]
         return self.versions[self.shares[-1][0]]
+
+    def before(self, chosen: LoadedVersion) -> LoadedVersion | None:
+        """Give the version that is asked before the chosen one; None when there is none."""
+        cascade = self.cascade
+        if cascade is None or chosen.entity.version != cascade.second:
+            return None
+        return self.versions[cascade.first]
 
     def version(self, number: str) -> LoadedVersion:
         """Give a loaded version by its number.
