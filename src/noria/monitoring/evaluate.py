@@ -3,14 +3,19 @@
 from __future__ import annotations
 
 from collections import Counter
+from datetime import datetime
 from typing import TYPE_CHECKING, Any
+
+from msgspec.structs import replace
 
 from noria.core.errors import NotFound
 from noria.core.stats.columns import flatten_columns
 from noria.core.workspace import Workspace
+from noria.monitoring.alerts.resolving import over
 from noria.monitoring.drift import drift_report
 from noria.monitoring.entities import (
     AlertKind,
+    AlertOver,
     DriftReport,
     Look,
     Monitor,
@@ -69,11 +74,13 @@ class _Look:
         windows, position = self._windows()
         version = self._endpoint.version
         detector, quality, label_position = self._quality(version)
+        ended = self._over(windows, quality)
         alerts = [
             self._quality_alert(version, detector, quality, position),
             *(error_alert(window, tolerated=self._settings.tolerated_errors) for window in windows[-1:]),
             self._drift_alert(windows),
         ]
+        over_now = {each.kind for each in ended}
         return Look(
             from_position=self._monitor.position,
             from_label_position=self._monitor.label_position,
@@ -83,8 +90,24 @@ class _Look:
             windows=windows,
             detector=detector,
             quality=quality,
-            alerts=[alert for alert in alerts if alert is not None],
+            # A detector that alarmed goes on alarming until the alert is closed.
+            alerts=[alert for alert in alerts if alert is not None and alert.kind not in over_now],
+            over=ended,
         )
+
+    def _over(self, windows: list[Window], quality: QualityReport | None) -> list[AlertOver]:
+        monitors = self._workspace.service(Monitors)
+        opened = monitors.alerts(self._project, endpoint=self._endpoint.name, open_only=True).items
+        if not opened:
+            return []
+        return over(
+            opened, self._newest(windows, max(2, self._settings.drift_windows)), quality, self._settings
+        )
+
+    def _newest(self, windows: list[Window], n: int) -> list[Window]:
+        """Give the newest windows, those of this look included, oldest first."""
+        older = self._workspace.service(Monitors).windows(self._project, self._endpoint.name, limit=n)
+        return [*reversed(older.items), *windows][-n:]
 
     def _reference(self, version: int) -> Reference | None:
         """Read what a version is compared with, once in a look; None if the version or its files are gone."""
@@ -177,14 +200,16 @@ class _Look:
             return None
         last = max(position, quality.recent[-1].position)
         measure = "accuracy" if self._endpoint.task == "classification" else "score"
-        return quality_alert(detector, quality, version=version, measure=measure, last_position=last)
+        found = quality_alert(detector, quality, version=version, measure=measure, last_position=last)
+        return None if found is None else replace(found, since=self._captured_at(found.onset_position))
+
+    def _captured_at(self, position: int) -> datetime | None:
+        page = self._captures.read(self._project, self._endpoint.name, after=position - 1, limit=1)
+        return page.items[0].prediction.at if page.items else None
 
     def _drift_alert(self, windows: list[Window]) -> NewAlert | None:
         needed = self._settings.drift_windows
-        older = self._workspace.service(Monitors).windows(
-            self._project, self._endpoint.name, limit=max(1, needed)
-        )
-        series = [*reversed(older.items), *windows][-needed:]
+        series = self._newest(windows, needed)
         if not windows or len(series) < needed:
             return None
         newest = series[-1]
@@ -207,6 +232,7 @@ class _Look:
             ),
             onset_position=series[0].first_position,
             last_position=newest.last_position,
+            since=series[0].first_at,
         )
 
 

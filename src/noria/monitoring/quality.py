@@ -102,6 +102,7 @@ def error_alert(window: Window, *, tolerated: float) -> NewAlert | None:
         ),
         onset_position=window.first_position,
         last_position=window.last_position,
+        since=window.first_at,
     )
 
 

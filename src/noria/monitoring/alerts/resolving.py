@@ -1,0 +1,73 @@
+"""When an open alert is over by itself: the newest figures no longer bear it out. Pure."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+
+from noria.monitoring.entities import (
+    Alert,
+    AlertKind,
+    AlertOver,
+    MonitorSection,
+    QualityReport,
+    Window,
+)
+from noria.monitoring.quality import mean_with_interval
+
+FEWEST_LABELS = 50
+"""Fewer labels since an alert do not end it."""
+
+
+def over(
+    opened: Sequence[Alert],
+    windows: Sequence[Window],
+    quality: QualityReport | None,
+    settings: MonitorSection,
+) -> list[AlertOver]:
+    """Give the open alerts that are over.
+
+    Parameters
+    ----------
+    windows
+        The newest ones, oldest first; as many as make an alert about drift have to be calm in a row, two at least.
+    """
+    calm = max(2, settings.drift_windows)
+    found = []
+    for alert in opened:
+        since = [window for window in windows if window.first_position > alert.last_position][-calm:]
+        why = _why_over(alert, since if len(since) == calm else [], quality, settings)
+        if why is not None:
+            found.append(AlertOver(kind=alert.kind, why=why))
+    return found
+
+
+def _why_over(
+    alert: Alert, calm: Sequence[Window], quality: QualityReport | None, settings: MonitorSection
+) -> str | None:
+    if alert.kind is AlertKind.QUALITY:
+        return _quality_back(alert, quality, settings)
+    if not calm:
+        return None
+    if alert.kind is AlertKind.DRIFT and all(window.drift and not window.drift.drifted for window in calm):
+        return f"No input has drifted in {len(calm)} windows in a row"
+    if alert.kind is AlertKind.ERRORS and all(
+        window.n_errors <= settings.tolerated_errors * window.n_rows for window in calm
+    ):
+        return f"No more than {settings.tolerated_errors:.1%} of the requests failed in {len(calm)} windows in a row"
+    return None
+
+
+def _quality_back(alert: Alert, quality: QualityReport | None, settings: MonitorSection) -> str | None:
+    """Only what was answered after the alert counts; the lower end of its interval has to be good enough."""
+    if quality is None:
+        return None
+    since = [row.score for row in quality.recent if row.position > alert.last_position]
+    if len(since) < FEWEST_LABELS:
+        return None
+    mean, low, high = mean_with_interval(since)
+    if low < quality.reference - settings.quality_margin:
+        return None
+    return (
+        f"The newest {len(since)} labelled answers score {mean:.3f} (95% interval {low:.3f} to {high:.3f}), "
+        f"as they should"
+    )
