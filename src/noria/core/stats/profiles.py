@@ -185,7 +185,7 @@ def cell_counts(reference: ColumnProfile, values: ArrayLike, *, name: str = "val
     """
     array = np.asarray(values)
     if reference.kind == "numeric":
-        numeric = _to_numbers(array, name)
+        numeric = to_numbers(array, name)
         known = numeric[~np.isnan(numeric)]
         return np.append(bin_counts(known, np.array(reference.edges)), numeric.size - known.size)
     texts, n_missing = labels(array, name=name)
@@ -203,7 +203,7 @@ def compare_counts(reference: ColumnProfile, counts: ArrayLike) -> ColumnCompari
         If the window has no rows or the number of cells differs.
     """
     window = np.asarray(counts, dtype=np.int64)
-    expected = _reference_cells(reference)
+    expected = reference_cells(reference)
     if window.shape != expected.shape or window.sum() < 1:
         raise Invalid(f"`counts` must count rows in `{expected.size}` cells, not `{window.tolist()}`")
     held = (window + expected) > 0
@@ -218,7 +218,8 @@ def compare_counts(reference: ColumnProfile, counts: ArrayLike) -> ColumnCompari
     )
 
 
-def _reference_cells(reference: ColumnProfile) -> Ints:
+def reference_cells(reference: ColumnProfile) -> Ints:
+    """Give the reference's own counts, in the order of `cell_counts`."""
     if reference.kind == "numeric":
         return np.array([*reference.counts, reference.n_missing])
     return np.array([*(category.n for category in reference.top), reference.n_other, reference.n_missing])
@@ -254,7 +255,7 @@ def _is_numeric(array: NDArray[Any]) -> bool:
     return array.dtype.kind in "iufmM"
 
 
-def _to_numbers(array: NDArray[Any], name: str) -> Floats:
+def to_numbers(array: NDArray[Any], name: str) -> Floats:
     """Give numbers as float64 and dates as seconds since 1970, missing as NaN."""
     if array.dtype.kind not in "mM":
         return to_floats(array, name=name)
@@ -264,7 +265,7 @@ def _to_numbers(array: NDArray[Any], name: str) -> Floats:
 
 
 def _numeric(array: NDArray[Any], name: str, n_bins: int) -> ColumnProfile:
-    values = _to_numbers(array, name)
+    values = to_numbers(array, name)
     known = values[~np.isnan(values)]
     finite = known[np.isfinite(known)]
     n_distinct = np.unique(known).size
