@@ -103,6 +103,17 @@ def secret_key(option: str, text: str, *, key: str) -> SecretKey:
     return SecretKey(check_object_name(option, name), chosen or key)
 
 
+def is_image(text: str) -> bool:
+    """Tell whether a text is a reference of an image.
+
+    Examples
+    --------
+    >>> is_image("registry.example:5000/team/iris:1"), is_image("Iris"), is_image("iris 1")
+    (True, False, False)
+    """
+    return _IMAGE.fullmatch(text) is not None
+
+
 def check_image(text: str) -> str:
     """Give the reference of an image back if it says which image, now and next year.
 
