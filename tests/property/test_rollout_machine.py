@@ -10,6 +10,7 @@ from collections.abc import Callable
 from datetime import UTC, datetime
 from pathlib import Path
 
+import pytest
 from hypothesis import settings
 from hypothesis import strategies as st
 from hypothesis.stateful import RuleBasedStateMachine, initialize, invariant, precondition, rule
@@ -18,9 +19,14 @@ from noria.core.clock import ManualClock
 from noria.core.context import Context
 from noria.core.errors import Conflict
 from noria.core.events.log import EventLog
+from noria.core.permissions import Principal, Role
 from noria.core.workspace import InProcess, Workspace
+from noria.registry.uses import ModelVersionInUse
+from noria.registry.versions import ModelVersions
 from noria.serving.entities import (
     MOVES,
+    ApprovalPoint,
+    Approvals,
     Deployment,
     Reason,
     Rollout,
@@ -31,19 +37,30 @@ from noria.serving.entities import (
 )
 from noria.serving.gate_rules import Gates, QualityGate
 from noria.serving.predictions import CaptureBatch, LabelBatch, NewLabel
+from noria.serving.rollouts.approving import NotApproved
 from noria.serving.rollouts.deployment import RolloutUnderWay
 from noria.serving.rollouts.passage import RolloutFinished, RolloutMoved, advance, make_move
 from noria.serving.rollouts.progress import Finding, judge
 from noria.serving.rollouts.sight import StoredRollout, load_rollout, see
+from noria.serving.rollouts.warm import let_go_of_warm
 from noria.serving.service import Captures, Endpoints, Rollouts
 from support.conformance import migrated_file, open_test_context, workspace_settings
 from support.serving import follow, predictions, register_version
 
 OLD, NEW = 1, 2
-STEPS = [
-    RolloutStep(weight=0.1, bake_s=10, min_requests=20),
-    RolloutStep(weight=0.5, bake_s=10, min_requests=20),
-]
+WEIGHTS: dict[Strategy, list[float]] = {
+    Strategy.REPLACE: [],
+    Strategy.CANARY: [0.1, 0.5],
+    Strategy.BLUE_GREEN: [0.8, 1.0],
+    Strategy.SHADOW: [0.8],
+    Strategy.AB: [0.4],
+}
+STEPS = {
+    strategy: [RolloutStep(weight=weight, bake_s=10, min_requests=20) for weight in weights]
+    for strategy, weights in WEIGHTS.items()
+}
+ENDS = ("rollout.promoted", "rollout.rolled_back", "rollout.compared", "rollout.failed")
+EVA = Principal(name="eva", role=Role.ENGINEER, holds_key=True)
 
 
 @functools.cache
@@ -54,8 +71,15 @@ def _template() -> Path:
 class RolloutMachine(RuleBasedStateMachine):
     """Operations, traffic, time, looks of the control loop, and looks that were overtaken by something else."""
 
-    @initialize(quality=st.booleans())
-    def deploy(self, quality: bool) -> None:
+    @initialize(
+        strategy=st.sampled_from(Strategy),
+        quality=st.booleans(),
+        promote=st.booleans(),
+        approvals=st.sampled_from([None, None, ApprovalPoint.START, ApprovalPoint.SWITCH]),
+    )
+    def deploy(
+        self, strategy: Strategy, quality: bool, promote: bool, approvals: ApprovalPoint | None
+    ) -> None:
         self.temporary = tempfile.TemporaryDirectory()
         folder = Path(self.temporary.name)
         shutil.copyfile(_template(), folder / "noria.db")
@@ -67,21 +91,52 @@ class RolloutMachine(RuleBasedStateMachine):
         register_version(workspace)
         register_version(workspace)
         self.endpoints, self.rollouts = workspace.service(Endpoints), workspace.service(Rollouts)
-        self.captures = workspace.service(Captures)
+        self.captures, self.versions = workspace.service(Captures), workspace.service(ModelVersions)
         self.endpoints.deploy("default", "live", Deployment(model="digits", version=OLD))
         self.ids = itertools.count()
         self.overtaken: list[tuple[StoredRollout, Finding]] = []
         gates = Gates(quality=QualityGate(required=True)) if quality else Gates()
-        plan = Deployment(model="digits", version=NEW, strategy=Strategy.CANARY, steps=STEPS, gates=gates)
+        if strategy is Strategy.REPLACE and approvals is None:
+            approvals = ApprovalPoint.SWITCH  # else it has ended at once
+        plan = Deployment(
+            model="digits",
+            version=NEW,
+            strategy=strategy,
+            steps=STEPS[strategy],
+            gates=gates,
+            promote=promote if strategy is Strategy.SHADOW else None,
+            approvals=None if approvals is None else Approvals(before=approvals),
+        )
         self.last = self.endpoints.deploy("default", "live", plan)
 
     @rule()
     def look(self) -> None:
         advance(self.context, self.last.id)
 
-    @rule(seconds=st.sampled_from([0.5, 5.0, 11.0]))
+    @rule(seconds=st.sampled_from([0.5, 5.0, 11.0, 11.0, 86_400.0, -3_600.0]))
     def pass_time(self, seconds: float) -> None:
+        """Or let the clock jump, ahead or back."""
         self.clock.advance(seconds)
+        let_go_of_warm(self.context)
+
+    @rule()
+    def approve(self) -> None:
+        try:
+            self.context.acting_as(EVA).service(Rollouts).approve("default", self.last.id, Reason())
+        except Conflict:
+            found = self.rollouts.get("default", self.last.id)
+            assert found.status.is_finished() or found.approvals is None
+
+    @precondition(lambda self: not self.last.status.is_finished())
+    @rule(version=st.sampled_from([OLD, NEW]))
+    def delete_a_version_in_the_middle(self, version: int) -> None:
+        with pytest.raises(ModelVersionInUse):
+            self.versions.delete("default", "digits", version)
+
+    @precondition(lambda self: not self.last.status.is_finished())
+    @rule()
+    def roll_the_endpoint_back(self) -> None:
+        assert self.endpoints.rollback("default", "live", Reason()).status is RolloutStatus.ROLLED_BACK
 
     @rule(follows=st.sampled_from([True, True, True, False]))
     def model_server_reports(self, follows: bool) -> None:
@@ -140,6 +195,10 @@ class RolloutMachine(RuleBasedStateMachine):
             acts[action]()
         except RolloutUnderWay:
             assert action == "deploy"
+        except NotApproved:
+            assert action == "promote"
+            assert before.approvals is not None
+            assert not before.approved
         except Conflict:
             assert before.status.is_finished()
 
@@ -169,16 +228,28 @@ class RolloutMachine(RuleBasedStateMachine):
             assert endpoint.shares == [Share(version=winner, weight=1.0)]
             assert endpoint.rollout_id is None
         else:
-            weight = STEPS[rollout.step].weight if rollout.step >= 0 else 0.0
+            weight, mirrored = _seen(rollout)
             assert endpoint.shares[-1] == Share(version=NEW, weight=weight)
+            assert endpoint.shadows == ([Share(version=NEW, weight=mirrored)] if mirrored else [])
             assert endpoint.rollout_id == rollout.id
+
+    @invariant()
+    def nobody_is_passed_over(self) -> None:
+        """The new version answers every request only where somebody else has agreed, if that was asked for."""
+        rollout, plans = self.rollouts.get("default", self.last.id), self.endpoints.plans().plans
+        assert plans
+        weights = {version.version: version.weight for version in plans[0].versions}
+        if rollout.approvals is not None and not rollout.approved:
+            assert weights.get(NEW, 0.0) < 1
+            before_start = rollout.approvals.before is ApprovalPoint.START
+            assert not (before_start and (weights.get(NEW, 0.0) or plans[0].shadows))
 
     @invariant()
     def the_event_log_tells_the_same(self) -> None:
         """One end at most, and one event for each change of shares."""
         events = EventLog(self.context.database).read(0, limit=1000)
         about = [e for e in events if e.subject == f"rollout:{self.last.id}"]
-        ends = [e for e in about if e.type in ("rollout.promoted", "rollout.rolled_back", "rollout.failed")]
+        ends = [e for e in about if e.type in ENDS]
         assert len(ends) == int(self.last.status.is_finished())
         shares = [e.payload["revision"] for e in events if e.type == "endpoint.changed"]
         assert shares == list(range(1, self.endpoints.get("default", "live").revision + 1))
@@ -194,19 +265,32 @@ class RolloutMachine(RuleBasedStateMachine):
             self.temporary.cleanup()
 
     def rollouts_end(self) -> None:
-        for _ in range(30):
+        for _ in range(40):
             if self.rollouts.get("default", self.last.id).status.is_finished():
                 break
             if self.last.status is RolloutStatus.PAUSED:
                 self.rollouts.resume("default", self.last.id)
+            self.approve()
             follow(self.endpoints)
             self.traffic(400, 0.0, 0)
             self.clock.advance(11)
             advance(self.context, self.last.id)
             self.moves_are_allowed()
-        assert self.last.status in (RolloutStatus.PROMOTED, RolloutStatus.ROLLED_BACK)
+        ends = {RolloutStatus.PROMOTED, RolloutStatus.ROLLED_BACK}
+        assert self.last.status in (ends if self.last.promotes else {*ends, RolloutStatus.COMPARED})
         self.nothing_is_split()
         self.the_event_log_tells_the_same()
+
+
+def _seen(rollout: Rollout) -> tuple[float, float]:
+    """Give the shares that the new version answers and predicts along, told again from the strategy's description."""
+    if rollout.step < 0:
+        return 0.0, 0.0
+    weight = WEIGHTS[rollout.strategy][rollout.step]
+    compares = rollout.strategy is Strategy.SHADOW or (
+        rollout.strategy is Strategy.BLUE_GREEN and rollout.step == 0
+    )
+    return (0.0, weight) if compares else (weight, 0.0)
 
 
 def _reachable(start: RolloutStatus, end: RolloutStatus) -> bool:
