@@ -10,6 +10,7 @@ import typer
 
 from noria.core.console.options import JsonFlag, LimitOption, ProjectOption, WorkspaceOption, opened
 from noria.core.console.output import facts, print_json, say, show, table
+from noria.serving.batch.batch_commands import batches
 from noria.serving.batch.options import (
     AppendFlag,
     BatchOption,
@@ -36,10 +37,9 @@ if TYPE_CHECKING:
 
     from noria.serving.batch.entities import BatchRun, BatchRunPage
 
+__all__ = ["batches", "predict"]
+
 predict = typer.Typer(add_completion=False)
-batches = typer.Typer(
-    no_args_is_help=True, help="Batch runs, and the stable names of their rows", add_completion=False
-)
 
 
 @predict.command()

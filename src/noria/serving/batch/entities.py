@@ -231,7 +231,6 @@ class Verdict(enum.StrEnum):
 
     BETTER = "better"
     WORSE = "worse"
-    EQUAL = "equal"
     UNDECIDED = "undecided"
 
 
@@ -261,7 +260,8 @@ class Comparison(msgspec.Struct, frozen=True, kw_only=True):
     live_value, candidate_value
         The metric over these rows.
     gain, gain_low, gain_high
-        By how much the candidate is better on average, in the metric's unit, with its always-valid interval.
+        By how much the candidate is better on average, in the metric's unit, with its always-valid interval; None for a
+        bound that too few rows tell nothing of.
     level
         Probability with which the interval holds at all times together.
     method
@@ -280,8 +280,8 @@ class Comparison(msgspec.Struct, frozen=True, kw_only=True):
     live_value: float
     candidate_value: float
     gain: float
-    gain_low: float
-    gain_high: float
+    gain_low: float | None
+    gain_high: float | None
     level: float
     method: str
     verdict: Verdict

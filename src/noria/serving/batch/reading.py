@@ -138,6 +138,21 @@ def _readable(path: Path) -> TableRows:
         raise SourceUnreadable(f"`{path}` cannot be read as a table: {first}") from error
 
 
+def read_all(workspace: Workspace, found: Input) -> pl.LazyFrame:
+    """Give the rows of an input that is a table.
+
+    Raises
+    ------
+    SourceUnreadable
+        If it is none.
+    """
+    with naming(f"`{found.name}`"):
+        try:
+            return _lazy(workspace, found, thorough=False).collect().lazy()
+        except pl.exceptions.PolarsError:
+            return _lazy(workspace, found, thorough=True).collect().lazy()
+
+
 def _staged(workspace: Workspace, found: Input, target: Path) -> TableRows:
     if not target.exists():
         part = target.with_suffix(".part")

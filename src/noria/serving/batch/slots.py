@@ -169,5 +169,6 @@ def goes_live(rule: Rule | None, comparison: Comparison) -> bool:
         rule is not None
         and comparison.verdict is Verdict.BETTER
         and comparison.n_pairs >= rule.min_pairs
+        and comparison.gain_low is not None
         and comparison.gain_low > rule.min_gain
     )

@@ -79,6 +79,21 @@ class PostgresSink:
                 )
         return self.name
 
+    def read(self, columns: list[str]) -> pl.DataFrame:
+        """Read some columns of the table.
+
+        Raises
+        ------
+        Unavailable
+            As `write`.
+        """
+        from psycopg import sql
+
+        named = sql.SQL(", ").join(map(sql.Identifier, columns))
+        with self._connected() as connection:
+            cursor = connection.execute(self._sql("select {} from {}", named, self._here()))
+            return pl.DataFrame(cursor.fetchall(), schema=columns, orient="row", infer_schema_length=None)
+
     def point(self, slot: Slot) -> None:
         """Make the table's name a view of the slot's table.
 
