@@ -28,6 +28,18 @@ RENDERINGS = {
         *("--server", "https://noria.example", "--image-secret", "pull", "--service-account", "robot"),
         *("--label", "team=flowers", "--allow-from", "web", "--prometheus"),
     ],
+    "batch": [
+        *("batch", "Scores", "--image", "reg.example/noria:1", "--server", "http://noria-server:7777"),
+        *("--blue", "iris@1", "--green", "iris@2", "--input", "select 'no'", "--input-url", "db:url"),
+        *(
+            "--output",
+            "postgresql://noria@pg/db#scores",
+            "--output-password",
+            "pg",
+            "--schedule",
+            "0 3 * * *",
+        ),
+    ],
     "noria": ["noria", "--image", "reg.example/noria:1", "--objects", "gs://bucket"],
     "noria-wide": [
         *(

@@ -10,12 +10,19 @@ from typing import Any
 import pytest
 import yaml
 
-from noria.cli.main import main
+from noria.cli.main import find, main
+from noria.cli.running import load
 from support.manifests import check_manifests, pods
 
 Command = Callable[..., str]
 
 IMAGE = ("--image", "reg.example/iris:1")
+BATCH = (
+    *("batch", "scores", "--image", "reg.example/noria:1", "--server", "http://noria-server:7777"),
+    *("--blue", "iris@champion", "--green", "iris@challenger", "--output-password", "pg"),
+    *("--output", "postgresql://noria@pg.example:5433/db#public.scores"),
+    *("--schedule", "0 3 * * MON-FRI", "--timezone", "Europe/Berlin"),
+)
 NORIA = ("noria", "--image", "reg.example/noria:0.4.0", "--objects", "s3://bucket/noria")
 
 
@@ -135,12 +142,54 @@ def test_a_whole_noria_is_rendered_with_secrets_by_reference_alone(render: Comma
     assert namespace["metadata"]["labels"]["pod-security.kubernetes.io/enforce"] == "restricted"
 
 
+def test_a_batch_is_rendered_as_a_pair_of_jobs_in_blue_and_green(render: Command) -> None:
+    """Each predicts the same rows at the same times into its own slot; what a shell or a pod would fill in stays."""
+    statement = "select * from sales where day = '$(HOME)' and price > $1"
+    text = render(*BATCH, "--input", statement, "--input-url", "db", "--key", "id")
+    objects = by_kind(text)
+    jobs = {each["metadata"]["name"]: each["spec"] for each in objects["CronJob"]}
+    assert list(jobs) == ["scores-blue", "scores-green"]
+    assert {(spec["schedule"], spec["timeZone"]) for spec in jobs.values()} == {
+        ("0 3 * * MON-FRI", "Europe/Berlin")
+    }
+    args = {}
+    for name, spec in jobs.items():
+        pod = spec["jobTemplate"]["spec"]["template"]["spec"]
+        assert _secrets(pod) == {"noria-token", "db", "pg"}
+        (container,) = pod["containers"]
+        args[name] = container["args"]
+        assert container["args"][-2:] == ["--once", "$(JOB_NAME)"]
+        assert container["args"][3] == statement.replace("$", "$$")
+    assert [each[1] for each in args.values()] == ["iris@champion", "iris@challenger"]
+    assert [each[-3] for each in args.values()] == ["blue", "green"]
+    (policy,) = objects["NetworkPolicy"]
+    ports = policy["spec"]["egress"][1]["ports"]
+    assert ports == [{"protocol": "TCP", "port": port} for port in (5433, 7777)]
+
+
+def test_what_pods_call_is_what_the_command_line_takes(render: Command) -> None:
+    """Each container's arguments are read by the command that they name."""
+    called = []
+    for options in (("endpoint", "iris", *IMAGE), NORIA, (*BATCH, "--input", "rows", "--probabilities")):
+        for _, _, pod in pods([*yaml.safe_load_all(render(*options))]):
+            name, *arguments = pod["spec"]["containers"][0]["args"]
+            command = find(name)
+            assert command is not None
+            load(command).make_context(name, arguments)
+            called.append(name)
+    assert called == ["serve", "server", "worker", "serve", "predict", "predict"]
+
+
 def _secrets(spec: Any) -> set[str]:
     containers = [*spec.get("initContainers", []), *spec["containers"]]
     values = [each["valueFrom"] for c in containers for each in c["env"] if "valueFrom" in each]
     whole = [each["secretRef"]["name"] for c in containers for each in c.get("envFrom", [])]
     files = [each["secret"]["secretName"] for each in spec["volumes"] if "secret" in each]
-    return {*(each["secretKeyRef"]["name"] for each in values), *whole, *files}
+    return {
+        *(each["secretKeyRef"]["name"] for each in values if "secretKeyRef" in each),
+        *whole,
+        *files,
+    }
 
 
 @pytest.mark.parametrize(
@@ -163,6 +212,18 @@ def _secrets(spec: Any) -> set[str]:
         (("endpoint", "iris", *IMAGE, "--server", "noria:7777"), "no address of a server", "http://"),
         (("endpoint", "iris", *IMAGE, "--server", "http://u:p@n"), "more in it", "--server-token"),
         (("endpoint", "iris", *IMAGE, "--server", "http://n", "--model", "m@1"), "names a version", "--model m"),
+        ((*BATCH, "--input", "rows", "--green", "iris@champion"), "are both", "iris@challenger"),
+        ((*BATCH, "--input", "rows", "--blue", "iris"), "not which version", "iris@champion"),
+        ((*BATCH, "--input", "rows.csv"), "is a file", "noria data add"),
+        ((*BATCH, "--input", "select 1"), "go together", "--input-url"),
+        ((*BATCH, "--input", "rows", "--output", "a.parquet"), "ends with its pod", "postgresql://"),
+        ((*BATCH, "--input", "rows", "--output", "postgresql://u:p@h/d#t"), "has a password", "--output-password"),
+        ((*BATCH, "--input", "rows", "--output", "scores"), "takes no password", "--output-password"),
+        ((*BATCH, "--input", "rows", "--schedule", "@daily"), "no time", "0 3 * * MON-FRI"),
+        ((*BATCH, "--input", "rows", "--schedule", "0 25 * * *"), "no time", "0 3 * * MON-FRI"),
+        ((*BATCH, "--input", "rows", "--schedule", "0 3 * * 5-7"), "has the day 7", "`SUN`"),
+        ((*BATCH, "--input", "rows", "--timezone", "Europe/Berln"), "not a time zone", "Europe/Berlin"),
+        ((*BATCH, "--input", "rows", "--unfit", "nul"), "nul", "null"),
         ((*NORIA, "--objects", "/srv/objects"), "no address of a bucket", "s3://"),
         ((*NORIA, "--objects-env", "AWS_SECRET_ACCESS_KEY=x"), "looks like a secret", "--objects-secret"),
         ((*NORIA, "--admin", "ana; rm"), "cannot be the name", "--admin ana"),

@@ -7,6 +7,7 @@ from typing import Annotated
 import typer
 
 from noria.core.console.options import JsonFlag
+from noria.delivery.kubernetes.batch_command import render_batch_command
 from noria.delivery.kubernetes.noria_command import render_noria_command
 from noria.delivery.kubernetes.options import (
     AccountOption,
@@ -34,6 +35,7 @@ from noria.delivery.kubernetes.options import (
 k8s = typer.Typer(no_args_is_help=True, help="Manifests for Kubernetes")
 render = typer.Typer(no_args_is_help=True, help="Write manifests")
 k8s.add_typer(render, name="render")
+render.command("batch")(render_batch_command)
 render.command("noria")(render_noria_command)
 
 

@@ -14,6 +14,7 @@ from noria.delivery.kubernetes.options import (
     CpuTargetOption,
     ImageOption,
     ImageSecretOption,
+    JobPortOption,
     LabelOption,
     MaxReplicasOption,
     MemoryOption,
@@ -104,16 +105,7 @@ def render_noria_command(
     job_memory: Annotated[
         str, typer.Option("--job-memory", metavar="REQUEST[:LIMIT]", help="Memory of such a pod.")
     ] = "2Gi",
-    job_ports: Annotated[
-        list[int] | None,
-        typer.Option(
-            "--job-port",
-            min=1,
-            max=65535,
-            help="Port that jobs may connect to; may be repeated.",
-            show_default="443",
-        ),
-    ] = None,
+    job_ports: JobPortOption = None,
     replicas: ReplicasOption = 2,
     max_replicas: MaxReplicasOption = None,
     cpu_target: CpuTargetOption = 70,
@@ -180,7 +172,7 @@ def render_noria_command(
         worker=reading.read_resources(job_cpu, job_memory, prefix="--job-"),
         n_workers=job_pods,
         jobs_at_once=jobs_at_once,
-        job_ports=tuple(job_ports or (443,)),
+        job_ports=tuple(job_ports or ()),
         serving=serving,
     )
     give(render_noria(spec), out=out, json=json)

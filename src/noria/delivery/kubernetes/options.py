@@ -89,6 +89,16 @@ CpuOption = Annotated[
 MemoryOption = Annotated[
     str, typer.Option("--memory", metavar="REQUEST[:LIMIT]", help="Memory of a model server's pod.")
 ]
+JobPortOption = Annotated[
+    list[int] | None,
+    typer.Option(
+        "--job-port",
+        min=1,
+        max=65535,
+        help="Further port that jobs may connect to; may be repeated.",
+        show_default=False,
+    ),
+]
 ScratchOption = Annotated[
     str, typer.Option("--scratch", metavar="SIZE", help="Disk of a pod, gone when it ends.")
 ]

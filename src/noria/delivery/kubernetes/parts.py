@@ -3,7 +3,8 @@
 from __future__ import annotations
 
 from collections.abc import Iterable, Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, field
+from types import MappingProxyType
 from typing import Any, Final
 
 from noria.delivery.images.places import HOME, USER
@@ -27,6 +28,8 @@ class App:
         By which Services and policies find the pods.
     annotations
         Of every object; for people.
+    role
+        Further labels that tell pods of one component from each other.
     """
 
     name: str
@@ -34,6 +37,7 @@ class App:
     component: str
     place: Place
     annotations: Mapping[str, str]
+    role: Mapping[str, str] = field(default_factory=lambda: MappingProxyType({}))
 
     def selector(self) -> Part:
         """Give the labels that tell its pods from all others in the namespace."""
@@ -45,7 +49,7 @@ class App:
 
     def labels(self) -> Part:
         """Give the labels of its objects and pods."""
-        return {**self.selector(), "app.kubernetes.io/managed-by": "noria", **self.place.labels}
+        return {**self.selector(), "app.kubernetes.io/managed-by": "noria", **self.role, **self.place.labels}
 
     def metadata(self, name: str | None = None) -> Part:
         """Give the head of an object."""
@@ -172,7 +176,7 @@ def pod(
     grace_s: int = 30,
     spread: bool = False,
     annotations: Mapping[str, str] | None = None,
-    restarts: bool = True,
+    ends: bool = False,
 ) -> Part:
     """Give a pod that holds no right it does not need.
 
@@ -184,6 +188,8 @@ def pod(
         How long a pod that is told to stop may take.
     spread
         Whether pods are kept on different nodes as far as that goes.
+    ends
+        Whether its program comes to an end by itself, and is started again only after a failure.
     """
     metadata: Part = {"labels": app.labels()}
     if annotations:
@@ -202,8 +208,9 @@ def pod(
         },
         "terminationGracePeriodSeconds": grace_s,
     }
-    if not restarts:
-        spec["restartPolicy"] = "Never"
+    if ends:
+        # In the same pod, whose disk has what was done so far.
+        spec["restartPolicy"] = "OnFailure"
     if app.place.service_account is not None:
         spec["serviceAccountName"] = app.place.service_account
     if app.place.pull_secret is not None:
@@ -275,9 +282,14 @@ def listening(port: int, *, live: str, ready: str) -> Part:
     }
 
 
+def literal(text: str) -> str:
+    """Write a text so that a container gets it as it is: `$(…)` would be filled in."""
+    return text.replace("$", "$$")
+
+
 def variable(name: str, value: str) -> Part:
     """Give a variable of a container."""
-    return {"name": name, "value": value}
+    return {"name": name, "value": literal(value)}
 
 
 def secret_variable(name: str, secret: SecretKey) -> Part:

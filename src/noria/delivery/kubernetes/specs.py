@@ -190,3 +190,48 @@ class NoriaSpec:
     jobs_at_once: int
     job_ports: tuple[int, ...]
     serving: ModelServing
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class BatchSpec:
+    """A batch in blue and green: two versions predict the same rows at the same times, each into its own slot.
+
+    Attributes
+    ----------
+    name
+        What its objects are called by, in front.
+    batch
+        Name of the batch on the server.
+    versions
+        Slot → model and version that predicts into it.
+    words
+        Further arguments of `noria predict`, the same for both.
+    schedule, timezone
+        When, as cron writes it.
+    late_s
+        A run that could not begin in time still begins, up to so many seconds later.
+    retries
+        How often a run that failed is begun again.
+    input_url
+        Database that the rows are read from, password included; None where none is.
+    output_password
+        Of the PostgreSQL that the rows are written to; None where it asks for none.
+    ports_out
+        To which a run may connect, besides the server's.
+    """
+
+    name: str
+    batch: str
+    place: Place
+    home: Home
+    versions: Mapping[str, str]
+    words: tuple[str, ...]
+    schedule: str
+    timezone: str
+    late_s: int
+    retries: int
+    resources: Resources
+    scratch: str
+    input_url: SecretKey | None
+    output_password: SecretKey | None
+    ports_out: tuple[int, ...]
