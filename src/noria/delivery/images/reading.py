@@ -39,7 +39,9 @@ def read_extras(names: Iterable[str]) -> tuple[str, ...]:
         if name not in KNOWN_EXTRAS:
             close = near(name, KNOWN_EXTRAS)
             hint = (
-                f"Did you mean `{close}`?" if close else f"One of {', '.join(f'`{each}`' for each in KNOWN_EXTRAS)}"
+                f"Did you mean `{close}`?"
+                if close
+                else f"One of {', '.join(f'`{each}`' for each in KNOWN_EXTRAS)}"
             )
             raise Invalid(f"Noria has no extra `{name}`", hint=hint)
     return chosen
