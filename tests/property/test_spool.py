@@ -106,8 +106,10 @@ class SpoolMachine(RuleBasedStateMachine):
     @rule(torn=st.integers(0, 8))
     def the_writer_dies(self, torn: int) -> None:
         """All that waited is found, and the folder goes; another writer begins."""
-        if torn:
-            with segment_path(self.folder, self.spool.end.segment).open("ab") as file:
+        place = self.spool.end
+        if torn and segment_path(self.folder, place.segment).exists():
+            with segment_path(self.folder, place.segment).open("r+b") as file:
+                file.seek(place.offset)
                 file.write(frame(b"never acknowledged")[:torn])
         self.writer.release()
         found: list[bytes] = []

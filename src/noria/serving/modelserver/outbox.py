@@ -15,11 +15,10 @@ from noria.serving.modelserver.spool import (
     Spool,
     claim,
     disk_bytes,
-    segment_path,
     segments_of,
     spool_folders,
 )
-from noria.serving.modelserver.spool_reader import Mark, read_mark
+from noria.serving.modelserver.spool_reader import Mark, read_mark, written_bytes
 
 _LOOK_EVERY_S = 0.005
 _TRY_AGAIN_S = 1.0
@@ -154,12 +153,8 @@ def _mark(folder: Path) -> Mark:
 def _end(folder: Path) -> Place:
     """Give the place behind the last record."""
     for number in reversed(segments_of(folder)):
-        try:
-            size = segment_path(folder, number).stat().st_size
-        except FileNotFoundError:
-            continue  # Handed on meanwhile.
-        if size:
-            return Place(number, size)
+        if n_bytes := written_bytes(folder, number):
+            return Place(number, n_bytes)
     return Place(0, 0)
 
 

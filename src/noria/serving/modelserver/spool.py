@@ -1,8 +1,10 @@
 """A queue on disk that one process writes, and whose content outlives it; `spool_reader` is the other end.
 
-Appending hands the record to the kernel, so that it survives the death of the process; a durable spool also waits for
-the disk. Records lie in segment files; the reader deletes a segment when all of it was acknowledged and there is a
-later one.
+Records lie in segment files; the reader deletes a segment when all of it was acknowledged and there is a later one.
+The segment that is written is as long as it may become, with its room on the disk taken beforehand, and a part of the
+writer's memory: what is copied there belongs to the kernel, so that it survives the death of the process, and no call
+of the system stands between a request and its answer. How far it is written stands in a file of eight bytes, changed
+behind each record; a segment is cut to its length when it ends. A durable spool also waits for the disk.
 """
 
 from __future__ import annotations
@@ -10,8 +12,10 @@ from __future__ import annotations
 import contextlib
 import fcntl
 import logging
+import mmap
 import os
 import shutil
+import sys
 import threading
 import time
 from pathlib import Path
@@ -24,8 +28,12 @@ LOCK_FILE = "lock"
 SEGMENT_BYTES = 4 << 20
 SUFFIX = ".seg"
 DRAFT = ".new-"
+WRITTEN_FILE = "written"
 
 _LOOK_EVERY_S = 0.02
+
+_OFFSET_BITS = 32
+_ZEROS = bytes(1 << 16)
 
 _log = logging.getLogger("noria.serving.spool")
 
@@ -47,7 +55,7 @@ class Spool:
     max_bytes
         Appending refuses beyond about this much on disk.
     segment_bytes
-        A segment that is as long is followed by another.
+        Length of a segment; one of a longer record is as long as that.
     durable
         True: a record is on the disk when `append` returns.
     among
@@ -71,7 +79,6 @@ class Spool:
         self.is_full = False
         self._among = among
         self._max_bytes = max_bytes
-        self._look_after_bytes = max_bytes // 16
         # In a small spool, too, the reader has something to delete before all of it is full.
         self._segment_bytes = max(1, min(segment_bytes, max_bytes // 8))
         self._durable = durable
@@ -79,8 +86,10 @@ class Spool:
         self._lock = threading.Lock()
         # What is there already is left as it is: its last record may be torn.
         self._active = max(segments_of(folder), default=0) + 1
-        self._written = 0
+        self._written = self._length = 0
         self._descriptor: int | None = None
+        self._memory: mmap.mmap | None = None
+        self._counter: memoryview | None = None
         self._look()
 
     @property
@@ -99,90 +108,104 @@ class Spool:
         """
         data = frame(payload)
         with self._lock:
-            if self._has_room(len(data)) and self._write(data):
-                self.is_full = False
-                return True
-            # A finished segment can be deleted once it was read; the one that is written cannot.
-            self._rotate()
-            self.n_dropped += 1
-            self.is_full = True
-            return False
+            end = self._written + len(data)
+            if end > self._length:
+                # A finished segment can be deleted once it was read, also when there is no room for the next.
+                if not self._begin_segment(len(data)):
+                    self.n_dropped += 1
+                    self.is_full = True
+                    return False
+                end = len(data)
+            self._put(data, end)
+            self.is_full = False
+            return True
 
     def close(self) -> None:
         """Close the files; what was not acknowledged stays."""
         with self._lock:
             self._end_segment()
+            if self._counter is not None:
+                self._counter.release()
+                self._counter = None
 
-    def _has_room(self, n_bytes: int) -> bool:
-        if self._size_bytes + n_bytes <= self._max_bytes and self._unseen_bytes < self._look_after_bytes:
-            return True
-        if time.monotonic() - self._looked_at >= self._look_every_s:
-            self._look()
-        return self._size_bytes + n_bytes <= self._max_bytes
+    def _put(self, data: bytes, end: int) -> None:
+        memory, counter = self._memory, self._counter
+        if memory is None or counter is None:
+            raise AssertionError("a segment was begun")
+        memory[self._written : end] = data
+        if self._durable:
+            memory.flush()
+        self._written = end
+        # In one store, behind the record: the reader sees all of it or nothing.
+        counter[0] = self._active << _OFFSET_BITS | end
 
-    def _look(self) -> None:
-        self._size_bytes = disk_bytes(self.folder if self._among is None else self._among)
-        self._unseen_bytes = 0
-        self._looked_at = time.monotonic()
-
-    def _write(self, data: bytes) -> bool:
+    def _begin_segment(self, n_bytes: int) -> bool:
+        """Follow the segment that is written by one with room for a record; False where there is none."""
+        if self._memory is not None:
+            self._end_segment()
         try:
-            if self._written >= self._segment_bytes:
-                self._rotate()
-            descriptor = self._open() if self._descriptor is None else self._descriptor
-            n_written = os.write(descriptor, data)
-            if n_written == len(data):
-                if self._durable:
-                    os.fsync(descriptor)
-                self._written += n_written
-                self._size_bytes += n_written
-                self._unseen_bytes += n_written
-                return True
+            # The file of the next one tells the reader that the one before is complete.
+            descriptor = self._open()
+            room = self._room_bytes()
+            if room < n_bytes:
+                return False
+            length = _take_most(descriptor, min(max(self._segment_bytes, n_bytes), room), n_bytes)
+            self._memory = mmap.mmap(descriptor, length)
         except OSError as error:
             if not self.is_full:
                 _log.warning(
                     "spool.write_failed", extra={"reason": error.strerror, "folder": str(self.folder)}
                 )
-        self._cut_back()
-        return False
-
-    def _open(self) -> int:
-        if self._descriptor is None:
-            flags = os.O_WRONLY | os.O_CREAT | os.O_APPEND | os.O_CLOEXEC
-            self._descriptor = os.open(self._path(self._active), flags, 0o600)
-            if self._durable:
-                _fsync_folder(self.folder)
-        return self._descriptor
-
-    def _cut_back(self) -> None:
-        """Take a half-written record away; if even that fails, leave it as the torn end of its segment."""
-        if self._descriptor is None:
-            return
-        try:
-            os.ftruncate(self._descriptor, self._written)
-        except OSError:
-            self._end_segment()
-
-    def _rotate(self) -> None:
-        """Begin the next segment, whose file tells the reader that the one before is complete."""
-        if not self._written:
-            return
-        self._end_segment()
-        try:
-            self._open()
-        except OSError:
-            return  # Tried again by the next record.
+            return False
+        self._length = length
+        self._size_bytes += length
+        return True
 
     def _end_segment(self) -> None:
         if self._descriptor is None:
             return
+        if self._memory is not None:
+            self._memory.close()
+            self._memory = None
+            # Where even that fails, the reader takes the zeros behind the last record for the end.
+            with contextlib.suppress(OSError):
+                os.ftruncate(self._descriptor, self._written)
+                self._size_bytes -= self._length - self._written
         os.close(self._descriptor)
         self._descriptor = None
         self._active += 1
-        self._written = 0
+        self._written = self._length = 0
+        if self._counter is not None:
+            self._counter[0] = self._active << _OFFSET_BITS
 
-    def _path(self, segment: int) -> Path:
-        return segment_path(self.folder, segment)
+    def _open(self) -> int:
+        if self._counter is None:
+            self._counter = self._open_counter()
+        if self._descriptor is None:
+            flags = os.O_RDWR | os.O_CREAT | os.O_CLOEXEC
+            self._descriptor = os.open(segment_path(self.folder, self._active), flags, 0o600)
+            if self._durable:
+                _fsync_folder(self.folder)
+        return self._descriptor
+
+    def _open_counter(self) -> memoryview:
+        descriptor = os.open(self.folder / WRITTEN_FILE, os.O_RDWR | os.O_CREAT | os.O_CLOEXEC, 0o600)
+        try:
+            _take_room(descriptor, 8)
+            counter = memoryview(mmap.mmap(descriptor, 8)).cast("Q")
+        finally:
+            os.close(descriptor)
+        counter[0] = self._active << _OFFSET_BITS
+        return counter
+
+    def _room_bytes(self) -> int:
+        if time.monotonic() - self._looked_at >= self._look_every_s:
+            self._look()
+        return self._max_bytes - self._size_bytes
+
+    def _look(self) -> None:
+        self._size_bytes = disk_bytes(self.folder if self._among is None else self._among)
+        self._looked_at = time.monotonic()
 
 
 class Claim:
@@ -269,6 +292,39 @@ def disk_bytes(folder: Path) -> int:
                 with contextlib.suppress(FileNotFoundError):
                     total += Path(place, name).stat().st_size
     return total
+
+
+def written_in(folder: Path) -> Place | None:
+    """Tell how far the newest segment is written; None where that is not noted: all of each file is written then."""
+    try:
+        noted = (folder / WRITTEN_FILE).read_bytes()
+    except OSError:
+        return None
+    number = int.from_bytes(noted, sys.byteorder)
+    return Place(number >> _OFFSET_BITS, number & (1 << _OFFSET_BITS) - 1) if number else None
+
+
+def _take_most(descriptor: int, most_bytes: int, least_bytes: int) -> int:
+    """Take as much room as the disk gives, and tell how much that is; less than the least is an error."""
+    while True:
+        try:
+            _take_room(descriptor, most_bytes)
+        except OSError:
+            os.ftruncate(descriptor, 0)
+            if most_bytes == least_bytes:
+                raise
+            most_bytes = max(most_bytes // 2, least_bytes)
+        else:
+            return most_bytes
+
+
+def _take_room(descriptor: int, n_bytes: int) -> None:
+    """Make a file so long, with its place on the disk: a disk that is full later would end who writes to memory."""
+    if sys.platform == "linux":
+        os.posix_fallocate(descriptor, 0, n_bytes)
+        return
+    for start in range(0, n_bytes, len(_ZEROS)):
+        os.pwrite(descriptor, _ZEROS[: n_bytes - start], start)
 
 
 def _fsync_folder(folder: Path) -> None:

@@ -12,10 +12,17 @@ import shutil
 import struct
 import zlib
 from pathlib import Path
-from typing import NamedTuple
+from typing import BinaryIO, NamedTuple
 
 from noria.core.frames import MAX_RECORD_BYTES, parse
-from noria.serving.modelserver.spool import LOCK_FILE, Place, segment_path, segments_of, try_lock
+from noria.serving.modelserver.spool import (
+    LOCK_FILE,
+    Place,
+    segment_path,
+    segments_of,
+    try_lock,
+    written_in,
+)
 
 READER_FILE = "reader"
 MARK_FILE = "read"
@@ -72,7 +79,7 @@ class SpoolReader:
         """Bytes on disk that were not acknowledged."""
         place, total = self._mark.place, 0
         for number in segments_of(self.folder):
-            size = _size(segment_path(self.folder, number))
+            size = written_bytes(self.folder, number)
             total += size if number > place.segment else max(0, size - place.offset)
             total -= size if number < place.segment else 0
         return max(0, total)
@@ -100,7 +107,7 @@ class SpoolReader:
                 return None
             if left[0] > place.segment:
                 place = Place(left[0], 0)
-            batch = self._read_segment(place, max_records, max_bytes)
+            batch = self._read_segment(place, max_records, max_bytes, whole=abandoned)
             if batch is not None:
                 return batch
             if len(left) == 1 and not abandoned:
@@ -134,15 +141,20 @@ class SpoolReader:
                 os.close(descriptor)
         self._writer_lock = self._reader_lock = None
 
-    def _read_segment(self, place: Place, max_records: int, max_bytes: int) -> Batch | None:
+    def _read_segment(self, place: Place, max_records: int, max_bytes: int, *, whole: bool) -> Batch | None:
+        """Read behind a place; `whole` also what no writer said to be written, since none is left to say it."""
+        path = segment_path(self.folder, place.segment)
         try:
-            with segment_path(self.folder, place.segment).open("rb") as file:
+            with path.open("rb") as file:
+                size = os.fstat(file.fileno()).st_size if whole else written_bytes(self.folder, place.segment)
+                left_bytes = max(0, size - place.offset)
                 file.seek(place.offset)
-                found = parse(file.read(max_bytes), max_records=max_records)
+                found = parse(file.read(min(max_bytes, left_bytes)), max_records=max_records)
                 if not found.end and not found.broken:
                     file.seek(place.offset)
-                    found = parse(file.read(MAX_RECORD_BYTES + 8), max_records=1)
-                size = os.fstat(file.fileno()).st_size
+                    found = parse(file.read(min(MAX_RECORD_BYTES + 8, left_bytes)), max_records=1)
+                if found.broken and not found.end and _is_blank(file, place.offset, size):
+                    return None
         except FileNotFoundError:
             return None
         self.n_damaged += found.n_damaged
@@ -192,11 +204,25 @@ def adopt(folder: Path) -> SpoolReader | None:
     return None if descriptor is None else SpoolReader(folder, descriptor)
 
 
-def _size(path: Path) -> int:
+def written_bytes(folder: Path, segment: int) -> int:
+    """Give how much of a segment is written; 0 when it is gone."""
+    # In this order: a segment that is not the newest any more has been cut to its length.
+    newest = written_in(folder)
     try:
-        return path.stat().st_size
+        size = segment_path(folder, segment).stat().st_size
     except FileNotFoundError:
         return 0
+    return size if newest is None or newest.segment != segment else min(size, newest.offset)
+
+
+def _is_blank(file: BinaryIO, start: int, end: int) -> bool:
+    """Tell whether a segment holds nothing more: a writer that died left its room as it took it."""
+    file.seek(start)
+    while start < end and (piece := file.read(min(1 << 20, end - start))):
+        if piece.count(0) != len(piece):
+            return False
+        start += len(piece)
+    return True
 
 
 def _sync(path: Path) -> None:

@@ -153,10 +153,10 @@ def test_a_disk_that_refuses_leaves_no_half_record(tmp_path: Path) -> None:
 import resource, signal
 from pathlib import Path
 from noria.serving.modelserver.spool import Spool
-spool = Spool(Path({str(tmp_path)!r}))
+spool = Spool(Path({str(tmp_path)!r}), segment_bytes=60)
 assert spool.append(b"a" * 50)
 resource.setrlimit(resource.RLIMIT_FSIZE, (100, resource.RLIM_INFINITY))
-assert not spool.append(b"b" * 90)
+assert not spool.append(b"b" * 120)
 assert spool.append(b"d" * 50)
 resource.setrlimit(resource.RLIMIT_FSIZE, (resource.RLIM_INFINITY, resource.RLIM_INFINITY))
 assert spool.append(b"c" * 50)
@@ -188,6 +188,35 @@ os._exit(9)
     dead.close()
     living.close()
     assert list(tmp_path.iterdir()) == [mine.folder]
+
+
+def test_the_room_of_a_segment_is_no_record(held: Claim) -> None:
+    """Room that is taken and not yet written is neither read nor counted, and is given back at the end."""
+    spool, reader = Spool(held.folder, segment_bytes=1000, max_bytes=1 << 20), _reader(held.folder)
+    spool.append(b"one")
+
+    assert disk_bytes(held.folder) == 1000
+    assert reader.waiting_bytes == len(frame(b"one"))
+    assert _drain(reader) == [b"one"]
+    assert reader.read() is None
+    spool.append(b"two")
+    assert _drain(reader) == [b"two"]
+    spool.close()
+    assert disk_bytes(held.folder) == len(frame(b"one") + frame(b"two"))
+    held.release()
+    assert (reader.is_abandoned(), reader.is_empty(), reader.n_damaged) == (True, True, 0)
+
+
+def test_a_spool_of_an_older_release_is_read(tmp_path: Path) -> None:
+    """Without a note of how far they are written, segments are written as far as they go."""
+    folder = tmp_path / "older"
+    folder.mkdir()
+    (folder / "000000000001.seg").write_bytes(frame(b"one"))
+    (folder / "000000000002.seg").write_bytes(frame(b"two") + frame(b"three"))
+    reader = _reader(folder)
+
+    assert reader.waiting_bytes == len(frame(b"one") + frame(b"two") + frame(b"three"))
+    assert _drain(reader) == [b"one", b"two", b"three"]
 
 
 def test_a_durable_spool_works_the_same(held: Claim) -> None:
