@@ -99,6 +99,12 @@ class VersionRow:
         And its page.
     weight
         Share of the requests; None for one that is not there any more.
+    mirrored
+        Share of the requests that it predicts along.
+    warm_until
+        Until when it stays loaded, for one that was replaced.
+    is_first
+        Whether it is asked first, and answers what it is sure of.
     n_requests, n_errors
         What it answered so far, and what failed; None where the reader may not see it.
     mean_latency_ms, high_latency_ms
@@ -110,6 +116,9 @@ class VersionRow:
     version: int
     url: str
     weight: float | None
+    mirrored: float = 0.0
+    warm_until: datetime | None = None
+    is_first: bool = False
     n_requests: int | None = None
     n_errors: int | None = None
     mean_latency_ms: float | None = None

@@ -5,6 +5,7 @@ They stand here because they gather from rooms that do not know each other: serv
 
 from __future__ import annotations
 
+import dataclasses
 from typing import Final
 
 from noria.access.page_comments import discussion
@@ -191,7 +192,11 @@ def _versions(visit: Visit, endpoint: Endpoint) -> tuple[VersionRow, ...]:
     if visit.context.principal.may(READ_CAPTURES, project):
         table = visit.context.service(Captures).stats(project, endpoint.name)
     now = {share.version for share in endpoint.shares}
-    before = sorted({stats.version for stats in table.items} - now, reverse=True) if table else []
+    loaded = {each.version for each in endpoint.warm}
+    if endpoint.cascade is not None:
+        loaded.add(endpoint.cascade.first)
+    counted = {stats.version for stats in table.items} if table else set()
+    before = sorted((counted | loaded) - now, reverse=True)
     shares: list[Share | int] = [*endpoint.shares, *before]
     return tuple(_version_row(visit, endpoint, each, table) for each in shares[:_VERSIONS])
 
@@ -202,13 +207,19 @@ def _version_row(
     version = share if isinstance(share, int) else share.version
     url = visit.urls.version(endpoint.project, endpoint.model, version)
     weight = None if isinstance(share, int) else share.weight
-    if table is None:
-        return VersionRow(version=version, url=url, weight=weight)
-    stats = table.of(version)
-    return VersionRow(
+    row = VersionRow(
         version=version,
         url=url,
         weight=weight,
+        mirrored=sum(each.weight for each in endpoint.shadows if each.version == version),
+        warm_until=next((each.until for each in endpoint.warm if each.version == version), None),
+        is_first=endpoint.cascade is not None and endpoint.cascade.first == version,
+    )
+    if table is None:
+        return row
+    stats = table.of(version)
+    return dataclasses.replace(
+        row,
         n_requests=stats.n_requests,
         n_errors=stats.n_errors,
         mean_latency_ms=stats.mean_latency_ms,

@@ -11,9 +11,9 @@ from noria.core.web.languages import mark
 from noria.core.web.pages import Visit
 from noria.core.web.urls import ENDPOINT_PATH, ROLLOUT_PATH
 from noria.serving.endpoints import NothingToRollBack
-from noria.serving.entities import Reason, Rollout, RolloutStatus
+from noria.serving.entities import Deployment, Reason, Rollout, RolloutStatus
 from noria.serving.page_reads import EndpointReads, GoingBack
-from noria.serving.permissions import DEPLOY
+from noria.serving.permissions import APPROVE, DEPLOY
 from noria.serving.service import Endpoints, Rollouts
 
 MAX_REASON_CHARS = 1000
@@ -45,7 +45,9 @@ class ReasonForm(msgspec.Struct, frozen=True, kw_only=True):
 
 
 def roll_back(visit: Visit, form: RollBackForm) -> Done:
-    """Go back to the version before."""
+    """Go back to the version before, or forward again where that was done a moment ago."""
+    if form.is_undo and (again := _forward(visit, form)) is not None:
+        return again
     back = _way_back(visit, form)
     project, name = _endpoint(visit)
     visit.context.service(Endpoints).rollback(project, name, Reason(reason=form.reason or None))
@@ -62,6 +64,23 @@ def roll_back(visit: Visit, form: RollBackForm) -> Done:
         values={"endpoint": name, "old": str(back.from_version), "new": str(back.to_version)},
         # Who ends a canary has no rollout to go back on: its version would have to pass the gates again.
         undo=None if back.is_abort else undo,
+    )
+
+
+def _forward(visit: Visit, form: RollBackForm) -> Done | None:
+    """Bring back the version that was rolled back from; None where the way leads back, not forward."""
+    project, name = _endpoint(visit)
+    endpoint = visit.context.service(Endpoints).get(project, name)
+    back = visit.context.service(EndpointReads).going_back(project, name)
+    if back is not None and back.to_version == form.to_version:
+        return None
+    if endpoint.version != form.from_version or endpoint.rollout_id is not None:
+        raise Stale({"reason": f"v{endpoint.version}"})
+    wish = Deployment(model=endpoint.model, version=form.to_version, reason=form.reason or None)
+    visit.context.service(Endpoints).deploy(project, name, wish)
+    return Done(
+        words=mark("`%(endpoint)s` went back from version %(old)s to version %(new)s"),
+        values={"endpoint": name, "old": str(form.from_version), "new": str(form.to_version)},
     )
 
 
@@ -107,6 +126,16 @@ def resume(visit: Visit, _form: NoFields) -> Done:
     visit.context.service(Rollouts).resume(project, rollout_id)
     return Done(
         words=mark("The rollout goes on"), undo=Undo(to=visit.urls.rollout(project, rollout_id, "pause"))
+    )
+
+
+def approve(visit: Visit, form: ReasonForm) -> Done:
+    """Agree to a rollout that somebody else began."""
+    project, rollout_id = _rollout_id(visit)
+    made = visit.context.service(Rollouts).approve(project, rollout_id, Reason(reason=form.reason or None))
+    return Done(
+        words=mark("You approved the rollout of version %(new)s to `%(endpoint)s`"),
+        values={"new": str(made.to_version), "endpoint": made.endpoint},
     )
 
 
@@ -212,6 +241,7 @@ ACTIONS = (
     ),
     Action(path=f"{ROLLOUT_PATH}/pause", needs=DEPLOY, fields=ReasonForm, handle=pause),
     Action(path=f"{ROLLOUT_PATH}/resume", needs=DEPLOY, fields=NoFields, handle=resume),
+    Action(path=f"{ROLLOUT_PATH}/approve", needs=APPROVE, fields=ReasonForm, handle=approve),
     Action(
         path=f"{ROLLOUT_PATH}/promote",
         needs=DEPLOY,

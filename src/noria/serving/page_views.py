@@ -7,6 +7,7 @@ from datetime import datetime
 
 from noria.core.web.drawings import Interval
 from noria.core.web.pages import PageContext
+from noria.serving.entities import VersionFigures
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -55,6 +56,29 @@ class GateRow:
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
+class ApprovalsView:
+    """Who has to agree to a rollout.
+
+    Attributes
+    ----------
+    n, role
+        How many persons, of which role at least.
+    is_before_start
+        Whether the rollout does not begin before; else it does not switch.
+    names
+        Of those who agreed.
+    may_approve
+        Whether the reader can be the next.
+    """
+
+    n: int
+    role: str
+    is_before_start: bool
+    names: tuple[str, ...]
+    may_approve: bool
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
 class StepRow:
     """A step of a rollout.
 
@@ -62,8 +86,10 @@ class StepRow:
     ----------
     number
         From 1; 0 is the loading of the new version.
-    weight
-        Share of the new version.
+    weight, mirrored
+        Shares of the requests that the new version answers, and predicts along.
+    figures
+        How both versions fared, the new one first; empty where it has not ended.
     bake_s, min_requests
         How long it lasts at least, and how many requests it needs; None for the loading.
     badge
@@ -85,6 +111,8 @@ class StepRow:
     badge: Badge | None
     is_now: bool
     n_requests: int | None
+    mirrored: float
+    figures: tuple[VersionFigures, ...]
     started_at: datetime | None
     ended_at: datetime | None
     gates: tuple[GateRow, ...]
@@ -147,8 +175,10 @@ class RolloutContext(PageContext):
         How long a step may stay undecided; None waits.
     confidence, abort_confidence
         At which gates pass and fail.
-    shares
-        Of the requests, while it is under way.
+    shares, mirrored
+        Of the requests, while it is under way; and the share that the new version predicts along.
+    approvals
+        Who has to agree; None for nobody.
     waits_for
         What the present step still lacks, in English.
     progress, needed
@@ -186,6 +216,8 @@ class RolloutContext(PageContext):
     confidence: float
     abort_confidence: float
     shares: tuple[ShareBar, ...]
+    mirrored: float
+    approvals: ApprovalsView | None
     waits_for: tuple[str, ...]
     progress: int
     needed: int | None

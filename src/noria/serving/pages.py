@@ -12,12 +12,29 @@ from noria.core.web.formats import clipped
 from noria.core.web.languages import mark
 from noria.core.web.pages import Crumb, Page, Visit
 from noria.core.web.urls import ROLLOUT_PATH
-from noria.serving.entities import Rollout, RolloutCheck, RolloutStatus, Share, StepResult
+from noria.serving.entities import (
+    Approval,
+    ApprovalPoint,
+    Rollout,
+    RolloutCheck,
+    RolloutStatus,
+    Share,
+    StepResult,
+)
 from noria.serving.events import ROLLOUT_PAUSED, ROLLOUT_RESUMED
 from noria.serving.gate_rules import GateResult, Verdict
-from noria.serving.page_views import Badge, GateRow, RolloutContext, ShareBar, StepRow, TimelineRow
-from noria.serving.permissions import DEPLOY, READ_ENDPOINTS
-from noria.serving.rollouts.steps import LOADING, shares_at
+from noria.serving.page_views import (
+    ApprovalsView,
+    Badge,
+    GateRow,
+    RolloutContext,
+    ShareBar,
+    StepRow,
+    TimelineRow,
+)
+from noria.serving.permissions import APPROVE, DEPLOY, READ_ENDPOINTS
+from noria.serving.rollouts.progress import baked_s
+from noria.serving.rollouts.steps import LOADING, answered, mirrored, shares_at
 from noria.serving.service import Rollouts
 from noria.serving.words import FIGURE_WORDS, GATE_WORDS, ROLLOUT_STATES, ROLLOUT_WORDS, STRATEGY_WORDS
 
@@ -73,10 +90,12 @@ def rollout_page(visit: Visit) -> RolloutContext:
         confidence=rollout.gates.confidence,
         abort_confidence=rollout.gates.abort_confidence,
         shares=() if is_finished else share_bars(visit, rollout, shares_at(rollout, rollout.step)),
+        mirrored=check.mirrored if check else 0.0,
+        approvals=_approvals(visit, rollout),
         waits_for=tuple(clipped(each, _TEXT) for each in check.waits_for) if check else (),
         progress=check.n_requests if check else 0,
         needed=step.min_requests if step and step.min_requests else None,
-        bake_left_s=_bake_left_s(rollout, now),
+        bake_left_s=_bake_left_s(rollout, check, now),
         steps=_steps(rollout, check),
         timeline=_timeline(rollout, _pauses(visit, rollout)),
         may_deploy=visit.context.principal.may(DEPLOY, project),
@@ -103,11 +122,29 @@ def _version(visit: Visit, rollout: Rollout, version: int) -> str:
     return visit.urls.version(rollout.project, rollout.model, version)
 
 
-def _bake_left_s(rollout: Rollout, now: datetime) -> float | None:
-    if rollout.step == LOADING or rollout.step_started_at is None or rollout.status is RolloutStatus.PAUSED:
+def _approvals(visit: Visit, rollout: Rollout) -> ApprovalsView | None:
+    asked, principal = rollout.approvals, visit.context.principal
+    if asked is None:
         return None
-    elapsed_s = (now - rollout.step_started_at).total_seconds()
-    return max(0.0, rollout.steps[rollout.step].bake_s - elapsed_s)
+    role = principal.role_in(rollout.project)
+    names = tuple(given.by for given in rollout.approved)
+    is_able = role is not None and role.contains(asked.role) and principal.may(APPROVE, rollout.project)
+    is_new = principal.name not in (rollout.started_by, *names)
+    return ApprovalsView(
+        n=asked.n,
+        role=asked.role.value,
+        is_before_start=asked.before is ApprovalPoint.START,
+        names=names,
+        may_approve=is_able and is_new and not rollout.status.is_finished(),
+    )
+
+
+def _bake_left_s(rollout: Rollout, check: RolloutCheck | None, now: datetime) -> float | None:
+    if check is None or rollout.step == LOADING or rollout.step_started_at is None:
+        return None
+    if rollout.status is RolloutStatus.PAUSED:
+        return None
+    return max(0.0, rollout.steps[rollout.step].bake_s - baked_s(rollout, now))
 
 
 def _pauses(visit: Visit, rollout: Rollout) -> list[Event]:
@@ -132,7 +169,9 @@ def _step(rollout: Rollout, index: int, check: RolloutCheck | None) -> StepRow:
     requests = check.n_requests if check is not None and is_now else ended.n_requests if ended else None
     return StepRow(
         number=index + 1,
-        weight=plan.weight if plan else 0.0,
+        weight=answered(rollout, index),
+        mirrored=mirrored(rollout, index),
+        figures=tuple(each for each in (ended.new, ended.old) if each) if ended and plan else (),
         bake_s=plan.bake_s if plan else None,
         min_requests=plan.min_requests if plan else None,
         badge=_step_badge(rollout, ended, is_now=is_now),
@@ -190,6 +229,7 @@ def _timeline(rollout: Rollout, pauses: list[Event]) -> tuple[TimelineRow, ...]:
             values={"name": rollout.started_by},
         ),
         *(_ended_step(each) for each in rollout.history if each.verdict is Verdict.PASS),
+        *(_approval_row(each) for each in rollout.approved),
         *(_pause_row(event) for event in pauses),
     ]
     if rollout.ended_at is not None:
@@ -203,6 +243,16 @@ def _ended_step(result: StepResult) -> TimelineRow:
     else:
         words, values = mark("Step %(number)s passed"), {"number": str(result.step + 1)}
     return TimelineRow(at=result.ended_at, state="good", words=words, values=values)
+
+
+def _approval_row(given: Approval) -> TimelineRow:
+    return TimelineRow(
+        at=given.at,
+        state="good",
+        words=mark("Approved by %(name)s"),
+        values={"name": given.by},
+        text=clipped(given.reason or "", _TEXT),
+    )
 
 
 def _pause_row(event: Event) -> TimelineRow:

@@ -25,7 +25,7 @@ from noria.serving.entities import Deployment, Rollout, RolloutStatus, Strategy
 from noria.serving.page_reads import EndpointReads, Standing
 from noria.serving.permissions import DEPLOY
 from noria.serving.service import Endpoints
-from noria.serving.words import STRATEGY_WORDS
+from noria.serving.words import STRATEGY_MEANS, STRATEGY_WORDS
 
 MAX_REASON_CHARS: Final = 1000
 
@@ -114,13 +114,11 @@ def _consequences(form: DeployForm, standing: Standing | None, version: int) -> 
     if standing.version == version:
         return (mark("This version answers there already: nothing changes"),)
     now = mark("Version %(old)s answers there now")
-    if form.strategy is Strategy.CANARY:
-        how = mark(
-            "It gets growing shares of the requests, and each step has to pass the gates of `noria.toml`"
-        )
-    else:
-        how = mark("It answers every request from now on, without gates")
-    return (now, how, mark("This can be undone: the page of the endpoint rolls back"))
+    return (
+        now,
+        STRATEGY_MEANS[form.strategy],
+        mark("This can be undone: the page of the endpoint rolls back"),
+    )
 
 
 def _check_fresh(form: DeployForm, standing: Standing | None) -> None:

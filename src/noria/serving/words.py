@@ -15,6 +15,19 @@ STRATEGY_WORDS: Mapping[Strategy, str] = {
     Strategy.AB: mark("A/B"),
 }
 
+STRATEGY_MEANS: Mapping[Strategy, str] = {
+    Strategy.REPLACE: mark("It answers every request from now on, without gates"),
+    Strategy.CANARY: mark(
+        "It gets growing shares of the requests, and each step has to pass the gates of `noria.toml`"
+    ),
+    Strategy.BLUE_GREEN: mark(
+        "It predicts what the old version answers; when it passes the gates, it gets every request at once"
+    ),
+    Strategy.SHADOW: mark("It predicts what the old version answers, and is compared; nothing is switched"),
+    Strategy.AB: mark("Both answer half of the requests, until one is shown to be better"),
+}
+"""What deploying by a strategy does."""
+
 ROLLOUT_WORDS: Mapping[RolloutStatus, str] = {
     RolloutStatus.RUNNING: mark("under way"),
     RolloutStatus.PAUSED: mark("paused"),

@@ -12,8 +12,8 @@ from noria.core.names import MAX_NAME_LENGTH
 from noria.core.permissions import Principal, Role
 from noria.registry.entities import NewName
 from noria.registry.service import Models
-from noria.serving.rollouts.deployment import rename_model
 from noria.serving.entities import Deployment, Reason
+from noria.serving.rollouts.deployment import rename_model
 from noria.serving.service import Endpoints, Rollouts
 from support.hostile import HOSTILE, assert_harmless
 from support.pages import Reader, form_in, visible_text
@@ -59,7 +59,7 @@ def test_an_endpoint_tells_what_answers_and_how_it_came_there(reader: Reader, co
         "digits ✓ answers digits classification",
         "Roll back to v1",
         "v2 100 % 40",
-        "v1 before 300",
+        "v1 kept warm 300",
         "Quality over the newest labels",
         "96.8 %",
         "fell to 87.1 %",
@@ -77,7 +77,8 @@ def test_many_rollouts_are_paged(reader: Reader, context: Context, endpoints: En
     """Each page begins after the last rollout of the one before."""
     turn_once(context)
     for i in range(11):
-        endpoints.rollback(PROJECT, "digits", Reason(reason=f"turn {i:02}"))
+        wish = Deployment(model="digits", version=1 + i % 2, reason=f"turn {i:02}")
+        endpoints.deploy(PROJECT, "digits", wish)
     first = reader.get(DIGITS).text
     following = form_link(first)
     second = visible_text(reader.get(following).text)

@@ -9,7 +9,14 @@ import pytest
 from noria.core.context import Context
 from noria.core.events.sealer import Sealer
 from noria.core.permissions import Principal, Role
-from noria.serving.entities import Reason, RolloutStatus
+from noria.serving.entities import (
+    ApprovalPoint,
+    Approvals,
+    Deployment,
+    Reason,
+    RolloutStatus,
+    Strategy,
+)
 from noria.serving.rollouts.passage import advance
 from noria.serving.service import Endpoints, Rollouts
 from support.hostile import HOSTILE, assert_harmless
@@ -19,6 +26,8 @@ from support.wheel import PROJECT, Turn, Words, turn_once
 BOTH = pytest.mark.parametrize(
     "database_kind", ["sqlite", pytest.param("postgres", marks=pytest.mark.postgres)]
 )
+EVA = Principal(name="eva", role=Role.ENGINEER, holds_key=True)
+ZOE = Principal(name="zoe", role=Role.ENGINEER, holds_key=True)
 VIEWER = Principal(name="ana", project_roles={"default": Role.VIEWER}, holds_key=True)
 
 
@@ -168,3 +177,37 @@ def test_an_unknown_rollout_is_told(reader: Reader) -> None:
 
     assert answer.status_code == 404
     assert "There is no rollout" in visible_text(answer.text)
+
+
+def test_a_shadow_tells_what_it_predicts_and_who_has_to_agree(
+    reader: Reader, context: Context, rollouts: Rollouts
+) -> None:
+    """What callers do not see is told apart from what they do; others approve with a button, the beginner cannot."""
+    turn_once(context)
+    wish = Deployment(
+        model="digits",
+        version=1,
+        strategy=Strategy.BLUE_GREEN,
+        approvals=Approvals(n=2, before=ApprovalPoint.START),
+    )
+    made = context.acting_as(ZOE).service(Endpoints).deploy(PROJECT, "digits", wish)
+    context.acting_as(EVA).service(Rollouts).approve(PROJECT, made.id, Reason(reason="it is cheaper"))
+
+    waiting = reader.text(page_of(made.id))
+    reader.send(reader.form(page_of(made.id), f"{page_of(made.id)}/approve", name="approve"))
+    for _ in range(2):
+        Turn(context, None)._follow()
+        advance(context, made.id)
+    begun = reader.get(page_of(made.id)).text
+    rollouts.abort(PROJECT, made.id, Reason())
+    ended = reader.text(page_of(made.id))
+
+    assert "1 of 2 before it begins: eva" in waiting
+    assert "Approved by eva it is cheaper" in waiting
+    shown = visible_text(begun)
+    assert "2 of 2 before it begins: eva, local" in shown
+    assert f'action="{page_of(made.id)}/approve' not in begun
+    assert "Version 1 predicts 100 % of these requests too; callers do not see it" in shown
+    assert "Step 1: 100 % of the requests, predicted along" in shown
+    assert "Step 2: 100 % of the requests not begun" in shown
+    assert "Version Requests Errors Latency, mean Labels Quality v1 0 0" in ended
