@@ -64,7 +64,7 @@ NOUNS: tuple[Command, ...] = (
         "noria.pipelines.schedules.commands:schedules",
         "Pipelines that run by the clock or after something happened",
     ),
-    Command("models", "noria.registry.commands:models", "Registered models, versions and aliases"),
+    Command("models", "noria.monitoring.model_commands:models", "Registered models, versions and aliases"),
     Command("packages", "noria.registry.packages.commands:packages", "Packages of model versions"),
     Command("catalog", "noria.catalog.commands:catalog", "Decision records: what was chosen, and why"),
     Command("endpoints", "noria.serving.commands:endpoints", "Endpoints and what they serve"),
@@ -74,7 +74,7 @@ NOUNS: tuple[Command, ...] = (
         "noria.serving.batch.commands:batches",
         "Batch runs, and the stable names of their rows",
     ),
-    Command("monitors", "noria.monitoring.commands:monitors", "Monitors, windows and alerts"),
+    Command("monitors", "noria.monitoring.report_commands:monitors", "Monitors, windows and alerts"),
     Command("decisions", "noria.decisions.commands:decisions", "Incidents, diagnoses and remedies"),
     Command(
         "webhooks", "noria.delivery.commands:webhooks", "Addresses that are called when something happens"

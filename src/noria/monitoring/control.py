@@ -9,6 +9,7 @@ from noria.access.projects import Projects
 from noria.core.context import Context
 from noria.core.control.workflows import JSON, Chore, Reaction, Steps, Tick, Workflow, workflow
 from noria.core.serialisation import to_builtins
+from noria.data.permissions import READ_DATA
 from noria.monitoring.alerts.ledger import advance
 from noria.monitoring.alerts.standing import WATCH_EVERY_S, watch_servers
 from noria.monitoring.entities import Monitor, MonitorSection
@@ -31,7 +32,7 @@ PLAN_EVERY_S = 1.0
 TELL = "monitoring.tell"
 
 _RETRY_AFTER_S = 10
-_NEEDED = (READ_MONITORS, WRITE_MONITORS, READ_ENDPOINTS, READ_CAPTURES)
+_NEEDED = (READ_MONITORS, WRITE_MONITORS, READ_ENDPOINTS, READ_CAPTURES, READ_DATA)
 
 
 def ask_for_looks(context: Context) -> None:

@@ -86,7 +86,7 @@ def print_comparison(
     if html is not None:
         from noria.monitoring.reports.html import report_html
 
-        _write(html, report_html(found, made_at=SystemClock().now(), language=language))
+        write_text(html, report_html(found, made_at=SystemClock().now(), language=language))
         say(f"Wrote `{html}`")
     if json:
         print_json(found)
@@ -143,7 +143,14 @@ def _compared(
     return msgspec.structs.replace(found, together=told)
 
 
-def _write(path: Path, text: str) -> None:
+def write_text(path: Path, text: str) -> None:
+    """Write a file.
+
+    Raises
+    ------
+    Invalid
+        If that is not possible; the message says why.
+    """
     from noria.core.errors import Invalid
 
     try:

@@ -26,7 +26,7 @@ from noria.monitoring.entities import (
     Window,
 )
 from noria.monitoring.quality import Baseline, error_alert, quality_alert, score, start_detector, take_in
-from noria.monitoring.reference import Reference, load_reference
+from noria.monitoring.reference import Reference, load_reference, no_reference
 from noria.monitoring.service import LookOutdated, Monitors
 from noria.serving.captures import Captures
 from noria.serving.endpoints import Endpoints
@@ -154,7 +154,7 @@ class _Look:
         if reference is None:
             return None, [f"The files of version {version} are gone"]
         if reference.columns is None:
-            return None, [f"Version {version} was registered without a reference sample"]
+            return None, [no_reference(self._endpoint.model, version)]
         current = flatten_columns(reference.arrays_of([row.prediction.inputs for row in rows]))
         report = drift_report(
             reference.columns, current, level=self._settings.drift_level, least_psi=self._settings.drift_psi

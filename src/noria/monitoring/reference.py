@@ -11,6 +11,7 @@ import numpy as np
 
 from noria.core.stats.columns import flatten_columns
 from noria.core.workspace import Workspace
+from noria.monitoring.profiles import added_reference
 from noria.monitoring.quality import Baseline
 from noria.registry.client import fetch_version
 from noria.registry.entities import ServableVersion, Task
@@ -57,12 +58,21 @@ def load_reference(workspace: Workspace, project: str, model: str, version: int)
         If it lacks its task or signature.
     """
     found = servable(workspace.service(Models).version(project, model, version))
+    columns = _columns(_Source(workspace, found))
     return Reference(
         version=found,
-        columns=_columns(_Source(workspace, found)),
+        columns=added_reference(workspace, found) if columns is None else columns,
         baseline=Baseline(score=found.holdout.score, n=found.holdout.n, error_bound=found.holdout.error_bound)
         if found.holdout
         else None,
+    )
+
+
+def no_reference(model: str, version: int) -> str:
+    """Say that a version has no reference, and what adds one."""
+    return (
+        f"Version {version} was registered without a reference sample: "
+        f"`noria models profile {model}@{version} --data NAME` adds one"
     )
 
 

@@ -2,9 +2,12 @@
 
 from __future__ import annotations
 
+from datetime import datetime
 from typing import Literal
 
 import msgspec
+
+from noria.monitoring.entities import QualityReport
 
 
 class Bar(msgspec.Struct, frozen=True, kw_only=True):
@@ -149,3 +152,35 @@ class DriftComparison(msgspec.Struct, frozen=True, kw_only=True):
     def n_drifted(self) -> int:
         """Columns with a certain and large difference."""
         return sum(column.drifted for column in self.columns)
+
+
+class EndpointReport(msgspec.Struct, frozen=True, kw_only=True):
+    """What an endpoint answered in some time, beside what its version was registered with.
+
+    Attributes
+    ----------
+    version
+        The rows that it answered are looked at.
+    n_rows, n_errors
+        Captured rows in that time, and those of them that failed.
+    capped
+        There were more rows than are read at once; these are the first.
+    drift
+        Inputs, and predictions as `output predictions`; None where there is nothing to compare.
+    quality
+        As of the newest label.
+    lacks
+        What could not be looked at, and what would mend it.
+    """
+
+    endpoint: str
+    model: str
+    version: int
+    n_rows: int
+    n_errors: int
+    first_at: datetime | None = None
+    last_at: datetime | None = None
+    capped: bool = False
+    drift: DriftComparison | None = None
+    quality: QualityReport | None = None
+    lacks: list[str] = []

@@ -1,0 +1,180 @@
+"""What an endpoint answered in some time, compared with what its version was registered with."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+from datetime import datetime
+from typing import Any, Final
+
+import numpy as np
+from numpy.typing import NDArray
+
+from noria.core.errors import NotFound
+from noria.core.stats.columns import flatten_columns
+from noria.core.workspace import Workspace
+from noria.data.profiling.sources import ArraysTable
+from noria.monitoring.reference import Reference, load_reference, no_reference
+from noria.monitoring.reports.comparing import FEWEST_ROWS, LEAST_PSI, LEVEL, compare_tables
+from noria.monitoring.reports.entities import DriftComparison, EndpointReport
+from noria.monitoring.service import Monitors
+from noria.registry.client import fetch_version
+from noria.registry.golden import load_golden
+from noria.registry.rules import NotServable
+from noria.serving.captures import Captures
+from noria.serving.endpoints import Endpoints
+from noria.serving.entities import Endpoint
+from noria.serving.predictions import CapturedRow
+
+MOST_ROWS: Final = 100_000
+_AT_ONCE: Final = 1_000
+_PREDICTIONS: Final = "output predictions"
+
+
+def endpoint_report(
+    workspace: Workspace,
+    endpoint: str,
+    *,
+    start: datetime | None = None,
+    end: datetime | None = None,
+    version: int | None = None,
+    level: float = LEVEL,
+    least_psi: float = LEAST_PSI,
+) -> EndpointReport:
+    """Compare the rows that a version answered in some time with its reference.
+
+    Parameters
+    ----------
+    start, end
+        From and before; from the first row, and to the last, when left out.
+    version
+        The one that answers most requests now when left out.
+
+    Raises
+    ------
+    NotFound
+        If there is no such endpoint.
+
+    Notes
+    -----
+    At most 100,000 rows are read.
+    """
+    found = workspace.service(Endpoints).get(workspace.project, endpoint)
+    wanted = version or found.version
+    after = _position_before(workspace, endpoint, start)
+    rows: list[CapturedRow] = []
+    capped = False
+    for row in _rows(workspace, endpoint, wanted, after):
+        if start is not None and row.prediction.at < start:
+            continue
+        if end is not None and row.prediction.at >= end:
+            break
+        if len(rows) == MOST_ROWS:
+            capped = True
+            break
+        rows.append(row)
+    comparison, lacks = _compared(workspace, found, wanted, rows, (level, least_psi))
+    monitor = (
+        workspace.service(Monitors).get(workspace.project, endpoint)
+        if _is_watched(workspace, endpoint)
+        else None
+    )
+    quality = monitor.quality if monitor is not None and monitor.version == wanted else None
+    if quality is None:
+        lacks.append("No labels of this version's answers have come, or it has no score on held-out rows")
+    return EndpointReport(
+        endpoint=endpoint,
+        model=found.model,
+        version=wanted,
+        n_rows=len(rows),
+        n_errors=sum(row.prediction.error is not None for row in rows),
+        first_at=rows[0].prediction.at if rows else None,
+        last_at=rows[-1].prediction.at if rows else None,
+        capped=capped,
+        drift=comparison,
+        quality=quality,
+        lacks=lacks,
+    )
+
+
+def _is_watched(workspace: Workspace, endpoint: str) -> bool:
+    known = workspace.service(Monitors).list(workspace.project).items
+    return any(monitor.endpoint == endpoint for monitor in known)
+
+
+def _position_before(workspace: Workspace, endpoint: str, start: datetime | None) -> int:
+    """Give a position from which reading finds all rows since `start`, as windows that were looked at tell it."""
+    if start is None or not _is_watched(workspace, endpoint):
+        return 0
+    before: int | None = None
+    while True:
+        page = workspace.service(Monitors).windows(workspace.project, endpoint, limit=1000, before=before)
+        for window in page.items:
+            if window.last_at < start:
+                return window.last_position
+        if page.next is None:
+            return 0
+        before = page.next
+
+
+def _rows(workspace: Workspace, endpoint: str, version: int, after: int) -> Iterator[CapturedRow]:
+    captures = workspace.service(Captures)
+    while True:
+        page = captures.read(workspace.project, endpoint, after=after, limit=_AT_ONCE, version=version)
+        yield from page.items
+        if not page.more:
+            return
+        after = page.next
+
+
+def _compared(
+    workspace: Workspace,
+    endpoint: Endpoint,
+    version: int,
+    rows: list[CapturedRow],
+    limits: tuple[float, float],
+) -> tuple[DriftComparison | None, list[str]]:
+    if len(rows) < FEWEST_ROWS:
+        return None, [f"{len(rows)} rows were captured in that time; a comparison needs {FEWEST_ROWS}"]
+    try:
+        reference = load_reference(workspace, workspace.project, endpoint.model, version)
+    except NotFound:
+        return None, [f"The files of version {version} are gone"]
+    except NotServable as error:
+        return None, [error.message]
+    before = {name: np.asarray(column) for name, column in (reference.columns or {}).items()}
+    after = flatten_columns(reference.arrays_of([row.prediction.inputs for row in rows]))
+    lacks = [] if before else [no_reference(endpoint.model, version)]
+    predicted = _predictions(workspace, reference, rows)
+    if predicted is None:
+        lacks.append(f"Version {version} has no golden batch: its predictions are not compared")
+    else:
+        before[_PREDICTIONS], after[_PREDICTIONS] = predicted
+    if not before.keys() & after.keys():
+        return None, lacks or ["The reference has no column in common with the rows"]
+    level, least_psi = limits
+    found = compare_tables(
+        ArraysTable(before),
+        ArraysTable(after),
+        names=(f"{endpoint.model}@{version}", endpoint.name),
+        columns=[name for name in before if name in after],
+        level=level,
+        least_psi=least_psi,
+    )
+    return found, lacks
+
+
+def _predictions(
+    workspace: Workspace, reference: Reference, rows: list[CapturedRow]
+) -> tuple[NDArray[Any], NDArray[Any]] | None:
+    """Give the predictions of the golden batch and of the rows; None where either has no single value a row."""
+    golden = load_golden(fetch_version(workspace, reference.version))
+    before = np.asarray(golden.outputs.get("predictions", [])) if golden is not None else np.array([])
+    answers = [row.prediction.outputs.get("predictions") for row in rows if row.prediction.error is None]
+    after = (
+        np.array(answers, dtype=before.dtype) if _fit(answers, before) else np.array(answers, dtype=object)
+    )
+    return (before, after) if before.ndim == after.ndim == 1 and before.size and after.size else None
+
+
+def _fit(answers: list[Any], before: NDArray[Any]) -> bool:
+    return before.dtype.kind in "biuf" and all(isinstance(answer, (int, float)) for answer in answers)
