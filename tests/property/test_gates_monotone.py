@@ -5,8 +5,8 @@ from __future__ import annotations
 from hypothesis import given
 from hypothesis import strategies as st
 
+from noria.core.stats.sequential_shares import Outcomes, share_difference
 from noria.serving.gate_rules import ErrorGate, Gates, LatencyGate, QualityGate, Verdict
-from noria.serving.gates.bounds import share_difference
 from noria.serving.gates.errors import judge_errors
 from noria.serving.gates.latency import judge_latency
 from noria.serving.gates.quality import judge_quality
@@ -121,7 +121,7 @@ def test_slower_never_helps(
 def test_bounds_hold_the_estimate(data: st.DataObject, n: int, m: int, confidence: float) -> None:
     """Bounds lie on both sides of the difference and within what a difference can be."""
     x, y = data.draw(st.integers(0, n)), data.draw(st.integers(0, m))
-    bounds = share_difference(x, n, y, m, confidence=confidence)
+    lower, upper = share_difference(Outcomes(x, n), Outcomes(y, m), 1 - confidence)
 
-    assert -1 - 1e-9 <= bounds.lower <= x / n - y / m + 1e-9
-    assert x / n - y / m - 1e-9 <= bounds.upper <= 1 + 1e-9
+    assert -1 - 1e-9 <= lower <= x / n - y / m + 1e-9
+    assert x / n - y / m - 1e-9 <= upper <= 1 + 1e-9

@@ -2,21 +2,30 @@
 
 from __future__ import annotations
 
-import math
-
 import numpy as np
 import pytest
-from scipy import stats
+from sklearn import metrics
 
-from noria.core.stats.intervals import newcombe_difference
-from noria.core.stats.intervals import wilson as wilson_of_the_house
-from noria.serving.gate_rules import ErrorGate, Gates, LatencyGate, QualityGate, Verdict
-from noria.serving.gates.bounds import Sample, mean_ratio, share_difference, wilson
+from noria.serving.counts import Judged, count_labels, merge
+from noria.serving.gate_rules import (
+    BlockRows,
+    ErrorGate,
+    Gates,
+    LatencyGate,
+    Metric,
+    PredictionsGate,
+    QualityGate,
+    SlowGate,
+    Verdict,
+)
+from noria.serving.gates.distribution import judge_predictions
 from noria.serving.gates.errors import judge_errors
 from noria.serving.gates.judging import combine, evaluate
-from noria.serving.gates.latency import judge_latency
+from noria.serving.gates.latency import judge_latency, judge_slow
 from noria.serving.gates.quality import judge_quality
-from noria.serving.predictions import VersionStats
+from noria.serving.label_sums import predicted_sums
+from noria.serving.predictions import VersionStats, latency_bucket
+from noria.serving.sums import Form, PairStats, RowSums
 
 GATES = Gates()
 
@@ -50,57 +59,12 @@ def _measured(errors: np.ndarray[tuple[int], np.dtype[np.float64]]) -> VersionSt
     )
 
 
-@pytest.mark.parametrize(("x", "n"), [(0, 10), (3, 10), (10, 10), (1, 1000)])
-def test_score_bounds_agree_with_scipy(x: int, n: int) -> None:
-    """A one-sided bound at 95 % is the end of a two-sided interval at 90 %."""
-    expected = stats.binomtest(x, n).proportion_ci(confidence_level=0.9, method="wilson")
-
-    assert wilson(x, n, confidence=0.95) == pytest.approx((expected.low, expected.high))
-
-
-@pytest.mark.parametrize("counts", [(56, 70, 48, 80), (0, 20, 0, 30), (9, 10, 3, 10)])
-def test_difference_agrees_with_the_worker_side_statistics(counts: tuple[int, int, int, int]) -> None:
-    """The plain arithmetic of the server gives what the NumPy functions of the workers give."""
-    expected = newcombe_difference(*counts, alpha=0.1)
-
-    assert share_difference(*counts, confidence=0.95) == pytest.approx((expected.lower, expected.upper))
-    assert wilson_of_the_house(counts[0], counts[1], alpha=0.1).upper == pytest.approx(
-        wilson(counts[0], counts[1], confidence=0.95).upper
-    )
-
-
-def test_ratio_of_means_covers_the_truth() -> None:
-    """The interval of the ratio covers the true ratio about as often as it says, on skewed latencies."""
-    generator = np.random.default_rng(7)
-    inside = 0
-    for _ in range(400):
-        first = generator.gamma(2.0, 3.0, 200)
-        second = generator.gamma(2.0, 2.0, 300)
-        bounds = mean_ratio(
-            Sample(200, float(first.sum()), float((first**2).sum())),
-            Sample(300, float(second.sum()), float((second**2).sum())),
-            0.95,
-        )
-        inside += bounds.lower <= 1.5 <= bounds.upper
-
-    assert 0.86 <= inside / 400 <= 0.94
-
-
-def test_a_mean_of_zero_has_a_ratio() -> None:
-    """No division by zero: nothing against something, something against nothing, nothing against nothing."""
-    some, none = Sample(5, 10.0, 30.0), Sample(5, 0.0, 0.0)
-
-    assert mean_ratio(none, some, 0.95).upper == 0.0
-    assert mean_ratio(some, none, 0.95).lower == math.inf
-    assert mean_ratio(none, none, 0.95) == (1.0, 1.0)
-
-
 def test_errors_pass_when_enough_requests_were_answered() -> None:
     """The same absence of errors is no evidence on ten requests and enough on a thousand."""
     gate = ErrorGate(max_increase=0.02)
     old = _answers(1000)
 
-    assert judge_errors(GATES, gate, new=_answers(10), old=old).verdict is Verdict.WAIT
+    assert judge_errors(GATES, gate, new=_answers(100), old=old).verdict is Verdict.WAIT
     assert judge_errors(GATES, gate, new=_answers(1000), old=old).verdict is Verdict.PASS
 
 
@@ -115,7 +79,7 @@ def test_errors_fail_when_they_are_clearly_more() -> None:
 def test_an_old_version_that_fails_as_often_excuses_the_new_one() -> None:
     """The gate is about the increase, not about the level."""
     found = judge_errors(
-        GATES, ErrorGate(max_increase=0.05), new=_answers(2000, errors=600), old=_answers(2000, errors=600)
+        GATES, ErrorGate(max_increase=0.05), new=_answers(9000, errors=2700), old=_answers(9000, errors=2700)
     )
 
     assert found.verdict is Verdict.PASS
@@ -148,7 +112,7 @@ def test_latency_waits_for_something_to_compare_with() -> None:
 
     assert judge_latency(GATES, LatencyGate(), new=new, old=_answers(0)).verdict is Verdict.WAIT
     assert judge_latency(GATES, LatencyGate(), new=new, old=None).verdict is Verdict.PASS
-    assert judge_latency(GATES, LatencyGate(), new=_answers(1), old=None).verdict is Verdict.WAIT
+    assert judge_latency(GATES, LatencyGate(), new=_answers(29), old=None).verdict is Verdict.WAIT
 
 
 def test_quality_without_labels_passes_unless_it_is_required() -> None:
@@ -162,9 +126,9 @@ def test_quality_without_labels_passes_unless_it_is_required() -> None:
 def test_quality_asks_for_non_inferiority() -> None:
     """Equal passes with enough labels, clearly worse fails, and in between it waits."""
     gate = QualityGate(max_loss=0.03)
-    old = _labelled(2000, 1900)
+    old = _labelled(4000, 3800)
 
-    assert judge_quality(GATES, gate, new=_labelled(2000, 1900), old=old).verdict is Verdict.PASS
+    assert judge_quality(GATES, gate, new=_labelled(4000, 3800), old=old).verdict is Verdict.PASS
     assert judge_quality(GATES, gate, new=_labelled(2000, 1600), old=old).verdict is Verdict.FAIL
     assert judge_quality(GATES, gate, new=_labelled(60, 57), old=old).verdict is Verdict.WAIT
 
@@ -198,3 +162,194 @@ def test_a_healthy_step_passes_every_gate() -> None:
 
     assert [result.gate for result in results] == ["errors", "latency", "quality"]
     assert combine(results) is Verdict.PASS
+
+
+def test_a_quantile_of_the_latency_is_a_share_of_slow_requests() -> None:
+    """The 99th percentile is within the limit when at most one request in a hundred is surely shown to be slower."""
+    gate = SlowGate(limit_ms=200.0, max_share=0.01)
+
+    def said(n: int, n_over: int) -> Verdict:
+        buckets = {latency_bucket(90_000): n - n_over, latency_bucket(400_000): n_over}
+        return judge_slow(GATES, gate, new=VersionStats(version=1, latency_buckets=buckets)).verdict
+
+    assert said(100, 0) is Verdict.WAIT
+    assert said(1000, 0) is Verdict.PASS
+    assert said(1000, 60) is Verdict.FAIL
+    assert said(1000, 10) is Verdict.WAIT
+    assert judge_slow(GATES, gate, new=VersionStats(version=1)).verdict is Verdict.WAIT
+
+
+@pytest.mark.parametrize("task", ["classification", "regression"])
+def test_predictions_may_not_be_distributed_too_differently(task: str) -> None:
+    """Classes and numbers alike: the same passes, a shifted one fails, and without any the gate says so."""
+    generator = np.random.default_rng(11)
+
+    def stats(shift: float, n: int = 4000) -> VersionStats:
+        values = generator.gamma(2, 50, n) + shift
+        shown = (values > 100).astype(int) if task == "classification" else values
+        return VersionStats(version=1, sums=predicted_sums(task, shown.tolist()))
+
+    def said(new: VersionStats, old: VersionStats | None) -> tuple[Verdict, str]:
+        pairs = PairStats(n=10, n_agreed=7)
+        found = judge_predictions(GATES, PredictionsGate(max_distance=0.2), new=new, old=old, pairs=pairs)
+        return found.verdict, found.sentence
+
+    assert said(stats(0), stats(0))[0] is Verdict.PASS
+    assert said(stats(100), stats(0))[0] is Verdict.FAIL
+    assert said(stats(0, 50), stats(0))[0] is Verdict.WAIT
+    assert said(VersionStats(version=1), stats(0)) == (
+        Verdict.WAIT,
+        "No prediction of the new version is a single number or class yet",
+    )
+    assert said(stats(0), None)[0] is Verdict.PASS
+    assert "70.0 % of 10 rows were predicted alike" in said(stats(0), stats(0))[1]
+
+
+def _classified(
+    generator: np.random.Generator, n: int, noise: float
+) -> tuple[VersionStats, float, float, float]:
+    """Give counted labels of a classifier, and accuracy, F1 of class 1 and AUC by scikit-learn."""
+    truth = generator.integers(0, 2, n)
+    score = np.clip(truth * 0.3 + 0.35 + generator.normal(0, noise, n), 0, 1)
+    predicted = (score > 0.5).astype(int)
+    judged = [
+        Judged(1, 1, {"predictions": int(p), "probabilities": [1 - s, s]}, int(t))
+        for p, s, t in zip(predicted, score.tolist(), truth, strict=True)
+    ]
+    return (
+        count_labels("classification", judged)[0].stats,
+        metrics.accuracy_score(truth, predicted),
+        metrics.f1_score(truth, predicted),
+        metrics.roc_auc_score(truth, score),
+    )
+
+
+def test_metrics_of_classifiers_agree_with_scikit_learn() -> None:
+    """Accuracy and F1 are the same figures; AUC by pairs is within its own error."""
+    good, accuracy, f1, auc = _classified(np.random.default_rng(12), 5000, 0.2)
+    for metric, expected, exact in (
+        (Metric.ACCURACY, accuracy, 1e-9),
+        (Metric.F1, f1, 1e-9),
+        (Metric.AUC, auc, 0.03),
+    ):
+        gate = QualityGate(metric=metric, positive="1", max_loss=0.1)
+        found = judge_quality(GATES, gate, new=good, old=good)
+
+        assert found.verdict is Verdict.PASS, metric
+        assert found.figures[f"new_{metric.value}"] == pytest.approx(expected, abs=exact)
+
+
+@pytest.mark.parametrize("metric", [Metric.ACCURACY, Metric.F1, Metric.AUC])
+@pytest.mark.parametrize("block_rows", [1, 10])
+def test_a_worse_classifier_fails(metric: Metric, block_rows: BlockRows) -> None:
+    """By every metric, by rows and by blocks."""
+    if metric is Metric.F1 and block_rows != 1:
+        with pytest.raises(ValueError, match="`block_rows` has to be 1"):
+            QualityGate(metric=metric, positive="1", block_rows=block_rows)
+        return
+    good = _classified(np.random.default_rng(13), 4000, 0.12)[0]
+    bad = _classified(np.random.default_rng(14), 4000, 0.6)[0]
+    gate = QualityGate(metric=metric, positive="1", block_rows=block_rows)
+
+    assert judge_quality(GATES, gate, new=bad, old=good).verdict is Verdict.FAIL
+    assert judge_quality(GATES, gate, new=good, old=bad).verdict is Verdict.PASS
+
+
+@pytest.mark.parametrize("metric", [Metric.MAE, Metric.RMSE, Metric.MAPE])
+@pytest.mark.parametrize("block_rows", [1, 10])
+def test_a_worse_regressor_fails(metric: Metric, block_rows: BlockRows) -> None:
+    """Errors of half as much again fail, the same errors pass, and the figures are those of NumPy."""
+    generator = np.random.default_rng(15)
+    truth = generator.gamma(5, 20, 20_000)
+    noise = generator.normal(0, 10, 20_000)
+
+    def stats(factor: float) -> VersionStats:
+        pairs = zip((truth + factor * noise).tolist(), truth.tolist(), strict=True)
+        return count_labels("regression", [Judged(1, 1, {"predictions": p}, t) for p, t in pairs])[0].stats
+
+    gate = QualityGate(metric=metric, max_loss=0.02 if metric is Metric.MAPE else 0.2, block_rows=block_rows)
+    same = judge_quality(GATES, gate, new=stats(1), old=stats(1))
+    figures = {
+        "new_mean_absolute_error": np.abs(noise).mean(),
+        "new_root_mean_squared_error": np.sqrt((noise**2).mean()),
+        "new_mape": np.minimum(np.abs(noise) / truth, 1).mean(),
+    }
+
+    assert same.verdict is Verdict.PASS
+    assert judge_quality(GATES, gate, new=stats(1.5), old=stats(1)).verdict is Verdict.FAIL
+    key = next(key for key in figures if key in same.figures)
+    assert same.figures[key] == pytest.approx(figures[key])
+
+
+def test_pairs_judge_what_streams_leave_open() -> None:
+    """On the same rows, versions that are right about the same ones are told apart sooner."""
+    gate = QualityGate(max_loss=0.03)
+    new, old = _labelled(1000, 700), _labelled(1000, 700)
+    pairs = PairStats(n=1000, n_judged=1000, n_only_new_right=10, n_only_old_right=10)
+    errors = np.abs(np.random.default_rng(16).normal(size=1000))
+    both = PairStats(
+        n_measured=1000,
+        new_error_sum=float(errors.sum()),
+        new_error_squares=float((errors**2).sum()),
+        old_error_sum=float(errors.sum()),
+        old_error_squares=float((errors**2).sum()),
+        error_products=float((errors**2).sum()),
+    )
+
+    assert judge_quality(GATES, gate, new=new, old=old).verdict is Verdict.WAIT
+    assert judge_quality(GATES, gate, new=new, old=old, pairs=pairs).verdict is Verdict.PASS
+    measured = _measured(errors)
+    assert judge_quality(GATES, gate, new=measured, old=measured).verdict is Verdict.WAIT
+    assert judge_quality(GATES, gate, new=measured, old=measured, pairs=both).verdict is Verdict.PASS
+
+
+def test_what_a_metric_lacks_is_said() -> None:
+    """Labels without scores tell nothing of AUC: the gate passes or waits as it is set, and says so."""
+    gate = QualityGate(metric=Metric.AUC, required=True)
+    found = judge_quality(GATES, gate, new=_labelled(500, 400), old=_labelled(500, 400))
+
+    assert found.verdict is Verdict.WAIT
+    assert found.sentence == "Not judged: 0 pairs of rows of the new version and 0 of the old one tell `auc`"
+    with pytest.raises(ValueError, match="needs the class"):
+        QualityGate(metric=Metric.F1)
+
+
+def test_errors_that_come_in_bursts_are_judged_in_blocks() -> None:
+    """A hundred requests that fail in one burst are one event: by rows they fail a version, by blocks they do not."""
+    calm = [0] * 5000
+    burst = [0] * 4000 + [1] * 150 + [0] * 850
+
+    def stats(values: list[int]) -> VersionStats:
+        sums = RowSums(forms={"error": Form.of(values)})
+        return VersionStats(version=1, n_requests=len(values), n_errors=sum(values), sums=sums)
+
+    def said(block_rows: BlockRows) -> Verdict:
+        gate = ErrorGate(max_increase=0.01, block_rows=block_rows)
+        return judge_errors(GATES, gate, new=stats(burst), old=stats(calm)).verdict
+
+    assert said(1) is Verdict.FAIL
+    assert said(100) is Verdict.WAIT
+    waits = judge_errors(GATES, ErrorGate(block_rows=1000), new=stats([0] * 900), old=None)
+    assert waits.sentence == "No block of 1000 requests of the new version is full yet"
+
+
+def test_sums_do_not_depend_on_how_rows_arrive() -> None:
+    """Labels one by one or at once give the same counts and sums, and the same pairs of rows."""
+    generator = np.random.default_rng(17)
+    judged = [
+        Judged(1, 1, {"predictions": int(p), "probabilities": [0.0, float(s)]}, int(t))
+        for p, s, t in zip(
+            generator.integers(0, 2, 237), generator.random(237), generator.integers(0, 2, 237), strict=True
+        )
+    ]
+    at_once = count_labels("classification", judged)[0].stats
+    one_by_one = VersionStats(version=1)
+    for row in judged:
+        one_by_one = merge(one_by_one, count_labels("classification", [row])[0].stats)
+
+    assert one_by_one.sums.classes == at_once.sums.classes
+    for name, form in at_once.sums.forms.items():
+        found = one_by_one.sums.form(name)
+        assert (found.n, found.total, found.squares) == pytest.approx((form.n, form.total, form.squares))
+        assert found.by(10)[:2] == pytest.approx(form.by(10)[:2])
+    assert one_by_one.sums.waiting == at_once.sums.waiting

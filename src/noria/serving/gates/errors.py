@@ -1,10 +1,16 @@
-"""The gate on the share of requests that fail."""
+"""The gate on the share of requests that fail: beta-binomial mixtures (Howard et al. 2021).
+
+Where requests that follow one another fail together, means of blocks are compared by empirical-Bernstein confidence
+sequences instead. See `core.stats.sequential_shares` and `sequential_means`.
+"""
 
 from __future__ import annotations
 
+from noria.core.stats.sequential_means import Sums, mean_interval, mean_stream
+from noria.core.stats.sequential_shares import Outcomes, share_bounds, share_stream
 from noria.serving.gate_rules import ErrorGate, GateResult, Gates, Verdict
-from noria.serving.gates.bounds import Bounds, share_difference, wilson
-from noria.serving.gates.words import percent, points, result, verdict
+from noria.serving.gates.bounds import Bounds, bounds, difference
+from noria.serving.gates.words import Figures, percent, points, result, verdict
 from noria.serving.predictions import VersionStats
 
 
@@ -15,7 +21,7 @@ def judge_errors(gates: Gates, gate: ErrorGate, *, new: VersionStats, old: Versi
     """
     base = old if old is not None and old.n_requests else None
     old_share = base.n_errors / base.n_requests if base else None
-    figures: dict[str, float | int | None] = {
+    figures: Figures = {
         "n_new": new.n_requests,
         "n_old": base.n_requests if base else 0,
         "new_share": new.n_errors / new.n_requests if new.n_requests else None,
@@ -24,19 +30,32 @@ def judge_errors(gates: Gates, gate: ErrorGate, *, new: VersionStats, old: Versi
     }
     if not new.n_requests:
         return result("errors", Verdict.WAIT, "The new version has answered no request yet", figures)
-    passing = _error_increase(new, base, gates.confidence)
-    failing = _error_increase(new, base, gates.abort_confidence)
-    figures |= {"lower": failing.lower, "upper": passing.upper}
+    found = _by_request(gates, new, base) if gate.block_rows == 1 else _by_block(gates, gate, new, base)
+    if found is None:
+        sentence = f"No block of {gate.block_rows} requests of the new version is full yet"
+        return result("errors", Verdict.WAIT, sentence, figures)
+    figures |= {"lower": found.lower, "upper": found.upper}
     against = "without requests to the old version" if old_share is None else f"against {percent(old_share)}"
     sentence = (
         f"{percent(new.n_errors / new.n_requests)} of {new.n_requests} requests failed {against}; "
-        f"the increase is between {points(failing.lower)} and {points(passing.upper)}, "
+        f"the increase is between {points(found.lower)} and {points(found.upper)}, "
         f"{points(gate.max_increase)} allowed"
     )
-    return result("errors", verdict(failing.lower, passing.upper, gate.max_increase), sentence, figures)
+    return result("errors", verdict(found, gate.max_increase), sentence, figures)
 
 
-def _error_increase(new: VersionStats, old: VersionStats | None, confidence: float) -> Bounds:
+def _by_request(gates: Gates, new: VersionStats, old: VersionStats | None) -> Bounds:
+    mine = Outcomes(new.n_errors, new.n_requests)
     if old is None:
-        return wilson(new.n_errors, new.n_requests, confidence=confidence)
-    return share_difference(new.n_errors, new.n_requests, old.n_errors, old.n_requests, confidence=confidence)
+        return bounds(gates, lambda alpha: share_bounds(mine, alpha))
+    return difference(gates, share_stream(mine), share_stream(Outcomes(old.n_errors, old.n_requests)))
+
+
+def _by_block(gates: Gates, gate: ErrorGate, new: VersionStats, old: VersionStats | None) -> Bounds | None:
+    mine = Sums(*new.sums.form("error").by(gate.block_rows))
+    if not mine.n:
+        return None
+    if old is None:
+        return bounds(gates, lambda alpha: mean_interval(mine, alpha))
+    base = Sums(*old.sums.form("error").by(gate.block_rows))
+    return difference(gates, mean_stream(mine), mean_stream(base))

@@ -3,14 +3,21 @@
 from __future__ import annotations
 
 from noria.serving.gate_rules import GateResult, Gates, Verdict
+from noria.serving.gates.distribution import judge_predictions
 from noria.serving.gates.errors import judge_errors
-from noria.serving.gates.latency import judge_latency
+from noria.serving.gates.latency import judge_latency, judge_slow
 from noria.serving.gates.quality import judge_quality
 from noria.serving.predictions import VersionStats
+from noria.serving.sums import PairStats
 
 
 def evaluate(
-    gates: Gates, *, step: VersionStats, new: VersionStats, old: VersionStats | None
+    gates: Gates,
+    *,
+    step: VersionStats,
+    new: VersionStats,
+    old: VersionStats | None,
+    pairs: PairStats | None = None,
 ) -> list[GateResult]:
     """Judge a step of a rollout by every gate that is set.
 
@@ -19,17 +26,29 @@ def evaluate(
     step
         The new version since the step began: errors and latency depend on the load of the step.
     new
-        The new version since the rollout began: labels come late, and quality does not depend on the load.
+        The new version since the rollout began: labels come late, and neither quality nor what is predicted depends on
+        the load.
     old
         The old version since the rollout began; None when there is none.
+    pairs
+        Rows that both predicted since the rollout began.
+
+    Notes
+    -----
+    However often this is asked, a gate that passes does so wrongly with a chance of at most 1 - confidence in a step,
+    and one that fails with at most 1 - abort confidence.
     """
     results = []
     if gates.errors is not None:
         results.append(judge_errors(gates, gates.errors, new=step, old=old))
     if gates.latency is not None:
         results.append(judge_latency(gates, gates.latency, new=step, old=old))
+    if gates.slow is not None:
+        results.append(judge_slow(gates, gates.slow, new=step))
+    if gates.predictions is not None:
+        results.append(judge_predictions(gates, gates.predictions, new=new, old=old, pairs=pairs))
     if gates.quality is not None:
-        results.append(judge_quality(gates, gates.quality, new=new, old=old))
+        results.append(judge_quality(gates, gates.quality, new=new, old=old, pairs=pairs))
     return results
 
 

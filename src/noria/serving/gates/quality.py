@@ -1,71 +1,127 @@
-"""The gate on labelled quality."""
+"""The gate on labelled quality; `quality_forms` says how each metric is told."""
 
 from __future__ import annotations
 
-from noria.serving.gate_rules import GateResult, Gates, QualityGate, Verdict
-from noria.serving.gates.bounds import Sample, mean_ratio, share_difference
-from noria.serving.gates.words import finite, percent, points, result, verdict
+from noria.core.stats.sequential_means import Sums
+from noria.serving.gate_rules import GateResult, Gates, Metric, QualityGate, Verdict
+from noria.serving.gates.bounds import Bounds
+from noria.serving.gates.quality_forms import (
+    level_of,
+    loss_bounds,
+    paired_errors,
+    paired_loss,
+    ratio_bounds,
+    values_of,
+)
+from noria.serving.gates.words import Figures, finite, percent, points, result, verdict
 from noria.serving.predictions import VersionStats
+from noria.serving.sums import PairStats
+
+_NAMES = {
+    Metric.ACCURACY: ("Accuracy", "accuracy"),
+    Metric.F1: ("F1", "f1"),
+    Metric.AUC: ("AUC", "auc"),
+    Metric.MAE: ("Mean absolute error", "mean_absolute_error"),
+    Metric.RMSE: ("Root mean squared error", "root_mean_squared_error"),
+    Metric.MAPE: ("Mean relative error", "mape"),
+}
+_RATIOS = frozenset({Metric.MAE, Metric.RMSE})
 
 
 def judge_quality(
-    gates: Gates, gate: QualityGate, *, new: VersionStats, old: VersionStats | None
+    gates: Gates,
+    gate: QualityGate,
+    *,
+    new: VersionStats,
+    old: VersionStats | None,
+    pairs: PairStats | None = None,
 ) -> GateResult:
     """Ask that the new version is not worse than the old one by more than a margin, on labelled rows."""
     if old is None:
         return result("quality", Verdict.PASS, "There is no old version to be worse than", {})
-    if min(new.n_labelled, old.n_labelled) < gate.min_labels:
-        figures: dict[str, float | int | None] = {"n_new": new.n_labelled, "n_old": old.n_labelled}
-        sentence = (
-            f"Not judged: {new.n_labelled} labels for the new version and {old.n_labelled} for the old one, "
+    metric = gate.metric or (Metric.MAE if new.n_measured and old.n_measured else Metric.ACCURACY)
+    mine, base = values_of(gate, metric, new), values_of(gate, metric, old)
+    missing = _missing(gate, metric, (new, mine), (old, base))
+    if missing is not None:
+        figures: Figures = {"n_new": new.n_labelled, "n_old": old.n_labelled}
+        return result("quality", Verdict.WAIT if gate.required else Verdict.PASS, missing, figures)
+    known = pairs if pairs is not None and gate.block_rows == 1 else PairStats()
+    if metric in _RATIOS:
+        return _judge_ratio(gates, gate, metric, mine, base, known)
+    return _judge_loss(gates, gate, metric, mine, base, known)
+
+
+def _missing(
+    gate: QualityGate, metric: Metric, new: tuple[VersionStats, Sums], old: tuple[VersionStats, Sums]
+) -> str | None:
+    """Say what is missing to judge by; None when nothing is."""
+    n_new, n_old = new[0].n_labelled, old[0].n_labelled
+    if min(n_new, n_old) < gate.min_labels:
+        return (
+            f"Not judged: {n_new} labels for the new version and {n_old} for the old one, "
             f"{gate.min_labels} needed for each"
         )
-        return result("quality", Verdict.WAIT if gate.required else Verdict.PASS, sentence, figures)
-    if new.n_measured and old.n_measured:
-        return _judge_error_size(gates, gate, new=new, old=old)
-    return _judge_accuracy(gates, gate, new=new, old=old)
-
-
-def _judge_accuracy(gates: Gates, gate: QualityGate, *, new: VersionStats, old: VersionStats) -> GateResult:
-    counts = (old.n_correct, old.n_judged, new.n_correct, new.n_judged)
-    loss = (old.accuracy or 0.0) - (new.accuracy or 0.0)
-    passing = share_difference(*counts, confidence=gates.confidence)
-    failing = share_difference(*counts, confidence=gates.abort_confidence)
-    figures: dict[str, float | int | None] = {
-        "n_new": new.n_judged,
-        "n_old": old.n_judged,
-        "new_accuracy": new.accuracy,
-        "old_accuracy": old.accuracy,
-        "loss": loss,
-        "lower": failing.lower,
-        "upper": passing.upper,
-        "limit": gate.max_loss,
-    }
-    sentence = (
-        f"Accuracy {percent(new.accuracy or 0.0)} on {new.n_judged} labels against "
-        f"{percent(old.accuracy or 0.0)} on {old.n_judged}; the loss is between {points(failing.lower)} and "
-        f"{points(passing.upper)}, {points(gate.max_loss)} allowed"
+    if min(new[1].n, old[1].n) > 0:
+        return None
+    return (
+        f"Not judged: {int(new[1].n)} {_told(gate, metric)} of the new version and {int(old[1].n)} of the old one "
+        f"tell `{metric.value}`"
     )
-    return result("quality", verdict(failing.lower, passing.upper, gate.max_loss), sentence, figures)
 
 
-def _judge_error_size(gates: Gates, gate: QualityGate, *, new: VersionStats, old: VersionStats) -> GateResult:
-    mine = Sample(new.n_measured, new.abs_error_sum, new.abs_error_sum_squares)
-    base = Sample(old.n_measured, old.abs_error_sum, old.abs_error_sum_squares)
-    passing = mean_ratio(mine, base, gates.confidence)
-    failing = mean_ratio(mine, base, gates.abort_confidence)
+def _judge_loss(
+    gates: Gates, gate: QualityGate, metric: Metric, mine: Sums, base: Sums, pairs: PairStats
+) -> GateResult:
+    ours, theirs = level_of(metric, mine), level_of(metric, base)
+    name, key = _NAMES[metric]
+    if metric is Metric.ACCURACY and pairs.n_judged:
+        loss, found = paired_loss(gates, pairs)
+    else:
+        loss = ours - theirs if metric is Metric.MAPE else theirs - ours
+        found = loss_bounds(gates, gate, metric, mine, base)
+    figures = _figures(key, (mine.n, ours), (base.n, theirs), found, gate.max_loss)
+    figures |= {"loss": loss} | ({"n_pairs": pairs.n_judged} if pairs.n_judged else {})
+    on = f" on {int(mine.n)} {_told(gate, metric)} against {percent(theirs)} on {int(base.n)}"
+    sentence = (
+        f"{name} {percent(ours)}{on}; the loss is between {points(found.lower)} and {points(found.upper)}, "
+        f"{points(gate.max_loss)} allowed"
+    )
+    return result("quality", verdict(found, gate.max_loss), sentence, figures)
+
+
+def _judge_ratio(
+    gates: Gates, gate: QualityGate, metric: Metric, mine: Sums, base: Sums, pairs: PairStats
+) -> GateResult:
+    if metric is Metric.MAE and pairs.n_measured:
+        mine, base, found = paired_errors(gates, pairs)
+    else:
+        found = ratio_bounds(gates, metric, mine, base)
+    ours, theirs = level_of(metric, mine), level_of(metric, base)
     limit = 1.0 + gate.max_loss
-    figures: dict[str, float | int | None] = {
-        "n_new": mine.n,
-        "n_old": base.n,
-        "new_mean_absolute_error": mine.mean,
-        "old_mean_absolute_error": base.mean,
-        "lower": finite(failing.lower),
-        "upper": finite(passing.upper),
+    name, key = _NAMES[metric]
+    figures = _figures(key, (mine.n, ours), (base.n, theirs), found, limit)
+    figures |= {"n_pairs": pairs.n_measured} if pairs.n_measured else {}
+    sentence = (
+        f"{name} {ours:.4g} on {int(mine.n)} {_told(gate, metric)} against {theirs:.4g} on {int(base.n)}, "
+        f"{found.lower:.2f} to {found.upper:.2f} times as large; {limit:g} times is allowed"
+    )
+    return result("quality", verdict(found, limit), sentence, figures)
+
+
+def _figures(
+    key: str, new: tuple[float, float], old: tuple[float, float], found: Bounds, limit: float
+) -> Figures:
+    return {
+        "n_new": int(new[0]),
+        "n_old": int(old[0]),
+        f"new_{key}": new[1],
+        f"old_{key}": old[1],
+        "lower": finite(found.lower),
+        "upper": finite(found.upper),
         "limit": limit,
     }
-    sentence = (
-        f"Mean absolute error {mine.mean:.4g} on {mine.n} labels against {base.mean:.4g} on {base.n}, "
-        f"{failing.lower:.2f} to {passing.upper:.2f} times as large; {limit:g} times is allowed"
-    )
-    return result("quality", verdict(failing.lower, passing.upper, limit), sentence, figures)
+
+
+def _told(gate: QualityGate, metric: Metric) -> str:
+    rows = {Metric.AUC: "pairs of rows", Metric.F1: f"rows of `{gate.positive}`"}.get(metric, "labels")
+    return rows if gate.block_rows == 1 else f"blocks of {gate.block_rows} {rows}"

@@ -5,16 +5,19 @@ from __future__ import annotations
 import math
 
 from noria.serving.gate_rules import GateResult, Verdict
+from noria.serving.gates.bounds import Bounds
+
+Figures = dict[str, float | int | None]
 
 
-def verdict(lower: float, upper: float, limit: float) -> Verdict:
+def verdict(found: Bounds, limit: float) -> Verdict:
     """Pass below the limit, fail beyond it, wait while it is between the bounds."""
-    if lower > limit:
+    if found.lower > limit:
         return Verdict.FAIL
-    return Verdict.PASS if upper <= limit else Verdict.WAIT
+    return Verdict.PASS if found.upper <= limit else Verdict.WAIT
 
 
-def result(gate: str, said: Verdict, sentence: str, figures: dict[str, float | int | None]) -> GateResult:
+def result(gate: str, said: Verdict, sentence: str, figures: Figures) -> GateResult:
     """Give what one gate says."""
     return GateResult(gate=gate, verdict=said, sentence=sentence, figures=figures)
 

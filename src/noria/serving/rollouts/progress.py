@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import enum
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from datetime import datetime
 
 import msgspec
@@ -13,6 +13,7 @@ from noria.serving.gate_rules import GateResult, Gates, QualityGate, Verdict
 from noria.serving.gates import combine, evaluate
 from noria.serving.predictions import VersionStats
 from noria.serving.rollouts.steps import LOADING, answered, mirrored, n_lacking
+from noria.serving.sums import PairStats
 
 _SHORTEST_LOOK_S = 0.25
 _LONGEST_LOOK_S = 15.0
@@ -63,6 +64,8 @@ class Sight:
         The new version since the step began.
     new, old
         Both versions since the rollout began; `old` is None when there is none.
+    pairs
+        Rows that both predicted since then.
     """
 
     rollout: Rollout
@@ -71,6 +74,7 @@ class Sight:
     new: VersionStats
     old: VersionStats | None
     followers: Followers
+    pairs: PairStats = field(default_factory=PairStats)
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -133,7 +137,7 @@ def to_check(sight: Sight) -> RolloutCheck:
 def _results(sight: Sight) -> list[GateResult]:
     if sight.rollout.step == LOADING:
         return []
-    return evaluate(sight.rollout.gates, step=sight.step, new=sight.new, old=sight.old)
+    return evaluate(sight.rollout.gates, step=sight.step, new=sight.new, old=sight.old, pairs=sight.pairs)
 
 
 def _begin(sight: Sight, results: list[GateResult]) -> Finding:
@@ -182,7 +186,9 @@ def _continue(sight: Sight, results: list[GateResult], elapsed_s: float) -> Find
 def _choose(sight: Sight, results: list[GateResult], look_s: float) -> Finding:
     """End an A/B rollout: the new version has to be shown better than the old one, not merely no worse."""
     rollout = sight.rollout
-    strict = evaluate(_superior(rollout.gates), step=sight.step, new=sight.new, old=sight.old)
+    strict = evaluate(
+        _superior(rollout.gates), step=sight.step, new=sight.new, old=sight.old, pairs=sight.pairs
+    )
     quality = next(result for result in strict if result.gate == "quality")
     undecided = [result.sentence for result in strict if result.verdict is Verdict.WAIT]
     if not undecided and quality.verdict is Verdict.PASS:

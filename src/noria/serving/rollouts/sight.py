@@ -11,9 +11,11 @@ from noria.access.tables import projects
 from noria.core.errors import NotFound
 from noria.serving.counts import read_counts
 from noria.serving.entities import Rollout, RolloutStatus, Strategy
+from noria.serving.pairs import read_pairs
 from noria.serving.plans import AppliedPlan, ModelServer
 from noria.serving.predictions import StatsTable
 from noria.serving.rollouts.progress import Followers, Sight
+from noria.serving.sums import PairStats
 from noria.serving.tables import endpoints, model_servers, rollouts
 
 SERVER_ALIVE_S = 15.0
@@ -127,6 +129,20 @@ def see(connection: sa.Connection, stored: StoredRollout, now: datetime) -> Sigh
         new=since_start.of(rollout.to_version),
         old=None if rollout.from_version is None else since_start.of(rollout.from_version),
         followers=_followers(alive_servers(connection, now), stored),
+        pairs=_pairs(connection, stored),
+    )
+
+
+def _pairs(connection: sa.Connection, stored: StoredRollout) -> PairStats:
+    rollout = stored.rollout
+    if rollout.from_version is None:
+        return PairStats()
+    return read_pairs(
+        connection,
+        stored.endpoint_pk,
+        rollout.to_version,
+        rollout.from_version,
+        stored.first_endpoint_revision,
     )
 
 
