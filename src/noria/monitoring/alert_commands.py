@@ -1,7 +1,8 @@
-"""`noria monitors alerts|groups|silence|silences|unsilence|receivers|test`."""
+"""`noria monitors alerts|groups|silence|silences|unsilence|receivers|test|prometheus`."""
 
 from __future__ import annotations
 
+from pathlib import Path
 from typing import TYPE_CHECKING, Annotated
 
 import typer
@@ -27,6 +28,7 @@ def add_to(monitors: typer.Typer) -> None:
         ("unsilence", unsilence),
         ("receivers", list_receivers),
         ("test", try_receivers),
+        ("prometheus", write_prometheus),
     ):
         monitors.command(name)(command)
 
@@ -164,6 +166,33 @@ def try_receivers(
     show(found, json=json, render=lambda _: table(["receiver", "form", "outcome"], rows))
     if any(one.error for one in found.items):
         raise typer.Exit(1)
+
+
+def write_prometheus(
+    out: Annotated[Path, typer.Option("--out", help="Folder to write to; made if it is not there.")],
+    server: Annotated[
+        str, typer.Option("--server", help="`host:port` of the server, as Prometheus reaches it.")
+    ] = "127.0.0.1:7777",
+    models: Annotated[
+        list[str] | None,
+        typer.Option("--model-server", help="`host:port` of a model server; several times for several."),
+    ] = None,
+) -> None:
+    """Write alert rules and a scrape configuration for Prometheus, and a dashboard for Grafana."""
+    from noria.core.console.output import say
+    from noria.monitoring.prometheus.dashboard import dashboard_file
+    from noria.monitoring.prometheus.rules import rules_file, scrape_file
+
+    out.mkdir(parents=True, exist_ok=True)
+    scraped = scrape_file(server, tuple(models or ["127.0.0.1:7778"]))
+    files = {
+        "noria-rules.yml": rules_file().encode(),
+        "prometheus.yml": scraped.encode(),
+        "noria-dashboard.json": dashboard_file(),
+    }
+    for name, data in files.items():
+        (out / name).write_bytes(data)
+        say(f"Wrote {out / name}")
 
 
 def seconds_of(text: str) -> float:

@@ -1,4 +1,4 @@
-"""Routes that belong to no capability: health and the description of the API."""
+"""Routes that belong to no one capability: health, what Prometheus reads, and the description of the API."""
 
 from __future__ import annotations
 
@@ -16,7 +16,8 @@ from noria.core.operations import Service
 from noria.core.permissions import Permission
 from noria.core.remote import API
 from noria.core.serialisation import to_json
-from noria.server.answers import json_answer
+from noria.monitoring.prometheus.metrics import CONTENT_TYPE, exposition
+from noria.server.answers import Answer, json_answer
 from noria.server.openapi import describe
 from noria.server.routes import PERMISSION, context_of
 from noria.server.threads import Threads
@@ -24,7 +25,10 @@ from noria.server.threads import Threads
 SEE_HEALTH = Permission(name="health.read", public=True)
 DESCRIBE_API = Permission(name="api.describe", roleless=True)
 
+READ_METRICS = Permission(name="metrics.read")
+
 OPENAPI_PATH = f"{API}/openapi.json"
+METRICS_PATH = "/metrics"
 
 
 def system_routes(
@@ -53,6 +57,10 @@ def system_routes(
     async def ready(request: Request[Any, Any, Any]) -> ASGIApp:
         return await threads.run(look, context_of(request.scope))
 
+    async def metrics(request: Request[Any, Any, Any]) -> ASGIApp:
+        body = await threads.run(exposition, context_of(request.scope))
+        return Answer(200, body, [(b"content-type", CONTENT_TYPE.encode())])
+
     async def openapi(request: Request[Any, Any, Any]) -> ASGIApp:  # noqa: ARG001 - a handler's signature
         return json_answer(200, await threads.run(description))
 
@@ -61,6 +69,7 @@ def system_routes(
         for path, needs, handler in (
             ("/health/live", SEE_HEALTH, live),
             ("/health/ready", SEE_HEALTH, ready),
+            (METRICS_PATH, READ_METRICS, metrics),
             (OPENAPI_PATH, DESCRIBE_API, openapi),
         )
     ]

@@ -1,0 +1,1 @@
+"""What Prometheus reads of a workspace, and the rules and the dashboard that go with it."""
