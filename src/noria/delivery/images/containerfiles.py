@@ -15,7 +15,7 @@ from noria.delivery.images.places import (
     MODEL_PORT,
     NORIA_FOLDER,
     PACKAGE_FOLDER,
-    SECRETS_FOLDER,
+    TOKEN_FILE,
     USER,
 )
 
@@ -56,7 +56,7 @@ class ModelImage:
         return [
             *("serve", PACKAGE_FOLDER, "--endpoint", self.endpoint),
             *("--host", "0.0.0.0", "--port", str(MODEL_PORT)),  # noqa: S104 - it asks for a token
-            *("--token-file", f"{SECRETS_FOLDER}/token"),
+            *("--token-file", TOKEN_FILE),
         ]
 
 
