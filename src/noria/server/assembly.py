@@ -59,6 +59,7 @@ SERVICES = (
     "noria.serving.service:Rollouts",
     "noria.serving.service:Captures",
     "noria.serving.service:EndpointKeys",
+    "noria.serving.service:Cascades",
     "noria.serving.batch.service:Batches",
     "noria.monitoring.service:Monitors",
     "noria.monitoring.alerts.service:Alerts",
