@@ -28,8 +28,8 @@ from typing import NamedTuple
 
 from noria.core.stats.sequential_search import Capital, Stream, difference_bounds, mean_bounds, stream_near
 
-PRIOR_OUTCOMES = 50.0
-"""How many outcomes the bet is spread like: the interval is narrowest, beside its kind, at some ten times as many."""
+PRIOR_OUTCOMES = 25.0
+"""How many outcomes the bet is spread like: the interval is narrowest, beside its kind, at some twenty times as many."""
 
 _EDGE = 1e-12
 
@@ -94,7 +94,7 @@ def share_bounds(outcomes: Outcomes, alpha: float) -> tuple[float, float]:
     --------
     >>> lower, upper = share_bounds(Outcomes(30, 1000), 0.05)
     >>> round(lower, 3), round(upper, 3)
-    (0.016, 0.049)
+    (0.015, 0.05)
     """
     if not outcomes.n:
         return 0.0, 1.0
