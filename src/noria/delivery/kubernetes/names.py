@@ -49,7 +49,7 @@ def label_of(name: str, *, limit: int = LONGEST_LABEL) -> str:
     >>> label_of("iris")
     'iris'
     >>> label_of("Iris_v2.final")
-    'iris-v2-final-bb10c2e9'
+    'iris-v2-final-96454559'
     """
     if _LABEL.fullmatch(name) and len(name) <= limit:
         return name

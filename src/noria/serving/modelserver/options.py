@@ -60,12 +60,22 @@ class ServeOptions:
             )
 
 
-def _closed_to(owner: int) -> int:
-    """Give the rights that nobody may have on a token's file.
+def closed_rights(owner: int, reader: int) -> int:
+    """Give the rights on a token's file, as bits of its mode, that are too much.
 
     Kubernetes hands secrets to programs that are not root by the group, as files of root: nobody else is in it.
+
+    Parameters
+    ----------
+    owner, reader
+        Users by number: whose the file is, and who reads it.
+
+    Examples
+    --------
+    >>> oct(closed_rights(1000, 1000)), oct(closed_rights(0, 10001))
+    ('0o77', '0o37')
     """
-    return 0o037 if owner == 0 and os.geteuid() != 0 else 0o077
+    return 0o037 if owner == 0 and reader != 0 else 0o077
 
 
 def read_token(path: Path) -> str:
@@ -81,7 +91,7 @@ def read_token(path: Path) -> str:
         token = path.read_text(encoding="ascii").strip()
     except (OSError, UnicodeDecodeError) as error:
         raise ConfigInvalid(f"The token file `{path}` cannot be read: {error}") from error
-    if held.st_mode & _closed_to(held.st_uid):
+    if held.st_mode & closed_rights(held.st_uid, os.geteuid()):
         raise ConfigInvalid(f"The token file `{path}` can be read by others", hint=f"chmod 600 {path}")
     if len(token) < _MIN_TOKEN_LENGTH:
         raise ConfigInvalid(
