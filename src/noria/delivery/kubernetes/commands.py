@@ -78,7 +78,6 @@ def render_endpoint_command(
 ) -> None:
     """Write the manifests of an endpoint with pods of its own."""
     from noria.core.names import check_name
-    from noria.delivery.images.places import PACKAGE_FOLDER
     from noria.delivery.kubernetes import reading
     from noria.delivery.kubernetes.endpoint import render_endpoint
     from noria.delivery.kubernetes.names import LONGEST_LABEL
@@ -103,7 +102,7 @@ def render_endpoint_command(
     spec = EndpointSpec(
         name=called,
         endpoint=endpoint,
-        serves=reading.read_served(model or endpoint) if home else PACKAGE_FOLDER,
+        serves=reading.read_served(model, endpoint, home),
         place=reading.read_place(namespace, image, image_secret, service_account, labels),
         serving=serving,
         home=home,

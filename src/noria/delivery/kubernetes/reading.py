@@ -9,6 +9,7 @@ from urllib.parse import SplitResult, urlsplit
 
 from noria.core.errors import Invalid
 from noria.core.names import check_name, split_ref
+from noria.delivery.images.places import PACKAGE_FOLDER
 from noria.delivery.kubernetes.names import (
     check_image,
     check_label,
@@ -98,13 +99,26 @@ def read_resources(cpu: str, memory: str, *, prefix: str = "--") -> Resources:
     return Resources(cpu=read_cpu(f"{prefix}cpu", cpu), memory=read_memory(f"{prefix}memory", memory))
 
 
-def read_served(model: str) -> str:
-    """Read the model of an endpoint: without a version, which the server chooses and changes."""
-    name, selector = split_ref(model)
+def read_served(model: str | None, endpoint: str, home: Home | None) -> str:
+    """Read what the pods of an endpoint serve: the package in their image, or the model of a server's endpoint.
+
+    Raises
+    ------
+    Invalid
+        If a model is named that the image would not ask for, or a version, which the server chooses and changes.
+    """
+    if home is None:
+        if model is not None:
+            raise Invalid(
+                f"`--model {model}` says which model of a server it is, and no server is named",
+                hint="Name it with `--server URL`, or leave out `--model`: the image holds the model",
+            )
+        return PACKAGE_FOLDER
+    name, selector = split_ref(model or endpoint)
     if selector is not None:
         raise Invalid(
             f"`{model}` of `--model` names a version, but the server says which versions answer",
-            hint=f"`--model {name}`, and on the server `noria deploy {model} --to ENDPOINT`",
+            hint=f"`--model {name}`, and on the server `noria deploy {model} --to {endpoint}`",
         )
     return check_name("model", name)
 
