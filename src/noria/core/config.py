@@ -87,6 +87,7 @@ SECTIONS: dict[str, str] = {
     "validation": "noria.registry.validation.entities:ValidationSection",
     "packages": "noria.registry.packages.entities:PackagesSection",
     "rollouts": "noria.serving.rollouts.steps:RolloutSection",
+    "labels": "noria.serving.label_trust:LabelSection",
     "monitors": "noria.monitoring.entities:MonitorSection",
     "alerts": "noria.monitoring.receivers.entities:AlertSection",
     "decisions": "noria.decisions.entities:DecisionSection",

@@ -202,7 +202,10 @@ def _read(
 
 def _rows(captured: list[CapturedRow], until_label: int | None) -> Rows:
     def label(row: CapturedRow) -> Any:
-        if row.label is None or (until_label is not None and row.label.position > until_label):
+        # What anybody may say by a public button must not move a decision.
+        if row.label is None or not row.label.is_trusted:
+            return None
+        if until_label is not None and row.label.position > until_label:
             return None
         return row.label.value
 

@@ -52,6 +52,8 @@ KIND_WORDS: Mapping[AlertKind, str] = {
     AlertKind.QUALITY: mark("Quality fell"),
     AlertKind.DRIFT: mark("Inputs drifted"),
     AlertKind.ERRORS: mark("Requests fail"),
+    AlertKind.SERVER: mark("No model server answers"),
+    AlertKind.DISK: mark("A disk is full"),
 }
 
 

@@ -128,6 +128,8 @@ VALUE_WORDS: Mapping[str, str] = {
     "quality": mark("quality"),
     "drift": mark("drift"),
     "errors": mark("errors"),
+    "server": mark("no model server"),
+    "disk": mark("full disk"),
     "manual": mark("by hand"),
     "automatic": mark("automatic"),
 }

@@ -40,7 +40,10 @@ def pairs_of(connection: sa.Connection, endpoint_pk: int, kept: Unpacked) -> lis
 
 def count_late(pairs: Iterable[Pair]) -> list[Judged]:
     """Give what shadows predicted whose answers had their labels before."""
-    return [judged(pair.shadow, pair.answer.label.value) for pair in pairs if pair.answer.label is not None]
+    labelled = [(pair.shadow, pair.answer.label) for pair in pairs]
+    return [
+        judged(shadow, label.value) for shadow, label in labelled if label is not None and label.is_trusted
+    ]
 
 
 def shadows_beside(connection: sa.Connection, place: EndpointRow, ids: Iterable[str]) -> list[Prediction]:

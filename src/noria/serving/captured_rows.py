@@ -10,6 +10,7 @@ import sqlalchemy as sa
 
 from noria.core.database.prepared import as_list, listed
 from noria.serving.chunks import Found, Wanted, find_predictions, rows_at, rows_behind
+from noria.serving.label_trust import LabelTrust
 from noria.serving.predictions import CapturedRow, CaptureRole, Label
 from noria.serving.tables import labels
 
@@ -81,7 +82,8 @@ def last_label(connection: sa.Connection, endpoint_pk: int) -> int:
 
 def _labels() -> sa.Select[Any]:
     c = labels.c
-    return sa.select(c.pk, c.position, c.value, c.at, c.source, c.n_contradictions)
+    told = (c.n_contradictions, c.trust, c.n_corrections, c.received_at)
+    return sa.select(c.pk, c.position, c.value, c.at, c.source, *told)
 
 
 def _captured(row: Found, label: sa.Row[Any] | None) -> CapturedRow:
@@ -100,4 +102,7 @@ def _label(prediction_id: str, label: sa.Row[Any]) -> Label:
         source=label.source,
         position=label.pk,
         n_contradictions=label.n_contradictions,
+        trust=LabelTrust.TRUSTED if label.trust is None else LabelTrust(label.trust),
+        n_corrections=label.n_corrections,
+        received_at=label.received_at,
     )

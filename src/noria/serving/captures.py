@@ -2,23 +2,22 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping, Sequence
-from datetime import datetime
 from itertools import islice
-from typing import Any
 
 import sqlalchemy as sa
 
 from noria.access.tables import projects
 from noria.core.errors import Invalid, NotFound, TooLarge
 from noria.core.operations import Service, operation
-from noria.serving.beside import count_late, judged, pairs_of, shadows_beside
+from noria.serving.beside import count_late, pairs_of
 from noria.serving.captured_rows import Reading, last_label
 from noria.serving.chunks import Wanted, count_behind, find_predictions, keep, last_position
-from noria.serving.counts import Judged, add_counts, count_labels, count_requests, read_counts
+from noria.serving.counts import add_counts, count_labels, count_requests, read_counts
+from noria.serving.label_keys import KeyedLabelBatch, KeyedLabelReport, find_by_key
+from noria.serving.labelling import Labelling, past_labels
 from noria.serving.locate import EndpointRow, endpoint_row
 from noria.serving.packing import Packed, Unpacked, json_entry, pack
-from noria.serving.pairs import add_pairs, count_labelled, count_pair
+from noria.serving.pairs import add_pairs, count_pair
 from noria.serving.permissions import GIVE_FEEDBACK, READ_CAPTURES, SERVE
 from noria.serving.predictions import (
     CaptureBatch,
@@ -29,14 +28,14 @@ from noria.serving.predictions import (
     CaptureReport,
     CaptureRole,
     LabelBatch,
+    LabelHistory,
     LabelReport,
     LocatedPrediction,
     LocatedPredictions,
-    NewLabel,
     PredictionIds,
     StatsTable,
 )
-from noria.serving.tables import endpoints, labels
+from noria.serving.tables import endpoints
 
 MAX_BATCH = 10_000
 """Most rows, labels or ids of one call."""
@@ -162,12 +161,46 @@ class Captures(Service):
         """Keep the true values of predictions, safe against loss of power.
 
         The first label of a prediction stands. Sending it again changes nothing; another value is reported and counted
-        as a contradiction.
+        as a contradiction, unless it says that it corrects. One that is trusted takes the place of one that is not.
+        Labels that are not trusted (`[labels]`) are kept and shown, but move no figure that something is done by.
         """
         _bound(len(batch.labels), "labels")
         with self.context.database.write(durable=True) as connection:
             place = endpoint_row(connection, project, endpoint, lock=True, deleted=True)
-            return _Labelling(connection, place, self.context.clock.now()).keep(batch.labels)
+            return Labelling(self.context, connection, place).keep(batch.labels)
+
+    @operation(
+        "POST", "/projects/{project}/endpoints/{endpoint}/labels/by-key", needs=GIVE_FEEDBACK, status=200
+    )
+    def label_by_key(self, project: str, endpoint: str, batch: KeyedLabelBatch) -> KeyedLabelReport:
+        """Keep the true values of predictions that are named by inputs and a time instead of by their id.
+
+        The newest prediction with these inputs at or before the time is meant; the newest 100,000 rows are looked
+        through.
+        """
+        _bound(len(batch.labels), "labels")
+        with self.context.database.read() as connection:
+            place = endpoint_row(connection, project, endpoint, deleted=True)
+            ids = find_by_key(connection, place.pk, batch)
+        found = [label.of(each) for label, each in zip(batch.labels, ids, strict=True) if each is not None]
+        report = self.label(project, endpoint, LabelBatch(labels=found)) if found else LabelReport()
+        unmatched = [index for index, each in enumerate(ids) if each is None]
+        return KeyedLabelReport(labels=report, unmatched=unmatched)
+
+    @operation(
+        "GET",
+        "/projects/{project}/endpoints/{endpoint}/captures/{prediction_id}/labels",
+        needs=READ_CAPTURES,
+    )
+    def label_history(self, project: str, endpoint: str, prediction_id: str) -> LabelHistory:
+        """Get the label of a prediction, and the values beside it: corrected, replaced, or refused."""
+        with self.context.database.read() as connection:
+            place = endpoint_row(connection, project, endpoint)
+            found = Reading(connection, place.pk).by_id([prediction_id]).get(prediction_id)
+            if found is None:
+                raise PredictionNotFound(endpoint, prediction_id)
+            past = past_labels(connection, place.pk, found.position)
+        return LabelHistory(prediction_id=prediction_id, label=found.label, past=past)
 
     @operation("GET", "/projects/{project}/endpoints/{endpoint}/stats", needs=READ_CAPTURES)
     def stats(
@@ -207,84 +240,6 @@ class Captures(Service):
                 for project, name in [names[place.endpoint_pk] for place in found]
             ]
         )
-
-
-class _Labelling:
-    """One batch of labels in one transaction."""
-
-    def __init__(self, connection: sa.Connection, place: EndpointRow, now: datetime) -> None:
-        self._connection = connection
-        self._place = place
-        self._now = now
-        self._accepted: list[dict[str, Any]] = []
-        self._judged: list[Judged] = []
-        self._given: dict[str, Any] = {}
-        self._seen: dict[str, list[str]] = {
-            "unknown": [], "duplicate": [], "conflicting": [], "mistyped": []
-        }  # fmt: skip
-
-    def keep(self, batch: Sequence[NewLabel]) -> LabelReport:
-        found = Reading(self._connection, self._place.pk).by_id(label.prediction_id for label in batch)
-        standing: dict[str, Any] = {
-            key: row.label.value for key, row in found.items() if row.label is not None
-        }
-        for label in batch:
-            self._keep_one(label, found.get(label.prediction_id), standing)
-        if self._accepted:
-            self._connection.execute(sa.insert(labels), self._accepted)
-            self._count(found)
-        return LabelReport(accepted=len(self._accepted), **self._seen)
-
-    def _count(self, found: Mapping[str, CapturedRow]) -> None:
-        task, given = self._place.task, self._given
-        shadows = shadows_beside(self._connection, self._place, given)
-        self._judged.extend(judged(shadow, given[shadow.id]) for shadow in shadows)
-        add_counts(self._connection, self._place.pk, count_labels(task, self._judged))
-        pairs = [
-            count_labelled(task, found[shadow.id].prediction, shadow, given[shadow.id]) for shadow in shadows
-        ]
-        add_pairs(self._connection, self._place.pk, pairs)
-
-    def _keep_one(self, label: NewLabel, row: CapturedRow | None, standing: dict[str, Any]) -> None:
-        identity = label.prediction_id
-        if row is None:
-            self._seen["unknown"].append(identity)
-        elif identity in standing:
-            self._compare(identity, row, label, standing[identity])
-        elif not _same_kind(row.prediction.outputs.get("predictions"), label.value):
-            self._seen["mistyped"].append(identity)
-        else:
-            standing[identity] = self._given[identity] = label.value
-            self._accept(row, label)
-
-    def _accept(self, row: CapturedRow, label: NewLabel) -> None:
-        self._accepted.append(
-            {
-                "endpoint_pk": self._place.pk,
-                "position": row.position,
-                "value": label.value,
-                "at": label.at or self._now,
-                "source": label.source,
-                "n_contradictions": 0,
-            }
-        )
-        self._judged.append(judged(row.prediction, label.value))
-
-    def _compare(self, identity: str, row: CapturedRow, label: NewLabel, standing: Any) -> None:
-        if label.value == standing:
-            self._seen["duplicate"].append(identity)
-            return
-        self._seen["conflicting"].append(identity)
-        self._connection.execute(
-            sa.update(labels)
-            .where(labels.c.endpoint_pk == self._place.pk, labels.c.position == row.position)
-            .values(n_contradictions=labels.c.n_contradictions + 1)
-        )
-
-
-def _same_kind(predicted: Any, value: Any) -> bool:
-    # A request that failed predicted nothing, so any truth may stand beside it.
-    return predicted is None or isinstance(predicted, str) == isinstance(value, str)
 
 
 def _bound(count: int, what: str) -> None:

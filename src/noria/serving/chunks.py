@@ -186,6 +186,21 @@ def rows_behind(connection: sa.Connection, endpoint_pk: int, after: int, wanted:
             after = row.last_position
 
 
+def chunks_backwards(connection: sa.Connection, endpoint_pk: int) -> Iterator[Chunk]:
+    """Give the chunks of an endpoint, the newest first."""
+    c = capture_chunks.c
+    query = _chunks().where(c.endpoint_pk == endpoint_pk).order_by(c.last_position.desc())
+    before: int | None = None
+    while True:
+        further = query if before is None else query.where(c.last_position < before)
+        rows = connection.execute(further.limit(_CHUNKS_AT_ONCE)).all()
+        if not rows:
+            return
+        for row in rows:
+            yield _chunk(row)
+            before = row.last_position
+
+
 def last_position(connection: sa.Connection, endpoint_pk: int) -> int:
     """Give the position of the newest row; 0 when there is none."""
     query = sa.select(sa.func.max(capture_chunks.c.last_position))

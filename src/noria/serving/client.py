@@ -66,8 +66,10 @@ class FeedbackReport(msgspec.Struct, frozen=True, kw_only=True):
     ----------
     accepted
         How many are new.
-    unknown, duplicate, conflicting, mistyped
+    unknown, duplicate, conflicting, mistyped, capped
         Prediction ids by what is the matter with their label.
+    corrected
+        How many took the place of another value.
     queued
         How many wait at the model server until the control server is back.
     """
@@ -77,6 +79,8 @@ class FeedbackReport(msgspec.Struct, frozen=True, kw_only=True):
     duplicate: list[str] = []
     conflicting: list[str] = []
     mistyped: list[str] = []
+    capped: list[str] = []
+    corrected: int = 0
     queued: int = 0
 
 
@@ -203,16 +207,27 @@ class EndpointClient:
         name = quote(f"{self._workspace.project}:{self.name}", safe=":")
         return _read_answer(self._post(f"/v2/models/{name}{part}/infer", body).content)
 
-    def feedback(self, labels: Mapping[str, Any], *, source: str | None = None) -> FeedbackReport:
+    def feedback(
+        self, labels: Mapping[str, Any], *, source: str | None = None, corrects: bool = False
+    ) -> FeedbackReport:
         """Tell the true values of predictions, by their ids.
+
+        Parameters
+        ----------
+        source
+            Where they come from; `[labels]` of the server says which are not trusted.
+        corrects
+            Whether they take the place of labels that stand.
 
         Raises
         ------
         PredictionNotFound, Conflict, Invalid
             If none of them could be kept.
         """
+        further: dict[str, Any] = {"source": source} if source else {}
+        further |= {"corrects": True} if corrects else {}
         given = [
-            {"prediction_id": identity, "value": _plain(value), **({"source": source} if source else {})}
+            {"prediction_id": identity, "value": _plain(value), **further}
             for identity, value in labels.items()
         ]
         body = to_json({"labels": given, "endpoint": f"{self._workspace.project}:{self.name}"})

@@ -38,7 +38,7 @@ def count_pair(task: str, pair: Pair) -> list[CountedPair]:
         n_only_old_failed=int(old_failed and not failed),
     )
     found = [_counted(answer, shadow, seen)]
-    if pair.answer.label is not None:
+    if pair.answer.label is not None and pair.answer.label.is_trusted:
         found.append(count_labelled(task, answer, shadow, pair.answer.label.value))
     return found
 

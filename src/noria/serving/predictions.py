@@ -9,12 +9,15 @@ from typing import Annotated, Any
 
 import msgspec
 
+from noria.serving.label_trust import LabelTrust
 from noria.serving.sums import RowSums
 
 PredictionId = Annotated[str, msgspec.Meta(min_length=1, max_length=250, pattern=r"\A[!-~]+\Z")]
 """Printable characters without spaces; those that Noria makes are hex digits, with a row number behind a hyphen."""
 
 Instant = Annotated[datetime, msgspec.Meta(tz=True)]
+
+ShortText = Annotated[str, msgspec.Meta(max_length=200, pattern=r"\A[^\x00]*\Z")]
 
 LabelValue = (
     Annotated[int, msgspec.Meta(ge=-(2**63), le=2**63 - 1)]
@@ -92,12 +95,32 @@ class NewLabel(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fields=
         Of the kind that the model predicts: a number or a text.
     at
         When the truth was known; when it is received if left out.
+    source
+        Where it comes from; `[labels]` says which are not trusted.
+    corrects
+        Whether it takes the place of the label that stands, which has to be trusted as far.
+    client
+        Whom an untrusted label counts against; a model server says it of its callers. Nobody can be found by what is
+        stored of it.
     """
 
     prediction_id: PredictionId
     value: LabelValue
     at: Instant | None = None
-    source: Annotated[str, msgspec.Meta(max_length=200, pattern=r"\A[^\x00]*\Z")] | None = None
+    source: ShortText | None = None
+    corrects: bool = False
+    client: ShortText | None = None
+
+
+class PastOutcome(enum.StrEnum):
+    """What became of a value that does not stand.
+
+    `corrected` by a later one, `replaced` by one that is trusted further, or `refused` since it contradicted.
+    """
+
+    CORRECTED = "corrected"
+    REPLACED = "replaced"
+    REFUSED = "refused"
 
 
 class LabelBatch(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fields=True):
@@ -121,6 +144,10 @@ class LabelReport(msgspec.Struct, frozen=True, kw_only=True):
         Ids that have another label, which stands; the contradiction is counted on it.
     mistyped
         Ids whose prediction is of another kind than the label (a text for a number).
+    capped
+        Ids whose label is not trusted, and was one too many of its client.
+    corrected
+        How many took the place of another value.
     """
 
     accepted: int = 0
@@ -128,6 +155,8 @@ class LabelReport(msgspec.Struct, frozen=True, kw_only=True):
     duplicate: list[str] = []
     conflicting: list[str] = []
     mistyped: list[str] = []
+    capped: list[str] = []
+    corrected: int = 0
 
 
 class Label(msgspec.Struct, frozen=True, kw_only=True):
@@ -141,6 +170,12 @@ class Label(msgspec.Struct, frozen=True, kw_only=True):
         Place in the order of arrival of the endpoint's labels.
     n_contradictions
         How often another value was sent for the same prediction.
+    trust
+        How far it is trusted; what is done by labels is done by trusted ones alone.
+    n_corrections
+        How often another value took its place.
+    received_at
+        When it came here, which may be long after `at`; None for those of before this was kept.
     """
 
     prediction_id: str
@@ -149,6 +184,32 @@ class Label(msgspec.Struct, frozen=True, kw_only=True):
     source: str | None
     position: int
     n_contradictions: int = 0
+    trust: LabelTrust = LabelTrust.TRUSTED
+    n_corrections: int = 0
+    received_at: datetime | None = None
+
+    @property
+    def is_trusted(self) -> bool:
+        """Whether something may be done by it."""
+        return self.trust is LabelTrust.TRUSTED
+
+
+class PastLabel(msgspec.Struct, frozen=True, kw_only=True):
+    """A value that was given for a prediction and does not stand."""
+
+    value: int | float | str | bool
+    source: str | None
+    trust: LabelTrust
+    outcome: PastOutcome
+    at: datetime
+
+
+class LabelHistory(msgspec.Struct, frozen=True, kw_only=True):
+    """The label of a prediction, and up to 20 values beside it, oldest first."""
+
+    prediction_id: str
+    label: Label | None
+    past: list[PastLabel]
 
 
 class CapturedRow(msgspec.Struct, frozen=True, kw_only=True):

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import sqlalchemy as sa
 
-from noria.core.database.schema import BytewiseText, JsonText, UtcMicros, metadata, pk
+from noria.core.database.schema import BytewiseText, JsonText, UtcMicros, metadata, partial_index, pk
 from noria.serving.entities import Approval, Approvals, Cascade, RolloutStep, Share, StepResult, WarmVersion
 from noria.serving.gate_rules import Gates
 from noria.serving.plans import AppliedPlan, ServerStanding
@@ -163,8 +163,29 @@ labels = sa.Table(
     sa.Column("at", UtcMicros, nullable=False),
     sa.Column("source", sa.Text),
     sa.Column("n_contradictions", sa.BigInteger, nullable=False),
+    # None for those that are trusted.
+    sa.Column("trust", sa.Text),
+    sa.Column("client", sa.Text),
+    sa.Column("received_at", UtcMicros),
+    sa.Column("n_corrections", sa.BigInteger, nullable=False, server_default="0"),
     sa.UniqueConstraint("endpoint_pk", "position", name="labels_by_row"),
     sa.Index("labels_by_position", "endpoint_pk", "pk"),
+    partial_index("labels_untrusted", "endpoint_pk", "client", "received_at", where="trust is not null"),
+)
+
+label_history = sa.Table(
+    "label_history",
+    metadata,
+    # Values that were given for a prediction and do not stand.
+    pk(),
+    sa.Column("endpoint_pk", sa.BigInteger, sa.ForeignKey("endpoints.pk"), nullable=False),
+    sa.Column("position", sa.BigInteger, nullable=False),
+    sa.Column("value", JsonText(), nullable=False),
+    sa.Column("source", sa.Text),
+    sa.Column("trust", sa.Text, nullable=False),
+    sa.Column("outcome", sa.Text, nullable=False),
+    sa.Column("at", UtcMicros, nullable=False),
+    sa.Index("label_history_by_row", "endpoint_pk", "position"),
 )
 
 capture_counts = sa.Table(

@@ -1,5 +1,5 @@
 -- What the migrations make of an empty SQLite file. Written by tools/make_schema.py; a test compares.
--- revisions: access_0003 catalog_0001 core_0003 data_0003 decisions_0001 delivery_0001 monitoring_0002 pipelines_0003 registry_0004 serving_0005 tracking_0007;
+-- revisions: access_0003 catalog_0001 core_0003 data_0003 decisions_0001 delivery_0001 monitoring_0002 pipelines_0003 registry_0004 serving_0008 tracking_0007;
 
 CREATE TABLE alembic_version (
     version_num VARCHAR(32) NOT NULL,
@@ -518,6 +518,19 @@ CREATE TABLE jobs (
     FOREIGN KEY(project_pk) REFERENCES projects (pk)
 );
 
+CREATE TABLE label_history (
+    pk INTEGER NOT NULL,
+    endpoint_pk BIGINT NOT NULL,
+    position BIGINT NOT NULL,
+    value TEXT NOT NULL,
+    source TEXT,
+    trust TEXT NOT NULL,
+    outcome TEXT NOT NULL,
+    at BIGINT NOT NULL,
+    PRIMARY KEY (pk),
+    FOREIGN KEY(endpoint_pk) REFERENCES endpoints (pk)
+);
+
 CREATE TABLE label_schemas (
     pk INTEGER NOT NULL,
     id TEXT NOT NULL,
@@ -544,7 +557,7 @@ CREATE TABLE labels (
     value TEXT NOT NULL,
     at BIGINT NOT NULL,
     source TEXT,
-    n_contradictions BIGINT NOT NULL,
+    n_contradictions BIGINT NOT NULL, trust TEXT, client TEXT, received_at BIGINT, n_corrections BIGINT DEFAULT '0' NOT NULL,
     PRIMARY KEY (pk),
     CONSTRAINT labels_by_row UNIQUE (endpoint_pk, position),
     FOREIGN KEY(endpoint_pk) REFERENCES endpoints (pk)
@@ -1565,9 +1578,13 @@ CREATE INDEX jobs_by_project ON jobs (project_pk, pk);
 
 CREATE INDEX jobs_by_status ON jobs (status, not_before, pk);
 
+CREATE INDEX label_history_by_row ON label_history (endpoint_pk, position);
+
 CREATE INDEX label_schemas_in_order ON label_schemas (experiment_pk, created_ms desc, id);
 
 CREATE INDEX labels_by_position ON labels (endpoint_pk, pk);
+
+CREATE INDEX labels_untrusted ON labels (endpoint_pk, client, received_at) WHERE trust is not null;
 
 CREATE INDEX logged_model_metrics_by_run ON logged_model_metrics (run_pk);
 
@@ -1713,7 +1730,7 @@ insert into alembic_version (version_num) values ('pipelines_0003');
 
 insert into alembic_version (version_num) values ('registry_0004');
 
-insert into alembic_version (version_num) values ('serving_0005');
+insert into alembic_version (version_num) values ('serving_0008');
 
 insert into alembic_version (version_num) values ('tracking_0007');
 

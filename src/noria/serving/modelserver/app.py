@@ -26,7 +26,7 @@ from noria.core.http_errors import (
 from noria.core.serialisation import from_json, to_json
 from noria.serving.modelserver.answering import Answerer, Ask, Pending
 from noria.serving.modelserver.door import Door, Headers
-from noria.serving.modelserver.feedback import Feedback, FeedbackRequest
+from noria.serving.modelserver.feedback import Feedback, FeedbackRequest, stamp
 from noria.serving.modelserver.follower import Follower
 from noria.serving.modelserver.lanes import Outputs
 from noria.serving.modelserver.openapi import describe
@@ -137,7 +137,7 @@ class ModelApp:
                 reply = await self._predict(asked, place, place.form)
             elif path == FEEDBACK:
                 reply = await asyncio.get_running_loop().run_in_executor(
-                    self._waiting, self._take_feedback, asked
+                    self._waiting, self._take_feedback, asked, scope.client
                 )
             else:
                 reply = self._tell(asked, place)
@@ -270,13 +270,14 @@ class ModelApp:
             )
         return route
 
-    def _take_feedback(self, asked: Asked) -> Reply:
+    def _take_feedback(self, asked: Asked, address: str) -> Reply:
         _only("POST", asked)
         request = from_json(asked.body, FeedbackRequest, what="feedback")
         named = request.endpoint
         route = self._follower.only() if named is None else self._follower.find(named)
         self._door.enter(route, asked.headers)
-        answer = self._feedback.take(request, route)
+        stamped = stamp(request, self._door.client_of(route, asked.headers, address))
+        answer = self._feedback.take(stamped, route)
         return Reply(to_json(answer), 202 if answer.queued else 200)
 
     async def _read_body(self, headers: Headers, protocol: HTTPProtocol, announced: str | None) -> bytes:

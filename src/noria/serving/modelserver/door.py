@@ -15,6 +15,7 @@ from noria.core.remote import HttpTransport, remote_service
 from noria.core.workspace import OverHttp
 from noria.serving.endpoints import Endpoints
 from noria.serving.keys import KEY_PREFIX, hash_key
+from noria.serving.label_trust import ADDRESS_CLIENT, KEY_CLIENT
 from noria.serving.modelserver.link import Link
 from noria.serving.modelserver.routes import Route, Routes
 from noria.serving.plans import PlannedKey
@@ -168,6 +169,19 @@ class Door:
             return False
         hashed = hash_key(secret)
         return any(hashed in route.keys for route in self._routes().values())
+
+    def client_of(self, route: Route | None, headers: Headers, address: str) -> str | None:
+        """Give whom labels count against: an endpoint's key, or an address; None for those who hold our own secret."""
+        secret = secret_of(headers)
+        if self._is_ours(secret):
+            return None
+        routes = self._routes().values() if route is None else [route]
+        hashed = None if secret is None else hash_key(secret)
+        keys = (each.keys[hashed] for each in routes if hashed is not None and hashed in each.keys)
+        key = next(keys, None)
+        if key is not None:
+            return f"{KEY_CLIENT}{key.id}"
+        return f"{ADDRESS_CLIENT}{address.rpartition(':')[0]}"
 
     def _is_permitted(self, route: Route, secret: str) -> bool:
         asked = (route.project, route.endpoint, secret)

@@ -8,7 +8,7 @@ from collections.abc import Iterator
 import msgspec
 
 from noria.core.errors import Conflict, Invalid, NoriaError, StorageFull, Unavailable
-from noria.core.http_errors import MethodNotAllowed, RouteNotFound
+from noria.core.http_errors import MethodNotAllowed, RouteNotFound, TooManyRequests
 from noria.serving.captures import Captures, PredictionNotFound
 from noria.serving.modelserver.link import Link
 from noria.serving.modelserver.outbox import Outbox
@@ -55,7 +55,17 @@ class FeedbackAnswer(msgspec.Struct, frozen=True, kw_only=True):
     duplicate: list[str] = []
     conflicting: list[str] = []
     mistyped: list[str] = []
+    capped: list[str] = []
+    corrected: int = 0
     queued: int = 0
+
+
+def stamp(request: FeedbackRequest, client: str | None) -> FeedbackRequest:
+    """Say of each label whom it counts against; None leaves what the caller says of its own clients."""
+    if client is None:
+        return request
+    given = [msgspec.structs.replace(label, client=client) for label in request.labels]
+    return msgspec.structs.replace(request, labels=given)
 
 
 class Feedback:
@@ -84,7 +94,7 @@ class Feedback:
 
         Raises
         ------
-        PredictionNotFound, Conflict, Invalid
+        PredictionNotFound, Conflict, Invalid, TooManyRequests
             If none of the labels could be kept; `details` has the ids by reason.
         StorageFull
             If the control server is away and there is no room on this disk.
@@ -168,7 +178,7 @@ def hand_on_labels(link: Link, requests: Transfer, records: list[bytes]) -> None
         given = decode_labels(record)
         place = (given.project, given.endpoint) if given.endpoint else None
         answer = deliver(captures, given.labels, place)
-        for reason in ("unknown", "conflicting", "mistyped"):
+        for reason in ("unknown", "conflicting", "mistyped", "capped"):
             ids = getattr(answer, reason)
             if ids:
                 _log.warning("feedback.not_kept", extra={"reason": reason, "prediction_ids": ids})
@@ -196,21 +206,27 @@ def _merged(reports: list[LabelReport]) -> FeedbackAnswer:
         duplicate=[identity for report in reports for identity in report.duplicate],
         conflicting=[identity for report in reports for identity in report.conflicting],
         mistyped=[identity for report in reports for identity in report.mistyped],
+        capped=[identity for report in reports for identity in report.capped],
+        corrected=sum(report.corrected for report in reports),
     )
 
 
 def _refuse_if_nothing_was_kept(answer: FeedbackAnswer, route: Route | None) -> None:
-    if answer.accepted or answer.duplicate:
+    if answer.accepted or answer.corrected or answer.duplicate:
         return
     details = {
         reason: getattr(answer, reason)
-        for reason in ("unknown", "conflicting", "mistyped")
+        for reason in ("unknown", "conflicting", "mistyped", "capped")
         if getattr(answer, reason)
     }
     if answer.unknown:
         error = PredictionNotFound(route.endpoint if route else "*", answer.unknown[0])
         error.details.update(details)
         raise error
+    if answer.capped:
+        raise TooManyRequests(
+            "This client has given as many labels as one may that is not trusted", details=details
+        )
     if answer.conflicting:
         raise Conflict(
             f"The prediction `{answer.conflicting[0]}` has another label already, which stands",

@@ -837,6 +837,19 @@ CREATE TABLE job_logs (
     CONSTRAINT job_logs_pkey PRIMARY KEY (job_pk, line)
 );
 
+CREATE TABLE label_history (
+    pk BIGSERIAL NOT NULL,
+    endpoint_pk BIGINT NOT NULL,
+    position BIGINT NOT NULL,
+    value TEXT NOT NULL,
+    source TEXT,
+    trust TEXT NOT NULL,
+    outcome TEXT NOT NULL,
+    at BIGINT NOT NULL,
+    CONSTRAINT label_history_endpoint_pk_fkey FOREIGN KEY(endpoint_pk) REFERENCES endpoints (pk),
+    CONSTRAINT label_history_pkey PRIMARY KEY (pk)
+);
+
 CREATE TABLE label_schemas (
     pk BIGSERIAL NOT NULL,
     id TEXT COLLATE "C" NOT NULL,
@@ -864,6 +877,10 @@ CREATE TABLE labels (
     at BIGINT NOT NULL,
     source TEXT,
     n_contradictions BIGINT NOT NULL,
+    trust TEXT,
+    client TEXT,
+    received_at BIGINT,
+    n_corrections BIGINT DEFAULT '0'::bigint NOT NULL,
     CONSTRAINT labels_by_row UNIQUE (endpoint_pk, position),
     CONSTRAINT labels_endpoint_pk_fkey FOREIGN KEY(endpoint_pk) REFERENCES endpoints (pk),
     CONSTRAINT labels_pkey PRIMARY KEY (pk)
@@ -1560,9 +1577,13 @@ CREATE INDEX jobs_by_project ON jobs (project_pk, pk);
 
 CREATE INDEX jobs_by_status ON jobs (status, not_before, pk);
 
+CREATE INDEX label_history_by_row ON label_history (endpoint_pk, position);
+
 CREATE INDEX label_schemas_in_order ON label_schemas (experiment_pk, created_ms DESC, id);
 
 CREATE INDEX labels_by_position ON labels (endpoint_pk, pk);
+
+CREATE INDEX labels_untrusted ON labels (endpoint_pk, client, received_at) WHERE (trust IS NOT NULL);
 
 CREATE INDEX logged_model_metrics_by_run ON logged_model_metrics (run_pk);
 
@@ -1708,6 +1729,6 @@ insert into alembic_version (version_num) values ('pipelines_0003');
 
 insert into alembic_version (version_num) values ('registry_0004');
 
-insert into alembic_version (version_num) values ('serving_0005');
+insert into alembic_version (version_num) values ('serving_0008');
 
 insert into alembic_version (version_num) values ('tracking_0007');
