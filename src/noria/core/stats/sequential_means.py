@@ -29,7 +29,7 @@ from __future__ import annotations
 import math
 from typing import NamedTuple
 
-from noria.core.stats.sequential_search import Stream, difference_bounds, mean_bounds, stream_near
+from noria.core.stats.sequential_search import Capital, Stream, difference_bounds, mean_bounds, stream_near
 from noria.core.stats.sequential_shares import Outcomes, share_capital
 
 _RHO = 8.0
@@ -64,17 +64,22 @@ class Sums(NamedTuple):
 
 
 def mean_stream(sums: Sums) -> Stream:
-    """Give the logarithm of the capital against each mean of values in [0, 1], and the mean that it is lowest against.
+    """Give the capital against each mean of values in [0, 1], and the mean that it is lowest against."""
+    estimate = min(max(sums.mean, 0.0), 1.0) if sums.n else 0.5
+    return stream_near(mean_capital(sums), estimate, sums.n)
+
+
+def mean_capital(sums: Sums) -> Capital:
+    """Give the logarithm of the capital against each mean of values in [0, 1].
 
     Examples
     --------
-    >>> against, mean = mean_stream(Sums(100, 50.0, 30.0))
+    >>> against = mean_capital(Sums(100, 50.0, 30.0))
     >>> against(0.5) < 0 < against(0.3)
     True
     """
     n, total, squares = sums
-    hits = min(max(total, 0.0), n)
-    by_share = share_capital(Outcomes(hits, n))
+    by_share = share_capital(Outcomes(min(max(total, 0.0), n), n))
 
     def log_capital(mean: float) -> float:
         m = min(max(mean, _EDGE), 1 - _EDGE)
@@ -83,7 +88,7 @@ def mean_stream(sums: Sums) -> Stream:
         scale = m if away >= 0 else 1 - m
         return both(by_share(m), log_mixture(abs(away) / scale, spread / (scale * scale)))
 
-    return stream_near(log_capital, hits / n if n else 0.5, n)
+    return log_capital
 
 
 def mean_interval(sums: Sums, alpha: float, *, low: float = 0.0, high: float = 1.0) -> tuple[float, float]:

@@ -8,7 +8,8 @@ confidence sequence of Waudby-Smith et al.: the means m with
 
 .. math:: \frac{n^2 (\bar x - m)^2}{2 (n + k) s^2} < \log(1/\alpha) + \tfrac12 \log(1 + n/k).
 
-It holds at all times together from some size on (`MIN_VALUES` here), the better the later. The capitals against the
+It holds at all times together from some size on (`MIN_VALUES` here), the better the later and the less skewed
+the values are. For 1,000 values it is 1.8 times as wide as the interval for a fixed size. The capitals against the
 means of two streams multiply, so pairs of means remain in an ellipse, and the ratios of those pairs are told as Fieller
 tells ratios of means: by a quadratic equation.
 
@@ -29,7 +30,9 @@ from noria.core.stats.sequential_means import Sums
 MIN_VALUES = 30
 """Fewer values than this tell nothing about a mean without bounds."""
 
-_PRIOR_VALUES = 50.0
+PRIOR_VALUES = 800.0
+"""How many values the mixture is spread like. Fewer would tell more of few values, and too much of few skewed ones: with
+so many, log-normal values whose logarithm has a standard deviation of 1 are missed less than 5 % of the time."""
 
 
 def unbounded_mean(sums: Sums, alpha: float) -> tuple[float, float]:
@@ -44,7 +47,7 @@ def unbounded_mean(sums: Sums, alpha: float) -> tuple[float, float]:
     --------
     >>> lower, upper = unbounded_mean(Sums(1000, 2000.0, 5000.0), 0.05)
     >>> round(lower, 3), round(upper, 3)
-    (1.903, 2.097)
+    (1.889, 2.111)
     """
     if sums.n < MIN_VALUES:
         return -math.inf, math.inf
@@ -69,7 +72,7 @@ def mean_ratio(first: Sums, second: Sums, alpha: float) -> tuple[float, float]:
     --------
     >>> lower, upper = mean_ratio(Sums(1000, 2000.0, 5000.0), Sums(1000, 1000.0, 1250.0), 0.05)
     >>> round(lower, 2), round(upper, 2)
-    (1.85, 2.17)
+    (1.84, 2.17)
     """
     if min(first.n, second.n) < MIN_VALUES:
         return 0.0, math.inf
@@ -94,7 +97,7 @@ def paired_ratio(first: Sums, second: Sums, products: float, alpha: float) -> tu
         return 0.0, math.inf
     n = first.n
     covariance = (products - n * first.mean * second.mean) / (n - 1)
-    together = covariance * (n + _PRIOR_VALUES) / (n * n)
+    together = covariance * (n + PRIOR_VALUES) / (n * n)
     return _fieller(first, second, _demand(alpha, first), together)
 
 
@@ -111,7 +114,7 @@ def _fieller(first: Sums, second: Sums, demand: float, covariance: float) -> tup
 
 
 def _demand(alpha: float, *streams: Sums) -> float:
-    penalties = sum(math.log1p(stream.n / _PRIOR_VALUES) for stream in streams)
+    penalties = sum(math.log1p(stream.n / PRIOR_VALUES) for stream in streams)
     return -2 * math.log(alpha) + penalties
 
 
@@ -119,4 +122,4 @@ def _variance(sums: Sums) -> float:
     """Give the variance that the mixture lets the mean have."""
     n = sums.n
     variance = max(sums.squares - n * sums.mean * sums.mean, 0.0) / (n - 1)
-    return variance * (n + _PRIOR_VALUES) / (n * n)
+    return variance * (n + PRIOR_VALUES) / (n * n)

@@ -29,7 +29,7 @@ from typing import NamedTuple
 from noria.core.stats.sequential_search import Capital, Stream, difference_bounds, mean_bounds, stream_near
 
 PRIOR_OUTCOMES = 25.0
-"""How many outcomes the bet is spread like: the interval is narrowest, beside its kind, at some twenty times as many."""
+"""How many outcomes the bet is spread like: the interval is narrowest, for its kind, at some twenty times as many."""
 
 _EDGE = 1e-12
 

@@ -14,7 +14,7 @@ from scipy import stats as scipy_stats
 from noria.core.stats.sequential import BoundedMean, difference_interval
 from noria.core.stats.sequential_distributions import band, distance
 from noria.core.stats.sequential_means import Sums, log_mixture, mean_difference, mean_interval
-from noria.core.stats.sequential_ratios import mean_ratio, paired_ratio, unbounded_mean
+from noria.core.stats.sequential_ratios import PRIOR_VALUES, mean_ratio, paired_ratio, unbounded_mean
 from noria.core.stats.sequential_shares import (
     PRIOR_OUTCOMES,
     Outcomes,
@@ -100,8 +100,8 @@ def test_ratio_agrees_with_all_pairs_of_means() -> None:
     generator = np.random.default_rng(6)
     first, second = generator.gamma(2, 3, 400), generator.gamma(2, 2, 900)
     lower, upper = mean_ratio(_sums(first), _sums(second), ALPHA)
-    demand = -2 * math.log(ALPHA) + math.log1p(400 / 50) + math.log1p(900 / 50)
-    scale = [v.var(ddof=1) * (v.size + 50) / v.size**2 * demand for v in (first, second)]
+    demand = -2 * math.log(ALPHA) + math.log1p(400 / PRIOR_VALUES) + math.log1p(900 / PRIOR_VALUES)
+    scale = [v.var(ddof=1) * (v.size + PRIOR_VALUES) / v.size**2 * demand for v in (first, second)]
     angle = np.linspace(0, 2 * np.pi, 100_001)
     ratios = (first.mean() + math.sqrt(scale[0]) * np.cos(angle)) / (
         second.mean() + math.sqrt(scale[1]) * np.sin(angle)
