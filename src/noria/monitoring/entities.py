@@ -30,7 +30,12 @@ class MonitorSection(Section, frozen=True, kw_only=True, forbid_unknown_fields=T
     tolerated_errors
         Share of a window's requests that may fail without an alert.
     labels_per_false_alarm
-        At least this many labels pass, on average, between two false alarms about quality.
+        At least this many labels pass, on average, between two false alarms of what is looked at after each label.
+    quality_rows
+        Labels in a window that is compared whole with the held-out score.
+    quality_level
+        Most quiet windows of labels, as a share, in which that comparison raises a false alarm. With as many labels
+        per window as the default, both together raise at most one in a hundred quiet windows.
     """
 
     window_rows: Annotated[int, msgspec.Meta(ge=20, le=1000)] = 200
@@ -39,7 +44,9 @@ class MonitorSection(Section, frozen=True, kw_only=True, forbid_unknown_fields=T
     drift_psi: Annotated[float, msgspec.Meta(ge=0)] = 0.2
     quality_margin: Annotated[float, msgspec.Meta(ge=0, lt=1)] = 0.02
     tolerated_errors: Annotated[float, msgspec.Meta(ge=0, lt=1)] = 0.02
-    labels_per_false_alarm: Annotated[int, msgspec.Meta(ge=10)] = 5_000
+    labels_per_false_alarm: Annotated[int, msgspec.Meta(ge=10)] = 100_000
+    quality_rows: Annotated[int, msgspec.Meta(ge=100, le=100_000)] = 500
+    quality_level: Annotated[float, msgspec.Meta(gt=0, lt=1)] = 0.005
 
 
 class AlertKind(enum.StrEnum):
@@ -97,6 +104,44 @@ class ScoredRow(msgspec.Struct, frozen=True, array_like=True):
     score: float
 
 
+class LabelWindow(msgspec.Struct, frozen=True, kw_only=True):
+    """Sums over consecutive labels.
+
+    Attributes
+    ----------
+    total, squares
+        Of the scores, and of their squares.
+    blocks, block
+        Sums of the whole blocks of 25 labels, and of the one that is being filled.
+    """
+
+    n: int = 0
+    total: float = 0.0
+    squares: float = 0.0
+    blocks: list[float] = []
+    block: float = 0.0
+    first_position: int
+    last_position: int
+
+
+class DropReport(msgspec.Struct, frozen=True, kw_only=True):
+    """A drop that whole windows of labels show.
+
+    Attributes
+    ----------
+    n, mean
+        Labels in these windows, and their mean score.
+    p_value
+        Of a mean this low without a drop, for having looked at one, two and three windows.
+    """
+
+    n: int
+    mean: float
+    p_value: float
+    first_position: int
+    last_position: int
+
+
 class QualityReport(msgspec.Struct, frozen=True, kw_only=True):
     """Labelled answers of the version that answers most requests, as of the newest label.
 
@@ -112,6 +157,10 @@ class QualityReport(msgspec.Struct, frozen=True, kw_only=True):
         Mean score on held-out rows at registration, and on how many.
     evidence, threshold
         Natural logarithm of the evidence for a drop, and where it makes an alert.
+    windows, open_window
+        The newest whole windows of labels, oldest first, and the one that is being filled.
+    drop
+        The first drop that whole windows showed since the monitor started or its alert was closed.
     """
 
     n: int
@@ -123,6 +172,9 @@ class QualityReport(msgspec.Struct, frozen=True, kw_only=True):
     reference_n: int
     evidence: float
     threshold: float
+    windows: list[LabelWindow] = []
+    open_window: LabelWindow | None = None
+    drop: DropReport | None = None
 
 
 class Window(msgspec.Struct, frozen=True, kw_only=True):

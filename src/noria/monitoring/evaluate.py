@@ -25,7 +25,16 @@ from noria.monitoring.entities import (
     ScoredRow,
     Window,
 )
-from noria.monitoring.quality import Baseline, error_alert, quality_alert, score, start_detector, take_in
+from noria.monitoring.label_windows import DropRule
+from noria.monitoring.quality import (
+    Baseline,
+    begun_anew,
+    error_alert,
+    quality_alert,
+    score,
+    start_detector,
+    take_in,
+)
 from noria.monitoring.reference import Reference, load_reference, no_reference
 from noria.monitoring.service import LookOutdated, Monitors
 from noria.serving.captures import Captures
@@ -183,9 +192,10 @@ class _Look:
                 margin=self._settings.quality_margin,
                 labels_per_false_alarm=self._settings.labels_per_false_alarm,
             )
+            quality = begun_anew(quality) if quality is not None else None
         rows = _scored(reference.task, baseline, version, page.items)
         if rows:
-            detector, quality = take_in(detector, quality, rows, baseline)
+            detector, quality = take_in(detector, quality, rows, baseline, drop_rule(self._settings))
         return detector, quality, page.next
 
     def _knows_endpoint(self) -> bool:
@@ -234,6 +244,11 @@ class _Look:
             last_position=newest.last_position,
             since=series[0].first_at,
         )
+
+
+def drop_rule(settings: MonitorSection) -> DropRule:
+    """Give the rule that settings state for windows of labels."""
+    return DropRule(size=settings.quality_rows, level=settings.quality_level, margin=settings.quality_margin)
 
 
 def _has_drifted(window: Window, version: int) -> bool:

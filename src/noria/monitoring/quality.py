@@ -9,7 +9,8 @@ from typing import Any
 import msgspec
 
 from noria.monitoring.detector import DropDetector
-from noria.monitoring.entities import AlertKind, NewAlert, QualityReport, ScoredRow, Window
+from noria.monitoring.entities import AlertKind, DropReport, NewAlert, QualityReport, ScoredRow, Window
+from noria.monitoring.label_windows import DropRule, LabelWindows, find_drop, take_in_windows
 
 KEPT = 200
 """How many of the newest scored rows a report keeps."""
@@ -56,12 +57,19 @@ def start_detector(baseline: Baseline, *, margin: float, labels_per_false_alarm:
 
 
 def take_in(
-    detector: DropDetector, previous: QualityReport | None, rows: Sequence[ScoredRow], baseline: Baseline
+    detector: DropDetector,
+    previous: QualityReport | None,
+    rows: Sequence[ScoredRow],
+    baseline: Baseline,
+    rule: DropRule = DropRule(),  # noqa: B008 - frozen
 ) -> tuple[DropDetector, QualityReport]:
     """Take in newly labelled rows, oldest first."""
     moved = detector.update(row.score for row in rows)
     recent = [*(previous.recent if previous else []), *rows][-KEPT:]
     mean, low, high = mean_with_interval([row.score for row in recent])
+    before = LabelWindows(whole=previous.windows, open=previous.open_window) if previous else LabelWindows()
+    labels, filled = take_in_windows(before, rows, size=rule.size)
+    drops = (find_drop(state, rule, reference=baseline.score, reference_n=baseline.n) for state in filled)
     report = QualityReport(
         n=(previous.n if previous else 0) + len(rows),
         mean=mean,
@@ -72,8 +80,17 @@ def take_in(
         reference_n=baseline.n,
         evidence=moved.log_evidence,
         threshold=-math.log(moved.false_alarm_rate),
+        windows=labels.whole,
+        open_window=labels.open,
+        drop=(previous.drop if previous else None)
+        or next((drop for drop in drops if drop is not None), None),
     )
     return moved, report
+
+
+def begun_anew(report: QualityReport) -> QualityReport:
+    """Forget what led to an alert that is closed, and keep the newest rows."""
+    return msgspec.structs.replace(report, windows=[], open_window=None, drop=None)
 
 
 def error_alert(window: Window, *, tolerated: float) -> NewAlert | None:
@@ -109,9 +126,13 @@ def error_alert(window: Window, *, tolerated: float) -> NewAlert | None:
 def quality_alert(
     detector: DropDetector, report: QualityReport, *, version: int, measure: str, last_position: int
 ) -> NewAlert | None:
-    """Raise an alert when the detector alarmed."""
+    """Raise an alert when the detector alarmed, or whole windows of labels showed a drop."""
     if not detector.alarmed:
-        return None
+        return (
+            None
+            if report.drop is None
+            else _window_alert(report, report.drop, version, measure, last_position)
+        )
     # The detector stops at its alarm; the rows that came after it are since the onset too.
     n_since = detector.n_since_onset + report.n - detector.n
     since = report.recent[-max(n_since, _FEWEST_IN_SENTENCE) :]
@@ -136,6 +157,30 @@ def quality_alert(
         ),
         onset_position=since[0].position,
         last_position=last_position,
+    )
+
+
+def _window_alert(
+    report: QualityReport, drop: DropReport, version: int, measure: str, last_position: int
+) -> NewAlert:
+    return NewAlert(
+        kind=AlertKind.QUALITY,
+        version=version,
+        figures={
+            "mean": drop.mean,
+            "n": float(drop.n),
+            "p_value": drop.p_value,
+            "reference": report.reference,
+            "reference_n": float(report.reference_n),
+            "evidence": report.evidence,
+        },
+        sentence=(
+            f"{measure.capitalize()} of version {version} is {drop.mean:.3f} on {drop.n} labelled answers; it was "
+            f"{report.reference:.3f} on {report.reference_n} held-out rows. So low a score comes without a drop in at "
+            f"most {drop.p_value:.2g} of such windows"
+        ),
+        onset_position=drop.first_position,
+        last_position=max(last_position, drop.last_position),
     )
 
 

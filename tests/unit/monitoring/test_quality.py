@@ -13,6 +13,7 @@ from noria.monitoring.entities import AlertKind, ScoredRow, Window
 from noria.monitoring.quality import (
     KEPT,
     Baseline,
+    begun_anew,
     error_alert,
     mean_with_interval,
     quality_alert,
@@ -158,6 +159,25 @@ class TestAlert:
         assert alert is not None
         assert detector.n < 125
         assert (alert.onset_position, alert.figures["n"]) == (101, 95)
+
+    def test_a_small_drop_is_told_by_whole_windows(self) -> None:
+        """Where single labels are no evidence yet; it stands until the alert is closed."""
+        base = Baseline(score=0.95, n=5_000)
+        detector = start_detector(base, margin=0.02, labels_per_false_alarm=100_000)
+        detector, report = take_in(detector, None, rows(([1.0] * 9 + [0.0]) * 100), base)
+        alert = quality_alert(detector, report, version=2, measure="accuracy", last_position=1000)
+        _, later = take_in(detector, report, rows([1.0] * 600, first=1001), base)
+
+        assert not detector.alarmed
+        assert alert is not None
+        assert alert.figures["mean"] == pytest.approx(0.9)
+        assert alert.figures["n"] == 500
+        assert alert.sentence.startswith(
+            "Accuracy of version 2 is 0.900 on 500 labelled answers; it was 0.950 on 5000 held-out rows. So low"
+        )
+        assert later.drop == report.drop
+        assert begun_anew(later).drop is None
+        assert begun_anew(later).recent == later.recent
 
     def test_a_drop_at_once_is_told_of_few_rows(self) -> None:
         """All there are."""
