@@ -159,9 +159,9 @@ def train(workspace: Workspace) -> None:
     from sklearn.ensemble import RandomForestClassifier
 
     generator = np.random.default_rng(0)
-    x = generator.normal(size=(5000, N_COLUMNS))
-    y = (x[:, 0] + x[:, 1] * x[:, 2] + generator.normal(size=5000) > 0).astype(int)
-    forest = RandomForestClassifier(N_TREES, min_samples_leaf=5, random_state=0, n_jobs=1).fit(x, y)
+    x = generator.normal(size=(10_000, N_COLUMNS))
+    y = (x[:, 0] + x[:, 1] * x[:, 2] + generator.normal(size=10_000) > 0).astype(int)
+    forest = RandomForestClassifier(N_TREES, random_state=0).fit(x, y)
     register(forest, "forest", x=x, y=y, workspace=workspace)
 
 

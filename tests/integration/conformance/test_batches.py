@@ -2,11 +2,20 @@
 
 from __future__ import annotations
 
-import msgspec
-import pytest
+from pathlib import Path
 
+import msgspec
+import numpy as np
+import polars as pl
+import pytest
+from sklearn.linear_model import LinearRegression
+
+import noria
 from noria.access.audit import Audit
 from noria.core.errors import Conflict, ErrorBody, Invalid, NotFound
+from noria.core.workspace import Workspace
+from noria.pipelines.jobs import Jobs
+from noria.registry.client import register
 from noria.serving.batch.entities import (
     Batch,
     BatchEnd,
@@ -25,6 +34,7 @@ from noria.serving.batch.entities import (
     Verdict,
     slot_output,
 )
+from noria.serving.batch.jobs import predict_job, submit_prediction
 from noria.serving.batch.ledger import BatchRunNotFound
 from noria.serving.batch.service import Batches
 from support.conformance import Services
@@ -159,3 +169,26 @@ def test_a_switch_is_one_event_by_hand_or_by_rule(services: Services) -> None:
     events = services(Audit).events(type="batch.switched").items
     told = [(event.payload["from"], event.payload["to"], event.payload["reason"]) for event in events]
     assert sorted(told) == [("blue", "green", "better"), ("green", "blue", "by the rule of the batch")]
+
+
+@pytest.mark.alike
+def test_what_a_job_does_and_how_it_is_asked_for(
+    workspace: Workspace, transport: str, tmp_path: Path
+) -> None:
+    """A worker predicts with what came over the wire, into a table there; no password goes on record."""
+    x = np.arange(20.0).reshape(10, 2)
+    register(LinearRegression().fit(x, x[:, 0]), "line", x=x, y=x[:, 0], workspace=workspace)
+    pl.DataFrame({"id": range(10), "a": x[:, 0], "b": x[:, 1]}).write_csv(tmp_path / "in.csv")
+    asked = {"ref": "line", "input": str(tmp_path / "in.csv"), "output": "scores", "key": ["id"]}
+    told = predict_job(workspace, {**asked, "chunk_rows": 3})
+    held = noria.dataset(told["written"], workspace=workspace).polars()
+    assert (told["n_rows"], held["id"].to_list()) == (10, list(range(10)))
+    assert held["prediction"].to_numpy() == pytest.approx(x[:, 0])
+    if transport != "http":
+        with pytest.raises(Invalid, match="No server"):
+            submit_prediction(workspace, asked)
+        return
+    with pytest.raises(Invalid, match="password"):
+        submit_prediction(workspace, {**asked, "output": "postgresql://me:secret@db/shop#scores"})
+    job = submit_prediction(workspace, asked)
+    assert workspace.service(Jobs).get("default", job.id).args == {"asked": asked}

@@ -26,11 +26,11 @@ from noria.serving.batch.client import predict
 from noria.serving.batch.entities import BatchStatus
 from noria.serving.batch.service import Batches
 from noria.serving.batch.sinks.postgres import PostgresSink
+from noria.serving.batch.sinks.table import TableSink
 from noria.serving.batch.stage import stage_root
 from support.model_server import open_folder
 from support.postgres import PostgresServer
 from support.processes import Processes
-from support.waiting import wait_until
 
 CHILD = Path(__file__).with_name("batch_child.py")
 N_ROWS = 2_000
@@ -201,44 +201,27 @@ def test_a_word_makes_a_run_once(workspace: Workspace, tmp_path: Path) -> None:
     assert noria.dataset(str(more.written), workspace=workspace).polars().height == 2 * N_ROWS
 
 
-@pytest.fixture
-def killed(workspace: Workspace, processes: Processes) -> Any:
-    """Give what starts a prediction, kills it when so many chunks are kept, and starts it again until it ends."""
-
-    def chunks() -> int:
-        return len(list(stage_root(workspace.settings).glob("*/chunk-*")))
-
-    def run(source: str, output: str, workers: int, after: list[int]) -> str:
-        for n_chunks in after:
-            at = n_chunks + chunks()
-            command = [
-                sys.executable,
-                str(CHILD),
-                str(workspace.settings.folder),
-                source,
-                output,
-                str(workers),
-            ]
-            child = processes.start(command)
-            wait_until(lambda at=at, child=child: chunks() >= at or not child.running, 60)
-            child.process.send_signal(signal.SIGKILL)
-            child.wait()
-        last = processes.start(command)
-        assert last.wait() == 0, last.output()
-        return last.output()
-
-    return run
-
-
 def test_a_killed_run_goes_on_where_it_was(
-    workspace: Workspace, expected: pl.DataFrame, killed: Any, tmp_path: Path
+    workspace: Workspace, expected: pl.DataFrame, processes: Processes, tmp_path: Path
 ) -> None:
-    """`kill -9` in the middle, of one process and of one with two helpers; the table holds each row once."""
-    told = killed("customers", "resumed", 2, [3, 9])
-    assert "attempt 3" in told
+    """`kill -9` in the middle, of one process and of one with helpers, and before the rows are written."""
+    command = [sys.executable, str(CHILD), str(workspace.settings.folder), "customers", "resumed"]
+    for workers, n_rows in (("1", 150), ("2", 700), ("2", N_ROWS)):
+        child = processes.start([*command, workers, str(n_rows)])
+        assert child.wait() == -signal.SIGKILL, child.output()
+        with pytest.raises(NotFound):
+            noria.dataset("resumed", workspace=workspace).polars()
+    last = processes.start([*command, "1"])
+    assert last.wait() == 0, last.output()
+    assert "attempt 4" in last.output()
     table = noria.dataset("resumed", workspace=workspace)
     assert table.current.version == 1
     assert table.polars().equals(expected)
+
+    (run,) = workspace.service(Batches).runs("default", limit=1).items
+    expected.write_parquet(tmp_path / "again.parquet")
+    again = TableSink(workspace, "resumed").write(run.id, [tmp_path / "again.parquet"], append=True)
+    assert again == "resumed@1", "as if killed after the rows were written, before that was on record"
 
 
 @pytest.mark.soak
@@ -276,7 +259,7 @@ def held(workspace: Workspace, output: str) -> pl.DataFrame:
         import psycopg
 
         with psycopg.connect(address) as connection:
-            found = connection.execute(f"select * from {table} order by row").fetchall()  # type: ignore[arg-type]  # noqa: S608
+            found = connection.execute(f"select * from {table} order by row").fetchall()  # noqa: S608
         return pl.DataFrame(found, schema=SCHEMA, orient="row")
     if output.endswith(".parquet"):
         return pl.read_parquet(output)

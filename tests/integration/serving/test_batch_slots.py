@@ -56,10 +56,11 @@ def run(workspace: Workspace, version: str, slot: str, batch: str, output: str |
 
 def test_a_table_is_switched_by_rule_when_the_truth_says_so(workspace: Workspace) -> None:
     """Little truth decides nothing; more of it does, and the stable table holds the other version's rows."""
-    batches, stable = (
-        workspace.service(Batches),
-        lambda: noria.dataset("scores", workspace=workspace).polars(),
-    )
+    batches = workspace.service(Batches)
+
+    def stable() -> pl.DataFrame:
+        return noria.dataset("scores", workspace=workspace).polars()
+
     run(workspace, "churn@1", "blue", "scores", "scores")
     assert stable()["model_version"].unique().to_list() == [1]
     with pytest.raises(Conflict, match="slot green"):

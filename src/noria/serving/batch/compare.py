@@ -18,7 +18,7 @@ import polars as pl
 from noria.core.errors import Conflict, Invalid
 from noria.core.stats.sequential_means import Sums, mean_interval
 from noria.core.stats.sequential_ratios import unbounded_mean
-from noria.core.workspace import Workspace
+from noria.core.workspace import Workspace, current_workspace
 from noria.data.client import dataset
 from noria.registry.entities import Task
 from noria.registry.rules import servable
@@ -96,6 +96,11 @@ def compare_batch(
     if recorded.switched:
         point_stable(workspace, name, output)
     return recorded
+
+
+def compare_here(name: str, truth: str, label: str, **more: Any) -> Recorded:
+    """Do as `compare_batch` in the workspace that is worked in."""
+    return compare_batch(current_workspace(), name, truth, label, **more)
 
 
 def _run_of(workspace: Workspace, batch: Batch, slot: Slot) -> BatchRun:

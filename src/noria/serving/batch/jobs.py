@@ -7,6 +7,7 @@ from typing import Any
 import msgspec
 
 from noria.core.errors import Invalid
+from noria.core.serialisation import to_json
 from noria.core.workspace import InProcess, Workspace
 from noria.pipelines.job_entities import MAX_TIMEOUT_S, Job, NewJob
 from noria.pipelines.jobs import Jobs
@@ -58,5 +59,10 @@ def predict_job(workspace: Workspace, asked: dict[str, Any]) -> dict[str, Any]:
     def progress(n_done: int, n_rows: int) -> None:
         print(f"{n_done} of {n_rows} rows", flush=True)  # noqa: T201 - the job's log
 
-    found: dict[str, Any] = msgspec.to_builtins(predict(**asked, workspace=workspace, progress=progress))
+    return plain(predict(**asked, workspace=workspace, progress=progress))
+
+
+def plain(value: msgspec.Struct) -> dict[str, Any]:
+    """Give an entity as what JSON has."""
+    found: dict[str, Any] = msgspec.json.decode(to_json(value))
     return found

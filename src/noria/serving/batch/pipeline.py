@@ -14,13 +14,10 @@ An interval that is run again says the same word in `once`, so its rows are writ
 
 from __future__ import annotations
 
+import importlib
 from typing import Any
 
-import msgspec
-
-from noria.core.workspace import current_workspace
 from noria.pipelines.authoring import pipeline, step
-from noria.serving.batch.client import predict as predict_rows
 
 
 @step(cache=False)
@@ -40,7 +37,8 @@ def predicted(
     unfit: str,
 ) -> dict[str, Any]:
     """Predict a batch, and give its run; words that are empty are left out."""
-    run = predict_rows(
+    return _done(
+        "noria.serving.batch.client:predict",
         model,
         input,
         output or None,
@@ -54,19 +52,14 @@ def predicted(
         append=append,
         probabilities=probabilities,
         unfit=unfit,
-        workspace=current_workspace(),
     )
-    told: dict[str, Any] = msgspec.to_builtins(run)
-    return told
 
 
 @step(cache=False)
 def compared(batch: str, truth: str, label: str, block: str, alpha: float, input_url: str) -> dict[str, Any]:
     """Hold both slots of a batch against the truth, and give what was found."""
-    from noria.serving.batch.compare import compare_batch
-
-    found = compare_batch(
-        current_workspace(),
+    return _done(
+        "noria.serving.batch.compare:compare_here",
         batch,
         truth,
         label,
@@ -74,8 +67,6 @@ def compared(batch: str, truth: str, label: str, block: str, alpha: float, input
         alpha=alpha,
         input_url=input_url or None,
     )
-    told: dict[str, Any] = msgspec.to_builtins(found)
-    return told
 
 
 @pipeline
@@ -106,6 +97,18 @@ def compare(
 ) -> dict[str, Any]:
     """Compare both slots of a batch, and switch if its rule says so."""
     return compared(batch, truth, label, block, alpha, input_url)
+
+
+def _done(target: str, *given: Any, **named: Any) -> dict[str, Any]:
+    """Call a function that is found by its name, and give what it gave as JSON has it.
+
+    Before each step all code is read that it leads to, to tell whether its result is known. These steps always run, so
+    that would take longer than many predictions, and for nothing.
+    """
+    module, _, name = target.partition(":")
+    found = getattr(importlib.import_module(module), name)(*given, **named)
+    told: dict[str, Any] = importlib.import_module("noria.serving.batch.jobs").plain(found)
+    return told
 
 
 def _listed(text: str) -> list[str]:

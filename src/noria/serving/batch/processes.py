@@ -28,58 +28,60 @@ Told = Callable[[int], None]
 """Told how many rows were made since it was told last."""
 
 
-def make_in_processes(
-    work: Work, chunks: Collection[int], n_workers: int, told: Told, environ: Mapping[str, str]
-) -> str:
-    """Make chunks in processes of their own, and give what computes the predictions.
+class Crew:
+    """The processes of one run, which begin to load their libraries when it is made.
 
-    Raises
-    ------
-    Failed
-        If processes die again and again at one chunk.
-    NoriaError
-        What a process raised.
+    Parameters
+    ----------
+    n_workers
+        How many at most.
     """
-    with _Crew(work, environ) as crew:
-        return crew.make(deque(chunks), n_workers, told)
 
-
-class _Crew:
-    """The processes of one run."""
-
-    def __init__(self, work: Work, environ: Mapping[str, str]) -> None:
-        self._work = work
+    def __init__(self, n_workers: int, environ: Mapping[str, str]) -> None:
+        self._n_workers = n_workers
         self._environ = _pinned(environ)
+        self._idle = [_Member(self._environ) for _ in range(n_workers)]
         self._members: dict[int, _Member] = {}
+        self._done: list[_Member] = []
         self._deaths: Counter[int] = Counter()
-        self._engine = ""
+        self._engine: str | None = None
 
     def __enter__(self) -> Self:
         return self
 
     def __exit__(self, *_: object) -> None:
-        for member in self._members.values():
+        for member in (*self._idle, *self._members.values(), *self._done):
             member.end(now=True)
 
-    def make(self, waiting: deque[int], n_workers: int, told: Told) -> str:
-        """Have chunks made until none waits and nobody is at one."""
+    def make(self, work: Work, chunks: Collection[int], told: Told) -> str | None:
+        """Have chunks made, and give what computes the predictions.
+
+        Raises
+        ------
+        Failed
+            If processes die again and again at one chunk.
+        NoriaError
+            What a process raised.
+        """
+        waiting = deque(chunks)
         while waiting or self._members:
-            while waiting and len(self._members) < min(n_workers, len(waiting) + self._n_busy()):
-                member = _Member(self._work, self._environ)
+            while waiting and len(self._members) < min(self._n_workers, len(waiting) + self._n_busy()):
+                member = self._idle.pop() if self._idle else _Member(self._environ)
+                member.begin(work)
                 self._members[member.answers] = member
             ready, _, _ = select.select(list(self._members), [], [])
             for descriptor in ready:
-                self._hear(self._members[descriptor], waiting, told)
+                self._hear(work, self._members[descriptor], waiting, told)
         return self._engine
 
     def _n_busy(self) -> int:
         return sum(member.chunk is not None for member in self._members.values())
 
-    def _hear(self, member: _Member, waiting: deque[int], told: Told) -> None:
+    def _hear(self, work: Work, member: _Member, waiting: deque[int], told: Told) -> None:
         made = member.hear()
         if made is None:
             del self._members[member.answers]
-            self._bury(member, waiting)
+            self._bury(work, member, waiting)
             return
         if made.error is not None:
             raise error_from_body(made.error)
@@ -87,20 +89,21 @@ class _Crew:
             self._engine = made.engine
         else:
             told(made.n_rows)
+        member.chunk = None
         if waiting:
             member.give(waiting.popleft())
         else:
             del self._members[member.answers]
-            member.end()
+            self._done.append(member)
 
-    def _bury(self, member: _Member, waiting: deque[int]) -> None:
+    def _bury(self, work: Work, member: _Member, waiting: deque[int]) -> None:
         how = member.end()
         chunk = -1 if member.chunk is None else member.chunk
         self._deaths[chunk] += 1
         if self._deaths[chunk] >= DEATHS:
             doing = "loaded the model"
             if chunk >= 0:
-                start, stop = self._work.bounds(chunk)
+                start, stop = work.bounds(chunk)
                 doing = f"predicted the rows {start} to {stop - 1}"
             raise Failed(
                 f"{DEATHS} processes died while they {doing}; the last one {how}",
@@ -113,7 +116,7 @@ class _Crew:
 class _Member:
     """One process."""
 
-    def __init__(self, work: Work, environ: Mapping[str, str]) -> None:
+    def __init__(self, environ: Mapping[str, str]) -> None:
         request_read, self._requests = os.pipe()
         self.answers, answer_write = os.pipe()
         self.chunk: int | None = None
@@ -124,6 +127,9 @@ class _Member:
         )
         os.close(request_read)
         os.close(answer_write)
+
+    def begin(self, work: Work) -> None:
+        """Tell it what it works at."""
         self._send(msgspec.json.encode(work))
 
     def give(self, chunk: int) -> None:

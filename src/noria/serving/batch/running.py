@@ -31,7 +31,7 @@ from noria.serving.batch.entities import (
     slot_output,
 )
 from noria.serving.batch.names import point_stable
-from noria.serving.batch.processes import make_in_processes
+from noria.serving.batch.processes import Crew
 from noria.serving.batch.reading import Input, count_duplicates, stage_input
 from noria.serving.batch.service import Batches
 from noria.serving.batch.sinks.port import Sink, open_sink
@@ -161,6 +161,12 @@ class _Attempt:
 
     def make(self) -> BatchEnd:
         """Predict what is not kept yet, and write all of it."""
+        if self._wish.n_workers == 1:
+            return self._made(None)
+        with Crew(self._wish.n_workers, os.environ) as crew:
+            return self._made(crew)
+
+    def _made(self, crew: Crew | None) -> BatchEnd:
         work, n_duplicates = self._prepared()
         kept = kept_chunks(work)
         self._state = BatchProgress(
@@ -173,7 +179,7 @@ class _Attempt:
         )
         self._tell(0, always=True)
         began = self._workspace.clock.monotonic()
-        self._predict(work, sorted(set(range(work.n_chunks)) - kept))
+        self._predict(crew, work, sorted(set(range(work.n_chunks)) - kept))
         predict_s = self._workspace.clock.monotonic() - began
         self._tell(0, always=True)
         written = self._written(work)
@@ -216,16 +222,16 @@ class _Attempt:
             )
         return n_duplicates
 
-    def _predict(self, work: Work, chunks: list[int]) -> None:
+    def _predict(self, crew: Crew | None, work: Work, chunks: list[int]) -> None:
         if not chunks:
             return
-        if self._wish.n_workers == 1:
+        if crew is None:
             maker = ChunkMaker(work)
-            engine = maker.engine
+            engine: str | None = maker.engine
             for chunk in chunks:
                 self._tell(maker.make(chunk))
         else:
-            engine = make_in_processes(work, chunks, self._wish.n_workers, self._tell, os.environ)
+            engine = crew.make(work, chunks, self._tell)
         self._change(engine=engine)
 
     def _written(self, work: Work) -> str:
