@@ -1,1 +1,1 @@
-"""What leaves the house by itself: webhooks."""
+"""What leaves the house: calls to webhooks, manifests for Kubernetes, folders that images are built from."""
