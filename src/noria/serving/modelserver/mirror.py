@@ -17,7 +17,7 @@ from noria.serving.modelserver.board import Page, Word
 from noria.serving.modelserver.link import Link
 from noria.serving.modelserver.records import Origin, id_of, origin_of
 from noria.serving.modelserver.routes import falls_under
-from noria.serving.modelserver.spool import Claim, Spool, claim
+from noria.serving.modelserver.spool import Claim, Spool, claim, disk_bytes
 from noria.serving.plans import EndpointPlan, PlannedVersion
 
 SHADOW = "shadow"
@@ -69,6 +69,7 @@ class Mirror:
         self._plans: dict[tuple[str, str], EndpointPlan] = {}
         self._polled_at = float("-inf")
         self._opened: tuple[Claim, Spool] | None = None
+        self._is_full = False
         self.wanted = False
 
     def take(self, records: list[bytes]) -> None:
@@ -124,8 +125,13 @@ class Mirror:
         if self._opened is None:
             held = claim(self._root, prefix=self._own)
             self._opened = held, Spool(held.folder, max_bytes=QUEUE_BYTES, among=self._root)
-        if not self._opened[1].append(record):
-            self._words[Word.N_SHADOWS_DROPPED] += 1
+        if self._opened[1].append(record):
+            self._is_full = False
+            return
+        self._words[Word.N_SHADOWS_DROPPED] += 1
+        if not self._is_full:
+            self._is_full = True
+            _log.warning("mirror.full", extra={"waiting_bytes": disk_bytes(self._root)})
 
 
 def _is_asked(plan: EndpointPlan, origin: Origin, identity: str) -> bool:

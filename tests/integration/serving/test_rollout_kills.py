@@ -1,0 +1,175 @@
+"""Rollouts of every strategy under load, while processes are killed."""
+
+from __future__ import annotations
+
+import itertools
+import json
+import os
+import shutil
+import signal
+from collections.abc import Iterator
+from pathlib import Path
+from typing import NamedTuple
+
+import httpx
+import psutil
+import pytest
+
+from noria.core.clock import SystemClock
+from noria.core.config import load_settings
+from noria.core.context import Context
+from noria.core.workspace import open_context
+from noria.serving.entities import Deployment, Rollout, RolloutStatus, RolloutStep, Share, Strategy
+from noria.serving.gate_rules import Gates
+from noria.serving.service import Captures, Endpoints, Rollouts
+from support.model_server import row_input
+from support.ports import free_port
+from support.processes import Processes
+from support.rollout_load import Load, PlanLog
+from support.waiting import wait_until
+
+NAME = "rounds"
+PLACE = ("default", NAME)
+N_CONNECTIONS = 8
+WEIGHTS = {
+    Strategy.REPLACE: [],
+    Strategy.CANARY: [0.3, 0.7],
+    Strategy.BLUE_GREEN: [1.0, 1.0],
+    Strategy.SHADOW: [1.0],
+    Strategy.AB: [0.5],
+}
+
+Round = tuple[Strategy, str]
+
+
+class Up(NamedTuple):
+    """A running `noria up`."""
+
+    folder: Path
+    url: str
+    context: Context
+
+    def pid(self, victim: str) -> int:
+        """Give the process that has a part: a child of `noria up`, or one of the model server's."""
+        children = json.loads((self.folder / "up.json").read_text())["children"]
+        if victim in children:
+            return int(children[victim]["pid"])
+        try:
+            below = psutil.Process(children["serve"]["pid"]).children()
+            found = [each.pid for each in below if f"noria.serving.modelserver.{victim}" in each.cmdline()]
+        except psutil.NoSuchProcess:
+            return 0
+        return found[0] if found else 0
+
+    def kill(self, victim: str) -> None:
+        """Kill a process without warning, and wait until another has its part."""
+        pid = wait_until(lambda: self.pid(victim), 60, f"there is no {victim}")
+        os.kill(pid, signal.SIGKILL)
+        wait_until(lambda: self.pid(victim) not in (0, pid), 60, f"the {victim} did not come back")
+
+
+@pytest.fixture(scope="module")
+def up(
+    registered: Path, tmp_path_factory: pytest.TempPathFactory, noria_command: tuple[str, ...]
+) -> Iterator[Up]:
+    """Give a running `noria up` with an endpoint that version 1 answers."""
+    folder = Path(shutil.copytree(registered, tmp_path_factory.mktemp("kills") / "workspace"))
+    processes = Processes(tmp_path_factory.mktemp("processes"))
+    server, port = free_port(), free_port()
+    ports = ["--port", str(server), "--serve-port", str(port)]
+    context = open_context(load_settings(workspace=str(folder), environ={}), SystemClock())
+    try:
+        child = processes.start([*noria_command, "up", "--workspace", folder, *ports], name="up")
+        child.wait_for_output("Press Ctrl-C", 120)
+        context.service(Endpoints).deploy("default", NAME, Deployment(model="flowers", version=1))
+        url = f"http://127.0.0.1:{port}"
+        ready = f"{url}/v2/models/{NAME}/ready"
+        wait_until(lambda: httpx.get(ready, trust_env=False, timeout=30).status_code == 200, 120)
+        yield Up(folder, url, context)
+    finally:
+        context.database.dispose()
+        processes.end_all()
+
+
+def _roll_out(up: Up, strategy: Strategy, victim: str, load: Load) -> None:
+    """Bring the other version, and kill a process on the way: what answers then is one version, alone."""
+    endpoints, rollouts = up.context.service(Endpoints), up.context.service(Rollouts)
+    before = endpoints.get("default", NAME).version
+    wish = Deployment(
+        model="flowers",
+        version=3 - before,
+        strategy=strategy,
+        steps=[RolloutStep(weight=w, bake_s=0.3, min_requests=20) for w in WEIGHTS[strategy]] or None,
+        gates=Gates(latency=None),
+        promote=True if strategy is Strategy.SHADOW else None,
+    )
+    made = endpoints.deploy("default", NAME, wish)
+
+    def now() -> Rollout:
+        return rollouts.get("default", made.id)
+
+    def ended_or_none() -> Rollout | None:
+        found = now()
+        return found if found.status.is_finished() else None
+
+    wait_until(lambda: now().step >= 0 or now().status.is_finished(), 120, lambda: f"{now()}")
+    up.kill(victim)
+    n_before = load.n_good
+    wait_until(lambda: load.n_good > n_before + 20, 120, "nothing is answered")
+    wait_until(ended_or_none, 180, lambda: f"{now()}")
+    ended = now()
+    assert ended.status in (RolloutStatus.PROMOTED, RolloutStatus.ROLLED_BACK), ended.reason
+    version = wish.version if ended.status is RolloutStatus.PROMOTED else before
+    assert endpoints.get("default", NAME).shares == [Share(version=int(version), weight=1.0)]
+
+
+def _captured(context: Context) -> list[str]:
+    found: list[str] = []
+    after, more = 0, True
+    while more:
+        page = context.service(Captures).read("default", NAME, after=after, limit=1000)
+        found += [row.prediction.id for row in page.items]
+        after, more = page.next, page.more
+    return found
+
+
+VICTIMS = ["worker", "server", "serve"]
+"""The control loop runs in the server."""
+
+
+def _rounds(strategy: Strategy) -> list[Round]:
+    victims = itertools.cycle(VICTIMS)
+    return [(strategy, next(victims)) for _ in range(20)]
+
+
+SMOKE: list[Round] = [(Strategy.BLUE_GREEN, "worker"), (Strategy.SHADOW, "server")]
+MANY = [pytest.mark.soak, pytest.mark.timeout(3600)]
+ROUNDS = [
+    pytest.param(SMOKE, id="smoke"),
+    *(pytest.param(_rounds(each), id=f"{each}-many", marks=MANY) for each in Strategy),
+]
+
+
+@pytest.mark.parametrize("rounds", ROUNDS)
+def test_a_rollout_under_load_outlives_kills(up: Up, rounds: list[Round]) -> None:
+    """Each answer is of a version that a plan of its time gives; what broke off is answered when asked again."""
+    load = Load(up.url, NAME, [row_input([[1, 2, 3, 4]])], n=N_CONNECTIONS, pause_s=0.02)
+    with PlanLog(up.context, PLACE, grace_s=60.0).kept() as plans, load:
+        wait_until(lambda: load.n_good > 20, 60)
+        for strategy, victim in rounds:
+            _roll_out(up, strategy, victim, load)
+    answers = load.answers
+
+    assert plans.misfits(answers) == []
+    assert load.strange == []
+    # A model server that starts may not have looked at its plans yet.
+    starts = any(victim == "serve" for _, victim in rounds)
+    assert starts or not load.refused
+    assert {answer.status for answer in answers} <= {200, 503}
+    n_kills = sum(victim in ("worker", "serve") for _, victim in rounds)
+    assert len(load.broken) <= n_kills * N_CONNECTIONS
+    asked = {answer.id for answer in answers if answer.status == 200}
+    assert {identity for identity, _ in load.broken} <= {answer.id for answer in answers}
+    wait_until(lambda: asked <= set(_captured(up.context)), 120, "not every answer was captured")
+    captured = [identity for identity in _captured(up.context) if identity in asked]
+    assert len(captured) == len(asked) == sum(answer.status == 200 for answer in answers)
