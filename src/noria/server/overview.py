@@ -285,6 +285,8 @@ TOLD_EVENTS = {
     "rollout.resumed": Told(words=mark("rollout went on")),
     "rollout.promoted": Told(words=mark("rollout promoted")),
     "rollout.rolled_back": Told(words=mark("rollout rolled back"), figures=("reason",)),
+    "rollout.compared": Told(words=mark("rollout compared"), figures=("reason",)),
+    "rollout.approved": Told(words=mark("rollout approved")),
     "rollout.failed": Told(words=mark("rollout failed"), figures=("reason",)),
     "endpoint.key_created": Told(words=mark("endpoint key made"), figures=("key",)),
     "endpoint.key_revoked": Told(words=mark("endpoint key revoked"), figures=("key",)),

@@ -18,8 +18,6 @@ Weight = Annotated[float, msgspec.Meta(ge=0.0, le=1.0)]
 NotNegative = Annotated[float, msgspec.Meta(ge=0.0, le=31_536_000.0)]
 """Seconds, up to a year."""
 
-WEIGHT_TOLERANCE = 1e-9
-
 
 class Strategy(enum.StrEnum):
     """How a version takes the place of another.
@@ -192,6 +190,23 @@ class VersionFigures(msgspec.Struct, frozen=True, kw_only=True):
     mean_absolute_error: float | None = None
 
 
+class PairFigures(msgspec.Struct, frozen=True, kw_only=True):
+    """What two versions predicted on the same rows.
+
+    Attributes
+    ----------
+    n, n_agreed
+        Rows that both were asked about, and those on which they said the same.
+    n_only_new_right, n_only_old_right
+        Labelled rows on which one of them alone was right, of a classifier.
+    """
+
+    n: int
+    n_agreed: int
+    n_only_new_right: int = 0
+    n_only_old_right: int = 0
+
+
 class StepResult(msgspec.Struct, frozen=True, kw_only=True):
     """How a step of a rollout ended.
 
@@ -207,6 +222,8 @@ class StepResult(msgspec.Struct, frozen=True, kw_only=True):
         Share of the requests that the new version predicted along.
     new, old
         How both versions fared while it lasted; what arrives later is not in it.
+    pairs
+        The rows that both predicted since the rollout began; None where the new version did not predict along.
     """
 
     step: int
@@ -219,6 +236,7 @@ class StepResult(msgspec.Struct, frozen=True, kw_only=True):
     mirrored: float = 0.0
     new: VersionFigures | None = None
     old: VersionFigures | None = None
+    pairs: PairFigures | None = None
 
 
 class ApprovalPoint(enum.StrEnum):
@@ -334,6 +352,8 @@ class RolloutCheck(msgspec.Struct, frozen=True, kw_only=True):
         Shares of the requests that the new version answers, and predicts along.
     n_requests
         Requests that the new version answered, or predicted along, in this step.
+    pairs
+        As that of `StepResult`.
     """
 
     rollout_id: str
@@ -342,6 +362,7 @@ class RolloutCheck(msgspec.Struct, frozen=True, kw_only=True):
     weight: float
     mirrored: float = 0.0
     n_requests: int
+    pairs: PairFigures | None = None
     results: list[GateResult]
     waits_for: list[str]
 

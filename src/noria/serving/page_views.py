@@ -7,7 +7,7 @@ from datetime import datetime
 
 from noria.core.web.drawings import Interval
 from noria.core.web.pages import PageContext
-from noria.serving.entities import VersionFigures
+from noria.serving.entities import PairFigures, VersionFigures
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -90,6 +90,8 @@ class StepRow:
         Shares of the requests that the new version answers, and predicts along.
     figures
         How both versions fared, the new one first; empty where it has not ended.
+    pairs
+        The rows that both predicted; None where there are none.
     bake_s, min_requests
         How long it lasts at least, and how many requests it needs; None for the loading.
     badge
@@ -113,6 +115,7 @@ class StepRow:
     n_requests: int | None
     mirrored: float
     figures: tuple[VersionFigures, ...]
+    pairs: PairFigures | None
     started_at: datetime | None
     ended_at: datetime | None
     gates: tuple[GateRow, ...]

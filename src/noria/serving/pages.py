@@ -167,6 +167,7 @@ def _step(rollout: Rollout, index: int, check: RolloutCheck | None) -> StepRow:
     is_now = check is not None and check.step == index
     results = check.results if check is not None and is_now else ended.results if ended else []
     requests = check.n_requests if check is not None and is_now else ended.n_requests if ended else None
+    pairs = check.pairs if check is not None and is_now else ended.pairs if ended else None
     return StepRow(
         number=index + 1,
         weight=answered(rollout, index),
@@ -174,6 +175,7 @@ def _step(rollout: Rollout, index: int, check: RolloutCheck | None) -> StepRow:
         figures=tuple(each for each in (ended.new, ended.old) if each) if ended and plan else (),
         bake_s=plan.bake_s if plan else None,
         min_requests=plan.min_requests if plan else None,
+        pairs=pairs if pairs is not None and pairs.n else None,
         badge=_step_badge(rollout, ended, is_now=is_now),
         is_now=is_now,
         n_requests=requests,

@@ -4,7 +4,9 @@ from __future__ import annotations
 
 from datetime import UTC, datetime, timedelta
 
+import msgspec
 import pytest
+import sqlalchemy as sa
 
 from noria.core.clock import ManualClock
 from noria.core.context import Context
@@ -26,14 +28,16 @@ from noria.serving.entities import (
     Strategy,
     WarmVersion,
 )
+from noria.serving.packing import json_entry, pack
 from noria.serving.plans import EndpointPlan, PlannedCascade
-from noria.serving.predictions import CaptureBatch
+from noria.serving.predictions import CaptureRole
 from noria.serving.rollouts.approving import MayNotApprove, NotApproved
 from noria.serving.rollouts.deployment import CascadeStands, RolloutUnderWay
 from noria.serving.rollouts.fitting import SignatureDiffers
 from noria.serving.rollouts.passage import RolloutFinished, advance
 from noria.serving.rollouts.warm import let_go_of_warm
 from noria.serving.service import Captures, Cascades, Endpoints, Rollouts
+from noria.serving.tables import rollouts
 from support.conformance import Services
 from support.serving import follow, predictions, register_version, signature
 
@@ -73,11 +77,20 @@ def look(services: Services, context: Context, clock: ManualClock, rollout: Roll
     """Let the model servers follow, both versions see 400 requests, time pass, and the control loop look."""
     follow(services(Endpoints))
     advance(context, rollout.id)
-    revision = services(Endpoints).get(PROJECT, "live").revision
-    for version in (1, 2):
-        ids = [f"{version}-{revision}-{clock.now():%M%S}-{n}" for n in range(400)]
-        batch = predictions(ids, version=version, revision=revision)
-        services(Captures).append(PROJECT, "live", CaptureBatch(predictions=batch))
+    endpoint = services(Endpoints).get(PROJECT, "live")
+    seen = f"{endpoint.revision}-{clock.now():%M%S}"
+    answers = {
+        version: predictions(
+            [f"{0 if endpoint.shadows else version}-{seen}-{n}" for n in range(400)],
+            version=version,
+            revision=endpoint.revision,
+        )
+        for version in (1, 2)
+    }
+    beside = CaptureRole.SHADOW if endpoint.shadows else CaptureRole.ANSWER
+    shadows = [msgspec.structs.replace(each, role=beside) for each in answers[2]]
+    for batch in (answers[1], shadows):
+        services(Captures).append_packed(PROJECT, "live", pack([json_entry(each) for each in batch]))
     clock.advance(11)
     return advance(context, rollout.id)[0]
 
@@ -123,11 +136,12 @@ def test_a_strategy_from_its_start_to_its_end(
     assert (endpoint.shares, endpoint.shadows) == ([Share(version=winner, weight=1.0)], [])
     until = clock.now() + timedelta(seconds=600)
     assert endpoint.warm == ([WarmVersion(version=other, until=until)] if winner == 2 else [])
-    step = rollout.history[1]
+    step, n = rollout.history[1], rollout.history[1].n_requests
     assert step.new is not None
     assert step.old is not None
     assert (step.new.n_requests, step.old.n_requests) == (step.n_requests, step.n_requests)
     assert step.mirrored == seen[0][1]
+    assert (step.pairs and (step.pairs.n, step.pairs.n_agreed)) == ((n, n) if step.mirrored else None)
 
 
 @pytest.mark.usefixtures("versions")
@@ -148,9 +162,12 @@ def test_the_version_before_stays_loaded_for_its_time(
     assert [let_go_of_warm(context) for _ in range(2)] == [1, 0]
     assert weights(services) == {1: 1.0}
     assert services(Endpoints).plans().etag != etag
-    deploy(services, 3, keep_warm_s=0)
-    assert weights(services) == {3: 1.0}
+    deploy(services, 3)
     services(ModelVersions).delete(PROJECT, "digits", 1)
+    assert let_go_of_warm(context) == 1
+    assert weights(services) == {3: 1.0}
+    deploy(services, 2, keep_warm_s=0)
+    assert weights(services) == {2: 1.0}
 
 
 @pytest.mark.usefixtures("versions")
@@ -236,6 +253,39 @@ def test_two_versions_answer_in_turn(services: Services, workspace: Workspace) -
     deploy(services, 2, strategy=Strategy.SHADOW)
     with pytest.raises(RolloutUnderWay):
         services(Cascades).set(PROJECT, "live", Cascade(first=3, second=1, min_confidence=0.5))
+
+
+@pytest.mark.alike
+@pytest.mark.usefixtures("versions")
+def test_rollouts_that_were_under_way_before_strategies_go_on(
+    services: Services, context: Context, clock: ManualClock
+) -> None:
+    """What they lack is what it was then: they promote, wait for nobody, and keep nothing warm."""
+    deploy(services, 1)
+    rollout = deploy(services, 2, strategy=Strategy.CANARY, steps=[STEP])
+    columns = ("promotes", "approvals", "approved", "keep_warm_s", "is_rollback", "baked_s", "looked_at")
+    with context.database.write() as connection:
+        connection.execute(sa.update(rollouts).values(dict.fromkeys(columns)))
+    for _ in range(8):
+        rollout = look(services, context, clock, rollout)
+
+    assert (rollout.status, rollout.promotes, rollout.is_rollback) == (RolloutStatus.PROMOTED, True, False)
+    assert services(Endpoints).get(PROJECT, "live").warm == []
+
+
+@pytest.mark.usefixtures("versions")
+def test_a_model_server_of_before_the_clock_was_set_back_holds_nothing_up(
+    services: Services, context: Context, clock: ManualClock
+) -> None:
+    """It reported in what is the future now and may be gone; one that lives reports again."""
+    deploy(services, 1)
+    follow(services(Endpoints), server="gone")
+    clock.advance(-3600)
+    rollout = deploy(services, 2, strategy=Strategy.CANARY, steps=[STEP])
+
+    follow(services(Endpoints), server="alive")
+
+    assert advance(context, rollout.id)[0].step == 0
 
 
 @pytest.mark.parametrize(

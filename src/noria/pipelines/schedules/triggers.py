@@ -38,7 +38,13 @@ EVENT_TYPES = frozenset(
         *("model.created", "model.tag_set", "model.tag_deleted", "model.alias_moved", "model.alias_deleted"),
         *("model.version_registered", "model.version_deleted", "model.version_stage_moved"),
         *("model.version_tag_set", "model.version_tag_deleted"),
-        *("endpoint.created", "endpoint.changed", "rollout.promoted", "rollout.rolled_back"),
+        *(
+            "endpoint.created",
+            "endpoint.changed",
+            "rollout.promoted",
+            "rollout.rolled_back",
+            "rollout.compared",
+        ),
         *(ALERT_OPENED, "alert.closed"),
         *(SCHEDULE_SUCCEEDED, SCHEDULE_FAILED),
     }

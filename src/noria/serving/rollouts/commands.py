@@ -10,7 +10,7 @@ from noria.core.console.options import JsonFlag, LimitOption, ProjectOption, Wor
 from noria.core.console.output import facts, print_json, show, table
 
 if TYPE_CHECKING:
-    from noria.serving.entities import Rollout, RolloutCheck, RolloutPage, StepResult
+    from noria.serving.entities import PairFigures, Rollout, RolloutCheck, RolloutPage, StepResult
 
 rollouts = typer.Typer(no_args_is_help=True, help="Rollouts and their gates")
 
@@ -54,6 +54,9 @@ def show_rollout(
         return
     show(found, json=False, render=rollout_facts)
     show(found, json=False, render=steps_table)
+    compared = [result.pairs for result in found.history if result.pairs is not None]
+    if compared:
+        show(compared[-1], json=False, render=lambda pairs: facts([("both", _alike(pairs))]))
     if not found.status.is_finished():
         show(check, json=False, render=_check_facts)
 
@@ -156,7 +159,16 @@ def _check_facts(check: RolloutCheck) -> Any:
     waits = [("waits for", sentence) for sentence in check.waits_for]
     gates = [(f"{r.gate}: {r.verdict.value}", r.sentence) for r in check.results]
     sees = f"{check.mirrored:.0%}, unseen by callers" if check.mirrored else f"{check.weight:.0%}"
-    return facts([("sees", sees), ("requests", check.n_requests), *gates, *waits])
+    both = None if check.pairs is None else _alike(check.pairs)
+    return facts([("sees", sees), ("requests", check.n_requests), ("both", both), *gates, *waits])
+
+
+def _alike(pairs: PairFigures) -> str:
+    share = f"{pairs.n_agreed / pairs.n:.1%}" if pairs.n else "none"
+    return (
+        f"{pairs.n} rows predicted by both, {share} alike; "
+        f"{pairs.n_only_new_right} right by the new version alone, {pairs.n_only_old_right} by the old one alone"
+    )
 
 
 def steps_table(*found: Rollout) -> Any:

@@ -18,14 +18,11 @@ from noria.core.context import Context
 from noria.core.errors import Conflict
 from noria.core.events.log import EventType, append
 from noria.registry.uses import release_versions
-from noria.serving.counts import read_counts
 from noria.serving.entities import (
     MOVES,
     Rollout,
     RolloutStatus,
     Share,
-    StepResult,
-    VersionFigures,
     WarmVersion,
 )
 from noria.serving.events import (
@@ -41,8 +38,8 @@ from noria.serving.events import (
 from noria.serving.gate_rules import GateResult, Verdict
 from noria.serving.gates import combine
 from noria.serving.locate import endpoint_row
-from noria.serving.predictions import StatsTable, VersionStats
 from noria.serving.rollouts.progress import Finding, Move, baked_s, judge
+from noria.serving.rollouts.results import step_result
 from noria.serving.rollouts.sight import StoredRollout, load_rollout, see
 from noria.serving.rollouts.steps import answered, mirrored, shadows_at, shares_at
 from noria.serving.tables import endpoints, rollouts
@@ -162,7 +159,7 @@ def _next_step(
     connection: sa.Connection, context: Context, stored: StoredRollout, results: list[GateResult]
 ) -> Rollout:
     step = stored.rollout.step + 1
-    history = [*stored.rollout.history, _step_result(connection, context, stored, results, Verdict.PASS)]
+    history = [*stored.rollout.history, step_result(connection, context, stored, results, Verdict.PASS)]
     return change(
         connection,
         context,
@@ -213,7 +210,7 @@ def end(
             "status": status.value,
             "reason": reason,
             "ended_at": context.clock.now(),
-            "history": [*rollout.history, _step_result(connection, context, stored, results, verdict)],
+            "history": [*rollout.history, step_result(connection, context, stored, results, verdict)],
         },
         serving=None if status is RolloutStatus.FAILED else serving,
         event=_ENDS[status],
@@ -360,42 +357,4 @@ def settle(connection: sa.Connection, context: Context, project: str, endpoint: 
         subject=f"endpoint:{endpoint}",
         project=project,
         payload=payload,
-    )
-
-
-def _step_result(
-    connection: sa.Connection,
-    context: Context,
-    stored: StoredRollout,
-    results: list[GateResult],
-    verdict: Verdict,
-) -> StepResult:
-    rollout = stored.rollout
-    counted = StatsTable(items=read_counts(connection, stored.endpoint_pk, stored.step_endpoint_revision))
-    new = counted.of(rollout.to_version)
-    return StepResult(
-        step=rollout.step,
-        weight=answered(rollout, rollout.step),
-        mirrored=mirrored(rollout, rollout.step),
-        started_at=rollout.step_started_at,
-        ended_at=context.clock.now(),
-        verdict=verdict,
-        n_requests=new.n_requests,
-        results=results,
-        new=_figures(new),
-        old=None if rollout.from_version is None else _figures(counted.of(rollout.from_version)),
-    )
-
-
-def _figures(stats: VersionStats) -> VersionFigures:
-    return VersionFigures(
-        version=stats.version,
-        n_requests=stats.n_requests,
-        n_errors=stats.n_errors,
-        mean_latency_ms=stats.mean_latency_ms,
-        p95_latency_ms=stats.latency_quantile_ms(0.95),
-        p99_latency_ms=stats.latency_quantile_ms(0.99),
-        n_labelled=stats.n_labelled,
-        accuracy=stats.accuracy,
-        mean_absolute_error=stats.abs_error_sum / stats.n_measured if stats.n_measured else None,
     )

@@ -8,7 +8,7 @@ from datetime import datetime
 
 import msgspec
 
-from noria.serving.entities import ApprovalPoint, Rollout, RolloutCheck, RolloutStatus, Strategy
+from noria.serving.entities import ApprovalPoint, PairFigures, Rollout, RolloutCheck, RolloutStatus, Strategy
 from noria.serving.gate_rules import GateResult, Gates, QualityGate, Verdict
 from noria.serving.gates import combine, evaluate
 from noria.serving.predictions import VersionStats
@@ -129,8 +129,21 @@ def to_check(sight: Sight) -> RolloutCheck:
         weight=answered(rollout, rollout.step),
         mirrored=mirrored(rollout, rollout.step),
         n_requests=sight.step.n_requests,
+        pairs=pair_figures(rollout, sight.pairs),
         results=finding.results,
         waits_for=finding.waits_for,
+    )
+
+
+def pair_figures(rollout: Rollout, pairs: PairStats) -> PairFigures | None:
+    """Give what people see of the rows that both versions predicted."""
+    if not mirrored(rollout, rollout.step):
+        return None
+    return PairFigures(
+        n=pairs.n,
+        n_agreed=pairs.n_agreed,
+        n_only_new_right=pairs.n_only_new_right,
+        n_only_old_right=pairs.n_only_old_right,
     )
 
 

@@ -129,11 +129,12 @@ def see(connection: sa.Connection, stored: StoredRollout, now: datetime) -> Sigh
         new=since_start.of(rollout.to_version),
         old=None if rollout.from_version is None else since_start.of(rollout.from_version),
         followers=_followers(alive_servers(connection, now), stored),
-        pairs=_pairs(connection, stored),
+        pairs=pairs_since(connection, stored),
     )
 
 
-def _pairs(connection: sa.Connection, stored: StoredRollout) -> PairStats:
+def pairs_since(connection: sa.Connection, stored: StoredRollout) -> PairStats:
+    """Give the sums over rows that both versions predicted since a rollout began."""
     rollout = stored.rollout
     if rollout.from_version is None:
         return PairStats()
@@ -157,7 +158,12 @@ def alive_servers(connection: sa.Connection, now: datetime) -> list[ModelServer]
             model_servers.c.n_dropped,
             model_servers.c.standing,
         )
-        .where(model_servers.c.seen_at > now - timedelta(seconds=SERVER_ALIVE_S))
+        # One that was seen after now was seen by a clock that has been set back since: it will report again.
+        .where(
+            model_servers.c.seen_at.between(
+                now - timedelta(seconds=SERVER_ALIVE_S), now + timedelta(seconds=SERVER_ALIVE_S)
+            )
+        )
         .order_by(model_servers.c.seen_at.desc(), model_servers.c.server)
     )
     return [ModelServer(**row) for row in connection.execute(query).mappings()]

@@ -1,23 +1,28 @@
-"""Let go of the versions that stayed loaded for their time after they were replaced."""
+"""Let go of the versions that stayed loaded for their time after they were replaced, or were deleted since."""
 
 from __future__ import annotations
+
+from datetime import datetime
 
 import sqlalchemy as sa
 
 from noria.access.tables import projects
 from noria.core.context import Context
+from noria.core.errors import NotFound
+from noria.registry.rows import find_model, get_version
+from noria.serving.entities import WarmVersion
 from noria.serving.locate import find_endpoint
 from noria.serving.rollouts.passage import settle
 from noria.serving.tables import endpoints
 
 
 def let_go_of_warm(context: Context) -> int:
-    """Let go of every warm version whose time is over; give how many there were.
+    """Let go of every warm version whose time is over or that was deleted; give how many there were.
 
     Safe to repeat, and cheap when there is nothing to do.
     """
     query = (
-        sa.select(projects.c.name, endpoints.c.name, endpoints.c.warm)
+        sa.select(projects.c.name, endpoints.c.name, endpoints.c.model, endpoints.c.warm)
         .join_from(endpoints, projects, projects.c.pk == endpoints.c.project_pk)
         .where(endpoints.c.deleted_at.is_(None), endpoints.c.warm.is_not(None))
     )
@@ -25,8 +30,8 @@ def let_go_of_warm(context: Context) -> int:
     with context.database.read() as connection:
         places = [
             (project, name)
-            for project, name, warm in connection.execute(query)
-            if any(each.until <= now for each in warm)
+            for project, name, model, warm in connection.execute(query)
+            if len(_kept(connection, project, model, warm, now)) < len(warm)
         ]
     return sum(_let_go(context, project, name) for project, name in places)
 
@@ -37,7 +42,7 @@ def _let_go(context: Context, project: str, name: str) -> int:
         found = find_endpoint(connection, project, name, lock=True)
         if found is None or not found.warm:
             return 0
-        left = [each for each in found.warm if each.until > now]
+        left = _kept(connection, project, found.model, found.warm, now)
         if len(left) == len(found.warm):
             return 0
         connection.execute(
@@ -47,3 +52,17 @@ def _let_go(context: Context, project: str, name: str) -> int:
         )
         settle(connection, context, project, name)
         return len(found.warm) - len(left)
+
+
+def _kept(
+    connection: sa.Connection, project: str, model: str, warm: list[WarmVersion], now: datetime
+) -> list[WarmVersion]:
+    return [each for each in warm if each.until > now and _exists(connection, project, model, each.version)]
+
+
+def _exists(connection: sa.Connection, project: str, model: str, version: int) -> bool:
+    try:
+        get_version(connection, find_model(connection, project, model), version)
+    except NotFound:
+        return False
+    return True
