@@ -167,6 +167,22 @@ def test_a_batch_is_rendered_as_a_pair_of_jobs_in_blue_and_green(render: Command
     assert ports == [{"protocol": "TCP", "port": port} for port in (5433, 7777)]
 
 
+def test_pods_reach_the_server_that_they_work_for(render: Command) -> None:
+    """The network of a whole Noria lets in workers, model servers, and endpoints and batches rendered beside it."""
+    whole = by_kind(render(*NORIA))
+    (policy,) = [each for each in whole["NetworkPolicy"] if each["metadata"]["name"] == "noria-server"]
+    (rule,) = policy["spec"]["ingress"]
+    (peer,) = rule["from"]
+    server = ("--server", "http://noria-server:7777")
+    callers = [
+        pod["metadata"]["labels"]
+        for options in (NORIA, (*BATCH, "--input", "rows"), ("endpoint", "iris", *IMAGE, *server))
+        for _, _, pod in pods([*yaml.safe_load_all(render(*options))])
+    ]
+    assert len(callers) == 6
+    assert all(peer["podSelector"]["matchLabels"].items() <= labels.items() for labels in callers)
+
+
 def test_what_pods_call_is_what_the_command_line_takes(render: Command) -> None:
     """Each container's arguments are read by the command that they name."""
     called = []

@@ -14,6 +14,7 @@ from noria.delivery.kubernetes.specs import Place, Scale
 from noria.delivery.kubernetes.text import Manifest
 
 DNS_PORT: Final = 53
+_NORIA: Final = {"app.kubernetes.io/name": "noria"}
 
 Part = dict[str, Any]
 
@@ -42,7 +43,7 @@ class App:
     def selector(self) -> Part:
         """Give the labels that tell its pods from all others in the namespace."""
         return {
-            "app.kubernetes.io/name": "noria",
+            **_NORIA,
             "app.kubernetes.io/instance": self.instance,
             "app.kubernetes.io/component": self.component,
         }
@@ -162,9 +163,9 @@ def namespace_peer(name: str) -> Part:
     return {"namespaceSelector": {"matchLabels": {"kubernetes.io/metadata.name": name}}}
 
 
-def app_peer(app: App) -> Part:
-    """Name an app's pods, as a peer of a policy."""
-    return {"podSelector": {"matchLabels": app.selector()}}
+def noria_peer() -> Part:
+    """Name all pods of Noria in the namespace, those of endpoints and batches too, as a peer of a policy."""
+    return {"podSelector": {"matchLabels": _NORIA}}
 
 
 def pod(

@@ -12,13 +12,13 @@ from noria.delivery.kubernetes.names import LONGEST_LABEL
 from noria.delivery.kubernetes.parts import (
     App,
     Part,
-    app_peer,
     container,
     deployment,
     listening,
     mount,
     namespace_peer,
     network_policy,
+    noria_peer,
     pod,
     scratch,
     secret_file,
@@ -42,8 +42,9 @@ def render_noria(spec: NoriaSpec) -> list[Manifest]:
     """Give the manifests of a whole Noria, in the order in which they are applied."""
     server, worker, models = (_app(spec, component) for component in ("server", "worker", "models"))
     home = Home(url=f"http://{server.name}:{SERVER_PORT}", token=spec.token, project=spec.project)
-    callers = [app_peer(worker), app_peer(models), *map(namespace_peer, spec.allow_from)]
+    callers = [noria_peer(), *map(namespace_peer, spec.allow_from)]
     out = [spec.storage.database_port, spec.storage.objects_port]
+    workers = Scale(replicas=spec.n_workers, most=spec.n_workers)
     return [
         *_namespace(spec),
         network_policy(server, port=SERVER_PORT, allow_from=callers, ports_out=out),
@@ -52,9 +53,9 @@ def render_noria(spec: NoriaSpec) -> list[Manifest]:
         _volume(server, spec),
         service(server, port=SERVER_PORT),
         deployment(server, _server_pod(server, spec), scale=_ONE, at_once=True),
-        deployment(worker, _worker_pod(worker, spec, home), scale=Scale(replicas=spec.n_workers, most=spec.n_workers)),
+        deployment(worker, _worker_pod(worker, spec, home), scale=workers),
         *model_servers(models, spec.serving, home, serves=()),
-    ]  # fmt: skip
+    ]
 
 
 def _app(spec: NoriaSpec, component: str) -> App:
