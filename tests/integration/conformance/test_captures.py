@@ -4,7 +4,9 @@ from __future__ import annotations
 
 import numpy as np
 import pytest
+import sqlalchemy as sa
 
+from noria.core.context import Context
 from noria.core.errors import Corrupt, Invalid, NotFound, TooLarge
 from noria.core.ids import new_id
 from noria.core.workspace import Workspace
@@ -13,6 +15,7 @@ from noria.serving.captures import MAX_BATCH, PredictionNotFound
 from noria.serving.entities import Deployment
 from noria.serving.modelserver.records import CapturedRequest, Recorder, by_endpoint
 from noria.serving.packing import Packed, pack
+from noria.serving.pairs import read_pairs
 from noria.serving.predictions import (
     ROLES,
     CaptureBatch,
@@ -25,6 +28,8 @@ from noria.serving.predictions import (
     PredictionIds,
 )
 from noria.serving.service import Captures, Endpoints
+from noria.serving.sums import ClassSums, PairStats
+from noria.serving.tables import endpoints
 from support.conformance import Services
 from support.serving import predictions, register_version
 
@@ -233,7 +238,9 @@ def test_a_batch_larger_than_one_query_is_kept_once(services: Services) -> None:
     assert services(Captures).stats("default", "live").of(1).n_rows == 1100
 
 
-def test_shadows_are_kept_beside_answers_and_read_only_when_asked_for(services: Services) -> None:
+def test_shadows_are_kept_beside_answers_and_read_only_when_asked_for(
+    services: Services, context: Context
+) -> None:
     """Under the ids of the answers, counted for their version, and judged by labels that came before or after them."""
     recorder = Recorder()
     one, two, many = new_id(), new_id(), new_id()
@@ -271,6 +278,15 @@ def test_shadows_are_kept_beside_answers_and_read_only_when_asked_for(services: 
     figures = {s.version: s for s in captures.stats("default", "live").items}
     assert [(figures[v].n_requests, figures[v].n_rows) for v in (1, 2, 3)] == [(3, 302), (2, 301), (1, 1)]
     assert [(figures[v].n_labelled, figures[v].n_correct) for v in (1, 2, 3)] == [(3, 1), (3, 2), (1, 1)]
+    assert [figures[v].sums.predicted for v in (1, 2, 3)] == [{"4": 3}, {"5": 2}, {"5": 1}]
+    assert figures[2].sums.classes == {"4": ClassSums(1, 0, 0), "5": ClassSums(2, 3, 2)}
+    with context.database.read() as connection:
+        endpoint_pk = connection.execute(sa.select(endpoints.c.pk)).scalar_one()
+        assert read_pairs(connection, endpoint_pk, 2, 1) == PairStats(
+            n=301, n_judged=3, n_only_new_right=2, n_only_old_right=1
+        )
+        late = read_pairs(connection, endpoint_pk, 3, 1)
+        assert late == PairStats(n=1, n_judged=1, n_only_new_right=1)
     with pytest.raises(Invalid):
         captures.read("default", "live", role=CaptureRole.SHADOW, labelled=True)
 

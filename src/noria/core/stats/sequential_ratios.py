@@ -31,8 +31,8 @@ MIN_VALUES = 30
 """Fewer values than this tell nothing about a mean without bounds."""
 
 PRIOR_VALUES = 800.0
-"""How many values the mixture is spread like. Fewer would tell more of few values, and too much of few skewed ones: with
-so many, log-normal values whose logarithm has a standard deviation of 1 are missed less than 5 % of the time."""
+"""How many values the mixture is spread like. Fewer would tell more of few values, and too much of few skewed ones:
+with so many, log-normal values whose logarithm has a standard deviation of 1 are missed less than 5 % of the time."""
 
 
 def unbounded_mean(sums: Sums, alpha: float) -> tuple[float, float]:

@@ -17,11 +17,11 @@ Stream = tuple[Capital, float]
 """Capital against the means of a stream, and the mean against which it is lowest, or nearly so."""
 
 _N_STEPS = 40
-_N_SPLITS = 8
+_N_SPLITS = 5
 _N_LOWEST = 5
 _GOLDEN = (math.sqrt(5) - 1) / 2
 _EXACT = 1e-4
-_COARSE = 1e-3
+_COARSE = 2e-3
 
 
 def stream_near(capital: Capital, estimate: float, n: float) -> Stream:
