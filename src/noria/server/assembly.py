@@ -99,6 +99,7 @@ PAGES = (
     "noria.registry.validation.pages:PAGES",
     "noria.serving.pages:PAGES",
     "noria.serving.pages_version:PAGES",
+    "noria.serving.batch.pages:PAGES",
     "noria.decisions.pages:PAGES",
     "noria.decisions.pages_incidents:PAGES",
 )
@@ -114,6 +115,7 @@ ACTIONS = (
     "noria.registry.validation.pages:ACTIONS",
     "noria.serving.page_actions:ACTIONS",
     "noria.serving.pages_version:ACTIONS",
+    "noria.monitoring.page_actions:ACTIONS",
     "noria.decisions.page_actions:ACTIONS",
 )
 """Lists of `noria.core.web.actions.Action`."""

@@ -178,6 +178,28 @@ class AlertRow:
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
+class SilenceRow:
+    """A time in which nobody is told of the endpoint's alerts.
+
+    Attributes
+    ----------
+    silence_id
+        To end it by.
+    kind
+        The one kind of alert that it is about, in words to be translated; empty for all.
+    is_everywhere
+        Whether it is about every endpoint of the project.
+    """
+
+    silence_id: str
+    kind: str
+    is_everywhere: bool
+    by: str
+    ends_at: datetime
+    why: str
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
 class DecisionRow:
     """A decision about the endpoint: its story, what was found and chosen (in words to be translated)."""
 
@@ -257,6 +279,10 @@ class EndpointContext(PageContext):
         Open ones first; None where the reader may not see them.
     n_open
         How many alerts are open.
+    silences
+        In force now.
+    silence_options
+        Seconds and words to be translated; empty where the reader may not silence alerts.
     incidents_url
         Where all of them are listed.
     quality
@@ -292,6 +318,8 @@ class EndpointContext(PageContext):
     back: GoingBack | None
     alerts: tuple[AlertRow, ...] | None
     n_open: int
+    silences: tuple[SilenceRow, ...]
+    silence_options: tuple[tuple[str, str], ...]
     incidents_url: str
     quality: Quality | None
     charts: tuple[Chart, ...]

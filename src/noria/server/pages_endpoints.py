@@ -21,9 +21,11 @@ from noria.core.web.pages import Crumb, Page, Visit
 from noria.core.web.parts import Column, Pager
 from noria.core.web.urls import ENDPOINT_PATH, ENDPOINTS_PATH
 from noria.decisions.words import CAUSE_WORDS, REMEDY_WORDS, VALUE_WORDS, in_words
+from noria.monitoring.alerts.service import Alerts
 from noria.monitoring.entities import Alert, Monitor, QualityReport
+from noria.monitoring.page_actions import SILENCE_OPTIONS
 from noria.monitoring.page_reads import AlertReads
-from noria.monitoring.permissions import READ_MONITORS
+from noria.monitoring.permissions import READ_MONITORS, WRITE_MONITORS
 from noria.monitoring.service import Monitors
 from noria.server.endpoint_charts import monitor_charts
 from noria.server.endpoint_views import (
@@ -36,6 +38,7 @@ from noria.server.endpoint_views import (
     RolloutLink,
     RolloutRow,
     ServerRow,
+    SilenceRow,
     VersionRow,
 )
 from noria.serving.entities import Endpoint, Rollout, RolloutStatus, Share
@@ -121,6 +124,8 @@ def endpoint_page(visit: Visit) -> EndpointContext:
         back=back,
         alerts=None if alerts is None else tuple(_alert_row(visit, alert) for alert in alerts),
         n_open=n_open,
+        silences=() if alerts is None else _silences(visit, endpoint),
+        silence_options=SILENCE_OPTIONS if context.principal.may(WRITE_MONITORS, project) else (),
         incidents_url=urls.incidents(project, endpoint=endpoint.name),
         quality=_quality(monitor.quality) if monitor and monitor.quality else None,
         charts=monitor_charts(visit, monitor, alerts or ()) if monitor else (),
@@ -255,6 +260,22 @@ def _alerts(visit: Visit, endpoint: Endpoint) -> tuple[Alert, ...] | None:
     opened, _ = reads.page(project, is_open=True, endpoint=endpoint.name, limit=_ALERTS)
     closed, _ = reads.page(project, is_open=False, endpoint=endpoint.name, limit=_ALERTS)
     return (*opened, *closed)[:_ALERTS]
+
+
+def _silences(visit: Visit, endpoint: Endpoint) -> tuple[SilenceRow, ...]:
+    found = visit.context.service(Alerts).silences(endpoint.project).items
+    return tuple(
+        SilenceRow(
+            silence_id=each.id,
+            kind=in_words(VALUE_WORDS, each.kind.value) if each.kind else "",
+            is_everywhere=each.endpoint is None,
+            by=each.created_by,
+            ends_at=each.ends_at,
+            why=clipped(each.why, _SENTENCE),
+        )
+        for each in found
+        if each.endpoint in (None, endpoint.name)
+    )[:_ALERTS]
 
 
 def _alert_row(visit: Visit, alert: Alert) -> AlertRow:

@@ -69,28 +69,29 @@ class Labelling:
 
     def _keep_one(self, label: NewLabel, row: CapturedRow | None, standing: dict[str, Label]) -> None:
         identity = label.prediction_id
-        trust = self._trust(label)
+        trust, old = self._trust(label), standing.get(identity)
         if row is None:
             self._seen["unknown"].append(identity)
-        elif not _same_kind(row.prediction.outputs.get("predictions"), label.value):
+        elif self._is_mistyped(row, label, trust, old):
             self._seen["mistyped"].append(identity)
-        elif (
-            identity in standing
-            and standing[identity].value == label.value
-            and not (trust is LabelTrust.TRUSTED and standing[identity].trust is LabelTrust.UNTRUSTED)
-        ):
+        elif old is not None and old.value == label.value and not _outranks(trust, old):
             self._seen["duplicate"].append(identity)
         elif trust is LabelTrust.UNTRUSTED and not self._may_give(label):
             self._seen["capped"].append(identity)
-        elif identity not in standing:
+        elif old is None:
             standing[identity] = self._accept(row, label, trust)
         else:
-            standing[identity] = self._replace(row, label, trust, standing[identity])
+            standing[identity] = self._replace(row, label, trust, old)
+
+    def _is_mistyped(self, row: CapturedRow, label: NewLabel, trust: LabelTrust, old: Label | None) -> bool:
+        """Tell whether a label that would stand is of another kind than its prediction; others contradict."""
+        would_stand = old is None or label.corrects or _outranks(trust, old)
+        return would_stand and not _same_kind(row.prediction.outputs.get("predictions"), label.value)
 
     def _replace(self, row: CapturedRow, label: NewLabel, trust: LabelTrust, old: Label) -> Label:
         """Put a label in the place of one that is less trusted, or that it corrects; else the old one stands."""
         self._write()  # the old one may be of this batch
-        if trust is LabelTrust.TRUSTED and old.trust is LabelTrust.UNTRUSTED:
+        if _outranks(trust, old):
             # Under a new position, so that whoever left the other one out comes by this one.
             self._remember(row, old.value, old.source, old.trust, PastOutcome.REPLACED)
             self._connection.execute(sa.delete(labels).where(self._at(row)))
@@ -233,6 +234,10 @@ def past_labels(connection: sa.Connection, endpoint_pk: int, position: int) -> l
         )
         for row in connection.execute(query)
     ]
+
+
+def _outranks(trust: LabelTrust, old: Label) -> bool:
+    return trust is LabelTrust.TRUSTED and old.trust is LabelTrust.UNTRUSTED
 
 
 def _same_kind(predicted: Any, value: Any) -> bool:

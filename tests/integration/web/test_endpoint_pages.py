@@ -10,6 +10,7 @@ from noria.access.projects import NewProject, Projects
 from noria.core.context import Context
 from noria.core.names import MAX_NAME_LENGTH
 from noria.core.permissions import Principal, Role
+from noria.monitoring.alerts.service import Alerts
 from noria.registry.entities import NewName
 from noria.registry.service import Models
 from noria.serving.entities import Deployment, Reason
@@ -217,3 +218,30 @@ def test_an_unknown_endpoint_is_told(reader: Reader, context: Context) -> None:
 
     assert answer.status_code == 404
     assert "digits" in visible_text(answer.text)
+
+
+def test_alerts_are_silenced_for_a_time_and_told_again(reader: Reader, context: Context) -> None:
+    """Who did, until when and why is shown; the alerts themselves stay; a viewer sees it and has no button."""
+    turn_once(context, close=False)
+    form = reader.form(DIGITS, f"{DIGITS}/silence", name="silence")
+    sent = reader.send(form, for_s="14400", why="we know <b>of it</b>")
+    silent = reader.get(DIGITS).text
+    shown = visible_text(silent)
+    (made,) = context.service(Alerts).silences(PROJECT).items
+    reader.server.tokens["t"] = VIEWER
+    seen = reader.get(DIGITS, token="t").text
+    reader.send(reader.form(DIGITS, f"{DIGITS}/unsilence", name="unsilence-1"))
+
+    assert sent.status_code == 303
+    assert (made.endpoint, made.why, (made.ends_at - made.created_at).total_seconds()) == (
+        "digits",
+        "we know <b>of it</b>",
+        14_400,
+    )
+    assert "silenced until" in shown
+    assert "we know &lt;b&gt;of it" in silent
+    assert "open" in shown
+    assert "silenced" in visible_text(seen)
+    assert "/unsilence" not in seen
+    assert context.service(Alerts).silences(PROJECT).items == []
+    assert "silenced until" not in reader.text(DIGITS)
