@@ -10,6 +10,13 @@ import typer
 
 from noria.core.console.options import JsonFlag, ProjectOption, WorkspaceOption, opened
 from noria.data.commands import data
+from noria.monitoring.report_options import (
+    AllFlag,
+    HtmlOption,
+    LanguageOption,
+    chosen_language,
+    write_text,
+)
 
 if TYPE_CHECKING:
     from noria.core.web.languages import Language
@@ -17,13 +24,6 @@ if TYPE_CHECKING:
     from noria.monitoring.reports.entities import DriftComparison
 
 __all__ = ["data"]
-
-HtmlOption = Annotated[
-    Path | None,
-    typer.Option("--html", metavar="FILE", help="Write one HTML file as well.", show_default=False),
-]
-LanguageOption = Annotated[str, typer.Option("--lang", metavar="en|es", help="Language of the HTML file.")]
-AllFlag = Annotated[bool, typer.Option("--all", help="Print every column, not the thirty that differ most.")]
 
 
 @data.command("drift")
@@ -72,10 +72,10 @@ def drift(
 
         tables = [stack.enter_context(opened_by_name(name, ws, file=file)) for name in (before, after)]
         found = _compared(tables, (before, after), columns, level, least_psi, together=together)
-    print_comparison(found, html=html, language=language, all_columns=all_columns, json=json)
+    _print_comparison(found, html=html, language=language, all_columns=all_columns, json=json)
 
 
-def print_comparison(
+def _print_comparison(
     found: DriftComparison, *, html: Path | None, language: Language, all_columns: bool, json: bool
 ) -> None:
     """Print a comparison, and write it to a file where one is asked for."""
@@ -95,24 +95,6 @@ def print_comparison(
     console = stdout()
     for part in comparison_parts(found, all_columns=all_columns):
         console.print(part, markup=False)
-
-
-def chosen_language(lang: str) -> Language:
-    """Give the language of a two-letter code.
-
-    Raises
-    ------
-    Invalid
-        If no text of ours exists in it.
-    """
-    from noria.core.errors import Invalid
-    from noria.core.web.languages import Language
-
-    try:
-        return Language(lang)
-    except ValueError:
-        known = ", ".join(f"`{language.value}`" for language in Language)
-        raise Invalid(f"There is no report in `{lang}`", hint=f"Languages: {known}") from None
 
 
 def _compared(
@@ -141,19 +123,3 @@ def _compared(
     names_used = sorted(column.name for column in found.columns)
     told = compare_together(reference, current, names_used, rng=np.random.default_rng(0))
     return msgspec.structs.replace(found, together=told)
-
-
-def write_text(path: Path, text: str) -> None:
-    """Write a file.
-
-    Raises
-    ------
-    Invalid
-        If that is not possible; the message says why.
-    """
-    from noria.core.errors import Invalid
-
-    try:
-        path.write_text(text, encoding="utf-8")
-    except OSError as error:
-        raise Invalid(f"`{path}` cannot be written: {error.strerror}") from error

@@ -37,6 +37,7 @@ from noria.monitoring.quality import (
 )
 from noria.monitoring.reference import Reference, load_reference, no_reference
 from noria.monitoring.service import LookOutdated, Monitors
+from noria.registry.rules import NotServable
 from noria.serving.captures import Captures
 from noria.serving.endpoints import Endpoints
 from noria.serving.predictions import CapturedRow, CaptureOrder
@@ -123,7 +124,7 @@ class _Look:
         if version not in self._references:
             try:
                 found = load_reference(self._workspace, self._project, self._endpoint.model, version)
-            except NotFound:
+            except (NotFound, NotServable):
                 found = None
             self._references[version] = found
         return self._references[version]
@@ -161,7 +162,7 @@ class _Look:
     def _drift(self, version: int, rows: list[CapturedRow]) -> tuple[DriftReport | None, list[str]]:
         reference = self._reference(version)
         if reference is None:
-            return None, [f"The files of version {version} are gone"]
+            return None, [f"The files of version {version} are gone, or it lacks its task or signature"]
         if reference.columns is None:
             return None, [no_reference(self._endpoint.model, version)]
         current = flatten_columns(reference.arrays_of([row.prediction.inputs for row in rows]))

@@ -10,7 +10,13 @@ import typer
 
 from noria.core.console.options import JsonFlag, ProjectOption, WorkspaceOption, opened
 from noria.monitoring.commands import monitors
-from noria.monitoring.data_commands import AllFlag, HtmlOption, LanguageOption
+from noria.monitoring.report_options import (
+    AllFlag,
+    HtmlOption,
+    LanguageOption,
+    chosen_language,
+    write_text,
+)
 
 if TYPE_CHECKING:
     from noria.core.web.languages import Language
@@ -45,7 +51,6 @@ def report(
 ) -> None:
     """Compare what an endpoint answered in some time with what its version was registered with."""
     from noria.core.console.output import print_json
-    from noria.monitoring.data_commands import chosen_language
     from noria.monitoring.reports.live import endpoint_report
 
     language = chosen_language(lang)
@@ -67,7 +72,6 @@ def _write_html(found: EndpointReport, path: Path, language: Language) -> None:
     from noria.core.clock import SystemClock
     from noria.core.console.output import say
     from noria.core.errors import Invalid
-    from noria.monitoring.data_commands import write_text
     from noria.monitoring.reports.html import report_html
 
     if found.drift is None:

@@ -49,6 +49,8 @@ def folder(tmp_path_factory: pytest.TempPathFactory) -> Path:
         _send(
             workspace, "flowers", rng.normal([2.0, 0.0, 0.0], size=(150, 3)), DAY + timedelta(days=1), fitted
         )
+        # Of a server whose clock is a day late.
+        _send(workspace, "flowers", rng.normal(size=(1, 3)), DAY, fitted)
         _send(workspace, "bare", rng.normal(size=(60, 4)), DAY)
         pl.DataFrame(
             {f"c{i}": rng.normal(3.0 * (i == 2), size=300) for i in range(4)} | {"at": ["x"] * 300}
@@ -86,7 +88,7 @@ def test_a_report_is_of_the_time_that_was_asked_for(workspace: Workspace) -> Non
     moved = endpoint_report(workspace, "flowers", start=second)
     both = endpoint_report(workspace, "flowers")
 
-    assert (quiet.n_rows, moved.n_rows, both.n_rows) == (150, 150, 300)
+    assert (quiet.n_rows, moved.n_rows, both.n_rows) == (151, 150, 301)
     assert quiet.drift is not None
     assert quiet.drift.n_drifted == 0
     assert moved.drift is not None
@@ -100,7 +102,7 @@ def test_a_report_says_what_it_lacks(workspace: Workspace) -> None:
     bare = endpoint_report(workspace, "bare")
 
     assert few.drift is None
-    assert few.lacks[0].startswith("5 rows were captured")
+    assert few.lacks[0].startswith("6 rows were captured")
     assert bare.drift is None
     assert any("`noria models profile bare@1 --data NAME`" in lack for lack in bare.lacks)
     assert any("No labels" in lack for lack in bare.lacks)
@@ -119,7 +121,7 @@ def test_the_command_prints_and_writes(
 
     assert "output predictions" in shown
     assert "<svg" in target.read_text(encoding="utf-8")
-    assert found["n_rows"] == 150
+    assert found["n_rows"] == 151
     assert main(["monitors", "report", "flower", *place]) == 1
     assert "flowers" in capsys.readouterr().err
 

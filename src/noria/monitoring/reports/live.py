@@ -2,8 +2,9 @@
 
 from __future__ import annotations
 
+import itertools
 from collections.abc import Iterator
-from datetime import datetime
+from datetime import datetime, timedelta
 from typing import Any, Final
 
 import numpy as np
@@ -27,6 +28,7 @@ from noria.serving.predictions import CapturedRow
 
 MOST_ROWS: Final = 100_000
 _AT_ONCE: Final = 1_000
+_SKEW: Final = timedelta(minutes=10)
 _PREDICTIONS: Final = "output predictions"
 
 
@@ -61,17 +63,9 @@ def endpoint_report(
     found = workspace.service(Endpoints).get(workspace.project, endpoint)
     wanted = version or found.version
     after = _position_before(workspace, endpoint, start)
-    rows: list[CapturedRow] = []
-    capped = False
-    for row in _rows(workspace, endpoint, wanted, after):
-        if start is not None and row.prediction.at < start:
-            continue
-        if end is not None and row.prediction.at >= end:
-            break
-        if len(rows) == MOST_ROWS:
-            capped = True
-            break
-        rows.append(row)
+    inside = _rows(workspace, endpoint, wanted, after, (start, end))
+    rows = list(itertools.islice(inside, MOST_ROWS))
+    capped = next(inside, None) is not None
     comparison, lacks = _compared(workspace, found, wanted, rows, (level, least_psi))
     monitor = (
         workspace.service(Monitors).get(workspace.project, endpoint)
@@ -109,19 +103,28 @@ def _position_before(workspace: Workspace, endpoint: str, start: datetime | None
     while True:
         page = workspace.service(Monitors).windows(workspace.project, endpoint, limit=1000, before=before)
         for window in page.items:
-            if window.last_at < start:
+            if window.last_at < start - _SKEW:
                 return window.last_position
         if page.next is None:
             return 0
         before = page.next
 
 
-def _rows(workspace: Workspace, endpoint: str, version: int, after: int) -> Iterator[CapturedRow]:
+def _rows(
+    workspace: Workspace,
+    endpoint: str,
+    version: int,
+    after: int,
+    times: tuple[datetime | None, datetime | None],
+) -> Iterator[CapturedRow]:
+    """Give the rows of some time; clocks of servers may differ, so only a page that is wholly later ends it."""
     captures = workspace.service(Captures)
+    start, end = times
     while True:
         page = captures.read(workspace.project, endpoint, after=after, limit=_AT_ONCE, version=version)
-        yield from page.items
-        if not page.more:
+        early = [row for row in page.items if end is None or row.prediction.at < end]
+        yield from (row for row in early if start is None or row.prediction.at >= start)
+        if not page.more or not early:
             return
         after = page.next
 
