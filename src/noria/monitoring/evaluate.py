@@ -258,11 +258,14 @@ def _has_drifted(window: Window, version: int) -> bool:
 
 
 def _scored(task: str, baseline: Baseline, version: int, rows: list[CapturedRow]) -> list[ScoredRow]:
-    """Score the labelled answers of a version; what it failed to answer has no score."""
+    """Score answers with trusted labels of a version; what it failed to answer has no score."""
     return [
         ScoredRow(
             row.position, score(task, row.prediction.outputs.get("predictions"), row.label.value, baseline)
         )
         for row in rows
-        if row.label is not None and row.prediction.version == version and row.prediction.error is None
+        if row.label is not None
+        and row.label.is_trusted
+        and row.prediction.version == version
+        and row.prediction.error is None
     ]
