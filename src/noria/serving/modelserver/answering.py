@@ -24,6 +24,7 @@ REPLAY = "replay"
 FEATURES = "features"
 
 _ERROR_LENGTH = 500
+_FIRST = ROLES.index(CaptureRole.FIRST)
 _LOG_EVERY_S = 5.0
 
 _log = logging.getLogger("noria.serving.answering")
@@ -115,14 +116,16 @@ class Answerer:
         identity = ask.id if ask.id is not None and is_id(ask.id) else new_id()
         chosen = route.choose(key or identity) if version is None else route.version(version)
         inputs = ask.inputs(chosen.entity.signature)
-        first = None if version is not None or replay else route.before(chosen)
-        return Pending(route, chosen, identity, inputs, self._clock.monotonic(), replay, first)
+        began = self._clock.monotonic()
+        if route.cascade is None or version is not None or replay:
+            return Pending(route, chosen, identity, inputs, began, replay)
+        return Pending(route, chosen, identity, inputs, began, replay, route.before(chosen))
 
     def unsure(self, pending: Pending, outputs: Outputs, error: Exception | None) -> None:
         """Keep what the first of two versions made of a request that the second answers."""
         if pending.route.captures(pending.identity):
             text = None if error is None else _told(error)
-            self._record(pending, outputs, text, CaptureRole.FIRST)
+            self._record(pending, outputs, text, _FIRST)
         if error is not None:
             self._log_failure(pending.chosen.entity.ref, error)
 
@@ -169,7 +172,7 @@ class Answerer:
         pending: Pending,
         outputs: Outputs,
         error: str | None,
-        role: CaptureRole = CaptureRole.ANSWER,
+        role: int = 0,
     ) -> None:
         route = pending.route
         record = self._recorder.encode(
@@ -182,7 +185,7 @@ class Answerer:
                 pending.inputs.arrays,
                 outputs,
                 error,
-                0 if role is CaptureRole.ANSWER else ROLES.index(role),
+                role,
             )
         )
         self._keep(record)

@@ -75,7 +75,8 @@ class Route:
 
     def captures(self, identity: str) -> bool:
         """Tell whether an answered request is to be captured; equal ids get equal answers."""
-        return falls_under(self.capture_share, "capture", self.endpoint, identity)
+        share = self.capture_share
+        return share >= 1 or falls_under(share, "capture", self.endpoint, identity)
 
     def choose(self, key: str) -> LoadedVersion:
         """Give the version that answers requests of this key.
