@@ -233,7 +233,7 @@ def _secrets(spec: Any) -> set[str]:
         ((*BATCH, "--input", "rows", "--project", "a b"), "cannot be the name", "`a-b`"),
         ((*BATCH, "--input", "rows", "--green", "iris@champion"), "are both", "iris@challenger"),
         ((*BATCH, "--input", "rows", "--blue", "iris"), "not which version", "iris@champion"),
-        ((*BATCH, "--input", "rows.csv"), "is a file", "noria data add"),
+        ((*BATCH, "--input", "rows.csv"), "is a file", "noria data append"),
         ((*BATCH, "--input", "select 1"), "go together", "--input-url"),
         ((*BATCH, "--input", "rows", "--output", "a.parquet"), "ends with its pod", "postgresql://"),
         ((*BATCH, "--input", "rows", "--output", "postgresql://u:p@h/d#t"), "has a password", "--output-password"),

@@ -92,7 +92,7 @@ def read_input(source: str, url: str | None) -> tuple[str, SecretKey | None]:
     if "/" in source or PurePath(source).suffix.lower() in FILES:
         raise Invalid(
             f"`{source}` of `--input` is a file, and pods have no files of yours",
-            hint="Name a dataset or table of the server; `noria data add` makes one of a file",
+            hint="Name a table of the server; `noria data append TABLE FILE` makes one of a file",
         )
     check_name("dataset", split_ref(source)[0])
     return source, None
