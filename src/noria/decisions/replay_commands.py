@@ -33,7 +33,7 @@ def replay(
     yes: YesFlag = False,
     timeout_s: Annotated[
         float, typer.Option("--timeout", help="Seconds for each call of the episode's code.", min=1.0)
-    ] = 120.0,
+    ] = 300.0,
 ) -> None:
     """Replay an episode: train, watch, diagnose, try remedies and act, in simulation.
 

@@ -47,6 +47,7 @@ VERDICT_WORDS: Mapping[str, str] = {
     "lacks": mark("too little to tell"),
     "change_near": mark("a change lies near"),
     "no_change": mark("nothing"),
+    "announced": mark("it was announced"),
     "same": mark("the same answers"),
     "features_differ": mark("features differ"),
     "predictions_differ": mark("predictions differ"),

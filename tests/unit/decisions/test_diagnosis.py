@@ -58,7 +58,8 @@ def test_a_stage_that_lacks_data_moves_nothing() -> None:
     [
         ({"reality": "no", "new_class": "no", "shift": "none"}, Cause.NONE),
         ({"contract": "corrupt", "new_class": "no", "shift": "covariate"}, Cause.INPUT_FAULT),
-        ({"contract": "changed", "new_class": "no", "shift": "covariate"}, Cause.INPUT_CHANGE),
+        ({"contract": "changed", "new_class": "no", "shift": "covariate"}, Cause.INPUT_FAULT),
+        ({"contract": "changed", "events": "announced", "shift": "covariate"}, Cause.INPUT_CHANGE),
         ({"replay": "features_differ", "events": "change_near"}, Cause.PIPELINE_FAULT),
         ({"versions": "older_better", "events": "change_near", "new_class": "no"}, Cause.MODEL_REGRESSION),
         ({"new_class": "no", "shift": "covariate"}, Cause.COVARIATE_DRIFT),

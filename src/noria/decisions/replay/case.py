@@ -28,6 +28,12 @@ class State:
         Windows so far, with their scenes in `scenes`.
     path
         What was done about earlier incidents.
+    faulty
+        Windows whose raw rows broke their contract, repaired since or not: nothing may learn from them.
+    known
+        Columns whose breach was dealt with and is not raised again.
+    estimates
+        Whether a repair puts estimates in the place of inputs.
     """
 
     world: World
@@ -40,6 +46,9 @@ class State:
     scenes: dict[int, Scene] = field(default_factory=dict)
     checks: list[CodeCheck] = field(default_factory=list)
     errors: dict[int, str] = field(default_factory=dict)
+    faulty: set[int] = field(default_factory=set)
+    known: set[str] = field(default_factory=set)
+    estimates: bool = False
 
     @property
     def now(self) -> int:
@@ -89,8 +98,8 @@ def signs_of(scene: Scene) -> list[Sign]:
     sign = Sign(
         column=look.column,
         kind=kind,
-        size=look.centred,
-        natural=look.natural_centred,
+        size=look.conditional,
+        natural=look.natural,
         sentence=says,
         values={"lag": look.lag},
     )

@@ -26,6 +26,8 @@ _CHANGES = frozenset(
 _PROGRAMS = frozenset({"subprocess.Popen", "os.exec", "os.posix_spawn", "os.spawn", "os.system", "pty.spawn"})
 _ANYWHERE = frozenset({"/dev/null"})
 
+_SEMAPHORES = "/dev/shm"  # noqa: S108 - not for files of ours
+
 _CREATE_RULESET, _ADD_RULE, _RESTRICT_SELF = 444, 445, 446
 _NO_NEW_PRIVILEGES = 38
 _PATH_BENEATH = 1
@@ -109,6 +111,9 @@ def _landlock(folder: str) -> None:
     try:
         _allow(libc, ruleset, folder, rights)
         _allow(libc, ruleset, "/dev/null", rights & (2 | _TRUNCATE))
+        # Semaphores of libraries live here; files by name are refused by the hook.
+        if os.path.isdir(_SEMAPHORES):  # noqa: PTH112
+            _allow(libc, ruleset, _SEMAPHORES, rights)
         if libc.prctl(_NO_NEW_PRIVILEGES, 1, 0, 0, 0) == 0:
             libc.syscall(_RESTRICT_SELF, ruleset, 0)
     finally:

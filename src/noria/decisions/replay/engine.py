@@ -30,7 +30,8 @@ MIN_LABELS = 40
 PATIENCE = 5
 """Labelled windows after which an undecided incident is left alone."""
 
-_CERTAIN = 0.8
+_CERTAIN = 0.5
+_SETTLED = 1.5  # what was looked into and left is no news, nor is a little more of it
 
 Progress = Callable[[int, int], None]
 
@@ -45,11 +46,14 @@ def replay(
     EpisodeInvalid
         If its code cannot be trained with, hangs, opens a socket, or writes outside its folder.
     """
+    from threadpoolctl import threadpool_limits
+
     metric = Metric(episode.description.metric, classifies=episode.is_classification)
     runner = Runner(episode.folder, environ=environ, timeout_s=timeout_s)
     try:
-        engine = _Engine(World(episode=episode, runner=runner, metric=metric))
-        return engine.run(progress)
+        with threadpool_limits(limits=1):
+            engine = _Engine(World(episode=episode, runner=runner, metric=metric))
+            return engine.run(progress)
     finally:
         runner.close()
 
@@ -110,6 +114,8 @@ class _Engine:
         columns = columns_of(state.path.repaired(window.raw), self._world.raw, self._names)
         scene = state.inputs.see(window.number, columns)
         state.scenes[window.number] = scene
+        if signs_of(scene) or state.estimates:
+            state.faulty.add(window.number)
         self._score()
         alerts = self._raised(window)
         self._alerts[window.number] = alerts
@@ -154,7 +160,8 @@ class _Engine:
         found += [f"code: `{c.deployment.name}` costs {c.harm:+.4f} {c.error}".rstrip() for c in harmful]
         if window.number in state.errors:
             found.append(f"code: {state.errors[window.number]}")
-        found += [f"inputs: {sign.sentence}" for sign in signs_of(state.scenes[window.number])]
+        signs = [s for s in signs_of(state.scenes[window.number]) if s.column not in state.known]
+        found += [f"inputs: {sign.sentence}" for sign in signs]
         before = state.scenes.get(state.seen[-2].number) if len(state.seen) > 1 else None
         scene = state.scenes[window.number]
         if scene.drifted and before is not None and before.drifted:
@@ -197,7 +204,7 @@ class _Engine:
             return
         diagnosis = diagnose(state, case)
         trials = Trials(state, case)
-        broken = diagnosis.contract_broken
+        broken = diagnosis.contract_broken or any(w.number in state.faulty for w in case.windows(state))
         allowed = admissible(diagnosis.causes, contract_broken=broken)
         urgent = diagnosis.cause in MENDS_WHAT_BROKE and diagnosis.probability >= _CERTAIN
         if not urgent and trials.n_labelled < MIN_LABELS and not final and not self._out_of_patience(case):
@@ -246,9 +253,10 @@ class _Engine:
             )
         if choice.trial is not None and choice.trial.path is not None:
             state.path = choice.trial.path
+            state.estimates |= choice.trial.estimated
             self._actions.append(_Action(window=state.now, cost=self._episode.cost_of(remedy)))
-        self._settle(case, choice)
-        if diagnosis.cause is Cause.NONE:
+        self._settle(case, choice, broken=diagnosis.contract_broken)
+        if remedy is Remedy.WAIT and diagnosis.cause in (Cause.NONE, Cause.UNKNOWN):
             return
         self._incidents.append(
             Incident(
@@ -264,19 +272,20 @@ class _Engine:
             )
         )
 
-    def _settle(self, case: Case, choice: Choice) -> None:
+    def _settle(self, case: Case, choice: Choice, *, broken: bool) -> None:
         """Take what is left as the new normal, so that the same is not raised again."""
         state = self._state
         parts = case.labelled(state)
-        mean = float(losses_under(state, state.path, parts).mean()) if parts else state.losses.mean
-        if choice.trial is not None and choice.trial.value is not None:
-            mean = choice.trial.judged
-        state.losses.reset(mean, state.now)
+        left = losses_under(state, state.path, parts)
+        state.losses.reset(float(left.mean()) if len(left) else state.losses.mean, state.now, len(left))
         for window in case.windows(state):
             columns = columns_of(state.path.repaired(window.raw), self._world.raw, self._names)
             scene = state.inputs.see(window.number, columns)
+            if broken:
+                state.known |= {sign.column for sign in signs_of(state.scenes[window.number])}
+            else:
+                state.inputs.learn(scene, slack=_SETTLED)
             state.scenes[window.number] = scene
-            state.inputs.learn(scene)
         state.checks = [check for check in state.checks if not check.is_harmful or choice.trial is None]
         if choice.trial is None:
             state.checks = []

@@ -43,6 +43,8 @@ class Trial:
         judged.
     path
         What it makes of the path, fitted on every labelled row.
+    estimated
+        Whether it puts estimates in the place of inputs, from which nothing may learn.
     """
 
     remedy: Remedy
@@ -51,8 +53,7 @@ class Trial:
     value: float | None = None
     low: float | None = None
     high: float | None = None
-    per_row: float = 0.0
-    judged: float = 0.0
+    estimated: bool = False
 
 
 class Trials:
@@ -87,6 +88,8 @@ class Trials:
 
     def _fix(self) -> Trial | None:
         checks = [c for c in self._case.checks(self._state) if c.deployment.fit_module is None]
+        if not any(check.is_harmful for check in checks) and self._case.signs(self._state):
+            return self._adapt()
         if not checks:
             return None
         world = self._state.world
@@ -119,7 +122,14 @@ class Trials:
             harm=(check.harm, check.se, check.n),
         )
 
+    def _adapt(self) -> Trial | None:
+        """Have the pipeline take a column in its new form: the same map, as a step of the features."""
+        return self._mended(Remedy.FIX_PIPELINE)
+
     def _repair(self) -> Trial | None:
+        return self._mended(Remedy.REPAIR_INPUTS)
+
+    def _mended(self, remedy: Remedy) -> Trial | None:
         found = self._mendings()
         if not found:
             return None
@@ -127,8 +137,11 @@ class Trials:
         for chosen in found:
             path = replace(self._state.path, repairs=(*self._state.path.repairs, *(m.apply for m in chosen)))
             words = "; ".join(m.words for m in chosen)
-            tried.append(self._judged(Remedy.REPAIR_INPUTS, path, self._parts, words))
-        return max(tried, key=lambda trial: trial.value if trial.value is not None else -math.inf)
+            trial = self._judged(remedy, path, self._parts, words)
+            tried.append(replace(trial, estimated=not all(m.exact for m in chosen)))
+        first, rest = tried[0], tried[1:]
+        better = [t for t in rest if t.low is not None and first.value is not None and t.low > first.value]
+        return max(better, key=lambda trial: trial.low or 0.0, default=first)
 
     def _mendings(self) -> list[list[Mending]]:
         """Give sets of repairs: the likeliest of each column, and estimation of all."""
@@ -286,8 +299,6 @@ class Trials:
             value=middle * episode.horizon - cost,
             low=low * episode.horizon - cost,
             high=high * episode.horizon - cost,
-            per_row=gain,
-            judged=base - gain,
         )
 
 

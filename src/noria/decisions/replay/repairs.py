@@ -31,13 +31,14 @@ class Mending:
 
     Attributes
     ----------
-    still
-        Tells of raw rows whether they still show the fault; healthy rows stay as they are.
+    exact
+        Whether it gives the values back as they were, rather than estimates of them.
     """
 
     column: str
     words: str
     apply: Repair
+    exact: bool
 
 
 def mendings(
@@ -67,7 +68,12 @@ def mendings(
     if sign.kind != "rounded":
         made.append(imputed)
     return [
-        Mending(column=name, words=words, apply=_on_frame(name, reference, change, still))
+        Mending(
+            column=name,
+            words=words,
+            apply=_on_frame(name, reference, change, still),
+            exact=words is not imputed[1],
+        )
         for change, words in made
     ]
 

@@ -26,7 +26,7 @@ if TYPE_CHECKING:
     import polars as pl
 
 KEPT_VARIABLES = ("PATH", "LANG", "LC_ALL", "TZ", "SYSTEMROOT", "LD_LIBRARY_PATH", "VIRTUAL_ENV")
-CALL_TIMEOUT_S = 120.0
+CALL_TIMEOUT_S = 300.0
 MEMORY_BYTES = 16 << 30
 """Address space, of which libraries of numbers reserve far more than they use."""
 

@@ -62,10 +62,10 @@ class Inputs:
         guard = next((guard for guard in self._guards if guard.name == name), None)
         if guard is None:
             return True
-        if next(guard.signs(columns[name]), None) is not None:
+        if guard.signs(columns[name]):
             return True
         look = self.relations.look({name: columns[name] for name in self.relations.encoding.names})
-        return look.column == name or look.broken
+        return look.column == name and look.broken
 
     def calm(self, scene: Scene) -> None:
         """Take a calm window as natural, once the next two were calm as well."""
@@ -77,11 +77,11 @@ class Inputs:
         """Forget the windows that were to be learnt from."""
         self._waiting.clear()
 
-    def learn(self, scene: Scene) -> None:
+    def learn(self, scene: Scene, *, slack: float = 1.0) -> None:
         """Take a window as natural."""
         for guard in self._guards:
-            guard.accept(guard.measure(scene.columns[guard.name]))
-        self.relations.accept(scene.columns)
+            guard.accept(guard.measure(scene.columns[guard.name]), slack=slack)
+        self.relations.accept(scene.columns, slack=slack)
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -147,9 +147,10 @@ class Losses:
         if len(scored.rows):
             self._scored[scored.window] = scored
 
-    def reset(self, mean: float, since: int) -> None:
-        """Begin anew with another normal: what rows lose from a window on."""
-        self.mean = max(mean, self.mean)
+    def reset(self, mean: float, since: int, n: int) -> None:
+        """Begin anew after a window, with another normal that n rows tell."""
+        if n and mean > self.mean:
+            self.mean, self.n_reference = mean, min(self.n_reference, n)
         self._scored = {window: scored for window, scored in self._scored.items() if window > since}
 
     def rise(self) -> Rise | None:

@@ -39,6 +39,21 @@ _PLAIN_MARGIN: Mapping[str, float] = {
     "flipped": 0.2,
     "spelt": 0.02,
 }
+_SCALES = ("rescaled", "mapped", "flipped")
+_EXPLAINS: Mapping[str, tuple[str, ...]] = {
+    "frozen": (*_SCALES, "default", "repeat", "exchanged", "outside", "rounded", "unseen"),
+    "missing": ("default", "repeat", "rounded"),
+    "repeat": ("default", "rounded"),
+    "rescaled": ("mapped", "flipped", "outside", "default", "exchanged", "rounded"),
+    "flipped": ("mapped", "outside", "default", "exchanged", "rounded"),
+    "mapped": ("outside", "default", "exchanged", "rounded"),
+    "default": ("outside", "rounded"),
+    "spelt": ("default", "exchanged"),
+    "exchanged": ("default",),
+    "unseen": ("default", "exchanged"),
+}
+"""Sign → signs of the same column that it explains."""
+
 _DISTRIBUTIONAL = ("rescaled", "mapped", "flipped", "exchanged", "default")
 
 
@@ -96,15 +111,20 @@ class Guard:
         """Measure a window."""
         return _measures(values, self._norm, self.is_number)
 
-    def accept(self, measured: Mapping[str, float]) -> None:
-        """Take what calm rows did as natural."""
+    def accept(self, measured: Mapping[str, float], *, slack: float = 1.0) -> None:
+        """Take what rows did as natural, and what is `slack` times as much too."""
         for kind, size in measured.items():
-            self._natural[kind] = max(size, self._natural.get(kind, 0.0))
+            self._natural[kind] = max(slack * size, self._natural.get(kind, 0.0))
 
-    def signs(self, values: Array) -> Iterator[Sign]:
-        """List what this column never did before."""
-        if len(values) < FEWEST_ROWS:
-            return
+    def signs(self, values: Array) -> list[Sign]:
+        """List what this column never did before; a sign that explains others stands for them."""
+        found = {sign.kind: sign for sign in self._signs(values)} if len(values) >= FEWEST_ROWS else {}
+        for kind, explained in _EXPLAINS.items():
+            if kind in found:
+                found = {name: sign for name, sign in found.items() if name not in explained}
+        return list(found.values())
+
+    def _signs(self, values: Array) -> Iterator[Sign]:
         measured = self.measure(values)
         chance = 2.5 * math.sqrt(0.25 / len(values)) if len(values) < 100 else 0.0
         for kind, margin in _PLAIN_MARGIN.items():

@@ -10,7 +10,7 @@ a drift of the world moves columns that hang together together.
 from __future__ import annotations
 
 from collections.abc import Mapping
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from typing import Any
 
 import numpy as np
@@ -28,8 +28,8 @@ _TOP_CODES = 6
 _SHRINK = 0.1
 _LAGS = (1, 2, 3, 4, 5, 6, 7, 8, 10, 12, 24, 48)
 _FACTOR = 1.5
-_LEAST_EXPLAINED = 0.7
-_LEAST_LEAD = 0.25
+_LEAST_EXPLAINED = 0.6
+_LEAST_LEAD = 0.15
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -42,16 +42,19 @@ class Look:
         Of this window, and the largest of calm blocks.
     column
         The one that explains the change alone, if one does; `explained` is the share that it explains.
-    centred
-        Divergence of the covariances alone; `lag` the number of rows by which the column came late, if that mends it.
+    conditional
+        What is left of the divergence once that of the column alone is taken off: of the others given the column. A
+        world in which some values of a column became frequent leaves it as it was; a column with wrong values does
+        not.
+    lag
+        Number of rows by which the column came late, if moving it back mends the relations.
     """
 
     divergence: float
     natural: float
-    centred: float
-    natural_centred: float
     column: str | None = None
     explained: float = 0.0
+    conditional: float = 0.0
     lag: int = 0
 
     @property
@@ -61,8 +64,8 @@ class Look:
 
     @property
     def broken(self) -> bool:
-        """Tell whether columns hang together otherwise than ever."""
-        return self.centred > _FACTOR * self.natural_centred + 0.05
+        """Tell whether the other columns hang together with the one otherwise than ever."""
+        return self.column is not None and self.conditional > _FACTOR * self.natural + 0.02
 
 
 class Encoding:
@@ -95,8 +98,7 @@ class Relations:
         self.encoding = Encoding(reference)
         self.rows = self.encoding(reference)
         self._mean, self._cov = _moments(self.rows)
-        self._natural = self._natural_centred = 0.0
-        self._natural_without = np.zeros(len(self.encoding.names))
+        self._natural = 0.0
         for block in blocks:
             mean, cov = _moments(np.delete(self.rows, block, axis=0) if len(blocks) > 1 else self.rows)
             self._accept(self.rows[block], mean, cov)
@@ -105,19 +107,17 @@ class Relations:
         """Compare a window."""
         rows = self.encoding(columns)
         if not rows.shape[1] or len(rows) < 10:
-            return Look(divergence=0.0, natural=0.0, centred=0.0, natural_centred=0.0)
+            return Look(divergence=0.0, natural=0.0)
         mean, cov = _moments(rows)
-        whole, centred = _divergence(mean, cov, self._mean, self._cov)
-        look = Look(
-            divergence=whole, natural=self._natural, centred=centred, natural_centred=self._natural_centred
-        )
-        return self._with_column(look, rows, mean, cov) if look.moved or look.broken else look
+        whole = _divergence(mean, cov, self._mean, self._cov)
+        look = Look(divergence=whole, natural=self._natural)
+        return self._with_column(look, rows, mean, cov) if whole > 1.2 * self._natural else look
 
-    def accept(self, columns: Columns) -> None:
-        """Take a calm window as natural."""
+    def accept(self, columns: Columns, *, slack: float = 1.0) -> None:
+        """Take a window as natural, and what is `slack` times as far off too."""
         rows = self.encoding(columns)
         if rows.shape[1] and len(rows) >= 10:
-            self._accept(rows, self._mean, self._cov)
+            self._accept(rows, self._mean, self._cov, slack)
 
     def others_moved(self, columns: Columns, apart: set[str]) -> bool:
         """Tell whether the columns besides some are unlike calm ones."""
@@ -131,13 +131,11 @@ class Relations:
         rest = _divergence_of(kept, mean, cov, self._mean, self._cov)
         return rest > _FACTOR * self._natural + 0.05
 
-    def _accept(self, rows: Floats, mean: Floats, cov: Floats) -> None:
+    def _accept(self, rows: Floats, mean: Floats, cov: Floats, slack: float = 1.0) -> None:
         if not rows.shape[1]:
             return
         own_mean, own_cov = _moments(rows)
-        whole, centred = _divergence(own_mean, own_cov, mean, cov)
-        self._natural = max(self._natural, whole)
-        self._natural_centred = max(self._natural_centred, centred)
+        self._natural = max(self._natural, slack * _divergence(own_mean, own_cov, mean, cov))
 
     def _with_column(self, look: Look, rows: Floats, mean: Floats, cov: Floats) -> Look:
         if len(self.encoding.names) < 2:
@@ -156,15 +154,14 @@ class Relations:
         best = int(order[0])
         if shares[best] < _LEAST_EXPLAINED or lead < _LEAST_LEAD:
             return look
-        return Look(
-            divergence=look.divergence,
-            natural=look.natural,
-            centred=look.centred,
-            natural_centred=look.natural_centred,
+        own = _divergence_of(owners == best, mean, cov, self._mean, self._cov)
+        found = replace(
+            look,
             column=self.encoding.names[best],
             explained=float(shares[best]),
-            lag=self._lag(rows, best, look),
+            conditional=look.divergence - own,
         )
+        return replace(found, lag=self._lag(rows, best, look)) if found.broken else found
 
     def _lag(self, rows: Floats, index: int, look: Look) -> int:
         """Find by how many rows a column has to be moved for the relations to be what they were."""
@@ -177,7 +174,7 @@ class Relations:
             moved[:, mine] = np.roll(rows[:, mine], -lag, axis=0)
             kept = moved[: len(rows) - lag] if lag > 0 else moved[-lag:]
             mean, cov = _moments(kept)
-            found.append((_divergence(mean, cov, self._mean, self._cov)[0], lag))
+            found.append((_divergence(mean, cov, self._mean, self._cov), lag))
         best = min(found, default=(np.inf, 0))
         mended = best[0] < look.natural + 0.4 * (look.divergence - look.natural)
         return best[1] if mended else 0
@@ -219,19 +216,17 @@ def _moments(rows: Floats) -> tuple[Floats, Floats]:
     return rows.mean(axis=0), cov
 
 
-def _divergence(mean: Floats, cov: Floats, old_mean: Floats, old_cov: Floats) -> tuple[float, float]:
-    """Give the divergence of Gaussians, and the part of it that is due to the covariances."""
+def _divergence(mean: Floats, cov: Floats, old_mean: Floats, old_cov: Floats) -> float:
+    """Give the divergence of Gaussians, both covariances shrunk a little towards independence."""
     n = len(mean)
     if not n:
-        return 0.0, 0.0
+        return 0.0
     scale = np.diag(np.diag(old_cov) * _SHRINK + 1e-3)
     new, old = cov + scale, old_cov + scale
     inverse = np.linalg.inv(old)
-    _, log_new = np.linalg.slogdet(new)
-    _, log_old = np.linalg.slogdet(old)
-    centred = 0.5 * float(np.trace(inverse @ new) - n - (log_new - log_old))
     gap = mean - old_mean
-    return centred + 0.5 * float(gap @ inverse @ gap), centred
+    logs = np.linalg.slogdet(new)[1] - np.linalg.slogdet(old)[1]
+    return 0.5 * float(np.trace(inverse @ new) - n - logs + gap @ inverse @ gap)
 
 
 def _divergence_of(
@@ -239,4 +234,4 @@ def _divergence_of(
 ) -> float:
     chosen = np.flatnonzero(kept)
     grid = np.ix_(chosen, chosen)
-    return _divergence(mean[chosen], cov[grid], old_mean[chosen], old_cov[grid])[0]
+    return _divergence(mean[chosen], cov[grid], old_mean[chosen], old_cov[grid])
