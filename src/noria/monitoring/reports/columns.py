@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Final
 
 from noria.core.stats.ordered import sorted_known
 from noria.monitoring.reports.categories import Categories
@@ -12,6 +12,8 @@ if TYPE_CHECKING:
     import polars as pl
 
     from noria.data.profiling.sources import Table
+
+_TIME: Final = "a time: it moves by itself"
 
 Side = Numbers | Categories | str
 """One side of a column; a text says why there is nothing to compare."""
@@ -26,11 +28,11 @@ def side_of(series: pl.Series) -> Side:
     """Take a column as numbers or as categories."""
     import polars as pl
 
-    from noria.data.profiling.columns import counted
+    from noria.data.profiling.columns import counted, time_range
 
     kind = series.dtype
     if kind.is_temporal():
-        return "a time: it moves by itself"
+        return _TIME
     if kind.is_nested():
         return "lists or records"
     if kind == pl.Null:
@@ -40,4 +42,6 @@ def side_of(series: pl.Series) -> Side:
     if series.dtype.is_numeric():
         return Numbers(sorted_known(series.drop_nulls().to_numpy()), len(series))
     groups = counted(series)
+    if time_range(groups["label"]) is not None:
+        return _TIME  # written as texts, as in CSV files
     return Categories(dict(zip(groups["label"], groups["n"], strict=True)), series.null_count())

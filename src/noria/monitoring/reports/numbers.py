@@ -102,7 +102,8 @@ def _wasserstein(reference: Floats, current: Floats) -> tuple[float | None, floa
     if not (reference.size and current.size) or _largest(reference, current) > LARGEST:
         return None, None
     distance = wasserstein_distance(reference, current)
-    deviation = float(reference.std())
+    # The deviation of a constant is not always 0 once it is rounded.
+    deviation = float(reference.std()) if reference[0] < reference[-1] else 0.0
     return distance, distance / deviation if deviation > 0 else None
 
 

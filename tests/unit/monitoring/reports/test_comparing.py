@@ -115,6 +115,13 @@ class TestSecondOpinion:
         assert found.n_differ >= 30
         assert len(wrong) <= 5
 
+    def test_a_constant_has_no_deviation_to_measure_in(self) -> None:
+        """Although that of thousands of equal fractions is not always 0 once it is rounded."""
+        found = column([0.003467] * 17_000, list(np.linspace(0, 1, 5_000)))
+
+        assert found.wasserstein is not None
+        assert found.wasserstein_std is None
+
 
 class TestVerdict:
     """A difference may be certain and small."""
@@ -166,6 +173,11 @@ class TestBadInput:
             (np.arange(50.0), np.arange(1.0), "fewer than 20 rows"),
             ([f"id-{i}" for i in range(3000)], [f"other-{i}" for i in range(3000)], "nearly every value"),
             (np.arange(50).astype("M8[D]"), np.arange(50).astype("M8[D]"), "a time"),
+            (
+                [f"2026-01-{d:02}" for d in range(1, 31)],
+                [f"2026-02-{d:02}T10:00" for d in range(1, 25)],
+                "a time",
+            ),
             ([[1]] * 50, [[2]] * 50, "lists"),
         ],
     )
