@@ -95,6 +95,9 @@ def test_a_model_becomes_a_folder_that_holds_all_it_needs_and_nothing_of_this_ma
     image("context", "iris@2", "--out", "two")
     assert contents(tmp_path / "two")["noria.toml"] == files["noria.toml"]
     assert not list((tmp_path / "two" / "wheels").glob("*.whl"))
+    for inside in (("./one/package",), ("iris@1", "--wheels", "one/wheels")):
+        assert "which is emptied first" in image("context", *inside, "--out", "one", fails=True)
+    assert contents(tmp_path / "one") == files
 
 
 def test_an_endpoint_becomes_an_image_of_the_version_that_it_serves(

@@ -63,11 +63,11 @@ def write_base(folder: Path, *, python: str, extras: Sequence[str], wheels: Path
     Raises
     ------
     Conflict
-        If the folder holds something else.
+        If the folder holds something else, or what it is made from.
     NotFound
         If there is no folder `wheels`.
     """
-    found = [] if wheels is None else list(_wheels(wheels).values())
+    found = [] if wheels is None else list(_wheels(wheels, apart_from=folder).values())
     with _emptied(folder):
         (folder / CONTAINERFILE).write_text(base_containerfile(python), encoding="utf-8")
         (folder / "requirements.txt").write_text(base_requirements(extras), encoding="utf-8")
@@ -98,7 +98,7 @@ def write_model(
     Raises
     ------
     Conflict
-        If the folder holds something else.
+        If the folder holds something else, or what it is made from.
     Invalid
         If the lock of the package is incomplete, or loading its model takes a consent, which no image has.
     PackageNotFound
@@ -111,12 +111,13 @@ def write_model(
 
     trust = trust_of(workspace)
     with fetch_layout(workspace, reference) as (layout, descriptor):
+        _check_apart(layout.folder, folder)
         told = verify_package(layout, descriptor, trust)
         checked = check_package(layout, descriptor, trust)
         _refuse_pickles(told, pickled=checked.config.pickled)
         lock = read_lock(layout.read(checked.layers[LOCK_FILE], checked.layers[LOCK_FILE].size))
         requirements = lock.requirements()
-        found = [] if wheels is None else _locked_wheels(lock, _wheels(wheels))
+        found = [] if wheels is None else _locked_wheels(lock, _wheels(wheels, apart_from=folder))
         image = ModelImage(
             endpoint=endpoint or told.model,
             ref=told.model if told.version is None else f"{told.model}@{told.version}",
@@ -184,8 +185,17 @@ def _is_ours(place: Path) -> bool:
     return place.is_file() and place.read_bytes().startswith(HEAD.encode())
 
 
-def _wheels(folder: Path) -> dict[str, Path]:
+def _check_apart(source: Path, folder: Path) -> None:
+    """Refuse to empty a folder that something is taken from."""
+    if source.resolve().is_relative_to(folder.resolve()):
+        raise Conflict(
+            f"`{source}` is in `{folder}`, which is emptied first", hint="Give another folder with `--out`"
+        )
+
+
+def _wheels(folder: Path, *, apart_from: Path) -> dict[str, Path]:
     """Find the wheels in a folder by their names."""
+    _check_apart(folder, apart_from)
     if not folder.is_dir():
         raise NotFound(f"There is no folder `{folder}`", hint="`--wheels` names a folder with `*.whl` in it")
     return {place.name: place for place in sorted(folder.glob("*.whl"))}

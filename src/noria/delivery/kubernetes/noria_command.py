@@ -127,9 +127,8 @@ def render_noria_command(
     """Write the manifests of a whole Noria: server, workers and model servers."""
     from noria.core.names import check_name
     from noria.delivery.kubernetes import reading
-    from noria.delivery.kubernetes.names import check_label, check_object_name, secret_key
-    from noria.delivery.kubernetes.quantities import read_size
-    from noria.delivery.kubernetes.specs import NoriaSpec, Storage
+    from noria.delivery.kubernetes.names import check_label, secret_key
+    from noria.delivery.kubernetes.specs import NoriaSpec
     from noria.delivery.kubernetes.whole import LONGEST_NAME, render_noria
 
     called = check_label("--name", name, limit=LONGEST_NAME)
@@ -146,17 +145,12 @@ def render_noria_command(
         allow_from=allow_from,
         prometheus=prometheus,
     )
-    storage = Storage(
-        database=secret_key("--database", database, key="url"),
-        database_port=database_port,
-        objects=reading.read_objects(objects),
-        objects_port=objects_port,
-        objects_secret=None
-        if objects_secret is None
-        else check_object_name("--objects-secret", objects_secret),
-        objects_environment=reading.read_variables(objects_env),
-        disk=read_size("--disk", disk),
-        disk_class=None if disk_class is None else check_object_name("--disk-class", disk_class),
+    storage = reading.read_storage(
+        database=(database, database_port),
+        objects=(objects, objects_port),
+        secret=objects_secret,
+        variables=objects_env,
+        disk=(disk, disk_class),
     )
     spec = NoriaSpec(
         name=called,

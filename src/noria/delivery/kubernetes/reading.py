@@ -19,7 +19,7 @@ from noria.delivery.kubernetes.names import (
     secret_key,
 )
 from noria.delivery.kubernetes.quantities import Resources, read_cpu, read_memory, read_size
-from noria.delivery.kubernetes.specs import Home, ModelServing, Place, Scale
+from noria.delivery.kubernetes.specs import Home, ModelServing, Place, Scale, Storage
 
 _HOST = re.compile(r"(?:[A-Za-z0-9](?:[A-Za-z0-9-]*[A-Za-z0-9])?\.)*[A-Za-z0-9](?:[A-Za-z0-9-]*[A-Za-z0-9])?")
 _BUCKET_SCHEMES: Final = ("s3", "gs", "az")
@@ -205,6 +205,37 @@ def read_variables(texts: Iterable[str] | None) -> Mapping[str, str]:
             )
         found[name] = value
     return dict(sorted(found.items()))
+
+
+def read_storage(
+    *,
+    database: tuple[str, int],
+    objects: tuple[str, int],
+    secret: str | None,
+    variables: Iterable[str] | None,
+    disk: tuple[str, str | None],
+) -> Storage:
+    """Read where a server keeps things.
+
+    Parameters
+    ----------
+    database, objects
+        Secret with the URL of PostgreSQL, and address of the bucket; each with its port.
+    secret, variables
+        Of the bucket.
+    disk
+        Size and storage class of the server's volume.
+    """
+    return Storage(
+        database=secret_key("--database", database[0], key="url"),
+        database_port=database[1],
+        objects=read_objects(objects[0]),
+        objects_port=objects[1],
+        objects_secret=_named("--objects-secret", secret),
+        objects_environment=read_variables(variables),
+        disk=read_size("--disk", disk[0]),
+        disk_class=_named("--disk-class", disk[1]),
+    )
 
 
 def read_user(name: str) -> str:
