@@ -13,6 +13,8 @@ from noria.core.context import Context
 from noria.core.web.urls import TOKENS_PATH
 from noria.monitoring.service import Monitors
 from noria.server.assembly import load_actions, load_pages
+from noria.serving.batch.entities import BatchEnd, BatchOptions, NewBatchRun, Slot
+from noria.serving.batch.service import Batches
 from noria.serving.service import Rollouts
 from noria.tracking.entities import LogBatch, NewRun, RunEnd, RunStatus
 from noria.tracking.point_entities import MetricPoint
@@ -61,10 +63,28 @@ def example(context: Context) -> dict[str, str]:
         "pipeline": PIPELINE.replace("/", "%2F"),
         "pipeline_run": failed,
         "schedule": "nightly",
+        "batch": _batch(context),
         "rollout_id": rollout.id,
         "record_id": record,
         "incident": alert.id,
     }
+
+
+def _batch(context: Context) -> str:
+    service = context.service(Batches)
+    new = NewBatchRun(
+        model="digits",
+        version=1,
+        identity="a",
+        input="digits-train@1",
+        output="out/scores.blue.parquet",
+        options=BatchOptions(),
+        batch="scores",
+        slot=Slot.BLUE,
+    )
+    begun = service.attempt(PROJECT, service.begin(PROJECT, new).id)
+    service.finish(PROJECT, begun.id, BatchEnd(attempt=begun.attempt, n_rows=9, written=new.output))
+    return "scores"
 
 
 def _run(context: Context, name: str) -> str:

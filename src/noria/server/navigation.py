@@ -12,6 +12,7 @@ from noria.core.web.languages import mark
 from noria.core.web.pages import Section
 from noria.core.web.urls import (
     AUDIT_PATH,
+    BATCHES_PATH,
     COMPARE_PATH,
     DATASETS_PATH,
     DECISION_PATH,
@@ -28,6 +29,7 @@ from noria.core.web.urls import (
 from noria.data.permissions import READ_DATA
 from noria.pipelines.permissions import READ_PIPELINES
 from noria.registry.permissions import READ_MODELS
+from noria.serving.batch.permissions import READ_BATCHES
 from noria.serving.permissions import READ_ENDPOINTS
 from noria.tracking.permissions import READ_RUNS
 
@@ -94,6 +96,7 @@ PARTS = (
         url=Urls.endpoints,
         within=("/projects/{project}/rollouts",),
     ),
+    Part(words=mark("Batches"), key="b", needs=READ_BATCHES, path=BATCHES_PATH, url=Urls.batches),
     Part(
         words=mark("Incidents"),
         key="i",

@@ -35,6 +35,8 @@ PIPELINE_PATH = "/projects/{project}/pipelines/{pipeline}"
 PIPELINE_RUN_PATH = "/projects/{project}/pipeline-runs/{pipeline_run}"
 SCHEDULES_PATH = "/projects/{project}/schedules"
 SCHEDULE_PATH = "/projects/{project}/schedules/{schedule}"
+BATCHES_PATH = "/projects/{project}/batches"
+BATCH_PATH = "/projects/{project}/batches/{batch}"
 INCIDENTS_PATH = "/projects/{project}/incidents"
 INCIDENT_PATH = "/projects/{project}/incidents/{incident}"
 DECISION_PATH = "/decisions/{project}/{record_id}"
@@ -175,6 +177,14 @@ class Urls:
         """Give the page of a schedule, or the address of something that is done with it: `pause`, `resume`, `run`."""
         path = f"{SCHEDULE_PATH}/{part}" if part else SCHEDULE_PATH
         return self._to(path, given, project=project, schedule=schedule)
+
+    def batches(self, project: str, **given: str | None) -> str:
+        """Give the list of a project's batches and batch runs."""
+        return self._to(BATCHES_PATH, given, project=project)
+
+    def batch(self, project: str, batch: str, **given: str | None) -> str:
+        """Give the page of a named batch."""
+        return self._to(BATCH_PATH, given, project=project, batch=batch)
 
     def incidents(self, project: str, **given: str | None) -> str:
         """Give the list of a project's incidents."""
