@@ -34,8 +34,8 @@ class MonitorSection(Section, frozen=True, kw_only=True, forbid_unknown_fields=T
     quality_rows
         Labels in a window that is compared whole with the held-out score.
     quality_level
-        Most quiet windows of labels, as a share, in which that comparison raises a false alarm. With as many labels
-        per window as the default, both together raise at most one in a hundred quiet windows.
+        Most quiet windows of labels, as a share, in which that comparison raises a false alarm. With the defaults both
+        together raise at most one in a hundred quiet windows.
     """
 
     window_rows: Annotated[int, msgspec.Meta(ge=20, le=1000)] = 200
@@ -44,9 +44,9 @@ class MonitorSection(Section, frozen=True, kw_only=True, forbid_unknown_fields=T
     drift_psi: Annotated[float, msgspec.Meta(ge=0)] = 0.2
     quality_margin: Annotated[float, msgspec.Meta(ge=0, lt=1)] = 0.02
     tolerated_errors: Annotated[float, msgspec.Meta(ge=0, lt=1)] = 0.02
-    labels_per_false_alarm: Annotated[int, msgspec.Meta(ge=10)] = 100_000
+    labels_per_false_alarm: Annotated[int, msgspec.Meta(ge=10)] = 250_000
     quality_rows: Annotated[int, msgspec.Meta(ge=100, le=100_000)] = 500
-    quality_level: Annotated[float, msgspec.Meta(gt=0, lt=1)] = 0.005
+    quality_level: Annotated[float, msgspec.Meta(gt=0, lt=1)] = 0.008
 
 
 class AlertKind(enum.StrEnum):

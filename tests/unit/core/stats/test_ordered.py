@@ -30,8 +30,8 @@ def samples(rng: np.random.Generator, ties: int) -> tuple[Floats, Floats]:
 
 @pytest.mark.parametrize("ties", [0, 3, 40])
 def test_distances_are_those_of_scipy(rng: np.random.Generator, ties: int) -> None:
-    """Of 200 pairs of samples each, stretches that were not looked at included."""
-    for _ in range(200):
+    """Of 80 pairs of samples each, stretches that were not looked at included."""
+    for _ in range(80):
         first, second = samples(rng, ties)
 
         assert ks_distance(first, second) == pytest.approx(
@@ -79,13 +79,13 @@ def test_p_values_of_small_samples_are_scipys(rng: np.random.Generator) -> None:
 
 
 def test_equal_samples_are_called_different_at_the_level(rng: np.random.Generator) -> None:
-    """2,000 pairs of quiet samples: 5 % have a p-value up to 0.05."""
+    """800 pairs of quiet samples: 5 % have a p-value up to 0.05."""
     p_values = []
-    for _ in range(2_000):
+    for _ in range(800):
         first, second = np.sort(rng.normal(size=2_500)), np.sort(rng.normal(size=2_000))
         p_values.append(ks_p_value(ks_distance(first, second), 2_500, 2_000))
 
-    assert 0.03 < np.mean(np.array(p_values) <= 0.05) < 0.06
+    assert 0.025 < np.mean(np.array(p_values) <= 0.05) < 0.075
 
 
 def test_counts_are_those_of_unsorted_values(rng: np.random.Generator) -> None:

@@ -98,13 +98,13 @@ class TestSecondOpinion:
         assert (found.missing_reference, found.missing_current) == pytest.approx((0.0, 1 / 3))
 
     def test_quiet_tables(self, rng: np.random.Generator) -> None:
-        """Of 100 pairs of tables with 10 columns at level 0.1, about a tenth has any column that differs."""
+        """Of 40 pairs of tables with 10 columns at level 0.1, about a tenth has any column that differs."""
         n_any = 0
-        for _ in range(100):
+        for _ in range(40):
             sides = [{f"x{i}": rng.normal(size=n) for i in range(10)} for n in (2_500, 2_000)]
             n_any += compared(*sides, level=0.1).n_differ > 0
 
-        assert n_any <= 17
+        assert n_any <= 9
 
     def test_false_discoveries(self, rng: np.random.Generator) -> None:
         """With half of the columns moved for certain, the quiet half is rarely called different."""
