@@ -58,12 +58,17 @@ class Mirror:
         How the name of the spool begins.
     page
         Where it is counted what was dropped.
+    only
+        The one endpoint (project, name) that this server is for; None for all.
     """
 
-    def __init__(self, link: Link, root: Path, *, own: str, page: Page) -> None:
+    def __init__(
+        self, link: Link, root: Path, *, own: str, page: Page, only: tuple[str, str] | None = None
+    ) -> None:
         self._link = link
         self._root = root
         self._own = own
+        self._only = only
         self._words = page.words
         self._etag = ""
         self._plans: dict[tuple[str, str], EndpointPlan] = {}
@@ -109,8 +114,9 @@ class Mirror:
             return
         if found.plans is not None:
             self._etag = found.etag
-            self._plans = {(plan.project, plan.endpoint): plan for plan in found.plans}
-            self.wanted = any(plan.shadows for plan in found.plans)
+            plans = {(plan.project, plan.endpoint): plan for plan in found.plans}
+            self._plans = {place: plan for place, plan in plans.items() if self._only in (None, place)}
+            self.wanted = any(plan.shadows for plan in self._plans.values())
 
     def _shadowed(self, origin: Origin) -> EndpointPlan | None:
         """Give the plan under which a request was answered, when it has shadows."""

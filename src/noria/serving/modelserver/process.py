@@ -184,7 +184,8 @@ class _Parent:
         from noria.serving.modelserver.feedback import hand_on_labels, hand_on_requests
 
         root = state_root(self._settings)
-        mirror = Mirror(link, shadows_root(root), own=self._id, page=self._board.pages[0])
+        page = self._board.pages[0]
+        mirror = Mirror(link, shadows_root(root), own=self._id, page=page, only=self._options.only)
 
         def hand_on(records: list[bytes]) -> None:
             hand_on_requests(link, records)
