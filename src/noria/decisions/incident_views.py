@@ -150,8 +150,14 @@ class IncidentContext(PageContext):
         Where.
     version, version_url
         The version that it is about; the address is empty where the model is not known.
+    since
+        When the trouble is estimated to begin.
     opened_at, closed_at, closed_why
         When it was raised, and when and why it was closed.
+    next_command
+        What looks further.
+    is_decided
+        Whether a decision answers alerts of this kind.
     onset_position, last_position
         Captured rows with which it is estimated to begin, and that were looked at last.
     extent
@@ -175,9 +181,12 @@ class IncidentContext(PageContext):
     endpoint_url: str
     version: int
     version_url: str
+    since: datetime
     opened_at: datetime
     closed_at: datetime | None
     closed_why: str
+    next_command: str
+    is_decided: bool
     onset_position: int
     last_position: int
     extent: Extent | None

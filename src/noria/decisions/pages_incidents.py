@@ -19,7 +19,7 @@ from noria.core.web.pages import Crumb, Page, Visit
 from noria.core.web.parts import Column, Tab
 from noria.core.web.references import reference_url
 from noria.core.web.urls import INCIDENT_PATH, INCIDENTS_PATH
-from noria.decisions.entities import Decision, DecisionStatus
+from noria.decisions.entities import Decision, DecisionStatus, Trigger
 from noria.decisions.incident_views import (
     AskingRow,
     Extent,
@@ -34,6 +34,7 @@ from noria.decisions.permissions import READ_DECISIONS
 from noria.decisions.service import Decisions
 from noria.decisions.story import StoryContext, facts_of
 from noria.decisions.words import CAUSE_WORDS, REMEDY_WORDS, STATUS_WORDS, in_words
+from noria.monitoring.alerts.wording import next_command
 from noria.monitoring.entities import Alert, AlertKind
 from noria.monitoring.page_reads import AlertReads
 from noria.monitoring.permissions import READ_MONITORS, WRITE_MONITORS
@@ -115,9 +116,12 @@ def incident_page(visit: Visit) -> IncidentContext:
         endpoint_url=urls.endpoint(project, alert.endpoint),
         version=alert.version,
         version_url=urls.version(project, model, alert.version) if model else "",
+        since=alert.since or alert.opened_at,
         opened_at=alert.opened_at,
         closed_at=alert.closed_at,
         closed_why=clipped(alert.closed_why or "", _TEXT),
+        next_command=next_command(alert),
+        is_decided=is_decided(alert.kind),
         onset_position=alert.onset_position,
         last_position=alert.last_position,
         extent=extent_of(alert),
@@ -131,13 +135,17 @@ def incident_page(visit: Visit) -> IncidentContext:
     )
 
 
+def is_decided(kind: AlertKind) -> bool:
+    """Tell whether a decision answers alerts of a kind: no remedy of ours mends a machine."""
+    return kind.value in list(Trigger)
+
+
 def extent_of(alert: Alert) -> Extent | None:
     """Give how much it is, beside what was expected; None where the figures do not say."""
     value_name, expected_name = {
         AlertKind.QUALITY: ("mean", "reference"),
         AlertKind.ERRORS: ("share", "tolerated"),
-        AlertKind.DRIFT: ("", ""),
-    }[alert.kind]
+    }.get(alert.kind, ("", ""))
     value, expected = alert.figures.get(value_name), alert.figures.get(expected_name)
     if value is None or expected is None:
         return None

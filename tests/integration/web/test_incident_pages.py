@@ -184,7 +184,20 @@ def test_the_demos_incident_is_told_whole(reader: Reader, context: Context, moni
             {"share": 0.2, "low": 0.15, "high": 0.26, "n": 200.0, "tolerated": 0.02},
             ("Requests fail: digits", "20.0 % tolerated: 2.0 %", "15.0 % to 26.0 % on 200 rows"),
         ),
-        (AlertKind.ERRORS, {}, ("not told", "told in the sentence above")),
+        (
+            AlertKind.ERRORS,
+            {},
+            (
+                "not told",
+                "told in the sentence above",
+                "What next noria endpoints show digits --project default",
+            ),
+        ),
+        (
+            AlertKind.SERVER,
+            {"silent_s": 75.0},
+            ("No model server answers: digits", "seconds of silence", "no remedy of ours mends a machine"),
+        ),
     ],
 )
 def test_each_kind_tells_how_much_and_how_sure(
