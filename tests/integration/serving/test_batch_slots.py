@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import json
 from collections.abc import Iterator
 from pathlib import Path
 from typing import Any
@@ -12,6 +13,7 @@ import pytest
 from sklearn.linear_model import LinearRegression, LogisticRegression
 
 import noria
+from noria.cli.main import main
 from noria.core.errors import Conflict, Invalid
 from noria.core.workspace import Workspace, use_workspace
 from noria.pipelines.jobs_entry import run_pipeline_job
@@ -174,3 +176,30 @@ def test_schedules_run_it_as_a_pipeline_of_noria(workspace: Workspace) -> None:
             run_pipeline_job(workspace, "noria.serving.batch.pipeline:predict", dict(params))
     (told,) = workspace.service(Batches).runs("default", limit=1).items
     assert (told.once, told.attempt, told.written) == (params["once"], 1, "nightly@1")
+
+
+def test_the_commands_as_a_person_types_them(
+    workspace: Workspace, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
+) -> None:
+    """From two predictions through a comparison to the switch, for people and as JSON; what is wrong ends with 1."""
+    monkeypatch.setenv("NORIA_WORKSPACE", str(workspace.settings.folder))
+
+    def typed(line: str, code: int = 0) -> str:
+        assert main(line.split()) == code, capsys.readouterr()
+        return "".join(capsys.readouterr())
+
+    told = "predict churn@1 --input people --key id --batch typed --slot blue --json"
+    first = json.loads(typed(f"{told} --output typed"))
+    assert (first["n_rows"], first["written"]) == (N_ROWS, "typed.blue@1")
+    assert "600" in typed("predict churn@2 --input people --key id --batch typed --slot green")
+    assert "better" in typed("batches compare typed --truth truth --label left")
+    assert "churn@2" in typed("batches show typed")
+    assert json.loads(typed("batches switch typed --reason better --json"))["live"] == "green"
+    assert "switches when" in typed("batches rule typed --min-gain 0.01")
+    assert json.loads(typed("batches rule typed --off --json"))["rule"] is None
+    assert "typed" in typed("batches list")
+    assert "typed.blue@1" in typed("batches runs --batch typed --status succeeded")
+    assert first["id"] in typed(f"batches run {first['id']}")
+    assert "one of" in typed("batches switch typed --to red", code=2).lower()
+    assert "Where the predictions go" in typed("predict churn --input people", code=2)
+    assert "noria up" in typed("predict churn --input people --output x --submit", code=2)
