@@ -56,7 +56,7 @@ class NothingToRollBack(Conflict):
 
     def __init__(self, endpoint: str) -> None:
         super().__init__(
-            f"The endpoint `{endpoint}` has served no other version before",
+            f"The endpoint `{endpoint}` has served no other version before that is there still",
             hint=f"Deploy another version: `noria deploy MODEL@VERSION --to {endpoint}`",
         )
 
@@ -122,7 +122,7 @@ class Endpoints(Service):
             stored = rollout_under_way(connection, place.pk)
             if stored is not None:
                 return end(connection, self.context, stored, RolloutStatus.ROLLED_BACK, reason, [])
-            before = version_before(connection, place.pk)
+            before = version_before(connection, project, place)
         if before is None:
             raise NothingToRollBack(name)
         back = Deployment(model=place.model, version=before, reason=reason)

@@ -56,7 +56,7 @@ class EndpointReads(Service):
         with self.context.database.read() as connection:
             place = endpoint_row(connection, project, name)
             stored = rollout_under_way(connection, place.pk)
-            before = version_before(connection, place.pk)
+            before = version_before(connection, project, place)
         if stored is not None and stored.rollout.from_version is not None:
             goes, comes = stored.rollout.to_version, stored.rollout.from_version
         elif before is not None:

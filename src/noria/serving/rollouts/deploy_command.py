@@ -135,7 +135,7 @@ def _approvals(n: int | None, role: str, before: str) -> Approvals | None:
     from noria.core.serialisation import convert
     from noria.serving.entities import Approvals
 
-    return convert({"n": n, "role": role, "before": before}, Approvals, what="approvals")
+    return convert({"n": n, "role": role, "before": before}, Approvals, what="wish for approvals")
 
 
 def _runs_alone(workspace: Workspace) -> bool:

@@ -9,8 +9,10 @@ import sqlalchemy as sa
 
 from noria.access.tables import projects
 from noria.core.errors import NotFound
+from noria.registry.rows import find_model, get_version
 from noria.serving.counts import read_counts
 from noria.serving.entities import Rollout, RolloutStatus, Strategy
+from noria.serving.locate import EndpointRow
 from noria.serving.pairs import read_pairs
 from noria.serving.plans import AppliedPlan, ModelServer
 from noria.serving.predictions import StatsTable
@@ -88,14 +90,15 @@ def load_rollout(connection: sa.Connection, rollout_id: str, project: str | None
     return stored_rollout(row)
 
 
-def version_before(connection: sa.Connection, endpoint_pk: int) -> int | None:
+def version_before(connection: sa.Connection, project: str, endpoint: EndpointRow) -> int | None:
     """Give the version that answered every request before the one that does now; None where there was none.
 
-    Going back takes a version off, so going back twice leads to the one before that.
+    Going back takes a version off, so going back twice leads to the one before that. Versions that were deleted since
+    are passed over.
     """
     query = (
         sa.select(rollouts.c.to_version, rollouts.c.is_rollback)
-        .where(rollouts.c.endpoint_pk == endpoint_pk, rollouts.c.status == RolloutStatus.PROMOTED.value)
+        .where(rollouts.c.endpoint_pk == endpoint.pk, rollouts.c.status == RolloutStatus.PROMOTED.value)
         .order_by(rollouts.c.pk)
     )
     stack: list[int] = []
@@ -105,7 +108,17 @@ def version_before(connection: sa.Connection, endpoint_pk: int) -> int | None:
                 stack.pop()
         else:
             stack.append(version)
-    return stack[-2] if len(stack) > 1 else None
+    earlier = (version for version in reversed(stack[:-1]) if version != stack[-1])
+    return next((each for each in earlier if exists(connection, project, endpoint.model, each)), None)
+
+
+def exists(connection: sa.Connection, project: str, model: str, version: int) -> bool:
+    """Tell whether a version is there still."""
+    try:
+        get_version(connection, find_model(connection, project, model), version)
+    except NotFound:
+        return False
+    return True
 
 
 def rollout_under_way(connection: sa.Connection, endpoint_pk: int) -> StoredRollout | None:

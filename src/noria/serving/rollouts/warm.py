@@ -8,11 +8,10 @@ import sqlalchemy as sa
 
 from noria.access.tables import projects
 from noria.core.context import Context
-from noria.core.errors import NotFound
-from noria.registry.rows import find_model, get_version
 from noria.serving.entities import WarmVersion
 from noria.serving.locate import find_endpoint
 from noria.serving.rollouts.passage import settle
+from noria.serving.rollouts.sight import exists
 from noria.serving.tables import endpoints
 
 
@@ -57,12 +56,4 @@ def _let_go(context: Context, project: str, name: str) -> int:
 def _kept(
     connection: sa.Connection, project: str, model: str, warm: list[WarmVersion], now: datetime
 ) -> list[WarmVersion]:
-    return [each for each in warm if each.until > now and _exists(connection, project, model, each.version)]
-
-
-def _exists(connection: sa.Connection, project: str, model: str, version: int) -> bool:
-    try:
-        get_version(connection, find_model(connection, project, model), version)
-    except NotFound:
-        return False
-    return True
+    return [each for each in warm if each.until > now and exists(connection, project, model, each.version)]
