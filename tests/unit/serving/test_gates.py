@@ -353,3 +353,44 @@ def test_sums_do_not_depend_on_how_rows_arrive() -> None:
         assert (found.n, found.total, found.squares) == pytest.approx((form.n, form.total, form.squares))
         assert found.by(10)[:2] == pytest.approx(form.by(10)[:2])
     assert one_by_one.sums.waiting == at_once.sums.waiting
+
+
+@pytest.mark.parametrize("gate", ["errors", "latency", "quality"])
+def test_a_version_on_its_limit_is_hardly_ever_passed_or_failed(gate: str) -> None:
+    """Looked at every second for a minute, of 40 versions as bad as is allowed at most a few get a verdict.
+
+    The levels are 5 % for passes and 0.1 % for failures; the bounds are exceeded by chance less than once in a
+    thousand times.
+    """
+    gates = Gates(
+        errors=ErrorGate(max_increase=0.05) if gate == "errors" else None,
+        latency=LatencyGate(max_ratio=1.5, ignore_below_ms=0) if gate == "latency" else None,
+        quality=QualityGate(max_loss=0.1, required=True) if gate == "quality" else None,
+    )
+    generator = np.random.default_rng(19)
+
+    def second(n: int, share: float, mean_ms: float, accuracy: float) -> VersionStats:
+        took = generator.lognormal(np.log(mean_ms * 1000) - 0.125, 0.5, n)
+        return VersionStats(
+            version=1,
+            n_requests=n,
+            n_errors=int(generator.binomial(n, share)) if gate == "errors" else 0,
+            latency_sum_us=float(took.sum()),
+            latency_sum_squares=float((took * took).sum()),
+            n_labelled=n,
+            n_judged=n,
+            n_correct=int(generator.binomial(n, accuracy)),
+        )
+
+    said = []
+    for _ in range(40):
+        new, old = VersionStats(version=1), VersionStats(version=1)
+        for _ in range(60):
+            new, old = merge(new, second(10, 0.06, 150, 0.8)), merge(old, second(30, 0.01, 100, 0.9))
+            verdict = combine(evaluate(gates, step=new, new=new, old=old))
+            if verdict is not Verdict.WAIT:
+                said.append(verdict)
+                break
+
+    assert said.count(Verdict.PASS) <= 7
+    assert said.count(Verdict.FAIL) <= 1
