@@ -7,7 +7,7 @@ needs a package for tables is imported when it is called.
 from __future__ import annotations
 
 import io
-from collections.abc import Sequence
+from collections.abc import Iterator, Sequence
 from typing import TYPE_CHECKING, Any
 
 from noria.core import lineage
@@ -182,6 +182,25 @@ class TableHandle:
         else:
             found = self._single_file(version, entries)
         return found if columns is None and rows is None else _selected(found, columns, rows, version)
+
+    def frames(self) -> Iterator[pl.DataFrame]:
+        """Give all rows, a data file at a time, so that a large table need not fit into memory.
+
+        Raises
+        ------
+        NotATable
+            As `scan`.
+        """
+        version = self._opened()
+        entries = read_manifest(self._workspace.objects(), version.digest).entries
+        if version.kind is not DatasetKind.TABLE or not any(e.path.startswith(_LOG) for e in entries):
+            yield self._single_file(version, entries).collect()
+            return
+        versions = self._versions()
+        opened = versions.open(version)
+        if not opened.parts:
+            yield versions.scan(opened, ()).collect()
+        yield from versions.frames(opened, opened.parts)
 
     def polars(
         self, *, columns: Sequence[str] | None = None, rows: str | pl.Expr | slice | None = None

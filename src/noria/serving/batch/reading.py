@@ -6,8 +6,9 @@ can only be read from its beginning (CSV, JSON, Arrow, the answer of a database)
 
 from __future__ import annotations
 
+import importlib.util
 import re
-from collections.abc import Mapping
+from collections.abc import Iterator, Mapping
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
@@ -156,6 +157,11 @@ def read_all(workspace: Workspace, found: Input) -> pl.LazyFrame:
 def _staged(workspace: Workspace, found: Input, target: Path) -> TableRows:
     if not target.exists():
         part = target.with_suffix(".part")
+        # Without the package that tables need, there is none of several files.
+        if found.kind == "dataset" and importlib.util.find_spec("pyarrow") is not None:
+            _copy(dataset(found.source, workspace=workspace).frames(), part)
+            part.rename(target)
+            return table_rows(target)
         try:
             _lazy(workspace, found, thorough=False).sink_parquet(part, row_group_size=_STAGED_GROUP_ROWS)
         except pl.exceptions.PolarsError:
@@ -164,6 +170,22 @@ def _staged(workspace: Workspace, found: Input, target: Path) -> TableRows:
                 _lazy(workspace, found, thorough=True).sink_parquet(part, row_group_size=_STAGED_GROUP_ROWS)
         part.rename(target)
     return table_rows(target)
+
+
+def _copy(frames: Iterator[pl.DataFrame], target: Path) -> None:
+    """Write frames of the same columns to one file, each as it comes."""
+    import pyarrow.parquet as pq
+
+    writer: pq.ParquetWriter | None = None
+    try:
+        for frame in frames:
+            rows = frame.to_arrow()
+            if writer is None:
+                writer = pq.ParquetWriter(target, rows.schema, compression="lz4")
+            writer.write_table(rows.cast(writer.schema), row_group_size=_STAGED_GROUP_ROWS)
+    finally:
+        if writer is not None:
+            writer.close()
 
 
 def _lazy(workspace: Workspace, found: Input, *, thorough: bool) -> pl.LazyFrame:
