@@ -84,10 +84,13 @@ def main() -> None:
             f" {'before p50, p99 ms':>19} {'switch p99 ms':>14} {'ratio':>6}  end",
             flush=True,
         )
-        for strategy in chosen.strategy or list(Strategy):
-            roll_out(up, Strategy(strategy), chosen)
-        if not chosen.strategy:
+        n_bad = sum(roll_out(up, Strategy(strategy), chosen) for strategy in chosen.strategy)
+        if chosen.turns:
             weigh_shadow(up, chosen)
+    if n_bad:
+        raise SystemExit(
+            f"{n_bad} requests failed, or were answered by a version that no plan of their time gives"
+        )
 
 
 @contextmanager
@@ -115,8 +118,8 @@ def running(folder: Path) -> Iterator[Up]:
         processes.end_all()
 
 
-def roll_out(up: Up, strategy: Strategy, chosen: argparse.Namespace) -> None:
-    """Bring the other version under full load."""
+def roll_out(up: Up, strategy: Strategy, chosen: argparse.Namespace) -> int:
+    """Bring the other version under full load; give how many requests did not get what they should."""
     gc.freeze()
     gc.disable()  # the client's pauses would be taken for the server's
     with PlanLog(up.context, PLACE).kept() as plans, up.load(chosen) as load:
@@ -130,13 +133,15 @@ def roll_out(up: Up, strategy: Strategy, chosen: argparse.Namespace) -> None:
     during = [a for a in load.answers if a.done_at >= done.began_s and a.sent_at <= done.ended_s]
     took_s = load.answers[-1].done_at - load.answers[0].sent_at
     n_failed = sum(answer.status != 200 for answer in load.answers)
+    n_wrong = len(plans.misfits(load.answers)) + len(load.strange)
     p50, p99, switched = _ms(before, 0.5), _ms(before, 0.99), _ms(during, 0.99)
     print(
         f"{strategy:12} {len(load.answers):9} {len(load.answers) / took_s:7.0f} {n_failed:7} {len(load.broken):7}"
-        f" {len(plans.misfits(load.answers)) + len(load.strange):8} {p50:9.2f} {p99:9.2f} {switched:14.2f}"
+        f" {n_wrong:8} {p50:9.2f} {p99:9.2f} {switched:14.2f}"
         f" {switched / p99:6.2f}  {done.rollout.status} in {done.ended_s - done.began_s:.1f} s",
         flush=True,
     )
+    return n_failed + len(load.broken) + n_wrong
 
 
 def switch(up: Up, strategy: Strategy, chosen: argparse.Namespace) -> Switched:
@@ -241,11 +246,16 @@ def _options() -> argparse.Namespace:
     parser.add_argument("--turns", type=int, default=5, help="with and without a shadow (default: 5)")
     parser.add_argument("--seconds", type=float, default=4.0, help="of each half of a turn (default: 4)")
     parser.add_argument("--quick", action="store_true", help="a tenth of the requests, two short turns")
-    parser.add_argument("--smoke", action="store_true", help="as --quick, with a tenth of that")
+    parser.add_argument(
+        "--smoke", action="store_true", help="two strategies with a tenth of that, and no turns"
+    )
     chosen = parser.parse_args()
+    if chosen.strategy or chosen.smoke:
+        chosen.turns = 0
     if chosen.quick or chosen.smoke:
         chosen.requests //= 100 if chosen.smoke else 10
-        chosen.bake, chosen.turns, chosen.seconds = 0.2, 1 if chosen.smoke else 2, 1.0
+        chosen.bake, chosen.turns, chosen.seconds = 0.2, min(chosen.turns, 2), 1.0
+    chosen.strategy = chosen.strategy or (["replace", "canary"] if chosen.smoke else list(Strategy))
     return chosen
 
 
