@@ -64,6 +64,7 @@ class Case:
     detected: int
     rise: Rise | None = None
     n_looks: int = 0
+    n_known: int = 0
 
     def windows(self, state: State) -> list[Window]:
         """Windows since the onset."""

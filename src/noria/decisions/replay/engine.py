@@ -46,6 +46,7 @@ def replay(
     EpisodeInvalid
         If its code cannot be trained with, hangs, opens a socket, or writes outside its folder.
     """
+    import sklearn.ensemble  # noqa: F401 - what is loaded later is not limited
     from threadpoolctl import threadpool_limits
 
     metric = Metric(episode.description.metric, classifies=episode.is_classification)
@@ -218,7 +219,9 @@ class _Engine:
     def _worth_a_look(self, case: Case) -> bool:
         """Tell whether labels or windows came that may change the decision."""
         n = sum(len(rows) for _, rows in case.labelled(self._state))
-        return case.n_looks == 0 or n > 0
+        worth = case.n_looks == 0 or n >= 1.4 * max(case.n_known, 1) or self._out_of_patience(case)
+        case.n_known = n if worth else case.n_known
+        return worth
 
     def _out_of_patience(self, case: Case) -> bool:
         waited = self._state.now - case.detected

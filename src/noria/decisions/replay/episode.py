@@ -209,6 +209,9 @@ def _checked_stream(stream: pl.DataFrame) -> pl.DataFrame:
             )
     if not stream.height:
         raise EpisodeInvalid(f"`{STREAM}` holds no rows")
+    for name in (WINDOW, LABEL_WINDOW):
+        if stream[name].dtype.is_float() and (stream[name] != stream[name].round()).any():
+            raise EpisodeInvalid(f"`{name}` of `{STREAM}` has to hold whole numbers")
     try:
         stream = stream.with_columns(
             pl.col(WINDOW).cast(pl.Int64, strict=True), pl.col(LABEL_WINDOW).cast(pl.Int64, strict=True)

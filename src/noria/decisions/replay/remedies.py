@@ -76,8 +76,12 @@ class Trials:
             Remedy.RETRAIN: self._retrain,
             Remedy.NEW_MODEL: self._search,
         }
-        found = []
+        found: list[Trial] = []
         for remedy, attempt in tried.items():
+            if remedy is Remedy.NEW_MODEL and any(
+                t.remedy is Remedy.RETRAIN and (t.low or 0) > 0 for t in found
+            ):
+                continue  # a search costs most, and the pipeline's own model does
             if remedy in allowed and not self._state.world.episode.forbids(remedy):
                 trial = attempt()
                 if trial is not None:
