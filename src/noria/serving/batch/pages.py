@@ -89,7 +89,17 @@ class ComparisonView:
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class BatchRow:
-    """A named batch in the list."""
+    """A named batch in the list.
+
+    Attributes
+    ----------
+    batch, url
+        As it is on record, and its page.
+    slots
+        Both slots.
+    sign
+        What its last comparison says; None before the first.
+    """
 
     batch: Batch
     url: str
@@ -103,8 +113,14 @@ class RunRow:
 
     Attributes
     ----------
-    error
-        Why it failed; clipped.
+    run, sign
+        As it is on record, and how it stands.
+    version_url, batch_url
+        Pages of its version and of its batch, if it has one.
+    input, output, error
+        What it read and wrote, and why it failed; clipped.
+    duration_s
+        From its first attempt to its end, or to its last sign of life.
     """
 
     run: BatchRun
@@ -136,7 +152,19 @@ class BatchesContext(ListContext):
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class BatchContext(ListContext):
-    """What the page of a named batch shows."""
+    """What the page of a named batch shows.
+
+    Attributes
+    ----------
+    batch
+        As it is on record.
+    slot_columns, slots
+        Both slots.
+    comparison
+        The last one; None before the first.
+    runs
+        Its batch runs, newest first.
+    """
 
     batch: Batch
     slot_columns: tuple[Column, ...]
