@@ -155,7 +155,9 @@ ROUNDS = [
 @pytest.mark.parametrize("rounds", ROUNDS)
 def test_a_rollout_under_load_outlives_kills(up: Up, rounds: list[Round]) -> None:
     """Each answer is of a version that a plan of its time gives; what broke off is answered when asked again."""
-    load = Load(up.url, NAME, [row_input([[1, 2, 3, 4]])], n=N_CONNECTIONS, pause_s=0.02)
+    load = Load(
+        up.url, NAME, [row_input([[1, 2, 3, 4]])], n=N_CONNECTIONS, pause_s=0.1 if rounds is SMOKE else 0.01
+    )
     with PlanLog(up.context, PLACE, grace_s=60.0).kept() as plans, load:
         wait_until(lambda: load.n_good > 20, PATIENCE_S)
         for strategy, victim in rounds:
