@@ -107,10 +107,10 @@ def _fieller(first: Sums, second: Sums, demand: float, covariance: float) -> tup
     a = y * y - demand * _variance(second)
     b = x * y - demand * covariance
     c = x * x - demand * _variance(first)
-    if a <= 0:
-        return (max(0.0, c / (2 * b)) if b > 0 else 0.0), math.inf
     root = math.sqrt(max(b * b - a * c, 0.0))
-    return max(0.0, (b - root) / a), max(0.0, (b + root) / a)
+    # The smaller root, written so that it also holds where the second mean may be 0: then there is no larger one.
+    lower = c / (b + root) if c > 0 and b + root > 0 else 0.0
+    return lower, max(0.0, (b + root) / a) if a > 0 else math.inf
 
 
 def _demand(alpha: float, *streams: Sums) -> float:

@@ -110,6 +110,25 @@ def test_ratio_agrees_with_all_pairs_of_means() -> None:
     assert (lower, upper) == pytest.approx((ratios.min(), ratios.max()), rel=1e-6)
 
 
+@pytest.mark.parametrize("n", [30, 60, 200, 5000])
+def test_ratio_of_pairs_holds_what_their_differences_leave(n: int) -> None:
+    """A ratio is inside exactly when the mean of x - r y may be 0, also while no ratio is too large."""
+    generator = np.random.default_rng(n)
+    old = generator.gamma(2, 3, n)
+    new = old * generator.uniform(0.8, 1.4, n)
+    lower, upper = paired_ratio(_sums(new), _sums(old), float((new * old).sum()), ALPHA)
+    demand = -2 * math.log(ALPHA) + math.log1p(n / PRIOR_VALUES)
+
+    def may_be(ratio: float) -> bool:
+        differences = new - ratio * old
+        variance = differences.var(ddof=1) * (n + PRIOR_VALUES) / n**2
+        return bool(differences.mean() ** 2 <= demand * variance)
+
+    for ratio in np.linspace(0.01, 5, 200).tolist():
+        if min(abs(ratio - lower), abs(ratio - upper)) > 1e-9:
+            assert may_be(ratio) == (lower <= ratio <= upper), ratio
+
+
 def test_pairs_tell_more_than_streams() -> None:
     """Two errors of each row that go together are compared more exactly as pairs."""
     generator = np.random.default_rng(7)
