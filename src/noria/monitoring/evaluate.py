@@ -84,7 +84,7 @@ class _Look:
         windows, position = self._windows()
         version = self._endpoint.version
         detector, quality, label_position = self._quality(version)
-        ended = self._over(windows, quality)
+        ended = self._over(windows, quality, version)
         alerts = [
             self._quality_alert(version, detector, quality, position),
             *(error_alert(window, tolerated=self._settings.tolerated_errors) for window in windows[-1:]),
@@ -105,14 +105,13 @@ class _Look:
             over=ended,
         )
 
-    def _over(self, windows: list[Window], quality: QualityReport | None) -> list[AlertOver]:
+    def _over(self, windows: list[Window], quality: QualityReport | None, version: int) -> list[AlertOver]:
         monitors = self._workspace.service(Monitors)
         opened = monitors.alerts(self._project, endpoint=self._endpoint.name, open_only=True).items
         if not opened:
             return []
-        return over(
-            opened, self._newest(windows, max(2, self._settings.drift_windows)), quality, self._settings
-        )
+        newest = self._newest(windows, max(2, self._settings.drift_windows))
+        return over(opened, newest, quality, self._settings, version=version)
 
     def _newest(self, windows: list[Window], n: int) -> list[Window]:
         """Give the newest windows, those of this look included, oldest first."""

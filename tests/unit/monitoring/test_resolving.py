@@ -65,8 +65,10 @@ def quality(scores: dict[int, float]) -> QualityReport:
     )
 
 
-def kinds(kind: AlertKind, windows: list[Window], report: QualityReport | None = None) -> list[AlertKind]:
-    return [ended.kind for ended in over([opened(kind)], windows, report, SETTINGS)]
+def kinds(
+    kind: AlertKind, windows: list[Window], report: QualityReport | None = None, *, version: int = 1
+) -> list[AlertKind]:
+    return [ended.kind for ended in over([opened(kind)], windows, report, SETTINGS, version=version)]
 
 
 def test_windows_after_the_alert_have_to_be_calm_in_a_row() -> None:
@@ -93,3 +95,6 @@ def test_quality_is_back_when_answers_since_the_alert_surely_are_good() -> None:
     assert kinds(AlertKind.QUALITY, [], quality(before)) == []
     assert kinds(AlertKind.QUALITY, [], quality(mixed)) == []
     assert kinds(AlertKind.QUALITY, [], None) == []
+    assert kinds(AlertKind.QUALITY, [], quality(good), version=2) == []
+    enough = {101 + number: 1.0 for number in range(200)}
+    assert kinds(AlertKind.QUALITY, [], quality(enough), version=2) == [AlertKind.QUALITY]

@@ -12,10 +12,13 @@ from noria.monitoring.entities import (
     QualityReport,
     Window,
 )
-from noria.monitoring.quality import mean_with_interval
+from noria.monitoring.quality import KEPT, mean_with_interval
 
 FEWEST_LABELS = 50
 """Fewer labels since an alert do not end it."""
+
+FEWEST_OF_ANOTHER = KEPT
+"""Of a version that took the place of the one in trouble: whoever put it there says first how that went."""
 
 
 def over(
@@ -23,11 +26,15 @@ def over(
     windows: Sequence[Window],
     quality: QualityReport | None,
     settings: MonitorSection,
+    *,
+    version: int,
 ) -> list[AlertOver]:
     """Give the open alerts that are over.
 
     Parameters
     ----------
+    version
+        That answers most requests, and that `quality` is of.
     windows
         The newest ones, oldest first; as many as make an alert about drift have to be calm in a row, two at least.
     """
@@ -35,17 +42,18 @@ def over(
     found = []
     for alert in opened:
         since = [window for window in windows if window.first_position > alert.last_position][-calm:]
-        why = _why_over(alert, since if len(since) == calm else [], quality, settings)
+        fewest = FEWEST_LABELS if alert.version == version else FEWEST_OF_ANOTHER
+        why = (
+            _quality_back(alert, quality, settings, fewest)
+            if alert.kind is AlertKind.QUALITY
+            else _calm(alert, since if len(since) == calm else [], settings)
+        )
         if why is not None:
             found.append(AlertOver(kind=alert.kind, why=why))
     return found
 
 
-def _why_over(
-    alert: Alert, calm: Sequence[Window], quality: QualityReport | None, settings: MonitorSection
-) -> str | None:
-    if alert.kind is AlertKind.QUALITY:
-        return _quality_back(alert, quality, settings)
+def _calm(alert: Alert, calm: Sequence[Window], settings: MonitorSection) -> str | None:
     if not calm:
         return None
     if alert.kind is AlertKind.DRIFT and all(window.drift and not window.drift.drifted for window in calm):
@@ -57,12 +65,14 @@ def _why_over(
     return None
 
 
-def _quality_back(alert: Alert, quality: QualityReport | None, settings: MonitorSection) -> str | None:
+def _quality_back(
+    alert: Alert, quality: QualityReport | None, settings: MonitorSection, fewest: int
+) -> str | None:
     """Only what was answered after the alert counts; the lower end of its interval has to be good enough."""
     if quality is None:
         return None
     since = [row.score for row in quality.recent if row.position > alert.last_position]
-    if len(since) < FEWEST_LABELS:
+    if len(since) < fewest:
         return None
     mean, low, high = mean_with_interval(since)
     if low < quality.reference - settings.quality_margin:
