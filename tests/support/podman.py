@@ -97,6 +97,7 @@ def podman(folder: Path) -> Iterator[Podman]:
         yield found
     finally:
         found.start("rm", "--all", "--force", "--volumes")
+        found.start("image", "prune", "--force")  # each run builds of other sources
         subprocess.run(["umount", f"{folder}/store/overlay"], capture_output=True, check=False)
 
 
