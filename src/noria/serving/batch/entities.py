@@ -15,6 +15,7 @@ MAX_CHUNK_ROWS = 100_000
 """As many rows as a signature is held to at once."""
 
 DEFAULT_CHUNK_ROWS = 50_000
+_FEWEST_SHARED = 1_000
 CHUNK_BYTES = 64 << 20
 """About how much input a chunk holds at most; rows that are wide make shorter chunks."""
 
@@ -382,19 +383,22 @@ class Pointed(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fields=T
     slot: Slot
 
 
-def chunk_rows_of(asked: int | None, row_bytes: int) -> int:
-    """Give how many rows a chunk holds.
+def chunk_rows_of(asked: int | None, row_bytes: int, n_rows: int, n_workers: int) -> int:
+    """Give how many rows a chunk holds: few enough that every process has several, where there are many rows.
 
     Examples
     --------
-    >>> chunk_rows_of(None, 240), chunk_rows_of(None, 64 << 20), chunk_rows_of(100, 240)
+    >>> chunk_rows_of(None, 240, 10**6, 2), chunk_rows_of(None, 64 << 20, 10**6, 1), chunk_rows_of(100, 240, 10**6, 2)
     (50000, 1, 100)
+    >>> chunk_rows_of(None, 240, 80_000, 2), chunk_rows_of(None, 240, 80_000, 1), chunk_rows_of(None, 240, 90, 2)
+    (10000, 50000, 1000)
     """
     if asked is not None:
         if not 1 <= asked <= MAX_CHUNK_ROWS:
             raise Invalid(f"A chunk cannot hold {asked} rows", hint=f"Give 1 to {MAX_CHUNK_ROWS}")
         return asked
-    return max(1, min(DEFAULT_CHUNK_ROWS, CHUNK_BYTES // max(1, row_bytes)))
+    shared = DEFAULT_CHUNK_ROWS if n_workers == 1 else max(_FEWEST_SHARED, -(-n_rows // (4 * n_workers)))
+    return max(1, min(DEFAULT_CHUNK_ROWS, shared, CHUNK_BYTES // max(1, row_bytes)))
 
 
 def bounds_of(chunk: int, chunk_rows: int, n_rows: int) -> tuple[int, int]:

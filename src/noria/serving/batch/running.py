@@ -207,7 +207,7 @@ class _Attempt:
             rows=rows,
             bindings=bindings,
             options=wish.options,
-            chunk_rows=chunk_rows_of(asked, width),
+            chunk_rows=chunk_rows_of(asked, width, rows.n_rows, wish.n_workers),
         )
         return work, n_duplicates
 
