@@ -44,6 +44,7 @@ _EXPLAINS: Mapping[str, tuple[str, ...]] = {
     "frozen": (*_SCALES, "default", "repeat", "exchanged", "outside", "rounded", "unseen"),
     "missing": ("default", "repeat", "rounded"),
     "repeat": ("default", "rounded"),
+    "rounded": ("default", "repeat"),
     "rescaled": ("mapped", "flipped", "outside", "default", "exchanged", "rounded"),
     "flipped": ("mapped", "outside", "default", "exchanged", "rounded"),
     "mapped": ("outside", "default", "exchanged", "rounded"),

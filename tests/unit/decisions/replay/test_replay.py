@@ -8,13 +8,13 @@ from pathlib import Path
 import numpy as np
 import polars as pl
 import pytest
-from tests.support.episodes import ONSET, PIPELINE, calm, episode
 
 from noria.core.errors import NoriaError
 from noria.decisions.entities import Cause, Remedy
 from noria.decisions.replay.answer import Answer
 from noria.decisions.replay.engine import replay
 from noria.decisions.replay.episode import EpisodeInvalid, read_episode
+from support.episodes import ONSET, PIPELINE, calm, episode
 
 SINCE = pl.col("window") >= ONSET
 

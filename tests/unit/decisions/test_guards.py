@@ -1,0 +1,146 @@
+"""Signs of a column and of its relations, on constructed values; and what the remedy benchmark may import."""
+
+from __future__ import annotations
+
+import ast
+from pathlib import Path
+
+import numpy as np
+import pytest
+from numpy.typing import NDArray
+
+from noria.decisions.stages.decomposition import Sides, decomposition
+from noria.decisions.stages.guards import Guard, reference_blocks
+from noria.decisions.stages.relations import Relations
+
+BENCHMARK = Path(__file__).parents[3] / "benchmarks" / "remedies"
+
+
+def gamma(seed: int, n: int) -> NDArray[np.float64]:
+    return np.random.default_rng(seed).gamma(2, 2, n)
+
+
+@pytest.mark.parametrize(
+    ("kind", "change"),
+    [
+        ("rescaled", lambda v: v * 1000),
+        ("mapped", lambda v: v * 1.8 + 32),
+        ("flipped", lambda v: -v),
+        ("frozen", lambda v: np.full(len(v), v[0])),
+        ("missing", lambda v: np.where(np.arange(len(v)) % 3 == 0, np.nan, v)),
+        ("default", lambda v: np.where(np.arange(len(v)) % 3 == 0, -999.0, v)),
+        ("repeat", lambda v: np.repeat(v[::10], 10)[: len(v)]),
+        ("rounded", np.round),
+    ],
+)
+def test_a_column_of_numbers_shows_one_sign(kind: str, change: object) -> None:
+    """Each fault is told by its finest name; the values as they are by none."""
+    guard = Guard("x", gamma(0, 2000), reference_blocks(2000, 300))
+    values = gamma(1, 300)
+
+    assert not guard.signs(values)
+    assert [sign.kind for sign in guard.signs(change(values))] == [kind]  # type: ignore[operator]
+
+
+@pytest.mark.parametrize(("kind", "names"), [("spelt", " U v w"), ("exchanged", "wuv"), ("unseen", "uvz")])
+def test_a_column_of_codes_shows_one_sign(kind: str, names: str) -> None:
+    """Another spelling, exchanged codes, and codes that were never there."""
+    rng = np.random.default_rng(0)
+    codes = np.array(list("uvw"), dtype=object)
+    then = rng.choice(codes, 2000, p=[0.6, 0.3, 0.1])
+    after = names.split(" ")[1:] if names.startswith(" ") else list(names)
+    table = dict(zip("uvw", after, strict=True))
+    now = np.array([table[code] for code in rng.choice(codes, 300, p=[0.6, 0.3, 0.1])], dtype=object)
+
+    found = Guard("c", then, reference_blocks(2000, 300)).signs(now)
+
+    assert [sign.kind for sign in found] == [kind]
+
+
+def test_what_blocks_always_did_is_no_sign() -> None:
+    """A column that stands still for whole blocks in training may stand still."""
+    months = np.repeat(np.arange(10.0), 200)
+
+    guard = Guard("month", months, reference_blocks(2000, 200))
+
+    assert "frozen" not in [sign.kind for sign in guard.signs(np.full(200, 4.0))]
+
+
+def world(seed: int, n: int) -> dict[str, NDArray[np.float64]]:
+    rng = np.random.default_rng(seed)
+    a = rng.normal(size=n)
+    b = a + 0.5 * rng.normal(size=n)
+    return {"a": a, "b": b, "c": a + b + rng.normal(size=n), "d": rng.normal(size=n)}
+
+
+class TestRelations:
+    """One column at fault, or a world that moved."""
+
+    relations = Relations(world(0, 2000), reference_blocks(2000, 400))
+
+    def test_rows_that_were_shuffled_and_rows_that_came_late(self) -> None:
+        """The column is named, and the rows by which it came late are counted."""
+        live = world(1, 400)
+        shuffled = live | {"b": np.random.default_rng(2).permutation(live["b"])}
+        late = live | {"b": np.roll(live["b"], 3)}
+
+        assert not self.relations.look(live).moved
+        assert (self.relations.look(shuffled).column, self.relations.look(shuffled).broken) == ("b", True)
+        assert (self.relations.look(late).column, self.relations.look(late).lag) == ("b", 3)
+
+    def test_a_world_in_which_some_rows_became_frequent(self) -> None:
+        """It moves, but no column's relation to the others is broken."""
+        live = world(1, 2000)
+        kept = live["b"] > 0.5
+
+        look = self.relations.look({name: values[kept] for name, values in live.items()})
+
+        assert look.moved
+        assert not look.broken
+
+
+@pytest.mark.parametrize("verdict", ["none", "covariate", "label", "concept"])
+def test_the_part_that_moved_is_named(verdict: str) -> None:
+    """Inputs, classes, or classes given inputs, each changed alone."""
+    rng = np.random.default_rng(0)
+    x = rng.normal(size=(6000, 3))
+    y = (x[:, 0] + x[:, 1] + 0.7 * rng.normal(size=6000) > 0).astype(int)
+    live = np.arange(6000) >= 3000
+    kept = np.ones(6000, dtype=bool)
+    if verdict == "covariate":
+        kept = ~live | (x[:, 2] + x[:, 0] > 0.8)
+    if verdict == "label":
+        kept = ~live | (y == 1) | (rng.random(6000) < 0.15)
+    if verdict == "concept":
+        y = np.where(live & (x[:, 2] > 0), 1 - y, y)
+    wrong = ((x[:, 0] + x[:, 1] > 0).astype(int) != y).astype(float)
+    before, after = ~live, live & kept
+
+    found = decomposition(
+        Sides(
+            reference=x[before],
+            current=x[after],
+            reference_loss=wrong[before],
+            loss=wrong[after],
+            reference_labels=y[before].astype(str),
+            labels=y[after].astype(str),
+            labelled=np.arange(int(after.sum())),
+        )
+    )
+
+    assert found.verdict == verdict
+
+
+def test_the_parts_of_the_benchmark_share_nothing() -> None:
+    """What thresholds are tuned on never imports what figures are reported on, nor the other way round."""
+    for path in BENCHMARK.glob("*_tuning.py"):
+        other = path.name.replace("_tuning", "_test")
+        for one, far in ((path, "_test"), (BENCHMARK / other, "_tuning")):
+            tree = ast.parse(one.read_text())
+            named = [node.module or "" for node in ast.walk(tree) if isinstance(node, ast.ImportFrom)]
+            named += [
+                alias.name for node in ast.walk(tree) if isinstance(node, ast.Import) for alias in node.names
+            ]
+            assert named
+            assert not [name for name in named if far in name]
+    assert len(list(BENCHMARK.glob("*_test.py"))) == len(list(BENCHMARK.glob("*_tuning.py"))) == 3
