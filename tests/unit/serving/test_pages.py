@@ -7,12 +7,24 @@ import math
 import pytest
 
 from noria.serving.entities import RolloutStatus
-from noria.serving.gate_rules import ErrorGate, GateResult, Gates, LatencyGate, QualityGate, Verdict
+from noria.serving.gate_rules import (
+    ErrorGate,
+    GateResult,
+    Gates,
+    LatencyGate,
+    Metric,
+    PredictionsGate,
+    QualityGate,
+    SlowGate,
+    Verdict,
+)
+from noria.serving.gates.distribution import judge_predictions
 from noria.serving.gates.errors import judge_errors
-from noria.serving.gates.latency import judge_latency
+from noria.serving.gates.latency import judge_latency, judge_slow
 from noria.serving.gates.quality import judge_quality
 from noria.serving.pages import gate_row, rollout_badge
 from noria.serving.predictions import VersionStats
+from noria.serving.sums import ClassSums, Form, PairStats, RowSums
 from noria.serving.words import FIGURE_WORDS, GATE_WORDS
 
 MANY = VersionStats(
@@ -34,6 +46,23 @@ FEW = VersionStats(
     n_labelled=60,
     n_judged=60,
     n_correct=58,
+)
+
+_FORM = Form.of([0.5] * 40)
+TOLD = VersionStats(
+    version=1,
+    n_labelled=40,
+    n_judged=40,
+    n_correct=20,
+    n_measured=40,
+    abs_error_sum=20.0,
+    abs_error_sum_squares=11.0,
+    latency_buckets={40: 5},
+    sums=RowSums(
+        forms=dict.fromkeys(("auc", "squared_error", "relative_error"), _FORM),
+        classes={"1": ClassSums(20, 20, 10)},
+        predicted={"0": 3, "1": 4},
+    ),
 )
 
 
@@ -66,7 +95,18 @@ def test_every_figure_of_every_gate_has_words() -> None:
     results = [
         judge_errors(gates, ErrorGate(), new=MANY, old=FEW),
         judge_latency(gates, LatencyGate(ignore_below_ms=0), new=MANY, old=FEW),
-        judge_quality(gates, QualityGate(), new=MANY, old=FEW),
+        judge_slow(gates, SlowGate(limit_ms=100), new=TOLD),
+        judge_predictions(gates, PredictionsGate(), new=TOLD, old=TOLD, pairs=PairStats(n=1)),
+        *(
+            judge_quality(
+                gates,
+                QualityGate(metric=metric, positive="1", min_labels=1),
+                new=TOLD,
+                old=TOLD,
+                pairs=PairStats(n_judged=1, n_measured=1),
+            )
+            for metric in Metric
+        ),
     ]
 
     assert {name for result in results for name in result.figures} <= set(FIGURE_WORDS)

@@ -67,7 +67,7 @@ def judge_slow(gates: Gates, gate: SlowGate, *, new: VersionStats) -> GateResult
     if not n:
         return result("slow", Verdict.WAIT, "The new version has answered no request yet", figures)
     found = bounds(gates, lambda alpha: share_bounds(Outcomes(n_over, n), alpha))
-    figures |= {"new_share": n_over / n, "lower": found.lower, "upper": found.upper}
+    figures |= {"new_share_over": n_over / n, "lower": found.lower, "upper": found.upper}
     sentence = (
         f"{percent(n_over / n)} of {n} requests took longer than {gate.limit_ms:g} ms; the share is between "
         f"{percent(found.lower)} and {percent(found.upper)}, {percent(gate.max_share)} allowed"
