@@ -104,7 +104,7 @@ def test_a_server_that_is_killed_tells_each_alert_once(
             time.sleep(chance.random() * 2 if n_turns > 1 else 0)  # the moment of the kill, by chance
             server.kill()
             server = start()
-        away = False
+            away = False  # longer, and the pauses between attempts would outlast the test
         with open_workspace(load_settings(environ={}, folder=tmp_path)) as workspace:
             alerts = workspace.service(Alerts)
 
