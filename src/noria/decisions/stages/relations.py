@@ -99,6 +99,7 @@ class Relations:
         self.rows = self.encoding(reference)
         self._mean, self._cov = _moments(self.rows)
         self._natural = 0.0
+        self._block_rows = len(blocks[0]) if blocks else 1
         for block in blocks:
             mean, cov = _moments(np.delete(self.rows, block, axis=0) if len(blocks) > 1 else self.rows)
             self._accept(self.rows[block], mean, cov)
@@ -110,8 +111,9 @@ class Relations:
             return Look(divergence=0.0, natural=0.0)
         mean, cov = _moments(rows)
         whole = _divergence(mean, cov, self._mean, self._cov)
-        look = Look(divergence=whole, natural=self._natural)
-        return self._with_column(look, rows, mean, cov) if whole > 1.2 * self._natural else look
+        natural = self._natural_of(len(rows))
+        look = Look(divergence=whole, natural=natural)
+        return self._with_column(look, rows, mean, cov) if whole > 1.2 * natural else look
 
     def accept(self, columns: Columns, *, slack: float = 1.0) -> None:
         """Take a window as natural, and what is `slack` times as far off too."""
@@ -129,7 +131,11 @@ class Relations:
             return False
         mean, cov = _moments(rows)
         rest = _divergence_of(kept, mean, cov, self._mean, self._cov)
-        return rest > _FACTOR * self._natural + 0.05
+        return rest > _FACTOR * self._natural_of(len(rows)) + 0.05
+
+    def _natural_of(self, n_rows: int) -> float:
+        """Give what is natural for so many rows: chance alone is inverse to their number."""
+        return self._natural * max(1.0, self._block_rows / n_rows)
 
     def _accept(self, rows: Floats, mean: Floats, cov: Floats, slack: float = 1.0) -> None:
         if not rows.shape[1]:
