@@ -47,7 +47,7 @@ def plans(part: str, data: Path, *, n: int, delay: int | None, first_seed: int) 
             cause = causes[index % len(causes)]
             chosen = [(cause, injectors[cause][(index // len(causes)) % len(injectors[cause])])]
             second = ["concept_drift", "pipeline_fault", "input_fault"][number % 3]
-            if number % 14 in (5, 12) and second != cause and cause != "new_class":
+            if number % 14 in (5, 12) and cause not in (second, "new_class"):
                 chosen.append((second, injectors[second][int(rng.integers(len(injectors[second])))]))
         able = [s for s in sources if _fits(s, [c for c, _ in chosen], quiet=quiet)]
         source = able[int(rng.integers(len(able)))]

@@ -14,7 +14,7 @@ import polars as pl
 
 @dataclass(frozen=True, kw_only=True)
 class Source:
-    """Real rows: `ordered` ones drift by themselves, others are dealt out at random. `model`: the only family it is for."""
+    """Real rows: `ordered` ones drift by themselves, others are dealt out; `model` is the only family for them."""
 
     name: str
     task: str

@@ -1,3 +1,4 @@
+# ruff: noqa: D401 - an injector says what happens
 """Incidents that figures are reported on: none of them was looked at while thresholds were set."""
 
 from __future__ import annotations
@@ -84,7 +85,7 @@ def _recode(scene: Scene, body: str) -> None:
     scene.subject = _floats(scene)[0]
     head = scene.pipeline.replace("def features(raw: pl.DataFrame)", "def trained(raw: pl.DataFrame)")
     scene.live[f"{scene.onset:03d}.py"] = (
-        f"{head}\n\ndef features(raw: pl.DataFrame) -> pl.DataFrame:\n    out = trained(raw)\n    name = {scene.subject!r}\n{body}\n    return out\n"
+        f"{head}\n\ndef features(raw: pl.DataFrame) -> pl.DataFrame:\n    out = trained(raw)\n    name = {scene.subject!r}\n{body}\n    return out\n"  # noqa: E501
     )
 
 

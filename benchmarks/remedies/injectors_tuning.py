@@ -1,3 +1,4 @@
+# ruff: noqa: D401 - an injector says what happens
 """Incidents that thresholds were tuned on: at least three ways for each cause."""
 
 from __future__ import annotations
@@ -112,7 +113,7 @@ def fit_noise(scene: Scene) -> None:
     """A new version learnt from labels of which half were shuffled."""
     _fit(
         scene,
-        "old(features, pl.concat([target.head(target.len() // 2).shuffle(1), target.tail(target.len() - target.len() // 2)]))",
+        "old(features, pl.concat([target.head(target.len() // 2).shuffle(1), target.tail(target.len() - target.len() // 2)]))",  # noqa: E501
     )
 
 

@@ -34,7 +34,13 @@ def _text(reference: pl.DataFrame, target: str, imports: str, model: str) -> str
 def linear(reference: pl.DataFrame, target: str, task: str) -> str:
     """Write a scaled linear model."""
     name = "LogisticRegression(max_iter=300)" if task == "classification" else "Ridge()"
-    imports = f"from sklearn.linear_model import {name.partition('(')[0]}\nfrom sklearn.pipeline import make_pipeline\nfrom sklearn.preprocessing import StandardScaler"
+    imports = "\n".join(
+        (
+            f"from sklearn.linear_model import {name.partition('(')[0]}",
+            "from sklearn.pipeline import make_pipeline",
+            "from sklearn.preprocessing import StandardScaler",
+        )
+    )
     return _text(reference, target, imports, f"make_pipeline(StandardScaler(), {name})")
 
 

@@ -211,7 +211,7 @@ def _ks(simulated: Simulated, window: Window, *_: Any) -> bool:
     return bool(values and bonferroni(values).min() < 0.01)
 
 
-def _drop(simulated: Simulated, window: Window, losses: dict[int, float], known: int) -> bool:
+def _drop(simulated: Simulated, _window: Window, losses: dict[int, float], known: int) -> bool:
     """Retrain when the newest labelled windows lose more, and a challenger taught on earlier ones does better."""
     first, newest = [losses[n] for n in sorted(losses)[:4]], losses.get(known, math.nan)
     if not newest > np.mean(first) + 2 * np.std(first):

@@ -45,7 +45,7 @@ def remedy_right(result: Result) -> bool:
     if ours == "fix_pipeline" and "fix_pipeline" not in saved:
         ours = "repair_inputs" if "input_change" in result["causes"] else "wait"
     if best <= noise(result):
-        return ours in ("wait",) or saved.get(ours, -1.0) >= best
+        return ours == "wait" or saved.get(ours, -1.0) >= best
     return saved.get(ours, 0.0) >= ALIKE * best
 
 

@@ -91,6 +91,7 @@ class TestIncidents:
         assert answer.incidents[0].remedy is Remedy.FIX_PIPELINE
         assert answer.value > 0.2
 
+    @pytest.mark.soak
     def test_a_worse_model_is_rolled_back(self, tmp_path: Path, stream: pl.DataFrame) -> None:
         """A version that learnt from shuffled labels is told by held-out training rows."""
         worse = PIPELINE.replace(".fit(features, target)", ".fit(features, target.shuffle(0))")
@@ -116,6 +117,7 @@ class TestIncidents:
         assert interval is not None
         assert interval[0] > 0
 
+    @pytest.mark.soak
     def test_what_the_policy_forbids_is_not_done(self, tmp_path: Path, stream: pl.DataFrame) -> None:
         """A forbidden repair is listed as such, and the rows stay as they are."""
         gone = stream.with_columns(b=pl.when(SINCE).then(None).otherwise(pl.col("b")))
