@@ -259,7 +259,10 @@ class _Engine:
             state.estimates |= choice.trial.estimated
             self._actions.append(_Action(window=state.now, cost=self._episode.cost_of(remedy)))
         self._settle(case, choice, broken=diagnosis.contract_broken)
-        if remedy is Remedy.WAIT and diagnosis.cause in (Cause.NONE, Cause.UNKNOWN):
+        signs = case.signs(state)
+        unharmed = case.rise is not None and not case.rise.is_real
+        harmless = unharmed and bool(signs) and all(sign.soft for sign in signs)
+        if remedy is Remedy.WAIT and (diagnosis.cause in (Cause.NONE, Cause.UNKNOWN) or harmless):
             return
         self._incidents.append(
             Incident(
@@ -286,9 +289,10 @@ class _Engine:
             scene = state.inputs.see(window.number, columns)
             if broken:
                 state.known |= {sign.column for sign in signs_of(state.scenes[window.number])}
-            else:
-                state.inputs.learn(scene, slack=_SETTLED)
+            state.inputs.learn(scene, slack=_SETTLED)
             state.scenes[window.number] = scene
+        # What is left as it is stays broken, though it is no news: nothing learns from it.
+        state.estimates |= broken and choice.trial is None
         state.checks = [check for check in state.checks if not check.is_harmful or choice.trial is None]
         if choice.trial is None:
             state.checks = []

@@ -86,6 +86,11 @@ class Sign:
         """Tell whether a drift of all columns would give the same sign."""
         return self.kind in _DISTRIBUTIONAL
 
+    @property
+    def soft(self) -> bool:
+        """Tell whether it has to cost something to be an incident."""
+        return self.lone or self.kind in ("unrelated", "lagged")
+
 
 class Guard:
     """Knows one column of the training rows.

@@ -28,6 +28,7 @@ _TOP_CODES = 6
 _SHRINK = 0.1
 _LAGS = (1, 2, 3, 4, 5, 6, 7, 8, 10, 12, 24, 48)
 _FACTOR = 1.5
+_BROKEN_FACTOR = 2.0
 _LEAST_EXPLAINED = 0.6
 _LEAST_LEAD = 0.15
 
@@ -65,7 +66,7 @@ class Look:
     @property
     def broken(self) -> bool:
         """Tell whether the other columns hang together with the one otherwise than ever."""
-        return self.column is not None and self.conditional > _FACTOR * self.natural + 0.02
+        return self.column is not None and self.conditional > _BROKEN_FACTOR * self.natural + 0.05
 
 
 class Encoding:
