@@ -81,8 +81,9 @@ class Index:
         self._is_damaged = False
         self._inherited: list[sqlite3.Connection] = []
 
-    def __del__(self) -> None:
-        if self._connection is not None and self._opened[0] == os.getpid():
+    def __del__(self, getpid: Callable[[], int] = os.getpid) -> None:
+        # Bound beforehand: when the interpreter ends, modules may be gone before the last index is.
+        if self._connection is not None and self._opened[0] == getpid():
             self._connection.close()
 
     def exists(self) -> bool:

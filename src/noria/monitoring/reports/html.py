@@ -5,7 +5,10 @@ from __future__ import annotations
 from collections.abc import Sequence
 from dataclasses import dataclass
 from datetime import datetime
+from importlib.resources import files
 from typing import Final
+
+from markupsafe import Markup
 
 from noria.core.web.languages import Language, mark
 from noria.monitoring.reports.entities import Bar, ColumnReport, DriftComparison
@@ -56,6 +59,7 @@ class ReportPage:
     drawn: tuple[DrawnColumn, ...]
     made_at: datetime
     language: Language
+    style: Markup
     width: float = WIDTH
     height: float = HEIGHT
 
@@ -78,7 +82,15 @@ def report_html(found: DriftComparison, *, made_at: datetime, language: Language
         DrawnColumn(column=column, pillars=pillars(column.bars) if index < CHARTS else ())
         for index, column in enumerate(found.columns)
     )
-    page = ReportPage(found=found, drawn=drawn, made_at=made_at, language=language)
+    style = files("noria.monitoring.reports").joinpath("templates", "comparison.css").read_text("utf-8")
+    page = ReportPage(
+        found=found,
+        drawn=drawn,
+        made_at=made_at,
+        language=language,
+        # The file is to be whole by itself, so that its style stands in it.
+        style=Markup(f"<style>\n{style}</style>"),  # noqa: S704 - a file of our own
+    )
     template = environment(language).get_template("noria.monitoring.reports/comparison.html")
     return template.render(page=page, tests=TESTS)
 
