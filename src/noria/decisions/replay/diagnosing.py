@@ -173,7 +173,8 @@ def _contract(state: State, case: Case) -> Finding:
 def _versions(state: State, case: Case) -> Finding:
     deployed = [check for check in case.checks(state) if check.deployment.model is not None]
     if not deployed:
-        return lacks("versions", "There is no older version to compare with")
+        # The model that answers is the one that was trained: no version of it can have become worse.
+        return Finding(stage="versions", verdict="none_better", sentence="No model was deployed since training")
     check = deployed[-1]
     parts = case.labelled(state)
     if check.is_harmful:
