@@ -174,7 +174,9 @@ def _versions(state: State, case: Case) -> Finding:
     deployed = [check for check in case.checks(state) if check.deployment.model is not None]
     if not deployed:
         # The model that answers is the one that was trained: no version of it can have become worse.
-        return Finding(stage="versions", verdict="none_better", sentence="No model was deployed since training")
+        return Finding(
+            stage="versions", verdict="none_better", sentence="No model was deployed since training"
+        )
     check = deployed[-1]
     parts = case.labelled(state)
     if check.is_harmful:
