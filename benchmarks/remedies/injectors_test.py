@@ -71,7 +71,7 @@ def planned_scale(scene: Scene) -> None:
     column = _floats(scene)[0]
     _planned(
         scene,
-        pl.col(column) * 2.2 + 3 * float(scene.reference[column].std() or 1),
+        pl.col(column) * 2.2 + 3 * (float(np.std(scene.reference[column].to_numpy())) or 1.0),
         "other scale from the next release of the feed",
     )
 
@@ -220,7 +220,8 @@ def mirrored(scene: Scene) -> None:
     """Targets are mirrored for rows in the upper half of a column."""
     column = _floats(scene)[0]
     _replace(
-        scene, scene.hit & (scene.stream[column].to_numpy() > float(scene.reference[column].median() or 0.0))
+        scene,
+        scene.hit & (scene.stream[column].to_numpy() > float(np.median(scene.reference[column].to_numpy()))),
     )
 
 

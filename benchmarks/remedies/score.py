@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import math
 from typing import Any
 
 import numpy as np
@@ -45,8 +46,8 @@ def remedy_right(result: Result) -> bool:
     if ours == "fix_pipeline" and "fix_pipeline" not in saved:
         ours = "repair_inputs" if "input_change" in result["causes"] else "wait"
     if best <= noise(result):
-        return ours == "wait" or saved.get(ours, -1.0) >= best
-    return saved.get(ours, 0.0) >= ALIKE * best
+        return ours == "wait" or bool(saved.get(ours, -1.0) >= best)
+    return bool(saved.get(ours, 0.0) >= ALIKE * best)
 
 
 def noise(result: Result) -> float:
@@ -56,7 +57,7 @@ def noise(result: Result) -> float:
         for w, v in result["losses"]["without"].items()
         if result["onset"] is None or int(w) < result["onset"]
     ]
-    return 2 * float(np.nanstd(calm)) * np.sqrt(8)
+    return 2 * float(np.nanstd(calm)) * math.sqrt(8)
 
 
 def ours_saved(result: Result) -> float:
