@@ -3,22 +3,20 @@
 from __future__ import annotations
 
 import math
-import struct
 from collections.abc import Sequence
 from functools import lru_cache
 from typing import Any, NamedTuple
 
 import msgspec
 
-from noria.serving.packing import TEXTS, Entry, Layout, TensorForm, Unpacked, values_of
+from noria.serving.packing import Entry, Unpacked, values_of
+from noria.serving.tensor_data import TEXT_HEAD, TEXTS, Layout, TensorForm
 
 PREDICTIONS = "predictions"
 """Name of the output that labels are compared with."""
 
 MAX_REQUESTS = 200
 """So many requests of what is captured at once are looked into, evenly spread; the rest is like them."""
-
-_TEXT_HEAD = struct.Struct("<I")
 
 
 class _Place(NamedTuple):
@@ -59,8 +57,8 @@ def _first(entry: Entry) -> Any:
 
 
 def _text_bytes(data: bytes, start: int) -> int:
-    length: int = _TEXT_HEAD.unpack_from(data, start)[0]
-    return _TEXT_HEAD.size + length
+    length: int = TEXT_HEAD.unpack_from(data, start)[0]
+    return TEXT_HEAD.size + length
 
 
 @lru_cache(maxsize=256)

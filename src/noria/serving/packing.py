@@ -8,22 +8,20 @@ compressed. Python's `struct` reads them, so that the server needs no NumPy.
 
 from __future__ import annotations
 
-import math
-import struct
 import sys
 from array import array
 from bisect import bisect_right
 from collections.abc import Iterator, Sequence
-from functools import lru_cache
 from itertools import accumulate
 from typing import Annotated, Any, NamedTuple
 
 import msgspec
 
 from noria.core.database.schema import to_micros
-from noria.core.errors import Corrupt, TooLarge
+from noria.core.errors import TooLarge
 from noria.core.serialisation import to_json
 from noria.serving.predictions import ROLES, Prediction, PredictionId
+from noria.serving.tensor_data import corrupt, packed_texts, reader_of
 
 PIECES = (256, 64, 16, 4, 1)
 """Rows of the pieces that a long request is cut into. All of one request are alike, and begin at their multiples."""
@@ -34,9 +32,6 @@ PIECE_BYTES = 1 << 20
 MAX_UNPACKED_BYTES = 80 << 20
 """Longest data of one batch, unpacked: some more than the longest record of a model server."""
 
-TEXTS = "O"
-"""Type of a tensor of texts."""
-
 _FORM = 1
 _FORM_WITH_ROLES = 2
 """Of heads that hold more than answers: who knows nothing of roles must not take a shadow for an answer."""
@@ -45,13 +40,6 @@ _LEVEL = 1
 _JSON = -1
 _LAST_US = 253_402_300_799_000_000
 _MAX_ERROR = 2_000
-_CODES = {
-    "b1": "?", "i1": "b", "i2": "h", "i4": "i", "i8": "q", "u1": "B", "u2": "H", "u4": "I", "u8": "Q",
-    "f2": "e", "f4": "f", "f8": "d",
-}  # fmt: skip
-_TEXT_HEAD = struct.Struct("<I")
-
-Dimension = Annotated[int, msgspec.Meta(ge=0, le=1 << 31)]
 
 
 class Entry(NamedTuple):
@@ -92,21 +80,6 @@ class Entry(NamedTuple):
         return key_of(self.id, self.version, self.role, self.row, self.n_whole)
 
 
-class TensorForm(msgspec.Struct, frozen=True, array_like=True):
-    """A tensor of a layout: its name, the type as NumPy writes it without byte order, and the shape of one row."""
-
-    name: str
-    dtype: str
-    shape: list[Dimension] = []
-
-
-class Layout(msgspec.Struct, frozen=True, array_like=True):
-    """What the data of entries hold, in this order; numbers little-endian, texts as a length and a list in msgpack."""
-
-    inputs: list[TensorForm]
-    outputs: list[TensorForm]
-
-
 class Packed(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fields=True):
     """Entries, packed."""
 
@@ -127,7 +100,6 @@ class _Heads(msgspec.Struct, frozen=True, array_like=True):
 _N_COLUMNS = 9
 _encoder = msgspec.msgpack.Encoder()
 _heads = msgspec.msgpack.Decoder(_Heads)
-_texts = msgspec.msgpack.Decoder(list[str])
 _values = msgspec.json.Decoder(dict[str, dict[str, Any]])
 
 
@@ -179,12 +151,12 @@ class Unpacked:
         try:
             heads = _heads.decode(_decompressed(packed.heads))
         except msgspec.DecodeError as error:
-            raise _corrupt(str(error)) from error
+            raise corrupt(str(error)) from error
         n = len(heads.ids)
         numbers = _array_of(heads.numbers)
         known = heads.form in (_FORM, _FORM_WITH_ROLES) and len(heads.roles) in (0, n)
         if not known or not n or len(numbers) != n * _N_COLUMNS:
-            raise _corrupt("it has no known form")
+            raise corrupt("it has no known form")
         self._heads = heads
         self.packed = packed
         self._data: bytes | None = None
@@ -243,7 +215,7 @@ class Unpacked:
         """Give an entry with its data."""
         place = self._places[index]
         if not _JSON <= place < len(self._heads.layouts):
-            raise _corrupt(f"it names a layout {place} that it does not have")
+            raise corrupt(f"it names a layout {place} that it does not have")
         if self._data is None:
             self._data = _decompressed(self.packed.data)
         end = self._ends[index]
@@ -277,27 +249,27 @@ class Unpacked:
         least = [(self.versions, 0), (self.revisions, 0), (self.latencies_us, 0), (self.at_us, 0)]
         least += [(self.rows, 0), (self.n_rows, 1), (self.n_whole, 1), (self._sizes, 0)]
         if any(min(column) < bound for column, bound in least) or max(self.at_us) > _LAST_US:
-            raise _corrupt("a number is out of its range")
+            raise corrupt("a number is out of its range")
         if max(self.roles) >= len(ROLES):
-            raise _corrupt("a role is none")
+            raise corrupt("a role is none")
         if self._heads.positions:
-            raise _corrupt("it gives positions, which are given here")
+            raise corrupt("it gives positions, which are given here")
         self.entry(0)
         if self._ends[-1] != len(self._data or b""):
-            raise _corrupt("its data are not as long as they should be")
-        known = [_reader_of(layout).row_bytes for layout in self._heads.layouts]
+            raise corrupt("its data are not as long as they should be")
+        known = [reader_of(layout).row_bytes for layout in self._heads.layouts]
         for index, (place, n, size) in enumerate(zip(self._places, self.n_rows, self._sizes, strict=True)):
             if place != _JSON and self.rows[index] + n > self.n_whole[index]:
-                raise _corrupt(f"`{self.ids[index]}` has not the rows that it says")
+                raise corrupt(f"`{self.ids[index]}` has not the rows that it says")
             if not 0 <= place < len(known) or known[place] is None:  # JSON, or texts
                 self._check_entry(index)
             elif (known[place] or 0) * n != size:
-                raise _corrupt(f"the data of `{self.ids[index]}` are not as long as they should be")
+                raise corrupt(f"the data of `{self.ids[index]}` are not as long as they should be")
 
     def _check_entry(self, index: int) -> None:
         entry = self.entry(index)
         if not entry.layout and (entry.n_rows, entry.n_whole) != (1, 1):
-            raise _corrupt(f"`{entry.id}` has not the rows that it says")
+            raise corrupt(f"`{entry.id}` has not the rows that it says")
         values_of(entry)
 
 
@@ -308,8 +280,8 @@ def values_of(entry: Entry) -> list[tuple[dict[str, Any], dict[str, Any]]]:
             found = _values.decode(entry.data)
             return [(found["inputs"], found["outputs"])]
         except (msgspec.DecodeError, KeyError) as error:
-            raise _corrupt(str(error)) from error
-    inputs, outputs = _reader_of(entry.layout).columns(entry)
+            raise corrupt(str(error)) from error
+    inputs, outputs = reader_of(entry.layout).columns(entry.data, entry.n_rows)
     return [
         ({name: column[row] for name, column in inputs}, {name: column[row] for name, column in outputs})
         for row in range(entry.n_rows)
@@ -321,7 +293,7 @@ def cut(entry: Entry) -> list[Entry]:
     size = next(size for size in PIECES if size == 1 or size * len(entry.data) <= PIECE_BYTES * entry.n_rows)
     if entry.n_rows <= size:
         return [entry]
-    tensors = _reader_of(entry.layout).parts(entry)
+    tensors = reader_of(entry.layout).parts(entry.data, entry.n_rows)
     return [
         _piece(entry, tensors, start, min(size, entry.n_rows - start))
         for start in range(0, entry.n_rows, size)
@@ -358,142 +330,10 @@ def key_of(identity: str, version: int, role: int, row: int, n_whole: int) -> st
     return of if n_whole == 1 else f"{of}-{row}"
 
 
-def tensor_form(name: str, dtype: str, shape: Sequence[int]) -> TensorForm | None:
-    """Describe an array by its type as NumPy writes it; None where its bytes cannot be kept.
-
-    Examples
-    --------
-    >>> tensor_form("x", "<f8", (3,))
-    TensorForm(name='x', dtype='f8', shape=[3])
-    """
-    if dtype[1:2] in ("O", "U", "S"):
-        return TensorForm(name, TEXTS, list(shape))
-    known = dtype[0] in "<|" and dtype[1:] in _CODES
-    return TensorForm(name, dtype[1:], list(shape)) if known else None
-
-
-def packed_texts(texts: list[str]) -> bytes:
-    """Give the bytes of a tensor of texts."""
-    data = _encoder.encode(texts)
-    return _TEXT_HEAD.pack(len(data)) + data
-
-
-def texts_at(data: bytes, offset: int) -> tuple[list[str], int]:
-    """Give the texts that `packed_texts` put there, and the place behind them.
-
-    Raises
-    ------
-    Corrupt
-        If there are none.
-    """
-    try:
-        (length,) = _TEXT_HEAD.unpack_from(data, offset)
-        start = offset + _TEXT_HEAD.size
-        return _texts.decode(data[start : start + length]), start + length
-    except (struct.error, msgspec.DecodeError) as error:
-        raise _corrupt(str(error)) from error
-
-
 def _piece(entry: Entry, tensors: list[tuple[bytes | list[str], int]], start: int, n: int) -> Entry:
     parts = [(tensor[start * size : (start + n) * size]) for tensor, size in tensors]
     data = b"".join(part if isinstance(part, bytes) else packed_texts(part) for part in parts)
     return entry._replace(row=entry.row + start, n_rows=n, data=data)
-
-
-Named = list[tuple[str, list[Any]]]
-
-
-class _Reader:
-    """Reads data of one layout."""
-
-    def __init__(self, layout: Layout) -> None:
-        self._n_inputs = len(layout.inputs)
-        self._forms = [_Form.of(form) for form in (*layout.inputs, *layout.outputs)]
-        sizes = [form.row_bytes for form in self._forms]
-        self.row_bytes = None if None in sizes else sum(size or 0 for size in sizes)
-
-    def columns(self, entry: Entry) -> tuple[Named, Named]:
-        """Give the values of inputs and outputs, row by row."""
-        offset, found = 0, []
-        for form in self._forms:
-            column, offset = form.read(entry.data, offset, entry.n_rows)
-            found.append((form.name, column))
-        if offset != len(entry.data):
-            raise _corrupt(f"the data of `{entry.id}` are not as long as they should be")
-        return found[: self._n_inputs], found[self._n_inputs :]
-
-    def parts(self, entry: Entry) -> list[tuple[bytes | list[str], int]]:
-        """Give the bytes or texts of each tensor, and how many of them a row has."""
-        offset = 0
-        found: list[tuple[bytes | list[str], int]] = []
-        for form in self._forms:
-            if form.row_bytes is None:
-                texts, offset = form.texts(entry.data, offset, entry.n_rows)
-                found.append((texts, form.n_values))
-            else:
-                end = offset + form.row_bytes * entry.n_rows
-                found.append((entry.data[offset:end], form.row_bytes))
-                offset = end
-        return found
-
-
-class _Form(NamedTuple):
-    name: str
-    code: str | None
-    shape: tuple[int, ...]
-    n_values: int
-    row_bytes: int | None
-
-    @classmethod
-    def of(cls, form: TensorForm) -> _Form:
-        n_values = math.prod(form.shape)
-        shape = tuple(form.shape)
-        if form.dtype == TEXTS:
-            return cls(form.name, None, shape, n_values, None)
-        code = _CODES.get(form.dtype)
-        if code is None:
-            raise _corrupt(f"`{form.dtype[:20]}` is no type of a tensor")
-        return cls(form.name, code, shape, n_values, n_values * struct.calcsize(f"<{code}"))
-
-    def read(self, data: bytes, offset: int, n_rows: int) -> tuple[list[Any], int]:
-        """Give the values of each row, and the place behind them."""
-        if self.code is None:
-            texts, end = self.texts(data, offset, n_rows)
-            return _nested(texts, self.shape, n_rows), end
-        n_values = self.n_values * n_rows
-        try:
-            values: Sequence[Any] = struct.unpack_from(f"<{n_values}{self.code}", data, offset)
-        except struct.error as error:
-            raise _corrupt(str(error)) from error
-        if self.code in "efd" and not math.isfinite(sum(values)):
-            values = [value if math.isfinite(value) else None for value in values]
-        return _nested(values, self.shape, n_rows), offset + (self.row_bytes or 0) * n_rows
-
-    def texts(self, data: bytes, offset: int, n_rows: int) -> tuple[list[str], int]:
-        """Give the texts of all rows, and the place behind them."""
-        texts, end = texts_at(data, offset)
-        if len(texts) != self.n_values * n_rows:
-            raise _corrupt(f"`{self.name[:100]}` has not as many texts as it should")
-        return texts, end
-
-
-def _nested(values: Sequence[Any], shape: tuple[int, ...], n: int) -> list[Any]:
-    if not shape:
-        return list(values)
-    size = math.prod(shape)
-    if len(shape) == 1:
-        return (
-            [list(values[start : start + size]) for start in range(0, n * size, size)] if size else [[]] * n
-        )
-    return [_nested(values[start * size : (start + 1) * size], shape[1:], shape[0]) for start in range(n)]
-
-
-@lru_cache(maxsize=256)
-def _reader_of(layout: bytes) -> _Reader:
-    try:
-        return _Reader(msgspec.msgpack.decode(layout, type=Layout))
-    except msgspec.DecodeError as error:
-        raise _corrupt(str(error)) from error
 
 
 def _bytes_of(numbers: array[int]) -> bytes:
@@ -504,7 +344,7 @@ def _bytes_of(numbers: array[int]) -> bytes:
 
 def _array_of(data: bytes) -> array[int]:
     if len(data) % 8:
-        raise _corrupt("its numbers are cut off")
+        raise corrupt("its numbers are cut off")
     numbers = array("q", data)
     if sys.byteorder == "big":
         numbers.byteswap()
@@ -528,14 +368,7 @@ def _decompressed(data: bytes) -> bytes:
                 f"Packed requests of {size_bytes} bytes cannot be kept", hint="Send fewer at a time"
             )
         if size_bytes < 0:
-            raise _corrupt("it does not say how long it is")
+            raise corrupt("it does not say how long it is")
         return zstandard.ZstdDecompressor().decompress(data)
     except zstandard.ZstdError as error:
-        raise _corrupt(str(error)) from error
-
-
-def _corrupt(reason: str) -> Corrupt:
-    return Corrupt(
-        f"Packed requests cannot be read: {reason}",
-        hint="Send what the model server made; where they are stored, restore the database from a copy",
-    )
+        raise corrupt(str(error)) from error

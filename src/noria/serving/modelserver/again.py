@@ -12,7 +12,7 @@ from numpy.typing import NDArray
 
 from noria.core.errors import Corrupt
 from noria.serving.modelserver.records import entry_of
-from noria.serving.packing import TEXTS, Layout, texts_at
+from noria.serving.tensor_data import TEXTS, Layout, texts_at
 
 
 class KeptRequest(NamedTuple):

@@ -18,16 +18,9 @@ import numpy as np
 from numpy.typing import NDArray
 
 from noria.core.errors import Corrupt, Invalid
-from noria.serving.packing import (
-    TEXTS,
-    Entry,
-    TensorForm,
-    cut,
-    json_entry,
-    packed_texts,
-    tensor_form,
-)
+from noria.serving.packing import Entry, cut, json_entry
 from noria.serving.predictions import ROLES, NewLabel, Prediction, prediction_ids
+from noria.serving.tensor_data import TEXTS, TensorForm, packed_texts, tensor_form
 
 Arrays = Mapping[str, NDArray[Any]]
 
