@@ -305,7 +305,12 @@ def test_the_status_tells_what_waits(live: LiveModelServer) -> None:
     """Operators see what is served and whether anything was dropped."""
     status = live.http.get("/status").json()
 
-    assert status["endpoints"]["flowers"] == {"revision": 1, "shares": {"1": 1.0}, "loaded": [1]}
+    assert status["endpoints"]["flowers"] == {
+        "revision": 1,
+        "shares": {"1": 1.0},
+        "loaded": [1],
+        "cascade": None,
+    }
     assert status["requests"]["n_dropped"] == 0
 
 
