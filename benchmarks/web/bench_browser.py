@@ -213,7 +213,7 @@ def named_runs(workspace: Path) -> list[tuple[str, str]]:
         newest = store.execute(f"{RUNS} order by r.started_at desc, r.pk desc limit 1").fetchone()
         best = store.execute(
             "select r.id, r.name from metric_latest m join runs r on r.pk = m.run_pk"
-            " where m.experiment_pk = (select max(x.pk) from experiments x join projects p on p.pk = x.project_pk"
+            " where m.experiment_pk in (select x.pk from experiments x join projects p on p.pk = x.project_pk"
             " where p.name = 'project-000') and m.key_pk = (select pk from tracking_keys where key = ?)"
             " and m.is_nan = 0 and r.deleted_at is null order by m.value desc limit 1",
             (METRIC,),
