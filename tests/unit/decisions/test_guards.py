@@ -144,3 +144,15 @@ def test_the_parts_of_the_benchmark_share_nothing() -> None:
             assert named
             assert not [name for name in named if far in name]
     assert len(list(BENCHMARK.glob("*_test.py"))) == len(list(BENCHMARK.glob("*_tuning.py"))) == 3
+
+
+def test_what_blocks_did_beyond_their_past_is_natural() -> None:
+    """A column that goes on to what was never there, as months do, is no fault when it does so again."""
+    months = np.repeat(np.arange(1.0, 9.0), 100).astype(int).astype(str).astype(object)
+    guard = Guard("month", months, reference_blocks(len(months), 50))
+
+    assert guard.signs(np.full(50, "9", dtype=object)) == []
+    shuffled = np.random.default_rng(0).permutation(months)
+    mixed = np.where(np.arange(50) % 2, "9", shuffled[:50]).astype(object)
+    steady = Guard("month", shuffled, reference_blocks(len(shuffled), 50))
+    assert "unseen" in {sign.kind for sign in steady.signs(mixed)}

@@ -24,6 +24,9 @@ Columns = Mapping[str, Array]
 MOST_BLOCKS = 12
 FEWEST_ROWS = 10
 
+LEAST_PAST = 1 / 3
+"""Share of the training rows that have to lie before a block to be a past."""
+
 _LEVELS = np.array([0.05, 0.1, 0.25, 0.5, 0.75, 0.9, 0.95])
 _FEW_VALUES = 20
 _UNIT = math.log(1.25)
@@ -109,8 +112,11 @@ class Guard:
         self._least_whole = self._norm.get("whole", 1.0)
         for block in blocks:
             rest = np.delete(reference, block) if len(blocks) > 1 else reference
-            measured = _measures(reference[block], _norm(rest), self.is_number)
-            self.accept(measured)
+            self.accept(_measures(reference[block], _norm(rest), self.is_number))
+            # A live window is set against its past only: what blocks did beyond theirs (a season that had not been
+            # there yet, a price that rose) is what windows do by themselves.
+            if block[0] >= LEAST_PAST * len(reference):
+                self.accept(_measures(reference[block], _norm(reference[: block[0]]), self.is_number))
         self.is_steady = self._natural.get("outside", 0.0) < 0.3 and self._natural.get("unseen", 0.0) < 0.3
 
     def measure(self, values: Array) -> dict[str, float]:

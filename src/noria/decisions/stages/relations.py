@@ -18,6 +18,7 @@ from numpy.typing import NDArray
 from scipy.special import ndtri
 
 from noria.core.stats.samples import is_missing
+from noria.decisions.stages.guards import LEAST_PAST
 
 Array = NDArray[Any]
 Floats = NDArray[np.float64]
@@ -104,6 +105,9 @@ class Relations:
         for block in blocks:
             mean, cov = _moments(np.delete(self.rows, block, axis=0) if len(blocks) > 1 else self.rows)
             self._accept(self.rows[block], mean, cov)
+            if block[0] >= LEAST_PAST * len(self.rows):
+                # As guards do: what blocks did beyond their past, live windows may do beyond theirs.
+                self._accept(self.rows[block], *_moments(self.rows[: block[0]]))
 
     def look(self, columns: Columns) -> Look:
         """Compare a window."""
