@@ -86,6 +86,8 @@ def test_a_silence_is_listed_until_it_is_ended(services: Services) -> None:
     assert alerts.silences("default", active_only=False).items == [ended]
     with pytest.raises(NotFound, match="no silence `x`"):
         alerts.unsilence("default", "x")
+    with pytest.raises(NotFound, match="no endpoint `digit`"):
+        alerts.silence("default", NewSilence(endpoint="digit", for_s=60))
 
 
 def test_a_receiver_that_is_not_in_the_settings_is_unknown(services: Services) -> None:

@@ -37,6 +37,8 @@ from noria.monitoring.receivers.entities import (
     Trial,
     TrialOutcomes,
 )
+from noria.monitoring.tables import monitors
+from noria.serving.locate import endpoint_row
 
 
 class Alerts(Service):
@@ -68,7 +70,13 @@ class Alerts(Service):
 
     @operation("POST", "/projects/{project}/silences", needs=WRITE_MONITORS)
     def silence(self, project: str, new: NewSilence) -> Silence:
-        """Tell nobody of some alerts for a time; they are raised and shown as ever."""
+        """Tell nobody of some alerts for a time; they are raised and shown as ever.
+
+        Raises
+        ------
+        NotFound
+            If there is no such endpoint; the hint has the near name.
+        """
         now = self.context.clock.now()
         row = {
             "id": new_id(),
@@ -81,6 +89,8 @@ class Alerts(Service):
         }
         with self.context.database.write() as connection:
             pk = project_pk(connection, project)
+            if new.endpoint is not None and not _is_watched(connection, pk, new.endpoint):
+                endpoint_row(connection, project, new.endpoint)
             connection.execute(sa.insert(alert_silences).values(project_pk=pk, **row))
             made = read_silence(project, row)
             self._emit(connection, SILENCE_BEGAN, made)
@@ -187,6 +197,11 @@ def _notices(connection: sa.Connection, group_pk: int) -> list[Notice]:
         Notice(**{**row, "kind": NoticeKind(row["kind"]), "status": NoticeStatus(row["status"])})
         for row in connection.execute(query).mappings()
     ]
+
+
+def _is_watched(connection: sa.Connection, pk: int, endpoint: str) -> bool:
+    query = sa.select(monitors.c.pk).where(monitors.c.project_pk == pk, monitors.c.endpoint == endpoint)
+    return connection.execute(query.limit(1)).first() is not None
 
 
 def _standing(connection: sa.Connection, name: str, receiver: Receiver) -> ReceiverStanding:
