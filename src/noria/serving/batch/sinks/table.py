@@ -9,6 +9,7 @@ import polars as pl
 
 from noria.core.workspace import Workspace
 from noria.data.client import dataset
+from noria.data.delta.errors import extra_missing
 from noria.serving.batch.entities import Slot
 
 
@@ -19,9 +20,19 @@ class TableSink:
     ----------
     name
         Of the dataset; made by the first run.
+
+    Raises
+    ------
+    ConfigInvalid
+        If the packages for tables are not installed.
     """
 
     def __init__(self, workspace: Workspace, name: str) -> None:
+        # Asked before a row is predicted rather than when all of them are to be written.
+        try:
+            import deltalake  # noqa: F401
+        except ImportError as error:
+            raise extra_missing(error) from error
         self._workspace = workspace
         self.name = name
 
