@@ -1,6 +1,7 @@
 """The remedy benchmark: episodes with two truths, and how often cause and remedy are right.
 
     .venv/bin/python benchmarks/remedies/bench_remedies.py --data DIR --part tuning|test [--quick] [--json FILE]
+                                                [--cache DIR] [--only TEXT] [--causes a,b] [--n 40] [--delay 7]
 
 Real rows × model family × incident × seed × label regime. 30 % of the episodes hold no incident, 15 % two, and half
 of them an innocent deployment near the onset. The tuning part and the test part share no data set, model family or
@@ -26,9 +27,7 @@ os.environ.update(dict.fromkeys(("OMP_NUM_THREADS", "OPENBLAS_NUM_THREADS", "POL
 
 import numpy as np
 import score
-from episodes import Plan, Source, make
-
-RETRAINING = ("retrain", "new_model", "recalibrate")
+from episodes import Plan, Source
 
 
 def plans(part: str, data: Path, *, n: int, delay: int | None, first_seed: int) -> list[Plan]:
@@ -71,71 +70,104 @@ def _fits(source: Source, causes: list[str], *, quiet: bool) -> bool:
 
 
 def run(job: tuple[Plan, str, str]) -> dict[str, Any]:
-    """Make one episode, replay it, simulate its truth."""
-    plan, folder, part = job
-    from oracle import Simulated, baselines, saved_by
+    """Replay one episode beside its truth."""
+    plan, cache, part = job
+    from truths import made
+
+    try:
+        truth = made(plan, part, Path(cache))
+    except ValueError as error:
+        return {"name": plan.name, "skipped": str(error)}
+    began = time.monotonic()
+    answer = _replayed(Path(truth["folder"]))
+    return {
+        **truth,
+        "answer": answer,
+        "losses": {"without": truth["without"], "with": _losses_with(Path(truth["folder"]), answer)},
+        "seconds": time.monotonic() - began,
+    }
+
+
+def _replayed(folder: Path) -> dict[str, Any]:
+    """Give the engine's answer; an engine that fails has said nothing, and its error is kept."""
+    import msgspec
 
     from noria.decisions.replay.engine import replay
     from noria.decisions.replay.episode import read_episode
 
-    pipelines = importlib.import_module(f"models_{part}").PIPELINES
-    place = Path(folder) / plan.name
     try:
-        truth = make(plan, place, pipelines)
-    except (ValueError, StopIteration) as error:
-        return {"name": plan.name, "skipped": str(error)}
-    began = time.process_time(), time.monotonic()
-    answer = replay(read_episode(place), environ=os.environ, timeout_s=600.0)
-    simulated = Simulated(place, Path(truth["clean"]))
-    found = json.loads(__import__("msgspec").json.encode(answer))
-    losses = {
-        "without": simulated.losses(simulated.answers()),
-        "with": {q["window"]: _loss(simulated, q["with"]) for q in found["quality"]},
-    }
+        answer = replay(read_episode(folder), environ=os.environ, timeout_s=600.0)
+    except Exception as error:  # noqa: BLE001 - whatever it is, the other episodes go on
+        return {"incidents": [], "quality": [], "error": f"{type(error).__name__}: {error}"}
+    found: dict[str, Any] = msgspec.json.decode(msgspec.json.encode(answer))
+    return found
+
+
+def _losses_with(folder: Path, answer: dict[str, Any]) -> dict[str, float]:
+    from noria.decisions.replay.episode import read_episode
+    from noria.decisions.replay.metrics import Metric
+
+    episode = read_episode(folder)
+    metric = Metric(episode.description.metric, classifies=episode.is_classification)
     return {
-        **truth,
-        "answer": found,
-        "saved": saved_by(simulated, truth["onset"]) if truth["onset"] is not None else {"wait": 0.0},
-        "baselines": baselines(simulated, plan.delay),
-        "losses": losses,
-        "seconds": time.monotonic() - began[1],
+        str(q["window"]): float("nan") if q["with"] is None else metric.as_value(q["with"])
+        for q in answer["quality"]
     }
 
 
-def _loss(simulated: Any, value: float | None) -> float:
-    return float("nan") if value is None else simulated.metric.as_value(value)
+def _chosen(found: list[Plan], only: str, causes: str) -> list[Plan]:
+    names = [cause.strip() for cause in causes.split(",") if cause.strip()]
+    return [
+        plan
+        for plan in found
+        if only in plan.name and (not names or any(cause in names for cause in plan.causes))
+    ]
+
+
+def _parsed() -> argparse.Namespace:
+    options = argparse.ArgumentParser(description=(__doc__ or "").splitlines()[0])
+    options.add_argument("--data", type=Path, required=True)
+    options.add_argument("--part", choices=["tuning", "test"], default="tuning")
+    options.add_argument("--n", type=int, default=40)
+    options.add_argument("--delay", type=int, default=0, help="windows until labels are known; -1: never")
+    options.add_argument("--seed", type=int, default=1000)
+    options.add_argument("--quick", action="store_true", help="20 episodes")
+    options.add_argument("--workers", type=int, default=2)
+    options.add_argument(
+        "--cache", type=Path, help="folder that keeps made episodes and truths for the next run"
+    )
+    options.add_argument("--only", default="", metavar="TEXT", help="episodes whose name holds it")
+    options.add_argument("--causes", default="", help="episodes with one of these causes: a,b")
+    options.add_argument("--json", type=Path)
+    return options.parse_args()
 
 
 def main() -> None:
     """Run a part and print its table."""
-    options = argparse.ArgumentParser(description=__doc__.splitlines()[0])
-    options.add_argument("--data", type=Path, required=True)
-    options.add_argument("--part", choices=["tuning", "test"], default="tuning")
-    options.add_argument("--n", type=int, default=120)
-    options.add_argument("--delay", type=int, default=0, help="windows until labels are known; -1: never")
-    options.add_argument("--seed", type=int, default=1000)
-    options.add_argument("--quick", action="store_true")
-    options.add_argument("--workers", type=int, default=2)
-    options.add_argument("--json", type=Path)
-    chosen = options.parse_args()
+    chosen = _parsed()
     n = 20 if chosen.quick else chosen.n
     delay = None if chosen.delay < 0 else chosen.delay
+    dealt = plans(chosen.part, chosen.data, n=n, delay=delay, first_seed=chosen.seed)
     with (
         tempfile.TemporaryDirectory() as folder,
         concurrent.futures.ProcessPoolExecutor(
             chosen.workers, mp_context=multiprocessing.get_context("spawn")
         ) as pool,
     ):
-        jobs = [
-            (plan, folder, chosen.part)
-            for plan in plans(chosen.part, chosen.data, n=n, delay=delay, first_seed=chosen.seed)
-        ]
-        results = []
-        for found in pool.map(run, jobs):
-            results.append(found)
+        cache = str(chosen.cache.resolve() if chosen.cache else folder)
+        waiting = {
+            pool.submit(run, (plan, cache, chosen.part)): number
+            for number, plan in enumerate(_chosen(dealt, chosen.only, chosen.causes))
+        }
+        done: dict[int, dict[str, Any]] = {}
+        for future in concurrent.futures.as_completed(waiting):
+            found = done[waiting[future]] = future.result()
+            print(score.line_of(found), flush=True)
             if chosen.json:
-                chosen.json.write_text(json.dumps(results))
-    print(score.table([r for r in results if "skipped" not in r]))
+                chosen.json.write_text(json.dumps([done[number] for number in sorted(done)]))
+    results = [done[number] for number in sorted(done) if "skipped" not in done[number]]
+    print()
+    print(score.table(results) if results else "No episode is left.")
 
 
 if __name__ == "__main__":

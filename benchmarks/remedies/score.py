@@ -110,6 +110,21 @@ def share(rule: Any) -> Any:
     return lambda results: float(np.mean([rule(r) for r in results])) if results else float("nan")
 
 
+def line_of(result: Result) -> str:
+    """Lay one episode out: cause said/true, remedy said/best, loss saved of what the best remedy would, seconds."""
+    if "skipped" in result:
+        return f"{result['name']:<52} not made: {result['skipped']}"
+    if result["answer"].get("error"):
+        return f"{result['name']:<52} FAILED: {result['answer']['error']}"
+    saved = result["saved"]
+    best = max(saved, key=saved.__getitem__)
+    marks = ("ok " if cause_right(result) else "BAD", "ok " if remedy_right(result) else "BAD")
+    cause = f"{marks[0]} {named(result)}/{'+'.join(result['causes'])}"
+    remedy = f"{marks[1]} {remedied(result)}/{best}"
+    gains = f"{ours_saved(result) / scale(result):+.2f}/{saved[best] / scale(result):+.2f}"
+    return f"{result['name']:<52} {cause:<40} {remedy:<32} {gains:>13} {result['seconds']:6.1f} s"
+
+
 def table(results: list[Result]) -> str:
     """Lay the figures out."""
     loud, quiet = [r for r in results if r["onset"] is not None], [r for r in results if r["onset"] is None]
