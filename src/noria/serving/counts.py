@@ -7,8 +7,9 @@ much was captured, and are never ahead of or behind the rows.
 from __future__ import annotations
 
 from collections import Counter
-from collections.abc import Iterable, Mapping
+from collections.abc import Callable, Iterable, Mapping
 from dataclasses import dataclass, field
+from functools import partial
 from typing import Any, NamedTuple
 
 import msgspec
@@ -131,18 +132,34 @@ def add_counts(connection: sa.Connection, endpoint_pk: int, additions: Iterable[
         key = (stats.version, revision)
         sums[key] = merge(sums[key], stats) if key in sums else stats
     for (version, revision), stats in sums.items():
-        place = (
-            (capture_counts.c.endpoint_pk == endpoint_pk)
-            & (capture_counts.c.version == version)
-            & (capture_counts.c.revision == revision)
-        )
-        row = connection.execute(sa.select(*_COLUMNS).where(place)).mappings().one_or_none()
-        if row is None:
+        if not change_counts(connection, endpoint_pk, version, revision, partial(_merged, stats)):
             values = {"endpoint_pk": endpoint_pk, "version": version, "revision": revision}
             connection.execute(sa.insert(capture_counts).values(**values, **_values(stats)))
-        else:
-            total = merge(_stats(row), stats)
-            connection.execute(sa.update(capture_counts).where(place).values(**_values(total)))
+
+
+def _merged(more: VersionStats, known: VersionStats) -> VersionStats:
+    return merge(known, more)
+
+
+def change_counts(
+    connection: sa.Connection,
+    endpoint_pk: int,
+    version: int,
+    revision: int,
+    change: Callable[[VersionStats], VersionStats],
+) -> bool:
+    """Change the stored counts of a version, and tell whether there are any. The caller holds the endpoint's lock."""
+    place = (
+        (capture_counts.c.endpoint_pk == endpoint_pk)
+        & (capture_counts.c.version == version)
+        & (capture_counts.c.revision == revision)
+    )
+    row = connection.execute(sa.select(*_COLUMNS).where(place)).mappings().one_or_none()
+    if row is None:
+        return False
+    total = change(_stats(row))
+    connection.execute(sa.update(capture_counts).where(place).values(**_values(total)))
+    return True
 
 
 def read_counts(connection: sa.Connection, endpoint_pk: int, since_revision: int = 0) -> list[VersionStats]:

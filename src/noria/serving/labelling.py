@@ -13,6 +13,7 @@ import sqlalchemy as sa
 from noria.core.key import ensure_key
 from noria.serving.beside import judged, shadows_beside
 from noria.serving.captured_rows import Reading
+from noria.serving.corrections import Correction, count_corrections
 from noria.serving.counts import Judged, add_counts, count_labels
 from noria.serving.label_trust import LabelSection, LabelTrust
 from noria.serving.locate import EndpointRow
@@ -50,6 +51,7 @@ class Labelling:
         self._accepted: list[dict[str, Any]] = []
         self._judged: list[Judged] = []
         self._given: dict[str, Any] = {}
+        self._corrections: list[Correction] = []
         self._n_accepted = self._n_corrected = 0
         self._seen: dict[str, list[str]] = {
             "unknown": [], "duplicate": [], "conflicting": [], "mistyped": [], "capped": []
@@ -65,6 +67,8 @@ class Labelling:
         self._write()
         if self._given:
             self._count(found)
+        if self._corrections:
+            count_corrections(self._connection, self._place, self._corrections)
         return LabelReport(accepted=self._n_accepted, corrected=self._n_corrected, **self._seen)
 
     def _keep_one(self, label: NewLabel, row: CapturedRow | None, standing: dict[str, Label]) -> None:
@@ -101,6 +105,8 @@ class Labelling:
             changed = {"value": label.value, "at": label.at or self._now, "source": label.source}
             self._change(row, **changed, n_corrections=labels.c.n_corrections + 1)
             self._n_corrected += 1
+            if trust is LabelTrust.TRUSTED:
+                self._corrections.append(Correction(row.prediction, old.value, label.value))
             return self._standing(row, label, trust)
         self._seen["conflicting"].append(label.prediction_id)
         self._remember(row, label.value, label.source, trust, PastOutcome.REFUSED)

@@ -3,26 +3,34 @@
 from __future__ import annotations
 
 import dataclasses
+import random
 from datetime import timedelta
 
 import pytest
-from msgspec.structs import replace
+from msgspec.structs import asdict, replace
 
 from noria.core.context import Context
 from noria.core.workspace import Workspace
+from noria.registry.entities import Task
+from noria.serving.counts import FIELDS, read_counts
 from noria.serving.entities import Deployment
 from noria.serving.keys import NewKey
 from noria.serving.label_keys import KeyedLabel, KeyedLabelBatch
 from noria.serving.label_trust import LabelSection, LabelTrust
+from noria.serving.locate import endpoint_row
+from noria.serving.packing import json_entry, pack
+from noria.serving.pairs import read_pairs
 from noria.serving.predictions import (
     CaptureBatch,
     CaptureOrder,
+    CaptureRole,
     LabelBatch,
     LabelReport,
     NewLabel,
     PastOutcome,
 )
 from noria.serving.service import Captures, EndpointKeys, Endpoints
+from noria.serving.sums import ClassSums
 from support.serving import AT, predictions, register_version
 
 PLACE = ("default", "digits")
@@ -126,6 +134,69 @@ def test_labels_that_are_not_trusted_are_shown_and_move_nothing(context: Context
     trust = {row.prediction.id: row.label.trust for row in rows if row.label is not None}
     assert {name for name, how in trust.items() if how is LabelTrust.TRUSTED} == {"p0", "p5"}
     assert set(trust) == {"p0", "p1", "p3", "p4", "p5"}
+
+
+@pytest.mark.parametrize("task", [Task.CLASSIFICATION, Task.REGRESSION])
+def test_corrected_labels_count_as_though_they_had_come_first(
+    workspace: Workspace, context: Context, task: Task
+) -> None:
+    """Of the answers, of shadows beside them and of the pairs of both; a correction that says the same changes none."""
+    generator = random.Random(task.value)
+    numbers = range(3) if task is Task.CLASSIFICATION else range(100)
+    register_version(workspace, task=task)
+    register_version(workspace, task=task)
+    asked = [f"p{number}" for number in range(40)]
+    answers = {identity: (generator.choice(numbers), generator.choice(numbers)) for identity in asked}
+    truth = {identity: generator.choice(numbers) for identity in asked}
+    wrong = {identity: generator.choice(numbers) for identity in asked[:30]}
+    counted = []
+    for endpoint, given in (("corrected", wrong), ("right", {})):
+        place = ("default", endpoint)
+        workspace.service(Endpoints).deploy(*place, Deployment(model="digits", version=1))
+        rows = [
+            replace(each, role=role)
+            for identity, (answer, shadow) in answers.items()
+            for version, role, value in (
+                (1, CaptureRole.ANSWER, answer), (2, CaptureRole.SHADOW, shadow)
+            )
+            for each in predictions([identity], version=version, answer=value)
+        ]  # fmt: skip
+        captures = workspace.service(Captures)
+        captures.append_packed(*place, pack([json_entry(row) for row in rows]))
+        labels = [NewLabel(prediction_id=identity, value=value) for identity, value in given.items()]
+        captures.label(*place, LabelBatch(labels=labels))
+        labels = [
+            NewLabel(prediction_id=identity, value=truth[identity], corrects=True) for identity in asked
+        ]
+        if given:  # a label and its correction may come together
+            labels.insert(35, NewLabel(prediction_id=asked[35], value=numbers[0]))
+        report = captures.label(*place, LabelBatch(labels=labels))
+        assert (report.accepted + report.corrected + len(report.duplicate)) == len(labels)
+        counted.append(sums_of(context, endpoint))
+        first = NewLabel(prediction_id="p0", value=truth["p0"], corrects=True)
+        assert captures.label(*place, LabelBatch(labels=[first])).duplicate == ["p0"]
+        assert sums_of(context, endpoint) == counted[-1]
+
+    assert counted[0] == pytest.approx(counted[1])
+
+
+def sums_of(context: Context, endpoint: str) -> dict[str, float]:
+    """Give what is counted of labels by rows, of both versions and of their pairs."""
+    with context.database.read() as connection:
+        place = endpoint_row(connection, "default", endpoint)
+        counts = read_counts(connection, place.pk)
+        found = {
+            f"pairs {name}": value for name, value in asdict(read_pairs(connection, place.pk, 2, 1)).items()
+        }
+    for stats in counts:
+        of = f"version {stats.version}"
+        found |= {f"{of} {name}": getattr(stats, name) for name in FIELDS if name.startswith(("n_", "abs_"))}
+        for name, form in stats.sums.forms.items():
+            found |= {f"{of} {name} {part}": value for part, value in zip("nts", form.by(1), strict=True)}
+        for name, each in stats.sums.classes.items():
+            if each != ClassSums():
+                found |= {f"{of} class {name} {part}": value for part, value in asdict(each).items()}
+    return found
 
 
 def a_label(identity: str, *, source: str, client: str) -> NewLabel:
