@@ -703,11 +703,14 @@ class TestTheServer:
         assert client.http.put(f"{API}/runs/get", json={}).status_code == 405
 
     def test_what_is_switched_off_says_so(self, client: Client) -> None:
-        """The gateway is off and no job was ever started; neither is a server that a client asks again for minutes."""
+        """The gateway is off, MCP servers are not kept and no job was ever started; none of it is a server that a client asks again for minutes."""
         asked = (
             ("GET", "gateway/endpoints/list", 501, "NOT_IMPLEMENTED"),
             ("POST", "gateway/secrets/create", 501, "NOT_IMPLEMENTED"),
             ("POST", "prompt-optimization/jobs", 501, "NOT_IMPLEMENTED"),
+            ("GET", "mcp-servers", 501, "NOT_IMPLEMENTED"),
+            ("POST", "mcp-servers/io.github.x%2Fy/versions", 501, "NOT_IMPLEMENTED"),
+            ("DELETE", "mcp-servers/io.github.x%2Fy/tags/a", 501, "NOT_IMPLEMENTED"),
             ("GET", "prompt-optimization/jobs/j1", 404, "RESOURCE_DOES_NOT_EXIST"),
             ("POST", "prompt-optimization/jobs/j1/cancel", 404, "RESOURCE_DOES_NOT_EXIST"),
             ("POST", "prompt-optimization/jobs/search", 400, "INVALID_PARAMETER_VALUE"),
@@ -716,6 +719,8 @@ class TestTheServer:
             body: dict[str, str] | None = {} if method == "POST" else None
             answer = client.http.request(method, f"/api/3.0/mlflow/{path}", json=body)
             assert (path, answer.status_code, answer.json()["error_code"]) == (path, status, code)
+        chat = client.http.post("/gateway/openai/v1/chat/completions", json={"model": "chat"})
+        assert (chat.status_code, chat.json()["error_code"]) == (501, "NOT_IMPLEMENTED")
         found = client.http.get("/api/3.0/mlflow/prompt-optimization/jobs/search?experiment_id=0")
         assert found.json() == {}
 

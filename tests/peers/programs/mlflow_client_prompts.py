@@ -217,7 +217,13 @@ def pages_of_webhooks():
     return found
 
 
-for part in (prompts, searches, deletions, links, webhooks):
+def switched_off():
+    """Ask for what only MLflow's own server keeps."""
+    tell("MCP servers", client.search_mcp_servers)
+    tell("an MCP server", client.create_mcp_server, "io.github.ana/weather")
+
+
+for part in (prompts, searches, deletions, links, webhooks, switched_off):
     try:
         part()
     except MlflowException as error:

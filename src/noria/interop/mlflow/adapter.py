@@ -40,6 +40,7 @@ PREFIXES: Final = (
     "/ajax-api/",
     "/v1/traces",
     "/graphql",
+    "/gateway/",
     "/get-artifact",
     "/model-versions/",
 )
