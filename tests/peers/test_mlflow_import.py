@@ -8,6 +8,7 @@ from collections.abc import Iterator
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
+from urllib.parse import urlsplit
 
 import pytest
 
@@ -15,6 +16,7 @@ from noria.core.config import load_settings
 from noria.core.errors import Failed, Invalid, NotFound
 from noria.core.workspace import Workspace, open_workspace
 from noria.interop.mlflow.importing.run import import_mlflow
+from noria.interop.mlflow.importing.writing import IMPORTED_TAG
 from noria.registry.service import Models
 from noria.registry.versions import ModelVersions
 from noria.tracking.artifacts import Artifacts
@@ -22,6 +24,10 @@ from noria.tracking.entities import RunStatus
 from noria.tracking.evaluation_datasets import EvaluationDatasets
 from noria.tracking.issues import Issues
 from noria.tracking.logged_models import LoggedModels
+from noria.tracking.reviewing.label_entities import Categorical, FreeText, LabelType, Numeric, PassFail
+from noria.tracking.reviewing.labels import LabelSchemas
+from noria.tracking.reviewing.queue_entities import QueueType, ReviewStatus
+from noria.tracking.reviewing.queues import ReviewQueues
 from noria.tracking.reviewing.scorers import Scorers
 from noria.tracking.service import Experiments, Runs
 from noria.tracking.traces.entities import TraceSearch, TraceState
@@ -32,8 +38,8 @@ from support.processes import Processes
 PEER = "mlflow"
 DISTRIBUTION = "mlflow"
 COVERS = (
-    "runs, histories, artifacts, logged models, the registry, traces, scorers and evaluation data sets of a SQLite"
-    " store, imported by its own client"
+    "runs, histories, artifacts, logged models, the registry, traces with attachments, scorers, evaluation data sets,"
+    " label schemas and review queues of a SQLite store, imported by its own client"
 )
 NOT_YET = "a PostgreSQL store as the source; it goes through the same client"
 
@@ -120,6 +126,8 @@ def check_traces(workspace: Workspace, made: dict[str, Any]) -> None:
     assert [each.id for each in traces.search(wanted).items] == [trace.id]
     scorers = workspace.service(Scorers).versions(project, trace.experiment_number, "short").items
     assert [(each.version, json.loads(each.content)["number"]) for each in scorers] == [(1, 1), (3, 3)]
+    check_reviews(workspace, trace.experiment_number, made)
+    check_attachment(workspace, made["seen"])
     issue = workspace.service(Issues).get(project, made["issue"])
     assert (issue.name, issue.source_run) == ("slow", made["parent"])
     data = workspace.service(EvaluationDatasets)
@@ -129,6 +137,41 @@ def check_traces(workspace: Workspace, made: dict[str, Any]) -> None:
     records = data.records(project, found.id).items
     assert sorted(each.inputs["question"] for each in records) == ["0", "1", "2"]
     assert all(each.expectations == {"said": "hola"} and each.tags["at"] for each in records)
+
+
+def check_reviews(workspace: Workspace, experiment: int, made: dict[str, Any]) -> None:
+    project = workspace.project
+    schemas = workspace.service(LabelSchemas).list(project, experiment).items
+    questions = {each.name: each for each in schemas if not each.is_default}
+    assert {name: each.input for name, each in questions.items()} == {
+        "right": PassFail(positive_label="yes", negative_label="no"),
+        "tone": Categorical(options=["warm", "cold"], multi_select=True),
+        "stars": Numeric(min_value=0, max_value=5),
+        "better": FreeText(max_length=200),
+    }
+    assert questions["better"].type is LabelType.EXPECTATION
+    assert (questions["tone"].enable_comment, questions["tone"].instruction) == (True, "about tone")
+    queues = workspace.service(ReviewQueues)
+    weekly, own = (queues.named(project, experiment, name) for name in ("weekly", "bob"))
+    assert (sorted(weekly.users), weekly.created_by, own.type) == (["ana", "bob"], "ana", QueueType.USER)
+    assert set(weekly.schemas) == {questions["right"].id, questions["tone"].id}
+    items = {each.id: (each.status, each.completed_by) for each in queues.items(project, weekly.id).items}
+    assert items == {
+        made["trace"]: (ReviewStatus.COMPLETE, "bob"),
+        made["failed"]: (ReviewStatus.PENDING, None),
+    }
+    assert [each.id for each in queues.items(project, own.id).items] == [made["failed"]]
+
+
+def check_attachment(workspace: Workspace, trace_id: str) -> None:
+    trace = workspace.service(Traces).get(workspace.project, trace_id)
+    (span,) = trace.spans or []
+    reference = urlsplit(span.attributes["mlflow.spanOutputs"]["picture"])
+    assert (reference.scheme, trace.tags[IMPORTED_TAG] != "") == ("mlflow-attachment", True)
+    # Below the location that the answer of the trace names, where MLflow's client looks for it.
+    path = f"{trace.experiment_number}/traces/{trace_id}/artifacts/attachments/{reference.netloc}"
+    kept = workspace.service(Artifacts).get(workspace.project, of="", path=path).read()
+    assert kept.startswith(b"\x89PNG")
 
 
 def test_everything_comes_once(store: Store, workspace: Workspace) -> None:
@@ -141,10 +184,12 @@ def test_everything_comes_once(store: Store, workspace: Workspace) -> None:
     assert (first.n_runs, first.n_logged_models, first.n_models, first.n_versions) == (4, 1, 1, 2)
     assert (first.n_points, first.n_experiments) == (2502, 2)
     assert (again.n_runs, again.n_points, again.n_files, again.n_versions) == (0, 0, 0, 0)
-    assert (first.n_traces, first.n_scorers, first.n_evaluation_datasets) == (2, 2, 1)
+    assert (first.n_traces, first.n_scorers, first.n_evaluation_datasets) == (3, 2, 1)
+    assert (first.n_label_schemas, first.n_review_queues) == (4, 2)
+    assert (again.n_label_schemas, again.n_review_queues) == (0, 0)
     assert (again.n_traces, again.n_scorers, again.n_evaluation_datasets) == (0, 0, 0)
     assert (first.n_issues, again.n_issues) == (1, 0)
-    assert again.n_present == 4 + 1 + 2 + 2 + 2 + 1 + 1
+    assert again.n_present == 4 + 1 + 2 + 3 + 2 + 1 + 1 + 4 + 2
 
 
 def test_a_killed_import_goes_on(

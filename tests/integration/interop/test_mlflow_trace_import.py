@@ -12,19 +12,27 @@ from noria.interop.mlflow.importing.entities import (
     EvaluationDatasetLine,
     ExperimentLine,
     IssueLine,
+    LabelSchemaLine,
     RecordsLine,
+    ReviewItemLine,
+    ReviewQueueLine,
     ScorerLine,
     SpansLine,
     TraceEndLine,
     TraceLine,
     TraceLinksLine,
 )
+from noria.interop.mlflow.importing.reviewing import ReviewWriter
 from noria.interop.mlflow.importing.tracing import TraceWriter
 from noria.interop.mlflow.importing.writing import IMPORTED_TAG, Writer
 from noria.tracking.evaluation_datasets import EvaluationDatasets
 from noria.tracking.issue_entities import IssueStatus
 from noria.tracking.issues import Issues
+from noria.tracking.reviewing.labels import LabelSchemas
+from noria.tracking.reviewing.queue_entities import ReviewStatus
+from noria.tracking.reviewing.queues import ReviewQueues
 from noria.tracking.reviewing.scorers import Scorers
+from noria.tracking.service import Experiments
 from noria.tracking.traces.entities import Span, TraceState
 from noria.tracking.traces.service import Traces
 
@@ -133,3 +141,65 @@ def test_an_import_of_traces_goes_on_where_it_stopped(tmp_path: Path) -> None:
         again.issue(issue)
         assert third.report("3").n_present == 4
         assert first.report("3").n_traces == 0
+
+
+def test_an_import_of_reviews_brings_what_is_missing(tmp_path: Path) -> None:
+    """What is there of a name stays; a trace or question that cannot be kept does not keep the others away."""
+    inputs = {"right": {"kind": "pass_fail", "positive_label": "yes", "negative_label": "no"}}
+    inputs["list"] = {"kind": "InputTextList"}
+    with open_workspace(load_settings(workspace=str(tmp_path))) as workspace:
+        project = workspace.project
+
+        def bring(items: list[ReviewItemLine]) -> Writer:
+            writer = Writer(workspace, "sqlite:///m.db")
+            writer.experiment(ExperimentLine(id="7", name="chat", tags={}, created_ms=None, deleted=False))
+            traces, reviews = TraceWriter(writer), ReviewWriter(writer)
+            for identity in ("tr-1", "tr-2"):
+                if traces.trace(trace_line(id=identity, assessments=[])):
+                    traces.trace_end(TraceEndLine(id=identity, complete=True))
+            for at, (name, asked) in enumerate([("default", inputs["right"]), *inputs.items()]):
+                reviews.label_schema(
+                    LabelSchemaLine(
+                        id=f"there-{at}",
+                        experiment="7",
+                        name=name,
+                        type="feedback",
+                        input=asked,
+                        instruction=None,
+                        enable_comment=False,
+                        is_default=name == "default",
+                    )
+                )
+            reviews.review_queue(
+                ReviewQueueLine(
+                    experiment="7",
+                    name="weekly",
+                    type="custom",
+                    created_by="ana",
+                    users=[],
+                    schemas=["there-0", "there-1", "there-2"],
+                    items=items,
+                )
+            )
+            return writer
+
+        pending = ReviewItemLine(id="tr-1", status=ReviewStatus.PENDING, by=None)
+        gone = ReviewItemLine(id="tr-9", status=ReviewStatus.DECLINED, by="ana")
+        done = ReviewItemLine(id="tr-2", status=ReviewStatus.COMPLETE, by="bob")
+        first = bring([pending, gone]).report("3")
+        number = workspace.service(Experiments).get(project, "chat").number
+        queues = workspace.service(ReviewQueues)
+        queue = queues.named(project, number, "weekly")
+        ids = {each.name: each.id for each in workspace.service(LabelSchemas).list(project, number).items}
+        second = bring([pending, gone, done]).report("3")
+        found = {each.id: (each.status, each.completed_by) for each in queues.items(project, queue.id).items}
+
+    assert (first.n_label_schemas, first.n_review_queues) == (1, 1)
+    assert (second.n_label_schemas, second.n_review_queues) == (0, 0)
+    assert len(ids) == 2
+    assert set(queue.schemas) == set(ids.values())
+    assert sorted((each.what, each.name) for each in first.skipped) == [
+        ("label schema", "list"),
+        ("trace of review queue weekly", "tr-9"),
+    ]
+    assert found == {"tr-1": (ReviewStatus.PENDING, None), "tr-2": (ReviewStatus.COMPLETE, "bob")}

@@ -9,8 +9,12 @@ import mlflow
 from mlflow import MlflowClient
 from mlflow.entities import AssessmentSource, Metric
 from mlflow.genai import datasets as evaluation
+from mlflow.genai.label_schemas import InputCategorical, InputNumeric, InputPassFail, InputText
+from mlflow.tracing.attachments import Attachment
 from sklearn.datasets import load_iris
 from sklearn.tree import DecisionTreeClassifier
+
+PICTURE = b"\x89PNG\r\n\x1a\n and so on"
 
 
 @mlflow.trace(
@@ -23,6 +27,48 @@ def answer(question):
         if question == "fail":
             raise ValueError("no answer")
     return {"said": "¡hola!"}
+
+
+@mlflow.trace(name="seer")
+def look(question):
+    return {"picture": Attachment(content_type="image/png", content_bytes=PICTURE), "of": question}
+
+
+def make_reviews(store, experiment, traces):
+    """Questions to reviewers, and queues of traces that wait for them or do not any more."""
+    inputs = {
+        "right": InputPassFail(positive_label="yes", negative_label="no"),
+        "tone": InputCategorical(options=["warm", "cold"], multi_select=True),
+        "stars": InputNumeric(min_value=0, max_value=5),
+        "better": InputText(max_length=200),
+    }
+    ids = {
+        name: store.create_label_schema(
+            experiment,
+            name=name,
+            type="expectation" if name == "better" else "feedback",
+            input=asked,
+            instruction=f"about {name}",
+            enable_comment=name == "tone",
+        ).schema_id
+        for name, asked in inputs.items()
+    }
+    queue = store.create_review_queue(
+        experiment,
+        name="weekly",
+        queue_type="custom",
+        created_by="ana",
+        users=["ana", "bob"],
+        schema_ids=[ids["right"], ids["tone"]],
+    )
+    store.add_items_to_review_queue(queue.queue_id, item_ids=traces)
+    store.set_review_queue_item_status(
+        queue.queue_id, item_id=traces[0], status="complete", completed_by="bob"
+    )
+    own = store.create_review_queue(
+        experiment, name="bob", queue_type="user", created_by="bob", users=["bob"]
+    )
+    store.add_items_to_review_queue(own.queue_id, item_ids=traces[1:])
 
 
 def make_traces(experiment, run):
@@ -46,7 +92,11 @@ def make_traces(experiment, run):
         answer("fail")
     mlflow.flush_trace_async_logging()
     failed = mlflow.get_last_active_trace_id()
+    look("¿dónde?")
+    mlflow.flush_trace_async_logging()
+    seen = mlflow.get_last_active_trace_id()
     store = mlflow.tracking._tracking_service.utils._get_store()
+    make_reviews(store, experiment, [first, failed])
     for number in (1, 2, 3):
         store.register_scorer(experiment, "short", json.dumps({"name": "short", "number": number}))
     store.delete_scorer(experiment, "short", 2)
@@ -58,7 +108,7 @@ def make_traces(experiment, run):
             for at in range(3)
         ]
     )
-    return {"trace": first, "failed": failed, "evaluation": data.dataset_id, "issue": issue}
+    return {"trace": first, "failed": failed, "seen": seen, "evaluation": data.dataset_id, "issue": issue}
 
 
 def main():

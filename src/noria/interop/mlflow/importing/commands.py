@@ -79,6 +79,8 @@ def report_table(report: ImportReport) -> Any:
             ("traces", report.n_traces),
             ("versions of scorers", report.n_scorers),
             ("issues", report.n_issues),
+            ("label schemas", report.n_label_schemas),
+            ("review queues", report.n_review_queues),
             ("evaluation data sets", report.n_evaluation_datasets),
             ("here already", report.n_present),
             ("skipped", len(report.skipped)),

@@ -6,6 +6,7 @@ from typing import Any
 
 import msgspec
 
+from noria.tracking.reviewing.queue_entities import ReviewStatus
 from noria.tracking.traces.entities import Span
 
 
@@ -192,6 +193,39 @@ class IssueLine(Line, tag="issue"):
     created_ms: int | None
 
 
+class LabelSchemaLine(Line, tag="label-schema"):
+    """A question that reviewers of traces are asked; those of an experiment come before its queues."""
+
+    id: str
+    experiment: str
+    name: str
+    type: str
+    input: dict[str, Any]
+    instruction: str | None
+    enable_comment: bool
+    is_default: bool
+
+
+class ReviewItemLine(msgspec.Struct, kw_only=True):
+    """A trace in a review queue."""
+
+    id: str
+    status: ReviewStatus
+    by: str | None
+
+
+class ReviewQueueLine(Line, tag="review-queue"):
+    """A review queue with its traces, the first to come first."""
+
+    experiment: str
+    name: str
+    type: str
+    created_by: str | None
+    users: list[str]
+    schemas: list[str]
+    items: list[ReviewItemLine]
+
+
 class EvaluationDatasetLine(Line, tag="evaluation-dataset"):
     """An evaluation data set; taken, its records follow, then its end."""
 
@@ -277,6 +311,8 @@ AnyLine = (
     | TraceLinksLine
     | ScorerLine
     | IssueLine
+    | LabelSchemaLine
+    | ReviewQueueLine
     | EvaluationDatasetLine
     | RecordsLine
     | EvaluationDatasetEndLine
@@ -321,6 +357,8 @@ class ImportReport(msgspec.Struct, frozen=True, kw_only=True):
     n_traces: int
     n_scorers: int
     n_issues: int
+    n_label_schemas: int
+    n_review_queues: int
     n_evaluation_datasets: int
     n_present: int
     skipped: list[Skipped]

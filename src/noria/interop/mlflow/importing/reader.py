@@ -11,6 +11,7 @@ from __future__ import annotations
 import argparse
 import inspect
 import json
+import re
 import shutil
 import sys
 import tempfile
@@ -25,6 +26,7 @@ SPANS = 100
 RECORDS = 500
 
 _PROXIED = "mlflow-artifacts:"
+_ATTACHMENT = re.compile(r"mlflow-attachment://([0-9a-fA-F-]{36})")
 
 
 def main() -> None:
@@ -75,6 +77,7 @@ class Reader:
             if experiment.lifecycle_stage != "deleted":
                 self._guarded("scorers", experiment.name, self._scorers, experiment.experiment_id)
                 self._guarded("issues", experiment.name, self._issues, experiment.experiment_id)
+                self._guarded("reviews", experiment.name, self._reviews, experiment.experiment_id)
         known = [each.experiment_id for each in experiments] if names is not None else None
         self._guarded("evaluation data sets", "all", self._evaluation_datasets, known)
         self._tell("experiments-end")
@@ -190,12 +193,15 @@ class Reader:
         self._guarded("artifacts", owner, self._walk, owner, root)
         return self._n_skipped == n_skipped
 
-    def _walk(self, owner: str, root: str) -> None:
+    def _repository(self, root: str) -> Any:
         from mlflow.store.artifact.artifact_repository_registry import get_artifact_repository
 
         if self._artifacts_root is not None and root.startswith(_PROXIED):
             root = f"{self._artifacts_root.rstrip('/')}/{root[len(_PROXIED) :].lstrip('/')}"
-        files = get_artifact_repository(root)
+        return get_artifact_repository(root)
+
+    def _walk(self, owner: str, root: str) -> None:
+        files = self._repository(root)
         folders: list[str | None] = [None]
         while folders:
             for entry in files.list_artifacts(folders.pop()):
@@ -249,14 +255,26 @@ class Reader:
         if said != "take":
             return
         n_skipped = self._n_skipped
-        self._guarded("spans of trace", trace_id, self._spans, trace_id)
-        self._tell("trace-end", id=trace_id, complete=self._n_skipped == n_skipped)
+        attached: set[str] = set()
+        self._guarded("spans of trace", trace_id, self._spans, trace_id, attached)
+        if attached and self._artifacts:
+            self._guarded("attachments of trace", trace_id, self._attachments, trace_id, info.tags, attached)
+        whole = self._n_skipped == n_skipped and (self._artifacts or not attached)
+        self._tell("trace-end", id=trace_id, complete=whole)
 
-    def _spans(self, trace_id: str) -> None:
+    def _spans(self, trace_id: str, attached: set[str]) -> None:
+        """Tell the spans of a trace, and collect the ids of the files that they refer to."""
         found = self._client.get_trace(trace_id, display=False)
         spans = [_span(trace_id, each) for each in (found.data.spans if found is not None else [])]
         for start in range(0, len(spans), SPANS):
-            self._tell("spans", spans=spans[start : start + SPANS])
+            part = spans[start : start + SPANS]
+            attached.update(_ATTACHMENT.findall(json.dumps(part)))
+            self._tell("spans", spans=part)
+
+    def _attachments(self, trace_id: str, tags: dict[str, str], attached: set[str]) -> None:
+        files = self._repository(tags["mlflow.artifactLocation"])
+        for each in sorted(attached):
+            self._guarded(f"attachment of {trace_id}", each, self._file, files, f"attachments/{each}")
 
     def _scorers(self, experiment: str) -> None:
         # Through the store, whose scorers are text: the public function would run their code.
@@ -297,6 +315,52 @@ class Reader:
             token = getattr(page, "token", None)
             if not token:
                 return
+
+    def _reviews(self, experiment: str) -> None:
+        store = _store()
+        schemas = self._pages(lambda token: store.list_label_schemas(experiment, page_token=token))
+        for schema in reversed(schemas):
+            self._tell(
+                "label-schema",
+                id=schema.schema_id,
+                experiment=experiment,
+                name=schema.name,
+                type=_name(schema.type),
+                input=_input(schema.input),
+                instruction=schema.instruction,
+                enable_comment=bool(schema.enable_comment),
+                is_default=bool(getattr(schema, "is_default", False)),
+            )
+        queues = self._pages(lambda token: store.list_review_queues(experiment, page_token=token))
+        for queue in reversed(queues):
+            self._guarded("review queue", queue.name, self._review_queue, store, queue)
+
+    def _review_queue(self, store: Any, queue: Any) -> None:
+        items = self._pages(lambda token: store.list_review_queue_items(queue.queue_id, page_token=token))
+        self._tell(
+            "review-queue",
+            experiment=queue.experiment_id,
+            name=queue.name,
+            type=_name(queue.queue_type),
+            created_by=queue.created_by,
+            users=list(queue.users),
+            schemas=list(queue.schema_ids),
+            items=[
+                {"id": item.item_id, "status": _name(item.status), "by": item.completed_by}
+                for item in reversed(items)
+            ],
+        )
+
+    def _pages(self, read: Any) -> list[Any]:
+        """Read all pages of a list, newest first as the store gives it; none where the store knows no such thing."""
+        found: list[Any] = []
+        token = None
+        while True:
+            page = self._known(lambda token=token: read(token))
+            found.extend(page)
+            token = getattr(page, "token", None)
+            if not token:
+                return found
 
     def _known(self, read: Any) -> Any:
         """Read something that this version of MLflow, or this kind of store, may not know."""
@@ -442,6 +506,19 @@ def _span(trace_id: str, span: Any) -> dict[str, Any]:
             for each in getattr(span, "links", None) or []
         ],
     }
+
+
+_INPUTS = {
+    "InputPassFail": "pass_fail",
+    "InputCategorical": "categorical",
+    "InputNumeric": "numeric",
+    "InputText": "text",
+}
+
+
+def _input(asked: Any) -> dict[str, Any]:
+    kind = _INPUTS.get(type(asked).__name__, type(asked).__name__)
+    return {"kind": kind, **{key: value for key, value in vars(asked).items() if value is not None}}
 
 
 def _first(found: Any, *names: str) -> Any:

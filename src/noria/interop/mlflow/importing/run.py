@@ -29,12 +29,14 @@ from noria.interop.mlflow.importing.entities import (
     FileLine,
     ImportReport,
     IssueLine,
+    LabelSchemaLine,
     Line,
     LoggedModelEndLine,
     LoggedModelLine,
     ModelLine,
     PointsLine,
     RecordsLine,
+    ReviewQueueLine,
     RunEndLine,
     RunLine,
     ScorerLine,
@@ -46,6 +48,7 @@ from noria.interop.mlflow.importing.entities import (
     UnknownExperiment,
     VersionLine,
 )
+from noria.interop.mlflow.importing.reviewing import ReviewWriter
 from noria.interop.mlflow.importing.tracing import TraceWriter
 from noria.interop.mlflow.importing.writing import Writer
 
@@ -117,6 +120,7 @@ class _Conversation:
     def __init__(self, writer: Writer, told: Callable[[str], None]) -> None:
         self._writer = writer
         self._traces = TraceWriter(writer)
+        reviews = ReviewWriter(writer)
         self._told = told
         self._version = ""
         self.ended = False
@@ -135,6 +139,8 @@ class _Conversation:
             TraceLinksLine: self._traces.links,
             ScorerLine: self._traces.scorer,
             IssueLine: self._traces.issue,
+            LabelSchemaLine: reviews.label_schema,
+            ReviewQueueLine: reviews.review_queue,
             RecordsLine: self._traces.records,
             EvaluationDatasetEndLine: self._traces.evaluation_dataset_end,
             SkippedLine: writer.skip,
@@ -161,7 +167,8 @@ class _Conversation:
                 self._told(f"evaluation data set {line.name}")
                 return b"take" if self._traces.evaluation_dataset(line) else b"skip"
             case FileLine():
-                self._writer.file(line)
+                keep = self._traces.attachment if self._traces.is_at_hand else self._writer.file
+                keep(line)
                 return b"kept"
             case UnknownExperiment():
                 raise _unknown(line)

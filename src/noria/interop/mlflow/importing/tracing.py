@@ -7,6 +7,7 @@ a scorer keep their numbers. So a second import goes on where the first one stop
 from __future__ import annotations
 
 from datetime import UTC, datetime, timedelta
+from pathlib import Path
 from typing import Any
 
 import msgspec
@@ -19,6 +20,7 @@ from noria.interop.mlflow.errors import MlflowError
 from noria.interop.mlflow.importing.entities import (
     EvaluationDatasetEndLine,
     EvaluationDatasetLine,
+    FileLine,
     IssueLine,
     RecordsLine,
     ScorerLine,
@@ -27,8 +29,9 @@ from noria.interop.mlflow.importing.entities import (
     TraceLine,
     TraceLinksLine,
 )
-from noria.interop.mlflow.importing.writing import IMPORTED_TAG, Writer
+from noria.interop.mlflow.importing.writing import CHUNK_BYTES, IMPORTED_TAG, Writer
 from noria.interop.mlflow.trace_messages import SPANS_TAG, told
+from noria.tracking.artifacts import Artifacts
 from noria.tracking.evaluation_datasets import EvaluationDatasets
 from noria.tracking.evaluation_entities import EvaluationTags, NewEvaluationDataset, NewRecord, NewRecords
 from noria.tracking.issue_entities import IssueSeverity, IssueStatus, NewIssue
@@ -59,6 +62,7 @@ class TraceWriter:
         self._writer = writer
         self._project = workspace.project
         self._traces = workspace.service(Traces)
+        self._artifacts = workspace.service(Artifacts)
         self._issues = workspace.service(Issues)
         self._scorers = workspace.service(Scorers)
         self._datasets = workspace.service(EvaluationDatasets)
@@ -86,6 +90,30 @@ class TraceWriter:
         self._writer.attempt(
             "spans of trace", trace.id, lambda: self._traces.keep_spans(self._project, batch)
         )
+
+    @property
+    def is_at_hand(self) -> bool:
+        """Whether a trace has begun and not ended, so that a file is attached to it."""
+        return self._trace is not None
+
+    def attachment(self, line: FileLine) -> None:
+        """Keep a file that spans of the trace at hand refer to, where MLflow's clients look for it."""
+        trace = self._trace
+        if trace is None:
+            return
+        what = f"attachment of {trace.id}"
+        if trace.experiment in self._writer.elsewhere:
+            self._writer.refuse(what, line.path, "the experiment here keeps its files in a store of others")
+            return
+        path = f"{self._writer.numbers[trace.experiment]}/traces/{trace.id}/artifacts/{line.path}"
+
+        def put() -> None:
+            with Path(line.place).open("rb") as file:
+                chunks = iter(lambda: file.read(CHUNK_BYTES), b"")
+                self._artifacts.put(self._project, chunks, of="", path=path)
+
+        if self._writer.attempt(what, line.path, put):
+            self._writer.count("n_files")
 
     def trace_end(self, line: TraceEndLine) -> None:
         """Complete the trace at hand, in one piece: nothing that was said of it comes twice."""

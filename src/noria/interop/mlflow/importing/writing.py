@@ -53,7 +53,7 @@ from noria.tracking.service import Experiments, Runs
 IMPORTED_TAG = "noria.imported_from"
 
 _EPOCH = datetime(1970, 1, 1, tzinfo=UTC)
-_CHUNK_BYTES = 1 << 20
+CHUNK_BYTES = 1 << 20
 _PARTS_AT_ONCE = 500
 _STATUS = {
     "RUNNING": RunStatus.RUNNING,
@@ -77,6 +77,13 @@ class Writer:
     ----------
     source
         What to write down as the origin: the store's URI without credentials.
+
+    Attributes
+    ----------
+    numbers
+        Number here of each experiment, by its id there.
+    elsewhere
+        Ids there of experiments whose clients keep files in a store of their own.
     """
 
     def __init__(self, workspace: Workspace, source: str) -> None:
@@ -91,6 +98,7 @@ class Writer:
         self._versions = workspace.service(ModelVersions)
         self._names: dict[str, str] = {}
         self.numbers: dict[str, int] = {}
+        self.elsewhere: set[str] = set()
         self._deleted_experiments: list[str] = []
         self._run: RunLine | None = None
         self._logged_model: LoggedModelLine | None = None
@@ -108,6 +116,8 @@ class Writer:
                 "n_traces",
                 "n_scorers",
                 "n_issues",
+                "n_label_schemas",
+                "n_review_queues",
                 "n_evaluation_datasets",
                 "n_present",
             ),
@@ -147,6 +157,8 @@ class Writer:
                 self._deleted_experiments.append(line.name)
             return
         self.numbers[line.id] = found.number
+        if found.artifact_location is not None:
+            self.elsewhere.add(line.id)
         if found.deleted_at is not None:
             self._experiments.restore(self._project, line.name)
             self._deleted_experiments.append(line.name)
@@ -190,7 +202,7 @@ class Writer:
 
         def put() -> None:
             with Path(line.place).open("rb") as file:
-                chunks = iter(lambda: file.read(_CHUNK_BYTES), b"")
+                chunks = iter(lambda: file.read(CHUNK_BYTES), b"")
                 self._artifacts.put(self._project, chunks, of=of, path=line.path)
 
         if self.attempt(f"artifact of {of}", line.path, put):
