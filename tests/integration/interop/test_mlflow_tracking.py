@@ -703,7 +703,7 @@ class TestTheServer:
         assert client.http.put(f"{API}/runs/get", json={}).status_code == 405
 
     def test_what_is_switched_off_says_so(self, client: Client) -> None:
-        """The gateway is off, MCP servers are not kept and no job was ever started; none of it is a server that a client asks again for minutes."""
+        """The gateway, MCP servers and jobs are told to be off, in a way that no client asks again for minutes."""
         asked = (
             ("GET", "gateway/endpoints/list", 501, "NOT_IMPLEMENTED"),
             ("POST", "gateway/secrets/create", 501, "NOT_IMPLEMENTED"),

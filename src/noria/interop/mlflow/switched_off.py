@@ -17,7 +17,10 @@ NO_JOBS: Final = (
     "Mlflow server job execution feature is not enabled, please set environment variable"
     " 'MLFLOW_SERVER_ENABLE_JOB_EXECUTION' to 'true' to enable it."
 )
-NO_MCP: Final = "MCP servers are not kept here: the registry holds models and prompts. Use the MLflow server that holds them."
+NO_MCP: Final = (
+    "MCP servers are not kept here: the registry holds models and prompts."
+    " Use the MLflow server that holds them."
+)
 NO_ASSISTANT: Final = "The assistant of MLflow's page is not here."
 
 _METHODS: Final = ("GET", "POST", "PATCH", "DELETE")
