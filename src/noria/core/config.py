@@ -30,6 +30,7 @@ ENVIRONMENT = {
     "NORIA_PROJECT": "project that commands and the SDK work in",
     "NORIA_TOKEN": "API token for a server workspace",
     "NORIA_MAIL_PASSWORD": "server side: password of the user that `[mail]` names",
+    "NORIA_NOTIFY_SECRET": "`whsec_…`: what `noria run` signs the calls of `[notify]` with, for a server workspace",
     "NORIA_COMMAND": "command that tasks of exported DAGs call instead of `noria`; Noria itself does not read it",
     "NORIA_DEBUG": "`1` shows the traceback of an error that nobody foresaw",
 }
@@ -125,6 +126,8 @@ class Settings:
         API token for a server workspace.
     mail_password
         Of the user that `[mail]` names.
+    notify_secret
+        What calls of `[notify]` are signed with, instead of a secret made of the workspace key.
     """
 
     workspace: str
@@ -134,6 +137,7 @@ class Settings:
     project_root: Path = Path()
     token: str | None = field(default=None, repr=False)
     mail_password: str | None = field(default=None, repr=False)
+    notify_secret: str | None = field(default=None, repr=False)
     sections: Mapping[str, Section] = field(default_factory=dict)
     lists: Mapping[str, tuple[Section, ...]] = field(default_factory=dict)
 
@@ -218,6 +222,7 @@ def load_settings(
         project_root=root,
         token=env.get("NORIA_TOKEN") or None,
         mail_password=env.get("NORIA_MAIL_PASSWORD") or None,
+        notify_secret=env.get("NORIA_NOTIFY_SECRET") or None,
         sections=sections,
         lists=lists,
     )

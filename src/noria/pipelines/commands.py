@@ -135,6 +135,43 @@ def diff_runs(
     show(found, json=json, render=_differences)
 
 
+@pipelines.command("notify")
+def show_notify(
+    secret: Annotated[
+        bool, typer.Option("--secret", help="Print what calls are signed with, and nothing else.")
+    ] = False,
+    json: JsonFlag = False,
+    workspace: WorkspaceOption = None,
+    project: ProjectOption = None,
+) -> None:
+    """Show who is told of pipelines that `noria run` runs (`[notify]`)."""
+    from noria.core.errors import NotFound
+    from noria.pipelines.run_notices import NotifySection, signing_secret
+
+    with opened(workspace, project) as ws:
+        section = ws.settings.section("notify", NotifySection)
+        found = signing_secret(ws.settings)
+    if secret and found is None:
+        raise NotFound(
+            "Calls are not signed: the workspace is a server, which keeps its key to itself",
+            hint="Set `NORIA_NOTIFY_SECRET` to `whsec_` and 24 to 64 bytes in base64",
+        )
+    if secret:
+        show({"secret": found}, json=json, render=lambda one: str(one["secret"]))
+        return
+    told = {"to": list(section.to), "on": list(section.on), "signed": found is not None}
+    rows = [
+        ("to", ", ".join(section.to) or "nobody"),
+        ("on", ", ".join(section.on)),
+        ("calls", _signed(found)),
+    ]
+    show(told, json=json, render=lambda _: facts(rows))
+
+
+def _signed(secret: str | None) -> str:
+    return "unsigned" if secret is None else "signed, see --secret"
+
+
 def _seconds(run: PipelineRun) -> float | None:
     return None if run.ended_at is None else (run.ended_at - run.started_at).total_seconds()
 

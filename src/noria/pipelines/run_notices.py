@@ -16,6 +16,7 @@ from noria.core.config import Section
 from noria.pipelines.schedules.entities import Told
 
 if TYPE_CHECKING:
+    from noria.core.config import Settings
     from noria.core.errors import NoriaError
     from noria.core.workspace import Workspace
     from noria.pipelines.entities import PipelineRun
@@ -23,6 +24,7 @@ if TYPE_CHECKING:
 _LOOKED_BACK: Final = 50
 _PAUSE_S: Final = 2.0
 _LAST_LINES: Final = 30
+_VARIABLE: Final = "NORIA_NOTIFY_SECRET"
 
 
 class NotifySection(Section, frozen=True, kw_only=True, forbid_unknown_fields=True):
@@ -53,8 +55,8 @@ def noticing(workspace: Workspace, pipeline: str, *, resumed: str | None = None)
 
     Raises
     ------
-    Invalid
-        If an address is none, before the block.
+    Invalid, ConfigInvalid
+        If an address is none, or `NORIA_NOTIFY_SECRET` no secret, before the block.
     """
     section = workspace.settings.section("notify", NotifySection)
     if not section.to:
@@ -64,6 +66,7 @@ def noticing(workspace: Workspace, pipeline: str, *, resumed: str | None = None)
 
     for address in section.to:
         check_notice_address(address)
+    signing_secret(workspace.settings)
     before = _ended(workspace, pipeline, limit=_LOOKED_BACK)
     try:
         yield
@@ -71,6 +74,24 @@ def noticing(workspace: Workspace, pipeline: str, *, resumed: str | None = None)
         _tell(workspace, section, pipeline, before, resumed, error)
         raise
     _tell(workspace, section, pipeline, before, resumed, None)
+
+
+def signing_secret(settings: Settings) -> str | None:
+    """Give what calls are signed with, which is one for all projects and addresses.
+
+    It is that of `NORIA_NOTIFY_SECRET`, or is made of the workspace key. A server keeps its key to itself, so where
+    the workspace is one there is none but that of the variable.
+
+    Raises
+    ------
+    ConfigInvalid
+        If the variable holds no secret.
+    """
+    from noria.pipelines.schedules.signing import check_secret, notice_secret
+
+    if settings.notify_secret is not None:
+        return check_secret(settings.notify_secret, where=_VARIABLE)
+    return None if settings.is_remote else notice_secret(settings.folder, "runs")
 
 
 def _ended(workspace: Workspace, pipeline: str, *, limit: int) -> list[PipelineRun]:
@@ -205,11 +226,17 @@ def _send_once(workspace: Workspace, address: str, subject: str, facts: dict[str
 
     from noria.core.outbound.mail import Mail
     from noria.pipelines.receivers import MAILTO, post, send_mail
+    from noria.pipelines.schedules.signing import ID_HEADER, signed_headers
 
     if address.startswith(MAILTO):
         mail = Mail(to=address.removeprefix(MAILTO), subject=subject, text=facts["text"], id=id_)
         send_mail(workspace.settings, workspace.clock, mail)
         return
-    told = {"type": f"pipeline.{facts['kind']}", "timestamp": workspace.clock.now(), "data": facts}
-    headers = {"content-type": "application/json", "webhook-id": id_}
-    post(workspace.settings, workspace.clock, address, headers=headers, body=msgspec.json.encode(told))
+    now = workspace.clock.now()
+    body = msgspec.json.encode({"type": f"pipeline.{facts['kind']}", "timestamp": now, "data": facts})
+    secret = signing_secret(workspace.settings)
+    if secret is None:
+        headers = {"content-type": "application/json", ID_HEADER: id_}
+    else:
+        headers = signed_headers(secret, id_=id_, now=now, body=body)
+    post(workspace.settings, workspace.clock, address, headers=headers, body=body)

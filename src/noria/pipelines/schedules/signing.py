@@ -14,7 +14,7 @@ from collections.abc import Mapping
 from datetime import datetime
 from pathlib import Path
 
-from noria.core.errors import Unauthenticated
+from noria.core.errors import ConfigInvalid, Unauthenticated
 from noria.core.key import ensure_key
 
 ID_HEADER = "webhook-id"
@@ -23,6 +23,7 @@ SIGNATURE_HEADER = "webhook-signature"
 TOLERANCE_S = 300
 MAX_ID_CHARS = 200
 _PREFIX = "whsec_"
+_KEY_BYTES = (24, 64)
 
 
 class SignatureInvalid(Unauthenticated):
@@ -39,6 +40,31 @@ def hook_secret(folder: Path, salt: str) -> str:
 def notice_secret(folder: Path, salt: str) -> str:
     """Give the secret that notices of a schedule are signed with."""
     return _derived(folder, f"notices:{salt}")
+
+
+def check_secret(secret: str, *, where: str) -> str:
+    """Give a secret back that calls can be signed with.
+
+    Parameters
+    ----------
+    where
+        What it was read from.
+
+    Raises
+    ------
+    ConfigInvalid
+        If it is none: `whsec_` and 24 to 64 bytes in base64. The message does not have it.
+    """
+    try:
+        key = base64.b64decode(secret.removeprefix(_PREFIX), validate=True)
+    except ValueError:
+        key = b""
+    if not (secret.startswith(_PREFIX) and _KEY_BYTES[0] <= len(key) <= _KEY_BYTES[1]):
+        raise ConfigInvalid(
+            f"`{where}` holds no secret of Standard Webhooks: `{_PREFIX}` and 24 to 64 bytes in base64",
+            hint=f'Make one: `echo "{_PREFIX}$(openssl rand -base64 32)"`',
+        )
+    return secret
 
 
 def signed_headers(secret: str, *, id_: str, now: datetime, body: bytes) -> dict[str, str]:
