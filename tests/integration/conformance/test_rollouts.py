@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import threading
+from concurrent.futures import ThreadPoolExecutor
 from datetime import UTC, datetime, timedelta
 
 import msgspec
@@ -28,6 +30,7 @@ from noria.serving.entities import (
     Strategy,
     WarmVersion,
 )
+from noria.serving.gate_rules import Gates, QualityGate
 from noria.serving.packing import json_entry, pack
 from noria.serving.plans import EndpointPlan, PlannedCascade
 from noria.serving.predictions import CaptureRole
@@ -142,6 +145,71 @@ def test_a_strategy_from_its_start_to_its_end(
     assert (step.new.n_requests, step.old.n_requests) == (step.n_requests, step.n_requests)
     assert step.mirrored == seen[0][1]
     assert (step.pairs and (step.pairs.n, step.pairs.n_agreed)) == ((n, n) if step.mirrored else None)
+
+
+@pytest.mark.parametrize(
+    ("quality", "patience_s", "end"),
+    [
+        (QualityGate(min_labels=30, required=True), None, None),
+        (QualityGate(min_labels=30, required=True), 60.0, RolloutStatus.ROLLED_BACK),
+        (QualityGate(min_labels=30), 60.0, RolloutStatus.PROMOTED),
+    ],
+)
+@pytest.mark.alike
+@pytest.mark.usefixtures("versions")
+def test_a_gate_without_data_waits_or_goes_back_as_it_is_set(
+    services: Services,
+    context: Context,
+    clock: ManualClock,
+    quality: QualityGate,
+    patience_s: float | None,
+    end: RolloutStatus | None,
+) -> None:
+    """It says which labels are missing; one that needs none lets the rollout pass."""
+    lacking = "Not judged: 0 labels for the new version and 0 for the old one, 30 needed for each"
+    deploy(services, 1)
+    rollout = deploy(
+        services,
+        2,
+        strategy=Strategy.CANARY,
+        steps=[STEP],
+        patience_s=patience_s,
+        gates=Gates(latency=None, quality=quality),
+    )
+    while not rollout.status.is_finished() and clock.now() < AT + timedelta(minutes=5):
+        rollout = look(services, context, clock, rollout)
+    check = services(Rollouts).check(PROJECT, rollout.id)
+
+    assert rollout.status is (end or RolloutStatus.RUNNING)
+    if end is None:
+        assert check.waits_for == [lacking]
+    elif end is RolloutStatus.ROLLED_BACK:
+        assert rollout.reason == f"Undecided for 60 s after its bake time: {lacking}"
+    told = check.results or rollout.history[-1].results
+    assert lacking in [result.sentence for result in told]
+
+
+@pytest.mark.usefixtures("versions")
+def test_two_rollouts_at_once_are_one(services: Services) -> None:
+    """Of two persons who deploy at the same instant one is told that the other's rollout is under way."""
+    deploy(services, 1)
+    start = threading.Barrier(2)
+
+    def put(version: int) -> Rollout | RolloutUnderWay:
+        start.wait()
+        try:
+            return deploy(services, version, strategy=Strategy.CANARY, steps=[STEP])
+        except RolloutUnderWay as refusal:
+            return refusal
+
+    with ThreadPoolExecutor(2) as pool:
+        answers = list(pool.map(put, (2, 3)))
+    (refusal,) = [answer for answer in answers if isinstance(answer, RolloutUnderWay)]
+    (begun,) = [answer for answer in answers if isinstance(answer, Rollout)]
+
+    assert begun.id in (refusal.hint or "")
+    assert services(Endpoints).get(PROJECT, "live").rollout_id == begun.id
+    assert set(weights(services)) == {1, begun.to_version}
 
 
 @pytest.mark.usefixtures("versions")

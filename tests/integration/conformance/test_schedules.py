@@ -4,7 +4,9 @@ from __future__ import annotations
 
 from concurrent.futures import ThreadPoolExecutor
 from datetime import UTC, datetime, timedelta
+from itertools import pairwise
 from typing import Any
+from zoneinfo import ZoneInfo
 
 import pytest
 
@@ -118,6 +120,35 @@ def test_what_was_missed_is_caught_up_as_far_as_asked(
     assert work(context) == 1  # the one that ended half a minute ago
     clock.advance(89)
     assert work(context) == 1
+
+
+@pytest.mark.parametrize(("database_kind", "transport"), [("sqlite", "in_process")])
+@pytest.mark.parametrize("catchup", [0, 1, 3, 7, 30])
+def test_a_week_that_was_missed_is_caught_up_by_the_rule(
+    services: Services, context: Context, clock: ManualClock, catchup: int
+) -> None:
+    """Of a nightly batch the newest nights run once, and the others are told, though clocks were set forward.
+
+    Each night is an interval from one three o'clock of the place to the next, that of the change one hour shorter.
+    """
+    oslo, schedules = ZoneInfo("Europe/Oslo"), services(Schedules)
+    clock.advance((datetime(2026, 3, 24, 12, tzinfo=oslo) - START).total_seconds())
+    apply(schedules, every_s=None, cron="0 3 * * *", timezone="Europe/Oslo", catchup=catchup)
+    clock.advance((datetime(2026, 3, 31, 12, tzinfo=oslo) - clock.now()).total_seconds())
+    assert [work(context), work(context)] == [min(catchup, 7), 0]
+    found = runs(schedules)
+
+    nights = [datetime(2026, 3, 24, 3, tzinfo=oslo) + timedelta(days=n) for n in range(8)]
+    caught = [run for run in found if run.cause is Cause.INTERVAL]
+    n_missed = 7 - len(caught)
+    assert [(run.interval_start, run.interval_end) for run in caught] == list(pairwise(nights))[n_missed:]
+    assert all(run.state is RunState.SUCCEEDED for run in caught)
+    missed = [run for run in found if run.cause is Cause.MISSED]
+    assert [(run.interval_start, run.interval_end, run.state) for run in missed] == [
+        (nights[0], nights[n_missed], RunState.SKIPPED)
+    ] * bool(n_missed)
+    clock.advance(86_400)
+    assert work(context) == (1 if catchup else 0)  # with 0 none that ended more than a minute ago
 
 
 @pytest.mark.parametrize(("database_kind", "transport"), [("sqlite", "in_process")])
