@@ -76,12 +76,14 @@ def _write_html(found: EndpointReport, path: Path, language: Language) -> None:
 
     if found.drift is None:
         raise Invalid(f"There is nothing to draw: {'; '.join(found.lacks)}")
-    write_text(path, report_html(found.drift, made_at=SystemClock().now(), language=language))
+    text = report_html(found.drift, made_at=SystemClock().now(), language=language, endpoint=found)
+    write_text(path, text)
     say(f"Wrote `{path}`")
 
 
 def _print(found: EndpointReport, *, all_columns: bool) -> None:
     from noria.core.console.output import facts, say, stdout
+    from noria.monitoring.estimated.words import estimate_facts
     from noria.monitoring.reports.words import comparison_parts, summary
 
     quality = found.quality
@@ -94,6 +96,7 @@ def _print(found: EndpointReport, *, all_columns: bool) -> None:
         ("errors", found.n_errors),
         ("quality", f"{quality.mean:.3f} ({quality.low:.3f} to {quality.high:.3f})" if quality else None),
         ("at registration", f"{quality.reference:.3f} on {quality.reference_n} rows" if quality else None),
+        *(estimate_facts(found.estimated) if found.estimated else ()),
         *(("lacks", lack) for lack in found.lacks),
     ]
     console = stdout()

@@ -82,9 +82,9 @@ def register(
     """Register a fitted model as the next version of a registered one.
 
     Kept beside it: its signature, samples of the training and held-out rows, a profile of the former, a golden batch
-    (raw inputs with their features and predictions), its score on the held-out rows, what is installed, and the active
-    pipeline run that it can be made again from; with the extra `noria[onnx]` also its form in ONNX, if that is proven
-    equal.
+    (raw inputs with their features and predictions), its answers to the held-out rows and its score on them, what is
+    installed, and the active pipeline run that it can be made again from; with the extra `noria[onnx]` also its form in
+    ONNX, if that is proven equal.
 
     Parameters
     ----------
@@ -241,6 +241,7 @@ def _describe(
         measured = golden.measure_holdout(loaded, task, held, held_target)
         held_out = golden.take_sample(held, held_target, _GOLDEN_SEED)
         golden.save_reference(held_out, folder / golden.HELD_OUT_FILE)
+        golden.save_answers(loaded.predict(held_out.inputs), folder)
     return _Described(
         digest="",
         format=loaded.format,

@@ -17,6 +17,7 @@ from noria.registry.runtimes.port import Arrays, LoadedModel
 GOLDEN_FILE = "golden.npz"
 REFERENCE_FILE = "reference.npz"
 HELD_OUT_FILE = "holdout.npz"
+ANSWERS_FILE = "answers.npz"
 PROFILE_FILE = "profile.json"
 
 GOLDEN_ROWS = 200
@@ -131,6 +132,17 @@ def _load_sample(path: Path) -> ReferenceSample | None:
     return ReferenceSample(
         inputs={name.removeprefix(_INPUT): array for name, array in arrays.items()}, target=target
     )
+
+
+def save_answers(outputs: Arrays, folder: Path) -> None:
+    """Write `answers.npz`: what the model answered to the rows of `holdout.npz`, in their order."""
+    plain: dict[str, Any] = {name: _plain(array) for name, array in outputs.items()}
+    np.savez_compressed(folder / ANSWERS_FILE, **plain)
+
+
+def load_answers(folder: Path) -> dict[str, NDArray[Any]] | None:
+    """Read `answers.npz`; None when the version has none."""
+    return _load(folder / ANSWERS_FILE)
 
 
 def compare_golden(

@@ -40,7 +40,7 @@ def folder(tmp_path_factory: pytest.TempPathFactory) -> Path:
     y = (x[:, 0] > 0).astype(int)
     with open_workspace(workspace_settings(place)) as workspace:
         fitted = LogisticRegression().fit(x, y)
-        noria.register(fitted, "flowers", x=x, y=y, holdout=(x[:100], y[:100]), workspace=workspace)
+        noria.register(fitted, "flowers", x=x, y=y, holdout=(x[:200], y[:200]), workspace=workspace)
         register_version(workspace, "bare")
         for name, model in (("flowers", "flowers"), ("bare", "bare")):
             workspace.service(Endpoints).deploy("default", name, Deployment(model=model, version=1))
@@ -66,16 +66,19 @@ def workspace(folder: Path) -> Iterator[Workspace]:
 
 
 def _send(workspace: Workspace, endpoint: str, x: Any, at: datetime, model: Any = None) -> None:
-    answers = [0] * len(x) if model is None else model.predict(x).tolist()
+    outputs: list[dict[str, Any]] = [{"predictions": 0}] * len(x)
+    if model is not None:
+        both = zip(model.predict(x).tolist(), model.predict_proba(x).tolist(), strict=True)
+        outputs = [{"predictions": answer, "probabilities": chances} for answer, chances in both]
     made = [
         Prediction(
             id=new_id(),
             version=1,
             at=at + timedelta(minutes=i),
             inputs={"x": row.tolist()},
-            outputs={"predictions": answer},
+            outputs=answer,
         )
-        for i, (row, answer) in enumerate(zip(x, answers, strict=True))
+        for i, (row, answer) in enumerate(zip(x, outputs, strict=True))
     ]
     workspace.service(Captures).append("default", endpoint, CaptureBatch(predictions=made))
 
@@ -108,6 +111,20 @@ def test_a_report_says_what_it_lacks(workspace: Workspace) -> None:
     assert any("No labels" in lack for lack in bare.lacks)
 
 
+def test_quality_is_estimated_without_labels(workspace: Workspace) -> None:
+    """By what was kept with the version; what that supposes is said, and what a version lacks for it."""
+    found = endpoint_report(workspace, "flowers", end=DAY + timedelta(days=1)).estimated
+    bare = endpoint_report(workspace, "bare")
+
+    assert found is not None
+    assert (found.method, found.calibration, found.reference_n, found.n_rows) == ("cbpe", "platt", 200, 151)
+    accuracy = next(metric for metric in found.metrics if metric.name == "accuracy")
+    assert accuracy.low <= 0.97 <= accuracy.high
+    assert "Concept drift" in found.assumption
+    assert bare.estimated is None
+    assert any("was registered without held-out rows" in lack for lack in bare.lacks)
+
+
 def test_the_command_prints_and_writes(
     folder: Path, tmp_path: Path, capsys: pytest.CaptureFixture[str]
 ) -> None:
@@ -120,6 +137,10 @@ def test_the_command_prints_and_writes(
     found = json.loads(capsys.readouterr().out)
 
     assert "output predictions" in shown
+    assert "estimated accuracy" in shown
+    assert "Concept drift" in " ".join(shown.split())
+    assert found["estimated"]["assumption"].startswith("An estimate without labels")
+    assert "Concept drift, a change of just that, cannot be seen." in target.read_text(encoding="utf-8")
     assert "<svg" in target.read_text(encoding="utf-8")
     assert found["n_rows"] == 151
     assert main(["monitors", "report", "flower", *place]) == 1

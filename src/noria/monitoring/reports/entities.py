@@ -8,6 +8,7 @@ from typing import Literal
 import msgspec
 
 from noria.monitoring.entities import QualityReport
+from noria.monitoring.estimated.entities import EstimatedQuality
 
 
 class Bar(msgspec.Struct, frozen=True, kw_only=True):
@@ -169,6 +170,8 @@ class EndpointReport(msgspec.Struct, frozen=True, kw_only=True):
         Inputs, and predictions as `output predictions`; None where there is nothing to compare.
     quality
         As of the newest label.
+    estimated
+        Quality of these rows as far as it can be told without labels, and what that supposes.
     lacks
         What could not be looked at, and what would mend it.
     """
@@ -183,4 +186,5 @@ class EndpointReport(msgspec.Struct, frozen=True, kw_only=True):
     capped: bool = False
     drift: DriftComparison | None = None
     quality: QualityReport | None = None
+    estimated: EstimatedQuality | None = None
     lacks: list[str] = []

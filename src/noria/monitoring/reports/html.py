@@ -11,7 +11,8 @@ from typing import Final
 from markupsafe import Markup
 
 from noria.core.web.languages import Language, mark
-from noria.monitoring.reports.entities import Bar, ColumnReport, DriftComparison
+from noria.monitoring.estimated.page_words import ASSUMPTION_WORDS
+from noria.monitoring.reports.entities import Bar, ColumnReport, DriftComparison, EndpointReport
 
 WIDTH: Final = 320.0
 HEIGHT: Final = 110.0
@@ -60,17 +61,26 @@ class ReportPage:
     made_at: datetime
     language: Language
     style: Markup
+    endpoint: EndpointReport | None = None
     width: float = WIDTH
     height: float = HEIGHT
 
 
-def report_html(found: DriftComparison, *, made_at: datetime, language: Language = Language.ENGLISH) -> str:
+def report_html(
+    found: DriftComparison,
+    *,
+    made_at: datetime,
+    language: Language = Language.ENGLISH,
+    endpoint: EndpointReport | None = None,
+) -> str:
     """Give a comparison as a whole HTML document.
 
     Parameters
     ----------
     made_at
         Shown in UTC.
+    endpoint
+        What else is told of the endpoint whose rows were compared.
 
     Notes
     -----
@@ -88,11 +98,12 @@ def report_html(found: DriftComparison, *, made_at: datetime, language: Language
         drawn=drawn,
         made_at=made_at,
         language=language,
+        endpoint=endpoint,
         # The file is to be whole by itself, so that its style stands in it.
         style=Markup(f"<style>\n{style}</style>"),  # noqa: S704 - a file of our own
     )
     template = environment(language).get_template("noria.monitoring.reports/comparison.html")
-    return template.render(page=page, tests=TESTS)
+    return template.render(page=page, tests=TESTS, assumption=ASSUMPTION_WORDS)
 
 
 def pillars(bars: Sequence[Bar]) -> tuple[Pillar, ...]:

@@ -14,13 +14,16 @@ from noria.core.errors import NotFound
 from noria.core.stats.columns import flatten_columns
 from noria.core.workspace import Workspace
 from noria.data.profiling.sources import ArraysTable
+from noria.monitoring.estimated.entities import EstimatedQuality
+from noria.monitoring.estimated.live import estimated_quality
 from noria.monitoring.reference import Reference, load_reference, no_reference
 from noria.monitoring.reports.comparing import FEWEST_ROWS, LEAST_PSI, LEVEL, compare_tables
 from noria.monitoring.reports.entities import DriftComparison, EndpointReport
 from noria.monitoring.service import Monitors
 from noria.registry.client import fetch_version
 from noria.registry.golden import load_golden
-from noria.registry.rules import NotServable
+from noria.registry.rules import NotServable, servable
+from noria.registry.service import Models
 from noria.serving.captures import Captures
 from noria.serving.endpoints import Endpoints
 from noria.serving.entities import Endpoint
@@ -67,6 +70,8 @@ def endpoint_report(
     rows = list(itertools.islice(inside, MOST_ROWS))
     capped = next(inside, None) is not None
     comparison, lacks = _compared(workspace, found, wanted, rows, (level, least_psi))
+    estimated, why = _estimated(workspace, found, wanted, rows)
+    lacks += [why] if why else []
     monitor = (
         workspace.service(Monitors).get(workspace.project, endpoint)
         if _is_watched(workspace, endpoint)
@@ -86,8 +91,19 @@ def endpoint_report(
         capped=capped,
         drift=comparison,
         quality=quality,
+        estimated=estimated,
         lacks=lacks,
     )
+
+
+def _estimated(
+    workspace: Workspace, endpoint: Endpoint, version: int, rows: list[CapturedRow]
+) -> tuple[EstimatedQuality | None, str | None]:
+    try:
+        found = servable(workspace.service(Models).version(workspace.project, endpoint.model, version))
+        return estimated_quality(workspace, found, rows)
+    except (NotFound, NotServable):
+        return None, None  # the comparison says so already
 
 
 def _is_watched(workspace: Workspace, endpoint: str) -> bool:

@@ -66,6 +66,7 @@ _TYPES: Final = {
     "golden.npz": GOLDEN_TYPE,
     "reference.npz": REFERENCE_TYPE,
     "holdout.npz": REFERENCE_TYPE,
+    "answers.npz": REFERENCE_TYPE,
 }
 
 

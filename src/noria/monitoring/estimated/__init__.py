@@ -1,0 +1,1 @@
+"""Quality without labels: estimates, and what they suppose."""
