@@ -41,7 +41,16 @@ WEIGHTS = {
     Strategy.AB: [0.5],
 }
 
-Round = tuple[Strategy, str]
+LOADING = -1
+"""Step of a rollout in which the new version is loaded."""
+
+
+class Round(NamedTuple):
+    """A rollout of a strategy, and which process is killed when it has come to which step."""
+
+    strategy: Strategy
+    victim: str
+    step: int = 0
 
 
 class Up(NamedTuple):
@@ -93,8 +102,9 @@ def up(
         processes.end_all()
 
 
-def _roll_out(up: Up, strategy: Strategy, victim: str, load: Load) -> None:
+def _roll_out(up: Up, this: Round, load: Load) -> None:
     """Bring the other version, and kill a process on the way: what answers then is one version, alone."""
+    strategy = this.strategy
     endpoints, rollouts = up.context.service(Endpoints), up.context.service(Rollouts)
     before = endpoints.get("default", NAME).version
     wish = Deployment(
@@ -114,8 +124,8 @@ def _roll_out(up: Up, strategy: Strategy, victim: str, load: Load) -> None:
         found = now()
         return found if found.status.is_finished() else None
 
-    wait_until(lambda: now().step >= 0 or now().status.is_finished(), PATIENCE_S, lambda: f"{now()}")
-    up.kill(victim)
+    wait_until(lambda: now().step >= this.step or now().status.is_finished(), PATIENCE_S, lambda: f"{now()}")
+    up.kill(this.victim)
     n_before = load.n_good
     wait_until(lambda: load.n_good > n_before + 20, PATIENCE_S, "nothing is answered")
     wait_until(ended_or_none, PATIENCE_S, lambda: f"{now()}")
@@ -139,13 +149,21 @@ VICTIMS = ["worker", "server", "serve"]
 """The control loop runs in the server."""
 
 
+N_KILLS = 20
+"""Of each victim, in each strategy; in turn while the new version is loaded, and in each of the steps."""
+
+
 def _rounds(strategy: Strategy) -> list[Round]:
-    victims = itertools.cycle(VICTIMS)
-    return [(strategy, next(victims)) for _ in range(20)]
+    steps = itertools.cycle(range(LOADING, len(WEIGHTS[strategy])))
+    return [
+        Round(strategy, victim, step)
+        for _, step in zip(range(N_KILLS), steps, strict=False)
+        for victim in VICTIMS
+    ]
 
 
-SMOKE: list[Round] = [(Strategy.BLUE_GREEN, "worker"), (Strategy.SHADOW, "server")]
-MANY = [pytest.mark.soak, pytest.mark.timeout(3600)]
+SMOKE = [Round(Strategy.BLUE_GREEN, "worker"), Round(Strategy.SHADOW, "server")]
+MANY = [pytest.mark.soak, pytest.mark.timeout(7200)]
 ROUNDS = [
     pytest.param(SMOKE, id="smoke", marks=pytest.mark.timeout(900)),
     *(pytest.param(_rounds(each), id=f"{each}-many", marks=MANY) for each in Strategy),
@@ -160,17 +178,17 @@ def test_a_rollout_under_load_outlives_kills(up: Up, rounds: list[Round]) -> Non
     )
     with PlanLog(up.context, PLACE, grace_s=60.0).kept() as plans, load:
         wait_until(lambda: load.n_good > 20, PATIENCE_S)
-        for strategy, victim in rounds:
-            _roll_out(up, strategy, victim, load)
+        for each in rounds:
+            _roll_out(up, each, load)
     answers = load.answers
 
     assert plans.misfits(answers) == []
     assert load.strange == []
     # A model server that starts may not have looked at its plans yet.
-    starts = any(victim == "serve" for _, victim in rounds)
+    starts = any(each.victim == "serve" for each in rounds)
     assert starts or not load.refused
     assert {answer.status for answer in answers} <= {200, 503}
-    n_kills = sum(victim in ("worker", "serve") for _, victim in rounds)
+    n_kills = sum(each.victim in ("worker", "serve") for each in rounds)
     assert len(load.broken) <= n_kills * N_CONNECTIONS
     asked = {answer.id for answer in answers if answer.status == 200}
     assert {identity for identity, _ in load.broken} <= {answer.id for answer in answers}
