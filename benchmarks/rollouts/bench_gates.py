@@ -19,7 +19,7 @@ import math
 import sys
 import time
 from collections import Counter
-from collections.abc import Callable
+from collections.abc import Callable, Iterator
 from concurrent.futures import ProcessPoolExecutor
 from pathlib import Path
 from typing import Any, NamedTuple
@@ -176,20 +176,28 @@ def distribution(generator: np.random.Generator, n_rows: int) -> Told:
     return Told(bool((away > wide).any()), band(1000, ALPHA) / float(scipy_stats.kstwo(1000).ppf(1 - ALPHA)))
 
 
+def in_bursts(generator: np.random.Generator, n_rows: int, failing: float) -> Floats:
+    """Draw rows of which a share fails, some fifty on end: 1.0 where one does."""
+    failed = np.zeros(n_rows)
+    lasts = 50
+    pause = lasts * (1 - failing) / failing
+    at = int(generator.geometric(1 / pause))
+    while at < n_rows:
+        length = int(generator.geometric(1 / lasts))
+        failed[at : at + length] = 1.0
+        at += length + int(generator.geometric(1 / pause))
+    return failed
+
+
 def bursts(block: int) -> Callable[[np.random.Generator, int], Told]:
     """Rows that fail together for some fifty rows on end, 5 % of the time: by rows, or by blocks."""
+    truth = 0.05
 
     def tell(generator: np.random.Generator, n_rows: int) -> Told:
-        failed = np.zeros(n_rows)
-        at = int(generator.geometric(1 / 950))
-        while at < n_rows:
-            length = int(generator.geometric(1 / 50))
-            failed[at : at + length] = 1.0
-            at += length + int(generator.geometric(1 / 950))
+        failed = in_bursts(generator, n_rows, truth)
         means = failed[: n_rows // block * block].reshape(-1, block).mean(axis=1)
         sums = _sums(means)
         found = looks(means.size)
-        truth = 0.05
         if block == 1:
             missed = any(share_capital(Outcomes(sums(n).total, n))(truth) >= DEMAND for n in found)
         else:
@@ -267,8 +275,10 @@ def tell_streams(name: str, n_streams: int, n_rows: int, seed: int) -> tuple[str
     return name, sum(each.missed for each in told) / n_streams, float(np.mean([each.width for each in told]))
 
 
+IN_BLOCKS = "errors in blocks"
 LEVELS = {
     "errors": Gates(errors=ErrorGate(max_increase=0.02), latency=None, quality=None),
+    IN_BLOCKS: Gates(errors=ErrorGate(max_increase=0.02, block_rows=100), latency=None, quality=None),
     "latency": Gates(errors=None, latency=LatencyGate(max_ratio=1.2, ignore_below_ms=0), quality=None),
     "slow": Gates(errors=None, latency=None, slow=SlowGate(limit_ms=200, max_share=0.02), quality=None),
     "predictions": Gates(
@@ -326,15 +336,44 @@ def a_second(generator: np.random.Generator, version: Version, n: int, number: i
     )
 
 
+Seconds = Iterator[tuple[VersionStats, VersionStats]]
+
+
+def by_request(generator: np.random.Generator, n_seconds: int) -> Seconds:
+    """Draw what both versions answer in each second, requests being independent of one another."""
+    for _ in range(n_seconds):
+        yield a_second(generator, LIMIT, 20), a_second(generator, OLD, 60, 1)
+
+
+def by_burst(generator: np.random.Generator, n_seconds: int) -> Seconds:
+    """Draw the same of ten times as many requests that fail together, some fifty on end."""
+    drawn = [
+        in_bursts(generator, n_seconds * n, version.errors).reshape(n_seconds, n)
+        for version, n in ((LIMIT, 200), (OLD, 600))
+    ]
+    for new, old in zip(*drawn, strict=True):
+        yield _failed(2, new), _failed(1, old)
+
+
+def _failed(number: int, failed: Floats) -> VersionStats:
+    return VersionStats(
+        version=number,
+        n_requests=failed.size,
+        n_rows=failed.size,
+        n_errors=int(failed.sum()),
+        sums=RowSums(forms={"error": Form.of(failed.tolist())}),
+    )
+
+
 def at_the_limit(gate: str, n_runs: int, n_seconds: int, seed: int) -> tuple[str, float, float]:
     """Give the shares of runs that a gate passed, and failed, at any second, the new version being on its limit."""
     generator = np.random.default_rng([seed, *gate.encode()])
+    seconds = by_burst if gate == IN_BLOCKS else by_request
     said: Counter[Verdict] = Counter()
     for _ in range(n_runs):
         new, old = VersionStats(version=2), VersionStats(version=1)
-        for _ in range(n_seconds):
-            new = merge(new, a_second(generator, LIMIT, 20))
-            old = merge(old, a_second(generator, OLD, 60, 1))
+        for more_new, more_old in seconds(generator, n_seconds):
+            new, old = merge(new, more_new), merge(old, more_old)
             verdict = combine(evaluate(LEVELS[gate], step=new, new=new, old=old))
             if verdict is not Verdict.WAIT:
                 said[verdict] += 1
@@ -397,7 +436,6 @@ def cost_ms() -> dict[str, float]:
     many = merge(many, VersionStats(version=2, sums=error))
     gates = {
         **LEVELS,
-        "errors in blocks": Gates(errors=ErrorGate(block_rows=100), latency=None, quality=None),
         "auc": Gates(errors=None, latency=None, quality=QualityGate(metric=Metric.AUC)),
     }
     return {name: _least_ms(each, many) for name, each in gates.items()}
