@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Mapping
+from datetime import timedelta
 from typing import Any
 
 from noria.access.projects import Projects
@@ -17,9 +18,10 @@ from noria.monitoring.events import ALERT_NOTICED
 from noria.monitoring.permissions import READ_MONITORS, WRITE_MONITORS
 from noria.monitoring.receivers.sending import send_due
 from noria.monitoring.service import Monitors
+from noria.monitoring.windows.cutting import due_at, n_wanted
 from noria.pipelines.job_entities import NewJob
 from noria.pipelines.jobs import Jobs
-from noria.serving.captures import Captures
+from noria.serving.captures import MAX_COUNTED, Captures
 from noria.serving.endpoints import Endpoints
 from noria.serving.entities import Endpoint
 from noria.serving.locate import any_endpoint
@@ -27,6 +29,9 @@ from noria.serving.permissions import READ_CAPTURES, READ_ENDPOINTS
 
 LOOK_EVERY_S = 0.5
 """A look costs two counts of an endpoint unless there is something new."""
+
+FOLD_EVERY = timedelta(minutes=1)
+"""Rows of a window by time are counted at least so often, however few they are."""
 
 PLAN_EVERY_S = 1.0
 TELL = "monitoring.tell"
@@ -50,7 +55,15 @@ def ask_for_looks(context: Context) -> None:
 
 def _has_news(context: Context, endpoint: Endpoint, monitor: Monitor, settings: MonitorSection) -> bool:
     head = context.service(Captures).head(endpoint.project, endpoint.name, after=monitor.position)
-    return head.n_rows >= settings.window_rows or head.label_position > monitor.label_position
+    if head.label_position > monitor.label_position:
+        return True
+    if head.n_rows >= n_wanted(monitor.cutting, settings, most=MAX_COUNTED):
+        return True
+    if settings.window_s is None:
+        return False
+    now, due = context.clock.now(), due_at(monitor.cutting)
+    waited = monitor.looked_at is None or now - monitor.looked_at >= FOLD_EVERY
+    return (due is not None and now >= due) or (head.n_rows > 0 and waited)
 
 
 def _submit(context: Context, endpoint: Endpoint, monitor: Monitor, settings: MonitorSection) -> None:

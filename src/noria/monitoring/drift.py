@@ -1,153 +1,222 @@
-"""Compare the columns of a window with the reference sample. Pure: arrays in, report out."""
+"""Compare what was counted of a window with its reference. Pure: counters in, report out."""
 
 from __future__ import annotations
 
-from collections.abc import Mapping
-from dataclasses import dataclass, replace
-from typing import Any
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
+from typing import Any, Final
 
 import numpy as np
 from numpy.typing import NDArray
 
-from noria.core.stats.bins import bin_counts, quantile_edges, smoothed_shares
+from noria.core.stats.bins import smoothed_shares
+from noria.core.stats.counters import ColumnCounts, TableCounter, TableCounts
 from noria.core.stats.multiplicity import benjamini_hochberg
-from noria.core.stats.samples import is_missing
-from noria.core.stats.tests import chi_squared, chi_squared_counts, ks_two_sample, psi
+from noria.core.stats.ordered import ks_p_value
+from noria.core.stats.profiles import ColumnProfile, TableProfile, profile_table, reference_cells
+from noria.core.stats.samples import Ints
+from noria.core.stats.tests import chi_squared_counts, psi
 from noria.monitoring.entities import ColumnDrift, DriftReport
 
 Columns = Mapping[str, NDArray[Any]]
-Counts = NDArray[np.int64]
+
+FEWEST_ROWS: Final = 20
+"""Fewer rows are not judged."""
 
 _SHOWN = 10
-_FEWEST_ROWS = 20
-_FEW_VALUES = 10  # an integer column with at most so many values is counted, not ordered
-
-
-def drift_report(
-    reference: Columns, current: Columns, *, level: float, least_psi: float
-) -> DriftReport | None:
-    """Test every column that both sides have, its missing values (NaN) included.
-
-    A column has drifted when its adjusted p-value is at most `level` and its PSI at least `least_psi`: the first says
-    that there is a difference, the second that it is large enough to matter.
-
-    Parameters
-    ----------
-    reference, current
-        Columns by name, each of shape (n_rows,).
-    level
-        Expected share of false discoveries among the columns called drifted.
-    least_psi
-        In nats.
-
-    Returns
-    -------
-    DriftReport or None
-        None when there are fewer than 20 rows or no common column.
-    """
-    names = [name for name in reference if name in current and _varies(reference[name], current[name])]
-    n_rows = min((len(current[name]) for name in names), default=0)
-    if n_rows < _FEWEST_ROWS:
-        return None
-    found = _compare_all(reference, current, names)
-    adjusted = benjamini_hochberg([comparison.p_value for comparison in found])
-    columns = [
-        ColumnDrift(
-            name=name,
-            test=comparison.test,
-            statistic=comparison.statistic,
-            p_value=comparison.p_value,
-            adjusted_p_value=float(level_reached),
-            psi=comparison.psi,
-            drifted=bool(level_reached <= level and comparison.psi >= least_psi),
-        )
-        for name, comparison, level_reached in zip(names, found, adjusted, strict=True)
-    ]
-    columns.sort(key=lambda column: (not column.drifted, column.p_value))
-    n_drifted = sum(column.drifted for column in columns)
-    return DriftReport(n_columns=len(columns), n_drifted=n_drifted, columns=columns[:_SHOWN])
+_FEW_VALUES = 10
 
 
 @dataclass(frozen=True, slots=True)
-class _Comparison:
+class Comparison:
+    """A column of a window beside its reference, before any adjustment.
+
+    Attributes
+    ----------
+    test
+        `ks` at the edges of the reference's bins; `chi_squared` over its cells for texts and numbers of at most ten
+        values; `missing` where the share of missing values moved most.
+    psi
+        Over the same cells and the missing values, in nats.
+    """
+
     test: str
     statistic: float
     p_value: float
     psi: float
 
 
-def _varies(reference: NDArray[Any], current: NDArray[Any]) -> bool:
-    """Leave out what is one and the same value on both sides: no test has anything to say about it."""
-    first = reference[:1]
-    return bool(len(first)) and not (_is_all(reference, first) and _is_all(current, first))
+def compare(reference: TableProfile, counts: TableCounts) -> dict[str, Comparison]:
+    """Compare every column that is not one and the same value on both sides.
 
-
-def _is_all(side: NDArray[Any], value: NDArray[Any]) -> bool:
-    missing = is_missing(side) & is_missing(value)
-    return bool(((side == value) | missing).all())
-
-
-def _compare_all(reference: Columns, current: Columns, names: list[str]) -> list[_Comparison]:
-    counted = {name for name in names if _is_categorical(reference[name])}
-    ordered = [name for name in names if name not in counted]
-    found = {name: _compare_categories(reference[name], current[name]) for name in counted}
-    if ordered:
-        # One call for all columns: the test itself costs less than calling it.
-        sides = [
-            np.column_stack([side[name].astype(float) for name in ordered]) for side in (reference, current)
-        ]
-        tested = ks_two_sample(*sides)
-        for index, name in enumerate(ordered):
-            before, after = sides[0][:, index], sides[1][:, index]
-            counts = _binned(before, after)
-            # Without a known value on one side there is no distance; what is missing is compared all the same.
-            statistic, p_value = np.nan_to_num([tested.statistic[index], tested.p_value[index]], nan=1.0)
-            values = _Comparison("ks", float(statistic), float(p_value), 0.0)
-            found[name] = _with_missing(values, before, after, counts)
-    return [found[name] for name in names]
-
-
-def _compare_categories(reference: NDArray[Any], current: NDArray[Any]) -> _Comparison:
-    known = [side[~is_missing(side)] for side in (reference, current)]
-    values = np.unique(np.concatenate(known))
-    counts = [np.array([int((side == value).sum()) for value in values]) for side in known]
-    test = chi_squared(*known) if all(side.size for side in known) else None
-    compared = _Comparison("chi_squared", test.statistic if test else 0.0, test.p_value if test else 1.0, 0.0)
-    return _with_missing(compared, reference, current, (counts[0], counts[1]))
-
-
-def _with_missing(
-    values: _Comparison, reference: NDArray[Any], current: NDArray[Any], counts: tuple[Counts, Counts]
-) -> _Comparison:
-    """Take the share of missing values in as well, where there are any: a column that vanished has drifted.
-
-    Of the two tests the one with the smaller p-value counts, doubled for having looked at both (Bonferroni).
+    Returns
+    -------
+    dict
+        Empty where there are fewer than 20 rows.
     """
-    n_missing = [int(is_missing(side).sum()) for side in (reference, current)]
-    if not any(n_missing):
-        return replace(values, psi=_psi(*counts))
-    n_rows = (len(reference), len(current))
-    moved = _psi(*(np.append(count, n) for count, n in zip(counts, n_missing, strict=True)))
-    test = chi_squared_counts(*([rows - n, n] for rows, n in zip(n_rows, n_missing, strict=True)))
-    missing = _Comparison("missing", test.statistic, test.p_value, 0.0)
-    stronger = min(values, missing, key=lambda comparison: comparison.p_value)
-    return replace(stronger, p_value=min(1.0, 2 * stronger.p_value), psi=moved)
+    if counts.n_rows < FEWEST_ROWS:
+        return {}
+    return {
+        name: compare_column(profile, counts.columns[name])
+        for name, profile in reference.columns.items()
+        if name in counts.columns and _varies(profile, counts.columns[name])
+    }
 
 
-def _is_categorical(column: NDArray[Any]) -> bool:
-    if column.dtype.kind not in "biuf":
+def compare_column(
+    reference: ColumnProfile, counts: ColumnCounts, *, with_missing: bool = True
+) -> Comparison:
+    """Compare one column, cell by cell.
+
+    Parameters
+    ----------
+    with_missing
+        Whether a share of missing values that moved is drift as well. Then, of the two tests, the one with the smaller
+        p-value counts, doubled for having looked at both (Bonferroni).
+    """
+    before, after = _cells(reference, counts)
+    test, statistic, p_value = _tested(reference, before[:-1], after[:-1])
+    if not with_missing or not (before[-1] or after[-1]):
+        return Comparison(test, statistic, p_value, _distance(before[:-1], after[:-1]))
+    known = chi_squared_counts(*([side[:-1].sum(), side[-1]] for side in (before, after)))
+    if known.p_value < p_value:
+        test, statistic, p_value = "missing", known.statistic, known.p_value
+    return Comparison(test, statistic, min(1.0, 2 * p_value), _distance(before, after))
+
+
+def judged(
+    compared: Sequence[Mapping[str, Comparison]],
+    *,
+    level: float,
+    least_psi: float,
+    usual: Sequence[Mapping[str, float]] = (),
+) -> list[list[ColumnDrift]]:
+    """Judge all that was compared in a window: its columns in each of its parts.
+
+    A column has drifted when its p-value, adjusted over all columns of all parts, is at most `level`, its PSI at least
+    `least_psi`, and above what is usual where that is known: there is a difference, it is large enough to matter, and
+    it does not come with the hour of the week.
+
+    Parameters
+    ----------
+    compared
+        For each part, its columns.
+    level
+        Expected share of false discoveries among everything in the window that is called drifted.
+    least_psi
+        In nats.
+    usual
+        For each part, PSI by column up to which it is usual now.
+
+    Returns
+    -------
+    list
+        For each part its columns, those that drifted first.
+    """
+    p_values = [comparison.p_value for part in compared for comparison in part.values()]
+    adjusted = iter(benjamini_hochberg(p_values).tolist() if p_values else [])
+    found = []
+    for place, part in enumerate(compared):
+        bounds = usual[place] if place < len(usual) else {}
+        columns = [
+            _column(name, comparison, next(adjusted), level, least_psi, bounds.get(name))
+            for name, comparison in part.items()
+        ]
+        found.append(sorted(columns, key=lambda column: (not column.drifted, column.p_value)))
+    return found
+
+
+def report_of(columns: Sequence[ColumnDrift]) -> DriftReport | None:
+    """Sum up the columns of one part; None where there is none."""
+    if not columns:
+        return None
+    n_drifted = sum(column.drifted for column in columns)
+    return DriftReport(n_columns=len(columns), n_drifted=n_drifted, columns=list(columns[:_SHOWN]))
+
+
+def drift_report(
+    reference: Columns, current: Columns, *, level: float, least_psi: float
+) -> DriftReport | None:
+    """Compare the rows of a window with those of a sample, as windows of counters are.
+
+    Parameters
+    ----------
+    reference, current
+        Columns by name, each of shape (n_rows,). Those that are on one side only are left out.
+    level, least_psi
+        As for `judged`.
+
+    Returns
+    -------
+    DriftReport or None
+        None when there are fewer than 20 rows or no column to compare.
+    """
+    common = [name for name in reference if name in current]
+    if not common or not len(next(iter(current.values()))):
+        return None
+    profile = profile_table({name: reference[name] for name in common})
+    counter = TableCounter(profile)
+    counter.update({name: current[name] for name in common})
+    (columns,) = judged([compare(profile, counter.counts)], level=level, least_psi=least_psi)
+    return report_of(columns)
+
+
+def _column(
+    name: str, found: Comparison, adjusted: float, level: float, least_psi: float, usual: float | None
+) -> ColumnDrift:
+    return ColumnDrift(
+        name=name,
+        test=found.test,
+        statistic=found.statistic,
+        p_value=found.p_value,
+        adjusted_p_value=adjusted,
+        psi=found.psi,
+        usual_psi=usual,
+        drifted=adjusted <= level and found.psi >= least_psi and (usual is None or found.psi > usual),
+    )
+
+
+def _varies(reference: ColumnProfile, counts: ColumnCounts) -> bool:
+    """Leave out what is one and the same value on both sides: no test has anything to say about it."""
+    before, after = _cells(reference, counts)
+    if np.count_nonzero(before + after) > 1:
         return True
-    values = np.unique(column[~is_missing(column)])
-    return len(values) <= _FEW_VALUES and bool(np.all(values == np.round(values)))
+    if before[-1] or reference.kind == "categorical":
+        return False
+    # One cell of numbers: constant unless a value is there that the reference does not have.
+    return (reference.minimum, reference.maximum) != (counts.minimum, counts.maximum)
 
 
-def _binned(reference: NDArray[Any], current: NDArray[Any]) -> tuple[Counts, Counts]:
-    """Count known values by the reference's bins; infinities fall into the outer ones."""
-    known, seen = (side[~np.isnan(side)] for side in (reference, current))
-    finite = known[np.isfinite(known)]
-    edges = quantile_edges(finite) if finite.size else np.array([0.0])
-    return bin_counts(known, edges), bin_counts(seen, edges)
+def _tested(reference: ColumnProfile, before: Ints, after: Ints) -> tuple[str, float, float]:
+    """Give test, statistic and p-value of known values; where one side has none there is nothing to tell.
+
+    The largest distance of the distribution functions at the edges is at most that at all values, so the p-value of the
+    Kolmogorov-Smirnov test is never too small. It is kept for numbers since it needs no rows in every bin.
+    """
+    is_ordered = (
+        reference.kind == "numeric" and reference.n_distinct > _FEW_VALUES and len(reference.edges) > 0
+    )
+    test = "ks" if is_ordered else "chi_squared"
+    if not (before.any() and after.any()):
+        return test, 0.0, 1.0
+    if not is_ordered:
+        found = chi_squared_counts(before, after)
+        return test, found.statistic, found.p_value
+    n, m = int(before.sum()), int(after.sum())
+    distance = float(np.abs(np.cumsum(before) / n - np.cumsum(after) / m).max())
+    return test, distance, ks_p_value(distance, n, m)
 
 
-def _psi(reference: Counts, current: Counts) -> float:
-    return psi(smoothed_shares(reference), smoothed_shares(current))
+def _cells(reference: ColumnProfile, counts: ColumnCounts) -> tuple[Ints, Ints]:
+    """Give the counts of both sides; a reference of nothing but infinities has no bins, so these are told apart."""
+    before, after = reference_cells(reference), np.asarray(counts.cells, dtype=np.int64)
+    if reference.kind == "categorical" or reference.edges:
+        return before, after
+    sides = ((before, reference.n_infinite), (after, counts.n_infinite))
+    first, second = (np.array([side[0] - n, n, side[-1]]) for side, n in sides)
+    return first, second
+
+
+def _distance(before: Ints, after: Ints) -> float:
+    held = (before + after) > 0
+    return psi(smoothed_shares(before[held]), smoothed_shares(after[held])) if held.any() else 0.0

@@ -10,6 +10,7 @@ import msgspec
 
 from noria.core.config import Section
 from noria.monitoring.detector import DropDetector
+from noria.monitoring.windows.entities import HistoryPoint, WindowCounts
 
 
 class MonitorSection(Section, frozen=True, kw_only=True, forbid_unknown_fields=True):
@@ -18,7 +19,13 @@ class MonitorSection(Section, frozen=True, kw_only=True, forbid_unknown_fields=T
     Attributes
     ----------
     window_rows
-        Captured rows in a drift window, 20 to 1000: fewer cannot be tested, more are not read at once.
+        Captured rows in a window, 20 to 1,000,000: fewer cannot be tested.
+    window_s
+        Cut windows by time instead, of so many seconds, 60 to 604,800 (a week).
+    segments
+        Endpoint → columns whose values part its rows: each part is watched for itself too.
+    segment_values
+        Values of a column that are told apart, the commonest of the reference; all others count as `other`.
     drift_level
         Expected share of false discoveries among the columns that a window calls drifted (Benjamini-Hochberg).
     drift_windows
@@ -38,7 +45,10 @@ class MonitorSection(Section, frozen=True, kw_only=True, forbid_unknown_fields=T
         together raise at most one in a hundred quiet windows.
     """
 
-    window_rows: Annotated[int, msgspec.Meta(ge=20, le=1000)] = 200
+    window_rows: Annotated[int, msgspec.Meta(ge=20, le=1_000_000)] = 200
+    window_s: Annotated[int, msgspec.Meta(ge=60, le=604_800)] | None = None
+    segments: dict[str, list[str]] = msgspec.field(default_factory=dict)
+    segment_values: Annotated[int, msgspec.Meta(ge=1, le=50)] = 10
     drift_level: Annotated[float, msgspec.Meta(gt=0, lt=1)] = 0.01
     drift_windows: Annotated[int, msgspec.Meta(ge=1, le=100)] = 2
     drift_psi: Annotated[float, msgspec.Meta(ge=0)] = 0.2
@@ -70,9 +80,14 @@ class ColumnDrift(msgspec.Struct, frozen=True, kw_only=True):
     test
         `ks`, `chi_squared`, or `missing` when the share of missing values moved most.
     p_value, adjusted_p_value
-        Before and after the Benjamini-Hochberg adjustment over the window's columns.
+        Before and after the Benjamini-Hochberg adjustment over all columns, versions and segments of the window.
     psi
         Population stability index, in nats.
+    usual_psi
+        What it may be at this hour of the week by the history of the version; None while that is not known, or was not
+        asked for since the column is close to the reference.
+    drifted
+        The difference is certain, large, and more than usual.
     """
 
     name: str
@@ -81,6 +96,7 @@ class ColumnDrift(msgspec.Struct, frozen=True, kw_only=True):
     p_value: float
     adjusted_p_value: float
     psi: float
+    usual_psi: float | None = None
     drifted: bool
 
 
@@ -95,6 +111,33 @@ class DriftReport(msgspec.Struct, frozen=True, kw_only=True):
     def drifted(self) -> bool:
         """Tell whether any column drifted."""
         return self.n_drifted > 0
+
+
+class WindowPart(msgspec.Struct, frozen=True, kw_only=True):
+    """The rows of a window that one version answered, in one segment.
+
+    Attributes
+    ----------
+    segment
+        As `region = north`; empty for all rows of the version.
+    drift
+        Of the inputs; None where there were too few rows or nothing to compare them with.
+    predictions
+        Of the answers; None where the version has no golden batch of single values.
+    """
+
+    version: int
+    segment: str = ""
+    n_rows: int
+    drift: DriftReport | None = None
+    predictions: ColumnDrift | None = None
+
+    @property
+    def drifted(self) -> bool:
+        """Tell whether an input or the predictions drifted."""
+        return (self.drift is not None and self.drift.drifted) or (
+            self.predictions is not None and self.predictions.drifted
+        )
 
 
 class ScoredRow(msgspec.Struct, frozen=True, array_like=True):
@@ -188,6 +231,19 @@ class Window(msgspec.Struct, frozen=True, kw_only=True):
         Positions of the first and last captured row.
     version
         The model version that answered most rows.
+    n_by_version
+        Rows of each version.
+    n_skewed
+        Rows that were dated ahead of the clock when they were looked at; they count as answered then.
+    starts_at, ends_at
+        Of a window by time; None of one by count.
+    drift, predictions
+        Of all rows of `version`.
+    parts
+        Every version and segment that had rows.
+    season
+        What the usual drift of this hour of the week was learned from, or why it is not known; None where no column was
+        far enough from the reference for it to matter.
     lacks
         What could not be looked at, and why.
     """
@@ -200,8 +256,23 @@ class Window(msgspec.Struct, frozen=True, kw_only=True):
     last_at: datetime
     n_rows: int
     n_errors: int
+    n_by_version: dict[int, int] = {}
+    n_skewed: int = 0
+    starts_at: datetime | None = None
+    ends_at: datetime | None = None
     drift: DriftReport | None
+    predictions: ColumnDrift | None = None
+    parts: list[WindowPart] = []
+    season: str | None = None
     lacks: list[str] = []
+
+    @property
+    def drifted(self) -> bool:
+        """Tell whether anything drifted: an input or the predictions of any part."""
+        whole = WindowPart(
+            version=self.version, n_rows=self.n_rows, drift=self.drift, predictions=self.predictions
+        )
+        return whole.drifted or any(part.drifted for part in self.parts)
 
 
 class WindowPage(msgspec.Struct, frozen=True, kw_only=True):
@@ -209,6 +280,60 @@ class WindowPage(msgspec.Struct, frozen=True, kw_only=True):
 
     items: list[Window]
     next: int | None
+
+
+class Cutting(msgspec.Struct, frozen=True, kw_only=True):
+    """How windows are cut, and which are not judged yet.
+
+    Attributes
+    ----------
+    rows, span_s
+        Rows in a window, or its seconds where windows are cut by time.
+    base, origin_s
+        Index of the first window that was cut this way; its start in seconds since 1970.
+    n_rows
+        Rows that were counted since.
+    last
+        The highest index so far.
+    open
+        Windows to which rows may still come, oldest first.
+    """
+
+    rows: int
+    span_s: int | None = None
+    base: int = 1
+    origin_s: int = 0
+    n_rows: int = 0
+    last: int = 0
+    open: list[Window] = []
+
+
+class SegmentQuality(msgspec.Struct, frozen=True, kw_only=True):
+    """Labelled answers of a version in a segment, or of a version beside the one that answers most.
+
+    Attributes
+    ----------
+    segment
+        As `region = north`; empty for all answers of the version.
+    n_learned, total, squares
+        Labels from which a segment's own reference is learned, and the sums of their scores and of these squared.
+    detector, report
+        None until the reference is known.
+    """
+
+    version: int
+    segment: str = ""
+    n_learned: int = 0
+    total: float = 0.0
+    squares: float = 0.0
+    detector: DropDetector | None = None
+    report: QualityReport | None = None
+
+
+class SegmentQualityList(msgspec.Struct, frozen=True, kw_only=True):
+    """By version and segment."""
+
+    items: list[SegmentQuality]
 
 
 class Monitor(msgspec.Struct, frozen=True, kw_only=True):
@@ -222,6 +347,8 @@ class Monitor(msgspec.Struct, frozen=True, kw_only=True):
         The version whose quality `detector` follows; 0 before the first look.
     quality
         As of the newest label.
+    cutting
+        How windows are cut; None before the first row.
     """
 
     id: str
@@ -233,6 +360,7 @@ class Monitor(msgspec.Struct, frozen=True, kw_only=True):
     n_windows: int
     detector: DropDetector | None
     quality: QualityReport | None
+    cutting: Cutting | None = None
     created_at: datetime
     looked_at: datetime | None
 
@@ -254,6 +382,8 @@ class NewAlert(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fields=
         What, how much, how sure.
     since
         When the trouble is estimated to begin; None where that is not known.
+    segment
+        Where the trouble is, when it is in one segment alone.
     """
 
     kind: AlertKind
@@ -263,6 +393,7 @@ class NewAlert(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fields=
     onset_position: int
     last_position: int
     since: datetime | None = None
+    segment: str | None = None
 
 
 class Alert(NewAlert, frozen=True, kw_only=True):
@@ -297,6 +428,11 @@ class Look(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fields=True
     ----------
     from_position, from_label_position
         Where the monitor stood when the look began.
+    windows
+        Those that are over; one that is known already is told of anew, since rows came late.
+    cutting, counts
+        The windows that are not over, and the counters of every window that got rows: kept with `position` or not at
+        all, so that each row is counted once.
     over
         Kinds of alert whose open one is closed before `alerts` are raised.
     """
@@ -311,6 +447,10 @@ class Look(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fields=True
     quality: QualityReport | None
     alerts: list[NewAlert]
     over: list[AlertOver] = []
+    cutting: Cutting | None = None
+    counts: list[WindowCounts] = []
+    history: list[HistoryPoint] = []
+    segments: list[SegmentQuality] = []
 
 
 class CloseAlert(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fields=True):

@@ -2,45 +2,38 @@
 
 from __future__ import annotations
 
-from collections import Counter
 from datetime import datetime
 from typing import TYPE_CHECKING, Any
 
 from msgspec.structs import replace
 
 from noria.core.errors import NotFound
-from noria.core.stats.columns import flatten_columns
 from noria.core.workspace import Workspace
 from noria.monitoring.alerts.resolving import over
-from noria.monitoring.drift import drift_report
 from noria.monitoring.entities import (
-    AlertKind,
     AlertOver,
-    DriftReport,
     Look,
     Monitor,
     MonitorSection,
     NewAlert,
     QualityReport,
-    ScoredRow,
+    SegmentQuality,
     Window,
 )
 from noria.monitoring.label_windows import DropRule
-from noria.monitoring.quality import (
-    Baseline,
-    begun_anew,
-    error_alert,
-    quality_alert,
-    score,
-    start_detector,
-    take_in,
-)
-from noria.monitoring.reference import Reference, load_reference, no_reference
+from noria.monitoring.quality import begun_anew, error_alert, quality_alert, start_detector, take_in
+from noria.monitoring.reference import Reference, load_reference
 from noria.monitoring.service import LookOutdated, Monitors
+from noria.monitoring.windows.alerting import drift_alert
+from noria.monitoring.windows.entities import HistoryPoint, WindowCounts
+from noria.monitoring.windows.folding import Folded, Folding
+from noria.monitoring.windows.labelled import follow_all, parted_labels, scored
+from noria.monitoring.windows.layout import Layout, lay_out
+from noria.monitoring.windows.quality import segment_alert
 from noria.registry.rules import NotServable
 from noria.serving.captures import Captures
 from noria.serving.endpoints import Endpoints
-from noria.serving.predictions import CapturedRow, CaptureOrder
+from noria.serving.predictions import CapturedRow, CaptureOrder, CapturePage
 
 if TYPE_CHECKING:
     from noria.monitoring.detector import DropDetector
@@ -79,14 +72,21 @@ class _Look:
         self._settings = settings
         self._monitor: Monitor = workspace.service(Monitors).get(project, endpoint)
         self._references: dict[int, Reference | None] = {}
+        self._layouts: dict[int, Layout | None] = {}
+        self._stored = _Stored(workspace, project, endpoint)
+        self._monitor_last = self._stored.newest()
 
     def take(self) -> Look:
-        windows, position = self._windows()
+        folded, position = self._fold()
+        windows = [window for window in folded.windows if window.index > self._monitor_last]
         version = self._endpoint.version
-        detector, quality, label_position = self._quality(version)
-        ended = self._over(windows, quality, version)
+        labelled = self._labelled()
+        detector, quality = self._quality(version, labelled.items)
+        segments = self._segments(version, labelled.items)
+        ended = self._over(windows, quality, segments, version)
         alerts = [
-            self._quality_alert(version, detector, quality, position),
+            self._quality_alert(version, detector, quality, position)
+            or self._segment_alert(version, segments, position),
             *(error_alert(window, tolerated=self._settings.tolerated_errors) for window in windows[-1:]),
             self._drift_alert(windows),
         ]
@@ -95,23 +95,33 @@ class _Look:
             from_position=self._monitor.position,
             from_label_position=self._monitor.label_position,
             position=position,
-            label_position=label_position,
+            label_position=labelled.next,
             version=version,
-            windows=windows,
+            windows=folded.windows,
             detector=detector,
             quality=quality,
+            cutting=folded.cutting,
+            counts=folded.counts,
+            history=folded.history,
+            segments=segments,
             # A detector that alarmed goes on alarming until the alert is closed.
             alerts=[alert for alert in alerts if alert is not None and alert.kind not in over_now],
             over=ended,
         )
 
-    def _over(self, windows: list[Window], quality: QualityReport | None, version: int) -> list[AlertOver]:
+    def _over(
+        self,
+        windows: list[Window],
+        quality: QualityReport | None,
+        segments: list[SegmentQuality],
+        version: int,
+    ) -> list[AlertOver]:
         monitors = self._workspace.service(Monitors)
         opened = monitors.alerts(self._project, endpoint=self._endpoint.name, open_only=True).items
         if not opened:
             return []
         newest = self._newest(windows, max(2, self._settings.drift_windows))
-        return over(opened, newest, quality, self._settings, version=version)
+        return over(opened, newest, quality, self._settings, version=version, segments=segments)
 
     def _newest(self, windows: list[Window], n: int) -> list[Window]:
         """Give the newest windows, those of this look included, oldest first."""
@@ -128,63 +138,67 @@ class _Look:
             self._references[version] = found
         return self._references[version]
 
-    def _windows(self) -> tuple[list[Window], int]:
-        """Cut whole windows; rows of one that is not full yet wait for the next look."""
-        windows: list[Window] = []
-        position = self._monitor.position
-        while len(windows) < _WINDOWS_AT_ONCE:
-            rows = self._captures.read(
-                self._project, self._endpoint.name, after=position, limit=self._settings.window_rows
-            ).items
-            if len(rows) < self._settings.window_rows:
+    def _fold(self) -> tuple[Folded, int]:
+        """Count what was captured since, and judge the windows that are over."""
+        monitor, settings = self._monitor, self._settings
+        folding = Folding(
+            settings,
+            monitor.cutting,
+            next_index=monitor.n_windows + 1,
+            now=self._workspace.clock.now(),
+            layouts=self._layout,
+            stored=self._stored,
+        )
+        position = monitor.position
+        while folding.n_over < _WINDOWS_AT_ONCE:
+            page = self._captures.read(
+                self._project, self._endpoint.name, after=position, limit=self._n_at_once()
+            )
+            folding.take(page.items)
+            position = page.next
+            if not page.more:
                 break
-            windows.append(self._window(self._monitor.n_windows + len(windows) + 1, rows))
-            position = rows[-1].position
-        return windows, position
+        return folding.result(), position
 
-    def _window(self, index: int, rows: list[CapturedRow]) -> Window:
-        ((version, _),) = Counter(row.prediction.version for row in rows).most_common(1)
-        drift, lacks = self._drift(version, rows)
-        return Window(
-            index=index,
-            version=version,
-            first_position=rows[0].position,
-            last_position=rows[-1].position,
-            first_at=rows[0].prediction.at,
-            last_at=rows[-1].prediction.at,
-            n_rows=len(rows),
-            n_errors=sum(row.prediction.error is not None for row in rows),
-            drift=drift,
-            lacks=lacks,
-        )
+    def _n_at_once(self) -> int:
+        # Small windows are read one at a time, so that a look ends when it has found enough of them.
+        by_count = self._settings.window_s is None
+        return min(_READ_AT_ONCE, self._settings.window_rows) if by_count else _READ_AT_ONCE
 
-    def _drift(self, version: int, rows: list[CapturedRow]) -> tuple[DriftReport | None, list[str]]:
-        reference = self._reference(version)
-        if reference is None:
-            return None, [f"The files of version {version} are gone, or it lacks its task or signature"]
-        if reference.columns is None:
-            return None, [no_reference(self._endpoint.model, version)]
-        current = flatten_columns(reference.arrays_of([row.prediction.inputs for row in rows]))
-        report = drift_report(
-            reference.columns, current, level=self._settings.drift_level, least_psi=self._settings.drift_psi
-        )
-        return report, [] if report else ["Too few rows, or no column in common with the reference sample"]
+    def _layout(self, version: int) -> Layout | None:
+        if version not in self._layouts:
+            reference = self._reference(version)
+            columns = self._settings.segments.get(self._endpoint.name, [])
+            self._layouts[version] = (
+                None
+                if reference is None
+                else lay_out(
+                    reference,
+                    self._endpoint.model,
+                    segment_columns=columns,
+                    segment_values=self._settings.segment_values,
+                )
+            )
+        return self._layouts[version]
 
-    def _quality(self, version: int) -> tuple[DropDetector | None, QualityReport | None, int]:
-        same = version == self._monitor.version and self._knows_endpoint()
-        detector = self._monitor.detector if same else None
-        quality = self._monitor.quality if same else None
-        label_position = self._monitor.label_position
-        page = self._captures.read(
+    def _labelled(self) -> CapturePage:
+        return self._captures.read(
             self._project,
             self._endpoint.name,
-            after=label_position,
+            after=self._monitor.label_position,
             limit=_READ_AT_ONCE,
             order=CaptureOrder.LABELLED,
         )
+
+    def _quality(
+        self, version: int, labelled: list[CapturedRow]
+    ) -> tuple[DropDetector | None, QualityReport | None]:
+        same = version == self._monitor.version and self._knows_endpoint()
+        detector = self._monitor.detector if same else None
+        quality = self._monitor.quality if same else None
         reference = self._reference(version)
         if reference is None or reference.baseline is None:
-            return None, None, page.next
+            return None, None
         baseline = reference.baseline
         if detector is None:
             detector = start_detector(
@@ -193,10 +207,20 @@ class _Look:
                 labels_per_false_alarm=self._settings.labels_per_false_alarm,
             )
             quality = begun_anew(quality) if quality is not None else None
-        rows = _scored(reference.task, baseline, version, page.items)
+        rows = scored(reference.task, baseline, version, labelled)
         if rows:
             detector, quality = take_in(detector, quality, rows, baseline, drop_rule(self._settings))
-        return detector, quality, page.next
+        return detector, quality
+
+    def _segments(self, version: int, labelled: list[CapturedRow]) -> list[SegmentQuality]:
+        """Follow the quality of segments, and of versions beside the one that answers most."""
+        if not labelled:
+            return []
+        known = self._workspace.service(Monitors).segments(self._project, self._endpoint.name).items
+        if not self._knows_endpoint():
+            known = []
+        parted = parted_labels(labelled, version, self._reference, self._layout)
+        return follow_all(known, parted, drop_rule(self._settings), self._settings.labels_per_false_alarm)
 
     def _knows_endpoint(self) -> bool:
         # A deleted endpoint gives its name free; what its namesake answers has nothing to do with it.
@@ -213,37 +237,20 @@ class _Look:
         found = quality_alert(detector, quality, version=version, measure=measure, last_position=last)
         return None if found is None else replace(found, since=self._captured_at(found.onset_position))
 
+    def _segment_alert(self, version: int, segments: list[SegmentQuality], position: int) -> NewAlert | None:
+        measure = "accuracy" if self._endpoint.task == "classification" else "score"
+        mine = [each for each in segments if each.version == version and each.segment]
+        found = (segment_alert(each, measure=measure, last_position=position) for each in mine)
+        worst = min((a for a in found if a), key=lambda alert: alert.figures["mean"], default=None)
+        return None if worst is None else replace(worst, since=self._captured_at(worst.onset_position))
+
     def _captured_at(self, position: int) -> datetime | None:
         page = self._captures.read(self._project, self._endpoint.name, after=position - 1, limit=1)
         return page.items[0].prediction.at if page.items else None
 
     def _drift_alert(self, windows: list[Window]) -> NewAlert | None:
         needed = self._settings.drift_windows
-        series = self._newest(windows, needed)
-        if not windows or len(series) < needed:
-            return None
-        newest = series[-1]
-        drift = newest.drift
-        if drift is None or not all(_has_drifted(window, newest.version) for window in series):
-            return None
-        top = drift.columns[0]
-        return NewAlert(
-            kind=AlertKind.DRIFT,
-            version=newest.version,
-            figures={
-                "n_drifted": float(drift.n_drifted),
-                "n_columns": float(drift.n_columns),
-                "psi": top.psi,
-                "adjusted_p_value": top.adjusted_p_value,
-            },
-            sentence=(
-                f"{drift.n_drifted} of {drift.n_columns} inputs have drifted in {needed} windows in a row; "
-                f"`{top.name}` most (PSI {top.psi:.2f}, adjusted p {top.adjusted_p_value:.2g})"
-            ),
-            onset_position=series[0].first_position,
-            last_position=newest.last_position,
-            since=series[0].first_at,
-        )
+        return drift_alert(self._newest(windows, needed), needed) if windows else None
 
 
 def drop_rule(settings: MonitorSection) -> DropRule:
@@ -251,20 +258,27 @@ def drop_rule(settings: MonitorSection) -> DropRule:
     return DropRule(size=settings.quality_rows, level=settings.quality_level, margin=settings.quality_margin)
 
 
-def _has_drifted(window: Window, version: int) -> bool:
-    # What another version was compared with says nothing about this one.
-    return window.version == version and window.drift is not None and window.drift.drifted
+class _Stored:
+    """What the server has of the windows of an endpoint."""
 
+    def __init__(self, workspace: Workspace, project: str, endpoint: str) -> None:
+        self._monitors = workspace.service(Monitors)
+        self._place = project, endpoint
 
-def _scored(task: str, baseline: Baseline, version: int, rows: list[CapturedRow]) -> list[ScoredRow]:
-    """Score answers with trusted labels of a version; what it failed to answer has no score."""
-    return [
-        ScoredRow(
-            row.position, score(task, row.prediction.outputs.get("predictions"), row.label.value, baseline)
-        )
-        for row in rows
-        if row.label is not None
-        and row.label.is_trusted
-        and row.prediction.version == version
-        and row.prediction.error is None
-    ]
+    def newest(self) -> int:
+        """Give the index of the newest window that was judged; 0 when there is none."""
+        found = self._monitors.windows(*self._place, limit=1).items
+        return found[0].index if found else 0
+
+    def window(self, index: int) -> Window | None:
+        """Give a window that was judged already."""
+        found = self._monitors.windows(*self._place, limit=1, before=index + 1).items
+        return found[0] if found and found[0].index == index else None
+
+    def counts(self, index: int) -> list[WindowCounts]:
+        """Give the counters of a window."""
+        return self._monitors.counts(*self._place, index).items
+
+    def history(self, version: int) -> list[HistoryPoint]:
+        """Give past drift of a version."""
+        return self._monitors.history(*self._place, version).items

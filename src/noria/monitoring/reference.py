@@ -8,6 +8,7 @@ from dataclasses import dataclass
 from typing import Any
 
 import numpy as np
+from numpy.typing import NDArray
 
 from noria.core.stats.columns import flatten_columns
 from noria.core.workspace import Workspace
@@ -15,7 +16,7 @@ from noria.monitoring.profiles import added_reference
 from noria.monitoring.quality import Baseline
 from noria.registry.client import fetch_version
 from noria.registry.entities import ServableVersion, Task
-from noria.registry.golden import load_reference_sample
+from noria.registry.golden import load_golden, load_reference_sample
 from noria.registry.rules import servable
 from noria.registry.service import Models
 from noria.registry.signatures import stack_rows
@@ -29,12 +30,15 @@ class Reference:
     ----------
     columns
         The sample of training rows, flattened to columns; None when there is none.
+    predictions
+        What it answered for the golden batch, shape (n_rows,); None without, or where an answer is no single value.
     baseline
         Its score on held-out rows; None when it was registered without.
     """
 
     version: ServableVersion
     columns: dict[str, Any] | None
+    predictions: NDArray[Any] | None = None
     baseline: Baseline | None
 
     @property
@@ -59,9 +63,11 @@ def load_reference(workspace: Workspace, project: str, model: str, version: int)
     """
     found = servable(workspace.service(Models).version(project, model, version))
     columns = _columns(_Source(workspace, found))
+    predictions = _predictions(_Source(workspace, found))
     return Reference(
         version=found,
         columns=added_reference(workspace, found) if columns is None else columns,
+        predictions=predictions,
         baseline=Baseline(score=found.holdout.score, n=found.holdout.n, error_bound=found.holdout.error_bound)
         if found.holdout
         else None,
@@ -95,3 +101,10 @@ def _columns(source: _Source) -> dict[str, Any] | None:
     if sample is None:
         return None
     return flatten_columns({name: np.asarray(array) for name, array in sample.inputs.items()})
+
+
+@functools.lru_cache(maxsize=16)
+def _predictions(source: _Source) -> NDArray[Any] | None:
+    golden = load_golden(fetch_version(source.workspace, source.version))
+    answers = np.asarray(golden.outputs.get("predictions", [])) if golden is not None else np.array([])
+    return answers if answers.ndim == 1 and answers.size else None

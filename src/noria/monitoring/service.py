@@ -20,12 +20,15 @@ from noria.monitoring.entities import (
     Look,
     Monitor,
     MonitorList,
+    SegmentQualityList,
     Window,
     WindowPage,
 )
 from noria.monitoring.events import MONITOR_CREATED
 from noria.monitoring.permissions import READ_MONITORS, WRITE_MONITORS
 from noria.monitoring.tables import alerts, monitor_windows, monitors
+from noria.monitoring.windows import store
+from noria.monitoring.windows.entities import History, WindowCountsList
 
 
 class LookOutdated(Conflict):
@@ -97,9 +100,31 @@ class Monitors(Service):
         items = found[:bound]
         return WindowPage(items=items, next=items[-1].index if len(found) > bound else None)
 
+    @operation("GET", "/projects/{project}/monitors/{endpoint}/windows/{index}/counts", needs=READ_MONITORS)
+    def counts(self, project: str, endpoint: str, index: int) -> WindowCountsList:
+        """Give the counters of a window, by version and segment; none of one that is long past."""
+        with self.context.database.read() as connection:
+            return store.counts_of(connection, _find(connection, project, endpoint)["pk"], index)
+
+    @operation("GET", "/projects/{project}/monitors/{endpoint}/history/{version}", needs=READ_MONITORS)
+    def history(self, project: str, endpoint: str, version: int) -> History:
+        """Give how far a version's rows were from its reference in past hours, ten weeks at most."""
+        with self.context.database.read() as connection:
+            return store.history_of(connection, _find(connection, project, endpoint)["pk"], version)
+
+    @operation("GET", "/projects/{project}/monitors/{endpoint}/segments", needs=READ_MONITORS)
+    def segments(self, project: str, endpoint: str) -> SegmentQualityList:
+        """Give the quality of labelled answers by version and segment."""
+        with self.context.database.read() as connection:
+            pk = _find(connection, project, endpoint)["pk"]
+            return SegmentQualityList(items=store.segments_of(connection, pk))
+
     @operation("POST", "/projects/{project}/monitors/{endpoint}/looks", needs=WRITE_MONITORS)
     def record(self, project: str, endpoint: str, look: Look) -> Monitor:
-        """Take in what a look found: windows, state, and alerts unless one of the same kind is open.
+        """Take in what a look found: windows, counters, state, and alerts unless one of the same kind is open.
+
+        All of it is kept in one transaction, and only if the monitor stands where the look began: every row up to the
+        monitor's position is counted, and none is counted twice.
 
         Raises
         ------
@@ -109,9 +134,12 @@ class Monitors(Service):
         with self.context.database.write() as connection:
             monitor = _find(connection, project, endpoint)
             self._move(connection, monitor, look)
-            if look.windows:
-                rows = [{"monitor_pk": monitor["pk"], "index": w.index, "body": w} for w in look.windows]
-                connection.execute(sa.insert(monitor_windows), rows)
+            n_new = store.keep(self.context.database, connection, monitor["pk"], look)
+            if n_new:
+                of_monitor = monitors.c.pk == monitor["pk"]
+                connection.execute(
+                    sa.update(monitors).where(of_monitor).values(n_windows=monitors.c.n_windows + n_new)
+                )
             raising = Raising(self.context, connection, project)
             for ended in look.over:
                 raising.close(endpoint, ended.kind, ended.why)
@@ -175,9 +203,9 @@ class Monitors(Service):
                 position=look.position,
                 label_position=look.label_position,
                 version=look.version,
-                n_windows=monitor["n_windows"] + len(look.windows),
                 detector=look.detector,
                 quality=look.quality,
+                cutting=look.cutting if look.cutting is not None else monitor["cutting"],
                 looked_at=self.context.clock.now(),
             )
         )

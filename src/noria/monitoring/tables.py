@@ -6,7 +6,7 @@ import sqlalchemy as sa
 
 from noria.core.database.schema import JsonText, UtcMicros, metadata, pk
 from noria.monitoring.detector import DropDetector
-from noria.monitoring.entities import QualityReport, Window
+from noria.monitoring.entities import Cutting, QualityReport, Window
 
 monitors = sa.Table(
     "monitors",
@@ -23,6 +23,7 @@ monitors = sa.Table(
     sa.Column("quality", JsonText(QualityReport)),
     sa.Column("created_at", UtcMicros, nullable=False),
     sa.Column("looked_at", UtcMicros),
+    sa.Column("cutting", JsonText(Cutting)),
     sa.UniqueConstraint("project_pk", "endpoint", name="monitors_by_endpoint"),
 )
 
@@ -54,6 +55,8 @@ alerts = sa.Table(
     sa.Column("since", UtcMicros),
     # None for those raised before alerts were grouped.
     sa.Column("group_pk", sa.BigInteger),
+    # None where the trouble is not in one segment alone.
+    sa.Column("segment", sa.Text),
     sa.Index("alerts_by_endpoint", "project_pk", "endpoint", "id"),
     sa.Index("alerts_by_group", "group_pk"),
 )

@@ -111,7 +111,7 @@ def alerts(services: Services) -> list[Alert]:
 def test_quiet_traffic_is_cut_into_windows_and_raises_nothing(
     workspace: Workspace, services: Services, traffic: Traffic
 ) -> None:
-    """Whole windows, one after the other; the rest waits; the quality is known with its interval."""
+    """Whole windows, one after the other; the rest is counted already; the quality is known with its interval."""
     traffic.send(3 * WINDOW + 10)
     done = take_a_look(workspace)
     cut = windows(services)
@@ -123,7 +123,9 @@ def test_quiet_traffic_is_cut_into_windows_and_raises_nothing(
     ]
     assert [w.last_position + 1 for w in cut[:-1]] == [w.first_position for w in cut[1:]]
     assert all(w.drift is not None and not w.drift.drifted and w.drift.n_columns == 3 for w in cut)
-    assert monitor.position == cut[-1].last_position
+    assert monitor.position == cut[-1].last_position + 10
+    assert monitor.cutting is not None
+    assert [(w.index, w.n_rows) for w in monitor.cutting.open] == [(4, 10)]
     assert monitor.quality is not None
     assert monitor.quality.n == 160
     assert monitor.quality.low <= monitor.quality.mean <= monitor.quality.high

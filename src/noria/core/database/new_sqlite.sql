@@ -1,5 +1,5 @@
 -- What the migrations make of an empty SQLite file. Written by tools/make_schema.py; a test compares.
--- revisions: access_0003 catalog_0001 core_0003 data_0003 decisions_0001 delivery_0001 monitoring_0002 pipelines_0003 registry_0004 serving_0008 tracking_0007;
+-- revisions: access_0003 catalog_0001 core_0003 data_0003 decisions_0001 delivery_0001 monitoring_0003 pipelines_0003 registry_0004 serving_0008 tracking_0007;
 
 CREATE TABLE alembic_version (
     version_num VARCHAR(32) NOT NULL,
@@ -79,7 +79,7 @@ CREATE TABLE alerts (
     last_position BIGINT NOT NULL,
     opened_at BIGINT NOT NULL,
     closed_at BIGINT,
-    closed_why TEXT, since BIGINT, group_pk BIGINT,
+    closed_why TEXT, since BIGINT, group_pk BIGINT, segment TEXT,
     PRIMARY KEY (pk),
     UNIQUE (id),
     FOREIGN KEY(project_pk) REFERENCES projects (pk)
@@ -798,6 +798,34 @@ CREATE TABLE models (
     FOREIGN KEY(project_pk) REFERENCES projects (pk)
 );
 
+CREATE TABLE monitor_counts (
+    monitor_pk BIGINT NOT NULL,
+    "index" BIGINT NOT NULL,
+    version BIGINT NOT NULL,
+    segment TEXT NOT NULL,
+    body BLOB NOT NULL,
+    PRIMARY KEY (monitor_pk, "index", version, segment),
+    FOREIGN KEY(monitor_pk) REFERENCES monitors (pk)
+);
+
+CREATE TABLE monitor_history (
+    monitor_pk BIGINT NOT NULL,
+    version BIGINT NOT NULL,
+    hour BIGINT NOT NULL,
+    psi TEXT NOT NULL,
+    PRIMARY KEY (monitor_pk, version, hour),
+    FOREIGN KEY(monitor_pk) REFERENCES monitors (pk)
+);
+
+CREATE TABLE monitor_segments (
+    monitor_pk BIGINT NOT NULL,
+    version BIGINT NOT NULL,
+    segment TEXT NOT NULL,
+    body TEXT NOT NULL,
+    PRIMARY KEY (monitor_pk, version, segment),
+    FOREIGN KEY(monitor_pk) REFERENCES monitors (pk)
+);
+
 CREATE TABLE monitor_windows (
     monitor_pk BIGINT NOT NULL,
     "index" BIGINT NOT NULL,
@@ -818,7 +846,7 @@ CREATE TABLE monitors (
     detector TEXT,
     quality TEXT,
     created_at BIGINT NOT NULL,
-    looked_at BIGINT,
+    looked_at BIGINT, cutting TEXT,
     PRIMARY KEY (pk),
     CONSTRAINT monitors_by_endpoint UNIQUE (project_pk, endpoint),
     UNIQUE (id),
@@ -1724,7 +1752,7 @@ insert into alembic_version (version_num) values ('decisions_0001');
 
 insert into alembic_version (version_num) values ('delivery_0001');
 
-insert into alembic_version (version_num) values ('monitoring_0002');
+insert into alembic_version (version_num) values ('monitoring_0003');
 
 insert into alembic_version (version_num) values ('pipelines_0003');
 

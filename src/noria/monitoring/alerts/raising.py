@@ -14,6 +14,8 @@ from noria.monitoring.alerts.tables import alert_groups
 from noria.monitoring.entities import AlertKind, NewAlert
 from noria.monitoring.events import ALERT_CLOSED, ALERT_OPENED
 from noria.monitoring.tables import alerts, monitors
+from noria.monitoring.windows.store import begin_segment_anew
+from noria.monitoring.windows.tables import monitor_segments
 
 if TYPE_CHECKING:
     from noria.core.context import Context
@@ -79,8 +81,15 @@ class Raising:
         if closed.rowcount != 1:
             return
         if kind is AlertKind.QUALITY:
+            segment = self._connection.execute(
+                sa.select(alerts.c.segment).where(alerts.c.id == alert_id)
+            ).scalar_one()
             of_endpoint = (monitors.c.project_pk == self._project_pk) & (monitors.c.endpoint == endpoint)
-            self._connection.execute(sa.update(monitors).where(of_endpoint).values(detector=None))
+            if segment is None:
+                self._connection.execute(sa.update(monitors).where(of_endpoint).values(detector=None))
+            else:
+                pks = sa.select(monitors.c.pk).where(of_endpoint)
+                begin_segment_anew(self._connection, monitor_segments.c.monitor_pk.in_(pks), segment)
         self._emit(ALERT_CLOSED, endpoint, {"alert": alert_id, "why": why})
 
     def _group(self, cause: str) -> int:

@@ -10,6 +10,7 @@ from noria.monitoring.entities import (
     AlertOver,
     MonitorSection,
     QualityReport,
+    SegmentQuality,
     Window,
 )
 from noria.monitoring.quality import KEPT, mean_with_interval
@@ -28,6 +29,7 @@ def over(
     settings: MonitorSection,
     *,
     version: int,
+    segments: Sequence[SegmentQuality] = (),
 ) -> list[AlertOver]:
     """Give the open alerts that are over.
 
@@ -37,6 +39,8 @@ def over(
         That answers most requests, and that `quality` is of.
     windows
         The newest ones, oldest first; as many as make an alert about drift have to be calm in a row, two at least.
+    segments
+        Quality where it is followed apart; an alert about a segment is over by the labels of that segment.
     """
     calm = max(2, settings.drift_windows)
     found = []
@@ -44,7 +48,7 @@ def over(
         since = [window for window in windows if window.first_position > alert.last_position][-calm:]
         fewest = FEWEST_LABELS if alert.version == version else FEWEST_OF_ANOTHER
         why = (
-            _quality_back(alert, quality, settings, fewest)
+            _quality_back(alert, _of_segment(alert, quality, segments), settings, fewest)
             if alert.kind is AlertKind.QUALITY
             else _calm(alert, since if len(since) == calm else [], settings)
         )
@@ -56,13 +60,22 @@ def over(
 def _calm(alert: Alert, calm: Sequence[Window], settings: MonitorSection) -> str | None:
     if not calm:
         return None
-    if alert.kind is AlertKind.DRIFT and all(window.drift and not window.drift.drifted for window in calm):
-        return f"No input has drifted in {len(calm)} windows in a row"
+    if alert.kind is AlertKind.DRIFT and all(window.drift and not window.drifted for window in calm):
+        return f"Neither an input nor the predictions have drifted in {len(calm)} windows in a row"
     if alert.kind is AlertKind.ERRORS and all(
         window.n_errors <= settings.tolerated_errors * window.n_rows for window in calm
     ):
         return f"No more than {settings.tolerated_errors:.1%} of the requests failed in {len(calm)} windows in a row"
     return None
+
+
+def _of_segment(
+    alert: Alert, quality: QualityReport | None, segments: Sequence[SegmentQuality]
+) -> QualityReport | None:
+    if alert.segment is None:
+        return quality
+    mine = (each for each in segments if (each.version, each.segment) == (alert.version, alert.segment))
+    return next((each.report for each in mine), None)
 
 
 def _quality_back(

@@ -115,12 +115,17 @@ def _position_before(workspace: Workspace, endpoint: str, start: datetime | None
     """Give a position from which reading finds all rows since `start`, as windows that were looked at tell it."""
     if start is None or not _is_watched(workspace, endpoint):
         return 0
+    monitors = workspace.service(Monitors)
+    cutting = monitors.get(workspace.project, endpoint).cutting
+    # A late row is in a window of its own time: of all windows since, the lowest position counts.
+    firsts = [window.first_position for window in cutting.open] if cutting else []
     before: int | None = None
     while True:
-        page = workspace.service(Monitors).windows(workspace.project, endpoint, limit=1000, before=before)
+        page = monitors.windows(workspace.project, endpoint, limit=1000, before=before)
         for window in page.items:
             if window.last_at < start - _SKEW:
-                return window.last_position
+                return min(firsts, default=window.last_position + 1) - 1
+            firsts.append(window.first_position)
         if page.next is None:
             return 0
         before = page.next

@@ -243,6 +243,7 @@ CREATE TABLE alerts (
     closed_why TEXT,
     since BIGINT,
     group_pk BIGINT,
+    segment TEXT,
     CONSTRAINT alerts_id_key UNIQUE (id),
     CONSTRAINT alerts_pkey PRIMARY KEY (pk),
     CONSTRAINT alerts_project_pk_fkey FOREIGN KEY(project_pk) REFERENCES projects (pk)
@@ -473,6 +474,7 @@ CREATE TABLE monitors (
     quality TEXT,
     created_at BIGINT NOT NULL,
     looked_at BIGINT,
+    cutting TEXT,
     CONSTRAINT monitors_by_endpoint UNIQUE (project_pk, endpoint),
     CONSTRAINT monitors_id_key UNIQUE (id),
     CONSTRAINT monitors_pkey PRIMARY KEY (pk),
@@ -956,6 +958,34 @@ CREATE TABLE model_versions (
     CONSTRAINT model_versions_id_key UNIQUE (id),
     CONSTRAINT model_versions_model_pk_fkey FOREIGN KEY(model_pk) REFERENCES models (pk),
     CONSTRAINT model_versions_pkey PRIMARY KEY (pk)
+);
+
+CREATE TABLE monitor_counts (
+    monitor_pk BIGINT NOT NULL,
+    index BIGINT NOT NULL,
+    version BIGINT NOT NULL,
+    segment TEXT NOT NULL,
+    body BYTEA NOT NULL,
+    CONSTRAINT monitor_counts_monitor_pk_fkey FOREIGN KEY(monitor_pk) REFERENCES monitors (pk),
+    CONSTRAINT monitor_counts_pkey PRIMARY KEY (monitor_pk, index, version, segment)
+);
+
+CREATE TABLE monitor_history (
+    monitor_pk BIGINT NOT NULL,
+    version BIGINT NOT NULL,
+    hour BIGINT NOT NULL,
+    psi TEXT NOT NULL,
+    CONSTRAINT monitor_history_monitor_pk_fkey FOREIGN KEY(monitor_pk) REFERENCES monitors (pk),
+    CONSTRAINT monitor_history_pkey PRIMARY KEY (monitor_pk, version, hour)
+);
+
+CREATE TABLE monitor_segments (
+    monitor_pk BIGINT NOT NULL,
+    version BIGINT NOT NULL,
+    segment TEXT NOT NULL,
+    body TEXT NOT NULL,
+    CONSTRAINT monitor_segments_monitor_pk_fkey FOREIGN KEY(monitor_pk) REFERENCES monitors (pk),
+    CONSTRAINT monitor_segments_pkey PRIMARY KEY (monitor_pk, version, segment)
 );
 
 CREATE TABLE monitor_windows (
@@ -1723,7 +1753,7 @@ insert into alembic_version (version_num) values ('decisions_0001');
 
 insert into alembic_version (version_num) values ('delivery_0001');
 
-insert into alembic_version (version_num) values ('monitoring_0002');
+insert into alembic_version (version_num) values ('monitoring_0003');
 
 insert into alembic_version (version_num) values ('pipelines_0003');
 

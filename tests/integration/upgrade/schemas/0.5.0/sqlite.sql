@@ -76,7 +76,7 @@ CREATE TABLE alerts (
 	last_position BIGINT NOT NULL, 
 	opened_at BIGINT NOT NULL, 
 	closed_at BIGINT, 
-	closed_why TEXT, since BIGINT, group_pk BIGINT, 
+	closed_why TEXT, since BIGINT, group_pk BIGINT, segment TEXT, 
 	PRIMARY KEY (pk), 
 	UNIQUE (id), 
 	FOREIGN KEY(project_pk) REFERENCES projects (pk)
@@ -795,6 +795,34 @@ CREATE TABLE models (
 	FOREIGN KEY(project_pk) REFERENCES projects (pk)
 );
 
+CREATE TABLE monitor_counts (
+	monitor_pk BIGINT NOT NULL, 
+	"index" BIGINT NOT NULL, 
+	version BIGINT NOT NULL, 
+	segment TEXT NOT NULL, 
+	body BLOB NOT NULL, 
+	PRIMARY KEY (monitor_pk, "index", version, segment), 
+	FOREIGN KEY(monitor_pk) REFERENCES monitors (pk)
+);
+
+CREATE TABLE monitor_history (
+	monitor_pk BIGINT NOT NULL, 
+	version BIGINT NOT NULL, 
+	hour BIGINT NOT NULL, 
+	psi TEXT NOT NULL, 
+	PRIMARY KEY (monitor_pk, version, hour), 
+	FOREIGN KEY(monitor_pk) REFERENCES monitors (pk)
+);
+
+CREATE TABLE monitor_segments (
+	monitor_pk BIGINT NOT NULL, 
+	version BIGINT NOT NULL, 
+	segment TEXT NOT NULL, 
+	body TEXT NOT NULL, 
+	PRIMARY KEY (monitor_pk, version, segment), 
+	FOREIGN KEY(monitor_pk) REFERENCES monitors (pk)
+);
+
 CREATE TABLE monitor_windows (
 	monitor_pk BIGINT NOT NULL, 
 	"index" BIGINT NOT NULL, 
@@ -815,7 +843,7 @@ CREATE TABLE monitors (
 	detector TEXT, 
 	quality TEXT, 
 	created_at BIGINT NOT NULL, 
-	looked_at BIGINT, 
+	looked_at BIGINT, cutting TEXT, 
 	PRIMARY KEY (pk), 
 	CONSTRAINT monitors_by_endpoint UNIQUE (project_pk, endpoint), 
 	UNIQUE (id), 
@@ -1721,7 +1749,7 @@ insert into alembic_version (version_num) values ('decisions_0001');
 
 insert into alembic_version (version_num) values ('delivery_0001');
 
-insert into alembic_version (version_num) values ('monitoring_0002');
+insert into alembic_version (version_num) values ('monitoring_0003');
 
 insert into alembic_version (version_num) values ('pipelines_0003');
 

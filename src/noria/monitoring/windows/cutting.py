@@ -1,0 +1,105 @@
+"""Which window a row belongs to. Pure.
+
+Windows by count hold so many rows, in the order of their capture. Windows by time begin at multiples of their length
+since 1970, and a row belongs to the one in which it was answered, however late it is captured: so the windows are the
+same in whatever batches and order their rows come.
+"""
+
+from __future__ import annotations
+
+from datetime import UTC, datetime, timedelta
+from typing import Final
+
+import msgspec
+
+from noria.monitoring.entities import Cutting, MonitorSection, Window
+
+LATE_S: Final = 60.0
+"""A window by time is told of so long after its end; a row that comes later still is counted, and told of again."""
+
+SKEW: Final = timedelta(minutes=10)
+"""Clocks of model servers may differ by so much; what is dated further ahead counts as answered now."""
+
+
+def begin(settings: MonitorSection, *, index: int, at: datetime) -> Cutting:
+    """Start to cut windows, the first of which gets `index`."""
+    span = settings.window_s
+    origin = int(at.timestamp()) // span * span if span else 0
+    return Cutting(rows=settings.window_rows, span_s=span, base=index, origin_s=origin, last=index - 1)
+
+
+def is_as_set(cutting: Cutting, settings: MonitorSection) -> bool:
+    """Tell whether windows are still cut as the settings say."""
+    if cutting.span_s != settings.window_s:
+        return False
+    return cutting.span_s is not None or cutting.rows == settings.window_rows
+
+
+def index_by_time(cutting: Cutting, at: datetime) -> int:
+    """Give the window of a moment; what was answered before the first window belongs to that."""
+    assert cutting.span_s is not None  # noqa: S101 - for the type checker
+    return cutting.base + max(0, (int(at.timestamp()) - cutting.origin_s) // cutting.span_s)
+
+
+def bounds(cutting: Cutting, index: int) -> tuple[datetime, datetime] | None:
+    """Give start and end of a window by time; None of one by count."""
+    if cutting.span_s is None:
+        return None
+    start = cutting.origin_s + (index - cutting.base) * cutting.span_s
+    return datetime.fromtimestamp(start, UTC), datetime.fromtimestamp(start + cutting.span_s, UTC)
+
+
+def is_over(cutting: Cutting, window: Window, now: datetime) -> bool:
+    """Tell whether a window is to be judged: it is full, or its time is over."""
+    if window.ends_at is not None:
+        return now >= window.ends_at + timedelta(seconds=LATE_S)
+    return cutting.span_s is not None or window.n_rows >= cutting.rows
+
+
+def due_at(cutting: Cutting | None) -> datetime | None:
+    """Give when the first open window by time is to be judged."""
+    ends = [window.ends_at for window in cutting.open if window.ends_at] if cutting else []
+    return min(ends) + timedelta(seconds=LATE_S) if ends else None
+
+
+def n_wanted(cutting: Cutting | None, settings: MonitorSection, *, most: int) -> int:
+    """Give how many new rows make a look worth while: those that a window by count lacks, `most` at most."""
+    if settings.window_s is not None:
+        return most
+    n_open = cutting.open[-1].n_rows if cutting and cutting.open and is_as_set(cutting, settings) else 0
+    return min(most, settings.window_rows - n_open)
+
+
+def grown(window: Window | None, index: int, cutting: Cutting, rows: list[RowFacts]) -> Window:
+    """Add rows to what is known of a window; `rows` is not empty."""
+    times = bounds(cutting, index)
+    ats = [row.at for row in rows]
+    positions = [row.position for row in rows]
+    by_version = dict(window.n_by_version) if window else {}
+    for row in rows:
+        by_version[row.version] = by_version.get(row.version, 0) + 1
+    return Window(
+        index=index,
+        version=max(by_version, key=lambda version: (by_version[version], version)),
+        first_position=min(positions + ([window.first_position] if window else [])),
+        last_position=max(positions + ([window.last_position] if window else [])),
+        first_at=min(ats + ([window.first_at] if window else [])),
+        last_at=max(ats + ([window.last_at] if window else [])),
+        n_rows=len(rows) + (window.n_rows if window else 0),
+        n_errors=sum(row.failed for row in rows) + (window.n_errors if window else 0),
+        n_skewed=sum(row.skewed for row in rows) + (window.n_skewed if window else 0),
+        n_by_version=dict(sorted(by_version.items())),
+        starts_at=times[0] if times else None,
+        ends_at=times[1] if times else None,
+        drift=None,
+    )
+
+
+class RowFacts(msgspec.Struct, frozen=True):
+    """What a window takes of a row; `skewed` when its clock was ahead."""
+
+    position: int
+    at: datetime
+    version: int
+    failed: bool
+    skewed: bool
