@@ -3,17 +3,16 @@
     .venv/bin/python benchmarks/remedies/bench_remedies.py --data DIR --part tuning|test [--quick] [--json FILE]
                                                 [--cache DIR] [--only TEXT] [--causes a,b] [--n 40] [--delay 7]
 
-Real rows × model family × incident × seed × label regime. 30 % of the episodes hold no incident, 15 % two, and half
-of them an innocent deployment near the onset. The tuning part and the test part share no data set, model family or
-injector (a test reads their imports).
+Real rows × model family × incident × severity × seed × label regime, as docs/remedy-benchmark.md says. The tuning part
+and the test part share no data set, model family or injector (a test reads their imports).
 """
 
 from __future__ import annotations
 
 import argparse
 import concurrent.futures
-import importlib
 import json
+import math
 import multiprocessing
 import os
 import sys
@@ -25,48 +24,10 @@ from typing import Any
 sys.path.insert(0, str(Path(__file__).parent))
 os.environ.update(dict.fromkeys(("OMP_NUM_THREADS", "OPENBLAS_NUM_THREADS", "POLARS_MAX_THREADS"), "1"))
 
-import numpy as np
-import score
-from episodes import Plan, Source
-
-
-def plans(part: str, data: Path, *, n: int, delay: int | None, first_seed: int) -> list[Plan]:
-    """Deal out episodes."""
-    sources: list[Source] = importlib.import_module(f"data_{part}").sources(data)
-    models = list(importlib.import_module(f"models_{part}").PIPELINES)
-    injectors = importlib.import_module(f"injectors_{part}").INJECTORS
-    causes = list(injectors)
-    found = []
-    for number in range(n):
-        rng = np.random.default_rng(first_seed + number)
-        chosen: list[Any] = []
-        quiet = number % 10 in (0, 3, 7)
-        if not quiet:
-            index = number * 7 // 10
-            cause = causes[index % len(causes)]
-            chosen = [(cause, injectors[cause][(index // len(causes)) % len(injectors[cause])])]
-            second = ["concept_drift", "pipeline_fault", "input_fault"][number % 3]
-            if number % 14 in (5, 12) and cause not in (second, "new_class"):
-                chosen.append((second, injectors[second][int(rng.integers(len(injectors[second])))]))
-        able = [s for s in sources if _fits(s, [c for c, _ in chosen], quiet=quiet)]
-        source = able[int(rng.integers(len(able)))]
-        found.append(
-            Plan(
-                source=source,
-                model=source.model or models[int(rng.integers(len(models)))],
-                injectors=tuple(chosen),
-                seed=first_seed + number,
-                delay=delay,
-                decoy=bool(rng.random() < 0.5),
-            )
-        )
-    return found
-
-
-def _fits(source: Source, causes: list[str], *, quiet: bool) -> bool:
-    if "new_class" in causes:
-        return source.task == "classification" and source.frame[source.target].n_unique() > 5
-    return quiet or not source.ordered or "input_fault" in causes or "pipeline_fault" in causes
+import report
+from dealing import plans
+from episodes import Plan
+from losses import as_loss
 
 
 def run(job: tuple[Plan, str, str]) -> dict[str, Any]:
@@ -83,7 +44,8 @@ def run(job: tuple[Plan, str, str]) -> dict[str, Any]:
     return {
         **truth,
         "answer": answer,
-        "losses": {"without": truth["without"], "with": _losses_with(Path(truth["folder"]), answer)},
+        "with": _losses(truth["metric"], answer, "with"),
+        "disagreement": _disagreement(truth["without"], _losses(truth["metric"], answer, "without")),
         "seconds": time.monotonic() - began,
     }
 
@@ -103,16 +65,18 @@ def _replayed(folder: Path) -> dict[str, Any]:
     return found
 
 
-def _losses_with(folder: Path, answer: dict[str, Any]) -> dict[str, float]:
-    from noria.decisions.replay.episode import read_episode
-    from noria.decisions.replay.metrics import Metric
-
-    episode = read_episode(folder)
-    metric = Metric(episode.description.metric, classifies=episode.is_classification)
+def _losses(metric: str, answer: dict[str, Any], which: str) -> dict[str, float]:
     return {
-        str(q["window"]): float("nan") if q["with"] is None else metric.as_value(q["with"])
+        str(q["window"]): math.nan if q[which] is None else as_loss(metric, q[which])
         for q in answer["quality"]
     }
+
+
+def _disagreement(ours: dict[str, float], theirs: dict[str, float]) -> float:
+    """Give how far the two measures of the loss without actions are apart, by windows; they should be equal."""
+    gaps = [abs(value - theirs[window]) for window, value in ours.items() if window in theirs]
+    known = [gap for gap in gaps if not math.isnan(gap)]
+    return max(known, default=0.0)
 
 
 def _chosen(found: list[Plan], only: str, causes: str) -> list[Plan]:
@@ -162,12 +126,12 @@ def main() -> None:
         done: dict[int, dict[str, Any]] = {}
         for future in concurrent.futures.as_completed(waiting):
             found = done[waiting[future]] = future.result()
-            print(score.line_of(found), flush=True)
+            print(report.line_of(found), flush=True)
             if chosen.json:
                 chosen.json.write_text(json.dumps([done[number] for number in sorted(done)]))
     results = [done[number] for number in sorted(done) if "skipped" not in done[number]]
     print()
-    print(score.table(results) if results else "No episode is left.")
+    print(report.table(results) if results else "No episode is left.")
 
 
 if __name__ == "__main__":

@@ -12,7 +12,7 @@ from episodes import Source
 
 def sources(data: Path) -> list[Source]:
     """Read them."""
-    return [*_victoria(data), *_spain(data), _mnist(data)]
+    return [*_victoria(data), *_spain(data), *_france(data), _rankings(data), _mnist(data)]
 
 
 def _victoria(data: Path) -> list[Source]:
@@ -24,23 +24,19 @@ def _victoria(data: Path) -> list[Source]:
         weekday=at.dt.weekday().cast(pl.String),
         lag_day=demand.shift(48),
         lag_half=demand.shift(24),
+        quarter="q" + at.dt.quarter().cast(pl.String),
     ).drop("time_utc", "time_local")
     frame = frame.with_columns(pl.col("holiday").cast(pl.String)).drop_nulls()
-    high = frame.with_columns(high=(demand > demand.shift(48)).cast(pl.Int64)).drop("demand_mwh").drop_nulls()
+    plain = frame.drop("quarter")
+    high = plain.with_columns(high=(demand > demand.shift(48)).cast(pl.Int64)).drop("demand_mwh").drop_nulls()
     return [
+        Source(name="victoria", task="regression", metric="rmse", target="demand_mwh", frame=plain),
         Source(
-            name="victoria", task="regression", metric="rmse", target="demand_mwh", frame=frame, ordered=False
+            name="victoria", task="regression", metric="mae", target="demand_mwh", frame=plain, ordered=True
         ),
+        Source(name="victoria-up", task="classification", metric="roc_auc", target="high", frame=high),
         Source(
-            name="victoria", task="regression", metric="mae", target="demand_mwh", frame=frame, ordered=True
-        ),
-        Source(
-            name="victoria-up",
-            task="classification",
-            metric="roc_auc",
-            target="high",
-            frame=high,
-            ordered=False,
+            name="victoria-quarter", task="classification", metric="accuracy", target="quarter", frame=frame
         ),
     ]
 
@@ -52,20 +48,44 @@ def _spain(data: Path) -> list[Source]:
     cut = float(np.median(frame["price_actual"].to_numpy()))
     dear = frame.with_columns(
         dear=pl.when(pl.col("price_actual") > cut).then(pl.lit("dear")).otherwise(pl.lit("cheap"))
-    )
+    ).drop("price_actual")
     return [
+        Source(name="spain", task="regression", metric="mae", target="price_actual", frame=frame),
         Source(
-            name="spain", task="regression", metric="mae", target="price_actual", frame=frame, ordered=False
+            name="spain", task="regression", metric="mae", target="price_actual", frame=frame, ordered=True
         ),
+        Source(name="spain-dear", task="classification", metric="accuracy", target="dear", frame=dear),
+    ]
+
+
+def _france(data: Path) -> list[Source]:
+    """Whether the next hour takes more than usual, and how much: hours with minutes missing are left out."""
+    frame = pl.read_csv(data / "electricity_household_france/hourly.csv.gz")
+    hour = pl.col("datetime").str.slice(11, 2).cast(pl.Float64)
+    frame = frame.with_columns(hour=hour, next=pl.col("Global_active_power").shift(-1)).drop("datetime")
+    frame = frame.filter(pl.col("Voltage") > 13_000).drop_nulls()
+    cut = float(frame["next"].median() or 0.0)  # type: ignore[arg-type]
+    above = frame.with_columns(above=(pl.col("next") > cut).cast(pl.Int64)).drop("next")
+    return [
+        Source(name="france", task="regression", metric="mae", target="next", frame=frame),
+        Source(name="france-above", task="classification", metric="roc_auc", target="above", frame=above),
         Source(
-            name="spain-dear",
+            name="france-above",
             task="classification",
-            metric="accuracy",
-            target="dear",
-            frame=dear.drop("price_actual"),
-            ordered=False,
+            metric="roc_auc",
+            target="above",
+            frame=above,
+            ordered=True,
         ),
     ]
+
+
+def _rankings(data: Path) -> Source:
+    """Scores of universities from their ranks, of which there are few rows."""
+    frame = pl.read_csv(data / "rankings/cwurData.csv").drop("institution", "country", "world_rank", "year")
+    frame = frame.drop("broad_impact").with_columns(pl.all().cast(pl.Float64)).drop_nulls()
+    frame = frame.with_columns(score=pl.col("score").log())  # a tenth of them hold most of the range
+    return Source(name="rankings", task="regression", metric="mae", target="score", frame=frame)
 
 
 def _mnist(data: Path) -> Source:
@@ -84,6 +104,5 @@ def _mnist(data: Path) -> Source:
         metric="accuracy",
         target="digit",
         frame=frame[keep].with_columns(pl.Series("digit", [f"d{d}" for d in digits])),
-        ordered=False,
         model="neighbours",
     )

@@ -21,14 +21,14 @@ def _elec(data: Path) -> list[Source]:
     frame = frame.filter(pl.col("transfer") != pl.col("transfer").first())
     return [
         Source(
-            name="elec",
-            task="classification",
-            metric="accuracy",
-            target="class",
-            frame=frame,
-            ordered=ordered,
+            name="elec", task="classification", metric=metric, target="class", frame=frame, ordered=ordered
         )
-        for ordered in (False, True)
+        for metric, ordered in (
+            ("accuracy", False),
+            ("log_loss", False),
+            ("roc_auc", False),
+            ("accuracy", True),
+        )
     ]
 
 
@@ -40,9 +40,13 @@ def _bike(data: Path) -> list[Source]:
     frame = frame.with_columns(
         pl.col(c).cast(pl.String) if c in codes else pl.col(c).cast(pl.Float64) for c in frame.columns
     )
+    season = frame.drop("mnth", "atemp").with_columns(season="s" + pl.col("season"))
     return [
-        Source(name="bike", task="regression", metric="mae", target="cnt", frame=frame, ordered=ordered)
-        for ordered in (False, True)
+        *(
+            Source(name="bike", task="regression", metric=metric, target="cnt", frame=frame, ordered=ordered)
+            for metric, ordered in (("mae", False), ("rmse", False), ("mae", True))
+        ),
+        Source(name="bike-season", task="classification", metric="accuracy", target="season", frame=season),
     ]
 
 
@@ -60,6 +64,5 @@ def _digits() -> Source:
         metric="accuracy",
         target="digit",
         frame=frame[keep],
-        ordered=False,
         model="linear",
     )

@@ -1,231 +1,259 @@
-"""The second truth of an episode: what each remedy would have saved, and what simple rules would have."""
+"""The second truth of an episode: what each remedy saves over the horizon, all of them simulated."""
 
 from __future__ import annotations
 
-import importlib.util
 import math
-import warnings
-from pathlib import Path
+from collections.abc import Callable, Iterable
 from typing import Any
 
 import numpy as np
-import polars as pl
+from episodes import HORIZON, LEARNT_WINDOWS
+from losses import Answers
+from numpy.typing import NDArray
+from scipy import stats
+from simulated import CANDIDATES, Rows, Simulated
+from sklearn import linear_model
 
-from noria.decisions.replay.calibrating import calibration
-from noria.decisions.replay.candidates import CANDIDATES, fit_candidate
-from noria.decisions.replay.episode import Episode, read_episode
-from noria.decisions.replay.metrics import Metric
-from noria.decisions.replay.outputs import Predicted, joined, texts
-from noria.decisions.replay.rows import Window, windows_of
+LEARNING = ("recalibrate", "retrain", "new_model")
+ADMISSIBLE = {
+    "input_fault": ("repair_inputs",),
+    "input_change": ("fix_pipeline",),
+    "pipeline_fault": ("fix_pipeline", "roll_back_model"),
+    "model_regression": ("roll_back_model",),
+    "covariate_drift": LEARNING,
+    "label_drift": ("recalibrate", "retrain"),
+    "concept_drift": LEARNING,
+    "new_class": ("retrain", "new_model"),
+    "natural": LEARNING,
+}
+"""Cause → remedies besides waiting. Nothing learns from inputs that are broken or whose meaning changed."""
 
-HORIZON = 8
-LEARNING_WINDOWS = 2
-"""Windows of the incident that the oracle's learning remedies learn from before they act."""
+COSTS = {
+    "repair_inputs": 0.1,
+    "fix_pipeline": 0.1,
+    "roll_back_model": 0.05,
+    "recalibrate": 0.05,
+    "retrain": 0.2,
+    "new_model": 0.5,
+}
+"""One-off cost of each remedy, in mean losses of a calm window."""
+
+BROKEN = ("input_fault", "input_change")
+VARIANTS = ("all", "recent", "weighted")
+_LEVEL = 0.05
+
+Series = dict[int, float]
+By = dict[int, Answers]
 
 
-class Simulated:
-    """An episode in this process, all of it known.
+def counted(nominal: int, delay: int | None, last: int) -> range:
+    """Give the windows over which remedies are set against one another: all after the onset's, to the horizon's end."""
+    return range(nominal + 1, min(last, nominal + LEARNT_WINDOWS - 1 + (delay or 0) + HORIZON) + 1)
 
-    Parameters
-    ----------
-    clean
-        Its stream as it would be without faulty inputs.
+
+def truth_of(simulated: Simulated, causes: list[str], nominal: int, delay: int | None) -> dict[str, Any]:
+    """Simulate every admissible remedy, alone and those that mend different things together.
+
+    Returns
+    -------
+    dict
+        `saved`: remedy → loss saved over the horizon net of its cost, waiting 0; `sure`: those whose 95 % interval
+        over windows excludes no gain; `best`: what the oracle saves; `best_remedies`: what it does; `series`: what it
+        saves by window.
     """
+    remedies = _Remedies(simulated, causes, nominal, delay)
+    found = remedies.all()
+    single = {names[0]: entry for names, entry in found.items() if len(names) == 1}
+    sure = {names: entry for names, entry in found.items() if remedies.pays(names, entry)}
+    names = max(sure, key=lambda n: remedies.net(n, sure[n]), default=())
+    return {
+        "saved": {"wait": 0.0, **{name: remedies.net((name,), entry) for name, entry in single.items()}},
+        "sure": sorted(names[0] for names in sure if len(names) == 1),
+        "best": remedies.net(names, sure[names]) if names else 0.0,
+        "best_remedies": list(names) or ["wait"],
+        "series": sure[names] if names else {},
+    }
 
-    def __init__(self, folder: Path, clean: Path) -> None:
-        warnings.simplefilter("ignore")
-        self.episode: Episode = read_episode(folder)
-        self.metric = Metric(self.episode.description.metric, classifies=self.episode.is_classification)
-        self.windows = windows_of(self.episode)
-        mended = self.episode.__class__(
-            **{**{f: getattr(self.episode, f) for f in Episode.__slots__}, "stream": pl.read_parquet(clean)}
-        )
-        self.clean = {window.number: window for window in windows_of(mended)}
-        self.pipeline = _module(folder / "pipeline.py")
-        self.live = {file.window: _module(file.path) for file in self.episode.live if not file.fits}
-        self.fits = {file.window: _module(file.path) for file in self.episode.live if file.fits}
-        self.raw = self.episode.reference.select(self.episode.columns)
-        self.target = self.episode.reference[self.episode.description.target]
-        self.features = self.pipeline.features(self.raw)
-        self.model = self.pipeline.fit(self.features, self.target)
-        self.versions = {at: module.fit(self.features, self.target) for at, module in self.fits.items()}
 
-    def losses(self, answers: dict[int, Predicted]) -> dict[int, float]:
-        """Give the loss of each window."""
-        return {
-            w.number: self.metric.loss(w.actual, answers[w.number])
-            for w in self.windows
-            if w.number in answers
-        }
+class _Remedies:
+    """Simulates the remedies of an episode."""
 
-    def answers(self, *, raw: str = "live", code: str = "live", model: Any = None) -> dict[int, Predicted]:
-        """Answer all windows on one path."""
-        found = {}
-        for window in self.windows:
-            rows = (self.clean[window.number] if raw == "clean" else window).raw
-            features = self._code(window.number if code == "live" else -1)(rows)
-            found[window.number] = self.predict(model or self._model(window.number), features)
+    def __init__(self, simulated: Simulated, causes: list[str], nominal: int, delay: int | None) -> None:
+        self._simulated = simulated
+        self._causes, self._delay = causes, delay
+        self._base = simulated.losses(simulated.answers())
+        last = max(self._base)
+        self._counted = counted(nominal, delay, last)
+        self._taught = [w for w in simulated.windows if nominal <= w.number < nominal + LEARNT_WINDOWS]
+        self._learnt = nominal + LEARNT_WINDOWS - 1 + (delay or 0)
+        self._allowed = {remedy for cause in causes for remedy in ADMISSIBLE.get(cause, ())}
+
+    def net(self, names: tuple[str, ...], series: Series) -> float:
+        """Give what remedies save less what they cost."""
+        return sum(series.values()) - sum(self._simulated.costs.get(name, 0.0) for name in names)
+
+    def pays(self, names: tuple[str, ...], series: Series) -> bool:
+        """Tell whether the saving surely exceeds the cost: its one-sample t interval over windows."""
+        values = np.array(list(series.values()))
+        if len(values) < 2:
+            return False
+        half = stats.t.ppf(1 - _LEVEL / 2, len(values) - 1) * values.std(ddof=1) * math.sqrt(len(values))
+        return bool(self.net(names, series) - half > 0)
+
+    def all(self) -> dict[tuple[str, ...], Series]:
+        """Give the series of each remedy, and of those that belong together."""
+        found: dict[tuple[str, ...], Series] = {}
+        fixes = self._fixes()
+        for name, paths in fixes:
+            self._enter(found, (name,), paths)
+        together = tuple(dict.fromkeys(name for name, _ in fixes))
+        if len(fixes) > 1:
+            self._enter(found, together, [self._together()])
+        if self._delay is None or any(cause in BROKEN for cause in self._causes):
+            return found
+        for name, model in self._learnings("live"):
+            self._enter(found, (name,), [self._from(self._learnt, model, code="live")])
+        for name, model in self._learnings("training") if fixes else ():
+            learnt = self._from(self._learnt, model, code="training")
+            self._enter(found, (*together, name), [{**self._together(), **learnt}])
         return found
 
-    def predict(self, model: Any, features: pl.DataFrame) -> Predicted:
-        """Predict rows."""
-        asked = features
-        try:
-            values = model.predict(asked)
-        except (TypeError, AttributeError):
-            asked = features.to_numpy()  # type: ignore[assignment]
-            values = model.predict(asked)
-        if not self.episode.is_classification:
-            return Predicted(values=np.asarray(values, dtype=np.float64))
-        shares = np.asarray(model.predict_proba(asked))
-        return Predicted.of_classes(
-            texts(values),
-            texts(model.classes_),
-            {"kind": "predict_proba", "width": shares.shape[1], "data": shares.astype(np.float64).tobytes()},
-        )
+    def _enter(
+        self, found: dict[tuple[str, ...], Series], names: tuple[str, ...], paths: Iterable[By]
+    ) -> None:
+        """Keep the best way of a remedy."""
+        for answers in paths:
+            losses = self._simulated.losses({w: a for w, a in answers.items() if w in self._counted})
+            saved = {w: self._base[w] - losses.get(w, self._base[w]) for w in self._counted}
+            series = {w: float(np.nan_to_num(value)) for w, value in saved.items()}
+            if names not in found or sum(series.values()) > sum(found[names].values()):
+                found[names] = series
 
-    def learn(self, upto: int, since: int, kind: str, name: str | None = None) -> Any:
-        """Fit on the reference and live rows, or on live rows only."""
-        chosen = [w for w in self.windows if since <= w.number <= upto]
-        features = pl.concat([self._code(w.number)(w.raw) for w in chosen], how="vertical_relaxed")
-        target = pl.concat([w.target for w in chosen])
-        if kind == "all":
-            features = pl.concat(
-                [self.features, features.select(self.features.columns).cast(dict(self.features.schema))]
-            )
-            target = pl.concat([self.target, target])
-        if name is None:
-            return self.pipeline.fit(features, target)
-        classes = (
-            pl.Series(texts(target.to_list()).tolist())
-            if self.episode.is_classification
-            else target.cast(pl.Float64)
-        )
-        return fit_candidate(name, features, classes)
+    def _fixes(self) -> list[tuple[str, list[By]]]:
+        """Give remedies that learn nothing, which act from the window after the onset's."""
+        simulated, found = self._simulated, []
+        if "input_fault" in self._causes:
+            found.append(("repair_inputs", [simulated.answers(rows) for rows in simulated.mended()]))
+        if "input_change" in self._causes:
+            found.append(("fix_pipeline", [simulated.answers(rows) for rows in simulated.mended()]))
+        if "pipeline_fault" in self._causes:
+            found.append(("fix_pipeline", [simulated.answers(code="training")]))
+        if "model_regression" in self._causes:
+            found.append(("roll_back_model", [simulated.answers(model=simulated.model)]))
+        return found
 
-    def _code(self, number: int) -> Any:
-        live = [at for at in sorted(self.live) if at <= number]
-        return (self.live[live[-1]] if live else self.pipeline).features
+    def _together(self) -> By:
+        """Answer with everything mended that can be."""
+        simulated = self._simulated
+        ways = [
+            simulated.answers(rows, code="training", model=simulated.model) for rows in simulated.mended()
+        ]
+        return min(ways, key=lambda answers: float(np.nansum(list(simulated.losses(answers).values()))))
 
-    def _model(self, number: int) -> Any:
-        live = [at for at in sorted(self.versions) if at <= number]
-        return self.versions[live[-1]] if live else self.model
-
-
-def saved_by(simulated: Simulated, onset: int) -> dict[str, float]:
-    """Give what each remedy saves over the horizon after it could act, waiting being 0."""
-    base = simulated.losses(simulated.answers())
-    learnt = onset + LEARNING_WINDOWS - 1
-    found = {"wait": 0.0}
-
-    def enter(remedy: str, answers: dict[int, Predicted], after: int) -> None:
-        losses = simulated.losses(answers)
-        rows = [base[w] - losses[w] for w in base if after < w <= after + HORIZON and w in losses]
-        total = float(np.nansum(rows))
-        found[remedy] = max(found.get(remedy, -math.inf), total)
-
-    enter("repair_inputs", simulated.answers(raw="clean"), onset)
-    if simulated.live:
-        enter("fix_pipeline", simulated.answers(code="training"), onset)
-    if simulated.fits:
-        enter("roll_back_model", simulated.answers(model=simulated.model), onset)
-    _recalibrated(simulated, onset, learnt, enter)
-    for kind in ("all", "recent"):
+    def _learnings(self, code: str) -> Iterable[tuple[str, Any]]:
+        """Give what the first windows teach, through the live code or that of training."""
+        if "recalibrate" in self._allowed:
+            yield from (("recalibrate", learn) for learn in self._calibrations(code))
         for name in (None, *CANDIDATES):
-            try:
-                model = simulated.learn(learnt, onset, kind, name)
-                answers = simulated.answers(model=model)
-            except (ValueError, TypeError):
+            remedy = "retrain" if name is None else "new_model"
+            if remedy not in self._allowed:
                 continue
-            enter("retrain" if name is None else "new_model", answers, learnt)
-    return found
+            for variant in VARIANTS if name is None else VARIANTS[:2]:
+                model = self._fitted(variant, name, code)
+                if model is not None:
+                    yield remedy, model
+
+    def _fitted(self, variant: str, name: str | None, code: str) -> Any:
+        """Fit, or give None where the rows do not allow it: one class, or fewer rows than the model needs."""
+        try:
+            return self._simulated.learn(self._taught, variant, name, code=code)
+        except ValueError:
+            return None
+
+    def _from(self, learnt: int, model: Any, *, code: str) -> By:
+        """Answer the windows after what taught was known."""
+        later = [w for w in self._simulated.windows if w.number > learnt]
+        if not later:
+            return {}
+        if hasattr(model, "predict"):
+            return self._simulated.answers(later, code=code, model=model)
+        return {n: model(answer) for n, answer in self._simulated.answers(later, code=code).items()}
+
+    def _calibrations(self, code: str) -> list[Callable[[Answers], Answers]]:
+        answers = self._simulated.answers(self._taught, code=code)
+        actual = np.concatenate([w.actual for w in self._taught])
+        parts = [answers[w.number] for w in self._taught]
+        if not self._simulated.classifies:
+            return [_line(actual, np.concatenate([part.values for part in parts]))]
+        shares, classes = np.concatenate([part.shares for part in parts]), parts[0].classes
+        assert classes is not None
+        known = np.isin(actual, classes)
+        if len(np.unique(actual[known])) < 2:
+            return []
+        return [
+            _logistic(actual[known], shares[known], classes),
+            _offsets(actual[known], shares[known], classes),
+        ]
 
 
-def _recalibrated(simulated: Simulated, onset: int, learnt: int, enter: Any) -> None:
-    plain = simulated.answers()
-    taught = [w for w in simulated.windows if onset <= w.number <= learnt]
-    learn = calibration(np.concatenate([w.actual for w in taught]), joined(plain[w.number] for w in taught))
-    if learn is not None:
-        enter("recalibrate", {number: learn(answer) for number, answer in plain.items()}, learnt)
+def _line(actual: NDArray[Any], values: NDArray[Any]) -> Callable[[Answers], Answers]:
+    fitted = linear_model.LinearRegression().fit(values[:, None], actual)
+    return lambda answers: Answers(values=fitted.predict(answers.values[:, None]))
 
 
-def baselines(simulated: Simulated, delay: int | None) -> dict[str, float]:
-    """Give what simple rules save over the whole stream, each acting by retraining on everything labelled."""
-    rules = {
-        "retrain always": _always,
-        "retrain on PSI > 0.2": _psi,
-        "retrain on corrected KS": _ks,
-        "retrain on drop, gated": _drop,
-    }
+def _logs(shares: NDArray[Any]) -> NDArray[np.float64]:
+    return np.asarray(np.log(np.clip(shares, 1e-6, 1.0)))
+
+
+def _logistic(
+    actual: NDArray[Any], shares: NDArray[Any], classes: NDArray[Any]
+) -> Callable[[Answers], Answers]:
+    """Learn a multinomial logistic regression on the log probabilities."""
+    fitted = linear_model.LogisticRegression(max_iter=500).fit(_logs(shares), actual)
+
+    def apply(answers: Answers) -> Answers:
+        found = np.zeros((len(answers.values), len(classes)))
+        assert answers.shares is not None
+        found[:, np.searchsorted(classes, fitted.classes_)] = fitted.predict_proba(_logs(answers.shares))
+        return Answers(values=classes[found.argmax(axis=1)], shares=found, classes=classes)
+
+    return apply
+
+
+def _offsets(
+    actual: NDArray[Any], shares: NDArray[Any], classes: NDArray[Any]
+) -> Callable[[Answers], Answers]:
+    """Weigh each class by how often it is now over how often it is answered, to a fixed point."""
+    mix = np.array([(actual == c).mean() for c in classes])
+    weights = np.ones(len(classes))
+    for _ in range(100):
+        now = shares * weights
+        now /= now.sum(axis=1, keepdims=True)
+        weights *= np.maximum(mix, 1e-4) / np.maximum(now.mean(axis=0), 1e-4)
+
+    def apply(answers: Answers) -> Answers:
+        assert answers.shares is not None
+        found = answers.shares * weights
+        found /= found.sum(axis=1, keepdims=True)
+        return Answers(values=classes[found.argmax(axis=1)], shares=found, classes=classes)
+
+    return apply
+
+
+def unspoilt(simulated: Simulated, causes: list[str], nominal: int) -> float:
+    """Give how surely the incident costs something: the t value of what it adds to the loss of windows since the onset.
+
+    For what happens to inputs, code or models windows are set against themselves without it; for a world that
+    changed against calm windows.
+    """
     base = simulated.losses(simulated.answers())
-    found = {}
-    for name, rule in rules.items():
-        model, losses, last = None, {}, -10
-        for window in simulated.windows:
-            features = simulated._code(window.number)(window.raw)
-            answer = simulated.predict(model or simulated._model(window.number), features)
-            losses[window.number] = simulated.metric.loss(window.actual, answer)
-            known = window.number - (delay if delay is not None else 10**6)
-            if window.number - last >= 4 and known >= 2 and rule(simulated, window, losses, known):
-                try:
-                    model, last = simulated.learn(known, 0, "all"), window.number
-                except ValueError:
-                    continue
-        found[name] = float(np.nansum([base[w] - losses[w] for w in base]))
-    return found
-
-
-def _always(*_: Any) -> bool:
-    return True
-
-
-def _psi(simulated: Simulated, window: Window, *_: Any) -> bool:
-    from noria.core.stats.bins import bin_counts, quantile_edges, smoothed_shares
-    from noria.core.stats.tests import psi
-
-    for name in simulated.raw.columns:
-        if not simulated.raw[name].dtype.is_float():
-            continue
-        before, after = (f[name].drop_nulls().to_numpy() for f in (simulated.raw, window.raw))
-        edges = quantile_edges(before)
-        if (
-            len(after)
-            and psi(smoothed_shares(bin_counts(before, edges)), smoothed_shares(bin_counts(after, edges)))
-            > 0.2
-        ):
-            return True
-    return False
-
-
-def _ks(simulated: Simulated, window: Window, *_: Any) -> bool:
-    from noria.core.stats.multiplicity import bonferroni
-    from noria.core.stats.tests import ks_two_sample
-
-    values = []
-    for name in simulated.raw.columns:
-        before, after = simulated.raw[name].drop_nulls(), window.raw[name].drop_nulls()
-        if simulated.raw[name].dtype.is_float() and len(after) > 5:
-            values.append(
-                float(ks_two_sample(before.to_numpy()[:, None], after.to_numpy()[:, None]).p_value[0])
-            )
-    return bool(values and bonferroni(values).min() < 0.01)
-
-
-def _drop(simulated: Simulated, _window: Window, losses: dict[int, float], known: int) -> bool:
-    """Retrain when the newest labelled windows lose more, and a challenger taught on earlier ones does better."""
-    first, newest = [losses[n] for n in sorted(losses)[:4]], losses.get(known, math.nan)
-    if not newest > np.mean(first) + 2 * np.std(first):
-        return False
-    challenger = simulated.learn(known - 1, 0, "all")
-    judged = next(w for w in simulated.windows if w.number == known)
-    answer = simulated.predict(challenger, simulated._code(known)(judged.raw))
-    return simulated.metric.loss(judged.actual, answer) < newest
-
-
-def _module(path: Path) -> Any:
-    spec = importlib.util.spec_from_file_location(f"episode_{abs(hash(str(path)))}", path)
-    assert spec is not None
-    assert spec.loader is not None
-    module = importlib.util.module_from_spec(spec)
-    spec.loader.exec_module(module)
-    return module
+    after = np.array([base[w] for w in base if w >= nominal])
+    if any(cause in ("concept_drift", "new_class") for cause in causes):
+        before = np.array([base[w] for w in base if w < nominal])
+        return float(stats.ttest_ind(after, before, equal_var=False, nan_policy="omit").statistic)
+    rows: list[Rows] = simulated.as_it_was()
+    calm = simulated.losses(simulated.answers(rows, code="training", model=simulated.model))
+    added = after - np.array([calm[w] for w in calm if w >= nominal])
+    if not np.any(added):
+        return 0.0
+    return float(stats.ttest_1samp(added, 0.0, nan_policy="omit").statistic)

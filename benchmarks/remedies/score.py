@@ -1,180 +1,286 @@
-"""Figures of a set of episodes, with 95 % intervals over episodes."""
+"""Figures of a set of replayed episodes; docs/remedy-benchmark.md states each in words."""
 
 from __future__ import annotations
 
 import math
+import re
+from collections.abc import Callable
 from typing import Any
 
 import numpy as np
+from scipy import stats
 
 RETRAINS = ("retrain", "new_model")
+NOTHING = ("wait", "ask")
 ALIKE = 0.9
-"""A remedy is right when the oracle's own simulation gives it at least this share of what the best one saves."""
+"""A remedy that saves at least this share of what the oracle's saves is as right as the oracle's."""
+
+N_BINS = 10
+_LEVEL = 0.05
 
 Result = dict[str, Any]
+Figure = Callable[[list[Result]], float]
+
+
+# What an answer says.
+
+
+def first_incident(result: Result) -> Any:
+    """Give the incident that answers for the injected one: the first noticed since the onset, or at all without one."""
+    onset = result["onset"]
+    found = [i for i in result["answer"]["incidents"] if onset is None or i["detected_window"] >= onset]
+    return min(found, key=lambda i: i["detected_window"]) if found else None
 
 
 def named(result: Result) -> str:
-    """Give the cause that was named: of the incident nearest to the onset, else none."""
-    incident = _first(result)
+    """Give the cause that it names; none when nothing was noticed."""
+    incident = first_incident(result)
     return "none" if incident is None else max(incident["causes"], key=incident["causes"].__getitem__)
 
 
 def remedied(result: Result) -> str:
-    """Give the remedy that was chosen for it."""
-    incident = _first(result)
-    return "wait" if incident is None else str(incident["remedy"])
+    """Give the remedy that it takes; `ask` when it abstains."""
+    incident = first_incident(result)
+    if incident is None:
+        return "wait"
+    return "ask" if incident["abstained"] else str(incident["remedy"])
 
 
-def _first(result: Result) -> Any:
-    incidents = result["answer"]["incidents"]
-    if result["onset"] is None:
-        return incidents[0] if incidents else None
-    near = [i for i in incidents if i["detected_window"] >= result["onset"]]
-    return near[0] if near else None
+def actions(result: Result) -> list[str]:
+    """List every remedy that was carried out in the episode."""
+    return [
+        i["remedy"]
+        for i in result["answer"]["incidents"]
+        if not i["abstained"] and i["remedy"] not in NOTHING
+    ]
+
+
+# Right or wrong.
+
+
+def has_cause(result: Result) -> bool:
+    """Tell whether the episode's cause is known: real drift left untouched has none that anybody injected."""
+    return bool(result["causes"] != ["natural"])
 
 
 def cause_right(result: Result) -> bool:
-    """Tell whether the injected cause, or one of two, was named."""
+    """Tell whether the named cause was injected; with two causes either is right, for one is named first."""
     return named(result) in result["causes"]
 
 
+def true_cause(result: Result) -> str:
+    """Give the cause that the named one is set against: itself if it was injected, else the first injected."""
+    return named(result) if cause_right(result) else str(result["causes"][0])
+
+
+def right_remedies(result: Result) -> set[str]:
+    """List the remedies that are right.
+
+    Those of the oracle, and any that surely saves at least `ALIKE` of what the oracle saves. When the oracle waits,
+    waiting.
+    """
+    alike = {name for name in result["sure"] if result["saved"][name] >= ALIKE * result["best"] > 0}
+    return {*result["best_remedies"], *alike}
+
+
 def remedy_right(result: Result) -> bool:
-    """Tell whether the remedy is the oracle's, or saves nearly as much by the oracle's own simulation."""
-    saved, ours = result["saved"], remedied(result)
-    best = max(saved.values())
-    if ours == "fix_pipeline" and "fix_pipeline" not in saved:
-        ours = "repair_inputs" if "input_change" in result["causes"] else "wait"
-    if best <= noise(result):
-        return ours == "wait" or bool(saved.get(ours, -1.0) >= best)
-    return bool(saved.get(ours, 0.0) >= ALIKE * best)
+    """Tell whether the remedy is right; without an incident it is only if nothing at all was done."""
+    if result["onset"] is None and has_cause(result):
+        return not actions(result) and remedied(result) == "wait"
+    return remedied(result) in right_remedies(result)
 
 
-def noise(result: Result) -> float:
-    """Give the loss over a horizon that is no more than chance: two standard errors of calm windows' sum."""
-    calm = [
-        v
-        for w, v in result["losses"]["without"].items()
-        if result["onset"] is None or int(w) < result["onset"]
-    ]
-    return 2 * float(np.nanstd(calm)) * math.sqrt(8)
+def remedy_same(result: Result) -> bool:
+    """Tell whether the remedy is the oracle's, however little another one saves less."""
+    return remedy_right(result) and (
+        remedied(result) in result["best_remedies"] or result["best_remedies"] == ["wait"]
+    )
+
+
+def abstained(result: Result) -> bool:
+    """Tell whether any incident was left to a person or to more labels."""
+    return any(i["abstained"] or i["remedy"] == "ask" for i in result["answer"]["incidents"])
+
+
+def subject_right(result: Result) -> bool:
+    """Tell whether the first thing that the incident's subject names is what it happened to."""
+    incident = first_incident(result)
+    if incident is None or not incident["subject"]:
+        return False
+    words = re.split(r"[\s,;`'\"()]+", str(incident["subject"]))
+    kinds = ("", "column", "columns", "step", "feature", "version", "segment", "class")
+    named_things = [word for word in words if word not in kinds]
+    return bool(named_things) and named_things[0] in result["subjects"]
+
+
+# Losses.
+
+
+def saved_in(result: Result) -> dict[int, float]:
+    """Give the loss that the actions saved in each window, from the first to the horizon's end."""
+    without, other = result["without"], result["with"]
+    both = {int(w): value - other.get(w, value) for w, value in without.items() if int(w) <= result["last"]}
+    return {w: 0.0 if math.isnan(saved) else saved for w, saved in both.items()}
 
 
 def ours_saved(result: Result) -> float:
-    """Give what the actions saved over the stream."""
-    without, other = result["losses"]["without"], result["losses"]["with"]
-    return float(np.nansum([without[w] - other[w] for w in without if w in other]))
-
-
-def harmful(result: Result) -> bool:
-    """Tell whether retraining lost more than chance against doing nothing."""
-    retrained = any(i["remedy"] in RETRAINS for i in result["answer"]["incidents"])
-    return retrained and ours_saved(result) < -noise(result)
-
-
-def regret(results: list[Result], saved: list[float]) -> float:
-    """Give (oracle - ours) / (oracle - nothing), each episode's losses scaled by its calm loss."""
-    oracle = np.array([max(r["saved"].values()) / scale(r) for r in results])
-    ours = np.minimum(np.array([s / scale(r) for r, s in zip(results, saved, strict=True)]), oracle)
-    return float((oracle - ours).sum() / max(oracle.sum(), 1e-12))
+    """Give what the actions saved, net of what they cost."""
+    cost = sum(result["costs"].get(name, 0.0) for name in actions(result))
+    return float(sum(saved_in(result).values()) - cost)
 
 
 def scale(result: Result) -> float:
-    """Give the mean loss of a window without actions."""
-    return max(float(np.nanmean(list(result["losses"]["without"].values()))), 1e-9)
+    """Give the mean loss of a window when nothing is done, by which losses of different metrics are divided."""
+    values = [value for w, value in result["without"].items() if int(w) <= result["last"]]
+    return max(float(np.nanmean(values)), 1e-12)
 
 
-def macro_f1(results: list[Result]) -> float:
-    """Give the mean F1 over the injected causes."""
-    truth = [named(r) if cause_right(r) else r["causes"][0] for r in results]
-    said = [named(r) for r in results]
+def regret(results: list[Result], saved: Callable[[Result], float]) -> float:
+    """Give (oracle - ours) / (oracle - nothing) over episodes; to save more than the oracle counts as the same."""
+    missed = float(sum((r["best"] - min(saved(r), r["best"])) / scale(r) for r in results))
+    possible = float(sum(r["best"] / scale(r) for r in results))
+    return missed / possible if possible > 0 else float("nan")
+
+
+def retrained(result: Result) -> bool:
+    """Tell whether anything was trained anew."""
+    return any(name in RETRAINS for name in actions(result))
+
+
+def harmful(result: Result) -> bool:
+    """Tell whether it was trained anew and the loss is surely higher than if nothing had been done.
+
+    Windows from the first that was answered otherwise to the horizon's end, 95 % t interval of their mean difference.
+    """
+    if not retrained(result):
+        return False
+    series = saved_in(result)
+    changed = [w for w, saved in sorted(series.items()) if saved != 0.0]
+    values = np.array([saved for w, saved in sorted(series.items()) if changed and w >= changed[0]])
+    if len(values) < 2:
+        return bool(len(values) and values[0] < 0)
+    half = stats.t.ppf(1 - _LEVEL / 2, len(values) - 1) * values.std(ddof=1) / math.sqrt(len(values))
+    return bool(values.mean() + half < 0)
+
+
+def needless(result: Result) -> bool:
+    """Tell whether it was trained anew where, by the oracle's simulation, no training surely pays."""
+    return retrained(result) and not any(
+        name in RETRAINS for name in (*result["sure"], *result["best_remedies"])
+    )
+
+
+def recovered_after(result: Result) -> int | None:
+    """Give the windows from the onset until what is left to be saved is saved as well as by the oracle (`ALIKE`)."""
+    ours = saved_in(result)
+    best = {int(w): saved for w, saved in result["series"].items()}
+    for start in sorted(best):
+        rest = [w for w in best if w >= start]
+        possible = sum(best[w] for w in rest)
+        if possible > 0 and sum(ours[w] for w in rest) >= ALIKE * possible:
+            return start - int(result["onset"])
+    return None
+
+
+def calm_windows(result: Result) -> int:
+    """Count windows in which nothing has happened yet."""
+    return int(result["onset"]) if result["onset"] is not None else result["last"] + 1
+
+
+def false_alarms(result: Result) -> int:
+    """Count incidents noticed before anything happened."""
+    return len(
+        [
+            i
+            for i in result["answer"]["incidents"]
+            if result["onset"] is None or i["detected_window"] < result["onset"]
+        ]
+    )
+
+
+# Figures over episodes.
+
+
+def macro_f1(truth: list[str], said: list[str]) -> float:
+    """Give the unweighted mean over the causes that are true somewhere of 2 TP / (2 TP + FP + FN)."""
     found = []
     for cause in sorted(set(truth)):
         hits = sum(t == s == cause for t, s in zip(truth, said, strict=True))
-        found.append(2 * hits / max(truth.count(cause) + said.count(cause), 1))
-    return float(np.mean(found))
+        found.append(2 * hits / (truth.count(cause) + said.count(cause)))
+    return float(np.mean(found)) if found else float("nan")
 
 
-def interval(results: list[Result], figure: Any, *, n_draws: int = 400) -> tuple[float, float, float]:
-    """Give a figure and its bootstrap interval over episodes."""
+def cause_macro_f1(results: list[Result]) -> float:
+    """Give the macro-F1 of the named causes."""
+    return macro_f1([true_cause(r) for r in results], [named(r) for r in results])
+
+
+def strict_macro_f1(results: list[Result]) -> float:
+    """Give the macro-F1 with every injected cause to be named by some incident, and every one named to be injected."""
+    truth = [set(r["causes"]) for r in results]
+    said = [all_named(r) for r in results]
+    found = []
+    for cause in sorted(set().union(*truth)):
+        hits = sum(cause in t and cause in s for t, s in zip(truth, said, strict=True))
+        found.append(2 * hits / (sum(cause in t for t in truth) + sum(cause in s for s in said)))
+    return float(np.mean(found)) if found else float("nan")
+
+
+def all_named(result: Result) -> set[str]:
+    """List the causes that the incidents of an episode name."""
+    incidents = result["answer"]["incidents"]
+    return {max(i["causes"], key=i["causes"].__getitem__) for i in incidents} or {"none"}
+
+
+def calibrated(results: list[Result]) -> list[tuple[dict[str, float], str]]:
+    """Give probabilities and truth of the incidents that have one cause, or none."""
+    rows = []
+    for result in results:
+        incident = first_incident(result)
+        if incident is not None and has_cause(result) and len(result["causes"]) == 1:
+            rows.append((incident["causes"], result["causes"][0]))
+    return rows
+
+
+def brier(results: list[Result]) -> float:
+    """Give the mean over incidents of the squared distance of the probabilities from the truth (0 to 2)."""
+    rows = calibrated(results)
+    if not rows:
+        return float("nan")
+    return float(
+        np.mean([sum((p.get(cause, 0.0) - (cause == true)) ** 2 for cause in {*p, true}) for p, true in rows])
+    )
+
+
+def calibration_error(results: list[Result]) -> float:
+    """Give the expected calibration error of the named cause's probability, over ten bins of equal width."""
+    rows = calibrated(results)
+    if not rows:
+        return float("nan")
+    sure = np.array([max(p.values()) for p, _ in rows])
+    hits = np.array([max(p, key=p.__getitem__) == true for p, true in rows], dtype=float)
+    bins = np.minimum((sure * N_BINS).astype(int), N_BINS - 1)
+    return float(
+        sum((bins == b).mean() * abs(hits[bins == b].mean() - sure[bins == b].mean()) for b in set(bins))
+    )
+
+
+def interval(results: list[Result], figure: Figure, *, n_draws: int = 1000) -> tuple[float, float, float]:
+    """Give a figure with its 95 % percentile-bootstrap interval over episodes."""
     rng = np.random.default_rng(0)
-    draws = [
+    drawn = [
         figure([results[i] for i in rng.integers(0, len(results), len(results))]) for _ in range(n_draws)
     ]
-    low, high = np.quantile(draws, [0.025, 0.975])
+    known = [value for value in drawn if not math.isnan(value)]
+    low, high = np.quantile(known, [0.025, 0.975]) if known else (math.nan, math.nan)
     return figure(results), float(low), float(high)
 
 
-def share(rule: Any) -> Any:
+def share(rule: Callable[[Result], bool]) -> Figure:
     """Make a figure of a rule: the share of episodes for which it holds."""
-    return lambda results: float(np.mean([rule(r) for r in results])) if results else float("nan")
+    return lambda results: float(np.mean([rule(r) for r in results])) if results else math.nan
 
 
-def line_of(result: Result) -> str:
-    """Lay one episode out: cause said/true, remedy said/best, loss saved of what the best remedy would, seconds."""
-    if "skipped" in result:
-        return f"{result['name']:<52} not made: {result['skipped']}"
-    if result["answer"].get("error"):
-        return f"{result['name']:<52} FAILED: {result['answer']['error']}"
-    saved = result["saved"]
-    best = max(saved, key=saved.__getitem__)
-    marks = ("ok " if cause_right(result) else "BAD", "ok " if remedy_right(result) else "BAD")
-    cause = f"{marks[0]} {named(result)}/{'+'.join(result['causes'])}"
-    remedy = f"{marks[1]} {remedied(result)}/{best}"
-    gains = f"{ours_saved(result) / scale(result):+.2f}/{saved[best] / scale(result):+.2f}"
-    return f"{result['name']:<52} {cause:<40} {remedy:<32} {gains:>13} {result['seconds']:6.1f} s"
-
-
-def table(results: list[Result]) -> str:
-    """Lay the figures out."""
-    loud, quiet = [r for r in results if r["onset"] is not None], [r for r in results if r["onset"] is None]
-    lines = [f"{len(results)} episodes: {len(loud)} with an incident, {len(quiet)} without"]
-
-    def line(name: str, chosen: list[Result], figure: Any) -> None:
-        if chosen:
-            value, low, high = interval(chosen, figure)
-            lines.append(f"{name:<34}{value:8.3f}   {low:6.3f} to {high:6.3f}   n = {len(chosen)}")
-
-    line("cause macro-F1", results, macro_f1)
-    line("remedy accuracy", results, share(remedy_right))
-    line("regret", loud, lambda rs: regret(rs, [ours_saved(r) for r in rs]))
-    line("pipeline faults named", [r for r in loud if r["causes"][0] == "pipeline_fault"], share(cause_right))
-    line("false alarms in quiet episodes", quiet, share(lambda r: bool(r["answer"]["incidents"])))
-    line(
-        "false actions in quiet episodes",
-        quiet,
-        share(lambda r: any(i["remedy"] not in ("wait", "ask") for i in r["answer"]["incidents"])),
-    )
-    line("abstained", loud, share(lambda r: any(i["abstained"] for i in r["answer"]["incidents"])))
-    line("noticed", loud, share(lambda r: _first(r) is not None))
-    seen = [r for r in loud if _first(r) is not None]
-    line(
-        "windows to notice",
-        seen,
-        lambda rs: float(np.mean([_first(r)["detected_window"] - r["onset"] for r in rs])),
-    )
-    faulty = [r for r in seen if r["subject"]]
-    line("column named first", faulty, share(lambda r: str(r["subject"]) in str(_first(r)["subject"])))
-    n_harmful = sum(map(harmful, results))
-    from noria.core.stats.intervals import clopper_pearson
-
-    upper = clopper_pearson(n_harmful, len(results), alpha=0.05).upper
-    lines.append(
-        f"harmful retrains                  {n_harmful:8d}   of {len(results)}, 95 % upper bound {upper:.4f}"
-    )
-    for name in results[0]["baselines"]:
-        line(f"regret: {name}", loud, lambda rs, name=name: regret(rs, [r["baselines"][name] for r in rs]))
-    line("regret: nothing", loud, lambda rs: regret(rs, [0.0 for _ in rs]))
-    line("seconds an episode", results, lambda rs: float(np.mean([r["seconds"] for r in rs])))
-    lines.append("")
-    for cause in sorted({r["causes"][0] for r in results}):
-        mine = [r for r in results if r["causes"][0] == cause]
-        said: dict[str, int] = {}
-        for r in mine:
-            said[named(r)] = said.get(named(r), 0) + 1
-        right = sum(map(remedy_right, mine))
-        lines.append(
-            f"{cause:<18} remedy {right}/{len(mine)}   "
-            + ", ".join(f"{k} {v}" for k, v in sorted(said.items(), key=lambda e: -e[1]))
-        )
-    return "\n".join(lines)
+def upper_bound(n_found: int, n: int) -> float:
+    """Give the upper end of the two-sided 95 % interval of Clopper and Pearson (1934)."""
+    return 1.0 if n_found >= n else float(stats.beta.ppf(1 - _LEVEL / 2, n_found + 1, n - n_found))
