@@ -7,6 +7,7 @@ from typing import Annotated
 import typer
 
 from noria.core.console.options import JsonFlag, ProjectOption, WorkspaceOption, opened
+from noria.monitoring.tasks.commands import add_to
 from noria.registry.commands import models
 
 __all__ = ["models"]
@@ -36,3 +37,6 @@ def profile(
         say(
             f"Traffic of {tagged.ref} is compared with {tagged.tags['noria.reference']} in {len(columns)} columns"
         )
+
+
+add_to(models)

@@ -85,6 +85,7 @@ def _print(found: EndpointReport, *, all_columns: bool) -> None:
     from noria.core.console.output import facts, say, stdout
     from noria.monitoring.estimated.words import estimate_facts
     from noria.monitoring.reports.words import comparison_parts, summary
+    from noria.monitoring.tasks.words import forecast_parts, unsupervised_parts
 
     quality = found.quality
     pairs: list[tuple[str, Any]] = [
@@ -101,6 +102,12 @@ def _print(found: EndpointReport, *, all_columns: bool) -> None:
     ]
     console = stdout()
     console.print(facts(pairs))
+    parts = [
+        *(forecast_parts(found.forecast, all_rows=all_columns) if found.forecast else ()),
+        *(unsupervised_parts(found.unsupervised) if found.unsupervised else ()),
+    ]
+    for part in parts:
+        console.print(part, markup=False)
     if found.drift is None:
         return
     say(summary(found.drift))

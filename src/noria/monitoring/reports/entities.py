@@ -9,6 +9,7 @@ import msgspec
 
 from noria.monitoring.entities import QualityReport
 from noria.monitoring.estimated.entities import EstimatedQuality
+from noria.monitoring.tasks.entities import ForecastReport, UnsupervisedReport
 
 
 class Bar(msgspec.Struct, frozen=True, kw_only=True):
@@ -172,6 +173,8 @@ class EndpointReport(msgspec.Struct, frozen=True, kw_only=True):
         As of the newest label.
     estimated
         Quality of these rows as far as it can be told without labels, and what that supposes.
+    forecast, unsupervised
+        Where `noria models task` said that the version forecasts, or has no target.
     lacks
         What could not be looked at, and what would mend it.
     """
@@ -187,4 +190,6 @@ class EndpointReport(msgspec.Struct, frozen=True, kw_only=True):
     drift: DriftComparison | None = None
     quality: QualityReport | None = None
     estimated: EstimatedQuality | None = None
+    forecast: ForecastReport | None = None
+    unsupervised: UnsupervisedReport | None = None
     lacks: list[str] = []

@@ -20,6 +20,8 @@ from noria.monitoring.reference import Reference, load_reference, no_reference
 from noria.monitoring.reports.comparing import FEWEST_ROWS, LEAST_PSI, LEVEL, compare_tables
 from noria.monitoring.reports.entities import DriftComparison, EndpointReport
 from noria.monitoring.service import Monitors
+from noria.monitoring.tasks.entities import ForecastReport, UnsupervisedReport
+from noria.monitoring.tasks.live import task_report
 from noria.registry.client import fetch_version
 from noria.registry.golden import load_golden
 from noria.registry.rules import NotServable, servable
@@ -70,8 +72,8 @@ def endpoint_report(
     rows = list(itertools.islice(inside, MOST_ROWS))
     capped = next(inside, None) is not None
     comparison, lacks = _compared(workspace, found, wanted, rows, (level, least_psi))
-    estimated, why = _estimated(workspace, found, wanted, rows)
-    lacks += [why] if why else []
+    estimated, forecast, unsupervised, missing = _beyond(workspace, found, wanted, rows)
+    lacks += missing
     monitor = (
         workspace.service(Monitors).get(workspace.project, endpoint)
         if _is_watched(workspace, endpoint)
@@ -92,18 +94,25 @@ def endpoint_report(
         drift=comparison,
         quality=quality,
         estimated=estimated,
+        forecast=forecast,
+        unsupervised=unsupervised,
         lacks=lacks,
     )
 
 
-def _estimated(
+def _beyond(
     workspace: Workspace, endpoint: Endpoint, version: int, rows: list[CapturedRow]
-) -> tuple[EstimatedQuality | None, str | None]:
+) -> tuple[EstimatedQuality | None, ForecastReport | None, UnsupervisedReport | None, list[str]]:
+    """Tell what goes beyond columns: quality without labels, and what the model is for."""
     try:
         found = servable(workspace.service(Models).version(workspace.project, endpoint.model, version))
-        return estimated_quality(workspace, found, rows)
+        task, lacks = task_report(workspace, found, rows)
+        if isinstance(task, UnsupervisedReport):
+            return None, None, task, lacks
+        estimated, why = estimated_quality(workspace, found, rows)
     except (NotFound, NotServable):
-        return None, None  # the comparison says so already
+        return None, None, None, []  # the comparison says so already
+    return estimated, task, None, [*lacks, why] if why else lacks
 
 
 def _is_watched(workspace: Workspace, endpoint: str) -> bool:
