@@ -174,7 +174,7 @@ def test_curves_figures_and_images_are_drawn(browser: Browser, site: Site) -> No
     """Under the strict policy curves are drawn as asked for, a user's figure too, and images are loaded."""
     page = browser.page
     page.goto(site.page("metrics"))
-    expect(page.locator("#curves .main-svg").first).to_be_visible()
+    expect(page.locator("#curves .main-svg").first).to_be_visible(timeout=20_000)
     page.get_by_label("Smoothing").select_option("5")
     page.get_by_label("In one chart").check()
     page.get_by_role("button", name="Show").click()

@@ -19,6 +19,7 @@ from noria.core.web.languages import Language, translations
 from noria.core.web.markdown import markdown
 from noria.core.web.pages import Frame, PageContext
 from noria.core.web.parts import together
+from noria.core.web.pictures import picture
 from noria.core.web.revisions import tags_revision, text_revision
 
 PAGE_HEADERS = {
@@ -110,6 +111,7 @@ def environment(language: Language) -> Environment:
     made.filters["text_revision"] = text_revision
     made.filters["tags_revision"] = tags_revision
     made.filters["point_table"] = point_table
+    made.filters["picture"] = picture
     made.filters["figure"] = functools.partial(_figure_json, decimal_comma=formats.has_decimal_comma)
     return made
 

@@ -1,6 +1,8 @@
-// Draws the figures that the server made, in the colours of the theme. Without the library the tables stay.
+// Draws the figures that the server made, in the colours of the theme. The library is loaded when the page is there and
+// a chart is in sight; until then, and without it, the server's own pictures stay.
 "use strict";
 (() => {
+  const library = document.currentScript.dataset.library;
   const DASHES = ["solid", "dash", "dot", "dashdot", "longdash", "longdashdot", "solid", "dash"];
   const MARKERS = ["circle", "square", "diamond", "triangle-up", "x", "star-diamond", "pentagon", "cross"];
   const N = 8;
@@ -63,23 +65,37 @@
       await Plotly.react(place, figure.data, figure.layout, options);
       place.closest("figure").querySelectorAll("[data-save-chart]").forEach((button) => { button.hidden = false; });
     } catch {
-      place.classList.remove("is-drawn"); // then the sentence below it says where the points are
+      place.classList.remove("is-drawn"); // then the server's picture is there again
     }
   };
-  const seen = new IntersectionObserver((entries) => {
-    const theme = colours();
-    entries.filter((entry) => entry.isIntersecting).forEach((entry) => {
-      seen.unobserve(entry.target);
-      draw(entry.target, theme);
+  const idle = globalThis.requestIdleCallback ?? ((then) => setTimeout(then, 100));
+  let loading = null;
+  const load = () => {
+    loading ??= new Promise((done) => {
+      if (globalThis.Plotly || !library) return done();
+      const fetch = () => idle(() => {
+        const script = document.createElement("script");
+        script.src = library;
+        script.onload = script.onerror = done;
+        document.head.append(script);
+      }, { timeout: 1000 });
+      if (document.readyState === "complete") fetch(); else addEventListener("load", fetch);
     });
-  }, { rootMargin: "300px" });
-  const begin = () => {
-    if (!globalThis.Plotly) return;
-    document.querySelectorAll("[data-figure]").forEach((place) => {
-      place.classList.add("is-drawn"); // keeps its room until it is in sight
-      seen.observe(place);
-    });
+    return loading;
   };
+  const seen = new IntersectionObserver(async (entries) => {
+    const figures = entries.filter((entry) => entry.isIntersecting).map((entry) => entry.target);
+    if (!figures.length) return;
+    figures.forEach((figure) => seen.unobserve(figure));
+    await load();
+    if (!globalThis.Plotly) return;
+    const theme = colours();
+    figures.forEach((figure) => draw(figure.querySelector("[data-figure]"), theme));
+  }, { rootMargin: "300px" });
+  const begin = () => document.querySelectorAll("figure.chart:has([data-figure])").forEach((figure) => {
+    seen.unobserve(figure); // one that was observed before is told of again
+    seen.observe(figure);
+  });
   // As SVG, made by the library as text: a PNG would have to be loaded as an image first, which the policy refuses.
   const save = async (button) => {
     const place = button.closest("figure").querySelector("[data-figure]");
