@@ -37,8 +37,6 @@ MAY_DIFFER: dict[str, str] = {
     "a name twice": SQL,
     "deleted experiment: create": SQL,
     "rename to Default": SQL,
-    "models with name = 'a' OR": WORDING,
-    "versions with name = 'a' OR": WORDING,
     "versions with name = 5": WORDING,
     "models by ['tag.t']": WORDING,
     "versions by ['tag.t']": WORDING,
