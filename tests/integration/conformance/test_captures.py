@@ -13,7 +13,8 @@ from noria.core.workspace import Workspace
 from noria.registry.entities import Task
 from noria.serving.captures import MAX_BATCH, PredictionNotFound
 from noria.serving.entities import Deployment
-from noria.serving.modelserver.records import CapturedRequest, Recorder, by_endpoint
+from noria.serving.modelserver.recorder import CapturedRequest, Recorder
+from noria.serving.modelserver.records import by_endpoint
 from noria.serving.packing import Packed, pack
 from noria.serving.pairs import read_pairs
 from noria.serving.predictions import (

@@ -9,7 +9,8 @@ import pytest
 
 from noria.core.ids import new_id
 from noria.serving.first_predictions import MAX_REQUESTS, first_predictions
-from noria.serving.modelserver.records import CapturedRequest, Recorder, by_endpoint
+from noria.serving.modelserver.recorder import CapturedRequest, Recorder
+from noria.serving.modelserver.records import by_endpoint
 from noria.serving.packing import Unpacked, json_entry, pack
 from noria.serving.predictions import Prediction
 from noria.serving.sums import (

@@ -15,8 +15,9 @@ from noria.core.ids import is_id, new_id
 from noria.registry.entities import Signature
 from noria.serving.modelserver.lanes import Outputs
 from noria.serving.modelserver.protocol import Answered, Encoded, ReadInputs
-from noria.serving.modelserver.records import CapturedRequest, Recorder
+from noria.serving.modelserver.recorder import CapturedRequest, Recorder
 from noria.serving.modelserver.routes import LoadedVersion, Route
+from noria.serving.modelserver.turn import Keep, Turn, next_turn
 from noria.serving.predictions import ROLES, CaptureRole
 
 KEY = "key"
@@ -77,13 +78,14 @@ class Answerer:
     Parameters
     ----------
     keep
-        Keeps a record, or drops and counts it when there is no room.
+        Keeps a record of so many requests, or drops and counts it when there is no room.
     clock
         Stamps records and measures latency.
     """
 
-    def __init__(self, *, keep: Callable[[bytes], bool], clock: Clock) -> None:
+    def __init__(self, *, keep: Keep, clock: Clock) -> None:
         self._keep = keep
+        self._turn: Turn | None = None
         self._recorder = Recorder()
         self._clock = clock
         self._logged_at = float("-inf")
@@ -135,10 +137,18 @@ class Answerer:
         outputs = pending.chosen.lane.run(inputs.arrays, inputs.n_rows)
         return {**outputs, FEATURES: np.asarray(pending.chosen.model.features(inputs.arrays))}
 
-    def finish(self, pending: Pending, outputs: Outputs) -> Answered:
+    async def finish(self, pending: Pending, outputs: Outputs) -> Answered:
         """Keep what was answered, and give the answer."""
         if not pending.replay and pending.route.captures(pending.identity):
-            self._record(pending, outputs, None)
+            if pending.inputs.n_rows == 1:
+                turn = self._take(pending, outputs)
+                try:
+                    await next_turn()
+                finally:
+                    turn.keep()
+                turn.check(pending.identity)
+            else:
+                self._record(pending, outputs, None)
         return Answered(
             endpoint=pending.route.endpoint,
             version=pending.chosen.entity.version,
@@ -174,21 +184,41 @@ class Answerer:
         error: str | None,
         role: int = 0,
     ) -> None:
+        self._keep(self._recorder.encode(self._captured(pending, outputs, error, role, self._now_us())), 1)
+
+    def _captured(
+        self, pending: Pending, outputs: Outputs, error: str | None, role: int, at_us: int
+    ) -> CapturedRequest:
         route = pending.route
-        record = self._recorder.encode(
-            CapturedRequest(
-                (route.project, route.endpoint, pending.chosen.entity.version, route.revision),
-                pending.identity,
-                round(self._clock.now().timestamp() * 1e6),
-                round((self._clock.monotonic() - pending.began) * 1e6),
-                pending.inputs.n_rows,
-                pending.inputs.arrays,
-                outputs,
-                error,
-                role,
-            )
+        return CapturedRequest(
+            (route.project, route.endpoint, pending.chosen.entity.version, route.revision),
+            pending.identity,
+            at_us,
+            round((self._clock.monotonic() - pending.began) * 1e6),
+            pending.inputs.n_rows,
+            pending.inputs.arrays,
+            outputs,
+            error,
+            role,
         )
-        self._keep(record)
+
+    def _take(self, pending: Pending, outputs: Outputs) -> Turn:
+        """Have a request of one row kept with the others of this turn."""
+        turn = self._turn
+        if turn is None or turn.is_kept:
+            turn = self._turn = Turn(self._keep, self._recorder, self._now_us())
+        route = pending.route
+        turn.add(
+            (route.project, route.endpoint, pending.chosen.entity.version, route.revision),
+            pending.identity,
+            round((self._clock.monotonic() - pending.began) * 1e6),
+            pending.inputs.arrays,
+            outputs,
+        )
+        return turn
+
+    def _now_us(self) -> int:
+        return round(self._clock.now().timestamp() * 1e6)
 
 
 def _told(error: Exception) -> str:

@@ -209,7 +209,7 @@ class ModelApp:
                 raise
             except Exception as error:
                 raise self._answerer.failed(pending, error) from error
-            answered = self._answerer.finish(pending, outputs)
+            answered = await self._answerer.finish(pending, outputs)
             encoded = ask.reply(answered)
             version, n_rows, status = answered.version, answered.n_rows, 200
         except NoriaError as error:

@@ -15,7 +15,7 @@ from noria.core.errors import NoriaError
 from noria.serving.endpoints import Endpoints
 from noria.serving.modelserver.board import Page, Word
 from noria.serving.modelserver.link import Link
-from noria.serving.modelserver.records import Origin, id_of, origin_of
+from noria.serving.modelserver.records import Origin, apart, id_of, origin_of
 from noria.serving.modelserver.routes import falls_under
 from noria.serving.modelserver.spool import Claim, Spool, claim, disk_bytes
 from noria.serving.plans import EndpointPlan, PlannedVersion
@@ -89,8 +89,10 @@ class Mirror:
                 if origin not in plans:
                     plans[origin] = self._shadowed(origin)
                 plan = plans[origin]
-                if plan is not None and _is_asked(plan, origin, id_of(record)):
-                    self._append(record)
+                if plan is not None:
+                    for one in apart(record):
+                        if _is_asked(plan, origin, id_of(one)):
+                            self._append(one)
         except Exception as error:  # noqa: BLE001 - shadows are nobody's answer
             _log.warning("mirror.failed", exc_info=error)
 

@@ -71,17 +71,23 @@ class Outbox:
         self._is_full = False
         self._spool()
 
-    def append(self, payload: bytes) -> bool:
-        """Keep a record: when this returns True it outlives this process. False when it was dropped."""
+    def append(self, payload: bytes, n: int = 1) -> bool:
+        """Keep a record: when this returns True it outlives this process. False when it was dropped.
+
+        Parameters
+        ----------
+        n
+            As how many it counts.
+        """
         spool = self._spool() if self._opened is None else self._opened[1]
         done = spool is not None and spool.append(payload)
         if done and not self._is_full and self._kept is None:
             return True
         with self._lock:
             if done and not self._is_full:
-                self._words[self._kept_at] += 1
+                self._words[self._kept_at] += n
             else:
-                self._count(done=done)
+                self._count(n, done=done)
         return done
 
     def flush(self, timeout_s: float) -> bool:
@@ -118,11 +124,11 @@ class Outbox:
             spool.close()
             held.release()
 
-    def _count(self, *, done: bool) -> None:
+    def _count(self, n: int, *, done: bool) -> None:
         if done and self._kept is not None:
-            self._words[self._kept] += 1
+            self._words[self._kept] += n
         if not done:
-            self._words[self._dropped] += 1
+            self._words[self._dropped] += n
         if done == self._is_full:
             self._is_full = not done
             self._words[Word.DISK_FULL] = int(self._is_full)

@@ -24,9 +24,11 @@ from noria.core.config import Settings
 from noria.core.ids import new_id
 from noria.core.lifeline import Lifeline
 from noria.serving.modelserver.board import Board
+from noria.serving.modelserver.joint import n_requests
 from noria.serving.modelserver.link import Link
 from noria.serving.modelserver.mirror import Mirror, ShadowKeeper
 from noria.serving.modelserver.options import ServeOptions
+from noria.serving.modelserver.records import apart
 from noria.serving.modelserver.reporting import Reporter
 from noria.serving.modelserver.standing import Standing
 from noria.serving.modelserver.state import labels_root, requests_root, shadows_root, state_root
@@ -196,6 +198,8 @@ class _Parent:
             hand_on,
             own=self._id,
             max_bytes=self._options.spool_bytes,
+            count=n_requests,
+            apart=apart,
         )
         labels = Transfer(labels_root(root), functools.partial(hand_on_labels, link, requests), own=self._id)
         reporter = Reporter(

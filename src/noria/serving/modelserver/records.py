@@ -2,13 +2,14 @@
 
 A record in the spool is a head of fixed length, its origin (who answered, and what the arrays are), what the model
 raised if it did, and the bytes of the arrays. The origin is the same for all requests of a version, so a worker makes
-it once. Records of a model that answers with arrays of rarer kinds are spelt out in msgpack, as all were before 0.3.
+it once. Requests that were answered together share a record (`joint`). Records of a model that answers with arrays of
+rarer kinds are spelt out in msgpack, as all were before 0.3.
 """
 
 from __future__ import annotations
 
 import struct
-from collections.abc import Iterable, Mapping
+from collections.abc import Iterable
 from datetime import UTC, datetime
 from functools import lru_cache
 from typing import Any, NamedTuple
@@ -18,18 +19,16 @@ import numpy as np
 from numpy.typing import NDArray
 
 from noria.core.errors import Corrupt, Invalid
+from noria.serving.modelserver.joint import MARK, is_joint, origin_bytes, read_joint
 from noria.serving.packing import Entry, cut, json_entry
 from noria.serving.predictions import ROLES, NewLabel, Prediction, prediction_ids
-from noria.serving.tensor_data import TEXTS, TensorForm, packed_texts, tensor_form
 
-Arrays = Mapping[str, NDArray[Any]]
+FORM = 1
+HEAD = struct.Struct("<BB32sqqIII")
+"""Of a record of one request: mark, form, id, time, latency, rows, and the lengths of origin and error."""
 
-_MARK = 0xC1
-"""First byte of a packed record; no msgpack begins so."""
-
-_FORM = 1
-_HEAD = struct.Struct("<BB32sqqIII")
-_MAX_ORIGINS = 1_000
+MAX_ORIGINS = 1_000
+"""Origins that are remembered."""
 
 
 class Tensor(msgspec.Struct, frozen=True, kw_only=True, array_like=True):
@@ -85,80 +84,6 @@ class Origin(NamedTuple):
     role: int = 0
 
 
-class CapturedRequest(NamedTuple):
-    """A request with what the model made of it.
-
-    Attributes
-    ----------
-    common
-        Project, endpoint, version and revision.
-    id
-        32 hex digits.
-    at_us
-        When it was answered, in microseconds since 1970.
-    outputs
-        Empty when the model raised; `error` then says what.
-    role
-        Number of its role in `ROLES`.
-    """
-
-    common: tuple[str, str, int, int]
-    id: str
-    at_us: int
-    latency_us: int
-    n_rows: int
-    inputs: Arrays
-    outputs: Arrays
-    error: str | None = None
-    role: int = 0
-
-
-class Recorder:
-    """Makes the records of one worker. Called from many threads."""
-
-    def __init__(self) -> None:
-        self._made: dict[Any, _Made] = {}
-
-    def encode(self, request: CapturedRequest) -> bytes:
-        """Give the bytes that a spool keeps."""
-        common, identity, at_us, latency_us, n_rows, inputs, outputs, raised, role = request
-        arrays = [*inputs.values(), *outputs.values()]
-        # Of each attribute by itself: this is run for each request, and hashing a type costs more than all the rest.
-        shapes, types = [array.shape for array in arrays], [array.dtype for array in arrays]
-        key = (common, role, n_rows, *inputs, len(inputs), *outputs)
-        made = self._made.get(key)
-        if made is None or made.shapes != shapes or made.types != types:
-            if len(self._made) >= _MAX_ORIGINS:
-                self._made.clear()
-            made = self._made[key] = _make(request, shapes, types)
-        if made.origin is None:
-            return _encoder.encode(_spelt_out(request))
-        error = b"" if raised is None else raised.encode("utf-8", "replace")
-        sizes = len(made.origin), len(error)
-        head = _HEAD.pack(_MARK, _FORM, identity.encode(), at_us, latency_us, n_rows, *sizes)
-        bytes_of = _bytes_of if made.has_texts else _tobytes
-        return b"".join((head, made.origin, error, *map(bytes_of, arrays)))
-
-
-class _Made(NamedTuple):
-    """The bytes of an origin, None where the arrays cannot be kept as such, and the arrays that it is made for."""
-
-    origin: bytes | None
-    has_texts: bool
-    shapes: list[tuple[int, ...]]
-    types: list[np.dtype[Any]]
-
-
-def _make(request: CapturedRequest, shapes: list[tuple[int, ...]], types: list[np.dtype[Any]]) -> _Made:
-    forms = [_forms(request.inputs), _forms(request.outputs)]
-    found = [form for each in forms for form in each]
-    known = None not in found and all(shape[:1] == (request.n_rows,) for shape in shapes)
-    roles = (request.role,) if request.role else ()
-    origin = _encoder.encode((*request.common, _encoder.encode(forms), *roles)) if known else None
-    return _Made(origin, any(form is not None and form.dtype == TEXTS for form in found), shapes, types)
-
-
-_tobytes = np.ndarray.tobytes
 _encoder = msgspec.msgpack.Encoder()
 _requests = msgspec.msgpack.Decoder(AnsweredRequest)
 _labels = msgspec.msgpack.Decoder(GivenLabels)
@@ -185,7 +110,10 @@ def by_endpoint(records: Iterable[bytes]) -> dict[tuple[str, str], list[Entry]]:
     """
     found: dict[tuple[str, str], list[Entry]] = {}
     for payload in records:
-        if payload[0] == _MARK:
+        if is_joint(payload):
+            origin, entries = _read_joint(payload)
+            place = (origin.project, origin.endpoint)
+        elif payload[0] == MARK:
             origin, entry = _read(payload)
             entries = [entry] if entry.n_rows == 1 else cut(entry)
             place = (origin.project, origin.endpoint)
@@ -201,26 +129,46 @@ def by_endpoint(records: Iterable[bytes]) -> dict[tuple[str, str], list[Entry]]:
 
 
 def entry_of(payload: bytes) -> tuple[Origin, Entry] | None:
-    """Read one record back as a whole; None when it is spelt out.
+    """Read the record of one request back as a whole; None when it is spelt out.
 
     Raises
     ------
     Corrupt
         If it is no record.
     """
-    return _read(payload) if payload[:1] == bytes([_MARK]) else None
+    return _read(payload) if payload[:1] == bytes([MARK]) else None
+
+
+def apart(payload: bytes) -> list[bytes]:
+    """Give a record for each request of a record.
+
+    Raises
+    ------
+    Corrupt
+        If it is no record.
+    """
+    if not is_joint(payload):
+        return [payload]
+    joint = read_joint(payload)
+    heads = (
+        HEAD.pack(MARK, FORM, identity.encode(), joint.at_us, latency_us, 1, len(joint.origin), 0)
+        for identity, latency_us in zip(joint.ids, joint.latencies_us, strict=True)
+    )
+    return [head + joint.origin + data for head, data in zip(heads, joint.parts(), strict=True)]
 
 
 def origin_of(payload: bytes) -> Origin | None:
-    """Tell who answered; None when the record is spelt out."""
-    if payload[:1] != bytes([_MARK]):
+    """Tell who answered the requests of a record; None when the record is spelt out."""
+    if payload[:1] != bytes([MARK]):
         return None
-    n_origin = _HEAD.unpack_from(payload)[6]
-    return _origin_of(payload[_HEAD.size : _HEAD.size + n_origin])
+    if is_joint(payload):
+        return _origin_of(origin_bytes(payload))
+    n_origin = HEAD.unpack_from(payload)[6]
+    return _origin_of(payload[HEAD.size : HEAD.size + n_origin])
 
 
 def id_of(payload: bytes) -> str:
-    """Give the id of the request whose `origin_of` is known."""
+    """Give the id of the one request of a record whose `origin_of` is known."""
     return payload[2:34].decode()
 
 
@@ -252,13 +200,13 @@ def to_predictions(record: AnsweredRequest) -> list[Prediction]:
 
 def _read(payload: bytes) -> tuple[Origin, Entry]:
     try:
-        _, form, identity, at_us, latency_us, n_rows, n_origin, n_error = _HEAD.unpack_from(payload)
+        _, form, identity, at_us, latency_us, n_rows, n_origin, n_error = HEAD.unpack_from(payload)
     except struct.error as error:
         raise Corrupt(f"A record of {len(payload)} bytes is cut off") from error
-    if form != _FORM:
+    if form != FORM:
         raise Corrupt(f"A record has the form {form}, which this version does not know")
-    start = _HEAD.size + n_origin
-    origin = _origin_of(payload[_HEAD.size : start])
+    start = HEAD.size + n_origin
+    origin = _origin_of(payload[HEAD.size : start])
     end = start + n_error
     raised = payload[start:end].decode() if n_error else None
     entry = Entry(
@@ -268,46 +216,20 @@ def _read(payload: bytes) -> tuple[Origin, Entry]:
     return origin, entry
 
 
-@lru_cache(maxsize=_MAX_ORIGINS)
+def _read_joint(payload: bytes) -> tuple[Origin, list[Entry]]:
+    joint = read_joint(payload)
+    origin = _origin_of(joint.origin)
+    _, _, version, revision, layout, role = origin
+    entries = [
+        Entry(identity, version, revision, joint.at_us, latency_us, 0, 1, 1, layout, data, None, role)
+        for identity, latency_us, data in zip(joint.ids, joint.latencies_us, joint.parts(), strict=True)
+    ]
+    return origin, entries
+
+
+@lru_cache(maxsize=MAX_ORIGINS)
 def _origin_of(data: bytes) -> Origin:
     return _origins.decode(data)
-
-
-def _forms(arrays: Arrays) -> list[TensorForm | None]:
-    return [tensor_form(name, array.dtype.str, array.shape[1:]) for name, array in arrays.items()]
-
-
-def _bytes_of(array: NDArray[Any]) -> bytes:
-    return (
-        packed_texts([str(value) for value in array.ravel()])
-        if array.dtype.kind in "OUS"
-        else array.tobytes()
-    )
-
-
-def _spelt_out(request: CapturedRequest) -> AnsweredRequest:
-    project, endpoint, version, revision = request.common
-    return AnsweredRequest(
-        project=project,
-        endpoint=endpoint,
-        id=request.id,
-        version=version,
-        revision=revision,
-        at_us=request.at_us,
-        latency_us=request.latency_us,
-        n_rows=request.n_rows,
-        inputs=[_tensor(name, array) for name, array in request.inputs.items()],
-        outputs=[_tensor(name, array) for name, array in request.outputs.items()],
-        error=request.error,
-        role=request.role,
-    )
-
-
-def _tensor(name: str, array: NDArray[Any]) -> Tensor:
-    shape = list(array.shape)
-    if array.dtype.kind in "OUS":
-        return Tensor(name=name, dtype=TEXTS, shape=shape, data=[str(value) for value in array.ravel()])
-    return Tensor(name=name, dtype=array.dtype.str, shape=shape, data=array.tobytes())
 
 
 def _columns(tensors: list[Tensor]) -> dict[str, list[Any]]:

@@ -34,7 +34,7 @@ from noria.serving.modelserver.link import lazy_link, managed_link
 from noria.serving.modelserver.mirror import SHADOW, shadow_plan
 from noria.serving.modelserver.outbox import Outbox
 from noria.serving.modelserver.pinning import pin_thread
-from noria.serving.modelserver.records import CapturedRequest, Recorder
+from noria.serving.modelserver.recorder import CapturedRequest, Recorder
 from noria.serving.modelserver.routes import LoadedVersion, address_name, falls_under
 from noria.serving.modelserver.state import StateFolder, state_root
 from noria.serving.modelserver.store import ModelStore

@@ -22,6 +22,12 @@ Sink = Callable[[list[bytes]], None]
 REFUSALS = (Invalid, NotFound, Conflict, Corrupt, Failed, msgspec.DecodeError)
 """What cannot get better by trying again: the record is given up, counted and logged. All else is tried again."""
 
+Count = Callable[[bytes], int]
+"""Tells as how many a record counts."""
+
+Apart = Callable[[bytes], list[bytes]]
+"""Gives the records that a record holds, of which the other side may refuse some; itself where it is one."""
+
 _FIRST_PAUSE_S = 0.1
 _LONGEST_PAUSE_S = 2.0
 _MAX_RECORDS = 2_000
@@ -76,14 +82,26 @@ class Transfer:
         How soon after an append it is handed on. Where much comes, longer: a large batch costs less for each record.
     max_bytes
         Bound of all spools; an eighth of it is gathered at most.
+    count, apart
+        Of records that hold others; each is one by default.
     """
 
     def __init__(
-        self, root: Path, sink: Sink, *, own: str = "", poll_s: float = 0.1, max_bytes: int = 1 << 30
+        self,
+        root: Path,
+        sink: Sink,
+        *,
+        own: str = "",
+        poll_s: float = 0.1,
+        max_bytes: int = 1 << 30,
+        count: Count = lambda _: 1,
+        apart: Apart = lambda record: [record],
     ) -> None:
         self._root = root
         self._sink = sink
         self._own = own
+        self._count = count
+        self._apart = apart
         self._poll_s = poll_s
         self._batch_bytes = min(_BATCH_BYTES, max_bytes // 8)
         self._n_bytes = 0
@@ -221,6 +239,8 @@ class Transfer:
         try:
             self._sink(records)
         except REFUSALS as error:
+            if len(records) == 1 and self._count(records[0]) > 1:
+                records = self._apart(records[0])
             if len(records) > 1:
                 middle = len(records) // 2
                 self._send(records[:middle])
@@ -229,7 +249,7 @@ class Transfer:
             self._n_refused += 1
             _log.warning("transfer.refused", extra={"reason": str(error)})
         else:
-            self._n_sent += len(records)
+            self._n_sent += sum(map(self._count, records))
 
     def _note_failure(self, error: Exception) -> None:
         reason = error.message if isinstance(error, NoriaError) else repr(error)

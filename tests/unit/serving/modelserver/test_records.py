@@ -14,7 +14,8 @@ from hypothesis.extra import numpy as arrays
 
 from noria.core.errors import Corrupt, TooLarge
 from noria.core.ids import new_id
-from noria.serving.modelserver.records import CapturedRequest, Recorder, by_endpoint
+from noria.serving.modelserver.recorder import CapturedRequest, Recorder
+from noria.serving.modelserver.records import by_endpoint
 from noria.serving.packing import Entry, Packed, Unpacked, json_entry, pack, values_of
 from support.serving import predictions
 

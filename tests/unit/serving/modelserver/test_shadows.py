@@ -17,7 +17,8 @@ from noria.serving.modelserver.again import read_again
 from noria.serving.modelserver.board import Board
 from noria.serving.modelserver.lanes import Outputs
 from noria.serving.modelserver.mirror import shadow_plan
-from noria.serving.modelserver.records import CapturedRequest, Recorder, by_endpoint
+from noria.serving.modelserver.recorder import CapturedRequest, Recorder
+from noria.serving.modelserver.records import by_endpoint
 from noria.serving.modelserver.shadower import MAX_BATCH_ROWS, PATIENCE_S, Shadows, batches
 from noria.serving.modelserver.turns import is_sure
 from noria.serving.packing import Entry, values_of
