@@ -52,9 +52,11 @@ def version_of(signature: Signature = SIGNATURE, number: int = 1) -> ServableVer
 def reference_of(n: int = 400, *, seed: int = 0, number: int = 1, predictions: bool = True) -> Reference:
     rng = np.random.default_rng(seed)
     x = rng.normal(size=n)
+    inputs = {"x": x, "region": np.array(["north", "south", "east"])[np.arange(n) % 3]}
     return Reference(
         version=version_of(number=number),
-        columns={"x": x, "region": np.array(["north", "south", "east"])[np.arange(n) % 3]},
+        columns=inputs,
+        golden=inputs,
         predictions=(x > 0).astype(int) if predictions else None,
         baseline=None,
     )

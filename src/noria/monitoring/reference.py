@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import functools
 from collections.abc import Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from typing import Any
 
 import numpy as np
@@ -32,6 +32,8 @@ class Reference:
         The sample of training rows, flattened to columns; None when there is none.
     predictions
         What it answered for the golden batch, shape (n_rows,); None without, or where an answer is no single value.
+    golden
+        The inputs of the golden batch, flattened to columns.
     baseline
         Its score on held-out rows; None when it was registered without.
     """
@@ -39,6 +41,7 @@ class Reference:
     version: ServableVersion
     columns: dict[str, Any] | None
     predictions: NDArray[Any] | None = None
+    golden: dict[str, Any] = field(default_factory=dict)
     baseline: Baseline | None
 
     @property
@@ -63,11 +66,12 @@ def load_reference(workspace: Workspace, project: str, model: str, version: int)
     """
     found = servable(workspace.service(Models).version(project, model, version))
     columns = _columns(_Source(workspace, found))
-    predictions = _predictions(_Source(workspace, found))
+    golden, predictions = _golden(_Source(workspace, found))
     return Reference(
         version=found,
         columns=added_reference(workspace, found) if columns is None else columns,
         predictions=predictions,
+        golden=golden,
         baseline=Baseline(score=found.holdout.score, n=found.holdout.n, error_bound=found.holdout.error_bound)
         if found.holdout
         else None,
@@ -104,7 +108,10 @@ def _columns(source: _Source) -> dict[str, Any] | None:
 
 
 @functools.lru_cache(maxsize=16)
-def _predictions(source: _Source) -> NDArray[Any] | None:
-    golden = load_golden(fetch_version(source.workspace, source.version))
-    answers = np.asarray(golden.outputs.get("predictions", [])) if golden is not None else np.array([])
-    return answers if answers.ndim == 1 and answers.size else None
+def _golden(source: _Source) -> tuple[dict[str, Any], NDArray[Any] | None]:
+    batch = load_golden(fetch_version(source.workspace, source.version))
+    if batch is None:
+        return {}, None
+    answers = np.asarray(batch.outputs.get("predictions", []))
+    inputs = flatten_columns({name: np.asarray(array) for name, array in batch.inputs.items()})
+    return inputs, answers if answers.ndim == 1 and answers.size else None

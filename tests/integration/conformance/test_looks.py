@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import math
+from datetime import datetime, timedelta
 from typing import Any
 
 import numpy as np
@@ -15,9 +16,10 @@ from noria.core.context import Context
 from noria.core.ids import new_id
 from noria.core.objects.references import drop_owner, project_objects
 from noria.core.workspace import Workspace
-from noria.monitoring.entities import Alert, AlertKind, CloseAlert, Window
+from noria.monitoring.entities import Alert, AlertKind, CloseAlert, Look, NewAlert, SegmentQuality, Window
 from noria.monitoring.evaluate import look
 from noria.monitoring.service import Monitors
+from noria.monitoring.windows.packing import unpack_counts
 from noria.registry.entities import ModelVersion
 from noria.serving.entities import Deployment
 from noria.serving.predictions import CaptureBatch, LabelBatch, NewLabel, Prediction
@@ -347,3 +349,124 @@ def test_numbers_are_scored_by_their_distance(workspace: Workspace, services: Se
 
     assert alert.kind is AlertKind.QUALITY
     assert alert.sentence.startswith("Score of version 1 is 0.000")
+
+
+def test_labels_before_predictions_and_twice(
+    workspace: Workspace, services: Services, traffic: Traffic
+) -> None:
+    """A label of a prediction that is not there yet is reported, not kept; one that comes twice counts once."""
+    labels = LabelBatch(labels=[NewLabel(prediction_id="early", value=1)])
+    before = services(Captures).label("default", "flowers", labels)
+    ids = traffic.send(WINDOW, label=False)
+    made = Prediction(
+        id="early",
+        version=1,
+        at=workspace.clock.now(),
+        inputs={"x": [0.0, 0.0, 0.0]},
+        outputs={"predictions": 1},
+    )
+    services(Captures).append("default", "flowers", CaptureBatch(predictions=[made]))
+    for _ in range(2):
+        services(Captures).label("default", "flowers", labels)
+        traffic.label(ids[:10], [1] * 10)
+        take_a_look(workspace)
+    quality = services(Monitors).get("default", "flowers").quality
+
+    assert (before.accepted, before.unknown) == (0, ["early"])
+    assert quality is not None
+    assert quality.n == 11
+
+
+def test_windows_by_time_take_late_rows(workspace: Workspace, services: Services, traffic: Traffic) -> None:
+    """A row that comes when its window was judged is added to it; counters and rows agree."""
+    begin = workspace.clock.now() - timedelta(hours=5)
+
+    def send(n: int, at: datetime, first: int) -> None:
+        made = [
+            Prediction(id=f"p{first + i}", version=1, at=at, inputs={"x": [0.1 * i, 1.0, 2.0]}, outputs={})
+            for i in range(n)
+        ]
+        services(Captures).append("default", "flowers", CaptureBatch(predictions=made))
+
+    send(30, begin, 0)
+    send(25, begin + timedelta(hours=2), 100)
+    take_a_look(workspace, window_s=3600)
+    first = windows(services)
+    send(5, begin, 200)
+    take_a_look(workspace, window_s=3600)
+    again = windows(services)
+    bodies = services(Monitors).counts("default", "flowers", again[0].index).items
+
+    assert [window.n_rows for window in first] == [30, 25]
+    assert [window.n_rows for window in again] == [35, 25]
+    assert services(Monitors).get("default", "flowers").n_windows == 2
+    assert [unpack_counts(each.body).counts.n_rows for each in bodies] == [35]
+
+
+def test_quality_is_followed_by_segment(workspace: Workspace, services: Services, traffic: Traffic) -> None:
+    """Each learns what it is compared with from its first labels; an alert about one begins that one anew."""
+    settings = {"segments": {"flowers": ["x[0]"]}}
+
+    def part(name: str) -> SegmentQuality:
+        found = services(Monitors).segments("default", "flowers").items
+        return next(each for each in found if each.segment.startswith(name))
+
+    for _ in range(2):
+        traffic.send(500)
+        take_a_look(workspace, **settings)
+    learned = part("x[0] ≤ ")
+    bound = float(learned.segment.rpartition("≤")[2])
+    for row_id in traffic.send(150, label=False):
+        row = services(Captures).get("default", "flowers", row_id).prediction
+        answer = row.outputs["predictions"]
+        traffic.label([row_id], [1 - answer if row.inputs["x"][0] <= bound else answer])
+    take_a_look(workspace, **settings)
+    low, high = part("x[0] ≤ "), part("x[0] > ")
+    monitor = services(Monitors).get("default", "flowers")
+    about = NewAlert(
+        kind=AlertKind.QUALITY,
+        version=1,
+        figures={"mean": 0.0},
+        sentence="Worse there",
+        onset_position=1,
+        last_position=2,
+        segment=low.segment,
+    )
+    for opened in alerts(services):
+        services(Monitors).close_alert("default", opened.id, CloseAlert(why="not this one"))
+    begun = services(Monitors).get("default", "flowers")
+    found = Look(
+        from_position=monitor.position,
+        from_label_position=monitor.label_position,
+        position=monitor.position,
+        label_position=monitor.label_position,
+        version=1,
+        windows=[],
+        detector=begun.detector,
+        quality=begun.quality,
+        alerts=[about],
+    )
+    services(Monitors).record("default", "flowers", found)
+    raised = next(alert for alert in alerts(services) if alert.closed_at is None)
+    services(Monitors).close_alert("default", raised.id, CloseAlert(why="seen"))
+
+    assert (learned.n_learned, raised.segment) == (200, low.segment)
+    assert low.report is not None
+    assert high.report is not None
+    assert low.report.recent[-1].score == 0.0
+    assert low.report.mean < high.report.mean - 0.1
+    assert (part("x[0] ≤ ").detector, part("x[0] > ").detector) == (None, high.detector)
+
+
+def test_a_segment_that_is_not_there_is_told(
+    workspace: Workspace, services: Services, traffic: Traffic
+) -> None:
+    """With the near name, in every window."""
+    traffic.send(WINDOW)
+    take_a_look(workspace, segments={"flowers": ["x[0]]"]})
+    (window,) = windows(services)
+
+    (lack,) = window.lacks
+    assert lack.startswith("`[monitors.segments]` names the column `x[0]]`, which the reference of flowers@1")
+    assert lack.endswith("did you mean `x[0]`?")
+    assert window.drift is not None

@@ -61,7 +61,7 @@ class _Counter:
     n_rows: int = 0
 
     def __post_init__(self) -> None:
-        self.counter = TableCounter(self.layout.profile if self.layout else _NOTHING)
+        self.counter = TableCounter(self.layout.profiles[self.segment] if self.layout else _NOTHING)
 
     def update(self, columns: Mapping[str, Any], n_rows: int) -> None:
         self.counter.update(columns)
@@ -232,16 +232,15 @@ class Folding:
             if not segment:
                 lacks += _lacks(version, layout, packed)
             fits = layout is not None and layout.name == packed.layout
-            parts.append(
-                Part(version, segment, packed.counts, layout.profile if fits and layout else _NOTHING)
-            )
+            reference = layout.profiles[segment] if fits and layout else _NOTHING
+            parts.append(Part(version, segment, packed.counts, reference))
         extra = sorted(self._new_columns.get(window.index, ()))
         if extra:
             named = ", ".join(f"`{name}`" for name in extra[:5])
             lacks.append(f"Rows have inputs that the model does not take, which are not looked at: {named}")
         if window.n_skewed:
             lacks.append(
-                f"{window.n_skewed} rows are dated ahead of the clock, and counted as answered when seen"
+                f"{window.n_skewed} rows are dated ahead of the clock, and counted as answered when they were seen"
             )
         return judge(replace(window, lacks=lacks), parts, self._settings, self._stored.history)
 

@@ -15,6 +15,7 @@ from noria.core.errors import near
 from noria.core.stats.columns import flatten_columns
 from noria.core.stats.profiles import TableProfile, profile_table
 from noria.core.stats.samples import is_missing, labels
+from noria.monitoring.drift import FEWEST_ROWS
 from noria.monitoring.reference import Reference, no_reference
 from noria.monitoring.windows.segments import Segmenting, segmenting
 from noria.registry.entities import Signature, Task, TensorSpec
@@ -35,18 +36,24 @@ class Layout:
     ----------
     name
         Equal for equal cells and segments.
-    profile
-        Of the inputs that are compared, and of the predictions.
+    profiles
+        Of the inputs that are compared, and of the predictions, by segment: that of the reference's own rows of the
+        segment, since a part is unlike the whole by what it is. Empty for all rows.
     lacks
         What cannot be looked at, and what would mend it.
     """
 
     name: str
-    profile: TableProfile
+    profiles: Mapping[str, TableProfile]
     signature: Signature
     is_classifier: bool
     segments: tuple[Segmenting, ...]
     lacks: tuple[str, ...]
+
+    @property
+    def profile(self) -> TableProfile:
+        """Of all rows."""
+        return self.profiles[""]
 
     def columns(self, rows: Sequence[Prediction]) -> Columns:
         """Give rows as columns: what does not fit the signature, or was not answered, is missing."""
@@ -73,27 +80,66 @@ def lay_out(
             cuts.append(segmenting(name, columns[name], most_values=segment_values))
         else:
             lacks.append(unknown_segment(name, list(columns), reference.version.ref))
-    answers = reference.predictions
-    is_classifier = reference.task is Task.CLASSIFICATION
+    answers = _reference_answers(reference)
     if answers is None:
         lacks.append(
             f"Version {reference.version.version} has no golden batch with one answer a row: "
             "its predictions are not compared"
         )
-    else:
-        columns[PREDICTIONS] = _as_labels(answers.tolist()) if is_classifier else answers.astype(float)
-    # Each for itself: a golden batch has fewer rows than a reference sample.
-    profiled = {name: profile_table({name: column}).columns[name] for name, column in columns.items()}
-    profile = TableProfile(n_rows=max((p.n_rows for p in profiled.values()), default=0), columns=profiled)
-    key = msgspec.json.encode([profile, cuts])
+    profiles = {"": _profile(columns, answers)}
+    for cut in cuts:
+        profiles |= _of_segments(cut, columns, answers, reference.golden)
+    few = [name for name, profile in profiles.items() if name and not profile.columns]
+    if few:
+        named = ", ".join(f"`{name}`" for name in few[:5])
+        lacks.append(
+            f"The reference has fewer than {FEWEST_ROWS} rows to compare these segments with: {named}"
+        )
     return Layout(
-        name=hashlib.blake2b(key, digest_size=8).hexdigest(),
-        profile=profile,
+        name=hashlib.blake2b(msgspec.json.encode([profiles, cuts]), digest_size=8).hexdigest(),
+        profiles=profiles,
         signature=reference.version.signature,
-        is_classifier=is_classifier,
+        is_classifier=reference.task is Task.CLASSIFICATION,
         segments=tuple(cuts),
         lacks=tuple(lacks),
     )
+
+
+def _reference_answers(reference: Reference) -> NDArray[Any] | None:
+    if reference.predictions is None:
+        return None
+    if reference.task is Task.CLASSIFICATION:
+        return _as_labels(reference.predictions.tolist())
+    return reference.predictions.astype(float)
+
+
+def _of_segments(
+    cut: Segmenting, columns: Columns, answers: NDArray[Any] | None, golden: Mapping[str, Any]
+) -> dict[str, TableProfile]:
+    """Profile the rows of each segment; those of the golden batch are parted by their own inputs."""
+    places = cut.of(columns[cut.column])
+    held = cut.of(_like(columns[cut.column], golden[cut.column])) if cut.column in golden else None
+    found = {}
+    for place, name in enumerate(cut.names):
+        some = {column: values[places == place] for column, values in columns.items()}
+        mine = answers[held == place] if answers is not None and held is not None else None
+        enough = int((places == place).sum()) >= FEWEST_ROWS
+        found[name] = _profile(
+            some if enough else {}, mine if mine is not None and enough and mine.size >= FEWEST_ROWS else None
+        )
+    return found
+
+
+def _like(column: NDArray[Any], values: Any) -> NDArray[Any]:
+    array = np.asarray(values)
+    return array.astype(float) if column.dtype.kind == "f" else _as_labels(array.tolist())
+
+
+def _profile(columns: Columns, answers: NDArray[Any] | None) -> TableProfile:
+    # Each for itself: a golden batch has fewer rows than a reference sample.
+    every = columns if answers is None else {**columns, PREDICTIONS: answers}
+    profiled = {name: profile_table({name: column}).columns[name] for name, column in every.items()}
+    return TableProfile(n_rows=max((p.n_rows for p in profiled.values()), default=0), columns=profiled)
 
 
 def unknown_segment(column: str, known: Sequence[str], ref: str) -> str:
