@@ -16,6 +16,7 @@ from noria.monitoring.reports.categories import Categories, compare_categories
 from noria.monitoring.reports.columns import Side, read_side
 from noria.monitoring.reports.entities import ColumnReport, DriftComparison, NotCompared
 from noria.monitoring.reports.numbers import Numbers, compare_numbers, distinct_values, is_counted
+from noria.monitoring.reports.vectors import compare_vector_columns, is_vector
 
 if TYPE_CHECKING:
     from noria.data.profiling.sources import Table
@@ -69,6 +70,11 @@ def compare_tables(
     def compared(name: str) -> ColumnReport | NotCompared:
         return compare_sides(name, read_side(reference, name), read_side(current, name))
 
+    arrays = [
+        name for name in common if is_vector(reference.schema[name]) and is_vector(current.schema[name])
+    ]
+    vectors, refused = compare_vector_columns(reference, current, arrays, level=level)
+    common = [name for name in common if name not in arrays]
     with ThreadPoolExecutor(n_threads or min(_MOST_THREADS, os.cpu_count() or 1)) as pool:
         found = list(pool.map(compared, common))
     judged = judge([column for column in found if isinstance(column, ColumnReport)], level, least_psi)
@@ -82,7 +88,8 @@ def compare_tables(
         columns=judged,
         vanished=[name for name in wanted if name not in current.schema],
         added=[name for name in current.schema if name not in reference.schema] if columns is None else [],
-        not_compared=[column for column in found if isinstance(column, NotCompared)],
+        not_compared=[*(column for column in found if isinstance(column, NotCompared)), *refused],
+        vectors=vectors,
     )
 
 

@@ -105,6 +105,41 @@ class TogetherReport(msgspec.Struct, frozen=True, kw_only=True):
     n_current: int
 
 
+class VectorReport(msgspec.Struct, frozen=True, kw_only=True):
+    """How a column of vectors differs from the reference, on a sample of rows.
+
+    Attributes
+    ----------
+    n_reference, n_current
+        Rows with a whole vector in the sample.
+    missing_reference, missing_current
+        Shares of the sample without.
+    auc, lower, upper, auc_p_value
+        How well a classifier tells current rows from reference rows, cross-validated, with its 95 % interval: 0.5 when
+        nothing differs.
+    energy, energy_p_value
+        Energy distance in units of the vectors, with the p-value of a permutation test.
+    p_value, adjusted_p_value
+        The smaller of both, doubled; adjusted over the columns of vectors (Benjamini-Hochberg).
+    """
+
+    name: str
+    n_dimensions: int
+    n_reference: int
+    n_current: int
+    missing_reference: float
+    missing_current: float
+    auc: float
+    lower: float
+    upper: float
+    auc_p_value: float
+    energy: float
+    energy_p_value: float
+    p_value: float
+    adjusted_p_value: float = 1.0
+    differs: bool = False
+
+
 class NotCompared(msgspec.Struct, frozen=True, kw_only=True):
     """A column that no test was made for, and why."""
 
@@ -131,6 +166,8 @@ class DriftComparison(msgspec.Struct, frozen=True, kw_only=True):
         Columns without a test: all missing on both sides, constant, times, nearly all values different.
     together
         The test of all columns at once, where it was asked for.
+    vectors
+        Columns of vectors, such as embeddings, each as a whole.
     """
 
     reference: str
@@ -144,6 +181,7 @@ class DriftComparison(msgspec.Struct, frozen=True, kw_only=True):
     added: list[str] = []
     not_compared: list[NotCompared] = []
     together: TogetherReport | None = None
+    vectors: list[VectorReport] = []
 
     @property
     def n_differ(self) -> int:

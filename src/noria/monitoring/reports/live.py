@@ -3,14 +3,15 @@
 from __future__ import annotations
 
 import itertools
-from collections.abc import Iterator
+from collections.abc import Iterator, Mapping
 from datetime import datetime, timedelta
 from typing import Any, Final
 
 import numpy as np
+from msgspec.structs import replace
 from numpy.typing import NDArray
 
-from noria.core.errors import NotFound
+from noria.core.errors import Invalid, NotFound
 from noria.core.stats.columns import flatten_columns
 from noria.core.workspace import Workspace
 from noria.data.profiling.sources import ArraysTable
@@ -18,7 +19,8 @@ from noria.monitoring.estimated.entities import EstimatedQuality
 from noria.monitoring.estimated.live import estimated_quality
 from noria.monitoring.reference import Reference, load_reference, no_reference
 from noria.monitoring.reports.comparing import FEWEST_ROWS, LEAST_PSI, LEVEL, compare_tables
-from noria.monitoring.reports.entities import DriftComparison, EndpointReport
+from noria.monitoring.reports.entities import DriftComparison, EndpointReport, NotCompared, VectorReport
+from noria.monitoring.reports.vectors import compare_vectors, judge_vectors
 from noria.monitoring.service import Monitors
 from noria.monitoring.tasks.entities import ForecastReport, UnsupervisedReport
 from noria.monitoring.tasks.live import task_report
@@ -35,6 +37,7 @@ MOST_ROWS: Final = 100_000
 _AT_ONCE: Final = 1_000
 _SKEW: Final = timedelta(minutes=10)
 _PREDICTIONS: Final = "output predictions"
+_SEED: Final = 7  # any: the same rows give the same report
 
 
 def endpoint_report(
@@ -193,7 +196,27 @@ def _compared(
         level=level,
         least_psi=least_psi,
     )
-    return found, lacks
+    vectors, refused = _vectors(reference, before, after, level)
+    return replace(found, vectors=vectors, not_compared=[*found.not_compared, *refused]), lacks
+
+
+def _vectors(
+    reference: Reference, before: Mapping[str, NDArray[Any]], after: Mapping[str, NDArray[Any]], level: float
+) -> tuple[list[VectorReport], list[NotCompared]]:
+    """Compare inputs that are vectors as a whole too, beside their numbers one by one."""
+    found, refused = [], []
+    for spec in reference.version.signature.inputs:
+        names = [f"{spec.name}[{i}]" for i in range(spec.shape[1])] if len(spec.shape) == 2 else []
+        if len(names) < 2 or spec.datatype == "BYTES" or not all(n in before and n in after for n in names):
+            continue
+        sides = [
+            np.column_stack([side[name].astype(np.float64) for name in names]) for side in (before, after)
+        ]
+        try:
+            found.append(compare_vectors(spec.name, *sides, rng=np.random.default_rng(_SEED)))
+        except Invalid as error:
+            refused.append(NotCompared(name=spec.name, why=error.message))
+    return judge_vectors(found, level), refused
 
 
 def _predictions(

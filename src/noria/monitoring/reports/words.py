@@ -9,7 +9,7 @@ from noria.core.console.output import table
 from noria.data.looking_words import bars
 
 if TYPE_CHECKING:
-    from noria.monitoring.reports.entities import ColumnReport, DriftComparison
+    from noria.monitoring.reports.entities import ColumnReport, DriftComparison, VectorReport
 
 _SHOWN: Final = 30
 _NAMED: Final = 10
@@ -40,6 +40,10 @@ def comparison_parts(found: DriftComparison, *, all_columns: bool = False) -> It
     yield table(headings, [_row(column) for column in shown])
     if len(shown) < len(found.columns):
         yield f"{len(found.columns) - len(shown)} more columns: `--all`"
+    if found.vectors:
+        yield table(
+            ["vectors", "verdict", "AUC", "energy distance", "p adjusted"], map(_vector, found.vectors)
+        )
     for words, names in (("Vanished", found.vanished), ("New", found.added)):
         if names:
             yield f"{words}: {_listed(names)}"
@@ -91,6 +95,16 @@ def _row(column: ColumnReport) -> tuple[object, ...]:
         distance,
         shares,
         *drawn,
+    )
+
+
+def _vector(column: VectorReport) -> tuple[object, ...]:
+    return (
+        f"{column.name} ({column.n_dimensions})",
+        "differs" if column.differs else "same",
+        f"{column.auc:.3f} ({column.lower:.3f} to {column.upper:.3f})",
+        f"{column.energy:.3g}",
+        f"{column.adjusted_p_value:.2g}",
     )
 
 

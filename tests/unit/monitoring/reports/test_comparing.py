@@ -178,7 +178,7 @@ class TestBadInput:
                 [f"2026-02-{d:02}T10:00" for d in range(1, 25)],
                 "a time",
             ),
-            ([[1]] * 50, [[2]] * 50, "lists"),
+            ([["a"]] * 50, [["b"]] * 50, "lists"),
         ],
     )
     def test_what_no_test_tells_anything_about(self, reference: Any, current: Any, why: str) -> None:
