@@ -13,7 +13,11 @@ windows and not before.
 Natural: the same models and settings on rows in the order of time, trained on the first 40 %. What changes there is no
 false alarm; it is counted apart. `--detector` measures the settings without windows of labels.
 
-    python benchmarks/monitoring/bench_alarms.py [--turns 12] [--quick] [--data DIR]
+Chosen and disjoint: the share of false alarms that the settings allow was chosen when these five sets had been seen. So
+the same is measured on three others by which nothing was chosen (`alarm_sets.py`), with seeds of their own. There the
+first turn, in which no row is answered twice, is printed by itself; rows recur in later turns, with other models.
+
+    python benchmarks/monitoring/bench_alarms.py [--sets chosen disjoint] [--turns 12] [--quick] [--data DIR]
 """
 
 from __future__ import annotations
@@ -28,6 +32,7 @@ from typing import Any
 
 import numpy as np
 import polars as pl
+from alarm_sets import disjoint_sets
 from numpy.typing import NDArray
 from sklearn.ensemble import HistGradientBoostingClassifier, HistGradientBoostingRegressor
 from threadpoolctl import threadpool_limits
@@ -41,6 +46,7 @@ from noria.monitoring.label_windows import LabelWindows, find_drop, take_in_wind
 from noria.monitoring.quality import Baseline, start_detector
 
 SEED = 20261123
+DISJOINT_SEED = 20270101
 WINDOW = 500
 DROPS = (0.05, 0.1)
 REFERENCE_ROWS = 5_000
@@ -129,35 +135,52 @@ def main() -> None:
     parser.add_argument("--turns", type=int, default=12, help="splits of each set (default: 12)")
     parser.add_argument("--quick", action="store_true", help="one turn")
     parser.add_argument("--detector", action="store_true", help="the detector of single labels alone")
+    parser.add_argument("--sets", nargs="+", choices=["chosen", "disjoint"], default=["chosen", "disjoint"])
     parser.add_argument("--data", type=Path, default=DATA, help="folder with the data sets")
-    chosen = parser.parse_args()
+    options = parser.parse_args()
     began = time.process_time()
-    settings = MonitorSection(window_rows=WINDOW)
-    sets = list(read(chosen.data))
+    n_turns = 1 if options.quick else options.turns
     with threadpool_limits(limits=1):
-        quiet, seen, early = Counter[str](), Counter[float](), Counter[float]()
-        n_windows, n_stretches = Counter[str](), Counter[float]()
-        for turn in range(1 if chosen.quick else chosen.turns):
-            for index, data in enumerate(sets):
-                rng = np.random.default_rng([SEED, turn, index])
-                live = answered(data, rng.permutation(len(data.y)), rng)
-                n_windows[data.name] += watch_quiet(live, settings, quiet, with_windows=not chosen.detector)
-                for drop in DROPS:
-                    tally = watch_drops(live, settings, drop, rng, with_windows=not chosen.detector)
-                    n_stretches[drop] += tally["stretches"]
-                    seen[drop] += tally["seen"]
-                    early[drop] += tally["before"]
-        tell_quiet(quiet, n_windows)
-        for drop in DROPS:
-            share = clopper_pearson(seen[drop], n_stretches[drop])
-            print(
-                f"drops of {drop * 100:.0f} points seen within 3 windows of {WINDOW} labels: {seen[drop]} of "
-                f"{n_stretches[drop]}, {share.estimate:.3f} (95% {share.lower:.3f} to {share.upper:.3f}); "
-                f"alarm before the drop in {early[drop]}"
-            )
-        for index, data in enumerate(sets):
-            tell_natural(data, settings, np.random.default_rng([SEED, 99, index]))
+        if "chosen" in options.sets:
+            print("the five sets that the settings were chosen by")
+            measure(list(read(options.data)), SEED, n_turns, with_windows=not options.detector)
+        if "disjoint" in options.sets:
+            others = [Data(*rows) for rows in disjoint_sets(options.data)]
+            print("three sets by which nothing was chosen: one turn, each row answered at most once")
+            measure(others, DISJOINT_SEED, 1, with_windows=not options.detector)
+            if n_turns > 1:
+                print(f"the same sets: {n_turns} turns")
+                measure(others, DISJOINT_SEED, n_turns, with_windows=not options.detector, with_natural=False)
     print(f"{time.process_time() - began:.0f} s of CPU")
+
+
+def measure(
+    sets: list[Data], seed: int, n_turns: int, *, with_windows: bool, with_natural: bool = True
+) -> None:
+    """Watch every set so many times, quiet and with drops, and print what was raised."""
+    settings = MonitorSection(window_rows=WINDOW)
+    quiet, seen, early = Counter[str](), Counter[float](), Counter[float]()
+    n_windows, n_stretches = Counter[str](), Counter[float]()
+    for turn in range(n_turns):
+        for index, data in enumerate(sets):
+            rng = np.random.default_rng([seed, turn, index])
+            live = answered(data, rng.permutation(len(data.y)), rng)
+            n_windows[data.name] += watch_quiet(live, settings, quiet, with_windows=with_windows)
+            for drop in DROPS:
+                tally = watch_drops(live, settings, drop, rng, with_windows=with_windows)
+                n_stretches[drop] += tally["stretches"]
+                seen[drop] += tally["seen"]
+                early[drop] += tally["before"]
+    tell_quiet(quiet, n_windows)
+    for drop in DROPS:
+        share = clopper_pearson(seen[drop], n_stretches[drop])
+        print(
+            f"drops of {drop * 100:.0f} points seen within 3 windows of {WINDOW} labels: {seen[drop]} of "
+            f"{n_stretches[drop]}, {share.estimate:.3f} (95% {share.lower:.3f} to {share.upper:.3f}); "
+            f"alarm before the drop in {early[drop]}"
+        )
+    for index, data in enumerate(sets if with_natural else []):
+        tell_natural(data, settings, np.random.default_rng([seed, 99, index]))
 
 
 def tell_quiet(quiet: Counter[str], n_windows: Counter[str]) -> None:
