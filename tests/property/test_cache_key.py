@@ -20,7 +20,7 @@ from hypothesis import strategies as st
 from noria.core.clock import SystemClock
 from noria.core.config import Settings
 from noria.core.workspace import InProcess, Workspace
-from noria.pipelines.entities import KeyParts
+from noria.pipelines.cache_entities import KeyParts
 from noria.pipelines.fingerprint import explain, key_of, key_parts
 from noria.pipelines.runner import run_pipeline
 from support.conformance import migrated_file, open_test_context, workspace_settings

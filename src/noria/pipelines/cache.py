@@ -21,7 +21,7 @@ from noria.core.errors import NoriaError, NotFound
 from noria.core.objects.references import add_reference, drop_owner
 from noria.core.objects.tree_references import add_tree_reference
 from noria.core.objects.trees import read_manifest
-from noria.pipelines.entities import CacheAnswer, CacheEntry, Followed, NewCacheEntry, StoredValue
+from noria.pipelines.cache_entities import CacheAnswer, CacheEntry, Followed, NewCacheEntry, StoredValue
 from noria.pipelines.tables import jobs, step_cache
 
 PICKLE = "pickle"

@@ -23,8 +23,8 @@ import blake3
 from noria.core.errors import NotFound, TooLarge
 from noria.core.serialisation import to_canonical_json
 from noria.pipelines.authoring import Step
+from noria.pipelines.cache_entities import KeyPart, KeyParts
 from noria.pipelines.distributions import Home, home_of, is_library, python_version
-from noria.pipelines.entities import KeyPart, KeyParts
 from noria.pipelines.gathering import Reach
 from noria.pipelines.hidden import sees_text
 from noria.pipelines.outputs import Output

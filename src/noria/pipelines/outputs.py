@@ -19,7 +19,7 @@ from contextvars import ContextVar
 from typing import TYPE_CHECKING, Any, Protocol, SupportsIndex, cast
 
 if TYPE_CHECKING:
-    from noria.pipelines.entities import StoredValue
+    from noria.pipelines.cache_entities import StoredValue
 
 MOST_TAKEN = 10_000
 

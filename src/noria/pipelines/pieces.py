@@ -19,8 +19,9 @@ from noria.core.errors import Conflict, Invalid
 from noria.core.workspace import Workspace, use_workspace
 from noria.pipelines.authoring import Step
 from noria.pipelines.cache import is_data
+from noria.pipelines.cache_entities import StoredValue
 from noria.pipelines.calling import executing_with
-from noria.pipelines.entities import PipelineEnd, StepReport, StepStatus, StoredValue
+from noria.pipelines.entities import PipelineEnd, StepReport, StepStatus
 from noria.pipelines.executors.calls import Call, Calls
 from noria.pipelines.executors.inline import InlineExecutor
 from noria.pipelines.executors.places import make_setup

@@ -20,8 +20,8 @@ from typing import Any, Final
 import blake3
 
 from noria.core.errors import NoriaError
+from noria.pipelines.cache_entities import ReadFile
 from noria.pipelines.distributions import is_library
-from noria.pipelines.entities import ReadFile
 from noria.pipelines.environment import is_of_user, state_of_variable, watch_environment
 from noria.pipelines.paths import digest_of_path
 

@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Sequence
 
 from noria.core.lineage import Recorder
-from noria.pipelines.entities import Followed, Logged
+from noria.pipelines.cache_entities import Followed, Logged
 from noria.tracking.entities import Link
 
 MOST_LOGGED = 10_000

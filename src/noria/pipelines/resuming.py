@@ -8,7 +8,8 @@ import msgspec
 
 from noria.core.objects.store import ObjectReader
 from noria.core.workspace import Workspace
-from noria.pipelines.entities import KeyParts, PipelineRun, StartedRun, StepReport, StepStatus
+from noria.pipelines.cache_entities import KeyParts
+from noria.pipelines.entities import PipelineRun, StartedRun, StepReport, StepStatus
 from noria.pipelines.fingerprint import key_of
 from noria.pipelines.presence import is_gone
 from noria.pipelines.run_records import BEAT_S, LEASE_S, PipelineRunGoesOn

@@ -20,15 +20,10 @@ from noria.core.machine import system_in_words
 from noria.core.serialisation import to_canonical_json
 from noria.core.workspace import Workspace, use_workspace
 from noria.pipelines.authoring import Pipeline
+from noria.pipelines.cache_entities import StoredValue
 from noria.pipelines.calling import executing_with
 from noria.pipelines.distributions import home_of, installed_distributions
-from noria.pipelines.entities import (
-    NewPipelineRun,
-    PipelineEnd,
-    StartedRun,
-    StepReport,
-    StoredValue,
-)
+from noria.pipelines.entities import NewPipelineRun, PipelineEnd, StartedRun, StepReport
 from noria.pipelines.executors.calls import Calls
 from noria.pipelines.executors.choice import (
     Executing,

@@ -13,8 +13,8 @@ from noria.core.objects.references import add_reference
 from noria.core.operations import Service, operation
 from noria.core.permissions import Role
 from noria.pipelines.cache import find_entry, keep_entry, refer_to
+from noria.pipelines.cache_entities import CacheAnswer
 from noria.pipelines.entities import (
-    CacheAnswer,
     ExportedCode,
     NewPipelineRun,
     NewStep,

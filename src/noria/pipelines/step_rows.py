@@ -9,7 +9,8 @@ import sqlalchemy as sa
 from noria.core.database.engine import upsertable
 from noria.core.database.prepared import Prepared
 from noria.core.database.schema import Converters
-from noria.pipelines.entities import EarlierStep, KeyParts, StepReport, StepStatus
+from noria.pipelines.cache_entities import KeyParts
+from noria.pipelines.entities import EarlierStep, StepReport, StepStatus
 from noria.pipelines.tables import latest_steps, pipeline_runs, step_runs
 
 MOST_EARLIER_STEPS = 10_000

@@ -8,7 +8,8 @@ import sqlalchemy as sa
 
 from noria.core.database.schema import JsonText, UtcMicros, metadata, pk
 from noria.core.errors import ErrorBody
-from noria.pipelines.entities import Followed, KeyParts, Logged, ReadFile, StepInput, StoredValue
+from noria.pipelines.cache_entities import Followed, KeyParts, Logged, ReadFile, StoredValue
+from noria.pipelines.entities import StepInput
 from noria.pipelines.job_entities import DEFAULT_QUEUE
 from noria.tracking.entities import Link
 

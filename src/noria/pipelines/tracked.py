@@ -10,7 +10,7 @@ import msgspec
 
 from noria.core import lineage
 from noria.core.workspace import Workspace
-from noria.pipelines.entities import CacheEntry
+from noria.pipelines.cache_entities import CacheEntry
 from noria.pipelines.executors.attempt import Made
 from noria.pipelines.recording import StepNotes
 from noria.tracking.client import ActiveRun

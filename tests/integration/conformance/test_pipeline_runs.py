@@ -21,15 +21,8 @@ from noria.core.objects.service import Objects
 from noria.core.permissions import Principal, Role
 from noria.core.workspace import InProcess, Workspace
 from noria.data.client import dataset
-from noria.pipelines.entities import (
-    NewCacheEntry,
-    NewPipelineRun,
-    NewStep,
-    PipelineEnd,
-    StepReport,
-    StepStatus,
-    StoredValue,
-)
+from noria.pipelines.cache_entities import NewCacheEntry, StoredValue
+from noria.pipelines.entities import NewPipelineRun, NewStep, PipelineEnd, StepReport, StepStatus
 from noria.pipelines.failures import PipelineFailed, StepFailed
 from noria.pipelines.permissions import PERMISSIONS_OF_JOBS, WRITE_PIPELINES
 from noria.pipelines.run_records import LEASE_S, PipelineRunNotFound, mark_killed

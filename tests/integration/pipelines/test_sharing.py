@@ -16,14 +16,8 @@ from noria.core.errors import NoriaError
 from noria.core.permissions import Principal, Role
 from noria.core.remote import HttpTransport
 from noria.core.workspace import Workspace
-from noria.pipelines.entities import (
-    NewCacheEntry,
-    NewPipelineRun,
-    NewStep,
-    StepReport,
-    StepStatus,
-    StoredValue,
-)
+from noria.pipelines.cache_entities import NewCacheEntry, StoredValue
+from noria.pipelines.entities import NewPipelineRun, NewStep, StepReport, StepStatus
 from noria.pipelines.runner import PipelineResult, run_pipeline
 from noria.pipelines.service import PipelineRuns, StepCache
 from support.conformance import open_test_context

@@ -7,7 +7,7 @@ from typing import Any
 
 import pytest
 
-from noria.pipelines.entities import KeyParts
+from noria.pipelines.cache_entities import KeyParts
 from noria.pipelines.fingerprint import bound_arguments, explain, key_of, key_parts
 from support.project import UserProject
 

@@ -8,7 +8,7 @@ from typing import Any
 import numpy as np
 import pytest
 
-from noria.pipelines.entities import StoredValue
+from noria.pipelines.cache_entities import StoredValue
 from noria.pipelines.outputs import MOST_TAKEN, Output, Taken, holds_output, map_outputs, settle, taken_around
 
 

@@ -21,6 +21,7 @@ from sklearn.preprocessing import FunctionTransformer, StandardScaler
 from noria.core.clock import SystemClock
 from noria.core.errors import Corrupt
 from noria.core.objects.local import LocalObjectStore
+from noria.pipelines.cache_entities import StoredValue
 from noria.pipelines.codecs import (
     CodecUnknown,
     OutputNotStorable,
@@ -29,7 +30,6 @@ from noria.pipelines.codecs import (
     encode,
     register_codec,
 )
-from noria.pipelines.entities import StoredValue
 from noria.pipelines.forms import Codec
 from noria.pipelines.storing import ValueStore
 from noria.pipelines.values import fingerprint

@@ -21,7 +21,7 @@ import pytest
 from sklearn.ensemble import RandomForestClassifier
 from sklearn.linear_model import LogisticRegression
 
-from noria.pipelines.entities import StoredValue
+from noria.pipelines.cache_entities import StoredValue
 from noria.pipelines.outputs import Output
 from noria.pipelines.paths import InputMissing
 from noria.pipelines.showing import shown

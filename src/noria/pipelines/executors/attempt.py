@@ -14,8 +14,8 @@ import msgspec
 
 from noria.pipelines.annotations import conforms, describe
 from noria.pipelines.authoring import Step
+from noria.pipelines.cache_entities import Followed, KeyParts, Logged, ReadFile, StoredValue
 from noria.pipelines.calling import executing_with
-from noria.pipelines.entities import Followed, KeyParts, Logged, ReadFile, StoredValue
 from noria.pipelines.failures import StepFailed
 from noria.pipelines.fingerprint import explain, key_of, key_parts
 from noria.pipelines.outputs import Output, holds_output, map_outputs

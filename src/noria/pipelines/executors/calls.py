@@ -18,19 +18,10 @@ from noria.core.objects.service import Objects
 from noria.core.workspace import Workspace
 from noria.pipelines.authoring import Step
 from noria.pipelines.cache import is_data
+from noria.pipelines.cache_entities import CacheEntry, KeyParts, NewCacheEntry, StoredValue
 from noria.pipelines.calling import Place, current_place
 from noria.pipelines.distributions import Home, home_of
-from noria.pipelines.entities import (
-    CacheEntry,
-    EarlierStep,
-    KeyParts,
-    NewCacheEntry,
-    NewStep,
-    StepInput,
-    StepReport,
-    StepStatus,
-    StoredValue,
-)
+from noria.pipelines.entities import EarlierStep, NewStep, StepInput, StepReport, StepStatus
 from noria.pipelines.executors.attempt import Made, Surroundings, Task
 from noria.pipelines.executors.progress import Progress, Silent
 from noria.pipelines.executors.rules import CallRules

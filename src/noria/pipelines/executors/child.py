@@ -33,8 +33,8 @@ from noria.core.config import Settings, load_settings
 from noria.core.errors import ErrorBody, NoriaError, NotFound
 from noria.core.workspace import Workspace, use_workspace
 from noria.pipelines.authoring import Step
+from noria.pipelines.cache_entities import KeyParts
 from noria.pipelines.distributions import home_of
-from noria.pipelines.entities import KeyParts
 from noria.pipelines.executors.attempt import Made, Surroundings, Task, attempt
 from noria.pipelines.executors.child_run import ChildRun
 from noria.pipelines.executors.packing import CarriedObjects, unpacked

@@ -7,8 +7,8 @@ from typing import TYPE_CHECKING, Any, Protocol
 import msgspec
 
 from noria.core.errors import Invalid
+from noria.pipelines.cache_entities import StoredValue
 from noria.pipelines.calling import Executor
-from noria.pipelines.entities import StoredValue
 from noria.pipelines.executors.calls import Calls
 from noria.pipelines.executors.inline import InlineExecutor
 

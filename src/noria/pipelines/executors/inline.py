@@ -5,7 +5,7 @@ from __future__ import annotations
 from typing import TYPE_CHECKING, Any
 
 from noria.pipelines.authoring import Step
-from noria.pipelines.entities import StoredValue
+from noria.pipelines.cache_entities import StoredValue
 from noria.pipelines.executors.attempt import Made, attempt
 from noria.pipelines.executors.calls import Call, Calls
 from noria.pipelines.failures import StepFailed, failure_of, step_failure

@@ -11,8 +11,8 @@ from noria.core.errors import Invalid
 from noria.core.objects.digests import hash_bytes
 from noria.core.objects.shelf import Shelf, shelf_of
 from noria.core.objects.store import ObjectInfo
+from noria.pipelines.cache_entities import StoredValue
 from noria.pipelines.codecs import OutputNotStorable
-from noria.pipelines.entities import StoredValue
 from noria.pipelines.executors.work import Packed, Work
 from noria.pipelines.outputs import Output
 from noria.pipelines.storing import Objects, ValueStore

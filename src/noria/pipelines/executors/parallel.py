@@ -18,7 +18,7 @@ from typing import Any
 
 from noria.core.errors import NoriaError
 from noria.pipelines.authoring import Step
-from noria.pipelines.entities import StoredValue
+from noria.pipelines.cache_entities import StoredValue
 from noria.pipelines.executors.body import must_wait
 from noria.pipelines.executors.calls import Call, Calls, arranged
 from noria.pipelines.executors.inline import pause_s, stored_value

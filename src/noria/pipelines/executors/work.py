@@ -10,7 +10,8 @@ import msgspec
 from noria.core.errors import ErrorBody
 from noria.core.lineage import CodeOrigin
 from noria.core.objects.store import ObjectInfo
-from noria.pipelines.entities import KeyParts, Resources, StoredValue
+from noria.pipelines.cache_entities import KeyParts, StoredValue
+from noria.pipelines.entities import Resources
 from noria.pipelines.executors.attempt import Made
 from noria.tracking.entities import Run
 
