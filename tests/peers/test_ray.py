@@ -16,7 +16,7 @@ from peers.conftest import Peer
 from support.ports import free_port
 from support.processes import RunningProcess
 
-pytestmark = pytest.mark.peers
+pytestmark = [pytest.mark.peers, pytest.mark.timeout(900)]
 
 PEER = "ray"
 DISTRIBUTION = "ray"
@@ -43,7 +43,7 @@ def cluster(peer: Peer, tmp_path: Path) -> Iterator[str]:
         tmp_path,
     )
     try:
-        child.wait_for_output("block forever", timeout_s=180)
+        child.wait_for_output("block forever", timeout_s=400)
         yield f"ray://127.0.0.1:{door}"
     finally:
         child.stop()
@@ -57,6 +57,7 @@ def started(peer: Peer, arguments: list[str], folder: Path) -> RunningProcess:
         "PYTHONPATH": os.pathsep.join([str(source), sysconfig.get_path("purelib")]),
         "NORIA_WORKSPACE": str(folder / "workspace"),
         "RAY_raylet_start_wait_time_s": "150",
+        "RAY_DASHBOARD_STARTUP_TIMEOUT_S": "150",
     }
     return peer.processes.start([peer.bin / "python", *arguments], name="ray", cwd=folder, env=env)
 
