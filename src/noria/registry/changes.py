@@ -12,7 +12,6 @@ from noria.core.database.engine import upsertable
 from noria.core.errors import Conflict, Invalid
 from noria.core.events.log import EventType, append
 from noria.core.ids import new_id
-from noria.core.objects.references import drop_owner
 from noria.registry.entities import ModelVersion, NewModel, Origin, Stage
 from noria.registry.events import (
     MODEL_ALIAS_DELETED,
@@ -22,6 +21,7 @@ from noria.registry.events import (
     MODEL_RENAMED,
     MODEL_VERSION_DELETED,
     MODEL_VERSION_REGISTERED,
+    MODEL_VERSION_RESTORED,
     MODEL_VERSION_STAGE_MOVED,
 )
 from noria.registry.rows import ModelRow, aliases_of, find_model, get_version
@@ -195,7 +195,7 @@ class Change:
         )
 
     def delete_version(self, model: ModelRow, number: int) -> None:
-        """Delete a version: its aliases go, its files are kept no longer, its number is never given again.
+        """Delete a version: its aliases go, its number is never given again, and the rest is kept until it is purged.
 
         Raises
         ------
@@ -206,16 +206,25 @@ class Change:
         self._check_unused(found.id, found.digest, found.ref)
         for alias in found.aliases:
             self.delete_alias(model, alias, number)
-        drop_owner(self.connection, owner_of(found.id))
         self.touch_version(model, number, deleted_at=self.now)
+        self._find_latest(model)
+        payload = {"version": number, "digest": found.digest}
+        self.tell(MODEL_VERSION_DELETED, f"{model.name}@{number}", payload)
+
+    def restore_version(self, model: ModelRow, number: int, digest: str | None) -> None:
+        """Let a deleted version be there again, in the stage that it had and without aliases."""
+        self.touch_version(model, number, deleted_at=None)
+        self._find_latest(model)
+        payload = {"version": number, "digest": digest}
+        self.tell(MODEL_VERSION_RESTORED, f"{model.name}@{number}", payload)
+
+    def _find_latest(self, model: ModelRow) -> None:
         newest = (
             sa.select(sa.func.coalesce(sa.func.max(model_versions.c.version), 0))
             .where(model_versions.c.model_pk == model.pk)
             .where(model_versions.c.deleted_at.is_(None))
         )
         self.touch(model, latest=self.connection.execute(newest).scalar_one())
-        payload = {"version": number, "digest": found.digest}
-        self.tell(MODEL_VERSION_DELETED, f"{model.name}@{number}", payload)
 
     def move_stage(self, model: ModelRow, number: int, stage: Stage, *, archive_existing: bool) -> None:
         """Let a version stand in a stage, and send those that stood there to the archive if wanted."""

@@ -62,14 +62,22 @@ def list_models(
 def versions(
     name: ModelArgument,
     limit: LimitOption = 50,
+    deleted: Annotated[bool, typer.Option("--deleted", help="Those that can be restored.")] = False,
     json: JsonFlag = False,
     workspace: WorkspaceOption = None,
     project: ProjectOption = None,
 ) -> None:
     """List a model's versions, newest first."""
+    from noria.registry.deleted import DeletedVersions
     from noria.registry.service import Models
 
     with opened(workspace, project) as ws:
+        if deleted:
+            gone = ws.service(DeletedVersions).list(ws.project, name, limit=limit)
+            lines = [(v.version, v.created_at, v.deleted_at, v.message) for v in gone.items]
+            headings = ["version", "created", "deleted", "message"]
+            show(gone, json=json, render=lambda _: table(headings, lines))
+            return
         page = ws.service(Models).versions(ws.project, name, limit=limit)
     columns = ["version", "aliases", "created", "data", "held out", "message"]
     rows = [
@@ -175,21 +183,32 @@ def delete(
             return
         found = ws.service(Models).resolve(ws.project, ref)
         ws.service(ModelVersions).delete(ws.project, found.model, found.version)
-    say(f"`{found.ref}` is deleted")
+    say(f"`{found.ref}` is deleted; bring it back with `noria models restore {found.ref}`")
 
 
 @models.command("restore")
 def restore(
-    model_id: Annotated[str, typer.Argument(metavar="ID", help="As `noria models list --deleted` has it.")],
+    what: Annotated[
+        str,
+        typer.Argument(
+            metavar="ID|MODEL@VERSION",
+            help="As `noria models list --deleted` or `noria models versions MODEL --deleted` has it.",
+        ),
+    ],
     json: JsonFlag = False,
     workspace: WorkspaceOption = None,
     project: ProjectOption = None,
 ) -> None:
-    """Bring a deleted model back, with its aliases and the versions that were deleted with it."""
-    from noria.registry.deleted import DeletedModels
+    """Bring a deleted model back, with the aliases and versions that it had, or a deleted version without aliases."""
+    from noria.registry.deleted import DeletedModels, DeletedVersions
 
+    name, _, number = what.rpartition("@")
     with opened(workspace, project) as ws:
-        back = ws.service(DeletedModels).restore(ws.project, model_id)
+        if name and number.isascii() and number.isdigit():
+            version = ws.service(DeletedVersions).restore(ws.project, name, int(number))
+            show(version, json=json, render=lambda found: f"`{found.ref}` is there again, without aliases")
+            return
+        back = ws.service(DeletedModels).restore(ws.project, what)
     show(back, json=json, render=lambda model: f"`{model.name}` is there again")
 
 

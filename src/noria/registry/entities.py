@@ -332,6 +332,29 @@ class DeletedModelPage(msgspec.Struct, frozen=True, kw_only=True):
     next: str | None
 
 
+class DeletedVersion(msgspec.Struct, frozen=True, kw_only=True):
+    """A version that was deleted by itself and can come back.
+
+    Attributes
+    ----------
+    digest
+        Of its files; None if they were not kept here.
+    """
+
+    version: int
+    digest: str | None
+    message: str
+    created_at: datetime
+    deleted_at: datetime
+
+
+class DeletedVersionPage(msgspec.Struct, frozen=True, kw_only=True):
+    """Deleted versions of a model, newest first; `next` continues before it."""
+
+    items: list[DeletedVersion]
+    next: int | None
+
+
 class ModelVersionPage(msgspec.Struct, frozen=True, kw_only=True):
     """Versions, newest first; `next` continues."""
 

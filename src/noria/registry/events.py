@@ -31,6 +31,9 @@ MODEL_VERSION_UPDATED = EventType(
 MODEL_VERSION_DELETED = EventType(
     "model.version_deleted", "A version is gone; the payload has version and digest"
 )
+MODEL_VERSION_RESTORED = EventType(
+    "model.version_restored", "A deleted version is there again; the payload has version and digest"
+)
 MODEL_VERSION_STAGE_MOVED = EventType(
     "model.version_stage_moved",
     "A version stands in another stage; the payload has version, stage and the one before",

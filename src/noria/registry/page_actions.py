@@ -21,7 +21,7 @@ from noria.core.web.languages import mark
 from noria.core.web.pages import Visit
 from noria.core.web.revisions import check_tag, check_untag, text_revision
 from noria.core.web.urls import DELETED_MODEL_PATH, MODEL_PATH, VERSION_PATH
-from noria.registry.deleted import DeletedModels
+from noria.registry.deleted import DeletedModels, DeletedVersions
 from noria.registry.entities import (
     AliasTarget,
     Description,
@@ -322,7 +322,24 @@ def delete_version(visit: Visit, _form: NoFields) -> Done:
     """Delete a version."""
     version = _version(visit)
     visit.context.service(ModelVersions).delete(version.project, version.model, version.version)
-    return Done(to=_page(visit), words=mark("`%(ref)s` is deleted"), values={"ref": version.ref})
+    return Done(
+        to=_page(visit),
+        words=mark("`%(ref)s` is deleted"),
+        values={"ref": version.ref},
+        undo=Undo(to=_version_page(visit, "restore")),
+    )
+
+
+def restore_version(visit: Visit, _form: NoFields) -> Done:
+    """Bring a deleted version back."""
+    restored = visit.context.service(DeletedVersions).restore(
+        visit.parameters["project"], visit.parameters["model"], version_number(visit)
+    )
+    return Done(
+        to=_version_page(visit),
+        words=mark("`%(ref)s` is there again, without aliases"),
+        values={"ref": restored.ref},
+    )
 
 
 def confirm_delete_version(visit: Visit, _form: NoFields) -> Confirmation:
@@ -331,7 +348,12 @@ def confirm_delete_version(visit: Visit, _form: NoFields) -> Confirmation:
     aliased = (mark("The aliases that point at it go with it: %(aliases)s"),) if version.aliases else ()
     return Confirmation(
         words=mark("Delete `%(ref)s`?"),
-        consequences=(mark("Nobody can bring it back, and its number is never given again"), *aliased),
+        consequences=(
+            mark(
+                "It can be restored until `noria gc` removes it for good, and its number is never given again"
+            ),
+            *aliased,
+        ),
         values={"ref": version.ref, "aliases": ", ".join(version.aliases)},
         button=mark("Delete"),
         back=_version_page(visit),
@@ -467,6 +489,7 @@ ACTIONS = (
         handle=move_stage,
         confirm=confirm_stage,
     ),
+    Action(path=f"{VERSION_PATH}/restore", needs=PROMOTE_MODELS, fields=NoFields, handle=restore_version),
     Action(
         path=f"{VERSION_PATH}/delete",
         needs=PROMOTE_MODELS,

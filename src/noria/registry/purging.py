@@ -1,6 +1,6 @@
 """Remove for good what was deleted long ago: models with all that is said of them, and versions.
 
-The files of versions that were deleted with their model are let go of here, those of others when they were deleted.
+The files of deleted versions are let go of here.
 What a model's numbers were is remembered as long as the model is.
 """
 

@@ -125,7 +125,7 @@ class ModelVersions(Service):
 
     @operation("DELETE", "/projects/{project}/models/{name}/versions/{version}", needs=PROMOTE_MODELS)
     def delete(self, project: str, name: str, version: int) -> None:
-        """Delete a version; its number is never given again, and `noria gc` frees what only it kept."""
+        """Delete a version, which can be restored until `noria gc` removes it; its number is never given again."""
         with self._change(project) as change:
             change.delete_version(find_model(change.connection, project, name, lock=True), version)
 

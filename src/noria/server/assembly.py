@@ -49,6 +49,7 @@ SERVICES = (
     "noria.registry.service:Models",
     "noria.registry.versions:ModelVersions",
     "noria.registry.deleted:DeletedModels",
+    "noria.registry.deleted:DeletedVersions",
     "noria.registry.consents:Consents",
     "noria.registry.search:Registry",
     "noria.registry.provenance:Provenances",

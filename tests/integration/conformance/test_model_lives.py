@@ -17,7 +17,12 @@ from noria.core.objects.references import drop_owner, object_references
 from noria.core.objects.trees import put_tree
 from noria.core.workspace import Workspace
 from noria.registry.changes import ModelExists
-from noria.registry.deleted import DeletedModels, ModelFilesGone
+from noria.registry.deleted import (
+    DeletedModels,
+    DeletedVersionNotFound,
+    DeletedVersions,
+    ModelFilesGone,
+)
 from noria.registry.entities import (
     AliasTarget,
     Description,
@@ -166,7 +171,7 @@ def msgspec_at(version: ModelVersion, models: Models) -> ModelVersion:
 def test_deleting_lets_go_of_files(
     workspace: Workspace, models: Models, versions: ModelVersions, context: Context
 ) -> None:
-    """A deleted version keeps no object from being collected; a deleted model does until it is purged."""
+    """A deleted version or model keeps its objects from being collected until it is purged."""
 
     def kept() -> int:
         query = sa.select(sa.func.count()).where(object_references.c.owner.like("model-version:%"))
@@ -177,9 +182,8 @@ def test_deleting_lets_go_of_files(
         registered(workspace, "digits", content)
     assert kept() == 3
     versions.delete(PROJECT, "digits", 2)
-    assert kept() == 2
     models.delete(PROJECT, "digits")
-    assert kept() == 2
+    assert kept() == 3
     remove_deleted(context, older_than=timedelta())
     assert kept() == 0
 
@@ -247,6 +251,47 @@ def test_files_that_an_earlier_release_let_go_of_are_missed(
     with pytest.raises(ModelFilesGone, match="digits@1"):
         deleted.restore(PROJECT, deleted.list(PROJECT).items[0].id)
     assert models.list(PROJECT).items == []
+
+
+def test_a_deleted_version_comes_back_as_it_was_but_for_aliases(
+    workspace: Workspace, models: Models, context: Context
+) -> None:
+    """With its files, tags and number; it is the latest again, and an alias points where it was moved meanwhile."""
+    first, second = registered(workspace, "digits"), registered(workspace, "digits")
+    versions, deleted = workspace.service(ModelVersions), workspace.service(DeletedVersions)
+    versions.tag(PROJECT, "digits", 2, TagChanges(tags={"kept": "yes"}))
+    models.set_alias(PROJECT, "digits", "champion", AliasTarget(version=2))
+    versions.delete(PROJECT, "digits", 2)
+    models.set_alias(PROJECT, "digits", "champion", AliasTarget(version=1))
+    (gone,) = deleted.list(PROJECT, "digits").items
+    for number in (1, 3):
+        with pytest.raises(DeletedVersionNotFound, match=f"no deleted version {number}"):
+            deleted.restore(PROJECT, "digits", number)
+
+    assert (gone.version, gone.digest, models.get(PROJECT, "digits").latest) == (2, second.digest, 1)
+    back = deleted.restore(PROJECT, "digits", 2)
+    assert (back.id, back.digest, back.tags, back.aliases) == (second.id, second.digest, {"kept": "yes"}, [])
+    assert models.get(PROJECT, "digits").latest == 2
+    assert models.resolve(PROJECT, "digits@champion").id == first.id
+    assert deleted.list(PROJECT, "digits").items == []
+    versions.delete(PROJECT, "digits", 2)
+    remove_deleted(context, older_than=timedelta())
+    with pytest.raises(DeletedVersionNotFound):
+        deleted.restore(PROJECT, "digits", 2)
+
+
+def test_a_version_without_its_files_does_not_come_back(
+    workspace: Workspace, models: Models, context: Context
+) -> None:
+    """One that a release deleted which let go of files at once is refused by name."""
+    made = registered(workspace, "digits")
+    workspace.service(ModelVersions).delete(PROJECT, "digits", 1)
+    with context.database.write() as connection:
+        drop_owner(connection, f"model-version:{made.id}")
+
+    with pytest.raises(ModelFilesGone, match="digits@1"):
+        workspace.service(DeletedVersions).restore(PROJECT, "digits", 1)
+    assert models.versions(PROJECT, "digits").items == []
 
 
 def test_a_deleted_model_gives_its_name_free(workspace: Workspace, models: Models) -> None:

@@ -101,6 +101,11 @@ def test_a_model_is_renamed_and_deleted(command: Command) -> None:
         v["version"] for v in json.loads(command("models", "versions", "flowers", "--json"))["items"]
     ] == [1]
     assert "no version 2" in command("models", "show", "flowers@2", code=1)
+    [gone] = json.loads(command("models", "versions", "flowers", "--deleted", "--json"))["items"]
+    assert gone["version"] == 2
+    assert json.loads(command("models", "restore", "flowers@2", "--json"))["version"] == 2
+    assert "noria models versions flowers --deleted" in command("models", "restore", "flowers@2", code=1)
+    command("models", "delete", "flowers@2")
     command("models", "delete", "flowers", "--all-versions")
     assert json.loads(command("models", "list", "--json"))["items"] == []
     [gone] = json.loads(command("models", "list", "--deleted", "--json"))["items"]

@@ -334,6 +334,19 @@ def test_a_deleted_model_comes_back_by_the_notice_and_from_the_list(
     assert "crm" in reader.follow(reader.send(restore))
 
 
+def test_a_deleted_version_comes_back_by_the_notice(reader: Reader, context: Context, models: Models) -> None:
+    """The notice brings it back under its number, without the aliases that it had."""
+    Turn(context).registered()
+    Turn(context).registered()
+    deleted = reader.send(reader.form(V2, f"{V2}/delete", name="delete"), confirmed="digits@2")
+    notice = reader.get(deleted.headers["location"]).text
+    undo = next(form for form in forms_in(notice) if form.fields.get("form") == ["undo"])
+
+    assert "digits@2 is there again, without aliases" in reader.follow(reader.send(undo))
+    assert models.version(PROJECT, "digits", 2).aliases == []
+    assert reader.send(undo).status_code == 404
+
+
 def test_who_may_not_restore_sees_no_deleted_models(reader: Reader, context: Context, models: Models) -> None:
     """A viewer's list has no link to the deleted ones, and their address shows the others."""
     hostile = HOSTILE.replace("/", "|")
