@@ -2,9 +2,12 @@
 
 from __future__ import annotations
 
+import importlib
 import os
 import signal
-from collections.abc import Iterator
+import sys
+from collections.abc import Callable, Iterator
+from pathlib import Path
 from typing import Any
 
 import numpy as np
@@ -15,12 +18,16 @@ from noria.core.clock import SystemClock
 from noria.core.config import load_settings
 from noria.core.context import Context
 from noria.core.workspace import Workspace, open_context
+from noria.registry.client import register
+from noria.registry.consents import Consents
 from noria.serving.client import deploy
 from noria.serving.entities import Cascade, Deployment, RolloutStep, Strategy
 from noria.serving.predictions import CapturedRow, CaptureRole
 from noria.serving.rollouts.passage import advance
 from noria.serving.service import Captures, Cascades, Endpoints
 from support.model_server import LiveModelServer, row_input
+from support.ports import free_port
+from support.processes import RunningProcess
 from support.waiting import wait_until
 
 Rows = list[list[float]]
@@ -63,15 +70,15 @@ def _followed(live: LiveModelServer, endpoint: str) -> bool:
     return bool(live.http.get("/status").json()["endpoints"].get(endpoint, {}).get("revision") == revision)
 
 
-def _begin_shadow(workspace: Workspace, context: Context) -> int:
+def _begin_shadow(workspace: Workspace, context: Context, model: str = "flowers") -> int:
     """Begin a rollout of version 2 as a shadow, and give the revision from which on it predicts along."""
     step = RolloutStep(weight=1.0, bake_s=3600, min_requests=1_000_000)
-    wish = Deployment(model="flowers", version=2, strategy=Strategy.SHADOW, steps=[step])
-    rollout = workspace.service(Endpoints).deploy("default", "flowers", wish)
+    wish = Deployment(model=model, version=2, strategy=Strategy.SHADOW, steps=[step])
+    rollout = workspace.service(Endpoints).deploy("default", model, wish)
 
     def mirrored() -> int:
         advance(context, rollout.id)
-        found = workspace.service(Endpoints).get("default", "flowers")
+        found = workspace.service(Endpoints).get("default", model)
         return found.revision if found.shadows else 0
 
     return wait_until(mirrored, PATIENCE_S)
@@ -125,6 +132,66 @@ def test_a_shadow_predicts_what_another_version_answers(live: LiveModelServer, c
     status = live.http.get("/status").json()["shadows"]
     assert status["n_dropped"] == 0
     assert status["n_predicted"] >= 44
+
+
+CODE = """
+import time
+import noria
+
+class Moody(noria.PythonModel):
+    task = "regression"
+
+    def __init__(self, hangs):
+        self.hangs = hangs
+
+    def predict(self, inputs):
+        while self.hangs and (inputs["x"] == 666).any():
+            time.sleep(0.01)
+        return inputs["x"].sum(axis=1)
+
+    def save(self, folder):
+        (folder / "hangs").write_text(self.hangs)
+
+    @classmethod
+    def load(cls, folder):
+        return cls((folder / "hangs").read_text())
+"""
+
+
+def test_a_shadow_that_hangs_is_replaced_and_what_it_hung_at_is_dropped(
+    workspace: Workspace,
+    folder: Path,
+    start_server: Callable[..., RunningProcess],
+    tmp_path: Path,
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    """It is counted; what comes afterwards is predicted, and callers notice nothing."""
+    (tmp_path / "project").mkdir()
+    (tmp_path / "project" / "moody.py").write_text(CODE)
+    monkeypatch.syspath_prepend(tmp_path / "project")
+    moody, x = importlib.import_module("moody").Moody, np.ones((50, 4))
+    for version, hangs in ((1, ""), (2, "yes")):
+        register(moody(hangs), "moody", x=x, y=x.sum(axis=1), workspace=workspace)
+        workspace.service(Consents).give("default", "moody", version)
+    sys.modules.pop("moody")
+    deploy("moody@1", workspace=workspace)
+    opened = open_context(load_settings(workspace=str(folder), environ={}), SystemClock())
+    port = free_port()
+    child = start_server(port, "--hung-after-s", "5")
+    live = LiveModelServer(port, folder, workspace, child)
+    _begin_shadow(workspace, opened, "moody")
+    opened.database.dispose()
+    wait_until(lambda: _followed(live, "moody"), PATIENCE_S)
+
+    hung = _ask(live, "moody", [[666.0] * 4])["id"]
+    wait_until(lambda: live.http.get("/status").json()["shadows"]["n_dropped"] == 1, PATIENCE_S)
+    others = {_ask(live, "moody", [[float(n)] * 4])["id"] for n in range(5)}
+    wait_until(lambda: _captured(workspace, "moody", CaptureRole.SHADOW).keys() >= others, PATIENCE_S)
+
+    assert _captured(workspace, "moody", CaptureRole.SHADOW).keys() == others
+    assert _captured(workspace, "moody", CaptureRole.ANSWER).keys() == {hung, *others}
+    assert live.http.get("/status").json()["shadows"]["n_dropped"] == 1
+    live.http.close()
 
 
 def test_the_second_version_answers_what_the_first_is_not_sure_of(live: LiveModelServer) -> None:

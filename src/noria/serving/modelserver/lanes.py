@@ -84,6 +84,12 @@ class Lane:
         """Tell whether rows can be predicted in the event loop."""
         return self._base_s + self._row_s * n_rows <= self._limit_s
 
+    def rows_within(self, seconds: float) -> int:
+        """Tell how many rows one call predicts in about so long: at least 1, and at most what goes together at all."""
+        if not 0 < self._row_s < math.inf or self._base_s == math.inf:
+            return MAX_BATCH_ROWS
+        return max(1, min(MAX_BATCH_ROWS, int((seconds - self._base_s) / self._row_s)))
+
     def run(self, inputs: Arrays, n_rows: int) -> Outputs:
         """Predict, from any thread.
 
@@ -95,8 +101,9 @@ class Lane:
         began = time.perf_counter()
         outputs = self._model.predict(inputs)
         for name, array in outputs.items():
-            if not array.shape or array.shape[0] != n_rows:
-                raise ValueError(f"the output `{name}` has the shape {list(array.shape)} for {n_rows} rows")
+            shape = array.shape
+            if not shape or shape[0] != n_rows:
+                raise ValueError(f"the output `{name}` has the shape {list(shape)} for {n_rows} rows")
         if self._base_s < math.inf:
             taken_s = time.perf_counter() - began - self._row_s * n_rows
             self._base_s += _WEIGHT * (max(0.0, taken_s) - self._base_s)

@@ -17,6 +17,7 @@ from noria.serving.modelserver.board import Page, Word
 from noria.serving.modelserver.link import Link
 from noria.serving.modelserver.records import Origin, apart, id_of, origin_of
 from noria.serving.modelserver.routes import falls_under
+from noria.serving.modelserver.shadow_note import hangs, settle
 from noria.serving.modelserver.spool import Claim, Spool, claim, disk_bytes
 from noria.serving.plans import EndpointPlan, PlannedVersion
 
@@ -161,10 +162,26 @@ class ShadowKeeper:
     ----------
     spawn
         Starts it.
+    page
+        Of the process.
+    dropped
+        Told how many requests no shadow predicts, since the process hung at them.
+    hung_after_s
+        One that is at a prediction for longer is replaced.
     """
 
-    def __init__(self, spawn: Callable[[], subprocess.Popen[bytes]]) -> None:
+    def __init__(
+        self,
+        spawn: Callable[[], subprocess.Popen[bytes]],
+        *,
+        page: Page,
+        dropped: Callable[[int], None],
+        hung_after_s: float,
+    ) -> None:
         self._spawn = spawn
+        self._page = page
+        self._dropped = dropped
+        self._hung_after_s = hung_after_s
         self._child: _Child | None = None
         self._wanted_at = float("-inf")
         self._start_at = 0.0
@@ -176,20 +193,34 @@ class ShadowKeeper:
         return None if self._child is None else self._child.process.pid
 
     def look(self, *, wanted: bool) -> None:
-        """Start it, start it again when it died, or end it when it has not been wanted for a while."""
+        """Start it, start it again when it died or hung, or end it when it has not been wanted for a while."""
         now = time.monotonic()
         if wanted:
             self._wanted_at = now
-        if self._child is not None and self._child.process.poll() is not None:
-            _log.warning("shadows.ended", extra={"pid": self.pid, "code": self._child.process.returncode})
-            steady = now - self._child.started_at >= _STEADY_S
-            self._pause_s = 0.0 if steady else min(max(2 * self._pause_s, _FIRST_PAUSE_S), _LONGEST_PAUSE_S)
-            self._start_at = now + self._pause_s
-            self._child = None
+        if self._child is not None:
+            self._look_at(self._child, now)
         if self._child is None and wanted and now >= self._start_at:
             self._child = self._started(now)
         elif self._child is not None and now - self._wanted_at > _LINGER_S:
             self.stop(timeout_s=_FIRST_PAUSE_S)
+
+    def _look_at(self, child: _Child, now: float) -> None:
+        ended, hung = child.process.poll() is not None, hangs(self._page, self._hung_after_s)
+        if not ended and not hung:
+            return
+        if not ended:
+            child.process.kill()
+            child.process.wait()
+        n_dropped = settle(self._page, hung=not ended)
+        if ended:
+            _log.warning("shadows.ended", extra={"pid": self.pid, "code": child.process.returncode})
+        else:
+            _log.warning("shadows.hung", extra={"pid": self.pid, "n_dropped": n_dropped})
+            self._dropped(n_dropped)
+        steady = now - child.started_at >= _STEADY_S
+        self._pause_s = 0.0 if steady else min(max(2 * self._pause_s, _FIRST_PAUSE_S), _LONGEST_PAUSE_S)
+        self._start_at = now + self._pause_s
+        self._child = None
 
     def stop(self, timeout_s: float) -> None:
         """End it; after `timeout_s` it is killed."""
@@ -203,6 +234,7 @@ class ShadowKeeper:
         except subprocess.TimeoutExpired:
             process.kill()
             process.wait()
+        settle(self._page, hung=False)
 
     def _started(self, now: float) -> _Child | None:
         try:

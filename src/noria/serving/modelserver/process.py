@@ -23,7 +23,7 @@ from noria.core.clock import Clock, SystemClock
 from noria.core.config import Settings
 from noria.core.ids import new_id
 from noria.core.lifeline import Lifeline
-from noria.serving.modelserver.board import Board
+from noria.serving.modelserver.board import Board, Word
 from noria.serving.modelserver.joint import n_requests
 from noria.serving.modelserver.link import Link
 from noria.serving.modelserver.mirror import Mirror, ShadowKeeper
@@ -122,7 +122,12 @@ class _Parent:
                 memory_bytes=options.worker_memory_bytes,
             ),
         )
-        self._shadows = ShadowKeeper(self._spawn_shadows)
+        self._shadows = ShadowKeeper(
+            self._spawn_shadows,
+            page=self._board.pages[-2],
+            dropped=self._drop_shadows,
+            hung_after_s=options.hung_after_s,
+        )
         self._hands: _Hands | None = None
         self._n_signals = 0
         self._told_at = float("-inf")
@@ -220,6 +225,10 @@ class _Parent:
 
     def _spawn_shadows(self) -> subprocess.Popen[bytes]:
         return self._start_program("shadower", len(self._board.pages) - 2, None)
+
+    def _drop_shadows(self, n: int) -> None:
+        # The thread that hands on counts on the same page: not on one word with it.
+        self._board.pages[-2].words[Word.N_SHADOWS_DROPPED] += n
 
     def _start_program(self, name: str, page: int, listen_fd: int | None) -> subprocess.Popen[bytes]:
         fds = [self._board.fd, self._lifeline.child_fd, self._wake_write]

@@ -36,19 +36,22 @@ from noria.serving.modelserver.outbox import Outbox
 from noria.serving.modelserver.pinning import pin_thread
 from noria.serving.modelserver.recorder import CapturedRequest, Recorder
 from noria.serving.modelserver.routes import LoadedVersion, address_name, falls_under
+from noria.serving.modelserver.shadow_note import ShadowNote
 from noria.serving.modelserver.state import StateFolder, state_root
 from noria.serving.modelserver.store import ModelStore
 from noria.serving.modelserver.task import WorkerTask
 from noria.serving.modelserver.transfer import Transfer
 from noria.serving.predictions import ROLES, CaptureRole
 
-MAX_BATCH_ROWS = 512
 PATIENCE_S = 60.0
 """What waits longer for its plan or its model is given up."""
 
 _NICE = 15
 _NICE_WHILE_LOADING = 5
 """Who gives way more would hardly come to its first prediction beside a busy server."""
+
+_BATCH_S = 1.0
+"""As many requests are predicted together as take about so long: one call must not look like one that hangs."""
 
 _LOOK_EVERY_S = 0.1
 _STOP_S = 2.0
@@ -78,6 +81,7 @@ class Shadows:
         self._home = home
         self._clock = clock
         self._recorder = Recorder()
+        self._note = ShadowNote(page)
         self._waits_since: dict[tuple[tuple[str, str], int], float] = {}
         self._is_pinned = False
 
@@ -96,8 +100,11 @@ class Shadows:
         groups = [(key, list(group)) for key, group in groupby(requests, lambda r: (r.place, r.revision))]
         work = [(version, some) for key, group in groups for version, some in self._asked(*key, group)]
         for version, some in work:
-            for batch in batches(some):
+            number = version.entity.version
+            left = [request for request in some if (number, request.id) not in self._note.passed]
+            for batch in batches(left, version.lane.rows_within(_BATCH_S)):
                 self._predict(version, batch)
+        self._note.forget()
 
     def _asked(
         self, place: tuple[str, str], revision: int, requests: list[KeptRequest]
@@ -130,6 +137,7 @@ class Shadows:
         inputs = {
             name: np.concatenate([request.inputs[name] for request in batch]) for name in batch[0].inputs
         }
+        self._note.begin(version.entity.version, [request.id for request in batch])
         began = time.perf_counter()
         try:
             outputs = version.lane.run(inputs, sum(request.n_rows for request in batch))
@@ -145,6 +153,7 @@ class Shadows:
             took_us = _micros(began) // len(batch)
             for request, found in zip(batch, _split(outputs, batch), strict=True):
                 self._record(version, request, found, None, took_us)
+        self._note.end()
         self._words[Word.N_SHADOWS] += len(batch)
 
     def _record(
@@ -157,14 +166,14 @@ class Shadows:
         self._keep.append(self._recorder.encode(record))
 
 
-def batches(requests: Sequence[KeptRequest]) -> Iterator[list[KeptRequest]]:
+def batches(requests: Sequence[KeptRequest], max_rows: int) -> Iterator[list[KeptRequest]]:
     """Put requests together that one call can predict: of the same arrays but for their rows, and not too many rows."""
     for _, alike in groupby(requests, _form):
         batch: list[KeptRequest] = []
         n_rows = 0
         for request in alike:
             n_rows += request.n_rows
-            if batch and n_rows > MAX_BATCH_ROWS:
+            if batch and n_rows > max_rows:
                 yield batch
                 batch, n_rows = [], request.n_rows
             batch.append(request)

@@ -2,7 +2,9 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable
+import signal
+import subprocess
+from collections.abc import Callable, Iterator
 from datetime import UTC, datetime
 from types import SimpleNamespace
 from typing import Any
@@ -14,16 +16,18 @@ from noria.core.clock import ManualClock
 from noria.core.errors import Unavailable
 from noria.core.ids import new_id
 from noria.serving.modelserver.again import read_again
-from noria.serving.modelserver.board import Board
+from noria.serving.modelserver.board import Board, Page, Word
 from noria.serving.modelserver.lanes import Outputs
-from noria.serving.modelserver.mirror import shadow_plan
+from noria.serving.modelserver.mirror import ShadowKeeper, shadow_plan
 from noria.serving.modelserver.recorder import CapturedRequest, Recorder
 from noria.serving.modelserver.records import by_endpoint
-from noria.serving.modelserver.shadower import MAX_BATCH_ROWS, PATIENCE_S, Shadows, batches
+from noria.serving.modelserver.shadow_note import ShadowNote, settle
+from noria.serving.modelserver.shadower import PATIENCE_S, Shadows, batches
 from noria.serving.modelserver.turns import is_sure
 from noria.serving.packing import Entry, values_of
 from noria.serving.plans import EndpointPlan, PlannedShadow, PlannedVersion
 from noria.serving.predictions import ROLES, CaptureRole
+from support.waiting import wait_until
 
 PLAN = EndpointPlan(
     project="default",
@@ -46,7 +50,7 @@ class Following:
         return self.known
 
     def follow(self, plan: EndpointPlan, predict: Callable[[Any], Outputs]) -> None:
-        lane = SimpleNamespace(run=lambda inputs, _n: predict(inputs["x"]))
+        lane = SimpleNamespace(run=lambda inputs, _n: predict(inputs["x"]), rows_within=lambda _s: 512)
         version = SimpleNamespace(lane=lane, entity=SimpleNamespace(version=2))
         self.routes = {"live": SimpleNamespace(versions={2: version}, revision=plan.revision)}
         self.known = (shadow_plan(plan), plan.revision)
@@ -82,9 +86,14 @@ def clock() -> ManualClock:
 
 
 @pytest.fixture
-def shadows(following: Following, kept: Kept, clock: ManualClock) -> Shadows:
+def page() -> Page:
+    """Give the page of the process that predicts."""
+    return Board.create(1).pages[0]
+
+
+@pytest.fixture
+def shadows(following: Following, kept: Kept, clock: ManualClock, page: Page) -> Shadows:
     """Give what predicts by the follower's versions."""
-    page = Board.create(1).pages[0]
     given: Any = {"follower": following, "keep": kept, "page": page, "home": "default", "clock": clock}
     return Shadows(**given)
 
@@ -145,6 +154,98 @@ def test_requests_wait_for_their_plan_but_not_for_ever(
     assert len(kept.entries) == 1
 
 
+class Children:
+    """Starts processes that do nothing."""
+
+    def __init__(self) -> None:
+        self.started: list[subprocess.Popen[bytes]] = []
+
+    def __call__(self) -> subprocess.Popen[bytes]:
+        self.started.append(subprocess.Popen(["sleep", "600"]))
+        return self.started[-1]
+
+
+@pytest.fixture
+def children() -> Iterator[Children]:
+    """Give what starts processes, and end them."""
+    made = Children()
+    yield made
+    for child in made.started:
+        child.kill()
+        child.wait()
+
+
+def _looked(keeper: ShadowKeeper, children: Children, n_started: int) -> None:
+    def look() -> bool:
+        keeper.look(wanted=True)
+        return len(children.started) == n_started
+
+    wait_until(look, 20)
+
+
+def test_a_process_that_hangs_is_replaced_and_what_it_hung_at_is_dropped(
+    page: Page, children: Children
+) -> None:
+    """One that is at a prediction for long, not one that is idle; the next passes by what both before it hung at."""
+    dropped: list[int] = []
+    keeper = ShadowKeeper(children, page=page, dropped=dropped.append, hung_after_s=5.0)
+    keeper.look(wanted=True)
+    ShadowNote(page).begin(2, ["a", "b"])
+    keeper.look(wanted=True)
+    assert [child.poll() for child in children.started] == [None]
+
+    page.words[Word.OLDEST_NS] -= int(6e9)
+    keeper.look(wanted=True)
+    assert children.started[0].returncode == -signal.SIGKILL
+    assert dropped == [2]
+    _looked(keeper, children, 2)
+    note = ShadowNote(page)
+    assert note.passed == {(2, "a"), (2, "b")}
+
+    note.begin(3, ["a"])
+    page.words[Word.OLDEST_NS] -= int(6e9)
+    keeper.look(wanted=True)
+    assert dropped == [2, 1]
+    assert ShadowNote(page).passed == {(2, "a"), (2, "b"), (3, "a")}
+    keeper.stop(1.0)
+
+
+def test_what_a_process_was_at_that_was_killed_is_not_dropped(page: Page, children: Children) -> None:
+    """Only hanging costs shadows."""
+    dropped: list[int] = []
+    keeper = ShadowKeeper(children, page=page, dropped=dropped.append, hung_after_s=5.0)
+    keeper.look(wanted=True)
+    ShadowNote(page).begin(2, ["a"])
+    children.started[0].kill()
+    _looked(keeper, children, 2)
+
+    assert dropped == []
+    assert ShadowNote(page).passed == set()
+    assert page.words[Word.OLDEST_NS] == 0
+    keeper.stop(1.0)
+
+
+def test_what_the_process_before_hung_at_is_passed_by_once(
+    following: Following, kept: Kept, clock: ManualClock, page: Page
+) -> None:
+    """The rest of the requests that it was handed are predicted."""
+    following.follow(PLAN, _doubled)
+    records = [_record([[float(n)]]) for n in range(3)]
+    ids = [read_again(record).id for record in records]  # type: ignore[union-attr]
+    before = ShadowNote(page)
+    before.begin(2, [ids[1]])
+    settle(page, hung=True)
+    given: Any = {"follower": following, "keep": kept, "page": page, "home": "default", "clock": clock}
+    shadows = Shadows(**given)
+
+    shadows.take(records)
+    assert [entry.id for entry in kept.entries] == [ids[0], ids[2]]
+    assert page.words[Word.OLDEST_NS] == 0
+
+    shadows.take([records[1]])
+    assert len(kept.entries) == 3
+
+
 @pytest.mark.parametrize(
     "x", [[[1.5, 2.5]], [[True], [False]], [["a", "bc"], ["", "ü"]], [[[1], [2]], [[3], [4]]]]
 )
@@ -162,8 +263,9 @@ def test_batches_hold_what_one_call_can_predict() -> None:
     rows = [read_again(_record(np.zeros((n, width)))) for n, width in [(300, 2), (200, 2), (13, 2), (1, 3)]]
     requests = [request for request in rows if request is not None]
 
-    assert [[request.n_rows for request in batch] for batch in batches(requests)] == [[300, 200], [13], [1]]
-    assert MAX_BATCH_ROWS == 512
+    found = [[request.n_rows for request in batch] for batch in batches(requests, 512)]
+    assert found == [[300, 200], [13], [1]]
+    assert [len(batch) for batch in batches(requests, 1)] == [1, 1, 1, 1]
 
 
 @pytest.mark.parametrize(
