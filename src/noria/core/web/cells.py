@@ -84,14 +84,15 @@ class Cells:
         --------
         >>> from noria.core.web.languages import Language
         >>> Cells(Formats(Language.SPANISH), str)([0.5, "<b>"], [CellKind.NUMBER, CellKind.TEXT])
-        Markup('<td class="is-number">0,5</td>\n<td class="is-text">&lt;b&gt;</td>')
+        Markup('<td class="is-number">0,5</td><td class="is-text">&lt;b&gt;</td>')
         """
         makers = self._makers
         made = [
             _EMPTY[kind] if value is None else makers[kind](value)
             for value, kind in zip(values, kinds, strict=True)
         ]
-        return Markup("\n".join(made))  # noqa: S704 - texts are escaped by their maker
+        # Without space between them: a browser keeps a node for each gap.
+        return Markup("".join(made))  # noqa: S704 - texts are escaped by their maker
 
     def _number(self, value: float) -> str:
         return f'<td class="is-number">{self._formats.brief(value)}</td>'
