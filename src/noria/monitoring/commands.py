@@ -11,7 +11,8 @@ from noria.core.console.output import facts, show, table
 from noria.monitoring.alert_commands import add_to
 
 if TYPE_CHECKING:
-    from noria.monitoring.entities import Monitor, Window
+    from noria.monitoring.entities import Cutting, Monitor, Window
+    from noria.monitoring.windows.series import PartSeries
 
 monitors = typer.Typer(no_args_is_help=True, help="Monitors, windows and alerts")
 
@@ -67,6 +68,40 @@ def list_windows(
     show(page, json=json, render=lambda p: table(columns, [_window_row(w) for w in p.items]))
 
 
+@monitors.command("segments")
+def list_segments(
+    endpoint: EndpointArgument,
+    limit: LimitOption = 20,
+    json: JsonFlag = False,
+    workspace: WorkspaceOption = None,
+    project: ProjectOption = None,
+) -> None:
+    """List versions and segments of an endpoint: drift over the newest windows, and labelled quality."""
+    from noria.monitoring.service import Monitors
+    from noria.monitoring.windows.series import part_series
+
+    with opened(workspace, project) as ws:
+        found = ws.service(Monitors)
+        windows = found.windows(ws.project, endpoint, limit=limit).items[::-1]
+        qualities = found.segments(ws.project, endpoint).items
+    columns = ["version", "segment", "rows", "PSI by window", "newest", "drifted", "labels", "quality"]
+    series = part_series(windows, qualities)
+    show(series, json=json, render=lambda s: table(columns, [_part_row(part) for part in s.items]))
+
+
+@monitors.command("check")
+def check(json: JsonFlag = False, workspace: WorkspaceOption = None, project: ProjectOption = None) -> None:
+    """Hold `[monitors]` of `noria.toml` to the endpoints there are, and list the segments it makes of each."""
+    from noria.monitoring.entities import MonitorSection
+    from noria.monitoring.windows.checking import check_segments
+
+    with opened(workspace, project) as ws:
+        found = check_segments(ws, ws.settings.section("monitors", MonitorSection))
+    columns = ["endpoint", "segments", "lacks"]
+    rows = [(each.endpoint, ", ".join(each.segments), "; ".join(each.lacks) or None) for each in found.items]
+    show(found, json=json, render=lambda _: table(columns, rows))
+
+
 def monitor_facts(monitor: Monitor) -> Any:
     """Lay out one monitor."""
     quality = monitor.quality
@@ -79,10 +114,37 @@ def monitor_facts(monitor: Monitor) -> Any:
         ("quality", _quality(monitor)),
         ("at registration", f"{quality.reference:.3f} on {quality.reference_n} rows" if quality else None),
         ("evidence of a drop", f"{quality.evidence:.2f} of {quality.threshold:.2f}" if quality else None),
+        ("windows are cut", _cutting(monitor.cutting)),
         ("watched since", monitor.created_at),
         ("looked at", monitor.looked_at),
     ]
     return facts(pairs)
+
+
+def _cutting(cutting: Cutting | None) -> str | None:
+    if cutting is None:
+        return None
+    how = f"every {cutting.span_s} s" if cutting.span_s else f"every {cutting.rows} rows"
+    return f"{how}; {sum(window.n_rows for window in cutting.open)} rows are in windows that are not over"
+
+
+def _part_row(part: PartSeries) -> tuple[object, ...]:
+    from noria.tracking.sparkline import sparkline
+
+    known = [psi for psi in part.psi if psi is not None]
+    quality = part.lacks
+    if part.quality is not None:
+        quality = f"{part.quality:.3f} ({part.low:.3f} to {part.high:.3f})"
+    return (
+        part.version,
+        part.segment or "all",
+        part.n_rows,
+        sparkline(known) or None,
+        f"{known[-1]:.2f}" if known else None,
+        f"{part.n_drifted} of {len(part.indexes)}",
+        part.n_labels or None,
+        quality,
+    )
 
 
 def _labels(monitor: Monitor) -> int:

@@ -10,9 +10,11 @@ from noria.core.web.languages import mark, translations
 from noria.core.web.pages import Visit
 from noria.monitoring.entities import Alert, Monitor, QualityReport, Window
 from noria.monitoring.service import Monitors
+from noria.monitoring.windows.series import part_series
 
 _WINDOWS: Final = 100
 _RUNNING: Final = 40
+_PARTS: Final = 8
 
 QUALITY_WORDS = mark("Quality over the newest labels")
 RUNNING_WORDS = mark("mean of 40 labels")
@@ -22,6 +24,8 @@ ROW_WORDS = mark("captured row")
 SCORE_WORDS = mark("score")
 SHIFT_WORDS = mark("Largest shift of an input, by window")
 PSI_WORDS = mark("PSI in nats")
+PREDICTIONS_WORDS = mark("predictions")
+PARTS_WORDS = mark("Largest shift of an input, by version and segment")
 DRIFTED_WORDS = mark("Inputs that drifted, by window")
 INPUTS_WORDS = mark("inputs")
 FAILED_WORDS = mark("Requests that failed, by window")
@@ -68,7 +72,10 @@ def _window_charts(visit: Visit, windows: Sequence[Window]) -> list[Chart]:
     if tested:
         shifts = [max((column.psi for column in drift.columns), default=0.0) for _, drift in tested]
         drifted = [float(drift.n_drifted) for _, drift in tested]
-        charts.append(_window_chart(visit, SHIFT_WORDS, PSI_WORDS, at, shifts))
+        charts.append(
+            _window_chart(visit, SHIFT_WORDS, PSI_WORDS, at, shifts, more=_predictions(visit, windows))
+        )
+        charts += _part_charts(visit, windows)
         charts.append(_window_chart(visit, DRIFTED_WORDS, INPUTS_WORDS, at, drifted, Shape.BARS))
     if any(window.n_errors for window in windows):
         shares = [window.n_errors / max(1, window.n_rows) for window in windows]
@@ -84,16 +91,58 @@ def _window_chart(
     at: Sequence[float],
     values: Sequence[float],
     shape: Shape = Shape.LINES,
+    more: tuple[Series, ...] = (),
 ) -> Chart:
     say = translations(visit.language).gettext
+    highest = max([*values, *(value or 0.0 for series in more for value in series.y)])
     return Chart(
         title=say(title),
-        series=(Series(name=say(of), x=at, y=values),),
+        series=(Series(name=say(INPUTS_WORDS if more else of), x=at, y=values), *more),
         x_name=say(WINDOW_WORDS),
         y_name=say(of),
         shape=shape,
-        y_range=(0.0, 1.15 * max(values) or 1.0),
+        y_range=(0.0, 1.15 * highest or 1.0),
     )
+
+
+def _predictions(visit: Visit, windows: Sequence[Window]) -> tuple[Series, ...]:
+    told = [
+        (float(window.index), found.psi) for window in windows if (found := window.predictions) is not None
+    ]
+    if not told:
+        return ()
+    name = translations(visit.language).gettext(PREDICTIONS_WORDS)
+    return (Series(name=name, x=[at for at, _ in told], y=[psi for _, psi in told]),)
+
+
+def _part_charts(visit: Visit, windows: Sequence[Window]) -> list[Chart]:
+    """Draw versions and segments side by side: those that moved most, where there is more than one."""
+    parts = part_series(windows).items
+    if len(parts) < 2:
+        return []
+    say = translations(visit.language).gettext
+    most = sorted(parts, key=lambda part: -max((psi or 0.0 for psi in part.psi), default=0.0))[:_PARTS]
+    return [
+        Chart(
+            title=say(PARTS_WORDS),
+            series=tuple(
+                Series(
+                    name=f"v{part.version} {part.segment}".strip(),
+                    x=[float(index) for index in part.indexes],
+                    y=part.psi,
+                )
+                for part in most
+            ),
+            x_name=say(WINDOW_WORDS),
+            y_name=say(PSI_WORDS),
+        )
+    ]
+
+
+def newest_lacks(visit: Visit, monitor: Monitor) -> tuple[str, ...]:
+    """Give what the newest window could not be looked at by."""
+    found = visit.context.service(Monitors).windows(monitor.project, monitor.endpoint, limit=1).items
+    return (*found[0].lacks, *([found[0].season] if found[0].season else [])) if found else ()
 
 
 def _mean(values: Sequence[float]) -> float:

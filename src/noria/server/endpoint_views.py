@@ -289,6 +289,8 @@ class EndpointContext(PageContext):
         As of the newest label; None while there is none.
     charts
         What the monitor saw.
+    lacks
+        What it could not look at in the newest window, and what would mend that.
     is_watched
         Whether a monitor looks at the endpoint.
     decisions
@@ -323,6 +325,7 @@ class EndpointContext(PageContext):
     incidents_url: str
     quality: Quality | None
     charts: tuple[Chart, ...]
+    lacks: tuple[str, ...]
     is_watched: bool
     decisions: tuple[DecisionRow, ...] | None
     columns: tuple[Column, ...]

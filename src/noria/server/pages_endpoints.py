@@ -27,7 +27,7 @@ from noria.monitoring.page_actions import SILENCE_OPTIONS
 from noria.monitoring.page_reads import AlertReads
 from noria.monitoring.permissions import READ_MONITORS, WRITE_MONITORS
 from noria.monitoring.service import Monitors
-from noria.server.endpoint_charts import monitor_charts
+from noria.server.endpoint_charts import monitor_charts, newest_lacks
 from noria.server.endpoint_views import (
     AlertRow,
     DecisionRow,
@@ -129,6 +129,7 @@ def endpoint_page(visit: Visit) -> EndpointContext:
         incidents_url=urls.incidents(project, endpoint=endpoint.name),
         quality=_quality(monitor.quality) if monitor and monitor.quality else None,
         charts=monitor_charts(visit, monitor, alerts or ()) if monitor else (),
+        lacks=newest_lacks(visit, monitor) if monitor else (),
         is_watched=monitor is not None,
         decisions=_decisions(visit, endpoint),
         columns=_ROLLOUT_COLUMNS,

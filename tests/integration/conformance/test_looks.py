@@ -13,12 +13,23 @@ from sklearn.linear_model import LogisticRegression, Ridge
 
 import noria
 from noria.core.context import Context
+from noria.core.errors import Invalid
 from noria.core.ids import new_id
 from noria.core.objects.references import drop_owner, project_objects
 from noria.core.workspace import Workspace
-from noria.monitoring.entities import Alert, AlertKind, CloseAlert, Look, NewAlert, SegmentQuality, Window
+from noria.monitoring.entities import (
+    Alert,
+    AlertKind,
+    CloseAlert,
+    Look,
+    MonitorSection,
+    NewAlert,
+    SegmentQuality,
+    Window,
+)
 from noria.monitoring.evaluate import look
 from noria.monitoring.service import Monitors
+from noria.monitoring.windows.checking import SegmentCheck, check_segments
 from noria.monitoring.windows.packing import unpack_counts
 from noria.registry.entities import ModelVersion
 from noria.serving.entities import Deployment
@@ -470,3 +481,24 @@ def test_a_segment_that_is_not_there_is_told(
     assert lack.startswith("`[monitors.segments]` names the column `x[0]]`, which the reference of flowers@1")
     assert lack.endswith("did you mean `x[0]`?")
     assert window.drift is not None
+
+
+def test_segments_are_held_to_what_there_is(
+    workspace: Workspace, services: Services, traffic: Traffic
+) -> None:
+    """Endpoints and columns that are not there are refused with the near name; good ones are listed."""
+
+    def checked(**segments: list[str]) -> SegmentCheck:
+        return check_segments(workspace, MonitorSection(segments=segments))
+
+    with pytest.raises(Invalid, match="names the endpoint `flower`") as no_endpoint:
+        checked(flower=["x[0]"])
+    with pytest.raises(Invalid, match="names the column `y`, which the reference of flowers@1") as no_column:
+        checked(flowers=["x[0]", "y"])
+    (found,) = checked(flowers=["x[1]"]).items
+
+    assert no_endpoint.value.hint == "Did you mean `flowers`?"
+    assert no_column.value.hint == "It has `x[0]`, `x[1]`, `x[2]`"
+    assert found.endpoint == "flowers"
+    assert len(found.segments) == 5
+    assert found.lacks == []

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from typing import Any
 
+import msgspec
 import pytest
 
 from noria.access.projects import NewProject, Projects
@@ -11,6 +12,8 @@ from noria.core.context import Context
 from noria.core.names import MAX_NAME_LENGTH
 from noria.core.permissions import Principal, Role
 from noria.monitoring.alerts.service import Alerts
+from noria.monitoring.entities import Look, WindowPart
+from noria.monitoring.service import Monitors
 from noria.registry.entities import NewName
 from noria.registry.service import Models
 from noria.serving.entities import Deployment, Reason
@@ -245,3 +248,42 @@ def test_alerts_are_silenced_for_a_time_and_told_again(reader: Reader, context: 
     assert "/unsilence" not in seen
     assert context.service(Alerts).silences(PROJECT).items == []
     assert "silenced until" not in reader.text(DIGITS)
+
+
+@BOTH
+def test_an_endpoint_shows_its_versions_and_segments(reader: Reader, context: Context) -> None:
+    """Side by side in a chart with its table, predictions too, and what the newest window lacks; in both languages."""
+    turn_once(context)
+    monitors = context.service(Monitors)
+    seen = monitors.get(PROJECT, "digits")
+    last = monitors.windows(PROJECT, "digits", limit=1).items[0]
+    assert last.drift is not None
+    part = WindowPart(version=1, n_rows=120, drift=last.drift, predictions=last.drift.columns[0])
+    window = msgspec.structs.replace(
+        last,
+        index=last.index + 1,
+        predictions=last.drift.columns[0],
+        parts=[part, msgspec.structs.replace(part, segment="pen = <b>blue</b>")],
+        lacks=["Rows have inputs that the model does not take"],
+    )
+    found = Look(
+        from_position=seen.position,
+        from_label_position=seen.label_position,
+        position=seen.position + 1,
+        label_position=seen.label_position,
+        version=seen.version,
+        windows=[window],
+        detector=seen.detector,
+        quality=seen.quality,
+        alerts=[],
+    )
+    monitors.record(PROJECT, "digits", found)
+    page = reader.get(DIGITS)
+    english, spanish = visible_text(page.text), visible_text(reader.get(f"{DIGITS}", language="es").text)
+
+    assert "Largest shift of an input, by version and segment" in english
+    assert "v1 pen = <b>blue</b>" in english
+    assert "<b>blue</b>" not in page.text
+    assert "predictions" in english
+    assert "What it lacks in the newest window: Rows have inputs that the model does not take" in english
+    assert "Mayor desplazamiento de una entrada, por versión y segmento" in spanish

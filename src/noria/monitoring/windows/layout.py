@@ -89,7 +89,7 @@ def lay_out(
     profiles = {"": _profile(columns, answers)}
     for cut in cuts:
         profiles |= _of_segments(cut, columns, answers, reference.golden)
-    few = [name for name, profile in profiles.items() if name and not profile.columns]
+    few = [name for name, profile in profiles.items() if name and profile.n_rows and not profile.columns]
     if few:
         named = ", ".join(f"`{name}`" for name in few[:5])
         lacks.append(
@@ -121,12 +121,14 @@ def _of_segments(
     held = cut.of(_like(columns[cut.column], golden[cut.column])) if cut.column in golden else None
     found = {}
     for place, name in enumerate(cut.names):
-        some = {column: values[places == place] for column, values in columns.items()}
+        inside = places == place
+        n_rows = int(inside.sum())
+        if n_rows < FEWEST_ROWS:
+            found[name] = TableProfile(n_rows=n_rows, columns={})
+            continue
         mine = answers[held == place] if answers is not None and held is not None else None
-        enough = int((places == place).sum()) >= FEWEST_ROWS
-        found[name] = _profile(
-            some if enough else {}, mine if mine is not None and enough and mine.size >= FEWEST_ROWS else None
-        )
+        some = {column: values[inside] for column, values in columns.items()}
+        found[name] = _profile(some, mine if mine is not None and mine.size >= FEWEST_ROWS else None)
     return found
 
 
