@@ -29,6 +29,8 @@ from dealing import plans
 from episodes import Plan
 from losses import as_loss
 
+DATA = Path(__file__).parents[3] / "shared" / "data"
+
 
 def run(job: tuple[Plan, str, str]) -> dict[str, Any]:
     """Replay one episode beside its truth."""
@@ -90,12 +92,13 @@ def _chosen(found: list[Plan], only: str, causes: str) -> list[Plan]:
 
 def _parsed() -> argparse.Namespace:
     options = argparse.ArgumentParser(description=(__doc__ or "").splitlines()[0])
-    options.add_argument("--data", type=Path, required=True)
-    options.add_argument("--part", choices=["tuning", "test"], default="tuning")
+    options.add_argument("--data", type=Path, default=DATA, help="folder of the data sets")
+    options.add_argument("--part", choices=["tuning", "test", "smoke"], default="tuning")
     options.add_argument("--n", type=int, default=40)
     options.add_argument("--delay", type=int, default=0, help="windows until labels are known; -1: never")
     options.add_argument("--seed", type=int, default=1000)
-    options.add_argument("--quick", action="store_true", help="20 episodes")
+    options.add_argument("--quick", action="store_true", help="the CI subset: 20 episodes of few rows")
+    options.add_argument("--smoke", action="store_true", help="two tiny episodes of scikit-learn's own data")
     options.add_argument("--workers", type=int, default=2)
     options.add_argument(
         "--cache", type=Path, help="folder that keeps made episodes and truths for the next run"
@@ -103,15 +106,21 @@ def _parsed() -> argparse.Namespace:
     options.add_argument("--only", default="", metavar="TEXT", help="episodes whose name holds it")
     options.add_argument("--causes", default="", help="episodes with one of these causes: a,b")
     options.add_argument("--json", type=Path)
-    return options.parse_args()
+    found = options.parse_args()
+    if found.smoke:
+        found.part, found.n = "smoke", 2
+    if found.quick:
+        found.n = 20
+    return found
 
 
 def main() -> None:
     """Run a part and print its table."""
     chosen = _parsed()
-    n = 20 if chosen.quick else chosen.n
     delay = None if chosen.delay < 0 else chosen.delay
-    dealt = plans(chosen.part, chosen.data, n=n, delay=delay, first_seed=chosen.seed)
+    dealt = plans(
+        chosen.part, chosen.data, n=chosen.n, delay=delay, first_seed=chosen.seed, small=chosen.quick
+    )
     with (
         tempfile.TemporaryDirectory() as folder,
         concurrent.futures.ProcessPoolExecutor(

@@ -7,7 +7,7 @@ from pathlib import Path
 from typing import Any
 
 import numpy as np
-from episodes import LEVELS, Injector, Plan, Source
+from episodes import LEVELS, Injector, Pipelines, Plan, Source
 
 CYCLE = 20
 QUIET = (0, 3, 7, 10, 13, 17)
@@ -33,11 +33,24 @@ _ORDERED_TOO = ("input_fault", "input_change", "pipeline_fault", "model_regressi
 Chosen = list[tuple[str, Injector]]
 
 
-def plans(part: str, data: Path, *, n: int, delay: int | None, first_seed: int) -> list[Plan]:
-    """Deal out the first `n` episodes of a part; fewer are the beginning of more."""
+def pipelines(part: str) -> Pipelines:
+    """Give the model families of a part; the smoke run has those of the tuning part."""
+    found: Pipelines = importlib.import_module(f"models_{_kinds(part)}").PIPELINES
+    return found
+
+
+def _kinds(part: str) -> str:
+    return "tuning" if part == "smoke" else part
+
+
+def plans(
+    part: str, data: Path, *, n: int, delay: int | None, first_seed: int, small: bool = False
+) -> list[Plan]:
+    """Deal out the first `n` episodes of a part; fewer are the beginning of more. Small ones have few rows."""
     sources: list[Source] = importlib.import_module(f"data_{part}").sources(data)
-    models = list(importlib.import_module(f"models_{part}").PIPELINES)
-    injectors: dict[str, list[Injector]] = importlib.import_module(f"injectors_{part}").INJECTORS
+    models = list(pipelines(part))
+    injectors: dict[str, list[Injector]] = importlib.import_module(f"injectors_{_kinds(part)}").INJECTORS
+    size = {"rows": 100, "n_reference": 1000} if small else {}
     found = []
     loud = 0
     for number in range(n):
@@ -49,7 +62,14 @@ def plans(part: str, data: Path, *, n: int, delay: int | None, first_seed: int) 
             loud += 1
         found.append(
             _plan(
-                sources, models, chosen, rng, natural=place in NATURAL, seed=first_seed + number, delay=delay
+                sources,
+                models,
+                chosen,
+                rng,
+                natural=place in NATURAL,
+                seed=first_seed + number,
+                delay=delay,
+                **size,
             )
         )
     return found

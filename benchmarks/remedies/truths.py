@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import functools
 import hashlib
-import importlib
 import importlib.metadata
 import json
 import shutil
@@ -13,6 +12,7 @@ import warnings
 from pathlib import Path
 from typing import Any
 
+import dealing
 import numpy as np
 from episodes import LEVELS, Plan, describe, make
 
@@ -60,12 +60,12 @@ def made(plan: Plan, part: str, cache: Path) -> dict[str, Any]:
 
 def _made(plan: Plan, place: Path, part: str) -> dict[str, Any]:
     """Make an episode, graver than planned when it would cost nothing."""
-    pipelines = importlib.import_module(f"models_{part}").PIPELINES
+    families = dealing.pipelines(part)
     for level in range(plan.level, len(LEVELS)):
         for path in place.iterdir():
             shutil.rmtree(path) if path.is_dir() else path.unlink()
         try:
-            known = make(plan, place / "episode", pipelines, level=level)
+            known = make(plan, place / "episode", families, level=level)
         except ValueError as error:
             return {"name": plan.name, "skipped": str(error)}
         found = _judged(plan, place, known)
@@ -118,7 +118,7 @@ def _key(plan: Plan, part: str) -> str:
 @functools.cache
 def _code(part: str) -> str:
     """Give a digest of what makes episodes and truths of a part, libraries included."""
-    other = "test" if part == "tuning" else "tuning"
+    other = "tuning" if part == "test" else "test"
     files = [f for f in _HERE.glob("*.py") if f.name not in _JUDGING and not f.stem.endswith(f"_{other}")]
     digest = hashlib.sha256()
     for file in sorted(files):
