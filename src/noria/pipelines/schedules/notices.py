@@ -61,39 +61,42 @@ def note(
         return
     now = context.clock.now()
     subject, body = _text(connection, context, held, run, kind, job, reason, now)
-    facts = {
-        "project": held.schedule.project,
-        "schedule": held.schedule.name,
+    told = {
+        "run_pk": connection.execute(
+            sa.select(schedule_runs.c.pk).where(schedule_runs.c.id == run.id)
+        ).scalar_one(),
+        "attempt": run.attempt,
+        "kind": str(kind),
+        "subject": subject,
+        "body": body,
+        "facts": _told_facts(held, run, kind, reason, body, now),
+        "status": "waiting",
+        "n_attempts": 0,
+        "created_at": now,
+        "due_at": now,
+    }
+    for address in dict.fromkeys(spec.notify):
+        insert = context.database.insert(schedule_notices).values(id=new_id(), address=address, **told)
+        connection.execute(
+            insert.on_conflict_do_nothing(index_elements=["run_pk", "attempt", "kind", "address"])
+        )
+
+
+def _told_facts(
+    held: Held, run: ScheduleRun, kind: Told, reason: str | None, text: str, now: datetime
+) -> dict[str, Any]:
+    schedule = held.schedule
+    return {
+        "project": schedule.project,
+        "schedule": schedule.name,
         "kind": str(kind),
         "run": run.id,
         "job": run.job_id,
         "reason": reason,
-        "failing_since": held.schedule.failing_since or (now if kind is Told.FAILURE else None),
-        "n_failures": held.schedule.n_failures + (kind is Told.FAILURE),
-        "text": body,
+        "failing_since": schedule.failing_since or (now if kind is Told.FAILURE else None),
+        "n_failures": schedule.n_failures + (kind is Told.FAILURE),
+        "text": text,
     }
-    run_pk = connection.execute(
-        sa.select(schedule_runs.c.pk).where(schedule_runs.c.id == run.id)
-    ).scalar_one()
-    for address in dict.fromkeys(spec.notify):
-        row = {
-            "id": new_id(),
-            "run_pk": run_pk,
-            "attempt": run.attempt,
-            "kind": str(kind),
-            "address": address,
-            "subject": subject,
-            "body": body,
-            "facts": facts,
-            "status": "waiting",
-            "n_attempts": 0,
-            "created_at": now,
-            "due_at": now,
-        }
-        insert = context.database.insert(schedule_notices).values(**row)
-        connection.execute(
-            insert.on_conflict_do_nothing(index_elements=["run_pk", "attempt", "kind", "address"])
-        )
 
 
 def has_notices(context: Context, run_id: str) -> bool:
