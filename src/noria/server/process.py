@@ -31,6 +31,7 @@ from noria.core.key import ensure_key
 from noria.core.listening import Listener, address_of, bind
 from noria.core.objects.digests import hash_bytes
 from noria.core.permissions import Principal, Role
+from noria.core.web.rendering import compile_beside
 from noria.core.workspace import make_folder, open_context
 from noria.server.action_routes import action_routes
 from noria.server.app import Door, create_app
@@ -50,6 +51,9 @@ _M_ARENA_MAX, _M_MMAP_THRESHOLD = -8, -3
 
 CONTROL_AFTER_S = 0.3
 """The import of the control loop's engine holds the interpreter for half a second; the first answers go before."""
+
+TEMPLATES_AFTER_S = 2.0
+"""Compiling the templates of all pages takes most of a second, which the control loop's engine needs first."""
 
 REQUEST_GRACE_S = 1.0
 DEADLINE_S = 5.0
@@ -133,7 +137,8 @@ def run_server(
         gc.set_threshold(50_000, 20, 50)
         _keep_heaps_small()
         with asyncio.Runner(loop_factory=uvloop.new_event_loop) as runner:
-            runner.run(_serve(Listener(app, listening, before_stop=streams.close), keeper, tell))
+            listener = Listener(app, listening, before_stop=streams.close)
+            runner.run(_serve(listener, keeper, tell, [page.template for page in table.pages]))
         Sealer(context.database, context.clock, folder).checkpoint(at_once=True)
     keeper.raise_failure()
 
@@ -206,23 +211,32 @@ def _keep_heaps_small() -> None:
         mallopt(_M_MMAP_THRESHOLD, 1 << 20)
 
 
-async def _serve(listener: Listener, keeper: ControlKeeper, started: list[Callable[[], object]]) -> None:
+async def _serve(
+    listener: Listener, keeper: ControlKeeper, started: list[Callable[[], object]], templates: list[str]
+) -> None:
     stopping = asyncio.Event()
     loop = asyncio.get_running_loop()
     stop = functools.partial(loop.call_soon_threadsafe, stopping.set)
     for number in (signal.SIGTERM, signal.SIGINT):
         loop.add_signal_handler(number, _on_signal, stopping)
     starting = loop.call_later(CONTROL_AFTER_S, _start_control, keeper, stop)
+    compiling = loop.call_later(TEMPLATES_AFTER_S, _compile_templates, templates)
     for tell in started:
         tell()
     await listener.run(stopping, grace_s=REQUEST_GRACE_S)
     starting.cancel()
+    compiling.cancel()
     await asyncio.to_thread(keeper.stop)
 
 
 def _start_control(keeper: ControlKeeper, on_failure: Callable[[], object]) -> None:
     _settle_memory()
     keeper.start(on_failure=on_failure)
+
+
+def _compile_templates(templates: list[str]) -> None:
+    """Compile the pages' templates beside the answers, so that the first reader of a page need not wait for it."""
+    threading.Thread(target=compile_beside, args=(templates,), name="templates", daemon=True).start()
 
 
 def _on_signal(stopping: asyncio.Event) -> None:

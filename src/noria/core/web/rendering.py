@@ -5,11 +5,14 @@ from __future__ import annotations
 import functools
 import importlib.resources
 import re
-from collections.abc import Callable
+from collections.abc import Callable, Iterable
 from gettext import NullTranslations
+from types import CodeType
+from typing import Final
 
 import msgspec
-from jinja2 import BaseLoader, Environment, StrictUndefined, TemplateNotFound
+from jinja2 import BaseLoader, BytecodeCache, Environment, StrictUndefined, TemplateNotFound
+from jinja2.bccache import Bucket
 from markupsafe import Markup, escape
 
 from noria.core.web.cells import Cells
@@ -38,7 +41,7 @@ it draws one by one through the elements' `style` property, which is not what `s
 """
 
 PACKAGES = "noria."
-
+PACKAGE_OF_PARTS = "noria.core.web"
 
 _TICKED = re.compile(r"`([^`\n]{1,200})`")
 
@@ -87,6 +90,43 @@ class PackageTemplates(BaseLoader):
         return place.read_text(encoding="utf-8"), str(place), None
 
 
+class _SharedCode(BytecodeCache):
+    """Compiled templates, for the environments of all languages: they differ in what is called, not in the code."""
+
+    def __init__(self) -> None:
+        self._compiled: dict[str, CodeType] = {}
+
+    def load_bytecode(self, bucket: Bucket) -> None:
+        """Give the code of a template that another language compiled."""
+        bucket.code = self._compiled.get(bucket.key)
+
+    def dump_bytecode(self, bucket: Bucket) -> None:
+        """Keep the code of a template."""
+        if bucket.code is not None:
+            self._compiled[bucket.key] = bucket.code
+
+
+_CODE: Final = _SharedCode()
+
+
+def compile_beside(templates: Iterable[str]) -> int:
+    """Compile all templates in the folders of some, as the first readers of pages would have to wait for.
+
+    Returns
+    -------
+    int
+        How many there are.
+    """
+    found = environment(Language.ENGLISH)
+    n_compiled = 0
+    for package in sorted({PACKAGE_OF_PARTS, *(name.partition("/")[0] for name in templates)}):
+        for place in (importlib.resources.files(package) / "templates").iterdir():
+            if place.name.endswith(".html"):
+                found.get_template(f"{package}/{place.name}")
+                n_compiled += 1
+    return n_compiled
+
+
 @functools.cache
 def environment(language: Language) -> Environment:
     """Give the templates of a language."""
@@ -94,6 +134,7 @@ def environment(language: Language) -> Environment:
         loader=PackageTemplates(),
         autoescape=True,
         undefined=StrictUndefined,
+        bytecode_cache=_CODE,
         trim_blocks=True,
         lstrip_blocks=True,
         extensions=["jinja2.ext.i18n"],

@@ -11,7 +11,7 @@ from jinja2 import TemplateNotFound, UndefinedError
 from noria.core.web.assets import assets, find_asset, gzipped
 from noria.core.web.languages import Language
 from noria.core.web.pages import Frame, Page, PageContext
-from noria.core.web.rendering import environment, prose
+from noria.core.web.rendering import compile_beside, environment, prose
 from noria.core.web.urls import Urls
 from noria.decisions.pages import PAGES as DECISION_PAGES
 from noria.decisions.story import StoryContext
@@ -74,6 +74,15 @@ def test_every_page_has_a_template(page: Page) -> None:
     """Each template that a page names compiles in every language."""
     for language in Language:
         assert environment(language).get_template(page.template).name == page.template
+
+
+def test_templates_are_compiled_once_for_all_languages() -> None:
+    """Ahead of readers: those of a page's folder and of the parts, which each language then draws by the same code."""
+    n_compiled = compile_beside([page.template for page in DECISION_PAGES])
+    english, spanish = (environment(each).get_template("noria.core.web/_table.html") for each in Language)
+
+    assert n_compiled > len({page.template for page in DECISION_PAGES})
+    assert english.root_render_func.__code__ is spanish.root_render_func.__code__
 
 
 def test_static_files_are_found_by_the_digest_of_their_content() -> None:
