@@ -10,6 +10,7 @@ from noria.decisions.entities import DecisionStatus, Remedy
 from noria.decisions.events import DECISION_ACTED, DECISION_PROMOTED
 from noria.decisions.ledger import move, note
 from noria.decisions.steering import Helm, JobFailed
+from noria.decisions.teaching import Scheme
 from noria.registry.service import Models
 from noria.serving.captures import Captures
 from noria.serving.endpoints import Endpoints
@@ -46,9 +47,12 @@ class Action:
         if deployed is None:
             self._helm.step("blocked", self._blocked)
             return
+        if deployed["gone"]:
+            self._helm.step("overtaken", lambda: self._overtaken(deployed["gone"]))
+            return
         ended: Any = self._helm.poll(
             "rollout",
-            lambda: self._rollout(deployed),
+            lambda: self._rollout(deployed["rollout"]),
             until=lambda found: bool(found["finished"]),
             patience_s=float("inf"),
             longest_s=_ROLLOUT_POLL_S,
@@ -68,7 +72,8 @@ class Action:
 
     def _refitted(self, begun: dict[str, Any]) -> tuple[int, str]:
         tried: int = begun["target"]
-        taught = self._helm.job("teach", {**begun["arguments"], "everything": True}, key="teach:all")
+        given = {**begun["arguments"], "everything": True, "scheme": begun["way"] or Scheme.ALL.value}
+        taught = self._helm.job("teach", given, key="teach:all")
         if taught["why_not"]:
             return tried, f"It was not fitted on all labelled rows: {taught['why_not']}"
         run_id, why_not = self._helm.pipeline(taught["run"], key="retrain:all")
@@ -107,6 +112,7 @@ class Action:
         return {
             "remedy": found.remedy and found.remedy.value,
             "target": found.target_version,
+            "way": found.way,
             "arguments": {
                 "project": found.project,
                 "endpoint": found.endpoint,
@@ -119,9 +125,12 @@ class Action:
             },
         }
 
-    def _deploy(self, target: int, fit: str) -> str | None:
-        """Start the rollout; None while another one is under way."""
+    def _deploy(self, target: int, fit: str) -> dict[str, str] | None:
+        """Start the rollout, unless the version in trouble was replaced meanwhile; None while another one runs."""
         found = self._helm.still()
+        endpoint = self._helm.context.service(Endpoints).get(found.project, found.endpoint)
+        if found.version not in {share.version for share in endpoint.shares}:
+            return {"gone": f"Version {found.version} is not served any more; version {target} stays back"}
         aliases = self._helm.context.service(Models).get(found.project, found.model).aliases
         moves = aliases.get(self._settings.alias) == found.version
         plan = Deployment(
@@ -154,7 +163,7 @@ class Action:
             target_version=target,
             rollout_id=rollout.id,
         )
-        return rollout.id
+        return {"gone": "", "rollout": rollout.id}
 
     def _rollout(self, rollout_id: str) -> dict[str, Any]:
         rollout = self._helm.context.service(Rollouts).get(self._helm.project, rollout_id)
@@ -169,6 +178,9 @@ class Action:
         finish(
             self._helm.context, self._helm.still(), outcome={"result": "failed"}, reason=reason, failed=True
         )
+
+    def _overtaken(self, reason: str) -> None:
+        finish(self._helm.context, self._helm.still(), outcome={"result": "overtaken"}, reason=reason)
 
     def _undone(self, ended: dict[str, Any]) -> None:
         reason = f"The rollout ended as {ended['status']}: {ended['reason'] or 'no reason was told'}"

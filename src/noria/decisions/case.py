@@ -16,7 +16,7 @@ from noria.core.workspace import Workspace
 from noria.decisions.figures import scores_of
 from noria.registry.client import fetch_version
 from noria.registry.entities import ModelVersion, ServableVersion, Task
-from noria.registry.golden import ReferenceSample, load_reference_sample
+from noria.registry.golden import ReferenceSample, load_held_out_sample, load_reference_sample
 from noria.registry.rules import servable
 from noria.registry.runtimes.port import LoadedModel, load_model
 from noria.registry.service import Models
@@ -111,6 +111,11 @@ class Case:
         """Sample of the training rows."""
         return load_reference_sample(fetch_version(self.workspace, self.version))
 
+    @cached_property
+    def held_out(self) -> ReferenceSample | None:
+        """Sample of the rows that the version did not learn from."""
+        return load_held_out_sample(fetch_version(self.workspace, self.version))
+
     @property
     def error_bound(self) -> float | None:
         """Regression: the absolute error that scores 0."""
@@ -126,9 +131,21 @@ class Case:
 
     def reference_columns(self) -> Arrays | None:
         """Give the training sample as columns of shape (n_rows,)."""
-        if self.reference is None:
-            return None
-        return flatten_columns({name: np.asarray(a) for name, a in self.reference.inputs.items()})
+        return _sample_columns(self.reference)
+
+    def held_out_columns(self) -> Arrays | None:
+        """Give the held-out sample as columns of shape (n_rows,)."""
+        return _sample_columns(self.held_out)
+
+    def held_out_scores(self) -> NDArray[np.float64]:
+        """Score the held-out sample as the version answers it."""
+        sample = self.held_out
+        if sample is None:
+            return np.empty(0)
+        inputs = check_inputs(self.version.signature, sample.inputs)
+        predicted = self.load(self.version).predict(inputs)["predictions"].tolist()
+        actual = np.asarray(sample.target).tolist()
+        return scores_of(self.version.task.value, predicted, actual, self.error_bound)
 
     def scores(self, rows: Rows) -> NDArray[np.float64]:
         """Score labelled rows as they were answered."""
@@ -150,6 +167,12 @@ class Case:
         inputs = check_inputs(other.signature, self.arrays(rows))
         predicted = self.load(other).predict(inputs)["predictions"].tolist()
         return scores_of(self.version.task.value, predicted, rows.labels, self.error_bound)
+
+
+def _sample_columns(sample: ReferenceSample | None) -> Arrays | None:
+    if sample is None:
+        return None
+    return flatten_columns({name: np.asarray(array) for name, array in sample.inputs.items()})
 
 
 def load_case(

@@ -97,7 +97,7 @@ def choose(
         best = max(sure, key=_value)
         remedy = Remedy(best.name)
         return Choice(remedy=remedy, policy=settings.policy_of(remedy), reason=_why(best, settings))
-    proposed = _proposal(causes, allowed, settings)
+    proposed = _proposal(causes, candidates, allowed, settings)
     if proposed is not None:
         return proposed
     open_ = [c for c in measured if c.gain is not None and _value(c) > 0]
@@ -146,7 +146,10 @@ def _may_win(candidate: Candidate, allowed: frozenset[Remedy], settings: Decisio
 
 
 def _proposal(
-    causes: Mapping[Cause, float], allowed: frozenset[Remedy], settings: DecisionSection
+    causes: Mapping[Cause, float],
+    candidates: Sequence[Candidate],
+    allowed: frozenset[Remedy],
+    settings: DecisionSection,
 ) -> Choice | None:
     cause = max(causes, key=causes.__getitem__)
     remedy = _PROPOSED.get(cause)
@@ -155,7 +158,21 @@ def _proposal(
     if remedy not in allowed:
         return None
     reason = f"The cause is {plain(cause)} with probability {causes[cause]:.0%}, which a person has to mend"
+    tried = next((c for c in candidates if c.name == remedy.value and c.gain is not None), None)
+    if tried is not None:
+        reason += f": {tried.note}. {_worth(tried, settings)}"
     return Choice(remedy=remedy, policy=Policy.ASK, reason=reason)
+
+
+def _worth(tried: Candidate, settings: DecisionSection) -> str:
+    """Tell what a remedy that a person carries out gained in its trial."""
+    gain = tried.gain
+    assert gain is not None  # noqa: S101 - only measured candidates come here
+    low, high = (end if end is not None else math.nan for end in (gain.low, gain.high))
+    return (
+        f"On {gain.n} labelled rows that gains {gain.value:.0f} right answers more than it costs over the next "
+        f"{settings.horizon_rows} rows ({gain.level:.0%} interval {low:.0f} to {high:.0f})"
+    )
 
 
 def _ask_for_labels(best: Candidate, settings: DecisionSection) -> Choice:

@@ -2,13 +2,16 @@
 
 from __future__ import annotations
 
+from collections.abc import Mapping
 from typing import Any
 
-from noria.catalog.entities import Candidate, Evidence, RecordChange
+from noria.catalog.entities import Candidate, DecisionRecord, Evidence, RecordChange, RecordKind
+from noria.catalog.service import Catalog
 from noria.core.serialisation import convert, to_builtins
 from noria.decisions.choice import Choice, choose, plain
 from noria.decisions.ending import close_alerts, finish
 from noria.decisions.entities import (
+    Basis,
     Cause,
     DecisionStatus,
     Policy,
@@ -24,12 +27,16 @@ from noria.decisions.events import (
     DECISION_WAITING,
 )
 from noria.decisions.ledger import move, note
+from noria.decisions.memory import NOT_ASKED, believed, credibilities, rejection_of
 from noria.decisions.steering import Helm
+from noria.decisions.trying import Trying
 from noria.serving.captures import Captures
 from noria.serving.endpoints import Endpoints
 
-_TRIED = frozenset({Remedy.ROLL_BACK_MODEL, Remedy.RETRAIN})
+_TRIED = frozenset({Remedy.ROLL_BACK_MODEL, Remedy.RETRAIN, Remedy.REPAIR_INPUTS})
+_NEED_LABELS = frozenset({Remedy.ROLL_BACK_MODEL, Remedy.RETRAIN})
 _LABELS_POLL_S = 10.0
+_REMEMBERED = 200
 
 
 class Course:
@@ -38,7 +45,7 @@ class Course:
     def __init__(self, helm: Helm) -> None:
         self._helm = helm
         self._settings = helm.settings
-        self._trial: dict[str, Any] | None = None
+        self._remedies = Trying(helm, self._settings)
 
     def run(self) -> bool:
         """Give True when a remedy is to be carried out now; False when the decision ended or asks."""
@@ -49,10 +56,10 @@ class Course:
                 return self._stop(look["gone"], "overtaken")
             diagnosis = self._helm.job("diagnose", look["arguments"], key=f"diagnose:{number}")
             self._note_diagnosis(diagnosis, number)
-            more, reason = self._go_on(number, look["arguments"], diagnosis)
+            more, reason, since = self._go_on(number, look, diagnosis)
             if more == 0:
                 return self._helm.step("standing", lambda: self._helm.decision().status.value) == "acting"
-            if not self._wait(number, more, reason):
+            if not self._wait(number, more, reason, since):
                 return self._ask(reason)
         return self._stop(reason, "waited")
 
@@ -67,65 +74,75 @@ class Course:
         self._helm.step("end", lambda: self._end(reason, result))
         return False
 
-    def _go_on(self, number: int, arguments: dict[str, Any], diagnosis: dict[str, Any]) -> tuple[int, str]:
-        """Try and choose. Gives how many labels to wait for (0: it is decided), and why."""
+    def _go_on(
+        self, number: int, look: dict[str, Any], diagnosis: dict[str, Any]
+    ) -> tuple[int, str, int | None]:
+        """Try and choose.
+
+        Returns
+        -------
+        int
+            How many labels to wait for; 0 when it is decided.
+        str
+            Why.
+        int or None
+            From which number of labels they count: that of the look, since labels that came while it was looked at
+            are new; None for what is there now.
+        """
+        arguments = look["arguments"]
         if diagnosis["lacks_labels"]:
             short = max(1, self._settings.min_labels - diagnosis["n_labelled"])
-            return short, f"{short} more labelled rows are needed before remedies can be judged"
+            reason = f"{short} more labelled rows are needed before remedies can be judged"
+            return short, reason, look["n_labelled"]
         causes = {Cause(name): probability for name, probability in diagnosis["causes"].items()}
         allowed = admissible(causes, contract_broken=diagnosis["contract_broken"])
-        tried = self._try(number, arguments, allowed)
-        if tried["lacks"] and allowed & _TRIED:
-            return tried["lacks"], f"{tried['lacks']} more labelled rows are needed to try remedies"
+        tried = self._try(number, arguments, allowed, causes)
+        if tried["lacks"] and allowed & _NEED_LABELS:
+            reason = f"{tried['lacks']} more labelled rows are needed to try remedies"
+            return tried["lacks"], reason, look["n_labelled"]
         found = [convert(candidate, Candidate) for candidate in tried.get("candidates", [])]
-        choice = choose(causes, found, self._settings, contract_broken=diagnosis["contract_broken"])
+        known: Any = self._helm.step("remember", lambda: self._remembered(causes))
+        choice = choose(
+            causes,
+            believed(found, known, self._settings),
+            self._settings,
+            contract_broken=diagnosis["contract_broken"],
+        )
         if choice.n_labels:
-            return choice.n_labels, choice.reason
+            return choice.n_labels, choice.reason, None
         if choice.remedy is Remedy.WAIT:
-            return self._settings.min_labels, choice.reason
+            return self._settings.min_labels, choice.reason, None
+        if choice.policy is Policy.ASK and self._helm.step(
+            "asked before", lambda: self._asked_before(choice)
+        ):
+            return 0, choice.reason, None
+        basis = Basis(
+            settings=self._helm.settings_json(),
+            stages=[found["stage"] for found in diagnosis["evidence"]],
+            credibility=known,
+        )
         target = tried.get("targets", {}).get(choice.remedy.value)
-        self._helm.step("chosen", lambda: self._chosen(choice, target))
-        return 0, choice.reason
+        way = tried.get("ways", {}).get(choice.remedy.value, "")
+        self._helm.step("chosen", lambda: self._chosen(choice, target, way, basis))
+        return 0, choice.reason, None
 
-    def _try(self, number: int, arguments: dict[str, Any], allowed: frozenset[Remedy]) -> dict[str, Any]:
+    def _try(
+        self,
+        number: int,
+        arguments: dict[str, Any],
+        allowed: frozenset[Remedy],
+        causes: Mapping[Cause, float],
+    ) -> dict[str, Any]:
         self._helm.step("trying", lambda: self._trying(allowed))
-        trial: dict[str, Any] = {"run_id": None, "why_not": "", "cut_position": None}
-        if Remedy.RETRAIN in allowed and self._settings.policy_of(Remedy.RETRAIN) is not Policy.FORBID:
-            trial = self._trial or self._retrain(number, arguments)
-            if "lacks" in trial:
-                return trial
-        # The labels that came while the pipeline ran judge as well: it did not learn from them.
-        judged = {
-            **arguments,
-            **trial,
-            "until_label": None,
-            "allowed": sorted(remedy.value for remedy in allowed),
-        }
-        tried = self._helm.job("try_remedies", judged, key=f"try:{number}")
+        tried = self._remedies.run(number, arguments, allowed, causes)
         if not tried["lacks"]:
             self._helm.step("tried", lambda: self._tried(tried))
         return tried
 
-    def _retrain(self, number: int, arguments: dict[str, Any]) -> dict[str, Any]:
-        """Run the origin pipeline on the teaching part.
-
-        What it gave is kept for later rounds, which judge it on ever more rows that came after the cut.
-        """
-        taught = self._helm.job("teach", {**arguments, "everything": False}, key=f"teach:{number}")
-        if taught["lacks"]:
-            return taught
-        if taught["why_not"]:
-            return {"run_id": None, "why_not": taught["why_not"], "cut_position": taught["cut_position"]}
-        run_id, why_not = self._helm.pipeline(taught["run"], key=f"retrain:{number}")
-        trial = {"run_id": run_id, "why_not": why_not, "cut_position": taught["cut_position"]}
-        if run_id is not None:
-            self._trial = trial
-        return trial
-
-    def _wait(self, number: int, n_labels: int, reason: str) -> bool:
+    def _wait(self, number: int, n_labels: int, reason: str, since: int | None) -> bool:
         """Wait for labels; give False when none came in time."""
         begun: Any = self._helm.step("wait", lambda: self._waiting(n_labels, reason))
-        enough = begun["n_labelled"] + n_labels
+        enough = (begun["n_labelled"] if since is None else since) + n_labels
 
         def count() -> dict[str, Any]:
             found = self._helm.still()
@@ -160,7 +177,7 @@ class Course:
             "until_label": head.label_position,
             "settings": self._helm.settings_json(),
         }
-        return {"gone": gone, "arguments": arguments}
+        return {"gone": gone, "arguments": arguments, "n_labelled": self._helm.n_labelled(found.version)}
 
     def _diagnosed(self, diagnosis: dict[str, Any], number: int) -> None:
         cause = Cause(diagnosis["cause"])
@@ -225,7 +242,7 @@ class Course:
             payload=payload,
         )
 
-    def _chosen(self, choice: Choice, target: int | None) -> None:
+    def _chosen(self, choice: Choice, target: int | None, way: str, basis: Basis) -> None:
         self._helm.record(RecordChange(choice=choice.remedy.value, reason=choice.reason))
         acts = choice.policy is Policy.AUTOMATIC and target is not None
         payload = {
@@ -244,8 +261,35 @@ class Course:
             payload=payload,
             remedy=choice.remedy,
             target_version=target,
+            way=way,
+            basis=basis,
             reason=choice.reason,
         )
+
+    def _remembered(self, causes: Mapping[Cause, float]) -> dict[str, float]:
+        """Give the credibility of remedies by their outcomes for the likeliest cause."""
+        return credibilities(self._records(), max(causes, key=causes.__getitem__))
+
+    def _asked_before(self, choice: Choice) -> bool:
+        """End the decision when a person rejected the same proposal on the same evidence."""
+        found = self._helm.still()
+        catalog = self._helm.context.service(Catalog)
+        old = rejection_of(self._records(), catalog.get(found.project, found.record_id), choice.remedy)
+        if old is None:
+            return False
+        said = (old.outcome or {}).get("reason", "")
+        reason = f"{choice.reason}. It is not asked again: on the same evidence, record {old.id} was {lowered(said)}"
+        self._helm.record(RecordChange(choice=choice.remedy.value, reason=reason))
+        finish(self._helm.context, found, outcome={"result": NOT_ASKED, "record": old.id}, reason=reason)
+        close_alerts(self._helm.context, found, f"Decision {found.id}: rejected before")
+        return True
+
+    def _records(self) -> list[DecisionRecord]:
+        """Give the newest closed decisions of the project about remedies."""
+        page = self._helm.context.service(Catalog).list(
+            self._helm.project, kind=RecordKind.REMEDY.value, limit=_REMEMBERED
+        )
+        return [record for record in page.items if record.closed_at is not None]
 
     def _waiting(self, n_labels: int, reason: str) -> dict[str, Any]:
         found = move(
@@ -292,6 +336,11 @@ class Course:
         finish(self._helm.context, found, outcome={"result": result}, reason=reason)
         # Trouble that goes on is raised anew, by fresh labels.
         close_alerts(self._helm.context, found, f"Decision {found.id}: {Remedy.WAIT.value}")
+
+
+def lowered(text: str) -> str:
+    """Give a sentence as the end of another one."""
+    return text[:1].lower() + text[1:]
 
 
 def _told(candidate: Candidate, targets: dict[str, int]) -> dict[str, Any]:

@@ -5,7 +5,7 @@ from __future__ import annotations
 import enum
 from collections.abc import Mapping
 from datetime import datetime
-from typing import Annotated
+from typing import Annotated, Any
 
 import msgspec
 
@@ -245,6 +245,24 @@ class Moment(msgspec.Struct, frozen=True, kw_only=True):
     text: str
 
 
+class Basis(msgspec.Struct, frozen=True, kw_only=True):
+    """What a choice rested on besides the record's evidence and candidates, so that it can be come to again.
+
+    Attributes
+    ----------
+    settings
+        `[decisions]` as they were.
+    stages
+        That the diagnosis looked at in its last round.
+    credibility
+        Share of a trial's gain that outcomes of earlier decisions leave, by remedy; 1 for what is left out.
+    """
+
+    settings: dict[str, Any]
+    stages: list[str]
+    credibility: dict[str, float] = {}
+
+
 class Decision(msgspec.Struct, frozen=True, kw_only=True):
     """One incident, from its opening to its outcome. Evidence and figures are in its catalogue record.
 
@@ -260,8 +278,12 @@ class Decision(msgspec.Struct, frozen=True, kw_only=True):
         What was chosen.
     target_version
         The version that the remedy puts live.
+    way
+        How the remedy is done, where there are several ways: a retraining on `all`, `recent` or `weighted` rows.
     reason
         Why it stands where it stands.
+    basis
+        What the choice rested on; None before there is one.
     """
 
     id: str
@@ -280,8 +302,10 @@ class Decision(msgspec.Struct, frozen=True, kw_only=True):
     subject: str | None = None
     remedy: Remedy | None = None
     target_version: int | None = None
+    way: str = ""
     rollout_id: str | None = None
     reason: str = ""
+    basis: Basis | None = None
     started_by: str
     created_at: datetime
     updated_at: datetime
@@ -314,3 +338,25 @@ class Answer(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fields=Tr
     """What a person says to a proposal."""
 
     reason: str = ""
+
+
+class Outlook(msgspec.Struct, frozen=True, kw_only=True):
+    """What a decision about an endpoint would look at, were it opened now.
+
+    Attributes
+    ----------
+    until_label
+        Newest label.
+    settings
+        `[decisions]` of the server's project file.
+    open_decision
+        The decision that is open about it; None when there is none.
+    """
+
+    endpoint: str
+    model: str
+    version: int
+    onset_position: int
+    until_label: int | None
+    settings: DecisionSection
+    open_decision: str | None

@@ -2,40 +2,23 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator
-from datetime import timedelta
 from typing import Any
 
 import msgspec
-import numpy as np
 
-from noria.core.errors import Invalid, NoriaError
+from noria.core.errors import NoriaError
 from noria.core.serialisation import convert, to_builtins
 from noria.core.stats.intervals import newcombe_difference
-from noria.core.stats.novelty import Novelty, novelty
 from noria.core.workspace import Workspace
 from noria.data.client import dataset
-from noria.decisions.case import Arrays, Case, Rows, load_case
-from noria.decisions.diagnosis import STAGES, Diagnosis, conclude, is_certain
+from noria.decisions.case import Case, Rows, load_case
+from noria.decisions.diagnosis import Diagnosis, conclude
 from noria.decisions.entities import Cause, DecisionSection, Remedy
-from noria.decisions.live import replay_golden
-from noria.decisions.stages.contract import contract
-from noria.decisions.stages.events import Change, events
-from noria.decisions.stages.finding import Finding, lacks
-from noria.decisions.stages.new_class import new_class
-from noria.decisions.stages.reality import reality
-from noria.decisions.stages.shift import shift
-from noria.decisions.stages.versions import versions
-from noria.decisions.trials import (
-    FEWEST_JUDGED,
-    judge,
-    lacking,
-    older_versions,
-    score_figure,
-    split,
-    target_name,
-    taught_arrays,
-)
+from noria.decisions.live_inputs import LiveInputs
+from noria.decisions.looking import findings
+from noria.decisions.repairing import try_repairs
+from noria.decisions.teaching import Scheme, kept_rows, target_name, taught_arrays
+from noria.decisions.trials import FEWEST_JUDGED, judge, lacking, score_figure, split
 from noria.pipelines.jobs_entry import OWN
 from noria.registry.entities import ModelVersion, Origin
 from noria.registry.service import Models
@@ -44,11 +27,7 @@ from noria.serving.endpoints import Endpoints
 PERMISSIONS = ["endpoints.read", "endpoints.replay", "captures.read", "monitors.read"]
 """What these jobs need beyond what every job may do."""
 
-_SEED = 7  # any: a diagnosis repeated on the same rows gives the same figures
 _BROKEN_REFIT_LEVEL = 0.001  # more rows seldom hurt; only a refit that broke is to be left
-_MOST_NOVEL = 2_000
-_FEWEST_NOVEL = 20
-_SLACK = timedelta(seconds=60)
 
 _SEEN_WITHOUT_LABELS = (Cause.INPUT_FAULT, Cause.INPUT_CHANGE, Cause.PIPELINE_FAULT)
 _SURE = 0.8
@@ -70,9 +49,12 @@ def diagnose(
     dict
         A `Diagnosis` as JSON, and `n_labelled`, `fingerprint` and `task` of what it was made from.
     """
+    from threadpoolctl import threadpool_limits
+
     chosen = _settings(settings)
     case = _case(workspace, project, endpoint, version, onset_position, until_label, chosen)
-    diagnosis = conclude(list(_findings(case, chosen)))
+    with threadpool_limits(limits=1):  # the rows are few: threads would wait for one another
+        diagnosis = conclude(list(findings(case, chosen, LiveInputs(case))))
     labelled = case.rows.labelled.since(onset_position)
     short = len(labelled) < chosen.min_labels and not _needs_no_labels(diagnosis)
     diagnosis = msgspec.structs.replace(diagnosis, lacks_labels=short)
@@ -93,13 +75,16 @@ def teach(
     until_label: int | None,
     settings: dict[str, Any],
     everything: bool,
+    scheme: str = Scheme.ALL,
 ) -> dict[str, Any]:
-    """Add a dataset version of the old training rows and newly labelled ones, for the origin pipeline to run on.
+    """Add a dataset version of old training rows and newly labelled ones, for the origin pipeline to run on.
 
     Parameters
     ----------
     everything
         False: the labelled rows of the teaching part of a trial. True: all of them.
+    scheme
+        One of `Scheme`: which rows teach.
 
     Returns
     -------
@@ -114,7 +99,8 @@ def teach(
         return {"lacks": short}
     answer = {"lacks": 0, "cut_position": rows.judging.positions[0] if len(rows.judging) else None}
     try:
-        return {**answer, **_teach(case, case.rows.labelled if everything else rows.teaching, endpoint)}
+        teaching = case.rows.labelled if everything else rows.teaching
+        return {**answer, **_teach(case, teaching, endpoint, Scheme(scheme))}
     except NoriaError as error:
         return {**answer, "why_not": error.message}
 
@@ -128,7 +114,7 @@ def try_remedies(
     until_label: int | None,
     settings: dict[str, Any],
     allowed: list[str],
-    run_id: str | None,
+    runs: list[dict[str, Any]],
     why_not: str,
     cut_position: int | None,
 ) -> dict[str, Any]:
@@ -138,16 +124,20 @@ def try_remedies(
     ----------
     allowed
         Admissible remedies.
-    run_id
-        The pipeline's run on the teaching part; None when there was none, and `why_not` says why.
+    runs
+        The pipeline's runs on the teaching part: `scheme`, and `run_id`, None when it failed, for which `why_not` is;
+        the argument `why_not` says why there is none at all.
     cut_position
         Rows from this position on judge; without it, the newest share of those since the onset.
 
     Returns
     -------
     dict
-        `candidates`, `targets` (remedy → version that it puts live), `n_judged`, and `lacks` as in `teach`.
+        `candidates`, `targets` (remedy → version that it puts live), `ways` (remedy → how it is done), `n_judged`,
+        and `lacks` as in `teach`.
     """
+    from threadpoolctl import threadpool_limits
+
     chosen = _settings(settings)
     case = _case(workspace, project, endpoint, version, onset_position, until_label, chosen)
     labelled = case.rows.labelled
@@ -155,16 +145,19 @@ def try_remedies(
     judging = newest if cut_position is None else labelled.since(cut_position)
     if len(judging) < FEWEST_JUDGED:
         return {"lacks": FEWEST_JUDGED - len(judging)}
-    retrained = _made_by(workspace, case, run_id)
-    missing = why_not or (
-        "" if retrained else f"the run {run_id} registered no version of `{case.version.model}`"
-    )
+    trained, missing = _trained(workspace, case, runs, why_not)
     remedies = frozenset(Remedy(name) for name in allowed)
-    candidates, targets = judge(case, judging, remedies, chosen, retrained=retrained, why_not=missing)
+    teaching = labelled.since(onset_position).before(judging.positions[0])
+    found = judge(case, judging, remedies, chosen, trained=trained, why_not=missing)
+    if Remedy.REPAIR_INPUTS in remedies:
+        with threadpool_limits(limits=1):
+            repaired = try_repairs(LiveInputs(case), case, teaching, judging, chosen)
+        found = found.with_candidate(repaired) if repaired is not None else found
     return {
         "lacks": 0,
-        "candidates": [to_builtins(candidate) for candidate in candidates],
-        "targets": targets,
+        "candidates": [to_builtins(candidate) for candidate in found.candidates],
+        "targets": found.targets,
+        "ways": found.ways,
         "n_judged": len(judging),
     }
 
@@ -222,132 +215,11 @@ def measure_outcome(
     return figures
 
 
-def _findings(case: Case, settings: DecisionSection) -> Iterator[Finding]:
-    look = _Stages(case, settings)
-    found: list[Finding] = []
-    for stage in STAGES:
-        found.append(look.at(stage))
-        yield found[-1]
-        if is_certain(found):
-            return
-
-
-class _Stages:
-    """Feeds each stage the values that it needs."""
-
-    def __init__(self, case: Case, settings: DecisionSection) -> None:
-        self._case = case
-        self._settings = settings
-        self._since = case.since
-        self._labelled = self._since.labelled
-        self._scores = case.scores(self._labelled) if len(self._labelled) else np.empty(0)
-        self._rng = np.random.default_rng(_SEED)
-
-    def at(self, stage: str) -> Finding:
-        found: Finding = getattr(self, f"_{stage}")()
-        return found
-
-    def _reality(self) -> Finding:
-        held = self._case.version.holdout
-        return reality(
-            self._scores.tolist(),
-            reference=held.score if held else None,
-            reference_n=held.n if held else 0,
-            tolerable=self._settings.tolerable_drop,
-        )
-
-    def _events(self) -> Finding:
-        rows = self._case.rows.labelled
-        scores = self._case.scores(rows).tolist() if len(rows) else []
-        return events(scores, rows.times, _changes(self._case), slack=_SLACK, rng=self._rng)
-
-    def _replay(self) -> Finding:
-        return replay_golden(self._case)
-
-    def _contract(self) -> Finding:
-        rows = self._since
-        current = self._case.columns(rows) if len(rows) else {}
-        return contract(
-            self._case.reference_columns(), current, n_rows=self._case.n_rows, n_errors=self._case.n_errors
-        )
-
-    def _versions(self) -> Finding:
-        older = {}
-        for version in older_versions(self._case) if len(self._labelled) else []:
-            try:
-                older[version.version] = self._case.scores_with(version, self._labelled).tolist()
-            except NoriaError:
-                continue  # it takes other inputs, or its files are gone: no version to go back to
-        return versions(self._scores.tolist(), older)
-
-    def _new_class(self) -> Finding:
-        return new_class(
-            self._labelled.labels,
-            self._scores.tolist(),
-            self._case.version.classes if self._case.is_classification else None,
-            novel=self._novelty(self._since),
-        )
-
-    def _shift(self) -> Finding:
-        reference, current = self._matrices(self._since)
-        if reference is None or current is None:
-            return lacks("shift", "There is no sample of training rows with numbers to compare with")
-        held = self._case.version.holdout
-        sample = self._case.reference
-        return shift(
-            reference,
-            current,
-            reference_labels=sample.target if sample and self._case.is_classification else None,
-            labels=self._labelled.labels,
-            scores=self._scores.tolist(),
-            labelled_novelty=self._novelty(self._labelled),
-            baseline=held.score if held else None,
-            baseline_n=held.n if held else 0,
-            rng=self._rng,
-        )
-
-    def _novelty(self, rows: Rows) -> Novelty | None:
-        reference, current = self._matrices(rows)
-        if reference is None or current is None or len(reference) < 2 * _FEWEST_NOVEL or not len(current):
-            return None
-        known, calibration = reference[::2], reference[1::2]
-        try:
-            return novelty(known, calibration, current[-_MOST_NOVEL:] if rows is self._since else current)
-        except Invalid:
-            return None  # no complete row on one side
-
-    def _matrices(self, rows: Rows) -> tuple[Any, Any]:
-        """Give the numeric columns of training sample and rows as matrices of equal columns."""
-        reference = self._case.reference_columns()
-        if reference is None or not len(rows):
-            return None, None
-        current = self._case.columns(rows)
-        names = [
-            name for name, column in reference.items() if column.dtype.kind in "biuf" and name in current
-        ]
-        if not names:
-            return None, None
-
-        def matrix(columns: Arrays) -> Any:
-            return np.column_stack([np.asarray(columns[name], dtype=float) for name in names])
-
-        return matrix(reference), matrix(current)
-
-
-def _changes(case: Case) -> list[Change]:
-    history = case.workspace.service(Endpoints).history(case.endpoint.project, case.endpoint.name).items
-    return [
-        Change(at=r.created_at, text=f"version {r.to_version} was deployed", version=r.to_version)
-        for r in history
-        if r.from_version is not None
-    ]
-
-
 def _needs_no_labels(diagnosis: Diagnosis) -> bool:
     return diagnosis.cause in _SEEN_WITHOUT_LABELS and diagnosis.probability >= _SURE
 
 
-def _teach(case: Case, rows: Rows, endpoint: str) -> dict[str, Any]:
+def _teach(case: Case, rows: Rows, endpoint: str, scheme: Scheme) -> dict[str, Any]:
     origin = case.version.origin
     why_not = _why_not(origin)
     if why_not:
@@ -357,8 +229,11 @@ def _teach(case: Case, rows: Rows, endpoint: str) -> dict[str, Any]:
     old = handle.arrays()
     names = [spec.name for spec in case.version.signature.inputs]
     target = target_name(old, names)
+    if scheme is not Scheme.ALL:
+        rows = rows.since(case.onset_position)
+        old = kept_rows(old, scheme, len(rows), n_rows=len(old[target]))
     arrays = taught_arrays(old, case.arrays(rows), rows.labels, target=target)
-    message = f"{origin.dataset} and {len(rows)} labelled rows of the endpoint {endpoint}"
+    message = f"{len(old[target])} rows of {origin.dataset} and {len(rows)} labelled rows of the endpoint {endpoint}"
     added = dataset(handle.name, workspace=case.workspace).add(arrays, message=message)
     parameter = _dataset_parameter(origin)
     return {
@@ -389,10 +264,22 @@ def _dataset_parameter(origin: Origin) -> str:
     return next((name for name, value in origin.params.items() if value in refs), "dataset")
 
 
-def _made_by(workspace: Workspace, case: Case, run_id: str | None) -> ModelVersion | None:
-    if run_id is None:
-        return None
-    return _registered_by(workspace, case.endpoint.project, case.version.model, run_id)
+def _trained(
+    workspace: Workspace, case: Case, runs: list[dict[str, Any]], why_not: str
+) -> tuple[dict[str, ModelVersion], str]:
+    """Give the versions that the runs registered, by scheme, and what went wrong."""
+    found: dict[str, ModelVersion] = {}
+    wrong = [why_not] if why_not else []
+    for run in runs:
+        if run["run_id"] is None:
+            wrong.append(run["why_not"])
+            continue
+        made = _registered_by(workspace, case.endpoint.project, case.version.model, run["run_id"])
+        if made is None:
+            wrong.append(f"the run {run['run_id']} registered no version of `{case.version.model}`")
+        else:
+            found[run["scheme"]] = made
+    return found, "; ".join(dict.fromkeys(wrong))
 
 
 def _registered_by(workspace: Workspace, project: str, model: str, run_id: str) -> ModelVersion | None:

@@ -3,19 +3,20 @@
 from __future__ import annotations
 
 from collections import Counter
-from dataclasses import dataclass
-from typing import Any
+from collections.abc import Mapping
+from dataclasses import dataclass, replace
 
 import numpy as np
 from numpy.typing import ArrayLike, NDArray
 
 from noria.catalog.entities import Candidate, Figure
-from noria.core.errors import Invalid, NoriaError
+from noria.core.errors import NoriaError
 from noria.core.stats.intervals import mean_interval, wilson
 from noria.decisions.case import Case, Rows
 from noria.decisions.choice import net_gain
 from noria.decisions.entities import DecisionSection, Policy, Remedy
 from noria.decisions.figures import paired_gain
+from noria.decisions.teaching import SCHEME_WORDS, Scheme
 from noria.registry.entities import ModelVersion
 from noria.registry.service import Models
 
@@ -72,33 +73,50 @@ def lacking(case: Case, rows: Split, settings: DecisionSection) -> int:
     return min(settings.min_labels, round((FEWEST_OF_A_CLASS - min(rare)) / share))
 
 
+@dataclass(frozen=True, kw_only=True)
+class Judged:
+    """What a trial found.
+
+    Attributes
+    ----------
+    candidates
+        Every remedy, those that are not admissible marked so; net gains in score times rows.
+    targets
+        Remedy → the version that it puts live.
+    ways
+        Remedy → how it is done, where there are several ways.
+    """
+
+    candidates: list[Candidate]
+    targets: dict[str, int]
+    ways: dict[str, str]
+
+    def with_candidate(self, candidate: Candidate) -> Judged:
+        """Put a candidate in the place of the one of its name."""
+        others = [known for known in self.candidates if known.name != candidate.name]
+        return replace(self, candidates=[*others, candidate])
+
+
 def judge(
     case: Case,
     judging: Rows,
     allowed: frozenset[Remedy],
     settings: DecisionSection,
     *,
-    retrained: ModelVersion | None,
+    trained: Mapping[str, ModelVersion],
     why_not: str = "",
-) -> tuple[list[Candidate], dict[str, int]]:
+) -> Judged:
     """Judge every remedy on the same rows.
 
     Parameters
     ----------
-    retrained
-        The version that the teaching part gave; `why_not` says why there is none.
-
-    Returns
-    -------
-    list of Candidate
-        Every remedy, those that are not admissible marked so; net gains in score times rows.
-    dict
-        Remedy → the version that it puts live.
+    trained
+        The versions that the teaching part gave, by scheme; `why_not` says why there is none.
     """
     current = case.scores(judging)
-    alpha = 1 - settings.confidence
-    trial = _Trial(judging, current, alpha, settings)
+    trial = Trial(current, settings)
     targets: dict[str, int] = {}
+    ways: dict[str, str] = {}
     found = {Remedy.WAIT: trial.candidate(Remedy.WAIT, current, "the present version as it is")}
     if Remedy.ROLL_BACK_MODEL in allowed:
         candidate, target = _roll_back(case, judging, trial)
@@ -106,22 +124,39 @@ def judge(
         if target is not None:
             targets[Remedy.ROLL_BACK_MODEL.value] = target
     if Remedy.RETRAIN in allowed:
-        found[Remedy.RETRAIN] = _retrain(case, judging, trial, retrained, why_not)
-        if retrained is not None:
-            targets[Remedy.RETRAIN.value] = retrained.version
+        found[Remedy.RETRAIN], scheme = _retrain(case, judging, trial, trained, why_not)
+        if scheme is not None:
+            targets[Remedy.RETRAIN.value] = trained[scheme].version
+            ways[Remedy.RETRAIN.value] = scheme
     others = [_untried(remedy, allowed, settings) for remedy in Remedy if remedy not in found]
-    return [*found.values(), *others], targets
+    return Judged(candidates=[*found.values(), *others], targets=targets, ways=ways)
 
 
-class _Trial:
-    def __init__(
-        self, judging: Rows, current: NDArray[np.float64], alpha: float, settings: DecisionSection
-    ) -> None:
-        self._judging, self._current, self._alpha, self._settings = judging, current, alpha, settings
+class Trial:
+    """Sets scores of remedies against those of the present version on the same rows.
 
-    def candidate(self, remedy: Remedy, scores: NDArray[np.float64], note: str) -> Candidate:
-        """Set a remedy's scores against those of the present version on the same rows."""
-        per_row = paired_gain(scores, self._current, alpha=self._alpha)
+    Parameters
+    ----------
+    current : ndarray, shape (n_rows,)
+        Scores of the present version.
+    """
+
+    def __init__(self, current: NDArray[np.float64], settings: DecisionSection) -> None:
+        self.current = current
+        self._settings = settings
+        self._alpha = 1 - settings.confidence
+
+    def candidate(
+        self, remedy: Remedy, scores: NDArray[np.float64], note: str, *, n_ways: int = 1
+    ) -> Candidate:
+        """Set a remedy's scores against those of the present version.
+
+        Parameters
+        ----------
+        n_ways
+            Ways of this remedy that the best was taken of; the interval allows for it (Bonferroni).
+        """
+        per_row = paired_gain(scores, self.current, alpha=self._alpha / n_ways)
         gain = Figure(
             value=per_row.estimate,
             low=per_row.lower,
@@ -157,7 +192,7 @@ def score_figure(scores: ArrayLike, *, alpha: float) -> Figure:
     )
 
 
-def _roll_back(case: Case, judging: Rows, trial: _Trial) -> tuple[Candidate, int | None]:
+def _roll_back(case: Case, judging: Rows, trial: Trial) -> tuple[Candidate, int | None]:
     older = older_versions(case)
     tried: list[tuple[float, Candidate, int]] = []
     for version in older:
@@ -183,16 +218,25 @@ def older_versions(case: Case) -> list[ModelVersion]:
 
 
 def _retrain(
-    case: Case, judging: Rows, trial: _Trial, retrained: ModelVersion | None, why_not: str
-) -> Candidate:
-    if retrained is None:
-        return Candidate(name=Remedy.RETRAIN.value, note=why_not or "it could not be tried")
-    try:
-        scores = case.scores_with(retrained, judging)
-    except NoriaError as error:
-        return Candidate(name=Remedy.RETRAIN.value, note=f"version {retrained.version}: {error.message}")
-    note = f"version {retrained.version}, trained on {retrained.origin.dataset}"
-    return trial.candidate(Remedy.RETRAIN, scores, note)
+    case: Case, judging: Rows, trial: Trial, trained: Mapping[str, ModelVersion], why_not: str
+) -> tuple[Candidate, str | None]:
+    """Judge each scheme's version, and give the best and its scheme."""
+    wrong = [why_not] if why_not else []
+    tried: dict[str, NDArray[np.float64]] = {}
+    for scheme, version in trained.items():
+        try:
+            tried[scheme] = case.scores_with(version, judging)
+        except NoriaError as error:
+            wrong.append(f"version {version.version}: {error.message}")
+    if not tried:
+        return Candidate(name=Remedy.RETRAIN.value, note="; ".join(wrong) or "it could not be tried"), None
+    best = max(tried, key=lambda scheme: float(tried[scheme].mean()))
+    version = trained[best]
+    note = f"version {version.version}, trained {SCHEME_WORDS[Scheme(best)]} ({version.origin.dataset})"
+    others = ", ".join(f"{name} {scores.mean():.3f}" for name, scores in tried.items() if name != best)
+    note += f"; other ways: {others}" if others else ""
+    note += f"; {'; '.join(wrong)}" if wrong else ""
+    return trial.candidate(Remedy.RETRAIN, tried[best], note, n_ways=len(tried)), best
 
 
 def _untried(remedy: Remedy, allowed: frozenset[Remedy], settings: DecisionSection) -> Candidate:
@@ -205,63 +249,3 @@ def _untried(remedy: Remedy, allowed: frozenset[Remedy], settings: DecisionSecti
     if settings.policy_of(remedy) is Policy.FORBID:
         return Candidate(name=remedy.value, admissible=False, note="the project's policy forbids it")
     return Candidate(name=remedy.value, note="not tried: a person would carry it out")
-
-
-def taught_arrays(
-    old: dict[str, NDArray[Any]], inputs: dict[str, NDArray[Any]], labels: list[Any], *, target: str
-) -> dict[str, NDArray[Any]]:
-    """Append newly labelled rows to the arrays that a version was trained on.
-
-    Parameters
-    ----------
-    old
-        Arrays of the dataset, by name; those of the inputs and the target are extended.
-    target
-        Name of the array with the labels.
-
-    Raises
-    ------
-    Invalid
-        If the dataset holds further arrays of rows, whose new values are unknown.
-    """
-    n_rows = len(old[target])
-    others = [
-        name
-        for name, array in old.items()
-        if name not in (*inputs, target) and array.ndim and len(array) == n_rows
-    ]
-    if others:
-        raise Invalid(f"The dataset also holds `{others[0]}`, which live rows do not have")
-    new = {**inputs, target: np.asarray(labels)}
-    return {
-        name: np.concatenate([array, _as(new[name], array)]) if name in new else array
-        for name, array in old.items()
-    }
-
-
-def _as(new: NDArray[Any], old: NDArray[Any]) -> NDArray[Any]:
-    """Give live values in the type of the training rows; texts may be longer than any before."""
-    if old.dtype.kind in "US":
-        return new.astype(str)
-    return new.astype(old.dtype)
-
-
-def target_name(arrays: dict[str, NDArray[Any]], inputs: list[str]) -> str:
-    """Find the array of a dataset that holds the labels: the one that is no input.
-
-    Raises
-    ------
-    Invalid
-        If the inputs are not among the arrays, or several are left.
-    """
-    missing = [name for name in inputs if name not in arrays]
-    if missing:
-        raise Invalid(f"The dataset has no array `{missing[0]}`, which the model takes as an input")
-    left = [name for name in arrays if name not in inputs and arrays[name].ndim == 1]
-    if "y" in left:
-        return "y"
-    if len(left) != 1:
-        raise Invalid(
-            f"Which array of the dataset holds the labels cannot be told: {', '.join(left) or 'none'}"
-        )
-    return left[0]

@@ -1,0 +1,104 @@
+"""Try the admissible remedies: have the pipeline run on the teaching part, and have all of them judged."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from typing import Any, Protocol
+
+from noria.decisions.entities import LEAST_PROBABILITY, Cause, DecisionSection, Policy, Remedy
+from noria.decisions.teaching import Scheme
+
+_OLD_ROWS_MISLEAD = (Cause.CONCEPT_DRIFT, Cause.COVARIATE_DRIFT)
+
+
+class Bench(Protocol):
+    """Has functions and pipelines run where users' code may run."""
+
+    def job(self, function: str, arguments: dict[str, Any], *, key: str) -> dict[str, Any]:
+        """Run a function of `noria.decisions.jobs`, and give its answer.
+
+        Parameters
+        ----------
+        key
+            Names the job among those of one decision, so that it is not done twice.
+        """
+        ...
+
+    def pipeline(self, run: dict[str, Any], *, key: str) -> tuple[str | None, str]:
+        """Run a pipeline of the project; give its run, or why there is none."""
+        ...
+
+
+class Trying:
+    """Tries remedies round by round; what the pipeline gave once is judged again on ever more rows."""
+
+    def __init__(self, bench: Bench, settings: DecisionSection) -> None:
+        self._bench = bench
+        self._settings = settings
+        self._trial: dict[str, Any] | None = None
+
+    def run(
+        self,
+        number: int,
+        arguments: dict[str, Any],
+        allowed: frozenset[Remedy],
+        causes: Mapping[Cause, float],
+    ) -> dict[str, Any]:
+        """Give what `jobs.try_remedies` gives; `lacks` alone when labels are missing.
+
+        Parameters
+        ----------
+        number
+            Of the round, from 1.
+        """
+        trial: dict[str, Any] = {"runs": [], "why_not": "", "cut_position": None}
+        if Remedy.RETRAIN in allowed and self._settings.policy_of(Remedy.RETRAIN) is not Policy.FORBID:
+            trial = self._trial or self._retrain(number, arguments, schemes_for(causes))
+            if "lacks" in trial:
+                return trial
+        # The labels that came while the pipeline ran judge as well: it did not learn from them.
+        judged = {
+            **arguments,
+            **trial,
+            "until_label": None,
+            "allowed": sorted(remedy.value for remedy in allowed),
+        }
+        return self._bench.job("try_remedies", judged, key=f"try:{number}")
+
+    def _retrain(self, number: int, arguments: dict[str, Any], schemes: list[Scheme]) -> dict[str, Any]:
+        """Run the origin pipeline on the teaching part, once for each scheme.
+
+        What it gave is kept for later rounds, which judge it on ever more rows that came after the cut.
+        """
+        runs: list[dict[str, Any]] = []
+        cut: int | None = None
+        for scheme in schemes:
+            key = f"{number}:{scheme.value}"
+            given = {**arguments, "everything": False, "scheme": scheme.value}
+            taught = self._bench.job("teach", given, key=f"teach:{key}")
+            if taught["lacks"]:
+                return taught
+            cut = taught["cut_position"]
+            if taught["why_not"]:
+                return {"runs": [], "why_not": taught["why_not"], "cut_position": cut}
+            run_id, why_not = self._bench.pipeline(taught["run"], key=f"retrain:{key}")
+            runs.append({"scheme": scheme.value, "run_id": run_id, "why_not": why_not})
+        trial = {"runs": runs, "why_not": "", "cut_position": cut}
+        if any(run["run_id"] is not None for run in runs):
+            self._trial = trial
+        return trial
+
+
+def schemes_for(causes: Mapping[Cause, float]) -> list[Scheme]:
+    """Give the ways to retrain that are worth a run.
+
+    As long as labels given inputs are what they were, old rows only help; where they may have changed, or the inputs
+    lie elsewhere, fewer old rows may teach better.
+
+    Examples
+    --------
+    >>> [scheme.value for scheme in schemes_for({Cause.CONCEPT_DRIFT: 0.8, Cause.UNKNOWN: 0.2})]
+    ['all', 'recent', 'weighted']
+    """
+    misled = any(causes.get(cause, 0.0) >= LEAST_PROBABILITY for cause in _OLD_ROWS_MISLEAD)
+    return list(Scheme) if misled else [Scheme.ALL]
