@@ -126,7 +126,7 @@ def _invoke(program: Program, name: str, arguments: list[str]) -> int:
 
 
 def _check_command(program: TyperGroup, name: str, word: str) -> None:
-    if word.startswith("-") or word in program.commands:
+    if word.startswith("-") or word in program.commands or hasattr(program, "default_command"):
         return
     close = near(word, program.commands)
     hint = f"Did you mean `{name} {close}`?" if close else f"See `{name} --help`"

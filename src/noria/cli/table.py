@@ -35,8 +35,8 @@ COMMANDS: tuple[Command, ...] = (
     Command("serve", "noria.serving.commands:serve", "Start a model server"),
     Command(
         "decide",
-        "noria.decisions.replay_commands:app",
-        "Back-test monitors and decisions on recorded history",
+        "noria.decisions.decide_commands:app",
+        "Decide about an endpoint, or back-test decisions on recorded history",
     ),
     Command("gc", "noria.server.upkeep_commands:app", "Free the space of what was deleted long ago"),
     Command("import", "noria.interop.commands:app", "Bring what another tool holds"),

@@ -1,4 +1,4 @@
-"""`noria decide`."""
+"""`noria decide replay`."""
 
 from __future__ import annotations
 
@@ -16,15 +16,7 @@ if TYPE_CHECKING:
     from noria.decisions.replay.answer import Answer
     from noria.decisions.replay.episode import Episode
 
-app = typer.Typer(no_args_is_help=True, help="Back-test monitors and decisions on recorded history")
 
-
-@app.callback()
-def decide() -> None:
-    """Back-test monitors and decisions on recorded history."""
-
-
-@app.command("replay")
 def replay(
     folder: Annotated[Path, typer.Argument(help="Folder of the episode.")],
     json: Annotated[

@@ -12,7 +12,9 @@ from noria.decisions.entities import (
     Answer,
     Decision,
     DecisionPage,
+    DecisionSection,
     DecisionStatus,
+    Outlook,
     Policy,
     StartDecision,
     Trigger,
@@ -23,7 +25,15 @@ from noria.decisions.events import (
     DECISION_REJECTED,
     DECISION_REQUESTED,
 )
-from noria.decisions.ledger import DecisionMoved, NewDecision, find_decision, move, open_decision, tell
+from noria.decisions.ledger import (
+    DecisionMoved,
+    NewDecision,
+    find_decision,
+    find_open,
+    move,
+    open_decision,
+    tell,
+)
 from noria.decisions.permissions import DECIDE, READ_DECISIONS
 from noria.decisions.tables import decisions
 from noria.monitoring.service import Monitors
@@ -103,6 +113,23 @@ class Decisions(Service):
         with self.context.database.write(durable=True) as connection:
             tell(connection, self.context, DECISION_REQUESTED, made, new.sentence, {})
         return made
+
+    @operation("POST", "/projects/{project}/decisions/outlook", needs=READ_DECISIONS, status=200)
+    def outlook(self, project: str, wish: StartDecision) -> Outlook:
+        """Tell what a decision about an endpoint would look at, and open none."""
+        endpoint = self.sibling(Endpoints).get(project, wish.endpoint)
+        onset = wish.onset_position
+        with self.context.database.read() as connection:
+            standing = find_open(connection, project, endpoint.name)
+        return Outlook(
+            endpoint=endpoint.name,
+            model=endpoint.model,
+            version=endpoint.version,
+            onset_position=self._onset(project, endpoint.name) if onset is None else onset,
+            until_label=self.sibling(Captures).head(project, endpoint.name).label_position,
+            settings=self.context.settings.section("decisions", DecisionSection),
+            open_decision=standing.id if standing is not None else None,
+        )
 
     @operation("POST", "/projects/{project}/decisions/{decision_id}/approve", needs=DECIDE, status=200)
     def approve(self, project: str, decision_id: str, answer: Answer) -> Decision:
