@@ -43,12 +43,20 @@ def show_monitor(
     workspace: WorkspaceOption = None,
     project: ProjectOption = None,
 ) -> None:
-    """Show what watches an endpoint: how far it has got, and the quality of the newest labelled answers."""
+    """Show what watches an endpoint: how far it has got, the quality of labelled answers, and its estimate without."""
+    from noria.core.serialisation import to_builtins
+    from noria.monitoring.estimated.service import Estimates
+    from noria.monitoring.estimated.words import standing_facts
     from noria.monitoring.service import Monitors
 
     with opened(workspace, project) as ws:
         found = ws.service(Monitors).get(ws.project, endpoint)
-    show(found, json=json, render=monitor_facts)
+        standing = ws.service(Estimates).get(ws.project, endpoint).standing
+    if json:
+        show({**to_builtins(found), "estimate": to_builtins(standing)}, json=True, render=str)
+    else:
+        show(found, json=False, render=monitor_facts)
+        show(standing, json=False, render=lambda estimate: facts(standing_facts(estimate)))
 
 
 @monitors.command("windows")

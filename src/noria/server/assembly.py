@@ -64,6 +64,7 @@ SERVICES = (
     "noria.serving.batch.service:Batches",
     "noria.monitoring.service:Monitors",
     "noria.monitoring.alerts.service:Alerts",
+    "noria.monitoring.estimated.service:Estimates",
     "noria.decisions.service:Decisions",
     "noria.delivery.service:Webhooks",
 )
@@ -76,6 +77,7 @@ CONTROL = (
     "noria.pipelines.schedules.control",
     "noria.serving.control",
     "noria.monitoring.control",
+    "noria.monitoring.estimated.control",
     "noria.decisions.control",
     "noria.delivery.control",
     "noria.interop.openlineage.control",

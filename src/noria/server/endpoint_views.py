@@ -10,6 +10,7 @@ from noria.core.web.drawings import Interval
 from noria.core.web.lists import ListContext
 from noria.core.web.pages import PageContext
 from noria.core.web.parts import Column, Pager
+from noria.monitoring.estimated.entities import StandingEstimate
 from noria.serving.keys import EndpointKey
 from noria.serving.page_reads import GoingBack
 from noria.serving.page_views import Badge, ShareBar
@@ -287,6 +288,8 @@ class EndpointContext(PageContext):
         Where all of them are listed.
     quality
         As of the newest label; None while there is none.
+    estimate, assumption
+        Quality of the newest answers without labels, None while there is none, and what every such figure supposes.
     charts
         What the monitor saw.
     lacks
@@ -324,6 +327,8 @@ class EndpointContext(PageContext):
     silence_options: tuple[tuple[str, str], ...]
     incidents_url: str
     quality: Quality | None
+    estimate: StandingEstimate | None
+    assumption: str
     charts: tuple[Chart, ...]
     lacks: tuple[str, ...]
     is_watched: bool

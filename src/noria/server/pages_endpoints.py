@@ -23,6 +23,9 @@ from noria.core.web.urls import ENDPOINT_PATH, ENDPOINTS_PATH
 from noria.decisions.words import CAUSE_WORDS, REMEDY_WORDS, VALUE_WORDS, in_words
 from noria.monitoring.alerts.service import Alerts
 from noria.monitoring.entities import Alert, Monitor, QualityReport
+from noria.monitoring.estimated.entities import StandingEstimate
+from noria.monitoring.estimated.page_words import ASSUMPTION_WORDS
+from noria.monitoring.estimated.service import Estimates
 from noria.monitoring.page_actions import SILENCE_OPTIONS
 from noria.monitoring.page_reads import AlertReads
 from noria.monitoring.permissions import READ_MONITORS, WRITE_MONITORS
@@ -128,6 +131,8 @@ def endpoint_page(visit: Visit) -> EndpointContext:
         silence_options=SILENCE_OPTIONS if context.principal.may(WRITE_MONITORS, project) else (),
         incidents_url=urls.incidents(project, endpoint=endpoint.name),
         quality=_quality(monitor.quality) if monitor and monitor.quality else None,
+        estimate=_estimate(visit, endpoint) if monitor else None,
+        assumption=ASSUMPTION_WORDS,
         charts=monitor_charts(visit, monitor, alerts or ()) if monitor else (),
         lacks=newest_lacks(visit, monitor) if monitor else (),
         is_watched=monitor is not None,
@@ -296,6 +301,12 @@ def _monitor(visit: Visit, endpoint: Endpoint) -> Monitor | None:
         return visit.context.service(Monitors).get(endpoint.project, endpoint.name)
     except NotFound:
         return None
+
+
+def _estimate(visit: Visit, endpoint: Endpoint) -> StandingEstimate | None:
+    found = visit.context.service(Estimates).get(endpoint.project, endpoint.name).standing
+    # A deleted endpoint gives its name free; what its namesake answers has nothing to do with it.
+    return found if found is not None and found.made_at >= endpoint.created_at else None
 
 
 def _quality(report: QualityReport) -> Quality:

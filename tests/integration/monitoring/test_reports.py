@@ -18,6 +18,7 @@ from noria.cli.main import main
 from noria.core.ids import new_id
 from noria.core.workspace import Workspace, open_workspace
 from noria.data.client import dataset
+from noria.monitoring.estimated.evaluate import estimate_endpoint
 from noria.monitoring.evaluate import look
 from noria.monitoring.reports.live import endpoint_report
 from noria.monitoring.service import Monitors
@@ -123,6 +124,28 @@ def test_quality_is_estimated_without_labels(workspace: Workspace) -> None:
     assert "Concept drift" in found.assumption
     assert bare.estimated is None
     assert any("was registered without held-out rows" in lack for lack in bare.lacks)
+
+
+def test_the_newest_answers_are_estimated_and_shown(folder: Path, capsys: pytest.CaptureFixture[str]) -> None:
+    """A worker's estimate stands with the monitor, with its assumption or why there is none; nothing is raised."""
+    place = ["-w", str(folder)]
+    with open_workspace(workspace_settings(folder)) as workspace:
+        told = [estimate_endpoint(workspace, "default", name) for name in ("flowers", "flowers", "bare")]
+        raised = workspace.service(Monitors).alerts("default").items
+    assert main(["monitors", "show", "flowers", "--json", *place]) == 0
+    found = json.loads(capsys.readouterr().out)
+    assert main(["monitors", "show", "flowers", *place]) == 0
+    shown = " ".join(capsys.readouterr().out.split())
+    assert main(["monitors", "show", "bare", *place]) == 0
+    bare = " ".join(capsys.readouterr().out.split())
+
+    assert [each["rows"] for each in told] == [301, 0, 60]
+    assert raised == []
+    assert found["endpoint"] == "flowers"
+    assert found["estimate"]["estimated"]["n_rows"] == 301
+    assert "estimated accuracy" in shown
+    assert "Concept drift" in shown
+    assert "registered without held-out rows" in bare
 
 
 def test_the_command_prints_and_writes(

@@ -1,5 +1,5 @@
 -- What the migrations make of an empty SQLite file. Written by tools/make_schema.py; a test compares.
--- revisions: access_0003 catalog_0001 core_0003 data_0003 decisions_0001 delivery_0001 monitoring_0003 pipelines_0003 registry_0004 serving_0008 tracking_0007;
+-- revisions: access_0003 catalog_0001 core_0003 data_0003 decisions_0001 delivery_0001 monitoring_0004 pipelines_0003 registry_0004 serving_0008 tracking_0007;
 
 CREATE TABLE alembic_version (
     version_num VARCHAR(32) NOT NULL,
@@ -805,6 +805,14 @@ CREATE TABLE monitor_counts (
     segment TEXT NOT NULL,
     body BLOB NOT NULL,
     PRIMARY KEY (monitor_pk, "index", version, segment),
+    FOREIGN KEY(monitor_pk) REFERENCES monitors (pk)
+);
+
+CREATE TABLE monitor_estimates (
+    monitor_pk BIGINT NOT NULL,
+    position BIGINT NOT NULL,
+    body TEXT NOT NULL,
+    PRIMARY KEY (monitor_pk),
     FOREIGN KEY(monitor_pk) REFERENCES monitors (pk)
 );
 
@@ -1752,7 +1760,7 @@ insert into alembic_version (version_num) values ('decisions_0001');
 
 insert into alembic_version (version_num) values ('delivery_0001');
 
-insert into alembic_version (version_num) values ('monitoring_0003');
+insert into alembic_version (version_num) values ('monitoring_0004');
 
 insert into alembic_version (version_num) values ('pipelines_0003');
 

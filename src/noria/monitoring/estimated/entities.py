@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from datetime import datetime
 from typing import Final, Literal
 
 import msgspec
@@ -59,3 +60,32 @@ class EstimatedQuality(msgspec.Struct, frozen=True, kw_only=True):
     reference_n: int
     metrics: list[EstimatedMetric]
     assumption: str = ASSUMPTION
+
+
+class StandingEstimate(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fields=True):
+    """The newest estimate of an endpoint, of at most its thousand newest answers.
+
+    Attributes
+    ----------
+    position
+        Last captured row that was looked at.
+    first_at, last_at
+        When the first and the last of the answers were given.
+    estimated
+        None where there is none; `why` says why.
+    """
+
+    model: str
+    version: int
+    position: int
+    first_at: datetime
+    last_at: datetime
+    made_at: datetime
+    estimated: EstimatedQuality | None = None
+    why: str | None = None
+
+
+class FoundEstimate(msgspec.Struct, frozen=True, kw_only=True):
+    """The newest estimate of an endpoint; None while none was made."""
+
+    standing: StandingEstimate | None = None

@@ -4,8 +4,9 @@ from __future__ import annotations
 
 from typing import Final
 
-from noria.monitoring.estimated.entities import EstimatedMetric, EstimatedQuality
+from noria.monitoring.estimated.entities import EstimatedMetric, EstimatedQuality, StandingEstimate
 
+_TIME: Final = "%Y-%m-%d %H:%M"
 METHODS: Final = {"cbpe": "CBPE", "dle": "direct loss estimation"}
 
 
@@ -20,6 +21,21 @@ def estimate_facts(found: EstimatedQuality) -> list[tuple[str, str]]:
             f"{method}{calibrated}, learnt on {found.reference_n} held-out rows, of {found.n_rows} answers",
         ),
         ("supposes", found.assumption),
+    ]
+
+
+def standing_facts(found: StandingEstimate | None) -> list[tuple[str, str | None]]:
+    """Give the newest estimate of an endpoint as names and values; why there is none where that is known."""
+    if found is None:
+        return [("estimated quality", None)]
+    if found.estimated is None:
+        return [("estimated quality", found.why)]
+    return [
+        *estimate_facts(found.estimated),
+        (
+            "answers of",
+            f"version {found.version}, {found.first_at:{_TIME}} to {found.last_at:{_TIME}} UTC",
+        ),
     ]
 
 

@@ -970,6 +970,14 @@ CREATE TABLE monitor_counts (
     CONSTRAINT monitor_counts_pkey PRIMARY KEY (monitor_pk, index, version, segment)
 );
 
+CREATE TABLE monitor_estimates (
+    monitor_pk BIGINT NOT NULL,
+    position BIGINT NOT NULL,
+    body TEXT NOT NULL,
+    CONSTRAINT monitor_estimates_monitor_pk_fkey FOREIGN KEY(monitor_pk) REFERENCES monitors (pk),
+    CONSTRAINT monitor_estimates_pkey PRIMARY KEY (monitor_pk)
+);
+
 CREATE TABLE monitor_history (
     monitor_pk BIGINT NOT NULL,
     version BIGINT NOT NULL,
@@ -1753,7 +1761,7 @@ insert into alembic_version (version_num) values ('decisions_0001');
 
 insert into alembic_version (version_num) values ('delivery_0001');
 
-insert into alembic_version (version_num) values ('monitoring_0003');
+insert into alembic_version (version_num) values ('monitoring_0004');
 
 insert into alembic_version (version_num) values ('pipelines_0003');
 

@@ -805,6 +805,14 @@ CREATE TABLE monitor_counts (
 	FOREIGN KEY(monitor_pk) REFERENCES monitors (pk)
 );
 
+CREATE TABLE monitor_estimates (
+	monitor_pk BIGINT NOT NULL, 
+	position BIGINT NOT NULL, 
+	body TEXT NOT NULL, 
+	PRIMARY KEY (monitor_pk), 
+	FOREIGN KEY(monitor_pk) REFERENCES monitors (pk)
+);
+
 CREATE TABLE monitor_history (
 	monitor_pk BIGINT NOT NULL, 
 	version BIGINT NOT NULL, 
@@ -1749,7 +1757,7 @@ insert into alembic_version (version_num) values ('decisions_0001');
 
 insert into alembic_version (version_num) values ('delivery_0001');
 
-insert into alembic_version (version_num) values ('monitoring_0003');
+insert into alembic_version (version_num) values ('monitoring_0004');
 
 insert into alembic_version (version_num) values ('pipelines_0003');
 
