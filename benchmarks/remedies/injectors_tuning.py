@@ -98,8 +98,10 @@ def code_scale(scene: Scene) -> None:
 
 
 def code_zero(scene: Scene) -> None:
-    """New code loses a feature."""
-    _code(scene, "found = found.with_columns(pl.lit(0.0).alias(NAME))")
+    """New code loses features."""
+    lost = scene.numbers()[: int(scene.of(1, 2, 4))]
+    _code(scene, f"found = found.with_columns(pl.lit(0.0).alias(name) for name in {lost!r})")
+    scene.subjects += lost[1:]
 
 
 def code_swap(scene: Scene) -> None:

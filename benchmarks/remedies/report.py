@@ -15,7 +15,7 @@ FIXING = ("input_fault", "input_change", "pipeline_fault", "model_regression")
 
 
 def line_of(result: Result) -> str:
-    """Lay one episode out: cause said/true, remedy said/right, loss saved of what the oracle saves, seconds."""
+    """Lay one episode out: cause said/true, remedy said/right, loss saved of what the oracle saves, CPU seconds."""
     if "skipped" in result:
         return f"{result['name']:<50} not made: {result['skipped']}"
     if result["answer"].get("error"):
@@ -33,9 +33,7 @@ def line_of(result: Result) -> str:
     flags = " HARMFUL" if score.harmful(result) else " needless" if score.needless(result) else ""
     alarms = score.false_alarms(result)
     early = f" {alarms} early" if alarms else ""
-    return (
-        f"{result['name']:<50} {cause:<42} {remedy:<38} {gains:>13} {result['seconds']:6.1f} s{flags}{early}"
-    )
+    return f"{result['name']:<50} {cause:<42} {remedy:<38} {gains:>13} {result['cpu_seconds']:6.1f} s{flags}{early}"
 
 
 def _mark(right: bool, *, known: bool = True) -> str:
@@ -62,6 +60,7 @@ def table(results: list[Result]) -> str:
         add(f"regret: {name}", results, functools.partial(_regret_of, name))
     add("regret: nothing", results, lambda rs: score.regret(rs, lambda _: 0.0))
     add("seconds of a replay", results, lambda rs: float(np.mean([r["seconds"] for r in rs])))
+    add("CPU seconds of a replay", results, lambda rs: float(np.mean([r["cpu_seconds"] for r in rs])))
     return "\n".join([*lines, "", *_by_cause(results)])
 
 

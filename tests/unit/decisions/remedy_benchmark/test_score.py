@@ -41,6 +41,7 @@ def episode(*incidents: dict[str, Any], **changes: Any) -> score.Result:
         "rules": {"retrain always": (1.0, 1)},
         "answer": {"incidents": list(incidents)},
         "seconds": 1.0,
+        "cpu_seconds": 1.0,
         **changes,
     }
 
