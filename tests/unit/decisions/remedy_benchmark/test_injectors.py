@@ -260,7 +260,7 @@ def test_graver_is_no_less(part: str, injector: Injector, task: str) -> None:
 def test_a_second_incident_takes_another_column() -> None:
     found = scene("tuning", "regression")
     injectors = importlib.import_module("injectors_tuning").INJECTORS
-    injectors["pipeline_fault"][1](found)
+    injectors["pipeline_fault"][0](found)
     injectors["input_fault"][0](found)
     columns = [name for name in found.subjects if not name.startswith("live/")]
     assert len(columns) == len(set(columns)) == 2
