@@ -13,7 +13,7 @@ from noria.core.clock import ManualClock
 from noria.core.context import Context
 from noria.core.workspace import InProcess, Workspace
 from noria.monitoring.control import CHORES, ask_for_looks
-from noria.monitoring.entities import Look, MonitorSection
+from noria.monitoring.entities import Cutting, Look, MonitorSection, Window
 from noria.monitoring.service import Monitors
 from noria.pipelines.job_entities import Job
 from noria.pipelines.jobs import Jobs
@@ -139,3 +139,63 @@ def test_another_endpoints_traffic_is_no_news(context: Context) -> None:
     capture(context, "calm", 2)
 
     assert asked(context) == ["busy"]
+
+
+def test_windows_by_time_are_looked_at_as_rows_come_and_when_they_are_over(context: Context) -> None:
+    """At the first rows, again after a minute with new ones, and a minute after the end of an hour without any."""
+    settings = MonitorSection(window_s=3600)
+    timed = dataclasses.replace(
+        context, settings=dataclasses.replace(context.settings, sections={"monitors": settings})
+    )
+
+    def asked_now() -> int:
+        before = len(jobs(context))
+        ask_for_looks(timed)
+        return len(jobs(context)) - before
+
+    def take_in_open(n_rows: int) -> None:
+        monitor = context.service(Monitors).get("default", "busy")
+        head = context.service(Captures).head("default", "busy")
+        now = context.clock.now()
+        window = Window(
+            index=1,
+            version=1,
+            first_position=1,
+            last_position=head.position,
+            first_at=now,
+            last_at=now,
+            n_rows=n_rows,
+            n_errors=0,
+            starts_at=datetime(2030, 1, 1, tzinfo=UTC),
+            ends_at=datetime(2030, 1, 1, 1, tzinfo=UTC),
+            drift=None,
+        )
+        moved = Look(
+            from_position=monitor.position,
+            from_label_position=0,
+            position=head.position,
+            label_position=0,
+            version=1,
+            windows=[],
+            detector=None,
+            quality=None,
+            alerts=[],
+            cutting=Cutting(rows=200, span_s=3600, n_rows=n_rows, last=1, open=[window]),
+        )
+        context.service(Monitors).record("default", "busy", moved)
+
+    capture(context, "busy", 1)
+    first = asked_now()
+    take_in_open(1)
+    capture(context, "busy", 1)
+    context.clock.sleep(30)
+    too_soon = asked_now()
+    context.clock.sleep(31)
+    after_a_minute = asked_now()
+    take_in_open(2)
+    context.clock.sleep(600)
+    nothing_new = asked_now()
+    context.clock.sleep(3600)
+    over = asked_now()
+
+    assert (first, too_soon, after_a_minute, nothing_new, over) == (1, 0, 1, 0, 1)

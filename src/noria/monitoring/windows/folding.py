@@ -120,12 +120,19 @@ class Folding:
 
     def take(self, rows: Sequence[CapturedRow]) -> None:
         """Count rows, in the order of their capture."""
+        if not rows:
+            return
+        if self._cutting is None:
+            self._cutting = cuts.begin(self._settings, index=self._next_index, at=self._at(rows[0]))
         groups: dict[tuple[int, int], list[CapturedRow]] = {}
-        for row in rows:
-            groups.setdefault((self._index(row), row.prediction.version), []).append(row)
+        for place, row in enumerate(rows):
+            index = self._index(self._cutting, row, place)
+            groups.setdefault((index, row.prediction.version), []).append(row)
         for (index, version), some in groups.items():
             self._grow(index, some)
             self._count(index, version, some)
+        highest = max(self._cutting.last, *(index for index, _ in groups))
+        self._cutting = replace(self._cutting, n_rows=self._cutting.n_rows + len(rows), last=highest)
 
     def result(self) -> Folded:
         """Judge what is over, and give everything that is to be kept."""
@@ -155,17 +162,11 @@ class Folding:
             history=history,
         )
 
-    def _index(self, row: CapturedRow) -> int:
-        at = self._at(row)
-        if self._cutting is None:
-            self._cutting = cuts.begin(self._settings, index=self._next_index, at=at)
-        cutting = self._cutting
+    def _index(self, cutting: Cutting, row: CapturedRow, place: int) -> int:
+        """Give the window of a row, `place` rows behind those that were counted."""
         if cutting.span_s is None:
-            index = cutting.base + cutting.n_rows // cutting.rows
-        else:
-            index = cuts.index_by_time(cutting, at)
-        self._cutting = replace(cutting, n_rows=cutting.n_rows + 1, last=max(cutting.last, index))
-        return index
+            return cutting.base + (cutting.n_rows + place) // cutting.rows
+        return cuts.index_by_time(cutting, self._at(row))
 
     def _at(self, row: CapturedRow) -> datetime:
         return self._now if self._is_skewed(row) else row.prediction.at
@@ -200,10 +201,9 @@ class Folding:
         self._counter((index, version, ""), layout).update(columns, len(rows))
         if layout is None:
             return
-        for row in predictions:
-            extra = new_columns(layout.signature, row.inputs)
-            if extra:
-                self._new_columns.setdefault(index, set()).update(extra)
+        extra = new_columns(layout.signature, predictions)
+        if extra:
+            self._new_columns.setdefault(index, set()).update(extra)
         for cut in layout.segments:
             places, names = cut.of(columns[cut.column]), cut.names
             for place in set(places.tolist()):

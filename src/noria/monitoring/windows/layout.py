@@ -156,9 +156,9 @@ def unknown_segment(column: str, known: Sequence[str], ref: str) -> str:
 def stacked(signature: Signature, rows: Sequence[Prediction]) -> Columns:
     """Give the inputs of rows as columns of shape (n_rows,): numbers as float64, texts as objects, missing as None."""
     arrays = {}
+    inputs = [row.inputs for row in rows]
     for spec in signature.inputs:
-        values = [row.inputs.get(spec.name) for row in rows]
-        arrays[spec.name] = _stack(spec, values)
+        arrays[spec.name] = _stack(spec, [each.get(spec.name) for each in inputs])
     return flatten_columns(arrays)
 
 
@@ -232,6 +232,7 @@ def _as_labels(values: Sequence[Any]) -> NDArray[Any]:
     return texts
 
 
-def new_columns(signature: Signature, inputs: Mapping[str, Any]) -> set[str]:
-    """Name what a row has that the model does not take."""
-    return set(inputs) - {spec.name for spec in signature.inputs}
+def new_columns(signature: Signature, rows: Sequence[Prediction]) -> set[str]:
+    """Name what rows have that the model does not take."""
+    known = {spec.name for spec in signature.inputs}
+    return {name for row in rows if not row.inputs.keys() <= known for name in row.inputs.keys() - known}
