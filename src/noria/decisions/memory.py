@@ -8,7 +8,6 @@ import msgspec
 
 from noria.catalog.entities import Candidate, DecisionRecord, Figure
 from noria.decisions.entities import BY_A_PERSON, Cause, DecisionSection, Remedy
-from noria.decisions.stages.finding import LACKS
 
 HELD, FAILED = 4.0, 1.0
 """Pseudo-counts of the prior: before any outcome is known, a remedy that won its trial is as one of which four held
@@ -89,9 +88,9 @@ def rejection_of(
 ) -> DecisionRecord | None:
     """Find the newest record in which a person rejected the same proposal on the same evidence.
 
-    The same proposal: about the same subject, for the same cause, the same remedy. The same evidence: each stage that
-    both looked at said the same, about the same column, version or class, and the remedy's gain is not more than
-    `WORSE_BY` times what it was then.
+    The same proposal: about the same endpoint, for the same cause, the same remedy. The same evidence: each stage that
+    named a column, version or class both times named the same one, and the remedy's gain is not more than `WORSE_BY`
+    times what it was then. Verdicts are not compared: a sign near its limit changes its name by chance.
 
     Parameters
     ----------
@@ -106,14 +105,16 @@ def _is_same(old: DecisionRecord, new: DecisionRecord, remedy: Remedy) -> bool:
         return False
     if (old.subject, old.cause, old.choice) != (new.subject, new.cause, remedy.value):
         return False
-    before = {found.stage: found for found in old.evidence if found.verdict != LACKS}
-    after = {found.stage: found for found in new.evidence if found.verdict != LACKS}
-    for stage in before.keys() & after.keys():
-        first, second = before[stage], after[stage]
-        if (first.verdict, first.figures.get("subject")) != (second.verdict, second.figures.get("subject")):
-            return False
+    before, after = _subjects(old), _subjects(new)
+    if any(before[stage] != after[stage] for stage in before.keys() & after.keys()):
+        return False
     then, now = _gain(old, remedy), _gain(new, remedy)
     return then is None or now is None or now <= max(then * WORSE_BY, 0.0)
+
+
+def _subjects(record: DecisionRecord) -> dict[str, str]:
+    found = {evidence.stage: evidence.figures.get("subject") for evidence in record.evidence}
+    return {stage: subject for stage, subject in found.items() if subject}
 
 
 def _gain(record: DecisionRecord, remedy: Remedy) -> float | None:
