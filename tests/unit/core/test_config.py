@@ -284,7 +284,10 @@ class TestWrongFile:
         "line",
         [
             "window_rows = 0",
-            "window_rows = 5000",
+            "window_rows = 5000000",
+            "window_s = 30",
+            "segment_values = 0",
+            'segments = { prices = "region" }',
             "drift_level = 0",
             "drift_level = 1.5",
             "drift_windows = 0",
