@@ -126,3 +126,39 @@ def test_the_model_server_is_killed_under_traffic(
         ((n_labelled,),) = connection.execute("select count(*) from labels")
     assert n_captured >= found["requests_sent"] - found["requests_failed"]
     assert n_labelled == found["labels_sent"]
+
+
+EXPECTED = {
+    "unit-change": ({"input_fault"}, {"repair_inputs"}, "column column_5"),
+    "broken-join": ({"input_fault"}, {"repair_inputs"}, "column column_5"),
+    "bad-release": ({"model_regression"}, {"roll_back_model"}, None),
+    "label-shift": ({"label_drift"}, {"recalibrate", "retrain"}, None),
+    "concept": ({"concept_drift"}, {"retrain"}, None),
+}
+"""Incident → causes and remedies that are right, and the subject that has to be named."""
+
+
+@pytest.mark.parametrize("incident", list(EXPECTED))
+def test_each_incident_ends_with_its_cause_and_remedy(
+    processes: Processes, noria_command: tuple[str, ...], tmp_path: Path, incident: str
+) -> None:
+    """Real processes and live traffic, without a hand: the cause is named, and what is right for it is done."""
+    folder = tmp_path / "demo"
+    demo = run_demo(processes, noria_command, folder, "--incident", incident)
+
+    assert demo.wait(PATIENCE_S) == 0, demo.output()
+    found = figures(folder)
+    causes, remedies, subject = EXPECTED[incident]
+    assert found["cause"] in causes, found
+    assert found["remedy"] in remedies, found
+    assert subject is None or found["subject"] == subject
+    assert found["requests_failed"] == 0
+    if "repair_inputs" in remedies:
+        # Nothing learned from broken inputs, and nothing was touched: a person is asked.
+        assert (found["version_before"], found["version_after"]) == (1, 1)
+        assert (
+            event_types(folder).count("rollout.promoted") == 1
+        )  # the first version, when its endpoint was made
+    else:
+        assert found["closed"] is True
+        assert found["overall_accuracy_after"] > found["overall_accuracy_before"]

@@ -12,8 +12,20 @@ import pytest
 
 import noria
 from noria import examples
+from noria.examples.digits.incidents import (
+    BROKEN,
+    FRESH_EVERY,
+    SCENES,
+    UNIT,
+    Ending,
+    damaged,
+    exchanged,
+    joined_as_of,
+    rows_and_columns,
+)
+from noria.examples.digits.kinds import Incident
 from noria.examples.digits.roles import Part, Roles, assign
-from noria.examples.digits.traffic import Request, mixed
+from noria.examples.digits.traffic import Request, changed, labelled, mixed
 
 FOLDER = Path(examples.__file__).parent
 
@@ -103,10 +115,77 @@ def test_the_same_seed_deals_alike_and_another_differently() -> None:
 
 def test_labelled_requests_are_the_share_asked_for_until_they_run_out() -> None:
     """The mix keeps its share, loses no labelled request, and goes on without them."""
-    told = (Request(None, i) for i in range(6))
-    untold = (Request(None, None) for _ in itertools.count())
+    told = (Request({}, i) for i in range(6))
+    untold = (Request({}, None) for _ in itertools.count())
     sent = list(itertools.islice(mixed(told, untold, share=0.6), 20))
     digits_in_order = [request.digit for request in sent if request.digit is not None]
 
     assert digits_in_order == [0, 1, 2, 3, 4, 5]
     assert 5 <= sum(request.digit is not None for request in sent[:10]) <= 7
+
+
+@pytest.mark.parametrize("incident", list(Incident))
+@pytest.mark.parametrize("seed", [0, 1])
+def test_no_scene_gives_an_image_two_roles(incident: Incident, seed: int) -> None:
+    """What is measured at the end was in no incident trained on or sent before."""
+    dealt = parts(SCENES[incident].roles(seed))
+
+    assert all(len(part) for part in dealt.values())
+    assert sum(len(part) for part in dealt.values()) <= 1797
+    for (_, first), (_, second) in itertools.combinations(dealt.items(), 2):
+        shared = {tuple(row) for row in first.x} & {tuple(row) for row in second.x}
+        assert len(shared) <= 1
+
+
+def test_measures_are_the_ink_of_rows_and_columns() -> None:
+    """Both sum up to the ink of the image, and each request has them as inputs of one row."""
+    part = assign(0).quiet
+    inputs = rows_and_columns(part.x)
+    request = next(labelled(part, rows_and_columns))
+
+    assert len(inputs) == 16
+    for stem in ("row", "column"):
+        total = sum(values for name, values in inputs.items() if name.startswith(stem))
+        np.testing.assert_allclose(total, part.x.sum(axis=1))
+    assert {name: values.shape for name, values in request.inputs.items()} == dict.fromkeys(inputs, (1,))
+
+
+def test_another_unit_changes_one_input_by_one_factor() -> None:
+    """All others, and the labels, stay what they were."""
+    part = assign(0).quiet
+    scene = SCENES[Incident.UNIT_CHANGE]
+    assert scene.change is not None
+    before = list(labelled(part, scene.inputs))
+    after = list(changed(iter(before), scene.change))
+
+    assert [request.digit for request in after] == [request.digit for request in before]
+    for old, new in zip(before, after, strict=True):
+        assert new.inputs[BROKEN] * UNIT == pytest.approx(old.inputs[BROKEN])
+        assert all(new.inputs[name] is old.inputs[name] for name in old.inputs if name != BROKEN)
+
+
+def test_a_join_as_of_repeats_the_last_image_that_the_table_got() -> None:
+    """The one input is that of every tenth image; all others are those of the image itself."""
+    sent = [{BROKEN: np.array([float(n)]), "row_1": np.array([float(n)])} for n in range(24)]
+    found = [(inputs[BROKEN][0], inputs["row_1"][0]) for inputs in joined_as_of(iter(sent))]
+
+    assert found == [(n - n % FRESH_EVERY, n) for n in range(24)]
+
+
+def test_two_digits_change_places_and_come_back() -> None:
+    """Exchanging twice changes nothing, and other digits never change."""
+    part = assign(0).training
+
+    assert {digit for digit in range(10) if exchanged(digit) != digit} == {4, 9}
+    np.testing.assert_array_equal(damaged(damaged(part)).y, part.y)
+
+
+def test_every_incident_has_a_scene_and_an_end() -> None:
+    """Only the quiet one ends in nothing, and what only a person can mend ends in a question."""
+    assert set(SCENES) == set(Incident)
+    endings = {incident: scene.ending for incident, scene in SCENES.items()}
+    assert [incident for incident, ending in endings.items() if ending is Ending.NOTHING] == [Incident.NONE]
+    assert {incident for incident, ending in endings.items() if ending is Ending.QUESTION} == {
+        Incident.UNIT_CHANGE,
+        Incident.BROKEN_JOIN,
+    }

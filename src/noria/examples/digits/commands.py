@@ -2,20 +2,14 @@
 
 from __future__ import annotations
 
-import enum
 from pathlib import Path
 from typing import Annotated
 
 import typer
 
+from noria.examples.digits.kinds import Incident
+
 app = typer.Typer(help="Watch a model go wrong in production and be put right")
-
-
-class Incident(enum.StrEnum):
-    """What happens to the traffic."""
-
-    NEW_DIGIT = "new-digit"
-    NONE = "none"
 
 
 @app.command()
@@ -44,7 +38,8 @@ def demo(
 ) -> None:
     """Watch a model go wrong in production and be put right.
 
-    A model is trained on the digits 1 to 9, then gets zeros too, and the wheel turns by itself.
+    A model is trained on the digits 1 to 9, then gets zeros too, and the wheel turns by itself. `--incident` lets
+    something else go wrong: an input's unit, a join, a release, the mix of digits, or what they mean.
 
     With `--page`, a model of all ten digits answers on a web page, where you draw them and say what they were.
     """
@@ -66,14 +61,13 @@ def demo(
     place = folder or new_folder(Path.cwd(), "noria-demo")
     house = House(place.resolve(), "noria.examples.digits")
     screen = Screen(Console(stderr=json == "-", highlight=False))
-    figures = Story(house, screen, seed=seed, incident=incident is Incident.NEW_DIGIT).tell()
+    figures = Story(house, screen, seed=seed, incident=incident).tell()
     text = msgspec.json.format(msgspec.json.encode(figures), indent=2).decode() + "\n"
     if json == "-":
         typer.echo(text, nl=False)
     elif json is not None:
         Path(json).write_text(text, encoding="utf-8")
-    good = figures.closed if incident is Incident.NEW_DIGIT else figures.decision_id is None
-    if not good:
+    if not figures.ended_well:
         raise typer.Exit(1)
 
 

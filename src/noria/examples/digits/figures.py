@@ -12,10 +12,18 @@ class Figures(msgspec.Struct, frozen=True, kw_only=True):
     ----------
     closed
         A remedy was chosen, tried, rolled out, promoted and recorded, without a hand.
+    ended_well
+        What is right for the incident was done: a remedy was closed, a person was asked for what only a person can
+        mend and nothing was touched, or nothing happened and nothing was done.
+    cause, subject, remedy, reason
+        What the decision named, and why it chose.
+    version_before, version_after
+        That answered at the onset, and that answers at the end.
     zeros_accuracy_before, zeros_accuracy_after
-        Share of the final zeros named rightly by the first version, and by the one that serves at the end.
+        Share of the final zeros named rightly by the version at the onset, and by the one that serves at the end; None
+        where the incident is not about them.
     overall_accuracy_before, overall_accuracy_after
-        The same over the final images of all digits, in their natural mix.
+        The same over all final images, as they come since the onset.
     requests_failed
         Requests that the client got no answer to.
     onset_to_detection_s, onset_to_recovery_s
@@ -27,10 +35,15 @@ class Figures(msgspec.Struct, frozen=True, kw_only=True):
     seed: int
     incident: str
     closed: bool
+    ended_well: bool
     cause: str | None
+    subject: str | None
     remedy: str | None
-    zeros_accuracy_before: float
-    zeros_accuracy_after: float
+    reason: str
+    version_before: int
+    version_after: int
+    zeros_accuracy_before: float | None
+    zeros_accuracy_after: float | None
     overall_accuracy_before: float
     overall_accuracy_after: float
     requests_sent: int

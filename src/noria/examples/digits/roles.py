@@ -18,6 +18,9 @@ N_LABELLED_ZEROS = 72
 N_UNLABELLED_ZEROS = 9
 NONZERO_PER_ZERO = 9  # the ten digits are about equally frequent
 N_FINAL_ZEROS = 97
+N_MIXED_LABELLED = 640
+N_MIXED_UNLABELLED = 120
+N_MIXED_FINAL = 300
 
 Images = NDArray[np.float64]
 Digits = NDArray[np.int64]
@@ -93,6 +96,44 @@ def assign(seed: int, *, zeros: bool = True) -> Roles:
         unlabelled=deal(unlabelled),
         final=deal(np.r_[final, natural] if zeros else final),
         final_zeros=deal(final_zero),
+    )
+
+
+def assign_mixed(seed: int, *, n_training: int) -> Roles:
+    """Deal all ten digits out, the same mix in every role."""
+    x, y = load_digits(return_X_y=True)
+    order = np.random.default_rng(seed).permutation(len(y))
+    n_final = min(N_MIXED_FINAL, (len(y) - n_training - N_QUIET) // 3)
+    n_unlabelled = N_MIXED_UNLABELLED
+    n_labelled = min(N_MIXED_LABELLED, len(y) - n_training - N_QUIET - n_unlabelled - n_final)
+    cuts = np.cumsum([n_training, N_QUIET, n_labelled, n_unlabelled, n_final])
+    training, quiet, labelled, unlabelled, final, _ = np.split(order, cuts)
+    return _dealt(x, y, seed, training, quiet, labelled, unlabelled, final)
+
+
+def assign_shifted(seed: int, *, common: tuple[int, ...]) -> Roles:
+    """Deal all ten digits out, and let nine of ten images after the onset be some digits only."""
+    x, y = load_digits(return_X_y=True)
+    order = np.random.default_rng(seed).permutation(len(y))
+    training, quiet, rest = np.split(order, np.cumsum([N_TRAINING, N_QUIET]))
+    frequent, rare = rest[np.isin(y[rest], common)], rest[~np.isin(y[rest], common)]
+    n_rare = len(frequent) // NONZERO_PER_ZERO
+    live = np.random.default_rng([seed, 2]).permutation(np.r_[frequent, rare[:n_rare]])
+    labelled, unlabelled, final = np.split(live, [round(0.75 * len(live)), round(0.85 * len(live))])
+    return _dealt(x, y, seed, training, quiet, labelled, unlabelled, final)
+
+
+def _dealt(x: Any, y: Any, seed: int, *parts: Any) -> Roles:
+    deal = _Dealer(x, y, seed)
+    training, quiet, labelled, unlabelled, final = (deal(part) for part in parts)
+    zeros = final.y == 0
+    return Roles(
+        training=training,
+        quiet=quiet,
+        labelled=labelled,
+        unlabelled=unlabelled,
+        final=final,
+        final_zeros=Part(final.x[zeros], final.y[zeros]),
     )
 
 

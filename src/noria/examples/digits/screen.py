@@ -19,7 +19,13 @@ if TYPE_CHECKING:
     from noria.examples.digits.traffic import Counts
 
 _STAGE_WIDTH = 9
-_STYLES = {"alert": "bold red", "cause": "bold yellow", "done": "bold green", "onset": "bold"}
+_STYLES = {
+    "alert": "bold red",
+    "cause": "bold yellow",
+    "asked": "bold green",
+    "done": "bold green",
+    "onset": "bold",
+}
 
 
 class Screen:
@@ -38,9 +44,9 @@ class Screen:
         )
         self._task = self._bar.add_task("requests", total=None, figures="", visible=False)
 
-    def open(self, roles: Roles, *, seed: int, folder: Path) -> None:
+    def open(self, roles: Roles, *, title: str, seed: int, folder: Path) -> None:
         """Say what is about to happen, and how the images are split."""
-        self._console.print(Text("A model meets a digit that it never saw", style="bold"))
+        self._console.print(Text(title, style="bold"))
         split = Table(box=box.SIMPLE_HEAD, pad_edge=False)
         for heading in ("role of the images", "images", "zeros", "used for"):
             split.add_column(heading, justify="right" if heading in ("images", "zeros") else "left")
@@ -88,7 +94,8 @@ class Screen:
             ("zeros", figures.zeros_accuracy_before, figures.zeros_accuracy_after),
             ("all digits", figures.overall_accuracy_before, figures.overall_accuracy_after),
         ):
-            table.add_row(name, f"{before:.1%}", f"{after:.1%}")
+            if before is not None and after is not None:
+                table.add_row(name, f"{before:.1%}", f"{after:.1%}")
         self._console.print(table)
         for line in _closing_lines(figures):
             self._console.print(Text(line), soft_wrap=True)
@@ -108,8 +115,14 @@ def _closing_lines(figures: Figures) -> list[str]:
 
 def _verdict(figures: Figures) -> str:
     if figures.incident == "none":
-        return "No alert, no action" if figures.decision_id is None else "An action was taken without need"
-    return "The loop closed without a hand" if figures.closed else "The loop did not close"
+        return "No alert, no action" if figures.ended_well else "An action was taken without need"
+    if figures.closed:
+        return "The loop closed without a hand"
+    if figures.ended_well:
+        return (
+            "A person is asked to mend what is broken; nothing was learned from it, and nothing was touched"
+        )
+    return "The loop did not close"
 
 
 def _alert(payload: dict[str, Any]) -> tuple[str, str]:
@@ -126,6 +139,10 @@ def _tried(payload: dict[str, Any]) -> tuple[str, str]:
 
 def _chosen(payload: dict[str, Any]) -> tuple[str, str]:
     return "choice", str(payload.get("sentence", payload.get("choice", "")))
+
+
+def _asked(payload: dict[str, Any]) -> tuple[str, str]:
+    return "asked", str(payload.get("sentence", ""))
 
 
 def _rollout_started(payload: dict[str, Any]) -> tuple[str, str]:
@@ -161,6 +178,7 @@ _TELLERS = {
     "decision.diagnosed": _diagnosed,
     "decision.tried": _tried,
     "decision.chosen": _chosen,
+    "decision.asked": _asked,
     "decision.finished": _finished,
     "rollout.started": _rollout_started,
     "rollout.advanced": _rollout_advanced,

@@ -11,6 +11,7 @@ from dataclasses import dataclass, field
 from typing import Any
 
 import noria
+from noria.examples.digits.incidents import Change, Inputs, Make, Relabel, pixels
 from noria.examples.digits.roles import Part
 
 LABEL_DELAY_S = 1.5
@@ -31,20 +32,28 @@ class Counts:
 
 @dataclass(frozen=True, slots=True)
 class Request:
-    """An image to send; its digit when the true label will be told."""
+    """What the model takes of an image, each input of shape (1, ...); its digit when the true label will be told."""
 
-    image: Any
+    inputs: Inputs
     digit: int | None
 
 
-def labelled(part: Part) -> Iterator[Request]:
+def labelled(part: Part, make: Make = pixels, relabel: Relabel | None = None) -> Iterator[Request]:
     """Send each image of a part once, and tell its digit."""
-    return (Request(image, int(digit)) for image, digit in zip(part.x, part.y, strict=True))
+    digits = (int(digit) if relabel is None else relabel(int(digit)) for digit in part.y)
+    return (Request(make(image[None, :]), digit) for image, digit in zip(part.x, digits, strict=True))
 
 
-def endless(part: Part) -> Iterator[Request]:
+def endless(part: Part, make: Make = pixels) -> Iterator[Request]:
     """Send the images of a part over and over, without telling what they are."""
-    return (Request(image, None) for image in itertools.cycle(part.x))
+    return (Request(make(image[None, :]), None) for image in itertools.cycle(part.x))
+
+
+def changed(requests: Iterator[Request], change: Change) -> Iterator[Request]:
+    """Send requests with changed inputs."""
+    told, changing = itertools.tee(requests)
+    inputs = change(request.inputs for request in changing)
+    return (Request(found, request.digit) for request, found in zip(told, inputs, strict=False))
 
 
 def mixed(first: Iterator[Request], second: Iterator[Request], *, share: float) -> Iterator[Request]:
@@ -123,7 +132,7 @@ class Traffic:
     def _send(self, request: Request) -> None:
         self.counts.n_sent += 1
         try:
-            answer = self._endpoint.predict({"x": request.image[None, :]})
+            answer = self._endpoint.predict(request.inputs)
         except noria.NoriaError as error:
             self.counts.n_failed += 1
             self._note_failure(error.message)

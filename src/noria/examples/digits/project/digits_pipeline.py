@@ -45,20 +45,26 @@ def accuracy(model: BaseEstimator, x: np.ndarray, y: np.ndarray) -> float:
 
 
 @noria.pipeline
-def train(dataset: str, model: str = "digits", seed: int = 0, holdout: float = 0.2) -> str:
-    """Fit every candidate, register the one that is best on the held-out images, and give its reference."""
-    images = noria.dataset(dataset).arrays()
-    x, x_held, y, y_held = split(images["x"], images["y"], seed, holdout)
-    fitted = {name: fit(name, x, y, seed) for name in CANDIDATES}
-    scores = {name: float(accuracy(fitted[name], x_held, y_held)) for name in CANDIDATES}
+def train(dataset: str, model: str = "digits", seed: int = 0, holdout: float = 0.2, only: str = "") -> str:
+    """Fit every candidate, register the one that is best on the held-out images, and give its reference.
+
+    The dataset holds the digits as `y`, and what the model takes: the pixels as `x`, or measures as columns. `only`
+    names the one candidate to fit.
+    """
+    candidates = [only] if only else list(CANDIDATES)
+    arrays = noria.dataset(dataset).arrays()
+    names = [name for name in arrays if name != "y"]
+    x, x_held, y, y_held = split(side_by_side(arrays, names), arrays["y"], seed, holdout)
+    fitted = {name: fit(name, x, y, seed) for name in candidates}
+    scores = {name: float(accuracy(fitted[name], x_held, y_held)) for name in candidates}
     best = max(scores, key=scores.__getitem__)
     noria.log({f"accuracy {name}": score for name, score in scores.items()})
     version = noria.register(
         fitted[best],
         model,
-        x={"x": x},
+        x=as_inputs(x, names),
         y=y,
-        holdout=({"x": x_held}, y_held),
+        holdout=(as_inputs(x_held, names), y_held),
         metrics={"accuracy": scores[best]},
         message=f"{best}: accuracy {scores[best]:.3f} on {len(y_held)} held-out images",
     )
@@ -69,3 +75,14 @@ def train(dataset: str, model: str = "digits", seed: int = 0, holdout: float = 0
         reason=f"highest accuracy on {len(y_held)} held-out images",
     )
     return version.ref
+
+
+def side_by_side(arrays: dict[str, np.ndarray], names: list[str]) -> np.ndarray:
+    """Give inputs as one matrix, shape (n, width)."""
+    return np.hstack([arrays[name].reshape(len(arrays[name]), -1) for name in names])
+
+
+def as_inputs(rows: np.ndarray, names: list[str]) -> dict[str, np.ndarray]:
+    """Give a matrix back as inputs: one input is all of it, several are a column each."""
+    rows = np.asarray(rows)
+    return {names[0]: rows} if len(names) == 1 else {name: rows[:, i] for i, name in enumerate(names)}
