@@ -43,7 +43,9 @@ def files_of(folder: Path) -> dict[str, bytes]:
     }
 
 
-@pytest.mark.parametrize("n_rounds", [1, pytest.param(30, marks=pytest.mark.soak)])
+@pytest.mark.parametrize(
+    "n_rounds", [1, pytest.param(30, marks=(pytest.mark.soak, pytest.mark.timeout(900)))]
+)
 def test_a_checkout_killed_at_any_instant_leaves_whole_files_and_is_done_by_the_next(
     n_rounds: int,
     tmp_path: Path,
