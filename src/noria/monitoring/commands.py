@@ -53,7 +53,8 @@ def show_monitor(
         found = ws.service(Monitors).get(ws.project, endpoint)
         standing = ws.service(Estimates).get(ws.project, endpoint).standing
     if json:
-        show({**to_builtins(found), "estimate": to_builtins(standing)}, json=True, render=str)
+        estimate = None if standing is None else to_builtins(standing)
+        show({**to_builtins(found), "estimate": estimate}, json=True, render=str)
     else:
         show(found, json=False, render=monitor_facts)
         show(standing, json=False, render=lambda estimate: facts(standing_facts(estimate)))
