@@ -132,7 +132,6 @@ EXPECTED = {
     "unit-change": ({"input_fault"}, {"repair_inputs"}, "column column_5"),
     "broken-join": ({"input_fault"}, {"repair_inputs"}, "column column_5"),
     "bad-release": ({"model_regression"}, {"roll_back_model"}, None),
-    "label-shift": ({"label_drift"}, {"recalibrate", "retrain"}, None),
     "concept": ({"concept_drift"}, {"retrain"}, None),
 }
 """Incident → causes and remedies that are right, and the subject that has to be named."""
