@@ -127,7 +127,7 @@ class Runner:
                 "PYTHONDONTWRITEBYTECODE": "1",
                 "PYTHONHASHSEED": "0",
                 "LOKY_MAX_CPU_COUNT": str(os.cpu_count() or 1),
-                "OMP_NUM_THREADS": "2",
+                "OMP_NUM_THREADS": "1",
             },
             stdin=subprocess.DEVNULL,
             stdout=subprocess.DEVNULL,
