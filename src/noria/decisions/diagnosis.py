@@ -51,8 +51,9 @@ LIKELIHOOD: Mapping[str, Mapping[Cause, Mapping[str, float]]] = {
             _C.INPUT_CHANGE: (0.8, 0.18, 0.02),
             _C.PIPELINE_FAULT: (0.8, 0.18, 0.02),
             _C.MODEL_REGRESSION: (0.8, 0.18, 0.02),
-            _C.COVARIATE_DRIFT: (0.7, 0.25, 0.05),
-            _C.LABEL_DRIFT: (0.7, 0.25, 0.05),
+            # Rows that became frequent may be easy ones.
+            _C.COVARIATE_DRIFT: (0.5, 0.25, 0.25),
+            _C.LABEL_DRIFT: (0.5, 0.25, 0.25),
             _C.CONCEPT_DRIFT: (0.8, 0.18, 0.02),
             _C.NEW_CLASS: (0.8, 0.18, 0.02),
             _C.UNKNOWN: (0.6, 0.3, 0.1),
@@ -138,7 +139,7 @@ LIKELIHOOD: Mapping[str, Mapping[Cause, Mapping[str, float]]] = {
     "shift": _rows(
         ("none", "covariate", "label", "concept"),
         {
-            _C.NONE: (0.8, 0.14, 0.05, 0.01),
+            _C.NONE: (0.92, 0.05, 0.02, 0.01),
             _C.INPUT_FAULT: (0.15, 0.55, 0.05, 0.25),
             _C.INPUT_CHANGE: (0.15, 0.55, 0.05, 0.25),
             _C.PIPELINE_FAULT: (0.45, 0.15, 0.05, 0.35),

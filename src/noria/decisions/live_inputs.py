@@ -60,7 +60,7 @@ class LiveInputs:
         made = Inputs(self.reference, self.block_rows)
         calm = self._case.rows.before(self._case.onset_position)
         for part in self._windows(calm)[:-1]:
-            scene = made.see(0, part)
+            scene = made.look_at(0, part)
             if not signs_of(scene):
                 made.learn(scene)
         return made
@@ -69,7 +69,7 @@ class LiveInputs:
     def scenes(self) -> list[Scene]:
         """What the newest windows since the onset are like."""
         windows = self._windows(self._since)[-_NEWEST:]
-        return [self.inputs.see(number, part) for number, part in enumerate(windows)]
+        return [self.inputs.look_at(number, part) for number, part in enumerate(windows)]
 
     @cached_property
     def signs(self) -> list[Sign]:
@@ -89,7 +89,7 @@ class LiveInputs:
         known = {sign.column for sign in lasting}
         lasting += [sign for sign in self._breached if sign.column not in known]
         return sorted(
-            lasting, key=lambda s: (s.kind not in CORRUPT, s.lone, -counts.get((s.column, s.kind), 0))
+            lasting, key=lambda s: (s.kind not in CORRUPT, not s.hard, -counts.get((s.column, s.kind), 0))
         )
 
     @cached_property

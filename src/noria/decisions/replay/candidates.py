@@ -12,12 +12,15 @@ if TYPE_CHECKING:
 
 CANDIDATES = ("boosting", "forest", "linear")
 _SEED = 0
+_N_TREES = 80
+_FEWEST_ROUNDS = 20
 
 
 def fit_candidate(name: str, features: pl.DataFrame, target: pl.Series) -> Any:
     """Fit one of `CANDIDATES`; a target of floats makes it a regression."""
     classifies = not target.dtype.is_float()
-    model = Numbers(_estimator(name, classifies=classifies), features)
+    n_classes = target.n_unique() if classifies else 0
+    model = Numbers(_estimator(name, n_classes=n_classes), features)
     return model.fit(features, target.to_numpy())
 
 
@@ -57,14 +60,18 @@ class Numbers:
         return np.array([codes.get(value, -1) for value in features[name].cast(str)], dtype=np.float64)
 
 
-def _estimator(name: str, *, classifies: bool) -> Any:
+def _estimator(name: str, *, n_classes: int) -> Any:
+    """Make an estimator; without classes, one for numbers."""
     from sklearn import ensemble, impute, linear_model, pipeline, preprocessing
 
+    classifies = n_classes > 0
     if name == "boosting":
+        # Each round fits a tree for each class.
+        n_rounds = _N_TREES if n_classes <= 2 else max(_FEWEST_ROUNDS, 2 * _N_TREES // n_classes)
         boosted = (
             ensemble.HistGradientBoostingClassifier if classifies else ensemble.HistGradientBoostingRegressor
         )
-        return boosted(max_iter=80, learning_rate=0.1, random_state=_SEED)
+        return boosted(max_iter=n_rounds, learning_rate=0.1, random_state=_SEED)
     if name == "forest":
         forest = ensemble.ExtraTreesClassifier if classifies else ensemble.ExtraTreesRegressor
         model: Any = forest(n_estimators=60, min_samples_leaf=2, random_state=_SEED)

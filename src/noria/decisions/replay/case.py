@@ -16,6 +16,7 @@ from noria.decisions.replay.rows import Window
 from noria.decisions.replay.watch import Inputs, Losses, Rise, Scene
 from noria.decisions.replay.world import Path, World
 from noria.decisions.stages.guards import Sign
+from noria.decisions.stages.moves import Moves
 
 
 @dataclass(slots=True, kw_only=True)
@@ -32,6 +33,10 @@ class State:
         Windows whose raw rows broke their contract, repaired since or not: nothing may learn from them.
     known
         Columns whose breach was dealt with and is not raised again.
+    mix
+        How targets of training rows are distributed.
+    importance
+        What a shuffle of each column costs; None until that is asked.
     estimates
         Whether a repair puts estimates in the place of inputs.
     """
@@ -41,6 +46,7 @@ class State:
     inputs: Inputs
     losses: Losses
     block_rows: int
+    mix: Moves
     path: Path = field(default_factory=Path)
     seen: list[Window] = field(default_factory=list)
     scenes: dict[int, Scene] = field(default_factory=dict)
@@ -49,6 +55,11 @@ class State:
     faulty: set[int] = field(default_factory=set)
     known: set[str] = field(default_factory=set)
     estimates: bool = False
+    importance: dict[str, float] | None = None
+
+    def importance_of(self, name: str) -> float:
+        """Give what a shuffle of a column costs, as far as that was asked."""
+        return (self.importance or {}).get(name, 0.0)
 
     @property
     def now(self) -> int:
@@ -65,6 +76,7 @@ class Case:
     rise: Rise | None = None
     n_looks: int = 0
     n_known: int = 0
+    suspected: list[Sign] = field(default_factory=list)
 
     def windows(self, state: State) -> list[Window]:
         """Windows since the onset."""
@@ -76,12 +88,25 @@ class Case:
         return [(window, rows) for window, rows in found if len(rows)]
 
     def signs(self, state: State) -> list[Sign]:
-        """Signs of the newest window, relations that broke among them."""
-        return signs_of(state.scenes[state.now])
+        """Signs of the newest window, relations that broke among them, and columns that fell silent."""
+        return [*signs_of(state.scenes[state.now]), *self.suspected]
 
     def checks(self, state: State) -> list[CodeCheck]:
         """Deployments that still rule the path."""
         return ruling(state)
+
+    def is_plain(self, state: State) -> bool:
+        """Tell whether something is wrong whatever the labels say: code that costs, or values no world would give."""
+        windows = self.windows(state)
+        return (
+            any(check.is_harmful for check in self.checks(state))
+            or any(window.number in state.errors for window in windows)
+            or any(sign.hard for sign in self.signs(state))
+        )
+
+    def is_grave(self, state: State) -> bool:
+        """Tell whether something is wrong plainly, or costs something, or may do so unseen for want of labels."""
+        return self.is_plain(state) or self.rise is None or self.rise.is_real
 
 
 def signs_of(scene: Scene) -> list[Sign]:
@@ -99,7 +124,7 @@ def signs_of(scene: Scene) -> list[Sign]:
     sign = Sign(
         column=look.column,
         kind=kind,
-        size=look.conditional,
+        size=look.strain,
         natural=look.natural,
         sentence=says,
         values={"lag": look.lag},

@@ -27,6 +27,7 @@ MENDS_WHAT_BROKE = frozenset(
 )
 _PROBABLE = 0.5
 _ALIKE = 0.75
+_UNCALLED = 1.5
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -38,12 +39,23 @@ class Choice:
     reason: str
     settled: bool = True
 
+    @property
+    def repairs(self) -> bool:
+        """Tell whether raw rows are changed."""
+        return self.trial is not None and self.trial.repairs
 
-def choose(causes: Mapping[Cause, float], trials: list[Trial], *, horizon: int) -> Choice:
-    """Take the remedy with the highest gain net of its cost among those that surely pay."""
+
+def choose(causes: Mapping[Cause, float], trials: list[Trial], *, horizon: int, grave: bool) -> Choice:
+    """Take the remedy with the highest gain net of its cost among those that surely pay.
+
+    Parameters
+    ----------
+    grave
+        Whether something is wrong even if no trial shows what it costs.
+    """
     cause = max(causes, key=causes.__getitem__)
     own = OWN.get(cause, Remedy.WAIT)
-    sure = [trial for trial in trials if trial.low is not None and trial.low > 0 and trial.path is not None]
+    sure = [trial for trial in trials if trial.path is not None and _pays(trial, grave=grave)]
     if sure:
         best = max(sure, key=_value)
         mine = next((trial for trial in sure if trial.remedy is own), best)
@@ -51,19 +63,31 @@ def choose(causes: Mapping[Cause, float], trials: list[Trial], *, horizon: int) 
         return Choice(remedy=taken.remedy, trial=taken, reason=_why(taken, cause, causes[cause], horizon))
     proposed = next((t for t in trials if t.remedy is own and t.path is not None), None)
     about = f"The cause is {plain(cause)} with probability {causes[cause]:.0%}"
-    if proposed is not None and cause in MENDS_WHAT_BROKE and causes[cause] >= _PROBABLE:
-        if proposed.high is None or proposed.high > 0:
+    if grave and proposed is not None and cause in MENDS_WHAT_BROKE and causes[cause] >= _PROBABLE:
+        if proposed.value is None or proposed.value > 0:
             return Choice(
                 remedy=own, trial=proposed, reason=f"{about}, which {plain(own)} mends: {proposed.note}"
             )
-        return Choice(
-            remedy=Remedy.WAIT, trial=None, reason=f"{about}, but {plain(own)} would surely not pay"
-        )
+        if proposed.repairs:
+            # What broke is still to be mended, where it broke; what can be done to rows here does not help.
+            return Choice(
+                remedy=own,
+                trial=None,
+                reason=f"{about}, which {plain(own)} mends at its source; here it would not pay: {proposed.note}",
+            )
+        return Choice(remedy=Remedy.WAIT, trial=None, reason=f"{about}, but {plain(own)} would not pay")
     hopeful = [
         trial for trial in trials if trial.value is not None and trial.high is not None and trial.high > 0
     ]
     reason = f"{about}; no remedy that was tried surely gains more than it costs"
     return Choice(remedy=Remedy.WAIT, trial=None, reason=reason, settled=not hopeful)
+
+
+def _pays(trial: Trial, *, grave: bool) -> bool:
+    """Tell whether a trial surely pays; where nothing calls for it, the best of many trials has to be surer."""
+    if trial.low is None or trial.value is None:
+        return False
+    return trial.value - (1.0 if grave else _UNCALLED) * (trial.value - trial.low) > 0
 
 
 def _value(trial: Trial) -> float:

@@ -10,11 +10,15 @@ from noria.decisions.diagnosis import Diagnosis, conclude
 from noria.decisions.replay.case import Case, State, losses_under, signs_of, targets_of
 from noria.decisions.replay.code_checks import CodeCheck, answers_differ
 from noria.decisions.replay.episode import Happening
-from noria.decisions.replay.rows import Window
+from noria.decisions.replay.importance import importances
+from noria.decisions.replay.repairs import UNRELATED
+from noria.decisions.replay.rows import Window, joined
 from noria.decisions.replay.world import Path
 from noria.decisions.stages.decomposition import Sides, decomposition
 from noria.decisions.stages.finding import Finding, lacks
+from noria.decisions.stages.guards import Sign
 from noria.decisions.stages.new_class import new_class
+from noria.decisions.stages.silence import Side, silent_column
 
 _CORRUPT = frozenset(
     {"missing", "outside", "default", "frozen", "repeat", "rounded", "spelt", "unrelated", "lagged"}
@@ -26,12 +30,17 @@ _FAULTS = re.compile(
     r"fault|fail|broken|outage|error|bug|incident|corrupt|stuck|wrong|lost|down\b", re.IGNORECASE
 )
 _NEAR = 1
+_ENOUGH = 40
+_SLIGHT = 0.1
+_NEWEST = 4
+_MOST_SUSPECTS = 4
+_LEAST_COST = 0.3
 
 
 def diagnose(state: State, case: Case) -> Diagnosis:
     """Look at every stage and weigh what they say."""
     findings = [
-        _reality(case),
+        _reality(state, case),
         _events(state, case),
         _replay(state, case),
         _contract(state, case),
@@ -44,11 +53,12 @@ def diagnose(state: State, case: Case) -> Diagnosis:
     return conclude(findings)
 
 
-def _reality(case: Case) -> Finding:
+def _reality(state: State, case: Case) -> Finding:
     rise = case.rise
     if rise is None:
         return lacks("reality", "There are no labelled rows yet")
-    verdict = "yes" if rise.is_real else "no" if rise.high < 0.25 * abs(rise.low) else "unclear"
+    slight = rise.n >= _ENOUGH and rise.rise < _SLIGHT * state.baseline.mean
+    verdict = "yes" if rise.is_real else "no" if slight else "unclear"
     return Finding(
         stage="reality",
         verdict=verdict,
@@ -90,7 +100,8 @@ def _announces(happening: Happening, columns: set[str]) -> bool:
     """Tell whether an event says that a column was changed on purpose."""
     said = f"{happening.type} {happening.subject or ''} {happening.text or ''}"
     named = any(re.search(rf"(?<!\w){re.escape(column)}(?!\w)", said) for column in columns)
-    return named and not _DEPLOYS.search(happening.type) and not _FAULTS.search(said)
+    by_hand = happening.subject in columns or not _DEPLOYS.search(happening.type)
+    return named and by_hand and not _FAULTS.search(said)
 
 
 def _replay(state: State, case: Case) -> Finding:
@@ -146,19 +157,17 @@ def _skewed(state: State, case: Case, checks: list[CodeCheck]) -> CodeCheck | No
 
 
 def _contract(state: State, case: Case) -> Finding:
-    counts: dict[tuple[str, str], int] = {}
-    by_key = {}
-    windows = case.windows(state)[-6:]
-    for window in windows:
-        for sign in signs_of(state.scenes[window.number]):
-            key = (sign.column, sign.kind)
-            counts[key] = counts.get(key, 0) + 1
-            by_key[key] = sign
-    lasting = [by_key[key] for key, n in counts.items() if n >= max(1, len(windows) // 2)]
+    windows = case.windows(state)[-_NEWEST:]
+    together = joined([state.scenes[window.number].columns for window in windows])
+    lasting = signs_of(state.inputs.look_at(state.now, together))
+    lasting += [s for s in case.signs(state) if s.hard and s.column not in {each.column for each in lasting}]
+    if not lasting and case.rise is not None and case.rise.is_real:
+        lasting = _silent(state, case, case.rise.rise)
     if not lasting:
         n = len(state.inputs.relations.encoding.names)
         return Finding(stage="contract", verdict="kept", sentence=f"All {n} columns do what they always did")
-    lasting.sort(key=lambda sign: (sign.lone, -counts[sign.column, sign.kind]))
+    case.suspected = [sign for sign in lasting if sign.kind == UNRELATED and not sign.values]
+    lasting.sort(key=lambda sign: not sign.hard)
     corrupt = [sign for sign in lasting if sign.kind in _CORRUPT]
     first = (corrupt or lasting)[0]
     return Finding(
@@ -168,6 +177,33 @@ def _contract(state: State, case: Case) -> Finding:
         figures={"signs": [{"column": s.column, "kind": s.kind, "size": s.size} for s in lasting[:20]]},
         subject=f"column {first.column}",
     )
+
+
+def _silent(state: State, case: Case, rise: float) -> list[Sign]:
+    """Find a column that keeps its looks and tells nothing any more; shuffling it would cost about what is lost."""
+    parts = case.labelled(state)
+    encoding = state.inputs.relations.encoding
+    if state.importance is None:
+        state.importance = importances(state.world, state.baseline)
+    ranked = sorted(encoding.names, key=lambda name: -state.importance_of(name))[:_MOST_SUSPECTS]
+    suspects = [name for name in ranked if state.importance_of(name) > _LEAST_COST * rise]
+    if not suspects or not parts:
+        return []
+    live = np.vstack([encoding(state.scenes[window.number].columns)[rows] for window, rows in parts])
+    found = silent_column(
+        Side(rows=state.inputs.relations.rows, targets=state.world.actual),
+        Side(rows=live, targets=targets_of(parts)),
+        {name: np.flatnonzero(encoding.owners == index) for index, name in enumerate(encoding.names)},
+        suspects,
+    )
+    if found is None:
+        return []
+    name, then, now = found
+    says = (
+        f"`{name}` looks as always but tells nothing about the target any more: leaving it out of a small model costs "
+        f"{now.mean:+.4f} (standard error {now.se:.4f}), on training rows {then.mean:+.4f}"
+    )
+    return [Sign(column=name, kind=UNRELATED, size=now.mean, natural=then.mean, sentence=says)]
 
 
 def _versions(state: State, case: Case) -> Finding:
@@ -246,5 +282,6 @@ def _shift(state: State, case: Case) -> Finding:
             labels=targets_of(full) if full else state.world.actual[:0],
             labelled=labelled.astype(np.intp),
             natural_mix=state.baseline.natural_mix,
+            moved=any(state.scenes[window.number].drifted for window in windows),
         )
     )

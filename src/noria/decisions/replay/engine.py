@@ -13,7 +13,7 @@ from noria.decisions.diagnosis import Diagnosis
 from noria.decisions.entities import Cause, Remedy, admissible
 from noria.decisions.replay.answer import Answer, Incident, Quality, Tried, WindowSeen
 from noria.decisions.replay.baseline import make_baseline
-from noria.decisions.replay.case import Case, State, losses_under, signs_of
+from noria.decisions.replay.case import Case, State, losses_under, signs_of, targets_of
 from noria.decisions.replay.choosing import MENDS_WHAT_BROKE, Choice, choose
 from noria.decisions.replay.code_checks import check_features, check_model
 from noria.decisions.replay.diagnosing import diagnose
@@ -25,6 +25,9 @@ from noria.decisions.replay.rows import Window, columns_of, windows_of
 from noria.decisions.replay.runner import Runner
 from noria.decisions.replay.watch import Inputs, Losses, Scored, interval_of
 from noria.decisions.replay.world import Path, World
+from noria.decisions.stages.guards import reference_blocks
+from noria.decisions.stages.moves import Moves
+from noria.decisions.stages.new_class import FEWEST
 
 MIN_LABELS = 40
 PATIENCE = 5
@@ -32,6 +35,9 @@ PATIENCE = 5
 
 _CERTAIN = 0.5
 _SETTLED = 1.5  # what was looked into and left is no news, nor is a little more of it
+
+TARGET = "target"
+_NEWEST = 4
 
 Progress = Callable[[int, int], None]
 
@@ -73,7 +79,7 @@ class _Engine:
         self._episode = world.episode
         self._windows = windows_of(world.episode)
         world.train()
-        block_rows = max(1, int(np.median([len(window) for window in self._windows])))
+        block_rows = max(1, len(self._windows[0]))  # what later windows will be is not known
         names = [name for name in world.episode.columns if name not in world.episode.apart]
         self._names = names
         reference = columns_of(world.raw, world.raw, names)
@@ -84,6 +90,7 @@ class _Engine:
             inputs=Inputs(reference, block_rows),
             losses=Losses.of(baseline),
             block_rows=block_rows,
+            mix=Moves({TARGET: world.actual}, reference_blocks(len(world.actual), block_rows)),
         )
         self._case: Case | None = None
         self._incidents: list[Incident] = []
@@ -92,6 +99,7 @@ class _Engine:
         self._with: dict[int, Predicted] = {}
         self._without: dict[int, Predicted] = {}
         self._counted: dict[int, int] = {}
+        self._settled = -1
 
     def run(self, progress: Progress | None) -> Answer:
         """Replay all windows."""
@@ -163,19 +171,43 @@ class _Engine:
             found.append(f"code: {state.errors[window.number]}")
         signs = [s for s in signs_of(state.scenes[window.number]) if s.column not in state.known]
         found += [f"inputs: {sign.sentence}" for sign in signs]
-        before = state.scenes.get(state.seen[-2].number) if len(state.seen) > 1 else None
         scene = state.scenes[window.number]
-        if scene.drifted and before is not None and before.drifted:
-            found.append(
-                f"drift: divergence {scene.look.divergence:.3f}, calm windows have {scene.look.natural:.3f}"
-            )
+        if scene.drifted:
+            found.append(f"drift: {_listed(sorted(scene.moved))} moved further than ever before")
+        if self._targets_moved():
+            found.append("drift: the labels' mix moved further than ever before")
+        unknown = self._unknown_classes()
+        if unknown:
+            found.append(f"labels: {_listed(unknown)} was never in training")
         rise = state.losses.rise()
         if self._case is not None:
-            self._case.rise = rise
+            self._case.rise = state.losses.since(self._case.onset)
         self._rise = rise
         if rise is not None and rise.is_real:
             found.append(f"quality: loss {rise.rise:+.4f} since window {rise.since}")
         return found
+
+    def _unknown_classes(self) -> list[str]:
+        """List classes that lately came often enough to be no slip, and that no training row has."""
+        state = self._state
+        if not self._world.classifies:
+            return []
+        newest = [w for w in state.seen if w.number > self._settled and len(w.labelled(state.now))][-_NEWEST:]
+        labels = targets_of([(w, w.labelled(state.now)) for w in newest])
+        names, counts = np.unique(labels, return_counts=True)
+        known = {str(name) for name in np.unique(self._world.actual)}
+        return [
+            str(n) for n, count in zip(names, counts, strict=True) if count >= FEWEST and str(n) not in known
+        ]
+
+    def _targets_moved(self) -> bool:
+        """Tell whether the newest labels are mixed otherwise than training rows' and calm windows'."""
+        state = self._state
+        parts = [(w, w.labelled(state.now)) for w in state.seen if w.number > self._settled]
+        parts = [(w, rows) for w, rows in parts if len(rows)][-_NEWEST:]
+        if not parts:
+            return False
+        return bool(state.mix.moved({TARGET: targets_of(parts)}, n_looks=len(state.seen)))
 
     def _open(self, window: Window) -> None:
         state = self._state
@@ -186,10 +218,10 @@ class _Engine:
             onsets.append(self._first(window, lambda n: n in state.errors or bool(signs_of(state.scenes[n]))))
         if not onsets and state.scenes[window.number].drifted:
             onsets.append(self._first(window, lambda n: state.scenes[n].drifted))
-        if not onsets and self._rise is not None:
+        if not onsets and self._rise is not None and self._rise.is_real:
             onsets.append(self._rise.since)
         onset = min(onsets, default=window.number)
-        self._case = Case(onset=onset, detected=window.number, rise=self._rise)
+        self._case = Case(onset=onset, detected=window.number, rise=state.losses.since(onset))
 
     def _first(self, window: Window, holds: Callable[[int], bool]) -> int:
         onset = window.number
@@ -207,26 +239,37 @@ class _Engine:
         trials = Trials(state, case)
         broken = diagnosis.contract_broken or any(w.number in state.faulty for w in case.windows(state))
         allowed = admissible(diagnosis.causes, contract_broken=broken)
-        urgent = diagnosis.cause in MENDS_WHAT_BROKE and diagnosis.probability >= _CERTAIN
-        if not urgent and trials.n_labelled < MIN_LABELS and not final and not self._out_of_patience(case):
+        if not case.is_grave(state):
+            allowed -= {Remedy.REPAIR_INPUTS}
+        urgent = (
+            diagnosis.cause in MENDS_WHAT_BROKE
+            and diagnosis.probability >= _CERTAIN
+            and (case.is_plain(state) or self._without_labels())
+        )
+        few = sum(map(len, case.windows(state))) < state.block_rows or trials.n_labelled < MIN_LABELS
+        if not urgent and few and not final and not self._out_of_patience(case):
             return
         tried = trials.run(allowed)
-        choice = choose(diagnosis.causes, tried, horizon=self._episode.horizon)
+        choice = choose(diagnosis.causes, tried, horizon=self._episode.horizon, grave=case.is_grave(state))
         case.n_looks += 1
-        if choice.settled or urgent or final or self._out_of_patience(case):
+        if choice.settled or urgent or final or self._out_of_patience(case, PATIENCE):
             self._close(case, diagnosis, tried, choice, trials, allowed)
 
     def _worth_a_look(self, case: Case) -> bool:
         """Tell whether labels or windows came that may change the decision."""
         n = sum(len(rows) for _, rows in case.labelled(self._state))
-        worth = case.n_looks == 0 or n >= 1.4 * max(case.n_known, 1) or self._out_of_patience(case)
+        worth = case.n_looks == 0 or n >= 1.6 * max(case.n_known, 1) or self._out_of_patience(case)
         case.n_known = n if worth else case.n_known
         return worth
 
-    def _out_of_patience(self, case: Case) -> bool:
-        waited = self._state.now - case.detected
+    def _out_of_patience(self, case: Case, longer: int = 0) -> bool:
+        waited = self._state.now - case.detected - longer
         delay = self._delay()
         return waited >= PATIENCE if delay is None else waited >= PATIENCE + delay
+
+    def _without_labels(self) -> bool:
+        """Tell whether labels would long have come if any did."""
+        return self._delay() is None and len(self._state.seen) > PATIENCE
 
     def _delay(self) -> int | None:
         """Give how many windows labels take, as far as known; None when none ever came."""
@@ -248,6 +291,7 @@ class _Engine:
     ) -> None:
         self._case = None
         state = self._state
+        grave = case.is_grave(state)
         remedy, abstained, reason = choice.remedy, False, choice.reason
         if remedy is Remedy.WAIT and trials.n_labelled < MIN_LABELS and diagnosis.cause is not Cause.NONE:
             remedy, abstained = Remedy.ASK, True
@@ -259,10 +303,11 @@ class _Engine:
             state.estimates |= choice.trial.estimated
             self._actions.append(_Action(window=state.now, cost=self._episode.cost_of(remedy)))
         self._settle(case, choice, broken=diagnosis.contract_broken)
-        signs = case.signs(state)
-        unharmed = case.rise is not None and not case.rise.is_real
-        harmless = unharmed and bool(signs) and all(sign.soft for sign in signs)
-        if remedy is Remedy.WAIT and (diagnosis.cause in (Cause.NONE, Cause.UNKNOWN) or harmless):
+        self._settled = state.now
+        nameless = diagnosis.cause in (Cause.NONE, Cause.UNKNOWN) or diagnosis.cause in MENDS_WHAT_BROKE
+        if remedy is Remedy.WAIT and (
+            diagnosis.cause in (Cause.NONE, Cause.UNKNOWN) or (nameless and not grave)
+        ):
             return
         self._incidents.append(
             Incident(
@@ -284,13 +329,18 @@ class _Engine:
         parts = case.labelled(state)
         left = losses_under(state, state.path, parts)
         state.losses.reset(float(left.mean()) if len(left) else state.losses.mean, state.now, len(left))
+        if len(parts):
+            state.mix.accept({TARGET: targets_of(parts)}, slack=_SETTLED)
+        mended_code = choice.remedy in (Remedy.FIX_PIPELINE, Remedy.ROLL_BACK_MODEL) and not choice.repairs
         for window in case.windows(state):
             columns = columns_of(state.path.repaired(window.raw), self._world.raw, self._names)
-            scene = state.inputs.see(window.number, columns)
-            if broken:
+            scene = state.inputs.look_at(window.number, columns)
+            if broken and not mended_code:
                 state.known |= {sign.column for sign in signs_of(state.scenes[window.number])}
-            state.inputs.learn(scene, slack=_SETTLED)
+            if not mended_code or not signs_of(scene):
+                state.inputs.learn(scene, slack=_SETTLED)
             state.scenes[window.number] = scene
+        state.inputs.restart()
         # What is left as it is stays broken, though it is no news: nothing learns from it.
         state.estimates |= broken and choice.trial is None
         state.checks = [check for check in state.checks if not check.is_harmful or choice.trial is None]
@@ -346,6 +396,11 @@ class _Engine:
             if any(0 < window.number - a.window <= self._episode.horizon for a in self._actions):
                 total += amount
         return total
+
+
+def _listed(names: list[str], most: int = 4) -> str:
+    told = ", ".join(f"`{name}`" for name in names[:most])
+    return told if len(names) <= most else f"{told} and {len(names) - most} more"
 
 
 def _with_target(window: Window, classifies: bool) -> Any:

@@ -45,6 +45,8 @@ class Trial:
         What it makes of the path, fitted on every labelled row.
     estimated
         Whether it puts estimates in the place of inputs, from which nothing may learn.
+    repairs
+        Whether it changes raw rows.
     """
 
     remedy: Remedy
@@ -54,6 +56,7 @@ class Trial:
     low: float | None = None
     high: float | None = None
     estimated: bool = False
+    repairs: bool = False
 
 
 class Trials:
@@ -78,10 +81,6 @@ class Trials:
         }
         found: list[Trial] = []
         for remedy, attempt in tried.items():
-            if remedy is Remedy.NEW_MODEL and any(
-                t.remedy is Remedy.RETRAIN and (t.low or 0) > 0 for t in found
-            ):
-                continue  # a search costs most, and the pipeline's own model does
             if remedy in allowed and not self._state.world.episode.forbids(remedy):
                 trial = attempt()
                 if trial is not None:
@@ -142,7 +141,7 @@ class Trials:
             path = replace(self._state.path, repairs=(*self._state.path.repairs, *(m.apply for m in chosen)))
             words = "; ".join(m.words for m in chosen)
             trial = self._judged(remedy, path, self._parts, words)
-            tried.append(replace(trial, estimated=not all(m.exact for m in chosen)))
+            tried.append(replace(trial, estimated=not all(m.exact for m in chosen), repairs=True))
         first, rest = tried[0], tried[1:]
         better = [t for t in rest if t.low is not None and first.value is not None and t.low > first.value]
         return max(better, key=lambda trial: trial.low or 0.0, default=first)
@@ -259,7 +258,7 @@ class Trials:
         )
         target = pl.concat([window.target[rows] for window, rows in parts])
         if variant == "recent":
-            enough = n_live >= max(60, 3 * live.width)
+            enough = n_live >= max(40, live.width)
             return (live, target) if enough and target.n_unique() > 1 else None
         old = world.features
         live = live.select(old.columns).cast(dict(old.schema), strict=False)

@@ -83,6 +83,13 @@ def columns_of(frame: pl.DataFrame, like: pl.DataFrame, names: list[str]) -> Col
     return {name: _array(frame[name], like[name]) for name in names if _kind(like[name]) is not None}
 
 
+def joined(parts: list[Columns]) -> Columns:
+    """Put the rows of several windows behind one another."""
+    if len(parts) == 1:
+        return parts[0]
+    return {name: np.concatenate([part[name] for part in parts]) for name in parts[0]}
+
+
 def _kind(column: pl.Series) -> str | None:
     dtype = column.dtype
     if dtype.is_numeric() or dtype.is_temporal() or str(dtype) == "Boolean":

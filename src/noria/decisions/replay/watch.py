@@ -10,28 +10,40 @@ import numpy as np
 
 from noria.decisions.replay.baseline import Baseline
 from noria.decisions.replay.outputs import Floats
-from noria.decisions.replay.rows import Columns
+from noria.decisions.replay.rows import Columns, joined
 from noria.decisions.stages.guards import Guard, Sign, reference_blocks
+from noria.decisions.stages.moves import Moves
 from noria.decisions.stages.relations import Look, Relations
 
 _ALPHA = 0.02
 _LENGTHS = (1, 2, 3, 4, 6, 8, 12)
 _FEWEST = 10
+_POOLED = (1, 2, 4)
+_RELATED = 0.3
+_HYPOTHESIS_ALPHA = 0.002
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Scene:
-    """What the inputs of one window are like."""
+    """What the inputs of one window are like.
+
+    Attributes
+    ----------
+    moved
+        Columns that are distributed otherwise than training rows and than calm windows, in this window or in it and
+        those before it.
+    """
 
     window: int
     signs: list[Sign]
     look: Look
     columns: Columns
+    moved: frozenset[str] = frozenset()
 
     @property
     def drifted(self) -> bool:
-        """Tell whether the window is unlike calm ones."""
-        return self.look.moved
+        """Tell whether inputs moved."""
+        return bool(self.moved)
 
 
 class Inputs:
@@ -44,28 +56,55 @@ class Inputs:
         guards = [Guard(name, values, blocks) for name, values in reference.items()]
         # A column that always leaves its own past, such as a counter or a date, tells nothing about its contract.
         self._guards = [guard for guard in guards if guard.is_steady]
-        steady = {guard.name for guard in self._guards}
-        self.relations = Relations({name: reference[name] for name in reference if name in steady}, blocks)
+        steady = {
+            name: reference[name] for name in reference if name in {guard.name for guard in self._guards}
+        }
+        self.relations = Relations(steady, blocks)
+        self._moves = Moves(steady, blocks)
+        self._n_looks = 0
+        self._recent: list[Columns] = []
         self._waiting: list[Scene] = []
 
     def see(self, window: int, columns: Columns) -> Scene:
-        """Look at a window."""
-        signs = [sign for guard in self._guards for sign in guard.signs(columns[guard.name])]
+        """Look at the next window."""
+        self._n_looks += 1
+        self._recent = [*self._recent, columns][-max(_POOLED) :]
+        moved: set[str] = set()
+        for length in _POOLED:
+            if length <= len(self._recent):
+                moved |= self._moves.moved(
+                    joined(self._recent[-length:]), n_looks=self._n_looks * len(_POOLED)
+                ).keys()
+        return self._scene(window, columns, frozenset(moved))
+
+    def look_at(self, window: int, columns: Columns) -> Scene:
+        """Look at rows of any windows, the newest of which is given."""
+        return self._scene(
+            window, columns, frozenset(self._moves.moved(columns, n_looks=max(self._n_looks, 1)))
+        )
+
+    def _scene(self, window: int, columns: Columns, moved: frozenset[str]) -> Scene:
         look = self.relations.look({name: columns[name] for name in self.relations.encoding.names})
-        marked = {sign.column for sign in signs}
-        lone = not self.relations.others_moved(columns, marked)
-        kept = [sign for sign in signs if lone or not sign.lone]
-        return Scene(window=window, signs=kept, look=look, columns=columns)
+        signs = [sign for guard in self._guards for sign in guard.signs(columns[guard.name])]
+        hard = {sign.column for sign in signs if sign.hard}
+        kept = [sign for sign in signs if sign.hard or self._alone(sign.column, look, moved - hard)]
+        return Scene(window=window, signs=kept, look=look, columns=columns, moved=moved)
+
+    def _alone(self, name: str, look: Look, moved: frozenset[str]) -> bool:
+        """Tell whether a column changed by itself rather than with the world."""
+        if look.column == name:
+            return True
+        if self.relations.related(name) > _RELATED:
+            return name in look.strained and look.column is None
+        return not moved - {name}
 
     def shows(self, columns: Columns, name: str) -> bool:
         """Tell whether a column shows a fault by itself or in its relations."""
         guard = next((guard for guard in self._guards if guard.name == name), None)
-        if guard is None:
-            return True
-        if guard.signs(columns[name]):
+        if guard is None or guard.signs(columns[name]):
             return True
         look = self.relations.look({name: columns[name] for name in self.relations.encoding.names})
-        return look.column == name and look.broken
+        return look.column == name
 
     def calm(self, scene: Scene) -> None:
         """Take a calm window as natural, once the next two were calm as well."""
@@ -77,11 +116,16 @@ class Inputs:
         """Forget the windows that were to be learnt from."""
         self._waiting.clear()
 
+    def restart(self) -> None:
+        """Pool no window so far with later ones."""
+        self._recent.clear()
+
     def learn(self, scene: Scene, *, slack: float = 1.0) -> None:
         """Take a window as natural."""
         for guard in self._guards:
             guard.accept(guard.measure(scene.columns[guard.name]), slack=slack)
         self.relations.accept(scene.columns, slack=slack)
+        self._moves.accept(scene.columns, slack=slack)
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -168,6 +212,11 @@ class Losses:
             if rise is not None:
                 found.append((rise.low, rise))
         return max(found, key=lambda entry: entry[0])[1] if found else None
+
+    def since(self, window: int) -> Rise | None:
+        """Give the rise since a window that something else named: one question, so one level."""
+        windows = [each for each in sorted(self._scored) if each >= window]
+        return self._over(windows, _HYPOTHESIS_ALPHA) if windows else None
 
     def _over(self, windows: list[int], alpha: float) -> Rise | None:
         rows = np.concatenate([self._scored[window].rows for window in windows])

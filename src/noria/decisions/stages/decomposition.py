@@ -47,6 +47,8 @@ class Sides:
         Their targets: texts or numbers.
     labelled
         Indices of the labelled rows in `current`.
+    moved
+        Whether inputs are known to have moved beyond nature; None when only the classifier of sides can tell.
     natural_mix
         Largest total variation of labels between calm blocks and the rest.
     """
@@ -59,7 +61,7 @@ class Sides:
     labels: NDArray[Any]
     labelled: NDArray[np.intp]
     natural_mix: float = 0.0
-    natural_auc: float = 0.5
+    moved: bool | None = None
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -125,7 +127,7 @@ def decomposition(sides: Sides, *, seed: int = 0) -> Finding:
 
 
 def _verdict(parts: Parts, sides: Sides) -> str:
-    moved = parts.auc > max(_LEAST_AUC, sides.natural_auc + 0.05)
+    moved = parts.auc > _LEAST_AUC if sides.moved is None else sides.moved
     mixed = parts.mix is not None and parts.mix > max(_LEAST_MIX, 1.5 * sides.natural_mix) + 3 * parts.mix_se
     rest = parts.auc_in_mix
     if mixed and rest is not None and _mix_explains(parts.auc, rest):

@@ -58,7 +58,10 @@ _EXPLAINS: Mapping[str, tuple[str, ...]] = {
 }
 """Sign → signs of the same column that it explains."""
 
-_DISTRIBUTIONAL = ("rescaled", "mapped", "flipped", "exchanged", "default")
+_NEVER_NATURAL = frozenset({"missing", "frozen", "spelt", "rounded", "repeat"})
+_SURE_FACTOR = math.log(3.0)
+_SURE_REACH = 0.97
+_SPIKE_SHARE = 0.01
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -73,8 +76,8 @@ class Sign:
         in case or blanks only), `exchanged` (codes).
     size
         What was measured; `natural` is the largest that calm blocks gave.
-    lone
-        Whether the kind also needs the other columns to be what they were.
+    values
+        What a repair needs; `spike` when one value became frequent in a column of many.
     """
 
     column: str
@@ -85,14 +88,13 @@ class Sign:
     values: dict[str, Any] = field(default_factory=dict)
 
     @property
-    def lone(self) -> bool:
-        """Tell whether a drift of all columns would give the same sign."""
-        return self.kind in _DISTRIBUTIONAL
-
-    @property
-    def soft(self) -> bool:
-        """Tell whether it has to cost something to be an incident."""
-        return self.lone or self.kind in ("unrelated", "lagged")
+    def hard(self) -> bool:
+        """Tell whether no world that moved by itself gives it; others have to stand alone and to cost something."""
+        if self.kind == "rescaled":
+            return self.size >= _SURE_FACTOR
+        if self.kind == "mapped":
+            return abs(math.log(self.values["slope"])) >= _SURE_FACTOR or self.size >= _SURE_REACH
+        return self.kind in _NEVER_NATURAL or bool(self.values.get("spike"))
 
 
 class Guard:
@@ -109,7 +111,7 @@ class Guard:
         self.is_number = reference.dtype.kind in "iufb"
         self._norm = _norm(reference)
         self._natural: dict[str, float] = {}
-        self._least_whole = self._norm.get("whole", 1.0)
+        self._block_rows = len(blocks[0]) if blocks else len(reference)
         for block in blocks:
             rest = np.delete(reference, block) if len(blocks) > 1 else reference
             self.accept(_measures(reference[block], _norm(rest), self.is_number))
@@ -138,7 +140,7 @@ class Guard:
 
     def _signs(self, values: Array) -> Iterator[Sign]:
         measured = self.measure(values)
-        chance = 2.5 * math.sqrt(0.25 / len(values)) if len(values) < 100 else 0.0
+        chance = max(0.0, 1.25 / math.sqrt(len(values)) - 1.25 / math.sqrt(max(self._block_rows, 100)))
         for kind, margin in _PLAIN_MARGIN.items():
             size, natural = measured.get(kind, 0.0), self._natural.get(kind, 0.0)
             factor = 2.0 if kind in ("outside", "unseen", "missing") else 1.0
@@ -215,7 +217,7 @@ def _measures(values: Array, norm: Mapping[str, Any], is_number: bool) -> dict[s
 
 def _number_measures(known: Floats, norm: Mapping[str, Any]) -> dict[str, float]:
     finite = known[np.isfinite(known)]
-    found = _repeats(known)
+    found = _repeats(known, many=len(norm["points"]) > _FEW_VALUES)
     if "quantiles" not in norm or len(finite) < FEWEST_ROWS:
         return found
     found["outside"] = float(1 - ((known >= norm["low"]) & (known <= norm["high"])).mean())
@@ -239,7 +241,7 @@ def _code_measures(known: NDArray[np.str_], norm: Mapping[str, Any]) -> dict[str
     new = ~np.isin(names, norm["codes"])
     spelling = {_plain(name) for name in norm["codes"]}
     respelt = np.array([_plain(name) in spelling for name in names]) & new
-    found = _repeats(known) | {"unseen": float(shares[new & ~respelt].sum())}
+    found = _repeats(known, many=False) | {"unseen": float(shares[new & ~respelt].sum())}
     found["spelt"] = float(shares[respelt].sum())
     at = np.clip(np.searchsorted(norm["codes"], names), 0, max(len(norm["codes"]) - 1, 0))
     before = np.where(~new, norm["shares"][at], 0.0) if len(norm["codes"]) else np.zeros(len(names))
@@ -247,12 +249,13 @@ def _code_measures(known: NDArray[np.str_], norm: Mapping[str, Any]) -> dict[str
     return found | _exchange(names, shares, norm["codes"], norm["shares"])
 
 
-def _repeats(known: Array) -> dict[str, float]:
+def _repeats(known: Array, *, many: bool) -> dict[str, float]:
+    """Measure how often values come; a column of few values repeats itself by chance."""
     _, counts = np.unique(known, return_counts=True)
-    return {
-        "mode": float(counts.max() / len(known)),
-        "repeat": float((known[1:] == known[:-1]).mean()),
-    }
+    found = {"mode": float(counts.max() / len(known))}
+    if many:
+        found["repeat"] = float((known[1:] == known[:-1]).mean())
+    return found
 
 
 def _unit_measures(finite: Floats, norm: Mapping[str, Any]) -> dict[str, float]:
@@ -319,7 +322,10 @@ def _details(kind: str, values: Array, norm: Mapping[str, Any]) -> dict[str, Any
         points, counts = np.unique(known, return_counts=True)
         reference = dict(zip(norm.get("points", norm.get("codes")), norm["shares"], strict=True))
         excess = [count / len(known) - reference.get(p, 0.0) for p, count in zip(points, counts, strict=True)]
-        return {"value": points[int(np.argmax(excess))].item()}
+        worst = int(np.argmax(excess))
+        of_many = "points" in norm and len(norm["points"]) > _FEW_VALUES
+        spike = of_many and reference.get(points[worst], 0.0) < _SPIKE_SHARE
+        return {"value": points[worst].item(), "spike": bool(spike)}
     return {}
 
 

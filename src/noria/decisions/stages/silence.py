@@ -1,0 +1,117 @@
+"""Silence: an important column that no longer says anything about the target, though it looks as it always did.
+
+Values that were shuffled among the rows keep their distribution, and where a column hangs together with the others in
+crooked ways only, its relations seem whole. But such a column tells nothing about the target any more, while in a
+world whose rule changed it still does, in another way. So a small model is fitted on the live labelled rows with and
+without the column, in halves that judge each other, and the same on as many training rows.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
+from typing import Any
+
+import numpy as np
+from numpy.typing import NDArray
+
+Floats = NDArray[np.float64]
+
+FEWEST_ROWS = 80
+_MOST_ROWS = 2_000
+_SURE = 3.0
+_SILENT = 0.25
+_SPEAKING = 0.5
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Side:
+    """Labelled rows of one side.
+
+    Attributes
+    ----------
+    rows : ndarray, shape (n_rows, width)
+        Encoded columns.
+    targets : ndarray, shape (n_rows,)
+        Numbers, or classes as texts.
+    """
+
+    rows: Floats
+    targets: NDArray[Any]
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Worth:
+    """How much less is lost with a column than without: mean and standard error over rows."""
+
+    mean: float
+    se: float
+
+    @property
+    def is_sure(self) -> bool:
+        """Tell whether the column is of use for sure."""
+        return self.mean > _SURE * self.se
+
+
+def silent_column(
+    reference: Side, live: Side, dimensions: Mapping[str, NDArray[np.intp]], candidates: Sequence[str]
+) -> tuple[str, Worth, Worth] | None:
+    """Find the one of the candidates that fell silent, with its worth then and now.
+
+    One only is named, and only while another candidate still speaks (if another ever surely did): where all fell
+    silent, it is the target that changed.
+    """
+    n = min(len(live.targets), len(reference.targets), _MOST_ROWS)
+    if n < FEWEST_ROWS:
+        return None
+    rng = np.random.default_rng(0)
+    sides = [_drawn(side, n, rng) for side in (reference, live)]
+    worths = {name: tuple(_worth(side, dimensions[name]) for side in sides) for name in candidates}
+    sure = {name: pair for name, pair in worths.items() if pair[0].is_sure}
+    silent = [name for name, (then, now) in sure.items() if _fell_silent(then, now)]
+    speaking = [name for name, (then, now) in sure.items() if now.mean > _SPEAKING * then.mean]
+    if len(silent) != 1 or (len(sure) > 1 and not speaking):
+        return None
+    then, now = sure[silent[0]]
+    return silent[0], then, now
+
+
+def _fell_silent(then: Worth, now: Worth) -> bool:
+    return now.mean < _SILENT * then.mean and now.mean + 2 * now.se < then.mean
+
+
+def _drawn(side: Side, n: int, rng: np.random.Generator) -> Side:
+    rows = np.sort(rng.permutation(len(side.targets))[:n])
+    return Side(rows=side.rows[rows], targets=side.targets[rows])
+
+
+def _worth(side: Side, left_out: NDArray[np.intp]) -> Worth:
+    """Compare the losses of both halves, each judged by a model of the other, with a column and without."""
+    gains = _losses(np.delete(side.rows, left_out, axis=1), side.targets) - _losses(side.rows, side.targets)
+    return Worth(mean=float(gains.mean()), se=float(gains.std() / np.sqrt(len(gains))))
+
+
+def _losses(rows: Floats, targets: NDArray[Any]) -> Floats:
+    found = np.zeros(len(targets))
+    half = np.arange(len(targets)) % 2 == 0
+    for taught in (half, ~half):
+        judged = ~taught
+        if targets.dtype.kind == "f":
+            guess = _model(numeric=True).fit(rows[taught], targets[taught]).predict(rows[judged])
+            found[judged] = np.abs(guess - targets[judged])
+            continue
+        if len(np.unique(targets[taught])) < 2:
+            continue
+        model = _model(numeric=False).fit(rows[taught], targets[taught])
+        shares = model.predict_proba(rows[judged])
+        at = np.clip(np.searchsorted(model.classes_, targets[judged]), 0, len(model.classes_) - 1)
+        known = model.classes_[at] == targets[judged]
+        found[judged] = 1 - np.where(known, shares[np.arange(len(at)), at], 0.0)
+    return found
+
+
+def _model(*, numeric: bool) -> Any:
+    from sklearn.ensemble import ExtraTreesClassifier, ExtraTreesRegressor
+
+    forest = ExtraTreesRegressor if numeric else ExtraTreesClassifier
+    return forest(n_estimators=40, min_samples_leaf=3, random_state=0)
