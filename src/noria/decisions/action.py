@@ -6,11 +6,10 @@ from typing import Any
 
 from noria.catalog.entities import RecordChange
 from noria.decisions.ending import close_alerts, finish
-from noria.decisions.entities import DecisionStatus, Remedy
+from noria.decisions.entities import DecisionStatus, Remedy, Scheme
 from noria.decisions.events import DECISION_ACTED, DECISION_PROMOTED
 from noria.decisions.ledger import move, note
 from noria.decisions.steering import Helm, JobFailed
-from noria.decisions.teaching import Scheme
 from noria.registry.service import Models
 from noria.serving.captures import Captures
 from noria.serving.endpoints import Endpoints

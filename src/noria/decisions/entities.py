@@ -45,6 +45,21 @@ class Remedy(enum.StrEnum):
     ASK = "ask"
 
 
+class Scheme(enum.StrEnum):
+    """Which rows teach: all, those since the onset alone, or as many old ones as there are new ones."""
+
+    ALL = "all"
+    RECENT = "recent"
+    WEIGHTED = "weighted"
+
+
+SCHEME_WORDS = {
+    Scheme.ALL: "on all rows, old and new",
+    Scheme.RECENT: "on rows since the onset alone",
+    Scheme.WEIGHTED: "on rows since the onset and as many old ones",
+}
+
+
 ADMISSIBLE: Mapping[Cause, frozenset[Remedy]] = {
     Cause.NONE: frozenset({Remedy.WAIT}),
     Cause.INPUT_FAULT: frozenset({Remedy.WAIT, Remedy.REPAIR_INPUTS, Remedy.ASK}),

@@ -13,11 +13,11 @@ from noria.core.workspace import Workspace
 from noria.data.client import dataset
 from noria.decisions.case import Case, Rows, load_case
 from noria.decisions.diagnosis import Diagnosis, conclude
-from noria.decisions.entities import Cause, DecisionSection, Remedy
+from noria.decisions.entities import Cause, DecisionSection, Remedy, Scheme
 from noria.decisions.live_inputs import LiveInputs
 from noria.decisions.looking import findings
 from noria.decisions.repairing import try_repairs
-from noria.decisions.teaching import Scheme, kept_rows, target_name, taught_arrays
+from noria.decisions.teaching import kept_rows, target_name, taught_arrays
 from noria.decisions.trials import FEWEST_JUDGED, judge, lacking, score_figure, split
 from noria.pipelines.jobs_entry import OWN
 from noria.registry.entities import ModelVersion, Origin

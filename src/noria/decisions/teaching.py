@@ -2,30 +2,15 @@
 
 from __future__ import annotations
 
-import enum
 from typing import Any
 
 import numpy as np
 from numpy.typing import NDArray
 
 from noria.core.errors import Invalid
+from noria.decisions.entities import Scheme
 
 _SEED = 7  # any: a trial repeated on the same rows teaches the same
-
-
-class Scheme(enum.StrEnum):
-    """Which rows teach: all, those since the onset alone, or as many old ones as there are new ones."""
-
-    ALL = "all"
-    RECENT = "recent"
-    WEIGHTED = "weighted"
-
-
-SCHEME_WORDS = {
-    Scheme.ALL: "on all rows, old and new",
-    Scheme.RECENT: "on rows since the onset alone",
-    Scheme.WEIGHTED: "on rows since the onset and as many old ones",
-}
 
 
 def kept_rows(

@@ -14,9 +14,8 @@ from noria.core.errors import NoriaError
 from noria.core.stats.intervals import mean_interval, wilson
 from noria.decisions.case import Case, Rows
 from noria.decisions.choice import net_gain
-from noria.decisions.entities import DecisionSection, Policy, Remedy
+from noria.decisions.entities import SCHEME_WORDS, DecisionSection, Policy, Remedy, Scheme
 from noria.decisions.figures import paired_gain
-from noria.decisions.teaching import SCHEME_WORDS, Scheme
 from noria.registry.entities import ModelVersion
 from noria.registry.service import Models
 

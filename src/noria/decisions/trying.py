@@ -5,8 +5,7 @@ from __future__ import annotations
 from collections.abc import Mapping
 from typing import Any, Protocol
 
-from noria.decisions.entities import LEAST_PROBABILITY, Cause, DecisionSection, Policy, Remedy
-from noria.decisions.teaching import Scheme
+from noria.decisions.entities import LEAST_PROBABILITY, Cause, DecisionSection, Policy, Remedy, Scheme
 
 _OLD_ROWS_MISLEAD = (Cause.CONCEPT_DRIFT, Cause.COVARIATE_DRIFT)
 

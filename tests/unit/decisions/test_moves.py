@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from typing import Any
+
 import numpy as np
 import pytest
 from numpy.typing import NDArray
@@ -13,7 +15,7 @@ from noria.decisions.stages.moves import Moves
 N, BLOCK = 2000, 200
 
 
-def columns(seed: int, n: int) -> dict[str, NDArray[np.generic]]:
+def columns(seed: int, n: int) -> dict[str, NDArray[Any]]:
     rng = np.random.default_rng(seed)
     return {
         "number": rng.gamma(2, 2, n),

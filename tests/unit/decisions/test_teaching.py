@@ -5,9 +5,9 @@ from __future__ import annotations
 import numpy as np
 import pytest
 
-from noria.decisions.entities import Cause
+from noria.decisions.entities import Cause, Scheme
 from noria.decisions.repairing import put_column
-from noria.decisions.teaching import Scheme, kept_rows, taught_arrays
+from noria.decisions.teaching import kept_rows, taught_arrays
 from noria.decisions.trying import schemes_for
 
 OLD = {"x": np.arange(20.0).reshape(10, 2), "y": np.arange(10), "note": np.array("text")}
