@@ -7,7 +7,7 @@ import sqlalchemy as sa
 from noria.access.projects import project_pk
 from noria.core.errors import Conflict, NotFound
 from noria.core.operations import Service, operation
-from noria.decisions.ending import close_record
+from noria.decisions.ending import close_alerts, close_record
 from noria.decisions.entities import (
     Answer,
     Decision,
@@ -155,13 +155,12 @@ class Decisions(Service):
 
     @operation("POST", "/projects/{project}/decisions/{decision_id}/reject", needs=DECIDE, status=200)
     def reject(self, project: str, decision_id: str, answer: Answer) -> Decision:
-        """End a decision that waits or asks, without its remedy."""
+        """End a decision that waits or asks, without its remedy, and close the alerts that it is about."""
         found = self.get(project, decision_id)
         if found.status not in (DecisionStatus.ASKING, DecisionStatus.WAITING):
             raise DecisionMoved(found, DecisionStatus.DONE)
-        reason = f"Rejected by {self.context.principal.name}" + (
-            f": {answer.reason}" if answer.reason else ""
-        )
+        by = self.context.principal.name + (f": {answer.reason}" if answer.reason else "")
+        reason = f"Rejected by {by}"
         close_record(self.context, found, {"result": "rejected", "reason": reason})
         ended = move(
             self.context,
@@ -174,6 +173,8 @@ class Decisions(Service):
         )
         with self.context.database.write(durable=True) as connection:
             tell(connection, self.context, DECISION_FINISHED, ended, reason, {"outcome": "rejected"})
+        # What goes on is raised anew, by fresh labels, and is not asked about again on the same evidence.
+        close_alerts(self.context, ended, f"Decision {ended.id}: left as it is by {by}")
         return ended
 
     def _onset(self, project: str, endpoint: str) -> int:

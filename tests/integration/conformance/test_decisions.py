@@ -18,11 +18,13 @@ from noria.decisions.ledger import (
     supersede,
 )
 from noria.decisions.service import Decisions, NothingToApprove
+from noria.monitoring.entities import AlertKind
+from noria.monitoring.service import Monitors
 from noria.registry.client import register
 from noria.serving.endpoints import Endpoints
 from noria.serving.entities import Deployment
 from support.conformance import Services
-from support.decisions import PROJECT, blobs
+from support.decisions import PROJECT, Incident, blobs
 
 
 def opened(context: Context, endpoint: str = "shop", alert: str | None = "a1") -> Decision:
@@ -135,6 +137,32 @@ def test_a_rejection_ends_decision_and_record(services: Services, context: Conte
     running = opened(context, alert="a2")
     with pytest.raises(DecisionMoved):
         services(Decisions).reject(PROJECT, running.id, Answer())
+
+
+def test_a_rejection_closes_its_alerts(services: Services, workspace: Workspace, context: Context) -> None:
+    """They say who left things as they are; what goes on raises a new alert with a decision of its own."""
+    from sklearn.linear_model import LogisticRegression
+
+    x, y = blobs(60, [0, 1], seed=0)
+    register(LogisticRegression().fit(x, y), "customers", x={"x": x}, y=y, workspace=workspace)
+    incident = Incident(context)
+    incident.deploy("customers")
+    incident.answer(x, y)
+    drift = incident.alarm(1, kind=AlertKind.DRIFT)
+    alert = incident.alarm(1)
+    made = opened(context, alert=alert.id)
+    move(context, PROJECT, made.id, DecisionStatus.WAITING, text="waits")
+    ended = services(Decisions).reject(PROJECT, made.id, Answer(reason="a sale until Sunday"))
+    closed = [services(Monitors).alert(PROJECT, one.id) for one in (drift, alert)]
+    again = incident.alarm(1)
+
+    assert [one.closed_at is not None for one in closed] == [True, True]
+    assert closed[1].closed_why == (
+        f"Decision {made.id}: left as it is by {ended.reason.removeprefix('Rejected by ')}"
+    )
+    assert (closed[1].closed_why or "").endswith(": a sale until Sunday")
+    assert again.id != alert.id
+    assert opened(context, alert=again.id).id != made.id
 
 
 def test_a_person_can_ask_for_a_decision(services: Services, workspace: Workspace) -> None:

@@ -10,13 +10,13 @@ from sklearn.linear_model import LogisticRegression
 
 from noria.catalog.entities import DecisionRecord
 from noria.catalog.service import Catalog
-from noria.decisions.ending import close_alerts
 from noria.decisions.entities import Answer, Cause, DecisionStatus, Remedy, StartDecision
 from noria.decisions.memory import NOT_ASKED
 from noria.decisions.rehearsal import Rehearsal, rehearse
 from noria.decisions.reproduction import reproduced
 from noria.decisions.service import Decisions
 from noria.monitoring.entities import AlertKind
+from noria.monitoring.service import Monitors
 from noria.registry.client import register
 from noria.serving.endpoints import Endpoints
 from noria.serving.entities import Deployment, Strategy
@@ -74,10 +74,13 @@ def test_a_rejected_proposal_is_not_asked_again(incident: Incident) -> None:
     first = incident.decision()
     service = incident.context.service(Decisions)
     service.reject(PROJECT, first.id, Answer(reason="the sender mends it next week"))
-    close_alerts(incident.context, first, "rejected")
+    closed = incident.context.service(Monitors).alert(PROJECT, first.alert_id or "")
     incident.decide(incident.alarm(another_unit(incident, seed=3)))
     second, record = incident.decision(), record_of(incident)
 
+    assert closed.closed_at is not None
+    assert "left as it is by" in (closed.closed_why or "")
+    assert "the sender mends it next week" in (closed.closed_why or "")
     assert second.id != first.id
     assert second.status is DecisionStatus.DONE, second.reason
     assert record.outcome == {"result": NOT_ASKED, "record": first.record_id}

@@ -252,18 +252,20 @@ def test_a_proposal_is_approved_after_a_question(reader: Reader, context: Contex
 
 
 def test_a_proposal_is_refused_after_a_question(reader: Reader, context: Context) -> None:
-    """Refusing closes the decision for good; approving it afterwards is told so."""
+    """Refusing closes the decision and its alert for good; approving it afterwards is told so."""
     decision = asked(context)
     path = f"{INCIDENTS}/{decision.alert_id}"
     question = answer_of(reader, path, decision, "reject")
-    done = answer_of(reader, path, decision, "reject", reason="not now", confirmed="yes")
     form = form_in(reader.get(path, token="eva").text, f"{path}/close", name="close")
+    done = answer_of(reader, path, decision, "reject", reason="not now", confirmed="yes")
+    shown = visible_text(reader.get(path, token="eva").text)
     place = f"/decisions/default/{decision.id}/approve"
     late = posted(reader, place, {"csrf": form.fields["csrf"], "here": path, "confirmed": "yes"})
 
     assert "A closed decision is not opened again" in visible_text(question.text)
     assert done.status_code == 303
     assert context.service(Decisions).get(PROJECT, decision.id).status is DecisionStatus.DONE
+    assert "left as it is by eva: not now" in shown
     assert late.status_code == 409
 
 
