@@ -89,9 +89,9 @@ def quick(url: str, **changes: float) -> ControlSettings:
 
 @contextmanager
 def running(
-    settings: ControlSettings, functions: Functions | None = None, **declared: Any
+    settings: ControlSettings, functions: Functions | None = None, again: bool = False, **declared: Any
 ) -> Iterator[ControlLoop]:
-    workflows = [Workflow(name, fn) for name, fn in (functions or {}).items()]
+    workflows = [Workflow(name, fn, again) for name, fn in (functions or {}).items()]
     loop = ControlLoop(settings=settings, app="the app", clock=SystemClock(), workflows=workflows, **declared)
     loop.start()
     try:
@@ -170,6 +170,44 @@ def test_a_stopped_loop_goes_on_where_it_was(each: ControlSettings) -> None:
     assert done == ["first", "hang", "hang"]
     assert state.answer[0] == "kept first"
     assert datetime.fromisoformat(state.answer[1]) < before
+
+
+@pytest.mark.parametrize("again", [True, False])
+def test_a_workflow_whose_steps_are_others_now_begins_again(each: ControlSettings, again: bool) -> None:
+    """After an upgrade that changed the order it runs once more without its record; else it fails and says so."""
+    calls: list[str] = []
+
+    def before(steps: Steps, app: object, name: str) -> JSON:
+        steps.run("open", lambda: calls.append("open"))
+        steps.run("look", lambda: calls.append("look"))
+        steps.sleep(3600)
+        return "before"
+
+    def after(steps: Steps, app: object, name: str) -> JSON:
+        steps.run("open", lambda: calls.append("open"))
+        try:
+            steps.run("stand", lambda: calls.append("stand"))
+        except Exception as error:
+            calls.append(f"caught {error}")
+            raise
+        steps.run("look", lambda: calls.append("look"))
+        return {"after": name}
+
+    with running(each, {"work": before}) as loop:
+        loop.submit("work", "one", "digits")
+        wait_until(lambda: calls == ["open", "look"], message="the workflow sleeps")
+    with running(each, {"work": after}, again) as loop:
+        found = finished(loop, "one")
+        if not again:
+            assert found.status is WorkflowStatus.FAILED
+            assert "look was recorded when stand was expected" in found.error.message
+            assert calls == ["open", "look"]
+            return
+        assert found.answer == {"began_again": "one:again"}
+        assert finished(loop, "one:again").answer == {"after": "digits"}
+    with running(each, {"work": after}, again) as loop:
+        assert finished(loop, "one:again").answer == {"after": "digits"}
+    assert calls == ["open", "look", "open", "stand", "look"]
 
 
 def test_a_sleeping_workflow_does_not_hold_up_the_stop(settings: ControlSettings) -> None:

@@ -6,7 +6,7 @@ from typing import Any
 
 from noria.catalog.entities import RecordChange
 from noria.decisions.ending import close_alerts, finish
-from noria.decisions.entities import DecisionStatus, Remedy, Scheme
+from noria.decisions.entities import Decision, DecisionStatus, Remedy, Scheme
 from noria.decisions.events import DECISION_ACTED, DECISION_PROMOTED
 from noria.decisions.ledger import move, note
 from noria.decisions.steering import Helm, JobFailed
@@ -32,9 +32,9 @@ class Action:
 
     def run(self) -> None:
         """Carry the chosen remedy out."""
-        begun: Any = self._helm.step("begin", self._begin)
+        begun: Any = self._helm.step("carry out", self._begin)
         target, fit = begun["target"], ""
-        if begun["remedy"] == Remedy.RETRAIN.value and self._settings.refit_on_all:
+        if begun["remedy"] == Remedy.RETRAIN.value and self._settings.refit_on_all and not begun["is_out"]:
             target, fit = self._refit(begun)
         deployed: Any = self._helm.poll(
             "deploy",
@@ -112,6 +112,7 @@ class Action:
             "remedy": found.remedy and found.remedy.value,
             "target": found.target_version,
             "way": found.way,
+            "is_out": found.rollout_id is not None,
             "arguments": {
                 "project": found.project,
                 "endpoint": found.endpoint,
@@ -127,8 +128,11 @@ class Action:
     def _deploy(self, target: int, fit: str) -> dict[str, str] | None:
         """Start the rollout, unless the version in trouble was replaced meanwhile; None while another one runs."""
         found = self._helm.still()
+        if found.rollout_id is not None:
+            return {"gone": "", "rollout": found.rollout_id}
         endpoint = self._helm.context.service(Endpoints).get(found.project, found.endpoint)
-        if found.version not in {share.version for share in endpoint.shares}:
+        serving = {share.version for share in endpoint.shares}
+        if found.version not in serving and not self._is_out(found, target):
             return {"gone": f"Version {found.version} is not served any more; version {target} stays back"}
         aliases = self._helm.context.service(Models).get(found.project, found.model).aliases
         moves = aliases.get(self._settings.alias) == found.version
@@ -163,6 +167,11 @@ class Action:
             rollout_id=rollout.id,
         )
         return {"gone": "", "rollout": rollout.id}
+
+    def _is_out(self, found: Decision, target: int) -> bool:
+        """Tell whether a step that was killed before it was recorded began the rollout."""
+        begun = self._helm.context.service(Rollouts).list(found.project, found.endpoint).items
+        return any((r.decision_id, r.to_version) == (found.id, target) for r in begun)
 
     def _rollout(self, rollout_id: str) -> dict[str, Any]:
         rollout = self._helm.context.service(Rollouts).get(self._helm.project, rollout_id)

@@ -1,7 +1,8 @@
 """What the control loop runs for decisions.
 
 All state is in our tables and each move there is a compare-and-set; the worker's jobs have keys, deployments the
-decision's id, records their own key. So a workflow that was killed takes the same path again and repeats nothing.
+decision's id, records their own key. So a workflow that was killed takes the same path again and repeats nothing, and
+one whose recorded steps are not those of this version of Noria begins again where its decision stands.
 """
 
 from __future__ import annotations
@@ -18,7 +19,7 @@ from noria.decisions.course import Course
 from noria.decisions.ending import alert_is_open, finish
 from noria.decisions.entities import DecisionStatus, Trigger
 from noria.decisions.events import DECISION_APPROVED, DECISION_REQUESTED
-from noria.decisions.ledger import NewDecision, find_open, open_decision, supersede
+from noria.decisions.ledger import NewDecision, find_of_alert, find_open, move, open_decision, supersede
 from noria.decisions.steering import Helm
 from noria.monitoring.events import ALERT_OPENED
 from noria.serving.endpoints import Endpoints
@@ -32,7 +33,7 @@ _TRIES_TO_OPEN = 600
 _BUSY_PAUSE_S = 2.0
 
 
-@workflow(DECIDE)
+@workflow(DECIDE, begins_again=True)
 def decide(steps: Steps, app: Context, event: Mapping[str, Any]) -> JSON:
     """Bring an incident from its alert to its outcome, or to the question that a person has to answer."""
     context = app.acting_as(CONTROL)
@@ -41,19 +42,32 @@ def decide(steps: Steps, app: Context, event: Mapping[str, Any]) -> JSON:
     if decision_id is None:
         return {"decision": None}
     helm = Helm(steps, context, project, decision_id)
-
-    def run() -> None:
-        if Course(helm).run():
-            Action(helm).run()
-
-    return _steered(helm, run)
+    return _steered(helm, lambda: _decide(helm))
 
 
-@workflow(CARRY_OUT)
+@workflow(CARRY_OUT, begins_again=True)
 def carry_out(steps: Steps, app: Context, event: Mapping[str, Any]) -> JSON:
     """Carry out what a person approved."""
     helm = Helm(steps, app.acting_as(CONTROL), str(event["project"]), event["payload"]["decision"])
     return _steered(helm, Action(helm).run)
+
+
+def _decide(helm: Helm) -> None:
+    stands: Any = helm.step("stands", lambda: _stands(helm))
+    status = DecisionStatus(stands["status"])
+    if status is DecisionStatus.DIAGNOSING and Course(helm).run(stands["round"]):
+        status = DecisionStatus.ACTING
+    if status in (DecisionStatus.ACTING, DecisionStatus.MEASURING):
+        Action(helm).run()
+
+
+def _stands(helm: Helm) -> dict[str, Any]:
+    """Tell how far a decision has come; what was looked at, tried or waited for without a record is looked at anew."""
+    found = helm.decision()
+    if found.status in (DecisionStatus.TRYING, DecisionStatus.WAITING):
+        text = "Noria was changed while this was under way; looking again"
+        found = move(helm.context, helm.project, helm.decision_id, DecisionStatus.DIAGNOSING, text=text)
+    return {"status": found.status.value, "round": found.round}
 
 
 def _steered(helm: Helm, run: Callable[[], None]) -> JSON:
@@ -90,6 +104,10 @@ def _opened(steps: Steps, context: Context, event: Mapping[str, Any]) -> str | N
 def _open(context: Context, event: Mapping[str, Any]) -> dict[str, Any]:
     project, alert = str(event["project"]), event["payload"]
     trigger = Trigger(alert["kind"])
+    with context.database.read() as connection:
+        known = find_of_alert(connection, alert["alert"])
+    if known is not None:
+        return {"busy": False, "decision": None if known.status.is_finished() else known.id}
     if not alert_is_open(context, project, alert["alert"]):
         return {"busy": False, "decision": None}
     with context.database.read() as connection:

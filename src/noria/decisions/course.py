@@ -47,14 +47,22 @@ class Course:
         self._settings = helm.settings
         self._remedies = Trying(helm, self._settings)
 
-    def run(self) -> bool:
-        """Give True when a remedy is to be carried out now; False when the decision ended or asks."""
+    def run(self, first: int = 1) -> bool:
+        """Give True when a remedy is to be carried out now; False when the decision ended or asks.
+
+        Parameters
+        ----------
+        first
+            The round to begin with.
+        """
         reason = "The causes stayed unclear"
-        for number in range(1, self._settings.max_rounds + 1):
+        for number in range(first, self._settings.max_rounds + 1):
             look: Any = self._helm.step("look", self._look)
             if look["gone"]:
                 return self._stop(look["gone"], "overtaken")
-            diagnosis = self._helm.job("diagnose", look["arguments"], key=f"diagnose:{number}")
+            # What begins again on newer labels is another job; the same labels are not looked at twice.
+            key = f"diagnose:{number}:{look['arguments']['until_label']}"
+            diagnosis = self._helm.job("diagnose", look["arguments"], key=key)
             self._note_diagnosis(diagnosis, number)
             more, reason, since = self._go_on(number, look, diagnosis)
             if more == 0:

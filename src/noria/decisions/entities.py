@@ -227,7 +227,7 @@ _S = DecisionStatus
 _ENDS = frozenset({_S.DONE, _S.FAILED})
 MOVES: Mapping[DecisionStatus, frozenset[DecisionStatus]] = {
     _S.DIAGNOSING: frozenset({_S.TRYING, _S.WAITING, _S.ASKING}) | _ENDS,
-    _S.TRYING: frozenset({_S.WAITING, _S.ASKING, _S.ACTING}) | _ENDS,
+    _S.TRYING: frozenset({_S.DIAGNOSING, _S.WAITING, _S.ASKING, _S.ACTING}) | _ENDS,
     _S.WAITING: frozenset({_S.DIAGNOSING, _S.ASKING}) | _ENDS,
     _S.ASKING: frozenset({_S.ACTING}) | _ENDS,
     _S.ACTING: frozenset({_S.MEASURING}) | _ENDS,

@@ -291,14 +291,20 @@ def _moved(
 def _standing(connection: sa.Connection, new: NewDecision) -> Decision | None:
     """Give the decision that the alert has already; refuse another one beside one that is open."""
     if new.alert_id is not None:
-        query = sa.select(decisions.c.body).where(decisions.c.alert_id == new.alert_id)
-        found: Decision | None = connection.execute(query).scalar_one_or_none()
+        found = find_of_alert(connection, new.alert_id)
         if found is not None:
             return found
     standing = find_open(connection, new.project, new.endpoint)
     if standing is not None:
         raise DecisionUnderWay(standing)
     return None
+
+
+def find_of_alert(connection: sa.Connection, alert_id: str) -> Decision | None:
+    """Read the decision that an alert opened."""
+    query = sa.select(decisions.c.body).where(decisions.c.alert_id == alert_id)
+    found: Decision | None = connection.execute(query).scalar_one_or_none()
+    return found
 
 
 def find_open(connection: sa.Connection, project: str, endpoint: str) -> Decision | None:

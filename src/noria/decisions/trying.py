@@ -50,9 +50,10 @@ class Trying:
         number
             Of the round, from 1.
         """
+        part = f"{number}:{arguments['until_label']}"
         trial: dict[str, Any] = {"runs": [], "why_not": "", "cut_position": None}
         if Remedy.RETRAIN in allowed and self._settings.policy_of(Remedy.RETRAIN) is not Policy.FORBID:
-            trial = self._trial or self._retrain(number, arguments, schemes_for(causes))
+            trial = self._trial or self._retrain(part, arguments, schemes_for(causes))
             if "lacks" in trial:
                 return trial
         # The labels that came while the pipeline ran judge as well: it did not learn from them.
@@ -62,9 +63,9 @@ class Trying:
             "until_label": None,
             "allowed": sorted(remedy.value for remedy in allowed),
         }
-        return self._bench.job("try_remedies", judged, key=f"try:{number}")
+        return self._bench.job("try_remedies", judged, key=f"try:{part}")
 
-    def _retrain(self, number: int, arguments: dict[str, Any], schemes: list[Scheme]) -> dict[str, Any]:
+    def _retrain(self, part: str, arguments: dict[str, Any], schemes: list[Scheme]) -> dict[str, Any]:
         """Run the origin pipeline on the teaching part, once for each scheme.
 
         What it gave is kept for later rounds, which judge it on ever more rows that came after the cut.
@@ -72,7 +73,7 @@ class Trying:
         runs: list[dict[str, Any]] = []
         cut: int | None = None
         for scheme in schemes:
-            key = f"{number}:{scheme.value}"
+            key = f"{part}:{scheme.value}"
             given = {**arguments, "everything": False, "scheme": scheme.value}
             taught = self._bench.job("teach", given, key=f"teach:{key}")
             if taught["lacks"]:

@@ -11,7 +11,7 @@ import contextvars
 import logging
 import sqlite3
 import threading
-from collections.abc import Callable, Iterator, Mapping
+from collections.abc import Callable, Iterator, Mapping, Set
 from contextlib import closing, contextmanager
 from dataclasses import dataclass
 from datetime import UTC, datetime, timedelta
@@ -32,8 +32,8 @@ from noria.core.database.failures import translated
 from noria.core.errors import Conflict, Corrupt, ErrorBody, Invalid, NotFound, Unavailable
 
 APPLICATION_VERSION = "1"
-"""A workflow is resumed only by the version that started it. Raised only together with a patch that carries the
-running workflows over, since otherwise an upgrade of Noria would leave them standing for ever."""
+"""A workflow is resumed only by the version that started it. Never raised, since otherwise an upgrade of Noria would
+leave the running workflows standing for ever: those whose steps an upgrade changed begin again."""
 
 EXECUTOR_ID = "noria"
 """One for all: whoever holds the workspace's lock takes over what its predecessor left."""
@@ -42,6 +42,9 @@ SCHEMA = "noria_control"
 
 Function = Callable[..., JSON]
 R = TypeVar("R")
+
+AGAIN = ":again"
+"""Ends the id of a workflow that began again without its record."""
 
 _LETTING_GO_S = 0.5
 """An abandoned workflow unwinds at once; only a function that computes between its steps does not."""
@@ -92,6 +95,17 @@ class WorkflowState:
     error: ErrorBody | None = None
 
 
+class _OtherSteps(BaseException):
+    """The record is of other steps than the function takes.
+
+    Not an `Exception`, so that no workflow takes it for the failure of a step.
+    """
+
+    def __init__(self, error: dbos.error.DBOSUnexpectedStepError) -> None:
+        super().__init__(str(error))
+        self.error = error
+
+
 class JsonSerializer(Serializer):
     """Keeps values and errors as JSON."""
 
@@ -117,11 +131,21 @@ class Engine:
         `sqlite:///…` or `postgresql://…`.
     functions
         What can be started, by name; each takes `Steps` and JSON arguments.
+    begin_again
+        Names of those that begin again when their record is of other steps.
     """
 
-    def __init__(self, *, url: str, functions: Mapping[str, Function], clock: Clock) -> None:
+    def __init__(
+        self,
+        *,
+        url: str,
+        functions: Mapping[str, Function],
+        clock: Clock,
+        begin_again: Set[str] = frozenset(),
+    ) -> None:
         self._url = url
         self._functions = functions
+        self._begin_again = begin_again
         self._clock = clock
         self._started: dict[str, Callable[..., Any]] = {}
         self._executions = Executions()
@@ -279,7 +303,10 @@ class Engine:
                 workflow_id=workflow_id, record=_record, executions=executions, clock=self._clock
             )
             with executions.running(name, workflow_id), _told(name, workflow_id):
-                answer = function(steps, *arguments)
+                try:
+                    answer = function(steps, *arguments)
+                except _OtherSteps as found:
+                    answer = self._again(name, workflow_id, arguments, found)
                 # Once more, for a function that took the end of the loop for an error and went on.
                 executions.check()
                 return require_json(answer, f"The answer of workflow `{name}`")
@@ -287,6 +314,20 @@ class Engine:
         # None: no limit. DBOS gives a workflow up after 100 recoveries, but each restart of the server counts as
         # one, and a rollout that lives for a week must outlive any number of them.
         return DBOS.workflow(name=name, max_recovery_attempts=None)(run)
+
+    def _again(self, name: str, workflow_id: str, arguments: tuple[JSON, ...], found: _OtherSteps) -> JSON:
+        """Start a workflow once more without its record, if it can tell by itself how far it came."""
+        if name not in self._begin_again:
+            raise found.error
+        anew = workflow_id + AGAIN
+        _log.warning(
+            "control.began_again", extra={"workflow_id": workflow_id, "anew": anew, "why": str(found)}
+        )
+        try:
+            self.start(name, anew, arguments)
+        except Unavailable as error:
+            raise Abandoned from error  # the next launch, or `revive`, comes here once more
+        return {"began_again": anew}
 
     def _start(self, name: str, workflow_id: str, arguments: tuple[JSON, ...]) -> None:
         with SetWorkflowID(workflow_id, workflow_id_reuse_policy="reject"):
@@ -318,6 +359,8 @@ class Engine:
 def _record(name: str, fn: Callable[[], Any]) -> Any:
     try:
         return DBOS.run_step({"name": name}, fn)
+    except dbos.error.DBOSUnexpectedStepError as error:
+        raise _OtherSteps(error) from error
     except sa.exc.SQLAlchemyError as error:
         # The record failed, not the step. `Engine.revive` takes the workflow up again; it must not count as failed.
         _log.warning("control.not_recorded", extra={"step": name}, exc_info=error)

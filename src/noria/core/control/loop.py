@@ -122,7 +122,8 @@ class ControlLoop:
         self._chores = tuple(chores)
         self._events = events
         self._functions = self._bind(workflows)
-        self._engine = Engine(url=settings.url, functions=self._functions, clock=clock)
+        again = frozenset(declared.name for declared in workflows if declared.begins_again)
+        self._engine = Engine(url=settings.url, functions=self._functions, clock=clock, begin_again=again)
         self._pacer: Pacer | None = None
         self._cursors: dict[str, int] = {}
         self._kept_cursors: dict[str, int] = {}

@@ -11,6 +11,9 @@ A workflow function must take the same path each time it runs with the same reco
 process runs it again from the top and the recorded steps answer at once. Time, randomness, and everything read from
 outside therefore go through `Steps`. A step may run twice when the process dies between its effect and its record,
 so its effect is a compare-and-set on our own tables.
+
+A new version of Noria may change the steps of a workflow, or their order, only where the workflow begins again: it
+then finds in our own tables how far it had come. A step whose answer changed its form takes another name.
 """
 
 from __future__ import annotations
@@ -44,7 +47,8 @@ class Steps(Protocol):
         Parameters
         ----------
         name
-            The same at each run; a workflow whose steps changed their names cannot be resumed.
+            The same at each run. A workflow whose steps changed their names or order cannot be resumed: it fails, or
+            begins again if it is declared so.
         fn
             May run twice after a kill. Runs in a thread of its own, which a stopping loop abandons.
 
@@ -81,13 +85,18 @@ class Workflow:
         Stable for as long as one of its kind may be running: `serving.rollout`.
     fn
         Called with the steps, the app that the server passed to the loop, and the JSON arguments of `submit`.
+    begins_again
+        What to do when the recorded steps are not those that the function takes, as after an upgrade that changed
+        their order. True: call it once more without a record, under an id of its own. It must then find in our tables
+        what it has done. False: it fails.
     """
 
     name: str
     fn: Callable[..., JSON]
+    begins_again: bool = False
 
 
-def workflow(name: str) -> Callable[[Callable[..., JSON]], Workflow]:
+def workflow(name: str, *, begins_again: bool = False) -> Callable[[Callable[..., JSON]], Workflow]:
     """Declare a function as a workflow.
 
     Examples
@@ -100,7 +109,7 @@ def workflow(name: str) -> Callable[[Callable[..., JSON]], Workflow]:
     """
 
     def declare(fn: Callable[..., JSON]) -> Workflow:
-        return Workflow(name, fn)
+        return Workflow(name, fn, begins_again)
 
     return declare
 
