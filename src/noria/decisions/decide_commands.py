@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable
 from typing import TYPE_CHECKING, Annotated, Any
 
 import typer
@@ -88,7 +87,7 @@ def endpoint(
         if not dry_run:
             show(ws.service(Decisions).start(ws.project, wish), json=json, render=_started)
             return
-        found = rehearse(ws, wish, tell=_progress(json=json))
+        found = rehearse(ws, wish, tell=_tell)
     if json:
         print_json(found)
         return
@@ -98,12 +97,8 @@ def endpoint(
     say("Nothing was done: this was a dry run")
 
 
-def _progress(*, json: bool) -> Callable[[str], None]:
-    def tell(text: str) -> None:
-        if not json:
-            stderr().print(f"{text} …", style="dim")
-
-    return tell
+def _tell(text: str) -> None:
+    stderr().print(f"{text} …", style="dim")
 
 
 def _started(found: Decision) -> Any:

@@ -17,7 +17,7 @@ from noria.catalog.service import Catalog
 from noria.core.errors import NoriaError
 from noria.core.ids import new_id
 from noria.core.serialisation import convert, to_builtins
-from noria.core.workspace import Workspace
+from noria.core.workspace import OverHttp, Workspace
 from noria.decisions.choice import Choice, choose
 from noria.decisions.diagnosis import Diagnosis
 from noria.decisions.entities import (
@@ -41,6 +41,7 @@ _REMEMBERED = 200
 _FIRST_PAUSE_S = 0.1
 _LONGEST_PAUSE_S = 2.0
 _GROWTH = 1.2
+_TOLD_AFTER_S = 10.0
 
 
 class Rehearsal(msgspec.Struct, frozen=True, kw_only=True):
@@ -85,6 +86,9 @@ class Rehearsal(msgspec.Struct, frozen=True, kw_only=True):
 def rehearse(workspace: Workspace, wish: StartDecision, *, tell: Callable[[str], None]) -> Rehearsal:
     """Diagnose an endpoint, try what may mend it, and choose; do nothing.
 
+    Where a server answers, its workers do it, with the pipeline's code as it was when the version was made, as they
+    would for a decision.
+
     Raises
     ------
     NotFound
@@ -93,7 +97,7 @@ def rehearse(workspace: Workspace, wish: StartDecision, *, tell: Callable[[str],
     project = workspace.project
     outlook = workspace.service(Decisions).outlook(project, wish)
     arguments = _arguments(project, outlook)
-    bench = _bench(workspace)
+    bench = _bench(workspace, tell)
     tell("Looking for the cause")
     found = bench.job("diagnose", arguments, key="diagnose")
     diagnosis = convert(
@@ -169,15 +173,18 @@ def _arguments(project: str, outlook: Outlook) -> dict[str, Any]:
     }
 
 
-def _bench(workspace: Workspace) -> Bench:
-    return _Workers(workspace) if workspace.settings.is_remote else _Here(workspace)
+def _bench(workspace: Workspace, tell: Callable[[str], None]) -> Bench:
+    if isinstance(workspace.backend, OverHttp):
+        return _Workers(workspace, tell)
+    return _Here(workspace)
 
 
 class _Workers:
     """Has the server's workers do it."""
 
-    def __init__(self, workspace: Workspace) -> None:
+    def __init__(self, workspace: Workspace, tell: Callable[[str], None]) -> None:
         self._workspace = workspace
+        self._tell = tell
         self._id = new_id()
 
     def job(self, function: str, arguments: dict[str, Any], *, key: str) -> dict[str, Any]:
@@ -208,7 +215,11 @@ class _Workers:
         jobs, project = self._workspace.service(Jobs), self._workspace.project
         found = jobs.submit(project, new)
         pause_s = _FIRST_PAUSE_S
+        told_at = time.monotonic() + _TOLD_AFTER_S
         while not found.status.ended:
+            if found.status is JobStatus.QUEUED and time.monotonic() >= told_at:
+                self._tell("No worker has taken the job yet (`noria worker` starts one); waiting")
+                told_at = float("inf")
             time.sleep(pause_s)
             pause_s = min(pause_s * _GROWTH, _LONGEST_PAUSE_S)
             found = jobs.get(project, found.id)
