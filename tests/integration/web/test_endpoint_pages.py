@@ -4,7 +4,6 @@ from __future__ import annotations
 
 from typing import Any
 
-import msgspec
 import pytest
 
 from noria.access.projects import NewProject, Projects
@@ -12,8 +11,6 @@ from noria.core.context import Context
 from noria.core.names import MAX_NAME_LENGTH
 from noria.core.permissions import Principal, Role
 from noria.monitoring.alerts.service import Alerts
-from noria.monitoring.entities import Look, WindowPart
-from noria.monitoring.service import Monitors
 from noria.registry.entities import NewName
 from noria.registry.service import Models
 from noria.serving.entities import Deployment, Reason
@@ -21,6 +18,7 @@ from noria.serving.rollouts.deployment import rename_model
 from noria.serving.service import Endpoints, Rollouts
 from support.hostile import HOSTILE, assert_harmless
 from support.pages import Reader, form_in, visible_text
+from support.sights import see_windows
 from support.wheel import PROJECT, Turn, Words, turn_once
 
 ENDPOINTS = "/projects/default/endpoints"
@@ -254,30 +252,7 @@ def test_alerts_are_silenced_for_a_time_and_told_again(reader: Reader, context: 
 def test_an_endpoint_shows_its_versions_and_segments(reader: Reader, context: Context) -> None:
     """Side by side in a chart with its table, predictions too, and what the newest window lacks; in both languages."""
     turn_once(context)
-    monitors = context.service(Monitors)
-    seen = monitors.get(PROJECT, "digits")
-    last = monitors.windows(PROJECT, "digits", limit=1).items[0]
-    assert last.drift is not None
-    part = WindowPart(version=1, n_rows=120, drift=last.drift, predictions=last.drift.columns[0])
-    window = msgspec.structs.replace(
-        last,
-        index=last.index + 1,
-        predictions=last.drift.columns[0],
-        parts=[part, msgspec.structs.replace(part, segment="pen = <b>blue</b>")],
-        lacks=["Rows have inputs that the model does not take"],
-    )
-    found = Look(
-        from_position=seen.position,
-        from_label_position=seen.label_position,
-        position=seen.position + 1,
-        label_position=seen.label_position,
-        version=seen.version,
-        windows=[window],
-        detector=seen.detector,
-        quality=seen.quality,
-        alerts=[],
-    )
-    monitors.record(PROJECT, "digits", found)
+    see_windows(context)
     page = reader.get(DIGITS)
     english, spanish = visible_text(page.text), visible_text(reader.get(f"{DIGITS}", language="es").text)
 

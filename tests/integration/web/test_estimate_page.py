@@ -5,9 +5,9 @@ from __future__ import annotations
 import msgspec
 
 from noria.core.context import Context
-from noria.monitoring.estimated.entities import EstimatedMetric, EstimatedQuality, StandingEstimate
 from noria.monitoring.estimated.service import Estimates
 from support.pages import Reader
+from support.sights import estimate
 from support.wheel import PROJECT, turn_once
 
 DIGITS = f"/projects/{PROJECT}/endpoints/digits"
@@ -17,20 +17,7 @@ def test_an_estimate_is_called_one_and_says_what_it_supposes(reader: Reader, con
     """Value, interval, held-out figure and assumption, in both languages; or why there is none."""
     turn_once(context)
     assert "Estimated without labels" not in reader.text(DIGITS)
-    now = context.clock.now()
-    metric = EstimatedMetric(name="roc_auc", value=0.912, low=0.874, high=0.938, reference=0.951)
-    standing = StandingEstimate(
-        model="digits",
-        version=2,
-        position=10,
-        first_at=now,
-        last_at=now,
-        made_at=now,
-        estimated=EstimatedQuality(
-            method="cbpe", calibration="isotonic", n_rows=200, reference_n=1500, metrics=[metric]
-        ),
-    )
-    context.service(Estimates).record(PROJECT, "digits", standing)
+    standing = estimate(context)
     shown = reader.text(DIGITS)
 
     assert "Estimated without labels roc_auc 0.912 (95% 0.874 to 0.938; held-out rows 0.951)" in shown

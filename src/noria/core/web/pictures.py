@@ -1,8 +1,8 @@
 """The first picture of a chart: lines that the server draws, for as long as the chart library is not there. Pure.
 
 The library takes longer to load than all the rest of a page, so a page shows its charts without it and lets it come
-afterwards. A picture is a square of `SIZE` units that the page stretches over whatever room there is; the words at its
-ends stand beside it, so that they are not stretched.
+afterwards. A picture is a square of `SIZE` units that the page stretches over whatever room there is; the words beside
+it are placed by shares of that room, so that they are not stretched.
 """
 
 from __future__ import annotations
@@ -20,9 +20,13 @@ SIZE = 1000
 MAX_POINTS = 500
 """Points of a series that a picture shows: one for every few pixels, since it is looked at for a moment."""
 
+N_TICKS = 5
+"""About how many round values stand beside a picture."""
+
 N_COLOURS = 8
 _MARGIN = 0.03
 _BAR = 0.8
+_MAX_POWER = 308.0
 
 Place = tuple[float, float]
 Scale = Callable[[float], float | None]
@@ -40,12 +44,23 @@ class PictureLine:
         SVG path round its interval; empty if it has none.
     colour
         Number of the series' colour, from 1.
+    is_dot
+        Whether all that can be seen of it is one point, which is to be drawn large enough.
     """
 
     path: str
     band: str
     colour: int
     is_faint: bool
+    is_dot: bool = False
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Tick:
+    """A round value on the upright axis, and how far down it stands: 0 at the top, `SIZE` at the bottom."""
+
+    value: float
+    place: int
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -56,8 +71,10 @@ class Picture:
     ----------
     left, right
         What the ends of the level axis stand for.
-    low, high
-        What the ends of the upright axis stand for.
+    ticks
+        Of the upright axis, from the top.
+    marks
+        Places of the upright lines that mark something, from the left.
     shape
         How the paths are to be drawn: bars are filled, points are short strokes with round ends.
     """
@@ -65,8 +82,8 @@ class Picture:
     lines: tuple[PictureLine, ...]
     left: X
     right: X
-    low: float
-    high: float
+    ticks: tuple[Tick, ...]
+    marks: tuple[int, ...]
     shape: Shape
 
 
@@ -87,21 +104,26 @@ def picture(chart: Chart) -> Picture | None:
     upright = _Upright(heights, is_log=chart.log_y, given=chart.y_range)
     if across.is_empty or upright.is_empty:
         return None
+    paths = [
+        _path(each, chart.shape, across, upright, index, len(series)) for index, each in enumerate(series)
+    ]
     lines = tuple(
         PictureLine(
-            path=_path(each, chart.shape, across, upright, index, len(series)),
+            path=path,
             band=_band(each, across, upright),
             colour=index % N_COLOURS + 1,
             is_faint=each.is_faint,
+            is_dot=path.count("M") == 1 and "L" not in path,
         )
-        for index, each in enumerate(series)
+        for index, (each, path) in enumerate(zip(series, paths, strict=True))
     )
+    marks = [place for x, _ in chart.marks if (place := across(x)) is not None and 0 <= place <= SIZE]
     return Picture(
         lines=lines,
         left=across.first,
         right=across.last,
-        low=upright.low,
-        high=upright.high,
+        ticks=upright.ticks(),
+        marks=tuple(round(place) for place in sorted(marks)),
         shape=chart.shape,
     )
 
@@ -142,14 +164,13 @@ class _Upright:
 
     def __init__(self, values: Sequence[float], *, is_log: bool, given: tuple[float, float] | None) -> None:
         self._log = is_log
-        known = {at: y for y in values if (at := _scaled(y, is_log=is_log)) is not None}
+        known = [at for y in values if (at := _scaled(y, is_log=is_log)) is not None]
         self.is_empty = not known
         if self.is_empty:
             return
         least, greatest = min(known), max(known)
-        self.low, self.high = known[least], known[greatest]
         if given is not None and not is_log:
-            self.low, self.high = least, greatest = given
+            least, greatest = given
         # Halved first: the distance of two large values could overflow.
         span = greatest / 2 - least / 2
         self._middle = least / 2 + greatest / 2
@@ -159,6 +180,36 @@ class _Upright:
         """Give the place of a value; None for a gap."""
         at = None if y is None else _scaled(y, is_log=self._log)
         return None if at is None else SIZE * (0.5 - (at / 2 - self._middle / 2) / self._half)
+
+    def ticks(self) -> tuple[Tick, ...]:
+        """Give round values that can be seen, from the top: 1, 2 or 5 times a power of ten apart."""
+        least, greatest = self._middle - self._half, self._middle + self._half
+        if not math.isfinite(greatest - least):
+            return ()
+        step = _round_step((greatest - least) / N_TICKS)
+        if self._log:
+            step = max(1.0, math.ceil(step))
+        if not step:
+            return ()
+        made = []
+        for number in range(math.ceil(least / step), math.floor(greatest / step) + 1):
+            # The decimals of the step alone: 3 times 0.1 is not 0.3.
+            at = round(number * step, max(0, -math.floor(math.log10(step))))
+            if self._log and at > _MAX_POWER:
+                break
+            value = 10.0**at if self._log else at
+            place = self(value)
+            if place is not None and 0 <= place <= SIZE:
+                made.append(Tick(value=value, place=round(place)))
+        return tuple(reversed(made))
+
+
+def _round_step(least: float) -> float:
+    """Give the smallest of 1, 2 and 5 times a power of ten that is not below a value; 0 where that is too small."""
+    if not least > 1e-300:
+        return 0.0
+    power = 10.0 ** math.floor(math.log10(least))
+    return next(times * power for times in (1, 2, 5, 10) if times * power >= least)
 
 
 def _scaled(value: float, *, is_log: bool) -> float | None:

@@ -11,7 +11,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from noria.core.web.charts import Chart, Series, Shape
-from noria.core.web.pictures import MAX_POINTS, SIZE, picture
+from noria.core.web.pictures import MAX_POINTS, N_TICKS, SIZE, picture
 
 NUMBERS = re.compile(r"-?\d+")
 BEGIN = datetime(2026, 1, 1, tzinfo=UTC)
@@ -73,9 +73,52 @@ def test_bars_stand_on_nothing_and_beside_one_another() -> None:
     assert drawn is not None
     left, right = (re.findall(r"M(\d+),(\d+)V(\d+)H(\d+)", line.path) for line in drawn.lines)
 
-    assert (drawn.low, drawn.high) == (0.0, 4.0)
+    assert [tick.value for tick in drawn.ticks] == [4.0, 3.0, 2.0, 1.0, 0.0]
     assert {foot for _, foot, _, _ in left} == {"972"}
     assert int(left[0][3]) <= int(right[0][0]) < int(right[0][3]) <= int(left[1][0])
+
+
+@given(st.floats(), st.floats(), st.booleans())
+def test_ticks_are_round_and_stand_where_their_values_would(low: float, high: float, is_log: bool) -> None:
+    """A line through the ticks' own values goes through their places; there are few, from the top down."""
+    drawn = picture(chart_of(Series(name="s", x=[0.0, 1.0], y=[low, high]), log_y=is_log))
+    if drawn is None:
+        return
+    values = [tick.value for tick in drawn.ticks]
+
+    assert len(values) <= N_TICKS + 2
+    assert values == sorted(set(values), reverse=True)
+    assert all(0 <= tick.place <= SIZE for tick in drawn.ticks)
+    assert [tick.place for tick in drawn.ticks] == sorted(tick.place for tick in drawn.ticks)
+
+
+@pytest.mark.parametrize(
+    ("values", "is_log", "expected"),
+    [
+        ([0.0, 1.0], False, [1.0, 0.5, 0.0]),
+        ([0.1, 0.4], False, [0.4, 0.3, 0.2, 0.1]),
+        ([-3.0, 17.0], False, [15.0, 10.0, 5.0, 0.0]),
+        ([1e-6, 1e2], True, [1e2, 1.0, 1e-2, 1e-4, 1e-6]),
+    ],
+)
+def test_ticks_are_few_round_values(values: list[float], is_log: bool, expected: list[float]) -> None:
+    """Ones, twos and fives with the decimals of their distance; powers of ten on a logarithmic axis."""
+    drawn = picture(chart_of(Series(name="s", x=[0.0, 1.0], y=values), log_y=is_log))
+    assert drawn is not None
+
+    assert [tick.value for tick in drawn.ticks] == pytest.approx(expected)
+
+
+def test_marks_within_the_picture_are_drawn_and_a_lone_point_is_large() -> None:
+    """A mark has its place on the level axis; one outside is left out, and a point that stands alone is a dot."""
+    series = Series(name="s", x=[0.0, 10.0], y=[1.0, 2.0])
+    drawn = picture(chart_of(series, marks=((5.0, "here"), (99.0, "away"))))
+    alone = picture(chart_of(Series(name="s", x=[3.0, 4.0], y=[1.0, None])))
+    assert drawn is not None
+    assert alone is not None
+
+    assert drawn.marks == (500,)
+    assert (drawn.lines[0].is_dot, alone.lines[0].is_dot) == (False, True)
 
 
 def test_a_band_goes_there_and_back() -> None:

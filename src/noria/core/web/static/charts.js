@@ -56,14 +56,19 @@
   const made = (place, theme) => {
     const given = JSON.parse(place.dataset.figure);
     const height = place.closest(".is-wide") ? 384 : 248;
-    return { data: given.data.map((trace) => styled(trace, theme)), layout: layout(given.layout, theme, height) };
+    const off = new Set([...place.closest("figure").querySelectorAll('[data-series][aria-pressed="false"]')].map((each) => Number(each.dataset.series)));
+    const data = given.data.map((trace) => ({ ...styled(trace, theme), visible: !off.has(trace.meta) }));
+    return { data, layout: layout(given.layout, theme, height) };
   };
   const draw = async (place, theme) => {
     const figure = made(place, theme);
+    figure.layout.showlegend = false; // the names stand below, where keys and screen readers reach them
     place.classList.add("is-drawn");
     try {
       await Plotly.react(place, figure.data, figure.layout, options);
-      place.closest("figure").querySelectorAll("[data-save-chart]").forEach((button) => { button.hidden = false; });
+      const whole = place.closest("figure");
+      whole.querySelectorAll("[data-save-chart]").forEach((button) => { button.disabled = false; });
+      whole.querySelectorAll("[data-series]").forEach((button) => { button.disabled = false; });
     } catch {
       place.classList.remove("is-drawn"); // then the server's picture is there again
     }
@@ -114,6 +119,10 @@
   addEventListener("click", (event) => {
     const button = event.target.closest?.("[data-save-chart]");
     if (button) save(button);
+    const name = event.target.closest?.("[data-series]");
+    if (!name) return;
+    name.setAttribute("aria-pressed", String(name.getAttribute("aria-pressed") !== "true"));
+    draw(name.closest("figure").querySelector("[data-figure]"), colours());
   });
   ["noria:changed", "htmx:after:swap"].forEach((name) => addEventListener(name, begin));
   ["(prefers-color-scheme: dark)", "(prefers-contrast: more)"].forEach((query) => matchMedia(query).addEventListener("change", begin));

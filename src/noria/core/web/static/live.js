@@ -17,19 +17,37 @@
     state.classList.toggle("is-lost", kind === "lost" || kind === "ended");
     state.classList.toggle("is-slow", kind === "slow");
   };
+  const shown = new WeakMap(); // what the server sent of each part: scripts draw in it
   const stops = (part) => [...part.querySelectorAll("a, summary, button, input, [tabindex]")];
   const isTyped = (part) => [...part.querySelectorAll("textarea")].some((each) => each.value !== each.defaultValue);
+  const name = (plot) => `${plot.closest("figure").id} ${plot.getAttribute("aria-label")}`;
+  // A drawn chart stays and is drawn anew with its new points: nothing flashes, and lines that were hidden stay so.
+  const keep = (drawn, part) => part.querySelectorAll(".chart-plot").forEach((plot) => {
+    const old = drawn.find((each) => each.name === name(plot));
+    if (!old) return;
+    old.plot.dataset.figure = plot.dataset.figure;
+    plot.replaceWith(old.plot);
+    const figure = old.plot.closest("figure");
+    figure.querySelectorAll("[data-save-chart], [data-series]").forEach((each) => { each.disabled = false; }); // to have the focus that it had
+    figure.querySelectorAll("[data-series]").forEach((each) => {
+      each.setAttribute("aria-pressed", String(!old.off.has(each.title)));
+    });
+  });
+  const drawnIn = (part) => [...part.querySelectorAll(".chart-plot.is-drawn")].map((plot) => ({
+    plot, name: name(plot), off: new Set([...plot.closest("figure").querySelectorAll('[aria-pressed="false"]')].map((each) => each.title)),
+  }));
   const replace = (part, fresh) => {
     if (isTyped(part)) return false; // what somebody is writing is not thrown away
     const place = stops(part).indexOf(document.activeElement);
     const open = [...part.querySelectorAll("details")].map((each) => each.open);
     const ticked = new Set([...part.querySelectorAll("input:checked")].map((each) => each.value));
     const scrolled = [...part.querySelectorAll("[tabindex]")].map((each) => [each.scrollLeft, each.scrollTop]);
-    const before = part.dataset.shown ?? part.innerHTML;
+    const drawn = drawnIn(part);
     const after = fresh.innerHTML;
-    if (before === after) return false;
+    if (shown.get(part) === after) return false;
     part.innerHTML = after;
-    part.dataset.shown = after;
+    shown.set(part, after);
+    keep(drawn, part);
     part.querySelectorAll("details").forEach((each, i) => { each.open = open[i] ?? each.open; });
     part.querySelectorAll("input[type=checkbox]").forEach((each) => { each.checked ||= ticked.has(each.value); });
     part.querySelectorAll("[tabindex]").forEach((each, i) => { [each.scrollLeft, each.scrollTop] = scrolled[i] ?? [0, 0]; });
@@ -84,6 +102,7 @@
   const leave = () => { source?.close(); source = null; };
   document.addEventListener("visibilitychange", () => { document.hidden ? leave() : (asked = true, listen(), plan()); });
   addEventListener("pagehide", leave);
+  document.querySelectorAll("[data-live]").forEach((part) => shown.set(part, part.innerHTML));
   say("found");
   listen();
   last = performance.now();

@@ -1,0 +1,63 @@
+"""What a monitor has seen at the endpoint of `support.wheel`, for pages to show: parted windows, and an estimate."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+
+import msgspec
+
+from noria.core.context import Context
+from noria.monitoring.entities import Look, WindowPart
+from noria.monitoring.estimated.entities import EstimatedMetric, EstimatedQuality, StandingEstimate
+from noria.monitoring.estimated.service import Estimates
+from noria.monitoring.service import Monitors
+from support.wheel import PROJECT
+
+ENDPOINT = "digits"
+LACK = "Rows have inputs that the model does not take"
+
+
+def see_windows(context: Context, *, n: int = 1, segments: Sequence[str] = ("pen = <b>blue</b>",)) -> None:
+    """Record windows after the newest one, each parted into version 1 as a whole and some segments of it."""
+    monitors = context.service(Monitors)
+    seen = monitors.get(PROJECT, ENDPOINT)
+    last = monitors.windows(PROJECT, ENDPOINT, limit=1).items[0]
+    assert last.drift is not None
+    column = last.drift.columns[0]
+    part = WindowPart(version=1, n_rows=120, drift=last.drift, predictions=column)
+    parts = [part, *(msgspec.structs.replace(part, segment=segment) for segment in segments)]
+    windows = [
+        msgspec.structs.replace(last, index=last.index + 1 + i, predictions=column, parts=parts, lacks=[LACK])
+        for i in range(n)
+    ]
+    look = Look(
+        from_position=seen.position,
+        from_label_position=seen.label_position,
+        position=seen.position + 1,
+        label_position=seen.label_position,
+        version=seen.version,
+        windows=windows,
+        detector=seen.detector,
+        quality=seen.quality,
+        alerts=[],
+    )
+    monitors.record(PROJECT, ENDPOINT, look)
+
+
+def estimate(context: Context) -> StandingEstimate:
+    """Record an estimate of the quality of version 2."""
+    now = context.clock.now()
+    metric = EstimatedMetric(name="roc_auc", value=0.912, low=0.874, high=0.938, reference=0.951)
+    standing = StandingEstimate(
+        model=ENDPOINT,
+        version=2,
+        position=10,
+        first_at=now,
+        last_at=now,
+        made_at=now,
+        estimated=EstimatedQuality(
+            method="cbpe", calibration="isotonic", n_rows=200, reference_n=1500, metrics=[metric]
+        ),
+    )
+    context.service(Estimates).record(PROJECT, ENDPOINT, standing)
+    return standing
