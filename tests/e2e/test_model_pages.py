@@ -19,7 +19,7 @@ from support.axe import barriers
 from support.browser import Browser
 from support.conformance import open_test_context, workspace_settings
 from support.live_server import LiveServer
-from support.wheel import PROJECT, turn_once
+from support.wheel import PROJECT, Turn, turn_once
 
 PHONE = {"width": 390, "height": 844}
 PATHS = (
@@ -116,6 +116,35 @@ def test_a_model_is_deleted_by_its_name(browser: Browser, context: Context, url:
     expect(page.locator(".notice")).to_contain_text("The model old one is deleted")
 
     assert page.url == f"{url}/projects/default/models"
+
+
+@pytest.mark.parametrize(
+    ("language", "delete", "gone", "undo", "back"),
+    [
+        ("en", "Delete the version", "is deleted", "Undo", "is there again, without aliases"),
+        ("es", "Eliminar la versión", "está eliminada", "Deshacer", "está de nuevo, sin alias"),
+    ],
+)
+def test_a_deleted_version_is_brought_back_by_keys_alone(
+    browser: Browser, context: Context, url: str, language: str, delete: str, gone: str, undo: str, back: str
+) -> None:
+    """Its name is typed, the list has it no more, and the notice's button brings it back."""
+    number = Turn(context).registered().version
+    page = browser.page
+    page.goto(f"{url}/projects/default/models/digits/versions/{number}?lang={language}")
+    page.get_by_role("button", name=delete).focus()
+    page.keyboard.press("Enter")
+    expect(page.locator("#confirmed")).to_be_focused()
+    page.keyboard.type(f"digits@{number}")
+    page.keyboard.press("Enter")
+    expect(page.locator(".notice")).to_contain_text(gone)
+    expect(page.get_by_role("link", name=f"v{number}", exact=True)).to_have_count(0)
+    page.get_by_role("button", name=undo).focus()
+    page.keyboard.press("Enter")
+    expect(page.locator(".notice")).to_contain_text(back)
+    expect(page.get_by_role("heading", level=1)).to_have_text(f"digits v{number}")
+
+    assert context.service(Models).version(PROJECT, "digits", number).aliases == []
 
 
 def test_the_search_is_a_key_away(browser: Browser, context: Context, url: str) -> None:
