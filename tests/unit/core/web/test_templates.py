@@ -13,7 +13,10 @@ from noria.core.web.languages import Language
 from noria.core.web.rendering import environment
 from support.catalogues import ROOT, templates
 
-ALLOWED_WORDS = {"J", "JSON", "Jensen", "Noria", "PSI", "Shannon", "UTC", "Wh", "ms", "n", "p", "v"}
+ALLOWED_WORDS = {
+    *("J", "JSON", "Jensen", "Noria", "PSI", "Shannon", "UTC", "Wh", "ms", "n", "p", "v"),
+    *("MAE", "MASE", "RMSSE"),
+}
 """Names and signs that are the same in every language."""
 N_LITERALS = {"_": 1, "gettext": 1, "ngettext": 2}
 """How many of a translating function's arguments are taken for markup."""
