@@ -18,7 +18,7 @@ from noria.decisions.live_inputs import LiveInputs
 from noria.decisions.looking import findings
 from noria.decisions.repairing import try_repairs
 from noria.decisions.teaching import kept_rows, target_name, taught_arrays
-from noria.decisions.trials import FEWEST_JUDGED, judge, lacking, score_figure, split
+from noria.decisions.trials import FEWEST_JUDGED, judge, lacking, misfit, score_figure, split
 from noria.pipelines.jobs_entry import OWN
 from noria.registry.entities import ModelVersion, Origin
 from noria.registry.service import Models
@@ -163,7 +163,7 @@ def try_remedies(
 
 
 def check_refit(workspace: Workspace, project: str, endpoint: str, tried: int, run_id: str) -> dict[str, Any]:
-    """Tell which version is to go out: the refit, unless its own held-out rows show that it is surely worse.
+    """Tell which version is to go out: the refit, unless clients would notice another form or it is surely worse.
 
     The refit learned from every labelled row, so the trial's rows cannot judge it. What can is the score on the rows
     that the pipeline itself held out, of the refit and of the version that was tried.
@@ -174,6 +174,9 @@ def check_refit(workspace: Workspace, project: str, endpoint: str, tried: int, r
     new = _registered_by(workspace, project, place.model, run_id)
     if new is None:
         return {"version": tried, "sentence": f"The refit registered no version; version {tried} goes out"}
+    if differences := misfit(old, new):
+        text = f"The refit {new.version} does not fit the endpoint's clients: {differences}; version {tried} goes out"
+        return {"version": tried, "sentence": text}
     if old.holdout is None or new.holdout is None:
         return {"version": new.version, "sentence": f"Version {new.version} was fitted on all labelled rows"}
     a, b = new.holdout, old.holdout
@@ -277,6 +280,8 @@ def _trained(
         made = _registered_by(workspace, case.endpoint.project, case.version.model, run["run_id"])
         if made is None:
             wrong.append(f"the run {run['run_id']} registered no version of `{case.version.model}`")
+        elif differences := misfit(case.version, made):
+            wrong.append(f"version {made.version} does not fit the endpoint's clients: {differences}")
         else:
             found[run["scheme"]] = made
     return found, "; ".join(dict.fromkeys(wrong))

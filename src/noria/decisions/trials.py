@@ -18,6 +18,7 @@ from noria.decisions.entities import SCHEME_WORDS, DecisionSection, Policy, Reme
 from noria.decisions.figures import paired_gain
 from noria.registry.entities import ModelVersion
 from noria.registry.service import Models
+from noria.serving.rollouts.fitting import signature_differences
 
 FEWEST_JUDGED = 20
 FEWEST_OF_A_CLASS = 4
@@ -192,7 +193,7 @@ def score_figure(scores: ArrayLike, *, alpha: float) -> Figure:
 
 
 def _roll_back(case: Case, judging: Rows, trial: Trial) -> tuple[Candidate, int | None]:
-    older = older_versions(case)
+    older = [version for version in older_versions(case) if not misfit(case.version, version)]
     tried: list[tuple[float, Candidate, int]] = []
     for version in older:
         try:
@@ -214,6 +215,19 @@ def older_versions(case: Case) -> list[ModelVersion]:
         case.endpoint.project, case.endpoint.model, limit=_MOST_OLDER, before=case.version.version
     )
     return page.items
+
+
+def misfit(known: ModelVersion, new: ModelVersion) -> str:
+    """Say why the clients of one version cannot be answered by another; empty when they can.
+
+    A rollout refuses such a version, however well it predicts.
+    """
+    if known.signature is None or new.signature is None:
+        return "it has no signature"
+    differences = signature_differences(known.signature, new.signature)
+    if known.task != new.task:
+        differences.insert(0, f"it is for {new.task}, not {known.task}")
+    return "; ".join(differences)
 
 
 def _retrain(

@@ -23,16 +23,20 @@ PIPELINE = """
     import noria
     from sklearn.linear_model import LogisticRegression
     from sklearn.model_selection import train_test_split
+    from sklearn.svm import SVC
 
     @noria.pipeline
-    def train(dataset: str, model: str = "customers", most_classes: int = 9) -> str:
+    def train(
+        dataset: str, model: str = "customers", most_classes: int = 9, most_probable: int = 10_000
+    ) -> str:
         rows = noria.dataset(dataset).arrays()
         if len(set(rows["y"])) > most_classes:
             raise ValueError("more classes than this code knows")
         x, held, y, truth = train_test_split(
             rows["x"], rows["y"], test_size=0.25, random_state=0, stratify=rows["y"]
         )
-        fitted = LogisticRegression(max_iter=2000).fit(x, y)
+        probable = len(rows["y"]) <= most_probable
+        fitted = (LogisticRegression(max_iter=2000) if probable else SVC()).fit(x, y)
         return noria.register(fitted, model, x={"x": x}, y=y, holdout=({"x": held}, truth)).ref
 """
 
@@ -59,7 +63,13 @@ def most_classes() -> int:
 
 
 @pytest.fixture
-def incident(context: Context, tmp_path: Path, most_classes: int) -> Iterator[Incident]:
+def most_probable() -> int:
+    """Give the number of rows beyond which the project's pipeline fits a model without probabilities."""
+    return 10_000
+
+
+@pytest.fixture
+def incident(context: Context, tmp_path: Path, most_classes: int, most_probable: int) -> Iterator[Incident]:
     """Give an endpoint that serves a model of the clouds 0, 1 and 2."""
     with user_project(tmp_path / "project") as project:
         project.write("noria.toml", "")
@@ -70,6 +80,7 @@ def incident(context: Context, tmp_path: Path, most_classes: int) -> Iterator[In
         workspace = Workspace(context.settings, InProcess(context), context.clock)
         with use_workspace(workspace):
             added = dataset("customers-train").add({"x": x, "y": y})
-            run_pipeline(workspace, train, {"dataset": added.ref, "most_classes": most_classes})
+            limits = {"most_classes": most_classes, "most_probable": most_probable}
+            run_pipeline(workspace, train, {"dataset": added.ref, **limits})
         found.deploy("customers")
         yield found

@@ -152,7 +152,7 @@ def test_broken_inputs_are_never_learned_from(incident: Incident) -> None:
 
 
 def test_a_bad_release_is_rolled_back(incident: Incident) -> None:
-    """When the version before does better on the same rows, it goes live again."""
+    """When the version before does better on the same rows, it goes live again, and labels that come then judge it."""
     from sklearn.linear_model import LogisticRegression
 
     from noria.registry.client import register
@@ -170,10 +170,14 @@ def test_a_bad_release_is_rolled_back(incident: Incident) -> None:
     incident.answer(*blobs(100, KNOWN, seed=1))
     incident.deploy("customers", 2)
     onset = incident.answer(*blobs(120, KNOWN, seed=2))[0]
+    incident.on_sleep.extend([lambda: None, lambda: incident.answer(*blobs(40, KNOWN, seed=3))])
     incident.decide(incident.alarm(onset, version=2))
-    found = incident.decision()
+    found, record = incident.decision(), record_of(incident)
 
     assert (found.cause, found.remedy) == (Cause.MODEL_REGRESSION, Remedy.ROLL_BACK_MODEL), found.reason
+    assert record.outcome is not None
+    assert record.outcome["n_after"] == 40
+    assert record.outcome["score_after"] > 0.95 > record.outcome["score_before"]
     assert incident.context.service(Endpoints).get(PROJECT, "shop").version == 1
 
 
@@ -209,6 +213,31 @@ def test_a_pipeline_that_fails_is_no_remedy(incident: Incident) -> None:
     assert incident.decision().target_version is None
     assert retrain.gain is None
     assert "more classes than this code knows" in retrain.note
+
+
+@pytest.mark.parametrize("most_probable", [600])
+def test_a_last_fit_that_clients_would_notice_stays_back(incident: Incident) -> None:
+    """When all labels lead the pipeline to a model with other outputs, the version that was tried goes out."""
+    incident.decide(incident.alarm(a_new_class(incident)))
+    found = incident.decision()
+
+    assert (found.status, found.remedy) == (DecisionStatus.DONE, Remedy.RETRAIN), found.reason
+    assert found.target_version == 2
+    assert incident.context.service(Endpoints).get(PROJECT, "shop").version == 2
+    assert "does not fit the endpoint's clients" in (record_of(incident).action or {})["fit"]
+    assert "`probabilities`" in (record_of(incident).action or {})["fit"]
+
+
+@pytest.mark.parametrize("most_probable", [500])
+def test_a_version_that_clients_would_notice_is_no_remedy(incident: Incident) -> None:
+    """A retraining with other outputs is not judged; the record says why, and nothing goes out."""
+    incident.decide(incident.alarm(a_new_class(incident)))
+    retrain = next(c for c in record_of(incident).candidates if c.name == "retrain")
+
+    assert incident.decision().target_version is None
+    assert incident.context.service(Endpoints).get(PROJECT, "shop").version == 1
+    assert retrain.gain is None
+    assert "version 2 does not fit the endpoint's clients" in retrain.note
 
 
 class TestAsking:

@@ -184,6 +184,7 @@ SCENES = {
         roles=_mixed,
         inputs=pixels,
         ending=Ending.REMEDY,
+        only="support vectors",
         relabel=exchanged,
     ),
 }
