@@ -160,4 +160,5 @@ def test_each_incident_ends_with_its_cause_and_remedy(
         )  # the first version, when its endpoint was made
     else:
         assert found["closed"] is True
+        assert 0 < found["onset_to_detection_s"] < found["onset_to_recovery_s"]
         assert found["overall_accuracy_after"] > found["overall_accuracy_before"]

@@ -88,6 +88,9 @@ class Action:
         return checked["version"], checked["sentence"]
 
     def _measure(self, begun: dict[str, Any], target: int) -> None:
+        # A version that goes back has labels from before, which say nothing about now.
+        known: int = begun["n_labelled"] if target == begun["target"] else 0
+
         def count() -> dict[str, Any]:
             self._helm.still()
             return {"n_labelled": self._helm.n_labelled(target)}
@@ -95,7 +98,7 @@ class Action:
         self._helm.poll(
             "outcome labels",
             count,
-            until=lambda found: found["n_labelled"] >= self._settings.outcome_labels,
+            until=lambda found: found["n_labelled"] - known >= self._settings.outcome_labels,
             patience_s=self._settings.outcome_patience_s,
             longest_s=_LABELS_POLL_S,
         )
@@ -113,6 +116,7 @@ class Action:
             "target": found.target_version,
             "way": found.way,
             "is_out": found.rollout_id is not None,
+            "n_labelled": self._helm.n_labelled(found.target_version) if found.target_version else 0,
             "arguments": {
                 "project": found.project,
                 "endpoint": found.endpoint,

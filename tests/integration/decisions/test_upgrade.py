@@ -71,7 +71,7 @@ def carry_out_in_0_4(steps: Steps, app: Context, event: Mapping[str, Any]) -> JS
 
 def act_in_0_4(helm: Helm) -> None:
     action = Action(helm)
-    begun = helm.step("begin", lambda: without(action._begin(), "way", "is_out"))
+    begun = helm.step("begin", lambda: without(action._begin(), "way", "is_out", "n_labelled"))
     taught = helm.job("teach", {**begun["arguments"], "everything": True}, key="teach:all")
     run_id, _ = helm.pipeline(taught["run"], key="retrain:all")
     place = {"project": PROJECT, "endpoint": begun["arguments"]["endpoint"]}

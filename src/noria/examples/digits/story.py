@@ -157,11 +157,15 @@ class Story:
             time.sleep(_POLL_S)
 
     def _is_news(self, kind: str, payload: dict[str, Any]) -> bool:
-        """Tell whether an event is the first of its kind; late labels of an old version open decisions beside it."""
+        """Tell whether an event is the first of its kind since the onset, which a release may be.
+
+        Late labels of an old version open decisions beside it.
+        """
+        release = kind.startswith("rollout.") and payload.get("to") == self._at_onset
         acted = self._watched.get("decision.acted")
         beside = kind == "decision.finished" and acted and acted["decision"] != payload["decision"]
         for_labels = kind == "decision.asked" and payload.get("remedy") == "ask"
-        return kind not in self._watched and not beside and not for_labels
+        return kind not in self._watched and not beside and not for_labels and not release
 
     def _new_events(self) -> list[Any]:
         try:
