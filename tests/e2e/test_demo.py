@@ -133,6 +133,7 @@ EXPECTED = {
     "broken-join": ({"input_fault"}, {"repair_inputs"}, "column column_5"),
     "bad-release": ({"model_regression"}, {"roll_back_model"}, None),
     "concept": ({"concept_drift"}, {"retrain"}, None),
+    "label-shift": ({"label_drift"}, {"retrain", "ask"}, None),
 }
 """Incident → causes and remedies that are right, and the subject that has to be named."""
 
@@ -152,7 +153,10 @@ def test_each_incident_ends_with_its_cause_and_remedy(
     assert found["remedy"] in remedies, found
     assert subject is None or found["subject"] == subject
     assert found["requests_failed"] == 0
-    if "repair_inputs" in remedies:
+    if found["remedy"] == "ask":
+        assert found["version_after"] == found["version_before"]
+        assert "labels" in found["reason"]
+    elif "repair_inputs" in remedies:
         # Nothing learned from broken inputs, and nothing was touched: a person is asked.
         assert (found["version_before"], found["version_after"]) == (1, 1)
         assert (

@@ -14,7 +14,7 @@ class Figures(msgspec.Struct, frozen=True, kw_only=True):
         A remedy was chosen, tried, rolled out, promoted and recorded, without a hand.
     ended_well
         What is right for the incident was done: a remedy was closed, a person was asked for what only a person can
-        mend and nothing was touched, or nothing happened and nothing was done.
+        mend, or for labels where there are too few, and nothing was touched, or nothing happened and nothing was done.
     cause, subject, remedy, reason
         What the decision named, and why it chose.
     version_before, version_after

@@ -62,6 +62,8 @@ class Scene:
         The one candidate that the pipeline fits; all of them where it is empty.
     releases
         Whether a damaged version is deployed at the onset.
+    may_ask
+        Whether more labels may be asked for in the end: there are too few images for a trial that is sure to decide.
     labelled_share
         Of the requests after the onset, while there are images left to label.
     """
@@ -75,6 +77,7 @@ class Scene:
     relabel: Relabel | None = None
     only: str = ""
     releases: bool = False
+    may_ask: bool = False
     labelled_share: float = 0.5
 
 
@@ -176,6 +179,7 @@ SCENES = {
         roles=lambda seed: assign_shifted(seed, common=COMMON),
         inputs=rows,
         ending=Ending.REMEDY,
+        may_ask=True,
         labelled_share=0.9,
     ),
     Incident.CONCEPT: Scene(

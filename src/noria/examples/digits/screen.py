@@ -118,6 +118,8 @@ def _verdict(figures: Figures) -> str:
         return "No alert, no action" if figures.ended_well else "An action was taken without need"
     if figures.closed:
         return "The loop closed without a hand"
+    if figures.ended_well and figures.remedy == "ask":
+        return "The labels that there are decide nothing, and more are asked for; nothing was touched"
     if figures.ended_well:
         return (
             "A person is asked to mend what is broken; nothing was learned from it, and nothing was touched"

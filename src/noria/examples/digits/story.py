@@ -132,11 +132,15 @@ class Story:
                 self._watch(traffic, until=_after(CALM_S))
             else:
                 patience = _after(PATIENCE_S)
-                ending = self._scene.ending.value
-                self._watch(traffic, until=lambda: ending in self._watched or patience())
+                self._watch(traffic, until=lambda: self._ending() is not None or patience())
         finally:
             traffic.stop()
         return traffic
+
+    def _ending(self) -> dict[str, Any] | None:
+        """Give the event with which the story is over, once it came."""
+        asked = self._watched.get(Ending.QUESTION) if self._scene.may_ask else None
+        return self._watched.get(self._scene.ending.value) or asked
 
     def _requests(self) -> Iterator[Request]:
         """Give what is sent from the onset on."""
@@ -164,7 +168,7 @@ class Story:
         release = kind.startswith("rollout.") and payload.get("to") == self._at_onset
         acted = self._watched.get("decision.acted")
         beside = kind == "decision.finished" and acted and acted["decision"] != payload["decision"]
-        for_labels = kind == "decision.asked" and payload.get("remedy") == "ask"
+        for_labels = kind == Ending.QUESTION and payload.get("remedy") == "ask" and not self._scene.may_ask
         return kind not in self._watched and not beside and not for_labels and not release
 
     def _new_events(self) -> list[Any]:
@@ -176,7 +180,7 @@ class Story:
     def _measure(self, traffic: Traffic, began: float) -> Figures:
         serving = _serving_version(self._house)
         before, after = noria.model(f"digits@{self._at_onset}"), noria.model(f"digits@{serving}")
-        decision = self._watched.get(self._scene.ending.value or "decision.started")
+        decision = self._ending() if self._scene.ending else self._watched.get("decision.started")
         record = noria.record(str(decision["record"])) if decision else None
         promoted = "rollout.promoted" in self._watched and serving != self._at_onset
         closed = promoted and record is not None and record.closed_at is not None
@@ -212,7 +216,8 @@ class Story:
             return decision is None
         if self._scene.ending is Ending.QUESTION:
             return decision is not None and serving == self._at_onset
-        return closed
+        asked = self._scene.may_ask and Ending.QUESTION in self._watched
+        return closed or (asked and serving == self._at_onset)
 
     def _accuracy(self, model: Any, part: Part) -> float:
         """Measure on final images as they come since the onset."""
