@@ -222,8 +222,8 @@ def _placements(positive: NDArray[np.bool_], scores: Floats) -> Floats:
     below = (np.searchsorted(downs, mine, "left") + np.searchsorted(downs, mine, "right")) / 2
     found[positive] = (1 - below / len(downs)) * n / (2 * len(ups))
     mine = scores[~positive]
-    above = len(ups) - (np.searchsorted(ups, mine, "left") + np.searchsorted(ups, mine, "right")) / 2
-    found[~positive] = above / len(ups) * n / (2 * len(downs))
+    outranked = (np.searchsorted(ups, mine, "left") + np.searchsorted(ups, mine, "right")) / 2
+    found[~positive] = outranked / len(ups) * n / (2 * len(downs))
     return found
 
 
