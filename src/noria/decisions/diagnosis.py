@@ -47,9 +47,10 @@ LIKELIHOOD: Mapping[str, Mapping[Cause, Mapping[str, float]]] = {
         ("yes", "unclear", "no"),
         {
             _C.NONE: (0.02, 0.38, 0.6),
-            _C.INPUT_FAULT: (0.8, 0.18, 0.02),
-            _C.INPUT_CHANGE: (0.8, 0.18, 0.02),
-            _C.PIPELINE_FAULT: (0.8, 0.18, 0.02),
+            # The model may lean little on what broke.
+            _C.INPUT_FAULT: (0.7, 0.2, 0.1),
+            _C.INPUT_CHANGE: (0.7, 0.2, 0.1),
+            _C.PIPELINE_FAULT: (0.7, 0.2, 0.1),
             _C.MODEL_REGRESSION: (0.8, 0.18, 0.02),
             # Rows that became frequent may be easy ones.
             _C.COVARIATE_DRIFT: (0.5, 0.25, 0.25),
@@ -99,7 +100,7 @@ LIKELIHOOD: Mapping[str, Mapping[Cause, Mapping[str, float]]] = {
             _C.INPUT_CHANGE: (0.2, 0.15, 0.65),
             _C.PIPELINE_FAULT: (0.6, 0.2, 0.2),
             _C.MODEL_REGRESSION: (0.985, 0.005, 0.01),
-            _C.COVARIATE_DRIFT: (0.94, 0.02, 0.04),
+            _C.COVARIATE_DRIFT: (0.97, 0.01, 0.02),
             _C.LABEL_DRIFT: (0.98, 0.005, 0.015),
             _C.CONCEPT_DRIFT: (0.98, 0.005, 0.015),
             _C.NEW_CLASS: (0.96, 0.01, 0.03),

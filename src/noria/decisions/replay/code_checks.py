@@ -20,6 +20,8 @@ if TYPE_CHECKING:
     import polars as pl
 
 _SURE = 3.0
+_SUSPECT = 1.5
+_TOUCHED = 0.01
 _MOST_GOLDEN = 5_000
 _TOLERANCE = 1e-6
 
@@ -49,8 +51,9 @@ class CodeCheck:
 
     @property
     def is_harmful(self) -> bool:
-        """Tell whether it surely costs something."""
-        return bool(self.error) or (self.differs > 0 and self.harm > max(_SURE * self.se, 1e-9))
+        """Tell whether it surely costs something; other features for an old model are suspect by themselves."""
+        sure = _SUSPECT if self.features_differ > _TOUCHED else _SURE
+        return bool(self.error) or (self.differs > 0 and self.harm > max(sure * self.se, 1e-9))
 
 
 def check_features(world: World, baseline: Baseline, deployment: Deployment, block_rows: int) -> CodeCheck:

@@ -32,6 +32,7 @@ from noria.decisions.stages.new_class import FEWEST
 MIN_LABELS = 40
 PATIENCE = 5
 """Labelled windows after which an undecided incident is left alone."""
+ENOUGH_LOOKS = 3
 
 _CERTAIN = 0.5
 _SETTLED = 1.5  # what was looked into and left is no news, nor is a little more of it
@@ -252,7 +253,11 @@ class _Engine:
         tried = trials.run(allowed)
         choice = choose(diagnosis.causes, tried, horizon=self._episode.horizon, grave=case.is_grave(state))
         case.n_looks += 1
-        if choice.settled or urgent or final or self._out_of_patience(case, PATIENCE):
+        # What is grave is looked at anew on more labels before it is left as it is.
+        settled = choice.settled and (
+            choice.remedy is not Remedy.WAIT or case.n_looks >= ENOUGH_LOOKS or not case.is_grave(state)
+        )
+        if settled or urgent or final or self._out_of_patience(case, PATIENCE):
             self._close(case, diagnosis, tried, choice, trials, allowed)
 
     def _worth_a_look(self, case: Case) -> bool:

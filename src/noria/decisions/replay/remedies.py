@@ -285,6 +285,9 @@ class Trials:
             )
             gain, half, base = _gain(before - after), _half(before - after), float(before.mean())
             note = f"{note}; judged on {len(before)} rows"
+            if harm is not None and harm[1] > 0 and half > 0:
+                gain, half = _pooled((gain, half), (harm[0], 1.96 * harm[1]))
+                note = f"{note} and {harm[2]} training rows"
         elif harm is not None and harm[2]:
             gain, half, base = harm[0], 1.96 * harm[1], self._state.baseline.mean + harm[0]
             note = f"{note}; judged on {harm[2]} training rows"
@@ -322,6 +325,13 @@ def _split(parts: Parts) -> tuple[Parts, Parts]:
 
 def _gain(differences: Floats) -> float:
     return float(differences.mean())
+
+
+def _pooled(one: tuple[float, float], other: tuple[float, float]) -> tuple[float, float]:
+    """Weigh two estimates of one gain by the inverse of their variances."""
+    weights = one[1] ** -2, other[1] ** -2
+    total = sum(weights)
+    return (one[0] * weights[0] + other[0] * weights[1]) / total, total**-0.5
 
 
 def _half(differences: Floats) -> float:
