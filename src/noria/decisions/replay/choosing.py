@@ -64,7 +64,8 @@ def choose(causes: Mapping[Cause, float], trials: list[Trial], *, horizon: int, 
     proposed = next((t for t in trials if t.remedy is own and t.path is not None), None)
     about = f"The cause is {plain(cause)} with probability {causes[cause]:.0%}"
     if grave and proposed is not None and cause in MENDS_WHAT_BROKE and causes[cause] >= _PROBABLE:
-        if proposed.value is None or proposed.value > 0:
+        by_nature = not proposed.repairs and (proposed.high is None or proposed.high > 0)
+        if proposed.value is None or proposed.value > 0 or by_nature:
             return Choice(
                 remedy=own, trial=proposed, reason=f"{about}, which {plain(own)} mends: {proposed.note}"
             )

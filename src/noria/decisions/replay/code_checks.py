@@ -51,9 +51,12 @@ class CodeCheck:
 
     @property
     def is_harmful(self) -> bool:
-        """Tell whether it surely costs something; other features for an old model are suspect by themselves."""
-        sure = _SUSPECT if self.features_differ > _TOUCHED else _SURE
-        return bool(self.error) or (self.differs > 0 and self.harm > max(sure * self.se, 1e-9))
+        """Tell whether it breaks something: it surely costs, or an old model gets features it was not taught by."""
+        if self.error:
+            return True
+        if min(self.features_differ, self.differs) > _TOUCHED:
+            return self.harm > -_SUSPECT * self.se
+        return self.differs > 0 and self.harm > max(_SURE * self.se, 1e-9)
 
 
 def check_features(world: World, baseline: Baseline, deployment: Deployment, block_rows: int) -> CodeCheck:
