@@ -131,7 +131,7 @@ def test_the_model_server_is_killed_under_traffic(
 EXPECTED = {
     "unit-change": ({"input_fault"}, {"repair_inputs"}, "column column_5"),
     "broken-join": ({"input_fault"}, {"repair_inputs"}, "column column_5"),
-    "bad-release": ({"model_regression"}, {"roll_back_model"}, None),
+    "bad-release": ({"model_regression"}, {"roll_back_model"}, "version 1"),
     "concept": ({"concept_drift"}, {"retrain"}, None),
     "label-shift": ({"label_drift"}, {"retrain", "ask"}, None),
 }

@@ -63,6 +63,7 @@ class Story:
         self._damaged: _Fitted | None = None
         self._onset: datetime | None = None
         self._watched: dict[str, dict[str, Any]] = {}
+        self._subjects: dict[str, str | None] = {}
         self._at: dict[str, datetime] = {}
         self._position = 0
 
@@ -156,6 +157,8 @@ class Story:
                 if self._onset is not None and self._is_news(event.type, event.payload):
                     self._at[event.type] = event.at
                     self._watched[event.type] = event.payload
+                if event.type == "decision.diagnosed":
+                    self._subjects[event.payload["decision"]] = event.payload["subject"]
                 self._screen.event(event.type, event.payload)
             self._screen.traffic(traffic.counts)
             time.sleep(_POLL_S)
@@ -191,7 +194,7 @@ class Story:
             closed=closed,
             ended_well=self._ended_well(decision, closed=closed, serving=serving),
             cause=record.cause if record else None,
-            subject=self._watched.get("decision.diagnosed", {}).get("subject"),
+            subject=self._subjects.get(str(decision["decision"])) if decision else None,
             remedy=record.choice if record else None,
             reason=record.reason if record else "",
             version_before=self._at_onset,
