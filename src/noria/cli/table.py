@@ -36,7 +36,7 @@ COMMANDS: tuple[Command, ...] = (
     Command(
         "decide",
         "noria.decisions.decide_commands:app",
-        "Decide about an endpoint, or back-test decisions on recorded history",
+        "Decide about an endpoint, or replay recorded history",
     ),
     Command("gc", "noria.server.upkeep_commands:app", "Free the space of what was deleted long ago"),
     Command("import", "noria.interop.commands:app", "Bring what another tool holds"),

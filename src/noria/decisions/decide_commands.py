@@ -33,13 +33,13 @@ class _EndpointFirst(TyperGroup):
 app = typer.Typer(
     cls=_EndpointFirst,
     no_args_is_help=True,
-    help="Decide about an endpoint, or back-test decisions on recorded history",
+    help="Decide about an endpoint, or replay recorded history",
 )
 
 
 @app.callback()
 def decide() -> None:
-    """Decide about an endpoint, or back-test decisions on recorded history."""
+    """Decide about an endpoint, or replay recorded history."""
 
 
 app.command("replay")(replay)

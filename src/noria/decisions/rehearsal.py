@@ -95,7 +95,7 @@ def rehearse(workspace: Workspace, wish: StartDecision, *, tell: Callable[[str],
         If there is no such endpoint.
     """
     project = workspace.project
-    outlook = workspace.service(Decisions).outlook(project, wish)
+    outlook = workspace.service(Decisions).outlook(project, wish.endpoint, onset_position=wish.onset_position)
     arguments = _arguments(project, outlook)
     bench = _bench(workspace, tell)
     tell("Looking for the cause")

@@ -114,19 +114,18 @@ class Decisions(Service):
             tell(connection, self.context, DECISION_REQUESTED, made, new.sentence, {})
         return made
 
-    @operation("POST", "/projects/{project}/decisions/outlook", needs=READ_DECISIONS, status=200)
-    def outlook(self, project: str, wish: StartDecision) -> Outlook:
+    @operation("GET", "/projects/{project}/endpoints/{endpoint}/decision-outlook", needs=READ_DECISIONS)
+    def outlook(self, project: str, endpoint: str, *, onset_position: int | None = None) -> Outlook:
         """Tell what a decision about an endpoint would look at, and open none."""
-        endpoint = self.sibling(Endpoints).get(project, wish.endpoint)
-        onset = wish.onset_position
+        place = self.sibling(Endpoints).get(project, endpoint)
         with self.context.database.read() as connection:
-            standing = find_open(connection, project, endpoint.name)
+            standing = find_open(connection, project, place.name)
         return Outlook(
-            endpoint=endpoint.name,
-            model=endpoint.model,
-            version=endpoint.version,
-            onset_position=self._onset(project, endpoint.name) if onset is None else onset,
-            until_label=self.sibling(Captures).head(project, endpoint.name).label_position,
+            endpoint=place.name,
+            model=place.model,
+            version=place.version,
+            onset_position=self._onset(project, place.name) if onset_position is None else onset_position,
+            until_label=self.sibling(Captures).head(project, place.name).label_position,
             settings=self.context.settings.section("decisions", DecisionSection),
             open_decision=standing.id if standing is not None else None,
         )

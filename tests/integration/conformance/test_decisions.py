@@ -172,12 +172,12 @@ def test_a_person_can_ask_for_a_decision(services: Services, workspace: Workspac
     x, y = blobs(60, [0, 1], seed=0)
     register(LogisticRegression().fit(x, y), "customers", x={"x": x}, y=y, workspace=workspace)
     services(Endpoints).deploy(PROJECT, "shop", Deployment(model="customers", version=1))
-    outlook = services(Decisions).outlook(PROJECT, StartDecision(endpoint="shop", onset_position=7))
+    outlook = services(Decisions).outlook(PROJECT, "shop", onset_position=7)
     assert (outlook.model, outlook.version, outlook.onset_position) == ("customers", 1, 7)
     assert outlook.open_decision is None
     assert services(Decisions).list(PROJECT).items == []
     made = services(Decisions).start(PROJECT, StartDecision(endpoint="shop", reason="complaints"))
-    assert services(Decisions).outlook(PROJECT, StartDecision(endpoint="shop")).open_decision == made.id
+    assert services(Decisions).outlook(PROJECT, "shop").open_decision == made.id
 
     assert (made.trigger, made.version, made.model) == (Trigger.MANUAL, 1, "customers")
     with pytest.raises(DecisionUnderWay):

@@ -369,9 +369,9 @@ def test_what_was_deleted_long_ago_is_removed(
 
 
 def test_a_deleted_version_frees_files_that_nothing_else_keeps(
-    workspace: Workspace, versions: ModelVersions, context: Context
+    workspace: Workspace, versions: ModelVersions, context: Context, clock: ManualClock
 ) -> None:
-    """What the run still holds stays."""
+    """It keeps them while it can come back; after that what the run still holds stays."""
     run_id = run_with(workspace, saved_model())
     versions.register(PROJECT, "iris", from_run(run_id))
 
@@ -382,4 +382,8 @@ def test_a_deleted_version_frees_files_that_nothing_else_keeps(
 
     assert len(owners()) == 2
     versions.delete(PROJECT, "iris", 1)
+    assert len(owners()) == 2
+    clock.advance(timedelta(days=2).total_seconds())
+    for purge in PURGES:
+        purge.purge(context, clock.now(), False)
     assert owners() == {f"run:{run_id}"}

@@ -101,7 +101,7 @@ def test_an_innocent_deployment_changes_no_answer(tmp_path: Path, kind: str) -> 
         plain = truths.made(plan(*injectors), "smoke", tmp_path / f"{number}")
         beside = truths.made(plan(*injectors, decoy=kind), "smoke", tmp_path / f"{number}-{kind}")
         assert beside["without"] == pytest.approx(plain["without"])
-        files = [sorted(p.name for p in (Path(t["folder"]) / "live").iterdir()) for t in (plain, beside)]
+        files = [sorted(p.name for p in (Path(t["folder"]) / "live").glob("*.py")) for t in (plain, beside)]
         events = (Path(beside["folder"]) / "events.jsonl").read_text()
         assert len(files[1]) == len(files[0]) + ("routine" in events)
 
