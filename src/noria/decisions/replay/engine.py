@@ -2,16 +2,14 @@
 
 from __future__ import annotations
 
-import math
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass
-from typing import Any
 
 import numpy as np
 
 from noria.decisions.diagnosis import Diagnosis
 from noria.decisions.entities import Cause, Remedy, admissible
-from noria.decisions.replay.answer import Answer, Incident, Quality, Tried, WindowSeen
+from noria.decisions.replay.answer import Answer, Incident
 from noria.decisions.replay.baseline import make_baseline
 from noria.decisions.replay.case import Case, State, losses_under, signs_of, targets_of
 from noria.decisions.replay.choosing import MENDS_WHAT_BROKE, Choice, choose
@@ -23,7 +21,8 @@ from noria.decisions.replay.outputs import Predicted
 from noria.decisions.replay.remedies import Trial, Trials
 from noria.decisions.replay.rows import Window, columns_of, windows_of
 from noria.decisions.replay.runner import Runner
-from noria.decisions.replay.watch import Inputs, Losses, Scored, interval_of
+from noria.decisions.replay.telling import candidates, evidence, quality_of, window_seen
+from noria.decisions.replay.watch import Inputs, Losses, Scored
 from noria.decisions.replay.world import Path, World
 from noria.decisions.stages.guards import reference_blocks
 from noria.decisions.stages.moves import Moves
@@ -321,10 +320,9 @@ class _Engine:
                 causes={cause: round(share, 6) for cause, share in diagnosis.causes.items()},
                 subject=diagnosis.subject,
                 remedy=remedy,
-                candidates=[_told(trial, self._episode) for trial in tried]
-                + _untried(tried, allowed, self._episode),
+                candidates=candidates(tried, allowed, self._episode),
                 abstained=abstained,
-                reason=f"{reason}. {_evidence(diagnosis)}",
+                reason=f"{reason}. {evidence(diagnosis)}",
             )
         )
 
@@ -353,47 +351,28 @@ class _Engine:
             state.checks = []
 
     def _answer(self) -> Answer:
-        quality = [self._quality(window) for window in self._windows]
+        metric, last = self._world.metric, self._windows[-1].number
+        quality = [
+            quality_of(
+                window,
+                self._without[window.number],
+                self._with[window.number],
+                metric,
+                classifies=self._world.classifies,
+            )
+            for window in self._windows
+        ]
         return Answer(
-            windows=[self._seen(window) for window in self._windows],
+            windows=[
+                window_seen(
+                    window, self._with[window.number], metric, last=last, alerts=self._alerts[window.number]
+                )
+                for window in self._windows
+            ],
             incidents=self._incidents,
             quality=[found for found, _ in quality],
             value=self._value([saved for _, saved in quality]),
         )
-
-    def _seen(self, window: Window) -> WindowSeen:
-        rows = window.labelled(self._windows[-1].number)
-        metric = self._world.metric
-        answered = self._with[window.number].take(rows)
-        value = metric.value(window.actual[rows], answered)
-        interval = None
-        if len(rows) > 1 and math.isfinite(value):
-            losses = metric.rows(window.actual[rows], answered)
-            low, high = interval_of(losses)
-            base = float(losses.mean())
-            loss = metric.loss(window.actual[rows], answered)
-            ends = sorted(metric.as_value(loss + metric.in_loss(end - base, base)) for end in (low, high))
-            interval = (ends[0], ends[1])
-        return WindowSeen(
-            window=window.number,
-            n=len(window),
-            n_labelled=len(rows),
-            metric=_finite(value),
-            interval=interval,
-            alerts=self._alerts[window.number],
-        )
-
-    def _quality(self, window: Window) -> tuple[Quality, float]:
-        rows = _with_target(window, self._world.classifies)
-        metric, actual = self._world.metric, window.actual[rows]
-        one, other = self._without[window.number].take(rows), self._with[window.number].take(rows)
-        found = Quality(
-            window=window.number,
-            without=_finite(metric.value(actual, one)),
-            with_actions=_finite(metric.value(actual, other)),
-        )
-        saved = metric.loss(actual, one) - metric.loss(actual, other)
-        return found, saved if math.isfinite(saved) else 0.0
 
     def _value(self, saved: list[float]) -> float:
         total = -sum(action.cost for action in self._actions)
@@ -406,58 +385,3 @@ class _Engine:
 def _listed(names: list[str], most: int = 4) -> str:
     told = ", ".join(f"`{name}`" for name in names[:most])
     return told if len(names) <= most else f"{told} and {len(names) - most} more"
-
-
-def _with_target(window: Window, classifies: bool) -> Any:
-    if not classifies:
-        return np.flatnonzero(np.isfinite(window.actual))
-    return np.flatnonzero(window.target.is_not_null().to_numpy())
-
-
-def _finite(value: float) -> float | None:
-    return value if math.isfinite(value) else None
-
-
-def _told(trial: Trial, episode: Episode) -> Tried:
-    judged = trial.value is not None and trial.low is not None and trial.high is not None
-    return Tried(
-        remedy=trial.remedy,
-        gain=trial.value,
-        interval=(trial.low, trial.high) if judged else None,  # type: ignore[arg-type]
-        cost=episode.cost_of(trial.remedy),
-        admissible=True,
-        note=trial.note,
-    )
-
-
-def _untried(tried: list[Trial], allowed: frozenset[Remedy], episode: Episode) -> list[Tried]:
-    done = {trial.remedy for trial in tried}
-    found = []
-    for remedy in Remedy:
-        if remedy in done:
-            continue
-        inert = remedy in (Remedy.WAIT, Remedy.ASK)
-        forbidden = episode.forbids(remedy)
-        note = (
-            "forbidden by the policy"
-            if forbidden
-            else "it mends none of the probable causes"
-            if remedy not in allowed
-            else "could not be tried"
-        )
-        found.append(
-            Tried(
-                remedy=remedy,
-                gain=0.0 if remedy is Remedy.WAIT else None,
-                interval=(0.0, 0.0) if remedy is Remedy.WAIT else None,
-                cost=episode.cost_of(remedy),
-                admissible=remedy in allowed and not forbidden,
-                note="nothing is done" if inert else note,
-            )
-        )
-    return found
-
-
-def _evidence(diagnosis: Diagnosis) -> str:
-    told = [found.sentence for found in diagnosis.evidence if found.verdict != "lacks"]
-    return ". ".join(told)
