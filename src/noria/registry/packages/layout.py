@@ -60,7 +60,7 @@ def read_document(data: bytes, type_: type[T], what: str) -> T:
     """
     try:
         return msgspec.json.decode(data, type=type_)
-    except msgspec.DecodeError as error:
+    except (msgspec.DecodeError, UnicodeDecodeError) as error:
         raise PackageInvalid(f"The {what} of the package cannot be read: {error}") from error
 
 
