@@ -113,7 +113,13 @@ class Sandbox:
 
     def _started(self) -> _Process:
         self._n_started += 1
-        environ = {**self._environ, "PYTHONSAFEPATH": "1", "PYTHONHASHSEED": str(self._n_started)}
+        environ = {
+            **self._environ,
+            "PYTHONSAFEPATH": "1",
+            "PYTHONHASHSEED": str(self._n_started),
+            # A file that is edited within a second and keeps its size would be taken for its byte code.
+            "PYTHONDONTWRITEBYTECODE": "1",
+        }
         self._process = process = _Process(environ)
         load = {"do": "load", "with": {"folder": str(self._folder), "version": self._version}}
         try:
