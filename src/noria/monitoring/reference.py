@@ -65,8 +65,8 @@ def load_reference(workspace: Workspace, project: str, model: str, version: int)
         If it lacks its task or signature.
     """
     found = servable(workspace.service(Models).version(project, model, version))
-    columns = _columns(_Source(workspace, found))
-    golden, predictions = _golden(_Source(workspace, found))
+    columns = _columns(VersionSource(workspace, found))
+    golden, predictions = _golden(VersionSource(workspace, found))
     return Reference(
         version=found,
         columns=added_reference(workspace, found) if columns is None else columns,
@@ -86,21 +86,21 @@ def no_reference(model: str, version: int) -> str:
     )
 
 
-class _Source:
-    """A version to read files of; equal for equal digests, so that a sample is read once."""
+class VersionSource:
+    """A version to read files of; equal for equal digests, so that a cached reader reads them once."""
 
     def __init__(self, workspace: Workspace, version: ServableVersion) -> None:
         self.workspace, self.version = workspace, version
 
     def __eq__(self, other: object) -> bool:
-        return isinstance(other, _Source) and other.version.digest == self.version.digest
+        return isinstance(other, VersionSource) and other.version.digest == self.version.digest
 
     def __hash__(self) -> int:
         return hash(self.version.digest)
 
 
 @functools.lru_cache(maxsize=16)
-def _columns(source: _Source) -> dict[str, Any] | None:
+def _columns(source: VersionSource) -> dict[str, Any] | None:
     sample = load_reference_sample(fetch_version(source.workspace, source.version))
     if sample is None:
         return None
@@ -108,7 +108,7 @@ def _columns(source: _Source) -> dict[str, Any] | None:
 
 
 @functools.lru_cache(maxsize=16)
-def _golden(source: _Source) -> tuple[dict[str, Any], NDArray[Any] | None]:
+def _golden(source: VersionSource) -> tuple[dict[str, Any], NDArray[Any] | None]:
     batch = load_golden(fetch_version(source.workspace, source.version))
     if batch is None:
         return {}, None

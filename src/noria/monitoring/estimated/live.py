@@ -9,6 +9,7 @@ from noria.core.errors import NoriaError
 from noria.core.workspace import Workspace
 from noria.monitoring.estimated.entities import EstimatedQuality
 from noria.monitoring.estimated.learning import CannotEstimate, Learnt, estimate, learn
+from noria.monitoring.reference import VersionSource
 from noria.registry.client import fetch_version
 from noria.registry.entities import ServableVersion
 from noria.registry.golden import load_answers, load_held_out_sample
@@ -27,7 +28,7 @@ def estimated_quality(
     -------
     The estimate, or None and why there is none.
     """
-    learnt = _learnt(_Source(workspace, version))
+    learnt = _learnt(VersionSource(workspace, version))
     if isinstance(learnt, str):
         return None, learnt
     answered = [
@@ -42,21 +43,8 @@ def estimated_quality(
         return None, f"No estimate of quality: {error.message}"
 
 
-class _Source:
-    """A version to learn from; equal for equal digests, so that it is learnt from once."""
-
-    def __init__(self, workspace: Workspace, version: ServableVersion) -> None:
-        self.workspace, self.version = workspace, version
-
-    def __eq__(self, other: object) -> bool:
-        return isinstance(other, _Source) and other.version.digest == self.version.digest
-
-    def __hash__(self) -> int:
-        return hash(self.version.digest)
-
-
 @functools.lru_cache(maxsize=8)
-def _learnt(source: _Source) -> Learnt | str:
+def _learnt(source: VersionSource) -> Learnt | str:
     """Learn once in a process; a text says why that is not possible."""
     version = source.version
     folder = fetch_version(source.workspace, version)

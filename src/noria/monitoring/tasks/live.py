@@ -14,6 +14,7 @@ from numpy.typing import NDArray
 from noria.core.errors import Invalid, near
 from noria.core.stats.columns import flatten_columns
 from noria.core.workspace import Workspace
+from noria.monitoring.reference import VersionSource
 from noria.monitoring.tasks.entities import (
     TASK_TAG,
     Forecasting,
@@ -87,7 +88,7 @@ def task_report(
         if task is None:
             return None, []
         answered = [row for row in rows if row.prediction.error is None]
-        files = _files(_Source(workspace, version))
+        files = _files(VersionSource(workspace, version))
         if isinstance(task, Forecasting):
             found = forecast_report(task, [_forecast(row) for row in answered], _training(files))
             return found, [] if found.overall else ["None of the forecasts has a value yet"]
@@ -139,21 +140,8 @@ class _Files(msgspec.Struct, frozen=True):
     answers: Any
 
 
-class _Source:
-    """A version to read files of; equal for equal digests, so that they are read once."""
-
-    def __init__(self, workspace: Workspace, version: ServableVersion) -> None:
-        self.workspace, self.version = workspace, version
-
-    def __eq__(self, other: object) -> bool:
-        return isinstance(other, _Source) and other.version.digest == self.version.digest
-
-    def __hash__(self) -> int:
-        return hash(self.version.digest)
-
-
 @functools.lru_cache(maxsize=8)
-def _files(source: _Source) -> _Files:
+def _files(source: VersionSource) -> _Files:
     folder = fetch_version(source.workspace, source.version)
     sample = load_reference_sample(folder)
     if sample is None:
