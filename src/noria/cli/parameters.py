@@ -38,7 +38,7 @@ class Plain(RuntimeParam):
             return value
         if annotation == list[str] and isinstance(value, (list, tuple)) and info.parser is None:
             return list(value)
-        if annotation is int and isinstance(value, str) and info.parser is None and _is_whole(value, info):
+        if annotation is int and info.parser is None and _is_whole(value, info):
             return int(value)
         is_free = not (info.exists or info.resolve_path or info.allow_dash or info.path_type)
         if annotation is Path and isinstance(value, (str, Path)) and is_free:
@@ -47,9 +47,12 @@ class Plain(RuntimeParam):
         return build_runtime_param(descriptor)._coerce_value(value, param=param, ctx=ctx)
 
 
-def _is_whole(value: str, info: Any) -> bool:
-    """Tell whether a text is a whole number within its bounds."""
-    if not (value.isascii() and value.isdigit() and len(value) < _DIGITS):
+def _is_whole(value: Any, info: Any) -> bool:
+    """Tell whether a text, or what is taken where nothing is given, is a whole number within its bounds."""
+    if isinstance(value, str):
+        if not (value.isascii() and value.isdigit() and len(value) < _DIGITS):
+            return False
+    elif type(value) is not int:
         return False
     number = int(value)
     return (info.min is None or info.min <= number) and (info.max is None or number <= info.max)

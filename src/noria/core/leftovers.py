@@ -48,9 +48,14 @@ def state_places(settings: Settings) -> list[Path]:
     return [own / "noria" / name, shared / name]
 
 
+def has_leftovers(settings: Settings) -> bool:
+    """Tell whether earlier processes left something to send."""
+    return any(map(_has_entries, spool_places(settings)))
+
+
 def send_leftovers(workspace: Workspace) -> None:
     """Have sent in the background what earlier processes left, if there is anything."""
-    if not any(map(_has_entries, spool_places(workspace.settings))):
+    if not has_leftovers(workspace.settings):
         return
     module, _, function = _SENDER.partition(":")
     getattr(importlib.import_module(module), function)(workspace)

@@ -35,7 +35,7 @@ if TYPE_CHECKING:
     from noria.data.diffing.entities import TableDiff
     from noria.data.profiling.entities import VersionProfile
     from noria.data.quality.entities import CheckReport
-    from noria.data.trees.ahead import Ahead
+    from noria.data.trees.adding import Stored
 
 _MAX_IN_MEMORY_BYTES = 8 << 30
 
@@ -53,7 +53,7 @@ class DatasetHandle(TableHandle):
         message: str = "",
         author: str | None = None,
         progress: Progress | None = None,
-        ahead: Ahead | None = None,
+        stored: Stored | None = None,
     ) -> DatasetVersion:
         """Store `source` as the next version.
 
@@ -67,8 +67,8 @@ class DatasetHandle(TableHandle):
             Who made the content, where that is known to be somebody else; on a server the caller is the author.
         progress
             Told how many files and bytes of a path are stored, while it runs.
-        ahead
-            What `begin_storing` gave for the same path.
+        stored
+            What `store_here` gave for the same path.
 
         Returns
         -------
@@ -79,7 +79,7 @@ class DatasetHandle(TableHandle):
         content = read_source(source, target=rules.target if rules is not None else None)
         said = (message, author or local_author())
         if content.folder is not None:
-            added = self._add_path(content, content.folder, said, progress, ahead)
+            added = self._add_path(content, content.folder, said, progress, stored)
         else:
             added = self._add_version(content, self._store(content.files or {}), said)
         lineage.record_output(f"dataset:{added.ref}", added.digest)
@@ -91,16 +91,15 @@ class DatasetHandle(TableHandle):
         path: Path,
         said: tuple[str, str | None],
         progress: Progress | None,
-        ahead: Ahead | None,
+        stored: Stored | None,
     ) -> DatasetVersion:
         project, index = self._workspace.project, StatIndex.of(self._workspace.settings)
         store = self._workspace.objects(like=large_before(index, path))
-        if ahead is None:
+        if stored is None:
             stored = store_path(store, path, index, progress=progress)
-            stored.remember(index)
         else:
-            stored = ahead.result()
             self._workspace.service(Objects).take_in(project, stored.new)
+        stored.remember(index)
         try:
             added = self._add_version(content, stored.tree, said)
         except ObjectNotInProject:
@@ -108,8 +107,6 @@ class DatasetHandle(TableHandle):
             stored = store_path(store, path, index, trusting=False, progress=progress)
             stored.remember(index)
             added = self._add_version(content, stored.tree, said)
-        if ahead is not None:
-            ahead.finish()
         index.settle(stored.path, project=project, name=self.name, version=added.version)
         return added
 

@@ -47,7 +47,7 @@ def read_versions(settings: Settings, refs: Sequence[str]) -> list[DatasetVersio
     None means that this way cannot tell: the database is another one, a reference is a tag or a time, or something
     named is not there. The service can, or says why not.
     """
-    return _looked_up(settings, lambda connection: _read(connection, settings.project, refs))
+    return _looked_up(settings, lambda connection: find_versions(connection, settings.project, refs))
 
 
 def read_tags(settings: Settings) -> list[tuple[str, DatasetTag]] | None:
@@ -77,7 +77,10 @@ def _looked_up(settings: Settings, read: Callable[[sqlite3.Connection], T | None
         return None
 
 
-def _read(connection: sqlite3.Connection, project: str, refs: Sequence[str]) -> list[DatasetVersion] | None:
+def find_versions(
+    connection: sqlite3.Connection, project: str, refs: Sequence[str]
+) -> list[DatasetVersion] | None:
+    """As `read_versions`, by a connection of the caller's."""
     if not refs:
         order = " order by d.name, v.version"
         return [_version(row) for row in connection.execute(_QUERY + order, (project,))]

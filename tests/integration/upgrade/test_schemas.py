@@ -12,7 +12,8 @@ import sqlalchemy as sa
 
 from noria._version import __version__
 from noria.core.database.engine import Database
-from noria.core.database.migrate import applied_revisions, heads, known_revisions, migrate, upgrade
+from noria.core.database.migrate import applied_revisions, migrate, upgrade
+from noria.core.database.revisions import heads, known_revisions
 from noria.core.database.schema import metadata
 from support.everything import import_everything
 from support.postgres import PostgresServer

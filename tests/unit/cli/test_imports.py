@@ -32,7 +32,7 @@ HEAVY = {
     "sqlalchemy",
     "typer",
 }
-NOT_FOR_LISTS = HEAVY - {"blake3", "msgspec", "pydantic", "rich", "sqlalchemy", "typer"}
+NOT_FOR_LISTS = HEAVY - {"blake3", "msgspec", "rich", "sqlalchemy", "typer"}
 """What listing datasets of a local workspace has no use for."""
 
 

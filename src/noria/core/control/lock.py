@@ -9,10 +9,7 @@ from __future__ import annotations
 import contextlib
 import fcntl
 import json
-import logging
 import os
-import secrets
-import socket
 import threading
 import time
 import weakref
@@ -29,8 +26,6 @@ if TYPE_CHECKING:
 
 LOCK_FILE = "lock"
 INFO_FILE = "server.json"
-
-_log = logging.getLogger("noria.control")
 
 _RETRY_S = 0.02
 _PATIENCE_S = 0.25
@@ -112,7 +107,7 @@ class WorkspaceLock:
 
     def publish(self, url: str) -> ServerInfo:
         """Write down where the server answers, for clients on this machine. Called once it does answer."""
-        info = ServerInfo(pid=os.getpid(), host=socket.gethostname(), url=url, version=__version__)
+        info = ServerInfo(pid=os.getpid(), host=os.uname().nodename, url=url, version=__version__)
         _write_privately(self._folder / INFO_FILE, msgspec.json.encode(info))
         return info
 
@@ -204,7 +199,12 @@ class PostgresLeaderLock:
                 if self.try_acquire():
                     return True
             except Unavailable as error:
-                _log.warning("control.leader_unknown", extra={"reason": error.message})
+                # Imported here alone: every command that opens a workspace asks whether a server runs.
+                import logging
+
+                logging.getLogger("noria.control").warning(
+                    "control.leader_unknown", extra={"reason": error.message}
+                )
             stopping.wait(poll_s)
         return False
 
@@ -280,7 +280,7 @@ def _is_locked(path: Path) -> bool:
 
 
 def _holder() -> dict[str, str | int]:
-    return {"pid": os.getpid(), "host": socket.gethostname()}
+    return {"pid": os.getpid(), "host": os.uname().nodename}
 
 
 def _refusal(folder: Path) -> Locked:
@@ -305,7 +305,7 @@ def _read_holder(path: Path) -> dict[str, str | int]:
 
 
 def _write_privately(path: Path, content: bytes) -> None:
-    draft = path.with_name(f"{path.name}.{os.getpid()}.{secrets.token_hex(4)}")
+    draft = path.with_name(f"{path.name}.{os.getpid()}.{os.urandom(4).hex()}")
     descriptor = os.open(draft, os.O_WRONLY | os.O_CREAT | os.O_EXCL | os.O_CLOEXEC, 0o600)
     try:
         os.write(descriptor, content)

@@ -9,12 +9,10 @@ A new SQLite database is made at once (`noria.core.database.new_database`).
 from __future__ import annotations
 
 import os
-import re
 import shutil
 from collections.abc import Callable
 from contextlib import AbstractContextManager, nullcontext
 from datetime import datetime
-from functools import cache
 from pathlib import Path
 from typing import Any
 
@@ -23,11 +21,9 @@ import sqlalchemy as sa
 from noria.core.database.engine import Database
 from noria.core.database.failures import translated
 from noria.core.database.new_database import make_new
+from noria.core.database.revisions import PACKAGE, heads, known_revisions
 from noria.core.errors import Conflict, StorageFull
 
-_PACKAGE = Path(__file__).parents[2]
-_FILE = re.compile(r"(\d{4})_[a-z0-9_]+\.py")
-_QUOTED = re.compile(r'"([a-z]+_\d{4})"')
 _KEPT_COPIES = 3
 _ADVISORY_KEY = 0x4E4F5249415F4D49
 """The migrations' among the advisory locks of a PostgreSQL: `NORIA_MI` in ASCII."""
@@ -37,33 +33,6 @@ class DatabaseFromTheFuture(Conflict):
     """The database was written by a newer Noria than this one."""
 
     code = "database_from_the_future"
-
-
-@cache
-def known_revisions() -> dict[str, list[str]]:
-    """List revision ids by capability, oldest first, read from the names of the files."""
-    found = {}
-    for folder in sorted(_PACKAGE.glob("*/migrations")):
-        numbers = sorted(m.group(1) for f in folder.iterdir() if (m := _FILE.fullmatch(f.name)))
-        if numbers:
-            found[folder.parent.name] = [f"{folder.parent.name}_{number}" for number in numbers]
-    return found
-
-
-@cache
-def heads() -> set[str]:
-    """Give the revisions that a database at this code's schema stands at.
-
-    Alembic keeps those that no other revision follows or depends on. They are read from the text of the files, since
-    importing Alembic would cost every command more than the rest of opening a workspace.
-    """
-    followed = set()
-    for capability in known_revisions():
-        for path in (_PACKAGE / capability / "migrations").glob("[0-9]*.py"):
-            for line in path.read_text(encoding="utf-8").splitlines():
-                if line.startswith(("down_revision = ", "depends_on = ")):
-                    followed.update(_QUOTED.findall(line))
-    return {revision for revisions in known_revisions().values() for revision in revisions} - followed
 
 
 def applied_revisions(database: Database) -> set[str]:
@@ -166,8 +135,8 @@ def _scripts() -> tuple[Any, Any]:
     from alembic.config import Config
     from alembic.script import ScriptDirectory
 
-    home = str(_PACKAGE / "core" / "migrations")
-    locations = [str(_PACKAGE / capability / "migrations") for capability in known_revisions()]
+    home = str(PACKAGE / "core" / "migrations")
+    locations = [str(PACKAGE / capability / "migrations") for capability in known_revisions()]
     config = Config()
     config.set_main_option("script_location", home)
     config.set_main_option("version_locations", ";".join(locations))

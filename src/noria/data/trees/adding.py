@@ -31,6 +31,8 @@ class Stored:
     ----------
     new
         What was put into the store: the files that were read, and the manifest.
+    trusted
+        Digests of the other files: those that the index knew unchanged.
     """
 
     tree: TreeInfo
@@ -39,14 +41,15 @@ class Stored:
     empty_folders: tuple[str, ...]
     files: list[Known]
     new: list[ObjectInfo]
+    trusted: list[str]
 
-    def remember(self, index: StatIndex) -> None:
-        """Have the index remember the files, before it is known which version they are."""
+    def remember(self, index: StatIndex, *, project: str = "", name: str = "", version: int = 0) -> None:
+        """Have the index remember the files, and which version they are if that is known by now."""
         place = Place(
             path=self.path,
-            project="",
-            name="",
-            version=0,
+            project=project,
+            name=name,
+            version=version,
             digest=self.tree.digest,
             is_file=self.is_file,
             empty_folders=self.empty_folders,
@@ -99,6 +102,7 @@ def store_path(
         empty_folders=found.empty_folders,
         files=files,
         new=[*put, ObjectInfo(digest=tree.digest, size_bytes=len(to_canonical_json(manifest)))],
+        trusted=[known.digest_text for known in unchanged.values()],
     )
 
 

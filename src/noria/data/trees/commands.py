@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import sys
-from contextlib import nullcontext
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated, Any
 
@@ -14,6 +13,7 @@ from noria.core.console.options import JsonFlag, ProjectOption, WorkspaceOption,
 from noria.core.console.output import say
 
 if TYPE_CHECKING:
+    from noria.core.config import Settings
     from noria.core.workspace import Workspace
     from noria.data.entities import DatasetVersion
     from noria.data.trees.changes import Changes
@@ -58,22 +58,30 @@ def add(
     """Store a file or folder as the next version of a dataset."""
     from noria.core.console.output import print_json
     from noria.core.console.progress import counting_bytes
-    from noria.data.trees.ahead import begin_storing
+    from noria.data.trees.here import add_here, store_here
 
-    ahead = begin_storing(load_settings(workspace=workspace, project=project), path)
-    from noria.data.client import dataset
+    settings = load_settings(workspace=workspace, project=project)
+    chosen = name or _usual_name(settings, path)
+    stored = store_here(settings, path)
+    found = None if stored is None else add_here(settings, chosen, stored, message=message)
+    if found is not None:
+        added, is_new = found
+    else:
+        from noria.data.client import dataset
 
-    with opened(workspace, project) as ws:
-        chosen = name or _usual_name(ws, path)
-        before = _latest(ws, chosen)
-        with nullcontext() if ahead is not None else counting_bytes("Storing") as progress:
-            added = dataset(chosen, workspace=ws).add(path, message=message, progress=progress, ahead=ahead)
+        with opened(workspace, project) as ws:
+            before = _latest(ws, chosen)
+            with counting_bytes("Storing") as progress:
+                added = dataset(chosen, workspace=ws).add(
+                    path, message=message, progress=progress, stored=stored
+                )
+        is_new = added.version != before
     _point(path, added, wanted=pointer)
     if json:
         print_json(added)
         return
     sys.stdout.write(version_lines(added))
-    if added.version == before:
+    if not is_new:
         say(f"Nothing changed since {added.ref}")
 
 
@@ -376,7 +384,7 @@ def _standing_lines(each: Standing) -> str:
     return f"{visible(each.path)}: {each.state}, {names}{behind}{hint}\n{change_lines(each.changes)}"
 
 
-def _usual_name(ws: Workspace, path: Path) -> str:
+def _usual_name(settings: Settings, path: Path) -> str:
     """Give the dataset that a path was added to before, else the last part of the path."""
     from noria.data.trees.changes import absolute
     from noria.data.trees.pointers import pointer_path, read_pointer
@@ -385,7 +393,7 @@ def _usual_name(ws: Workspace, path: Path) -> str:
     beside = pointer_path(path.absolute())
     if beside.exists():
         return read_pointer(beside).name
-    place = StatIndex.of(ws.settings).place(absolute(path))
+    place = StatIndex.of(settings).place(absolute(path))
     return place.name if place else Path(absolute(path)).name
 
 

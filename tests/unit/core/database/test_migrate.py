@@ -16,12 +16,11 @@ from noria.core.database.migrate import (
     DatabaseFromTheFuture,
     _scripts,
     applied_revisions,
-    heads,
     is_current,
-    known_revisions,
     migrate,
     upgrade,
 )
+from noria.core.database.revisions import heads, known_revisions
 from noria.core.errors import StorageFull
 
 NOW = datetime(2026, 1, 2, 3, 4, 5, 678, tzinfo=UTC)

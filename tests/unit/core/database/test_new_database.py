@@ -10,8 +10,9 @@ from typing import Any
 import pytest
 
 from noria.core.database.engine import Database
-from noria.core.database.migrate import applied_revisions, heads, upgrade
+from noria.core.database.migrate import applied_revisions, upgrade
 from noria.core.database.new_database import FILE, make_new, written
+from noria.core.database.revisions import heads
 
 
 @pytest.fixture(scope="module")
