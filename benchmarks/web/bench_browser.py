@@ -4,8 +4,11 @@
     python benchmarks/web/bench_browser.py --mlflow --runs 10000
 
 The first opens each page in Chromium, with an empty cache and again, and takes the time until what it is for can be
-seen and the page has loaded; it may take 500 ms. The second puts the same runs into Noria and into MLflow, opens the
-table of runs in both, then has it sorted by a metric: the time until the first run of each can be seen.
+seen and the page has loaded; it may take 500 ms. Beside it stands the work behind that time, which other work on the
+machine hardly changes: of the page's own thread in Chromium (`Performance.getMetrics`: all tasks, and of these
+styles, layout and scripts), how many nodes there are, and the CPU time of the server. The second puts the same runs
+into Noria and into MLflow, opens the table of runs in both, then has it sorted by a metric: the time until the first
+run of each can be seen.
 
 MLflow is needed in an environment of its own: `make peers PEERS=mlflow` builds it.
 """
@@ -25,6 +28,7 @@ from pathlib import Path
 from typing import Any, TypeAlias
 
 import httpx
+import psutil
 
 sys.path.insert(0, str(Path(__file__).parent))
 sys.path.insert(0, str(Path(__file__).parents[1] / "tracking"))
@@ -32,7 +36,7 @@ sys.path.insert(0, str(Path(__file__).parents[2] / "tests"))
 
 import bench_mlflow  # type: ignore[import-not-found]  # of the tracking benchmarks
 import bench_pages  # type: ignore[import-not-found]  # beside this one
-from playwright.sync_api import Browser, Page, sync_playwright
+from playwright.sync_api import Browser, CDPSession, Page, sync_playwright
 
 from support.browser import SWITCHES, find_browser
 
@@ -40,6 +44,9 @@ TARGET_MS = 500.0
 WIDTH, HEIGHT = 1280, 800
 LIMIT_MS = 180_000
 METRIC = "m3"
+SPENT = ("TaskDuration", "RecalcStyleDuration", "LayoutDuration", "ScriptDuration")
+SETTLED_MS = 400
+"""For what a page does by itself after it has loaded."""
 
 Reach: TypeAlias = Callable[[Page], None]
 """Opens a page and returns when it can be used."""
@@ -54,6 +61,7 @@ def main() -> None:
     parser.add_argument("--folder", type=Path, help="keeps the filled store for the next time")
     parser.add_argument("--times", type=int, default=5)
     parser.add_argument("--mlflow", action="store_true", help="the table of runs, beside MLflow's")
+    parser.add_argument("--only", default="", help="the pages whose name contains this")
     parser.add_argument("--smoke", action="store_true", help="few runs, once: shows only that it works")
     asked = parser.parse_args()
     if asked.smoke:
@@ -65,7 +73,7 @@ def main() -> None:
         if asked.mlflow:
             beside_mlflow(browser, folder / "workspace", Path(scratch), asked.times)
         else:
-            alone(browser, folder / "workspace", asked.times, 3_000 if asked.smoke else 1_000_000)
+            alone(browser, folder / "workspace", asked.times, 3_000 if asked.smoke else 1_000_000, asked.only)
 
 
 @contextmanager
@@ -79,7 +87,7 @@ def chromium() -> Iterator[Browser]:
             browser.close()
 
 
-def alone(browser: Browser, workspace: Path, times: int, n_points: int) -> None:
+def alone(browser: Browser, workspace: Path, times: int, n_points: int, only: str) -> None:
     """Time each page of Noria."""
     reader = bench_pages.sign_in(workspace, "owner")
     run_id, _ = first_runs(workspace)
@@ -94,14 +102,50 @@ def alone(browser: Browser, workspace: Path, times: int, n_points: int) -> None:
         "audit": "/projects/project-000/audit",
         "search": "/search?q=r99",
     }
-    print(f"{'page':26}{'first':>8}{'median':>8}{'most':>8}  ms until it can be used", flush=True)
-    with bench_pages.serving(workspace) as (url, _):
+    print(
+        f"{'page':26}{'first':>8}{'median':>8}{'most':>8}{'work':>8}{'style':>8}{'layout':>8}{'script':>8}{'nodes':>8}"
+        f"{'server':>8}  ms until it can be used; ms of work"
+    )
+    with bench_pages.serving(workspace) as (url, process):
         for name, path in pages.items():
+            if only not in name:
+                continue
             limit = bench_pages.TARGETS.get(name, 0.0)
             reach = opener(f"{url}{path}", "main h1")
             cold, warm = timed(browser, reach, times, token=reader.token)
             over = "  over" if statistics.median(warm) > max(TARGET_MS, limit) else ""
-            print(f"{name:26}{cold:8.0f}{statistics.median(warm):8.0f}{max(warm):8.0f}{over}", flush=True)
+            waited = f"{name:26}{cold:8.0f}{statistics.median(warm):8.0f}{max(warm):8.0f}"
+            print(f"{waited}{work(browser, process, reach, times, reader.token)}{over}", flush=True)
+
+
+def work(browser: Browser, process: psutil.Process, reach: Reach, times: int, token: str) -> str:
+    """Give as text what a page that was seen before costs the browser and the server, the least of some times."""
+    page = open_page(browser, token)
+    reach(page)
+    tools = page.context.new_cdp_session(page)
+    tools.send("Performance.enable")
+    found: list[dict[str, float]] = []
+    for _ in range(times):
+        page.goto("about:blank")
+        before, used = metrics(tools), server_cpu_s(process)
+        reach(page)
+        page.wait_for_timeout(SETTLED_MS)
+        after = metrics(tools)
+        spent = {name: 1000 * (after[name] - before[name]) for name in SPENT}
+        found.append(spent | {"Nodes": after["Nodes"], "server": 1000 * (server_cpu_s(process) - used)})
+    page.context.close()
+    return "".join(f"{min(each[name] for each in found):8.0f}" for name in (*SPENT, "Nodes", "server"))
+
+
+def metrics(tools: CDPSession) -> dict[str, float]:
+    """Ask Chromium what it has counted for a page."""
+    return {each["name"]: each["value"] for each in tools.send("Performance.getMetrics")["metrics"]}
+
+
+def server_cpu_s(process: psutil.Process) -> float:
+    """Give the CPU time of the server up to now."""
+    times = process.cpu_times()
+    return float(times.user + times.system)
 
 
 def beside_mlflow(browser: Browser, workspace: Path, scratch: Path, times: int) -> None:

@@ -14,7 +14,7 @@ from noria.core.web.pages import Visit
 from noria.core.web.urls import Urls
 from noria.tracking.comparison import differing_keys
 from noria.tracking.entities import Run
-from noria.tracking.table_view import AUTHOR, DURATION, STARTED, STATUS
+from noria.tracking.table_view import AUTHOR, DURATION, ROWS, STARTED, STATUS
 
 MAX_RUNS: Final = 200
 
@@ -35,6 +35,8 @@ class CompareView:
         The metric by which settings are compared, and lines coloured; empty for the first.
     sort
         Key of a column, with `-` before it for descending.
+    after
+        Id of the run behind which this page of the table begins; empty for its beginning.
     """
 
     project: str
@@ -45,9 +47,10 @@ class CompareView:
     metrics: tuple[str, ...] | None = None
     score: str = ""
     sort: str = ""
+    after: str = ""
 
     def pairs(self, **changes: Any) -> list[tuple[str, str]]:
-        """Give what the address holds with some changes, one pair a value."""
+        """Give what the address holds with some changes, one pair a value; unless they say so, from the first page."""
         given = {
             "runs": self.runs,
             "experiment": self.experiment,
@@ -94,6 +97,7 @@ def read_compare(visit: Visit) -> CompareView:
         metrics=tuple(dict.fromkeys(lists["metric"])) if "metric" in lists else None,
         score=given.get("score", ""),
         sort=given.get("sort", ""),
+        after=given.get("after", ""),
     )
 
 
@@ -106,6 +110,12 @@ def in_order_of(runs: list[Run], sort: str) -> list[Run]:
     lacking = [run for run in runs if _sort_value(run, key) is None]
     having.sort(key=lambda pair: pair[0], reverse=sort.startswith("-"))
     return [*(run for _, run in having), *lacking]
+
+
+def page_of(runs: Sequence[Run], after: str) -> tuple[int, int]:
+    """Give where a page of the table begins and ends; at the beginning where its run is not compared any more."""
+    begin = next((at + 1 for at, run in enumerate(runs) if run.id == after), 0)
+    return begin, min(begin + ROWS, len(runs))
 
 
 def _sort_value(run: Run, key: str) -> tuple[bool, float, str] | None:

@@ -5,15 +5,15 @@ from __future__ import annotations
 import math
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
-from datetime import datetime
-from typing import Final
+from typing import Any, Final
 
+from noria.core.web.cells import CellKind, Peak
 from noria.core.web.charts import Chart
 from noria.core.web.formats import clipped
 from noria.core.web.languages import mark
 from noria.core.web.pages import Crumb, Page, PageContext, Visit
 from noria.core.web.parallel import ParallelPlot
-from noria.core.web.parts import Choice, Column, Direction, Tab
+from noria.core.web.parts import Choice, Column, Direction, Pager, Tab
 from noria.core.web.urls import COMPARE_PATH
 from noria.tracking.compare_parts import Settings, chart_of, parallel_of, settings_of
 from noria.tracking.compare_view import (
@@ -22,6 +22,7 @@ from noria.tracking.compare_view import (
     duration_s,
     in_order_of,
     labels_of,
+    page_of,
     read_compare,
     shown_keys,
 )
@@ -30,15 +31,16 @@ from noria.tracking.entities import Run
 from noria.tracking.pages_experiments import EXPERIMENTS_WORDS
 from noria.tracking.permissions import READ_RUNS
 from noria.tracking.point_entities import RunHistory
-from noria.tracking.run_signs import SIGNS, Sign
+from noria.tracking.run_signs import SIGNS
 from noria.tracking.run_tables import RunTables, TableAsked
 from noria.tracking.search.grammar import FilterInvalid
 from noria.tracking.service import Runs
-from noria.tracking.table_view import AUTHOR, DURATION, STARTED, STATUS
+from noria.tracking.table_view import AUTHOR, DURATION, ROWS, STARTED, STATUS
 
 MAX_CURVES: Final = 40
 """Curves in a chart: nobody tells more apart."""
 MAX_CHARTS: Final = 8
+_ATTRIBUTES: Final = (CellKind.BADGE, CellKind.MOMENT, CellKind.SECONDS, CellKind.TEXT)
 _MAX_SORTED: Final = 60
 """Runs named one by one above which no heading sorts: each of its links would name them all again."""
 _MAX_REMOVED: Final = 20
@@ -59,22 +61,6 @@ COMPARE_WORDS = mark("Comparison")
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
-class ComparedCell:
-    """A value of a run.
-
-    Attributes
-    ----------
-    value
-        Text of a param or number of a metric; None where the run has none.
-    peak
-        `greatest` or `least` of all runs; empty otherwise.
-    """
-
-    value: str | float | None
-    peak: str = ""
-
-
-@dataclass(frozen=True, slots=True, kw_only=True)
 class ComparedRun:
     """A run in the comparison.
 
@@ -84,20 +70,15 @@ class ComparedRun:
         Its name, told apart from others of the same name.
     without_url
         The comparison without it; empty where there are too many runs.
-    params, metrics
-        In the order of the columns.
+    cells
+        What stands in the columns after the name.
     """
 
     id: str
     label: str
     url: str
     without_url: str
-    sign: Sign
-    started_at: datetime
-    duration_s: float | None
-    author: str
-    params: tuple[ComparedCell, ...]
-    metrics: tuple[ComparedCell, ...]
+    cells: tuple[Any, ...]
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -114,8 +95,8 @@ class CompareContext(PageContext):
         What is wrong with the filter; empty when nothing is.
     tabs
         Differences, or all values.
-    columns, runs
-        The table.
+    columns, kinds, runs, pager
+        The table: a page of the runs, and what the values of each column after the first are.
     n_shared
         Params and metrics in which the runs agree, which are left out.
     score
@@ -141,7 +122,9 @@ class CompareContext(PageContext):
     hint: str
     tabs: tuple[Tab, ...]
     columns: tuple[Column, ...]
+    kinds: tuple[CellKind, ...]
     runs: tuple[ComparedRun, ...]
+    pager: Pager
     n_shared: int
     score: str
     scores: tuple[Choice, ...]
@@ -166,7 +149,7 @@ def compare(visit: Visit) -> CompareContext:
     known = sorted({key for run in runs for key in run.metrics})
     differing = [key for key in differing_keys([run.metrics for run in runs]) if not key.startswith(_SYSTEM)]
     score = view.score if view.score in known else next(iter(differing or known), "")
-    drawn = view.metrics if view.metrics is not None else tuple(differing[:_FIRST_CHARTS])
+    drawn = view.metrics if view.metrics is not None else tuple((differing or known)[:_FIRST_CHARTS])
     settings = settings_of(runs, score) if score and len(runs) > 1 else None
     charts = _charts(visit, view, runs[:MAX_CURVES], labels, drawn[:MAX_CHARTS])
     return CompareContext(
@@ -178,7 +161,9 @@ def compare(visit: Visit) -> CompareContext:
         hint=hint,
         tabs=_tabs(visit, view),
         columns=_columns(visit, view, params, metrics),
+        kinds=(*_ATTRIBUTES, *(CellKind.PEAK for _ in metrics), *(CellKind.TEXT for _ in params)),
         runs=tuple(_rows(visit, view, runs, labels, params, metrics)),
+        pager=_pager(visit, view, runs),
         n_shared=n_keys - len(params) - len(metrics),
         score=score,
         scores=tuple(Choice(value=key, words=key, is_chosen=key == score) for key in known),
@@ -266,15 +251,29 @@ def _rows(
             without_url=view.url(visit.urls, runs=[one for one in view.runs if one != run.id])
             if 2 < len(view.runs) <= _MAX_REMOVED
             else "",
-            sign=SIGNS[run.status],
-            started_at=run.started_at,
-            duration_s=duration_s(run),
-            author=run.author,
-            params=tuple(ComparedCell(value=run.params.get(key)) for key in params),
-            metrics=tuple(_metric_cell(run.metrics.get(key), peaks[key]) for key in metrics),
+            cells=(
+                SIGNS[run.status],
+                run.started_at,
+                duration_s(run),
+                run.author or None,
+                *(_metric_cell(run.metrics.get(key), peaks[key]) for key in metrics),
+                *(run.params.get(key) for key in params),
+            ),
         )
-        for run in runs
+        for run in runs[slice(*page_of(runs, view.after))]
     ]
+
+
+def _pager(visit: Visit, view: CompareView, runs: Sequence[Run]) -> Pager:
+    begin, end = page_of(runs, view.after)
+    before = begin - ROWS - 1
+    return Pager(
+        first=view.url(visit.urls) if begin else None,
+        previous=view.url(visit.urls, after=runs[before].id if before >= 0 else "") if begin else None,
+        following=view.url(visit.urls, after=runs[end - 1].id) if end < len(runs) else None,
+        n_shown=end - begin,
+        total=len(runs),
+    )
 
 
 def _peaks(values: Sequence[float | None]) -> tuple[float, float] | None:
@@ -282,11 +281,10 @@ def _peaks(values: Sequence[float | None]) -> tuple[float, float] | None:
     return (min(finite), max(finite)) if len(finite) > 1 and min(finite) < max(finite) else None
 
 
-def _metric_cell(value: float | None, peaks: tuple[float, float] | None) -> ComparedCell:
-    peak = ""
-    if peaks is not None and value is not None:
-        peak = "least" if value == peaks[0] else "greatest" if value == peaks[1] else ""
-    return ComparedCell(value=value, peak=peak)
+def _metric_cell(value: float | None, peaks: tuple[float, float] | None) -> Peak | None:
+    if value is None or peaks is None:
+        return None if value is None else Peak(value)
+    return Peak(value, "least" if value == peaks[0] else "greatest" if value == peaks[1] else "")
 
 
 def _charts(
@@ -316,6 +314,6 @@ PAGES = (
         needs=READ_RUNS,
         template="noria.tracking/compare.html",
         build=compare,
-        query=("runs", "experiment", "filter", "show", "metric", "score", "sort"),
+        query=("runs", "experiment", "filter", "show", "metric", "score", "sort", "after"),
     ),
 )

@@ -379,6 +379,35 @@ def test_a_comparison_by_filter(reader: Reader, context: Context) -> None:
     assert reader.get(f"/projects/{PROJECT}/compare").status_code == 400
 
 
+def test_runs_that_end_alike_are_compared_by_their_curves(reader: Reader, context: Context) -> None:
+    """Where no last value differs, the way there is drawn all the same."""
+    for name, first in (("slow", 0.1), ("quick", 0.8)):
+        make(context, name, metrics={"acc": [first, 0.9]}, params={"lr": name})
+    page = reader.get(f"/projects/{PROJECT}/compare?experiment=digits").text
+
+    assert page.count("data-figure=") == 1
+    assert "one point in each run" not in visible_text(page)
+
+
+def test_a_long_comparison_is_paged(reader: Reader, context: Context) -> None:
+    """All runs are compared, each stands on one page of the table once, and the pages lead to one another."""
+    n = 2 * ROWS + 3
+    for i in range(n):
+        make(context, f"r{i:03}", metrics={"acc": [float(i)]}, params={"lr": str(i % 2)})
+    path = f"/projects/{PROJECT}/compare?experiment=digits&sort=-metrics.acc"
+    pages = [reader.get(path).text]
+    while 'rel="next"' in pages[-1]:
+        pages.append(reader.get(link(pages[-1], "Next")).text)
+
+    assert [len(names(page)) for page in pages] == [ROWS, ROWS, 3]
+    assert [name for page in pages for name in names(page)] == [f"r{i:03}" for i in reversed(range(n))]
+    assert all(f"Comparison of {n} runs" in page for page in pages)
+    assert [names(reader.get(link(page, "Previous")).text)[0] for page in pages[1:]] == ["r102", "r052"]
+    assert names(reader.get(link(pages[2], "First page")).text)[0] == "r102"
+    assert ["▲ 102" in visible_text(page) for page in pages] == [True, False, False]
+    assert names(reader.get(f"{path}&after={'0' * 32}").text)[0] == "r102"
+
+
 class Parsed(HTMLParser):
     """Collects tags and attributes."""
 

@@ -10,6 +10,7 @@ from typing import Any, Final, NamedTuple
 from markupsafe import Markup, escape
 
 from noria.core.web.formats import NOTHING, Formats, clipped
+from noria.core.web.languages import mark
 from noria.core.web.parts import Sign
 
 _SHOWN: Final = 80
@@ -25,11 +26,12 @@ class CellKind(enum.StrEnum):
     MOMENT = "moment"
     BADGE = "badge"
     MEAN = "mean"
+    PEAK = "peak"
 
     @property
     def is_flush_right(self) -> bool:
         """Whether its values stand below one another by their last digit."""
-        return self in (CellKind.NUMBER, CellKind.SECONDS, CellKind.MEAN)
+        return self in (CellKind.NUMBER, CellKind.SECONDS, CellKind.MEAN, CellKind.PEAK)
 
 
 class Mean(NamedTuple):
@@ -46,6 +48,13 @@ class Mean(NamedTuple):
     greatest: float
     half: float | None
     n: int
+
+
+class Peak(NamedTuple):
+    """A number, and which end of its column it is: `greatest`, `least`, or empty for neither."""
+
+    value: float
+    end: str = ""
 
 
 class Cells:
@@ -69,6 +78,7 @@ class Cells:
             CellKind.MOMENT: self._moment,
             CellKind.BADGE: self._badge,
             CellKind.MEAN: self._mean,
+            CellKind.PEAK: self._peak,
         }
         self._badges: dict[Sign, str] = {}
 
@@ -78,7 +88,7 @@ class Cells:
         Parameters
         ----------
         kinds
-            What each value is: a number, seconds, a text, a `datetime`, a `Sign` or a `Mean`.
+            What each value is: a number, seconds, a text, a `datetime`, a `Sign`, a `Mean` or a `Peak`.
 
         Examples
         --------
@@ -116,6 +126,15 @@ class Cells:
         shown = f'<span class="figure">{brief(value.mean)}</span>{half}{ends if value.n > 1 else ""}'
         return f'<td class="is-number">{shown}</td>'
 
+    def _peak(self, value: Peak) -> str:
+        number = self._formats.brief(value.value)
+        if not value.end:
+            return f'<td class="is-number">{number}</td>'
+        sign, words = _ENDS[value.end]
+        said = escape(self._words(words))
+        drawn = f'<span class="peak" title="{said}" role="img" aria-label="{said}">{sign}</span>'
+        return f'<td class="is-number is-peak">{drawn} {number}</td>'
+
     def _badge(self, value: Sign) -> str:
         made = self._badges.get(value)
         if made is None:
@@ -126,6 +145,7 @@ class Cells:
         return made
 
 
+_ENDS: Final = {"greatest": ("▲", mark("the greatest")), "least": ("▽", mark("the least"))}
 _EMPTY = {
     kind: f'<td class="quiet{" is-number" if kind.is_flush_right else ""}">{NOTHING}</td>'
     for kind in CellKind

@@ -4,6 +4,18 @@
   const field = document.getElementById("filter");
   const list = document.getElementById("filter-options");
   if (!field || !list) return;
+  // The library comes with the first use of the field: to start it takes longer than all other scripts of the page.
+  const { library } = document.currentScript.dataset;
+  const bring = () => {
+    const script = document.createElement("script");
+    script.src = library;
+    script.addEventListener("load", () => {
+      if (document.activeElement === field) field.dispatchEvent(new FocusEvent("focus"));
+    });
+    document.head.append(script);
+  };
+  if (library && document.activeElement === field) bring();
+  else if (library) field.addEventListener("focus", bring, { once: true });
   let at = -1;
   const options = () => [...list.children];
   const point = (to) => {
