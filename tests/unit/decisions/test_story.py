@@ -2,7 +2,10 @@
 
 from __future__ import annotations
 
+import ast
+import pkgutil
 from datetime import UTC, datetime
+from pathlib import Path
 from typing import Any
 
 import pytest
@@ -10,12 +13,14 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from noria.catalog.entities import Candidate, DecisionRecord, Figure, RecordKind
+from noria.decisions import stages
 from noria.decisions.diagnosis import LIKELIHOOD
 from noria.decisions.entities import Cause, DecisionStatus, Remedy
 from noria.decisions.story import before_after, compare, facts_of, tell, verdict_state
 from noria.decisions.words import (
     CALM_VERDICTS,
     CAUSE_WORDS,
+    FACT_WORDS,
     OPEN_VERDICTS,
     REMEDY_WORDS,
     STAGE_WORDS,
@@ -61,6 +66,31 @@ def test_everything_that_is_decided_has_words() -> None:
     assert set(VERDICT_WORDS) == verdicts | {"lacks"}
     assert verdicts >= CALM_VERDICTS
     assert not CALM_VERDICTS & OPEN_VERDICTS
+
+
+def test_every_figure_of_a_stage_has_words() -> None:
+    """No reader of the evidence meets the name of a field."""
+    found = {
+        key.value
+        for module in pkgutil.iter_modules(stages.__path__)
+        for node in ast.walk(ast.parse(Path(stages.__path__[0], f"{module.name}.py").read_text()))
+        for shown in _figures_of(node)
+        for key in shown.keys
+        if isinstance(key, ast.Constant)
+    }
+
+    assert {"n_far", "auc", "mean"} <= found
+    assert {str(name) for name in found} - set(FACT_WORDS) == set()
+
+
+def _figures_of(node: ast.AST) -> list[ast.Dict]:
+    """Give the figures that a call passes on, or that a function of figures returns."""
+    if isinstance(node, ast.keyword) and node.arg == "figures":
+        return [node.value] if isinstance(node.value, ast.Dict) else []
+    if isinstance(node, ast.FunctionDef) and node.name.endswith("_figures"):
+        returned = [each.value for each in ast.walk(node) if isinstance(each, ast.Return)]
+        return [each for each in returned if isinstance(each, ast.Dict)]
+    return []
 
 
 def test_an_open_record_is_live_and_a_closed_one_is_not() -> None:

@@ -1,7 +1,6 @@
 // What the parts of a page do besides what HTML does by itself: copy an id, tick all rows, close a menu left open.
 "use strict";
 (() => {
-  const wake = (within) => within.querySelectorAll(".needs-script[hidden]").forEach((each) => { each.hidden = false; });
   const copy = async (button) => {
     const words = button.getAttribute("aria-label");
     try {
@@ -44,12 +43,10 @@
     if (all) boxes(all).forEach((box) => { box.checked = event.target.checked; });
     count();
   });
-  const begin = () => {
-    wake(document);
-    count();
-  };
-  addEventListener("noria:changed", begin);
-  addEventListener("htmx:after:swap", begin);
-  begin();
-  document.querySelector(".sections [aria-current]")?.scrollIntoView({ block: "nearest", inline: "center" });
+  addEventListener("noria:changed", count);
+  addEventListener("htmx:after:swap", count);
+  count();
+  document.querySelectorAll(":is(.sections, .tabs) [aria-current]").forEach((each) => {
+    each.scrollIntoView({ block: "nearest", inline: "center" });
+  });
 })();
