@@ -33,6 +33,7 @@ from noria.monitoring.windows.judging import Judged, Part, judge
 from noria.monitoring.windows.layout import lay_out
 from noria.monitoring.windows.packing import unpack_counts
 from noria.registry.entities import Origin, ServableVersion, Signature, Task, TensorSpec
+from noria.serving.captured_blocks import blocks_of_rows
 from noria.serving.predictions import CapturedRow, Prediction
 
 BATCH = 1_000
@@ -124,7 +125,7 @@ def watched(
     def fold() -> Folded:
         folding = Folding(settings, None, next_index=1, now=AT, layouts=lambda _: layout, stored=Nothing())
         for start in range(0, WINDOW, BATCH):
-            folding.take(rows[start : start + BATCH])
+            folding.take(blocks_of_rows(rows[start : start + BATCH]))
         return folding.result()
 
     folded = fold()

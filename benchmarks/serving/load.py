@@ -18,18 +18,25 @@ from pathlib import Path
 
 import psutil
 
-SCRIPT = Path(__file__).parent / "programs" / "post.lua"
+PROGRAMS = Path(__file__).parent / "programs"
 _START_S = 120.0
 _UNITS_S = {"us": 1e-6, "ms": 1e-3, "s": 1.0, "m": 60.0}
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Body:
-    """What is sent: a file, its headers, and the connections it is sent on."""
+    """What is sent: a file, its headers, and the connections it is sent on.
+
+    Attributes
+    ----------
+    is_lines
+        Whether each line of the file is a body of its own, sent in turn.
+    """
 
     file: Path
     headers: dict[str, str]
     n_connections: int
+    is_lines: bool = False
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -100,7 +107,7 @@ class Running:
         command = ["wrk", "-t1", f"-c{body.n_connections}", f"-d{seconds}s", "--latency", "--timeout", "20s"]
         before_s = sum(self.cpu_s().values())
         told = subprocess.run(
-            [*command, "-s", str(SCRIPT), self.url],
+            [*command, "-s", str(PROGRAMS / ("post_lines.lua" if body.is_lines else "post.lua")), self.url],
             env=environment,
             capture_output=True,
             text=True,
@@ -184,7 +191,9 @@ def _wait_for(server: Server, url: str, process: subprocess.Popen[bytes], log: P
 
 
 def _ask(url: str, body: Body) -> tuple[dict[str, str], bytes]:
-    request = urllib.request.Request(url, body.file.read_bytes(), body.headers)  # noqa: S310 - our own server
+    content = body.file.read_bytes()
+    first = content.splitlines()[0] if body.is_lines else content
+    request = urllib.request.Request(url, first, body.headers)  # noqa: S310 - our own server
     with urllib.request.urlopen(request, timeout=20) as answer:  # noqa: S310
         return {name.lower(): value for name, value in answer.headers.items()}, answer.read()
 

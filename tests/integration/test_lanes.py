@@ -88,7 +88,7 @@ def test_a_standing_environment_is_kept(tmp_path: Path) -> None:
 def test_a_benchmark_runs_at_its_smallest_size(name: str, processes: Processes) -> None:
     """Each benchmark ends well with `--smoke` and prints figures."""
     if (
-        name.startswith("serving/")
+        (name.startswith("serving/") or name == "monitoring/bench_endpoint.py")
         and shutil.which("wrk") is None
         and os.environ.get("TEST_SERVICES") != "required"
     ):

@@ -12,6 +12,7 @@ from hypothesis import strategies as st
 from noria.core.stats.counters import TableCounter
 from noria.monitoring.entities import MonitorSection
 from noria.monitoring.windows.packing import unpack_counts
+from noria.serving.captured_blocks import blocks_of_rows
 from noria.serving.predictions import CapturedRow
 from support.windows import BEGIN, Kept, layout_of, reference_of, row
 
@@ -119,6 +120,6 @@ def test_counters_are_a_recount_of_all_rows(values: list[Any], looks: list[int])
             assert not parts
             continue
         counter = TableCounter(layout.profile)
-        counter.update(layout.columns([each.prediction for each in some]))
+        counter.update(layout.columns(*blocks_of_rows(some)))
         assert stored == counter.counts
         assert sum(parts) == len(some)

@@ -14,6 +14,7 @@ from noria.monitoring.windows.entities import HistoryPoint, WindowCounts
 from noria.monitoring.windows.folding import Folded, Folding
 from noria.monitoring.windows.layout import Layout, lay_out
 from noria.registry.entities import Origin, ServableVersion, Signature, Task, TensorSpec
+from noria.serving.captured_blocks import blocks_of_rows
 from noria.serving.predictions import CapturedRow, Prediction
 
 BEGIN = datetime(2030, 1, 7, tzinfo=UTC)
@@ -133,7 +134,7 @@ class Kept:
             stored=self,
         )
         for batch in batches:
-            folding.take(batch)
+            folding.take(blocks_of_rows(batch))
         found = folding.result()
         self.cutting = found.cutting
         self.windows |= {window.index: window for window in found.windows}

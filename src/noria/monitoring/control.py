@@ -30,6 +30,9 @@ from noria.serving.permissions import READ_CAPTURES, READ_ENDPOINTS
 LOOK_EVERY_S = 0.5
 """A look costs two counts of an endpoint unless there is something new."""
 
+PAUSE = timedelta(seconds=1)
+"""Between two looks at rows alone: a look costs as much as thousands of rows that are counted in it."""
+
 FOLD_EVERY = timedelta(minutes=1)
 """Rows of a window by time are counted at least so often, however few they are."""
 
@@ -57,11 +60,13 @@ def _has_news(context: Context, endpoint: Endpoint, monitor: Monitor, settings: 
     head = context.service(Captures).head(endpoint.project, endpoint.name, after=monitor.position)
     if head.label_position > monitor.label_position:
         return True
+    now, due = context.clock.now(), due_at(monitor.cutting)
+    if monitor.looked_at is not None and now - monitor.looked_at < PAUSE:
+        return False
     if head.n_rows >= n_wanted(monitor.cutting, settings, most=MAX_COUNTED):
         return True
     if settings.window_s is None:
         return False
-    now, due = context.clock.now(), due_at(monitor.cutting)
     waited = monitor.looked_at is None or now - monitor.looked_at >= FOLD_EVERY
     return (due is not None and now >= due) or (head.n_rows > 0 and waited)
 

@@ -9,12 +9,12 @@ from typing import Any, Final
 import numpy as np
 from numpy.typing import NDArray
 
-from noria.core.stats.bins import smoothed_shares
+from noria.core.stats.bins import PSEUDO_COUNT, smoothed_shares
 from noria.core.stats.counters import ColumnCounts, TableCounter, TableCounts
 from noria.core.stats.multiplicity import benjamini_hochberg
-from noria.core.stats.ordered import ks_p_value
+from noria.core.stats.ordered import ks_p_value, ks_p_values
 from noria.core.stats.profiles import ColumnProfile, TableProfile, profile_table, reference_cells
-from noria.core.stats.samples import Ints
+from noria.core.stats.samples import Floats, Ints
 from noria.core.stats.tests import chi_squared_counts, psi
 from noria.monitoring.entities import ColumnDrift, DriftReport
 
@@ -46,6 +46,9 @@ class Comparison:
     psi: float
 
 
+_NOT_YET: Final = Comparison("", 0.0, 1.0, 0.0)
+
+
 def compare(reference: TableProfile, counts: TableCounts) -> dict[str, Comparison]:
     """Compare every column that is not one and the same value on both sides.
 
@@ -54,13 +57,61 @@ def compare(reference: TableProfile, counts: TableCounts) -> dict[str, Compariso
     dict
         Empty where there are fewer than 20 rows.
     """
-    if counts.n_rows < FEWEST_ROWS:
-        return {}
-    return {
-        name: compare_column(profile, counts.columns[name])
-        for name, profile in reference.columns.items()
-        if name in counts.columns and _varies(profile, counts.columns[name])
-    }
+    return compare_all([(reference, counts)])[0]
+
+
+def compare_all(tables: Sequence[tuple[TableProfile, TableCounts]]) -> list[dict[str, Comparison]]:
+    """Compare several tables with their references, each as `compare` does; together they take a fraction of the time.
+
+    Columns that are tested alike, have as many cells and miss no value are laid below one another and compared at
+    once; the others one by one.
+    """
+    found: list[dict[str, Comparison]] = [{} for _ in tables]
+    alike: dict[int, list[tuple[int, str, Ints, Ints]]] = {}
+    for place, (reference, counts) in enumerate(tables):
+        if counts.n_rows < FEWEST_ROWS:
+            continue
+        for name, profile in reference.columns.items():
+            column = counts.columns.get(name)
+            if column is None or not _varies(profile, column):
+                continue
+            # Each has its place before it is compared, so that columns keep their order.
+            found[place][name] = _NOT_YET
+            before, after = _cells(profile, column)
+            if _is_ordered(profile) and not (before[-1] or after[-1]) and after.any():
+                alike.setdefault(before.size, []).append((place, name, before, after))
+            else:
+                found[place][name] = compare_column(profile, column)
+    for columns in alike.values():
+        before, after = (
+            np.array([cells[:-1] for cells in side]) for side in list(zip(*columns, strict=True))[2:]
+        )
+        for (place, name, *_), compared in zip(columns, _compared_at_once(before, after), strict=True):
+            found[place][name] = compared
+    return found
+
+
+def _compared_at_once(before: Ints, after: Ints) -> list[Comparison]:
+    """Compare known values of ordered columns, shape (n_columns, n_cells); no side is empty."""
+    n, m = before.sum(axis=1), after.sum(axis=1)
+    apart = np.cumsum(before, axis=1) / n[:, np.newaxis] - np.cumsum(after, axis=1) / m[:, np.newaxis]
+    distances = np.abs(apart).max(axis=1)
+    held = (before + after) > 0
+    shares = [_smoothed(counts, held) for counts in (before, after)]
+    with np.errstate(divide="ignore", invalid="ignore"):
+        terms = (shares[1] - shares[0]) * (np.log(shares[1]) - np.log(shares[0]))
+    moved = np.where(held, terms, 0.0).sum(axis=1)
+    columns = (distances, ks_p_values(distances, n, m), moved)
+    return [
+        Comparison("ks", distance, p_value, psi_)
+        for distance, p_value, psi_ in zip(*(column.tolist() for column in columns), strict=True)
+    ]
+
+
+def _smoothed(counts: Ints, held: NDArray[np.bool_]) -> Floats:
+    """As `smoothed_shares` of the held cells of each row; the others are 0."""
+    smoothed = np.where(held, counts + PSEUDO_COUNT, 0.0)
+    return np.asarray(smoothed / smoothed.sum(axis=1, keepdims=True))
 
 
 def compare_column(
@@ -193,9 +244,7 @@ def _tested(reference: ColumnProfile, before: Ints, after: Ints) -> tuple[str, f
     The largest distance of the distribution functions at the edges is at most that at all values, so the p-value of the
     Kolmogorov-Smirnov test is never too small. It is kept for numbers since it needs no rows in every bin.
     """
-    is_ordered = (
-        reference.kind == "numeric" and reference.n_distinct > _FEW_VALUES and len(reference.edges) > 0
-    )
+    is_ordered = _is_ordered(reference)
     test = "ks" if is_ordered else "chi_squared"
     if not (before.any() and after.any()):
         return test, 0.0, 1.0
@@ -205,6 +254,10 @@ def _tested(reference: ColumnProfile, before: Ints, after: Ints) -> tuple[str, f
     n, m = int(before.sum()), int(after.sum())
     distance = float(np.abs(np.cumsum(before) / n - np.cumsum(after) / m).max())
     return test, distance, ks_p_value(distance, n, m)
+
+
+def _is_ordered(reference: ColumnProfile) -> bool:
+    return reference.kind == "numeric" and reference.n_distinct > _FEW_VALUES and len(reference.edges) > 0
 
 
 def _cells(reference: ColumnProfile, counts: ColumnCounts) -> tuple[Ints, Ints]:

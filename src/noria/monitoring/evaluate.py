@@ -28,18 +28,20 @@ from noria.monitoring.windows.alerting import drift_alert
 from noria.monitoring.windows.entities import HistoryPoint, WindowCounts
 from noria.monitoring.windows.folding import Folded, Folding
 from noria.monitoring.windows.labelled import follow_all, parted_labels, scored
-from noria.monitoring.windows.layout import Layout, lay_out
+from noria.monitoring.windows.layout import Layout, laid_out
 from noria.monitoring.windows.quality import segment_alert
 from noria.registry.rules import NotServable
+from noria.serving.captured_blocks import blocks_of_page
 from noria.serving.captures import Captures
 from noria.serving.endpoints import Endpoints
+from noria.serving.packed_reading import MAX_ROWS
 from noria.serving.predictions import CapturedRow, CaptureOrder, CapturePage
 
 if TYPE_CHECKING:
     from noria.monitoring.detector import DropDetector
 
 _READ_AT_ONCE = 1000
-_WINDOWS_AT_ONCE = 20
+_WINDOWS_AT_ONCE = 100
 
 
 def look(workspace: Workspace, project: str, endpoint: str, settings: dict[str, Any]) -> dict[str, Any]:
@@ -151,19 +153,21 @@ class _Look:
         )
         position = monitor.position
         while folding.n_over < _WINDOWS_AT_ONCE:
-            page = self._captures.read(
-                self._project, self._endpoint.name, after=position, limit=self._n_at_once()
+            page = self._captures.chunks(
+                self._project, self._endpoint.name, after=position, n_rows=self._n_at_once(folding.n_over)
             )
-            folding.take(page.items)
+            folding.take(blocks_of_page(page))
             position = page.next
             if not page.more:
                 break
         return folding.result(), position
 
-    def _n_at_once(self) -> int:
-        # Small windows are read one at a time, so that a look ends when it has found enough of them.
+    def _n_at_once(self, n_over: int) -> int:
+        # Not more than the windows hold that a look takes: it ends when it has found enough of them.
         by_count = self._settings.window_s is None
-        return min(_READ_AT_ONCE, self._settings.window_rows) if by_count else _READ_AT_ONCE
+        return (
+            min(MAX_ROWS, self._settings.window_rows * (_WINDOWS_AT_ONCE - n_over)) if by_count else MAX_ROWS
+        )
 
     def _layout(self, version: int) -> Layout | None:
         if version not in self._layouts:
@@ -172,7 +176,7 @@ class _Look:
             self._layouts[version] = (
                 None
                 if reference is None
-                else lay_out(
+                else laid_out(
                     reference,
                     self._endpoint.model,
                     segment_columns=columns,

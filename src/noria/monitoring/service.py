@@ -61,6 +61,10 @@ class Monitors(Service):
     @operation("PUT", "/projects/{project}/monitors/{endpoint}", needs=WRITE_MONITORS)
     def watch(self, project: str, endpoint: str) -> Monitor:
         """Watch an endpoint; does nothing when it is watched already."""
+        with self.context.database.read() as connection:  # as nearly always: nothing is written then
+            found = _row(connection, project_pk(connection, project), endpoint)
+        if found is not None:
+            return _monitor(project, found)
         row = {
             "id": new_id(),
             "endpoint": endpoint,
@@ -233,15 +237,20 @@ ALERT_COLUMNS = [column for column in alerts.c if column.name not in ("pk", "pro
 
 
 def _find(connection: sa.Connection, project: str, endpoint: str) -> Any:
-    in_project = monitors.c.project_pk == project_pk(connection, project)
-    query = sa.select(monitors).where(in_project).where(monitors.c.endpoint == endpoint)
-    row = connection.execute(query).mappings().one_or_none()
+    in_project_pk = project_pk(connection, project)
+    row = _row(connection, in_project_pk, endpoint)
     if row is None:
+        in_project = monitors.c.project_pk == in_project_pk
         known = sa.select(monitors.c.endpoint).where(in_project).limit(1000)
         raise unknown_name(
             "monitor", endpoint, connection.execute(known).scalars(), see="noria monitors list"
         )
     return row
+
+
+def _row(connection: sa.Connection, of_project: int, endpoint: str) -> Any:
+    query = sa.select(monitors).where(monitors.c.project_pk == of_project, monitors.c.endpoint == endpoint)
+    return connection.execute(query).mappings().one_or_none()
 
 
 def _monitor(project: str, row: Any) -> Monitor:

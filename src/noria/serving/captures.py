@@ -16,6 +16,7 @@ from noria.serving.counts import add_counts, count_labels, count_requests, read_
 from noria.serving.label_keys import KeyedLabelBatch, KeyedLabelReport, find_by_key
 from noria.serving.labelling import Labelling, past_labels
 from noria.serving.locate import EndpointRow, endpoint_row
+from noria.serving.packed_reading import PackedPage, packed_behind
 from noria.serving.packing import Packed, Unpacked, json_entry, pack
 from noria.serving.pairs import add_pairs, count_pair
 from noria.serving.permissions import GIVE_FEEDBACK, READ_CAPTURES, SERVE
@@ -132,6 +133,21 @@ class Captures(Service):
             last = items[-1]
             reached = last.label.position if by_label and last.label is not None else last.position
         return CapturePage(items=items, next=reached, more=len(found) > bound)
+
+    @operation("GET", "/projects/{project}/endpoints/{endpoint}/capture-chunks", needs=READ_CAPTURES)
+    def chunks(self, project: str, endpoint: str, after: int = 0, n_rows: int = 1000) -> PackedPage:
+        """Read captured rows behind a cursor as they are kept, packed.
+
+        Parameters
+        ----------
+        after
+            0, or the `next` of the page before.
+        n_rows
+            Whole chunks are given until they hold so many rows, or 8 MiB; answers or not, so there may be none.
+        """
+        with self.context.database.read() as connection:
+            place = endpoint_row(connection, project, endpoint)
+            return packed_behind(connection, place.pk, after, max(1, n_rows))
 
     @operation(
         "GET", "/projects/{project}/endpoints/{endpoint}/captures/{prediction_id}", needs=READ_CAPTURES

@@ -164,16 +164,28 @@ class Unpacked:
         self.ids = heads.ids
         self.roles = heads.roles or bytes(n)
         self.versions, self.revisions, self.at_us, self.latencies_us = columns[:4]
-        self.rows, self.n_rows, self.n_whole, self._places, self._sizes = columns[4:]
+        self.rows, self.n_rows, self.n_whole, self.layout_places, self._sizes = columns[4:]
         self.positions = _array_of(heads.positions)
         if not self.positions:
             self.place(first_position)
-        self._ends = array("q", accumulate(self._sizes))
+        self.ends = array("q", accumulate(self._sizes))
 
     @property
     def errors(self) -> dict[int, str]:
         """Index of an entry → what the model raised."""
         return self._heads.errors
+
+    @property
+    def layouts(self) -> list[bytes]:
+        """Layouts of its entries, each by its place (`layout_places`); one of -1 has JSON."""
+        return self._heads.layouts
+
+    @property
+    def data(self) -> bytes:
+        """Data of all entries, one after the other; each ends where `ends` says."""
+        if self._data is None:
+            self._data = _decompressed(self.packed.data)
+        return self._data
 
     @property
     def n_all_rows(self) -> int:
@@ -213,12 +225,10 @@ class Unpacked:
 
     def entry(self, index: int) -> Entry:
         """Give an entry with its data."""
-        place = self._places[index]
+        place = self.layout_places[index]
         if not _JSON <= place < len(self._heads.layouts):
             raise corrupt(f"it names a layout {place} that it does not have")
-        if self._data is None:
-            self._data = _decompressed(self.packed.data)
-        end = self._ends[index]
+        end = self.ends[index]
         return Entry(
             self.ids[index],
             self.versions[index],
@@ -229,7 +239,7 @@ class Unpacked:
             self.n_rows[index],
             self.n_whole[index],
             b"" if place == _JSON else self._heads.layouts[place],
-            self._data[end - self._sizes[index] : end],
+            self.data[end - self._sizes[index] : end],
             self.errors.get(index),
             self.roles[index],
         )
@@ -255,10 +265,12 @@ class Unpacked:
         if self._heads.positions:
             raise corrupt("it gives positions, which are given here")
         self.entry(0)
-        if self._ends[-1] != len(self._data or b""):
+        if self.ends[-1] != len(self.data):
             raise corrupt("its data are not as long as they should be")
         known = [reader_of(layout).row_bytes for layout in self._heads.layouts]
-        for index, (place, n, size) in enumerate(zip(self._places, self.n_rows, self._sizes, strict=True)):
+        for index, (place, n, size) in enumerate(
+            zip(self.layout_places, self.n_rows, self._sizes, strict=True)
+        ):
             if place != _JSON and self.rows[index] + n > self.n_whole[index]:
                 raise corrupt(f"`{self.ids[index]}` has not the rows that it says")
             if not 0 <= place < len(known) or known[place] is None:  # JSON, or texts

@@ -87,29 +87,39 @@ def texts_at(data: bytes, offset: int) -> tuple[list[str], int]:
 
 
 class LayoutReader:
-    """Reads data of one layout."""
+    """Reads data of one layout.
+
+    Attributes
+    ----------
+    forms
+        Of the inputs, then of the outputs.
+    n_inputs
+        How many of them are inputs.
+    row_bytes
+        Of all of them together; None where one is of texts.
+    """
 
     def __init__(self, layout: Layout) -> None:
-        self._n_inputs = len(layout.inputs)
-        self._forms = [_Form.of(form) for form in (*layout.inputs, *layout.outputs)]
-        sizes = [form.row_bytes for form in self._forms]
+        self.n_inputs = len(layout.inputs)
+        self.forms = [Form.of(form) for form in (*layout.inputs, *layout.outputs)]
+        sizes = [form.row_bytes for form in self.forms]
         self.row_bytes = None if None in sizes else sum(size or 0 for size in sizes)
 
     def columns(self, data: bytes, n_rows: int) -> tuple[Named, Named]:
         """Give the values of inputs and outputs, row by row."""
         offset, found = 0, []
-        for form in self._forms:
+        for form in self.forms:
             column, offset = form.read(data, offset, n_rows)
             found.append((form.name, column))
         if offset != len(data):
             raise corrupt("the data are not as long as they should be")
-        return found[: self._n_inputs], found[self._n_inputs :]
+        return found[: self.n_inputs], found[self.n_inputs :]
 
     def parts(self, data: bytes, n_rows: int) -> list[tuple[bytes | list[str], int]]:
         """Give the bytes or texts of each tensor, and how many of them a row has."""
         offset = 0
         found: list[tuple[bytes | list[str], int]] = []
-        for form in self._forms:
+        for form in self.forms:
             if form.row_bytes is None:
                 texts, offset = form.texts(data, offset, n_rows)
                 found.append((texts, form.n_values))
@@ -120,7 +130,19 @@ class LayoutReader:
         return found
 
 
-class _Form(NamedTuple):
+class Form(NamedTuple):
+    """How a tensor is read.
+
+    Attributes
+    ----------
+    code
+        Type of a value as `struct` and NumPy write it without byte order; None of texts.
+    shape
+        Of one row.
+    n_values, row_bytes
+        Of one row; None bytes of texts.
+    """
+
     name: str
     code: str | None
     shape: tuple[int, ...]
@@ -128,7 +150,14 @@ class _Form(NamedTuple):
     row_bytes: int | None
 
     @classmethod
-    def of(cls, form: TensorForm) -> _Form:
+    def of(cls, form: TensorForm) -> Form:
+        """Make it of what a layout says.
+
+        Raises
+        ------
+        Corrupt
+            If the type is none.
+        """
         n_values = math.prod(form.shape)
         shape = tuple(form.shape)
         if form.dtype == TEXTS:

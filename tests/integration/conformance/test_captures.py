@@ -11,6 +11,7 @@ from noria.core.errors import Corrupt, Invalid, NotFound, TooLarge
 from noria.core.ids import new_id
 from noria.core.workspace import Workspace
 from noria.registry.entities import Task
+from noria.serving.captured_blocks import blocks_of_page
 from noria.serving.captures import MAX_BATCH, PredictionNotFound
 from noria.serving.entities import Deployment
 from noria.serving.modelserver.recorder import CapturedRequest, Recorder
@@ -50,6 +51,31 @@ def _append(services: Services, *ids: str, **options: object) -> CaptureReport:
 def _label(services: Services, **values: object) -> LabelReport:
     batch = LabelBatch(labels=[NewLabel(prediction_id=key, value=value) for key, value in values.items()])  # type: ignore[arg-type]
     return services(Captures).label("default", "live", batch)
+
+
+def test_chunks_hold_the_rows_that_pages_do(services: Services) -> None:
+    """Whole ones behind a cursor, each row once."""
+    captures = services(Captures)
+    for number in range(5):
+        ids = [f"{number}-{i}" for i in range(70)]
+        captures.append("default", "live", CaptureBatch(predictions=predictions(ids)))
+    whole = captures.read("default", "live", limit=1000)
+    found: dict[int, object] = {}
+    page = captures.chunks("default", "live", after=10, n_rows=100)
+    pages = [page]
+    while page.items:
+        page = captures.chunks("default", "live", after=page.next, n_rows=100)
+        pages.append(page)
+    for block in [block for page in pages for block in blocks_of_page(page)]:
+        found |= dict(zip(block.positions.tolist(), block.values(), strict=True))
+
+    assert [len(page.items) for page in pages] == [2, 2, 1, 0]
+    assert [page.more for page in pages] == [True, True, False, False]
+    assert pages[-1].next == whole.next
+    assert list(found) == [row.position for row in whole.items[10:]]
+    assert list(found.values()) == [
+        (row.prediction.inputs, row.prediction.outputs) for row in whole.items[10:]
+    ]
 
 
 def test_predictions_are_read_back_in_order(services: Services) -> None:

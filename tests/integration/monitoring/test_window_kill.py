@@ -20,6 +20,7 @@ from noria.monitoring.reference import load_reference
 from noria.monitoring.service import Monitors
 from noria.monitoring.windows.layout import lay_out
 from noria.monitoring.windows.packing import unpack_counts
+from noria.serving.captured_blocks import blocks_of_rows
 from noria.serving.entities import Deployment
 from noria.serving.predictions import CaptureBatch, CapturedRow, Prediction
 from noria.serving.service import Captures, Endpoints
@@ -125,7 +126,7 @@ def test_killed_workers_count_every_row_once(processes: Processes, tmp_path: Pat
     assert {place[:2] for place in stored} == set(places)
     for (index, version), some in places.items():
         counter = TableCounter(layouts[version].profile)
-        counter.update(layouts[version].columns([row.prediction for row in some]))
+        counter.update(layouts[version].columns(*blocks_of_rows(some)))
         segments = [counts for place, counts in stored.items() if place[:2] == (index, version) and place[2]]
 
         assert stored[index, version, ""] == counter.counts

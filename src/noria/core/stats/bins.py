@@ -2,11 +2,16 @@
 
 from __future__ import annotations
 
+from typing import Final
+
 import numpy as np
 from numpy.typing import ArrayLike
 
 from noria.core.errors import Invalid
 from noria.core.stats.samples import Floats, Ints, to_floats
+
+PSEUDO_COUNT: Final = 0.5
+"""Added to each cell: the Jeffreys prior of a multinomial."""
 
 
 def quantile_edges(values: Floats, n_bins: int = 10) -> Floats:
@@ -69,7 +74,7 @@ def bin_counts(values: Floats, edges: Floats) -> Ints:
     return np.bincount(np.searchsorted(edges, values, side="left"), minlength=len(edges) + 1)
 
 
-def smoothed_shares(counts: ArrayLike, pseudo_count: float = 0.5) -> Floats:
+def smoothed_shares(counts: ArrayLike, pseudo_count: float = PSEUDO_COUNT) -> Floats:
     """Turn counts into shares that are all positive, by adding a pseudo-count to each bin.
 
     Parameters
@@ -77,7 +82,7 @@ def smoothed_shares(counts: ArrayLike, pseudo_count: float = 0.5) -> Floats:
     counts : array_like, shape (n_bins,)
         At least 0.
     pseudo_count : float
-        Positive; 0.5 is the Jeffreys prior of a multinomial.
+        Positive.
 
     Returns
     -------

@@ -3,14 +3,15 @@
 from __future__ import annotations
 
 import numpy as np
-from numpy.typing import NDArray
+from numpy.typing import ArrayLike, NDArray
 
 from noria.core.stats.samples import Floats, Ints
 
 _STEP = 64
 """So many current values are a stretch that is looked at as one, or not at all."""
 
-_LARGE = 1_000
+_LARGE, _FEW = 1_000, 20
+_ONE_SIDED = 0.2
 
 
 def sorted_known(values: NDArray[np.generic]) -> Floats:
@@ -98,9 +99,31 @@ def ks_p_value(distance: float, n: int, m: int) -> float:
 
     Notes
     -----
-    It is that of the one-sample statistic with N = nm/(n+m) rows, as `scipy.stats.ks_2samp(method="asymp")`: exact up
-    to that rounding below 1,000. From there the limiting distribution is taken at Vrbik's corrected place, whose
-    p-values are within 2 % of it down to 1e-6 and within 8 % down to 1e-12, for a hundredth of the time.
+    As `ks_p_values`.
+    """
+    return float(ks_p_values(np.array([distance]), n, m)[0])
+
+
+def ks_p_values(distances: Floats, n: ArrayLike, m: ArrayLike) -> Floats:
+    """Give the chances of several Kolmogorov-Smirnov distances, shape (k,), between samples of equal distribution.
+
+    Parameters
+    ----------
+    distances
+        From 0 to 1, shape (k,).
+    n, m
+        Sizes of the samples, at least 1: numbers, or of shape (k,).
+
+    Notes
+    -----
+    They are those of the one-sample statistic with N = nm/(n+m) rows, as `scipy.stats.ks_2samp(method="asymp")`, which
+    takes milliseconds for one; these take microseconds:
+
+    - N < 20: exact.
+    - N < 1,000, up to 0.2: twice the exact chance of the one-sided distance (Smirnov 1944), which is never too small,
+      and at most 0.1 % too large: both sides are that far apart in few of the samples in which one is.
+    - Else the limiting distribution at Vrbik's corrected place: above 0.2 within 0.2 % of it; from 1,000 rows within
+      2 % down to 1e-6, and within 8 % down to 1e-12.
 
     References
     ----------
@@ -108,17 +131,21 @@ def ks_p_value(distance: float, n: int, m: int) -> float:
     Vrbik, J. (2018). Small-sample corrections to Kolmogorov-Smirnov test statistic. Pioneer Journal of Theoretical and
     Applied Statistics 15.
     """
-    size = max(1, round(n * m / (n + m)))
-    if size < _LARGE:
+    from scipy.special import kolmogorov, smirnov
+
+    first, second = np.asarray(n, dtype=np.float64), np.asarray(m, dtype=np.float64)
+    sizes = np.broadcast_to(np.maximum(1, np.rint(first * second / (first + second))), distances.shape)
+    root = np.sqrt(sizes)
+    places = distances * root
+    found: Floats = kolmogorov(places + 1 / (6 * root) + (places - 1) / (4 * sizes))
+    is_small = (sizes < _LARGE) & (found < _ONE_SIDED)
+    found[is_small] = 2 * smirnov(sizes[is_small].astype(np.int64), np.minimum(distances[is_small], 1.0))
+    few = sizes < _FEW
+    if few.any():
         from scipy.stats import kstwo
 
-        p_value = float(kstwo.sf(distance, size))
-    else:
-        from scipy.special import kolmogorov
-
-        place = distance * size**0.5
-        p_value = float(kolmogorov(place + 1 / (6 * size**0.5) + (place - 1) / (4 * size)))
-    return min(max(p_value, 0.0), 1.0)
+        found[few] = kstwo.sf(distances[few], sizes[few])
+    return np.clip(found, 0.0, 1.0)
 
 
 def wasserstein_distance(reference: Floats, current: Floats) -> float:

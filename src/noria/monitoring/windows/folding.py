@@ -8,8 +8,11 @@ from datetime import datetime
 from typing import Any, Final, Protocol
 
 import msgspec
+import numpy as np
 from msgspec.structs import replace
+from numpy.typing import NDArray
 
+from noria.core.database.schema import from_micros, to_micros
 from noria.core.stats.counters import TableCounter, TableCounts, merged
 from noria.core.stats.profiles import TableProfile
 from noria.monitoring.entities import Cutting, MonitorSection, Window
@@ -17,9 +20,12 @@ from noria.monitoring.windows import cutting as cuts
 from noria.monitoring.windows.cutting import SKEW, RowFacts
 from noria.monitoring.windows.entities import HistoryPoint, WindowCounts
 from noria.monitoring.windows.judging import Judged, Part, judge
-from noria.monitoring.windows.layout import Layout, new_columns
+from noria.monitoring.windows.layout import Columns, Layout, new_columns
 from noria.monitoring.windows.packing import PackedCounts, pack_counts, unpack_counts
-from noria.serving.predictions import CapturedRow
+from noria.monitoring.windows.segments import Segmenting
+from noria.serving.captured_blocks import Block
+
+Ints = NDArray[np.int64]
 
 _NOTHING: Final = TableProfile(n_rows=0, columns={})
 _NO_LAYOUT: Final = ""
@@ -118,21 +124,27 @@ class Folding:
         full = [w for w in self._open.values() if cutting is not None and cuts.is_over(cutting, w, self._now)]
         return len(self._over) + len(full)
 
-    def take(self, rows: Sequence[CapturedRow]) -> None:
-        """Count rows, in the order of their capture."""
-        if not rows:
+    def take(self, blocks: Sequence[Block]) -> None:
+        """Count rows: those of one call are in the order of their positions, behind those of the calls before."""
+        if not blocks:
             return
+        rows = self._facts(blocks)
         if self._cutting is None:
-            self._cutting = cuts.begin(self._settings, index=self._next_index, at=self._at(rows[0]))
-        groups: dict[tuple[int, int], list[CapturedRow]] = {}
-        for place, row in enumerate(rows):
-            index = self._index(self._cutting, row, place)
-            groups.setdefault((index, row.prediction.version), []).append(row)
-        for (index, version), some in groups.items():
-            self._grow(index, some)
-            self._count(index, version, some)
-        highest = max(self._cutting.last, *(index for index, _ in groups))
-        self._cutting = replace(self._cutting, n_rows=self._cutting.n_rows + len(rows), last=highest)
+            first_us = int(self._counted_at(rows)[np.argmin(rows.positions)])
+            self._cutting = cuts.begin(self._settings, index=self._next_index, at=from_micros(first_us))
+        cutting = self._cutting
+        indexes = self._indexes(cutting, rows)
+        for index in np.unique(indexes).tolist():
+            self._grow(cutting, index, rows.at(indexes == index))
+        by_version: dict[int, list[tuple[Block, Ints]]] = {}
+        ends = np.cumsum([len(block) for block in blocks])
+        for block, inside in zip(blocks, np.split(indexes, ends[:-1]), strict=True):
+            by_version.setdefault(block.version, []).append((block, inside))
+        for version, some in by_version.items():
+            self._count(version, some)
+        self._cutting = replace(
+            cutting, n_rows=cutting.n_rows + len(rows), last=max(cutting.last, int(indexes.max()))
+        )
 
     def result(self) -> Folded:
         """Judge what is over, and give everything that is to be kept."""
@@ -162,54 +174,63 @@ class Folding:
             history=history,
         )
 
-    def _index(self, cutting: Cutting, row: CapturedRow, place: int) -> int:
-        """Give the window of a row, `place` rows behind those that were counted."""
-        if cutting.span_s is None:
-            return cutting.base + (cutting.n_rows + place) // cutting.rows
-        return cuts.index_by_time(cutting, self._at(row))
+    def _facts(self, blocks: Sequence[Block]) -> RowFacts:
+        at_us = np.concatenate([block.at_us for block in blocks])
+        return RowFacts(
+            positions=np.concatenate([block.positions for block in blocks]),
+            at_us=at_us,
+            versions=np.repeat([block.version for block in blocks], [len(block) for block in blocks]),
+            failed=np.concatenate([block.failed for block in blocks]),
+            skewed=at_us > to_micros(self._now + SKEW),
+        )
 
-    def _at(self, row: CapturedRow) -> datetime:
-        return self._now if self._is_skewed(row) else row.prediction.at
+    def _counted_at(self, rows: RowFacts) -> Ints:
+        return np.where(rows.skewed, to_micros(self._now), rows.at_us)
 
-    def _is_skewed(self, row: CapturedRow) -> bool:
-        return row.prediction.at > self._now + SKEW
+    def _indexes(self, cutting: Cutting, rows: RowFacts) -> Ints:
+        """Give the window of each row."""
+        if cutting.span_s is not None:
+            return cuts.indexes_by_time(cutting, self._counted_at(rows))
+        places = np.empty(len(rows), dtype=np.int64)
+        places[np.argsort(rows.positions)] = np.arange(len(rows))
+        return cutting.base + (cutting.n_rows + places) // cutting.rows
 
-    def _grow(self, index: int, rows: list[CapturedRow]) -> None:
-        assert self._cutting is not None  # noqa: S101 - `_index` came before
+    def _grow(self, cutting: Cutting, index: int, rows: RowFacts) -> None:
         before = self._open.get(index)
         if before is None and index not in self._known:
             # Of windows by count none gets rows once it was judged.
             before = self._stored.window(index) if self._settings.window_s is not None else None
             if before is not None:
                 self._known.add(index)
-        facts = [
-            RowFacts(
-                row.position,
-                row.prediction.at,
-                row.prediction.version,
-                row.prediction.error is not None,
-                self._is_skewed(row),
-            )
-            for row in rows
-        ]
-        self._open[index] = cuts.grown(before, index, self._cutting, facts)
+        self._open[index] = cuts.grown(before, index, cutting, rows)
 
-    def _count(self, index: int, version: int, rows: list[CapturedRow]) -> None:
+    def _count(self, version: int, blocks: Sequence[tuple[Block, Ints]]) -> None:
+        """Count the rows of a version, each in its window."""
         layout = self._layouts(version)
-        predictions = [row.prediction for row in rows]
-        columns = layout.columns(predictions) if layout else {}
-        self._counter((index, version, ""), layout).update(columns, len(rows))
-        if layout is None:
-            return
-        extra = new_columns(layout.signature, predictions)
-        if extra:
-            self._new_columns.setdefault(index, set()).update(extra)
-        for cut in layout.segments:
-            places, names = cut.of(columns[cut.column]), cut.names
-            for place in set(places.tolist()):
-                inside = places == place
-                part = {name: column[inside] for name, column in columns.items()}
-                self._counter((index, version, names[place]), layout).update(part, int(inside.sum()))
+        indexes = np.concatenate([inside for _, inside in blocks])
+        columns: Columns = {}
+        if layout is not None:
+            parts = [layout.columns(block) for block, _ in blocks]
+            columns = {name: np.concatenate([part[name] for part in parts]) for name in parts[0]}
+            for block, inside in blocks:
+                extra = new_columns(layout.signature, block)
+                for index in np.unique(inside).tolist() if extra else ():
+                    self._new_columns.setdefault(index, set()).update(extra)
+        for index in np.unique(indexes).tolist():
+            inside = indexes == index
+            some = {name: column[inside] for name, column in columns.items()}
+            self._counter((index, version, ""), layout).update(some, int(inside.sum()))
+            for cut in layout.segments if layout is not None else ():
+                self._count_segments((index, version), layout, cut, some)
+
+    def _count_segments(
+        self, place: tuple[int, int], layout: Layout | None, cut: Segmenting, columns: Columns
+    ) -> None:
+        segments, names = cut.of(columns[cut.column]), cut.names
+        for segment in np.unique(segments).tolist():
+            inside = segments == segment
+            part = {name: column[inside] for name, column in columns.items()}
+            self._counter((*place, names[segment]), layout).update(part, int(inside.sum()))
 
     def _counter(self, place: Place, layout: Layout | None) -> _Counter:
         if place not in self._counters:

@@ -10,7 +10,7 @@ from msgspec.structs import replace
 
 from noria.core.stats.counters import TableCounts
 from noria.core.stats.profiles import TableProfile
-from noria.monitoring.drift import FEWEST_ROWS, Comparison, compare, compare_column, judged, report_of
+from noria.monitoring.drift import FEWEST_ROWS, Comparison, compare_all, compare_column, judged, report_of
 from noria.monitoring.entities import ColumnDrift, MonitorSection, Window, WindowPart
 from noria.monitoring.windows.entities import HistoryPoint
 from noria.monitoring.windows.history import Usual, hour_of, usual
@@ -55,7 +55,7 @@ def judge(
     and the chance of any in a quiet one. Over time at most that share of quiet windows has a false discovery; an alert
     needs several in a row in the same part.
     """
-    compared = [_compared(part) for part in parts]
+    compared = _compared(parts)
     level, least_psi = settings.drift_level, settings.drift_psi
     columns = judged(compared, level=level, least_psi=least_psi)
     season: Usual | None = None
@@ -78,12 +78,14 @@ def judge(
     return Judged(found, _history(found, parts, compared, learned=season is not None and season.is_known))
 
 
-def _compared(part: Part) -> dict[str, Comparison]:
-    found = compare(part.reference, part.counts)
-    if PREDICTIONS in found:
-        # What was not answered is told of as an error.
-        column = part.counts.columns[PREDICTIONS]
-        found[PREDICTIONS] = compare_column(part.reference.columns[PREDICTIONS], column, with_missing=False)
+def _compared(parts: Sequence[Part]) -> list[dict[str, Comparison]]:
+    found = compare_all([(part.reference, part.counts) for part in parts])
+    for part, columns in zip(parts, found, strict=True):
+        column = part.counts.columns.get(PREDICTIONS)
+        if PREDICTIONS in columns and column is not None and column.n_missing:
+            # What was not answered is told of as an error.
+            profile = part.reference.columns[PREDICTIONS]
+            columns[PREDICTIONS] = compare_column(profile, column, with_missing=False)
     return found
 
 

@@ -10,7 +10,7 @@ import msgspec
 
 from noria.core.errors import Corrupt, Failed, NoriaError
 from noria.core.ids import new_id
-from noria.core.objects.trees import checkout
+from noria.core.objects.checkouts import checkout
 from noria.core.serialisation import to_json
 from noria.core.workspace import Workspace
 from noria.registry.entities import ServableVersion
