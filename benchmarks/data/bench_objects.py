@@ -22,8 +22,9 @@ from functools import partial
 from pathlib import Path
 
 from noria.core.clock import SystemClock
+from noria.core.objects.checkouts import checkout
 from noria.core.objects.local import LocalObjectStore
-from noria.core.objects.trees import checkout, put_tree
+from noria.core.objects.trees import put_tree
 
 MIB = 1024 * 1024
 

@@ -20,9 +20,10 @@ from types import FrameType
 
 from noria.core.clock import SystemClock
 from noria.core.objects.archives import pack_folder, unpack
+from noria.core.objects.checkouts import checkout
 from noria.core.objects.digests import hash_bytes
 from noria.core.objects.local import LocalObjectStore
-from noria.core.objects.trees import checkout, put_tree
+from noria.core.objects.trees import put_tree
 from support.stores import index_of, loose_path, make_old
 
 OLD = b"an object that was there before"

@@ -14,9 +14,10 @@ import pytest
 from noria.core.clock import SystemClock
 from noria.core.errors import StorageFull, Unavailable
 from noria.core.objects.archives import pack_folder, unpack
+from noria.core.objects.checkouts import checkout
 from noria.core.objects.digests import hash_bytes
 from noria.core.objects.local import LocalObjectStore
-from noria.core.objects.trees import checkout, put_tree
+from noria.core.objects.trees import put_tree
 
 SMALL = b"small" * 100
 LARGE = os.urandom(2 * 1024 * 1024)

@@ -12,10 +12,11 @@ from hypothesis import given, settings
 from noria.core.clock import SystemClock
 from noria.core.errors import Invalid
 from noria.core.objects.archives import pack_folder, unpack
+from noria.core.objects.checkouts import checkout
 from noria.core.objects.digests import hash_bytes
 from noria.core.objects.local import LocalObjectStore
 from noria.core.objects.paths import PathRefused, check_path
-from noria.core.objects.trees import Entry, checkout, make_manifest, put_manifest, put_tree, read_manifest
+from noria.core.objects.trees import Entry, make_manifest, put_manifest, put_tree, read_manifest
 
 # Each example writes to disk, so they are fewer than usual; a soak run raises the number.
 FEWER = settings(max_examples=settings().max_examples // 3)

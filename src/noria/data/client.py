@@ -9,17 +9,11 @@ from typing import TYPE_CHECKING, Any
 from noria.core import lineage
 from noria.core.author import local_author
 from noria.core.errors import Invalid
+from noria.core.objects.checkouts import checkout
 from noria.core.objects.references import ObjectNotInProject
 from noria.core.objects.service import Objects
 from noria.core.objects.store import Progress
-from noria.core.objects.trees import (
-    Entry,
-    TreeInfo,
-    checkout,
-    make_manifest,
-    put_manifest,
-    read_manifest,
-)
+from noria.core.objects.trees import Entry, TreeInfo, make_manifest, put_manifest, read_manifest
 from noria.core.workspace import Workspace, current_workspace
 from noria.data.content import Content, load_arrays, read_source
 from noria.data.entities import DatasetKind, DatasetVersion, NewDatasetVersion, check_dataset_ref

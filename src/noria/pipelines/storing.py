@@ -16,10 +16,11 @@ from collections.abc import Callable, Iterable
 from pathlib import Path
 from typing import Any, Protocol
 
+from noria.core.objects.checkouts import checkout
 from noria.core.objects.digests import hash_large_file
 from noria.core.objects.shelf import shelf_of
 from noria.core.objects.store import ObjectCorrupt, ObjectReader, ObjectWriter
-from noria.core.objects.trees import Entry, checkout, make_manifest, put_manifest, put_tree, read_manifest
+from noria.core.objects.trees import Entry, make_manifest, put_manifest, put_tree, read_manifest
 from noria.pipelines.cache_entities import StoredValue
 from noria.pipelines.codecs import OutputNotStorable, decode, encode, find_codec, is_plain, is_registered
 from noria.pipelines.mapped import LARGE_BYTES, mapped_form, mapped_form_of

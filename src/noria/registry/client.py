@@ -13,7 +13,8 @@ from noria.core import lineage
 from noria.core.author import local_author
 from noria.core.errors import Invalid, NoriaError
 from noria.core.names import check_name
-from noria.core.objects.trees import checkout, put_tree
+from noria.core.objects.checkouts import checkout
+from noria.core.objects.trees import put_tree
 from noria.core.serialisation import to_json
 from noria.core.workspace import Workspace, current_workspace
 from noria.pipelines.outputs import settle

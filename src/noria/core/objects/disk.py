@@ -54,7 +54,7 @@ def _named(error: OSError, place: Path) -> NoriaError:
     return Unavailable(f"The disk at `{place}` refused: {reason}{culprit}", hint=hint, details=details)
 
 
-def write_all(fd: int, data: bytes) -> None:
+def write_all(fd: int, data: bytes | bytearray | memoryview) -> None:
     """Write every byte: one `write` may take fewer than it was given, as it does just before a disk is full."""
     n_written = os.write(fd, data)
     while n_written < len(data):

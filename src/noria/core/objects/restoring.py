@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import contextlib
 from collections import deque
 from collections.abc import Callable, Iterable, Mapping
 from pathlib import Path
@@ -25,6 +26,7 @@ Told: TypeAlias = Callable[[str, int, Moment], None]
 class _Request(NamedTuple):
     store: Path
     target: Path
+    staged: bool
     overwrite: bool
     group: Group
     files: Files
@@ -39,14 +41,16 @@ class Restoring:
     def __init__(self) -> None:
         self._store: LocalObjectStore | None = None
         self._folder: TargetFolder | None = None
-        self._places: tuple[Path, Path] | None = None
+        self._places: tuple[Path, Path, int] | None = None
 
     def __call__(self, request: _Request) -> list[Moment]:
         """Write the files of a group."""
-        if self._places != (request.store, request.target) or self._store is None or self._folder is None:
+        # A stage of the same name may be another one by now.
+        places = (request.store, request.target, request.target.stat().st_ino)
+        if self._places != places or self._store is None or self._folder is None:
             self._store = LocalObjectStore(request.store, SystemClock())
-            self._folder = TargetFolder(request.target, durable=False)
-            self._places = (request.store, request.target)
+            self._folder = TargetFolder(request.target, durable=False, staged=request.staged)
+            self._places = places
         return _write(self._store, self._folder, request.group, request.files, overwrite=request.overwrite)
 
 
@@ -82,22 +86,32 @@ def restore(
     def files_of(group: Group) -> Files:
         return [list(wanted[digests[one.n]]) for _, one in group]
 
-    while groups or asked:
-        while groups and helper.n_asked < _ASKED:
-            files = files_of(groups[0])
-            if not helper.ask(_Request(store.root, folder.root, overwrite, groups[0], files)):
-                break
-            asked.append((groups.popleft(), files))
-        if asked and (helper.is_ready or not groups):
-            group, files = asked.popleft()
-            moments = helper.take()
-        else:
-            group = groups.popleft()
-            files = files_of(group)
-            moments = _write(store, folder, group, files, overwrite=overwrite)
-        paths = ((path, one.length) for (_, one), each in zip(group, files, strict=True) for path, _ in each)
-        for (path, size_bytes), moment in zip(paths, moments, strict=True):
-            told(path, size_bytes, moment)
+    try:
+        while groups or asked:
+            while groups and helper.n_asked < _ASKED:
+                files = files_of(groups[0])
+                request = _Request(store.root, folder.root, folder.staged, overwrite, groups[0], files)
+                if not helper.ask(request):
+                    break
+                asked.append((groups.popleft(), files))
+            if asked and (helper.is_ready or not groups):
+                group, files = asked.popleft()
+                moments = helper.take()
+            else:
+                group = groups.popleft()
+                files = files_of(group)
+                moments = _write(store, folder, group, files, overwrite=overwrite)
+            paths = (
+                (path, one.length) for (_, one), each in zip(group, files, strict=True) for path, _ in each
+            )
+            for (path, size_bytes), moment in zip(paths, moments, strict=True):
+                told(path, size_bytes, moment)
+    except BaseException:
+        # Nothing is written any more when this is told: the folder may be moved or removed then.
+        while helper.n_asked:
+            with contextlib.suppress(Exception):
+                helper.take()
+        raise
     return done
 
 
@@ -111,7 +125,7 @@ def _write(
 ) -> list[Moment]:
     places = {one.n: each for (_, one), each in zip(group, files, strict=True)}
     return [
-        Moment.of(folder.write(path, (bytes(data),), executable=executable, overwrite=overwrite))
+        folder.moment(folder.write(path, (data,), executable=executable, overwrite=overwrite))
         for one, data in store.read_group(group)
         for path, executable in places[one.n]
     ]

@@ -14,6 +14,7 @@ from types import TracebackType
 from typing import NamedTuple, Self
 
 from noria.core.errors import Conflict
+from noria.core.objects.chunks import Bytes
 from noria.core.objects.digests import Digest, hash_stream
 from noria.core.objects.disk import storage_errors, write_all
 from noria.core.objects.paths import check_path
@@ -40,16 +41,28 @@ class TargetBlocked(Conflict):
 
 
 class Moment(NamedTuple):
-    """Size, time of the last change and number of a file: getting its name changes none of them."""
+    """Size, time of the last change and number of a file: getting its name changes none of them.
+
+    Attributes
+    ----------
+    ctime_ns
+        When its status changed last; 0 if it has got its name since, which is such a change.
+    """
 
     size_bytes: int
     mtime_ns: int
     inode: int
+    ctime_ns: int = 0
 
     @classmethod
-    def of(cls, status: os.stat_result) -> Self:
-        """Take them from what the system tells."""
-        return cls(status.st_size, status.st_mtime_ns, status.st_ino)
+    def of(cls, status: os.stat_result, *, named: bool = False) -> Self:
+        """Take them from what the system tells; `named` if it has the name that it is to have."""
+        return cls(status.st_size, status.st_mtime_ns, status.st_ino, status.st_ctime_ns if named else 0)
+
+    def now(self, status: os.stat_result) -> Self:
+        """Give it with the time of its status, unless it is another file by now or was written to."""
+        is_same = self[:3] == (status.st_size, status.st_mtime_ns, status.st_ino)
+        return self._replace(ctime_ns=status.st_ctime_ns if is_same else 0)
 
 
 class TargetFolder:
@@ -65,11 +78,14 @@ class TargetFolder:
         Made if it is not there.
     durable
         Whether the files and their names are on disk when the context ends, whatever happens to the machine then.
+    staged
+        Whether it is a stage, where nobody looks for files: each is written under its name at once, and replaces none.
     """
 
-    def __init__(self, root: Path, *, durable: bool = True) -> None:
+    def __init__(self, root: Path, *, durable: bool = True, staged: bool = False) -> None:
         self._root = root
         self._durable = durable
+        self._staged = staged
         self._current = ""  # files come in the order of their paths, so one open folder serves many
         with storage_errors(root):
             try:
@@ -102,6 +118,15 @@ class TargetFolder:
         """The folder."""
         return self._root
 
+    @property
+    def staged(self) -> bool:
+        """Whether it is a stage."""
+        return self._staged
+
+    def moment(self, status: os.stat_result) -> Moment:
+        """Give what a file was when it was written here."""
+        return Moment.of(status, named=self._staged)
+
     def exists(self, path: str) -> bool:
         """Tell whether something stands at `path`, be it a link that leads nowhere.
 
@@ -129,7 +154,7 @@ class TargetFolder:
                 return hash_stream(stream) == (digest, size_bytes)
 
     def write(
-        self, path: str, chunks: Iterable[bytes], *, executable: bool = False, overwrite: bool = False
+        self, path: str, chunks: Iterable[Bytes], *, executable: bool = False, overwrite: bool = False
     ) -> os.stat_result:
         """Write one file, readable and writable as the user's umask says.
 
@@ -157,7 +182,10 @@ class TargetFolder:
         else:
             with storage_errors(self._root):
                 folder_fd = self._enter(folder, make=True)
-        temporary, status = self._temporary(folder_fd, chunks, executable=executable)
+        if self._staged:
+            return self._written(folder_fd, name, path, chunks, executable=executable)
+        temporary = next(self._drafts)
+        status = self._written(folder_fd, temporary, path, chunks, executable=executable)
         try:
             # Looked at here again: on a file system without capitals, the name may be taken by now.
             is_taken = os.access(name, os.F_OK, dir_fd=folder_fd, follow_symlinks=False)
@@ -188,26 +216,34 @@ class TargetFolder:
         with storage_errors(self._root):
             self._enter(path, make=True)
 
-    def _temporary(
-        self, folder_fd: int, chunks: Iterable[bytes], *, executable: bool
-    ) -> tuple[str, os.stat_result]:
-        """Write a file under a name that it does not keep, and give that; it is gone if this raises."""
-        name = next(self._drafts)
+    def remove(self, path: str) -> None:
+        """Remove a file, if it is there."""
+        check_path(path)
+        folder, _, name = path.rpartition("/")
+        with storage_errors(self._root), contextlib.suppress(FileNotFoundError):
+            os.unlink(name, dir_fd=self._enter(folder))
+
+    def _written(
+        self, folder_fd: int, name: str, path: str, chunks: Iterable[Bytes], *, executable: bool
+    ) -> os.stat_result:
+        """Write a new file; it is gone if this raises."""
         with storage_errors(self._root):
-            fd = os.open(name, _NEW_FILE, 0o777 if executable else 0o666, dir_fd=folder_fd)
+            try:
+                fd = os.open(name, _NEW_FILE, 0o777 if executable else 0o666, dir_fd=folder_fd)
+            except FileExistsError as error:
+                raise TargetBlocked(self._root, path, "there is a file of this name") from error
         try:
             for chunk in chunks:
                 with storage_errors(self._root):
                     write_all(fd, chunk)
             with storage_errors(self._root):
                 self._flush(fd)
-                status = os.fstat(fd)
+                return os.fstat(fd)
         except BaseException:
             os.unlink(name, dir_fd=folder_fd)
             raise
         finally:
             os.close(fd)
-        return name, status
 
     def _status(self, path: str) -> os.stat_result | None:
         check_path(path)

@@ -7,31 +7,24 @@ special files are refused (see `sources.scan`).
 
 from __future__ import annotations
 
-from collections import defaultdict
-from collections.abc import Collection, Iterable, Iterator, Sequence
+import operator
+from collections.abc import Iterable, Sequence
 from pathlib import Path
-from typing import TYPE_CHECKING
 
 import msgspec
 
 from noria.core.errors import Invalid, TooLarge
 from noria.core.objects.digests import Digest
-from noria.core.objects.paths import all_folders, case_collisions, check_path
+from noria.core.objects.paths import all_folders, case_collisions, check_paths
 from noria.core.objects.sources import IGNORE_OWN, FoundFile, Ignore, scan
-from noria.core.objects.store import ObjectNotFound, ObjectReader, ObjectWriter, Progress
-from noria.core.objects.targets import Moment, TargetBlocked, TargetFolder
+from noria.core.objects.store import ObjectReader, ObjectWriter, Progress
 from noria.core.serialisation import to_canonical_json
-
-if TYPE_CHECKING:
-    from noria.core.objects.helping import Helper
 
 FILE_MODE = 0o644
 EXECUTABLE_MODE = 0o755
 
 MANIFEST_LIMIT_BYTES = 256 * 1024 * 1024
 """Largest manifest that is read or written; about a million files with paths of usual length."""
-
-_KEPT_BYTES = 1024 * 1024  # of a file that a tree has several times
 
 
 class ManifestInvalid(Invalid):
@@ -94,8 +87,7 @@ class Manifest(
         files = [entry.path for entry in self.entries]
         _check_order(files)
         _check_order(self.empty_folders)
-        for path in (*files, *self.empty_folders):
-            check_path(path)
+        check_paths([*files, *self.empty_folders])
         _check_places(files, self.empty_folders)
         for entry in self.entries:
             if entry.mode not in {FILE_MODE, EXECUTABLE_MODE} or entry.size_bytes < 0:
@@ -105,6 +97,10 @@ class Manifest(
     def size_bytes(self) -> int:
         """Size of all files together, equal ones counted each time."""
         return sum(entry.size_bytes for entry in self.entries)
+
+    def case_collisions(self) -> tuple[tuple[str, ...], ...]:
+        """Group the paths that are one on a file system without capitals; the tree cannot be checked out there."""
+        return case_collisions(entry.path for entry in self.entries)
 
     def digests(self) -> set[Digest]:
         """Give the digests of all files, each once: what must stay as long as this tree does."""
@@ -118,14 +114,11 @@ class TreeInfo(msgspec.Struct, frozen=True, kw_only=True):
     ----------
     digest
         Of the manifest.
-    case_collisions
-        Paths that are one on a file system without capitals; the tree cannot be checked out there.
     """
 
     digest: Digest
     n_files: int
     size_bytes: int
-    case_collisions: tuple[tuple[str, ...], ...] = ()
 
 
 def make_manifest(entries: Iterable[Entry], empty_folders: Iterable[str] = ()) -> Manifest:
@@ -189,7 +182,7 @@ def put_manifest(store: ObjectWriter, manifest: Manifest) -> TreeInfo:
             f"the limit is {MANIFEST_LIMIT_BYTES}",
             hint="Split the tree",
         )
-    return _info(store.put_bytes(data).digest, manifest)
+    return tree_info(store.put_bytes(data).digest, manifest)
 
 
 def read_manifest(store: ObjectReader, digest: str) -> Manifest:
@@ -212,161 +205,18 @@ def read_manifest(store: ObjectReader, digest: str) -> Manifest:
     return manifest
 
 
-def checkout(
-    store: ObjectReader,
-    digest: str,
-    target: Path,
-    *,
-    overwrite: bool = False,
-    unchanged: Collection[str] = frozenset(),
-    manifest: Manifest | None = None,
-    progress: Progress | None = None,
-    written: dict[str, Moment] | None = None,
-    helper: Helper | None = None,
-) -> TreeInfo:
-    """Write the files of a tree below `target`.
-
-    Each file appears whole or not at all when the process dies; as after other programs that copy, only the loss of
-    power may leave a file without its bytes. Files that are already there as the tree has them stay untouched, so a
-    checkout that was interrupted is resumed by the same call. Files that the tree does not have are left alone.
-
-    Parameters
-    ----------
-    overwrite
-        Replace files that differ; a link is replaced by a file, never followed.
-    unchanged
-        Paths of files that are there as the tree has them, as the caller knows; they are not read to see it.
-    manifest
-        What `read_manifest` gave for the digest; read here when left out.
-    written
-        Takes in what `TargetFolder.write` gave, by path.
-    helper
-        Writes some of the files; answers with a `Restoring`.
-
-    Raises
-    ------
-    ObjectNotFound
-        If the manifest or a file is not in the store; nothing is written then.
-    TargetBlocked
-        If a differing file is there and `overwrite` is false, or a folder, or a link in the place of a folder;
-        nothing is written then.
-    ManifestInvalid, PathRefused
-        As `read_manifest`; nothing is written then.
-    ObjectCorrupt, StorageFull
-        Files written until then stay, each of them whole.
-    """
-    manifest = manifest or read_manifest(store, digest)
-    for absent in sorted(store.missing(manifest.digests())):
-        path = next(entry.path for entry in manifest.entries if entry.digest == absent)
-        raise ObjectNotFound(absent, where=f"the store, which the tree needs for `{path}`")
-    with TargetFolder(target, durable=False) as folder:
-        asked = [entry for entry in manifest.entries if entry.path not in unchanged]
-        differing = _differing(folder, manifest, asked, target, overwrite=overwrite)
-        told = _Told(progress, written)
-        if helper is not None and not case_collisions(entry.path for entry in differing):
-            differing = _write_with(helper, store, folder, differing, overwrite=overwrite, told=told)
-        _write_all(store, folder, differing, overwrite=overwrite, told=told)
-        for path in manifest.empty_folders:
-            folder.make_folder(path)
-    return _info(digest, manifest)
-
-
-class _Told:
-    """Tells of files that were written."""
-
-    def __init__(self, progress: Progress | None, written: dict[str, Moment] | None) -> None:
-        self._progress = progress
-        self._written = written
-
-    def __call__(self, path: str, size_bytes: int, moment: Moment) -> None:
-        if self._written is not None:
-            self._written[path] = moment
-        if self._progress is not None:
-            self._progress(1, size_bytes)
-
-
-def _write_with(
-    helper: Helper,
-    store: ObjectReader,
-    folder: TargetFolder,
-    entries: list[Entry],
-    *,
-    overwrite: bool,
-    told: _Told,
-) -> list[Entry]:
-    """Write what a helper can write, too, and give what is left."""
-    from noria.core.objects.local import LocalObjectStore
-    from noria.core.objects.restoring import restore
-
-    if not isinstance(store, LocalObjectStore):
-        return entries
-    wanted: defaultdict[str, list[tuple[str, bool]]] = defaultdict(list)
-    for entry in entries:
-        wanted[entry.digest].append((entry.path, entry.executable))
-    done = restore(store, folder, wanted, helper=helper, overwrite=overwrite, told=told)
-    return [entry for entry in entries if entry.digest not in done]
-
-
-def _write_all(
-    store: ObjectReader, folder: TargetFolder, entries: list[Entry], *, overwrite: bool, told: _Told
-) -> None:
-    by_digest: defaultdict[str, list[Entry]] = defaultdict(list)
-    for entry in entries:
-        by_digest[entry.digest].append(entry)
-    wanted = list(by_digest)
-    for n, chunks in store.open_many(wanted):
-        same = by_digest[wanted[n]]
-        for copy in _copies(store, same[0], chunks, n_copies=len(same)):
-            entry = same.pop()
-            status = folder.write(entry.path, copy, executable=entry.executable, overwrite=overwrite)
-            told(entry.path, entry.size_bytes, Moment.of(status))
-
-
-def _copies(
-    store: ObjectReader, entry: Entry, chunks: Iterator[bytes], *, n_copies: int
-) -> Iterator[Iterable[bytes]]:
-    """Give the bytes of a file as often as the tree has it; small ones are fetched once."""
-    if n_copies > 1 and entry.size_bytes <= _KEPT_BYTES:
-        yield from [list(chunks)] * n_copies
-        return
-    yield chunks
-    for _ in range(n_copies - 1):
-        yield store.open(entry.digest)
-
-
-def _differing(
-    folder: TargetFolder, manifest: Manifest, entries: list[Entry], target: Path, *, overwrite: bool
-) -> list[Entry]:
-    """List the files that must be written; refuse, before any is, what must not be replaced."""
-    if folder.was_empty:
-        return entries
-    differing = [entry for entry in entries if not _holds(folder, entry)]
-    taken = [entry.path for entry in differing if folder.exists(entry.path)]
-    for path in manifest.empty_folders:
-        folder.check_folder(path)
-    if taken and not overwrite:
-        why = "there is another file of this name" + (f", as for {len(taken) - 1} more" if taken[1:] else "")
-        hint = "Give `overwrite` to replace such files, or choose another folder"
-        raise TargetBlocked(target, taken[0], why, hint=hint)
-    return differing
-
-
-def _holds(folder: TargetFolder, entry: Entry) -> bool:
-    return folder.holds(
-        entry.path, digest=entry.digest, size_bytes=entry.size_bytes, executable=entry.executable
-    )
-
-
-def _info(digest: Digest, manifest: Manifest) -> TreeInfo:
+def tree_info(digest: Digest, manifest: Manifest) -> TreeInfo:
+    """Say about a tree what its manifest tells."""
     return TreeInfo(
         digest=digest,
         n_files=len(manifest.entries),
         size_bytes=manifest.size_bytes,
-        case_collisions=case_collisions(entry.path for entry in manifest.entries),
     )
 
 
-def _check_order(paths: Iterable[str]) -> None:
+def _check_order(paths: Sequence[str]) -> None:
+    if all(map(operator.lt, paths, paths[1:])) and "" not in paths[:1]:
+        return
     previous = ""
     for path in paths:
         if path <= previous:

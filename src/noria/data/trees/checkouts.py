@@ -11,12 +11,14 @@ from typing import TYPE_CHECKING, TypeAlias
 import msgspec
 
 from noria.core.errors import Conflict, NotFound
+from noria.core.objects.checkouts import checkout
 from noria.core.objects.deltas import LIKE_BYTES
 from noria.core.objects.digests import hash_stream
+from noria.core.objects.packed import raw
 from noria.core.objects.sources import open_source, scan
 from noria.core.objects.store import ObjectReader, Progress
 from noria.core.objects.targets import Moment, TargetFolder
-from noria.core.objects.trees import Entry, Manifest, checkout, read_manifest
+from noria.core.objects.trees import Entry, Manifest, read_manifest
 from noria.data.entities import DatasetVersion
 from noria.data.trees.changes import Changes, absolute, look
 from noria.data.trees.stat_index import Known, Place, StatIndex, know, now_ns
@@ -180,7 +182,7 @@ def _write_one(
         if not there:
             chunks = store.open(entry.digest)
             status = target.write(entry.path, chunks, executable=entry.executable, overwrite=overwrite)
-            written[entry.path] = Moment.of(status)
+            written[entry.path] = target.moment(status)
 
 
 def _differs(known: Known, entry: Entry) -> bool:
@@ -216,19 +218,7 @@ def _record(
     surely: Mapping[str, Moment],
 ) -> None:
     place = absolute(target)
-    found = scan(Path(place))
-    read_ns = now_ns()
-    files = [
-        know(
-            file.path,
-            file.status,
-            wanted[file.path].digest,
-            # What somebody else wrote to meanwhile, or was there already, is read when it is looked at next.
-            read_ns=read_ns if surely.get(file.path) == Moment.of(file.status) else 0,
-        )
-        for file in found.files
-        if file.path in wanted
-    ]
+    files = _placed(wanted, surely) or _found(place, wanted, surely)
     known = Place(
         path=place,
         project=version.project,
@@ -239,3 +229,44 @@ def _record(
         empty_folders=empty_folders,
     )
     index.record(known, files)
+
+
+def _placed(wanted: Mapping[str, Entry], surely: Mapping[str, Moment]) -> list[Known] | None:
+    """Tell what files are that were all written now and have got their names since in no other way."""
+    if surely.keys() != wanted.keys() or not all(moment.ctime_ns for moment in surely.values()):
+        return None
+    read_ns = now_ns()
+    return [
+        Known(
+            path,
+            moment.size_bytes,
+            moment.mtime_ns,
+            moment.ctime_ns,
+            moment.inode,
+            int(wanted[path].executable),
+            read_ns,
+            raw(wanted[path].digest),
+        )
+        for path, moment in surely.items()
+    ]
+
+
+def _found(place: str, wanted: Mapping[str, Entry], surely: Mapping[str, Moment]) -> list[Known]:
+    """Look at the files as they are now."""
+    found = scan(Path(place))
+    read_ns = now_ns()
+    return [
+        know(
+            file.path,
+            file.status,
+            wanted[file.path].digest,
+            # What somebody else wrote to meanwhile, or was there already, is read when it is looked at next.
+            read_ns=read_ns if _is_still(surely.get(file.path), file.status) else 0,
+        )
+        for file in found.files
+        if file.path in wanted
+    ]
+
+
+def _is_still(moment: Moment | None, status: os.stat_result) -> bool:
+    return moment is not None and moment[:3] == Moment.of(status)[:3]

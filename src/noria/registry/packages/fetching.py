@@ -10,7 +10,7 @@ from contextlib import contextmanager
 from pathlib import Path
 from typing import TYPE_CHECKING
 
-from noria.core.objects.trees import checkout
+from noria.core.objects.checkouts import checkout
 from noria.registry.packages.entities import Descriptor
 from noria.registry.packages.layout import Layout
 from noria.registry.packages.moving import pull, registry_of

@@ -10,6 +10,7 @@ import pytest
 
 from noria.core.clock import SystemClock
 from noria.core.errors import Failed
+from noria.core.objects.checkouts import checkout
 from noria.core.objects.chunks import LARGE_BYTES
 from noria.core.objects.filing import prepare
 from noria.core.objects.helping import AHEAD, Helper
@@ -17,7 +18,7 @@ from noria.core.objects.local import LocalObjectStore
 from noria.core.objects.restoring import Restoring
 from noria.core.objects.store import ObjectCorrupt, SourceUnusable
 from noria.core.objects.targets import Moment
-from noria.core.objects.trees import checkout, put_tree
+from noria.core.objects.trees import put_tree
 
 # Threads that other tests left are none that the helper needs.
 pytestmark = pytest.mark.filterwarnings("ignore:.*fork:DeprecationWarning")
@@ -96,7 +97,7 @@ def test_a_checkout_with_a_helper_writes_the_same(tmp_path: Path) -> None:
         )
         assert sum(told) == len(written) == 301
         for path, moment in written.items():
-            assert Moment.of((tmp_path / "target" / path).stat()) == moment
+            assert Moment.of((tmp_path / "target" / path).stat(), named=True) == moment
         assert put_tree(store, tmp_path / "target") == tree
         for pack in (tmp_path / "objects" / "packs").rglob("*.pack"):
             pack.chmod(0o600)
