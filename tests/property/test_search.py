@@ -285,6 +285,7 @@ searches = st.builds(
         most_step=st.sampled_from([5, 8, 100]),
         max_set=st.sampled_from([0, 3, 1000]),
         most_merged=st.sampled_from([1, 64]),
+        least_foremost=st.sampled_from([0, 1000]),
         least_scanned=st.sampled_from([0, 1000]),
     ),
 )
@@ -352,6 +353,40 @@ def test_many_texts_that_begin_alike_are_ordered_by_what_follows(
     asked = Asked(filter_text, [f"params.p {direction}"], Lifecycle.ACTIVE, 7, costs)
 
     check(sqlite_store, [alike], asked)
+
+
+@pytest.mark.parametrize(
+    "store", ["sqlite_store", pytest.param("postgres_store", marks=pytest.mark.postgres)]
+)
+@pytest.mark.parametrize("direction", ["ASC", "DESC"])
+@pytest.mark.parametrize(
+    "order",
+    ["metrics.m", "metrics.loss", "params.p", "tags.t", "run_name", "user_id", "start_time", "end_time"],
+)
+def test_many_matches_are_sorted_by_the_database(
+    request: pytest.FixtureRequest, store: str, order: str, direction: str
+) -> None:
+    """Page by page, where many are of one value, NaN, without a value, deleted, or begin alike."""
+    groups = [[_of_a_crowd(group, at) for at in range(50)] for group in range(2)]
+    costs = Costs(least_sorted=1_000, least_foremost=0, least_step=2)
+    for filter_text in ("metrics.loss > 0.1", "metrics.loss >= 0 and params.few != 'b'"):
+        asked = Asked(filter_text, [f"{order} {direction}"], Lifecycle.ACTIVE, 5, costs)
+        check(request.getfixturevalue(store), groups, asked)
+
+
+def _of_a_crowd(group: int, at: int) -> StoredRun:
+    loss = (at * 37 % 64) / 64
+    return StoredRun(
+        id=f"{group}{at:031x}",
+        name=f"r{at * 7 % 70:02d}",
+        author="ana" if at % 9 else "bob",
+        started_at=at // 3 * 1_000,
+        ended_at=None if at % 8 == 0 else at * 1_000,
+        deleted=at % 13 == 5,
+        metrics={"loss": loss} | ({} if at % 10 == 3 else {"m": math.nan if at % 10 == 4 else 1 - loss}),
+        params={"few": "ab"[at % 5 == 0]} | ({} if at % 11 == 2 else {"p": f"{LONG[at % 4 :]}{at % 6}"}),
+        tags={"t": str(at % 12)} if at % 7 else {},
+    )
 
 
 @pytest.mark.parametrize(

@@ -80,7 +80,7 @@ ORDERS = [
 COSTS = [
     None,
     # Small stores never need the ways of large ones, unless these are made out to be cheap.
-    Costs(least_sorted=0, test=0.001, worth_planning=0.0, least_step=2, most_step=5),
+    Costs(least_sorted=0, test=0.001, worth_planning=0.0, least_step=2, most_step=5, least_foremost=0),
     Costs(least_sorted=0, test=1000.0, worth_planning=0.0, least_step=3, most_step=8, most_merged=1),
     Costs(least_sorted=3, test=1.0, worth_planning=20.0, least_step=2, max_set=0),
 ]

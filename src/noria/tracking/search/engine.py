@@ -3,8 +3,10 @@
 from __future__ import annotations
 
 import math
-from collections.abc import Sequence
+from collections.abc import Collection, Sequence
 from dataclasses import dataclass, field
+from itertools import groupby
+from operator import itemgetter
 
 from noria.tracking.search.attributes import lifecycle_condition
 from noria.tracking.search.conditions import (
@@ -27,6 +29,8 @@ After = tuple[tuple[int, Fact], ...]
 
 _ROWS_PAY = 0.2
 """From this share of runs that pass on, their values are read with them."""
+_FOREMOST = 4
+"""One in so many runs is read in their order at least, since many may be of one value."""
 
 Conditions = tuple[Condition, ...]
 Terms = tuple[Term, ...]
@@ -172,7 +176,7 @@ class Engine:
         return lifecycle_condition(self.scope) if best is None else readable[best]
 
     def _sorted(
-        self, source: Condition, conditions: Conditions, terms: Terms, after: After | None, need: int
+        self, source: Condition, conditions: Sequence[Condition], terms: Terms, after: After | None, need: int
     ) -> list[int]:
         """Read the runs of one condition, sort them, and check the others in this order."""
         keys = source.keys
@@ -183,9 +187,20 @@ class Engine:
         passed = self._passing_few(sieve, sorted(keys), need)
         if passed is not None:
             return self.ordered(passed, terms, after)[:need]
+        foremost = self._foremost(sieve, keys, terms, after, need)
+        if foremost is not None:
+            found = self._first_passing(foremost, sieve, terms, after, need)
+            if len(found) >= need:
+                return found[:need]
         groups = self._groups(sorted(keys), terms[0])
         if after is not None:
             groups = [group for group in groups if self._compared(terms[0], group[0], after[0]) >= 0]
+        return self._first_passing(groups, sieve, terms, after, need)[:need]
+
+    def _first_passing(
+        self, groups: list[list[int]], sieve: Sieve, terms: Terms, after: After | None, need: int
+    ) -> list[int]:
+        """Check runs that stand in the order of the first term, until there are enough."""
         found: list[int] = []
         at, step = 0, max(self.costs.least_step, need)
         while at < len(groups) and len(found) < need:
@@ -195,7 +210,27 @@ class Engine:
                 at += 1
             found += self.ordered(sieve.passing(some) if sieve else some, terms, after)
             step = self.costs.next_step(sieve.walk(need - len(found)), step, tests=True)
-        return found[:need]
+        return found
+
+    def _foremost(
+        self, sieve: Sieve, keys: Collection[int], terms: Terms, after: After | None, need: int
+    ) -> list[list[int]] | None:
+        """Have the database sort many runs, and give the first of them, those of one value together.
+
+        None where reading all values takes no longer. The runs of the last value are left out: others may have it too.
+        """
+        limit = max(2 * sieve.walk(need), len(keys) // _FOREMOST)
+        few = len(keys) < self.costs.least_foremost or 2 * limit > len(keys)
+        if few or (after and after[0][0] != NUMBER):
+            return None
+        term = terms[0]
+        begin = term.group(after[0][1]) if after else None
+        rows = term.foremost(self.reader, sorted(keys), begin, limit)
+        if rows is None or len(rows) < limit:
+            return None
+        certain = [(key, value) for key, value in rows if value != rows[-1][1]]
+        self.values.setdefault(term, {}).update({key: value for key, value in certain if term.whole(value)})
+        return [[key for key, _ in some] for _, some in groupby(certain, key=itemgetter(1))]
 
     def _passing_few(self, sieve: Sieve, keys: list[int], need: int) -> list[int] | None:
         """Give all that pass, if they are probably so few that all are needed: then they alone have to be sorted."""
@@ -212,9 +247,10 @@ class Engine:
         term, rank = terms[0], after[0][0] if after else NUMBER
         found: list[int] = []
         if rank == NUMBER:
-            found, matches = self._numbers(conditions, terms, after, need)
-            if matches is not None:
-                return self._sorted(matches, (*conditions, matches), terms, after, need)
+            found, sieve = self._numbers(conditions, terms, after, need)
+            if sieve is not None and sieve.members is not None:
+                left = [one for one in conditions if not any(one is told for told in sieve.told)]
+                return self._sorted(listed_condition(sieve.members), left, terms, after, need)
         if isinstance(term, MetricTerm) and rank <= NOT_A_NUMBER and len(found) < need:
             rest = after[1:] if after and rank == NOT_A_NUMBER else None
             found += self.take((*conditions, term.nan()), terms[1:], rest, need - len(found))
@@ -235,8 +271,8 @@ class Engine:
 
     def _numbers(
         self, conditions: Conditions, terms: Terms, after: After | None, need: int
-    ) -> tuple[list[int], Condition | None]:
-        """Give the first runs with a number or a text; or the matches, if they are better sorted."""
+    ) -> tuple[list[int], Sieve | None]:
+        """Give the first runs with a number or a text; or what is known of the matches, if they are better sorted."""
         term, place = terms[0], terms[0].place
         if place is None:
             raise TypeError("An order without an index cannot be walked")
@@ -267,8 +303,8 @@ class Engine:
                 sieve.prepare(missing)
             walk_on = sieve.walk(missing) if sieve else missing
             if sieve.members is not None and self.costs.sorting_pays(len(sieve.members), walk_on, n_walked):
-                return [], listed_condition(sieve.members)
-            step = self.costs.next_step(walk_on, step, tests=sieve.tests)
+                return [], sieve
+            step = self.costs.next_step(walk_on, step, tests=sieve.tests, sure=sieve.is_sure)
         return found[:need], None
 
     def _step(self, walk: Walk, term: Term, limit: int, *, values: bool) -> list[int]:

@@ -35,13 +35,15 @@ class Costs:
         How many runs are looked at in one go, at least 2. So many of one value are searched by the rest of the order.
     most_merged
         Of how many experiments one query merges the indexes; its text grows with them.
+    least_foremost
+        Fewer runs are sorted by reading all their values, more by the database.
     least_scanned
         Fewer runs of a range are passed over more quickly than an index of pieces of texts is asked.
     """
 
-    read: float = 0.3
+    read: float = 0.37
     walk: float = 0.3
-    test: float = 5.0
+    test: float = 3.3
     merge: float = 0.015
     pass_over: float = 0.2
     worth_planning: float = 4_000.0
@@ -50,6 +52,7 @@ class Costs:
     least_step: int = 64
     most_step: int = 50_000
     most_merged: int = 64
+    least_foremost: int = 400
     least_scanned: int = 10_000
 
     def among(self, n_experiments: int) -> Costs:
@@ -121,7 +124,7 @@ class Costs:
         least = self.least_step
         return max(least, min(need + need // 4, 4 * least)) if checked else max(least, need + least // 8)
 
-    def next_step(self, walk: int, last: int, *, tests: bool) -> int:
+    def next_step(self, walk: int, last: int, *, tests: bool, sure: bool = True) -> int:
         """Give how many runs to look at next.
 
         Parameters
@@ -132,8 +135,11 @@ class Costs:
             How many were looked at last.
         tests
             Whether each costs a test; then a wrong guess would cost much.
+        sure
+            Whether `walk` follows from what was seen. Where conditions and order have to do with each other, it may be
+            far from what the sizes of the conditions say, and a part of the way tells.
         """
-        wanted = math.ceil(1.2 * walk) + self.least_step // 4
+        wanted = math.ceil(1.2 * walk if sure else walk / 4) + self.least_step // 4
         return max(self.least_step, min(wanted, last * 8 if tests else self.most_step, self.most_step))
 
 

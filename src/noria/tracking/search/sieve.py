@@ -23,11 +23,14 @@ class Sieve:
     ----------
     members
         Runs outside of it fulfil not all conditions; None while nothing was read.
+    told
+        Conditions that all runs of `members` fulfil.
     """
 
     def __init__(self, reader: Reader, scope: Scope, costs: Costs, conditions: Sequence[Condition]) -> None:
         self._reader, self._scope, self._costs = reader, scope, costs
         self._tested = [one for one in conditions if one.keys is None]
+        self.told = [one for one in conditions if one.keys is not None]
         known = [one.keys for one in conditions if one.keys is not None]
         self.members: frozenset[int] | None = frozenset.intersection(*known) if known else None
         self._shares: list[float] = []
@@ -43,7 +46,12 @@ class Sieve:
     def share(self) -> float:
         """About which part of the runs passes: as seen, if enough did, or as expected of each condition."""
         seen = (self.n_passed + 0.5) / (self.n_seen + 1)
-        return seen if self.n_passed >= _TELLING else min(seen, self._members_share * math.prod(self._shares))
+        return seen if self.is_sure else min(seen, self._members_share * math.prod(self._shares))
+
+    @property
+    def is_sure(self) -> bool:
+        """Whether `share` is what was seen."""
+        return self.n_passed >= _TELLING
 
     @property
     def tests(self) -> bool:
@@ -107,6 +115,7 @@ class Sieve:
         self.members = found if self.members is None else self.members & found
         self.n_seen = self.n_passed = 0
         if condition.exact:
+            self.told.append(condition)
             del self._tested[at], self._shares[at]
         else:
             self._shares[at] = 1.0

@@ -51,6 +51,46 @@ class Term:
         """Read the values of some runs; those without one are left out."""
         raise NotImplementedError
 
+    def foremost(
+        self, reader: Reader, keys: Sequence[int], least: Fact, limit: int
+    ) -> list[tuple[int, Fact]] | None:
+        """Sort some runs in the database, so that not the values of all have to be read.
+
+        Parameters
+        ----------
+        least
+            What of a value the order begins at; None for its beginning.
+        limit
+            How many runs at most.
+
+        Returns
+        -------
+        list of (int, value) or None
+            The first runs with a number or a text, and what of it the index holds; None where only values that are
+            read can be sorted.
+        """
+        source = self._looked_up()
+        if source is None or self.place is None:
+            return None
+        column, direction = f"c.{self.place.column}", "asc" if self.ascending else "desc"
+        begun = Sql(f"{column} is not null")
+        if least is not None:
+            begun = Sql(f"{column} {'>=' if self.ascending else '<='} ?", (least,))
+        return reader.rows(
+            Sql(f"select o.run_pk, {column} from").then(
+                reader.listed(keys),
+                Sql("cross join"),
+                source,
+                Sql("and"),
+                begun,
+                Sql(f"order by {column} {direction} limit ?", (limit,)),
+            )
+        )
+
+    def _looked_up(self) -> Sql | None:
+        """Give the table and the row, called `c`, in which the value of the run `o.run_pk` stands."""
+        return None
+
     def group(self, value: Fact) -> Fact:
         """Give what of a value the index is ordered by."""
         return value
@@ -90,6 +130,10 @@ class MetricTerm(Term):
         )
         return {key: math.nan if is_nan else value for key, value, is_nan in rows}
 
+    def _looked_up(self) -> Sql:
+        row = Sql("metric_latest as c where c.run_pk = o.run_pk and is_nan = 0 and")
+        return row.then(self.place.fixed)
+
     def same(self, group: Fact, *, is_sqlite: bool) -> tuple[Condition, tuple[Term, ...]]:  # noqa: ARG002 - the base's
         """Give the condition of the runs of one value."""
         return metric_condition(self.place, "=", float(group or 0.0)), ()
@@ -119,6 +163,10 @@ class TextTerm(Term):
             )
         )
         return dict(rows)
+
+    def _looked_up(self) -> Sql | None:
+        row = Sql(f"{self.place.table} as c where c.run_pk = o.run_pk and")
+        return row.then(self.place.fixed) if self.is_walked else None
 
     def group(self, value: Fact) -> Fact:
         """Give its first characters."""
@@ -171,6 +219,9 @@ class ColumnTerm(Term):
             )
         )
         return {key: value for key, value in rows if value is not None}
+
+    def _looked_up(self) -> Sql:
+        return Sql("runs as c where c.pk = o.run_pk")
 
     def same(self, group: Fact, *, is_sqlite: bool) -> tuple[Condition, tuple[Term, ...]]:  # noqa: ARG002 - the base's
         """Give the condition of the runs of one value."""
