@@ -19,7 +19,8 @@ class Purge:
         What is counted: `runs`.
     purge
         Removes everything of this kind that was deleted before a moment, in transactions short enough for other
-        writers to get their turn, and gives how many there were. With the last argument true it only counts.
+        writers to get their turn, and gives how many there were. With the last argument true it only counts. What is
+        never deleted but kept for a while only leaves the moment alone.
     """
 
     kind: str

@@ -43,6 +43,9 @@ class MonitorSection(Section, frozen=True, kw_only=True, forbid_unknown_fields=T
     quality_level
         Most quiet windows of labels, as a share, in which that comparison raises a false alarm. With the defaults both
         together raise at most one in a hundred quiet windows.
+    keep_windows
+        Newest windows of each endpoint that are kept with their verdicts, 500 to 10,000,000; older ones go with the
+        next look, or with `noria gc`.
     """
 
     window_rows: Annotated[int, msgspec.Meta(ge=20, le=1_000_000)] = 200
@@ -57,6 +60,7 @@ class MonitorSection(Section, frozen=True, kw_only=True, forbid_unknown_fields=T
     labels_per_false_alarm: Annotated[int, msgspec.Meta(ge=10)] = 250_000
     quality_rows: Annotated[int, msgspec.Meta(ge=100, le=100_000)] = 500
     quality_level: Annotated[float, msgspec.Meta(gt=0, lt=1)] = 0.008
+    keep_windows: Annotated[int, msgspec.Meta(ge=500, le=10_000_000)] = 10_000
 
 
 class AlertKind(enum.StrEnum):

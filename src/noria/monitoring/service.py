@@ -20,6 +20,7 @@ from noria.monitoring.entities import (
     Look,
     Monitor,
     MonitorList,
+    MonitorSection,
     SegmentQualityList,
     Window,
     WindowPage,
@@ -135,10 +136,13 @@ class Monitors(Service):
         LookOutdated
             If the monitor no longer stands where the look began.
         """
+        settings = self.context.settings.section("monitors", MonitorSection)
         with self.context.database.write() as connection:
             monitor = _find(connection, project, endpoint)
             self._move(connection, monitor, look)
-            n_new = store.keep(self.context.database, connection, monitor["pk"], look)
+            n_new = store.keep(
+                self.context.database, connection, monitor["pk"], look, keep_windows=settings.keep_windows
+            )
             if n_new:
                 of_monitor = monitors.c.pk == monitor["pk"]
                 connection.execute(

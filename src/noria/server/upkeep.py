@@ -1,4 +1,4 @@
-"""Free the space of what was deleted long ago: rows first, then the objects that nothing refers to any more."""
+"""Free the space of what was deleted long ago or is kept no longer: rows, then objects that nothing refers to any more."""
 
 from __future__ import annotations
 
@@ -25,6 +25,7 @@ PURGES = (
     "noria.tracking.purging:PURGES",
     "noria.registry.purging:PURGES",
     "noria.access.comment_purging:PURGES",
+    "noria.monitoring.purging:PURGES",
 )
 """Lists of `noria.core.purging.Purge`, in the order in which they run."""
 

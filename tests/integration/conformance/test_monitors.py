@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import dataclasses
 import threading
 from datetime import UTC, datetime
 
@@ -12,8 +13,10 @@ from noria.core.errors import NotFound
 from noria.core.events.log import EventLog
 from noria.core.events.sealer import assign_positions
 from noria.monitoring.detector import DropDetector
-from noria.monitoring.entities import AlertKind, CloseAlert, Look, NewAlert, Window
+from noria.monitoring.entities import AlertKind, CloseAlert, Look, MonitorSection, NewAlert, Window
+from noria.monitoring.purging import PURGES
 from noria.monitoring.service import LookOutdated, Monitors
+from noria.server.upkeep import load_purges
 from support.conformance import Services
 
 ALERT = NewAlert(
@@ -127,6 +130,39 @@ def test_windows_are_listed_newest_first_in_pages(services: Services) -> None:
     assert [window.index for window in (*first.items, *second.items)] == [4, 3, 2, 1]
     assert second.next is None
     assert second.items == [a_window(1)]
+
+
+def test_the_newest_windows_are_kept(services: Services, context: Context) -> None:
+    """As many as the settings say: a look leaves no more, whatever the monitor counted."""
+    monitors = services(Monitors)
+    kept = context.settings.section("monitors", MonitorSection).keep_windows
+    monitors.watch("default", "digits")
+    monitors.watch("default", "other")
+    monitors.record("default", "other", a_look(0, 10, windows=[a_window(1)]))
+    monitors.record("default", "digits", a_look(0, 30, windows=[a_window(i) for i in (1, 2, 3)]))
+    moved = monitors.record("default", "digits", a_look(30, 40, windows=[a_window(kept + 2)]))
+
+    assert moved.n_windows == 4
+    assert [w.index for w in monitors.windows("default", "digits").items] == [kept + 2, 3]
+    assert [w.index for w in monitors.windows("default", "other").items] == [1]
+
+
+def test_windows_beyond_those_that_are_kept_are_collected(services: Services, context: Context) -> None:
+    """By `noria gc`, when fewer are kept than before; a dry run counts them, and a second run finds none."""
+    monitors = services(Monitors)
+    for name in ("digits", "other"):
+        monitors.watch("default", name)
+        windows = [a_window(i) for i in (1, 2, 3, 900)]
+        monitors.record("default", name, a_look(0, 30, windows=windows))
+    fewer = MonitorSection(keep_windows=898)
+    settings = dataclasses.replace(context.settings, sections={"monitors": fewer})
+    narrow = dataclasses.replace(context, settings=settings)
+    (purge,) = PURGES
+    now = context.clock.now()
+
+    assert [purge.purge(narrow, now, dry_run) for dry_run in (True, True, False, False)] == [4, 4, 4, 0]
+    assert [w.index for w in monitors.windows("default", "digits").items] == [900, 3]
+    assert purge.kind in {each.kind for each in load_purges()}
 
 
 def test_alerts_are_listed_by_endpoint_and_in_pages(services: Services) -> None:

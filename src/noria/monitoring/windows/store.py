@@ -22,8 +22,10 @@ KEPT_HOURS: Final = 24 * 7 * 10
 """History is kept for ten weeks."""
 
 
-def keep(database: Database, connection: sa.Connection, monitor_pk: int, look: Look) -> int:
-    """Keep what a look found, and forget what is too old.
+def keep(
+    database: Database, connection: sa.Connection, monitor_pk: int, look: Look, *, keep_windows: int
+) -> int:
+    """Keep what a look found, and forget what is too old: counters, history, and all but the newest windows.
 
     Returns
     -------
@@ -48,7 +50,7 @@ def keep(database: Database, connection: sa.Connection, monitor_pk: int, look: L
         points = [{"monitor_pk": monitor_pk, **msgspec.structs.asdict(point)} for point in look.history]
         # Only the first window of an hour counts: chosen by its time, not by what was in it.
         connection.execute(database.insert(monitor_history).values(points).on_conflict_do_nothing())
-    _forget(connection, monitor_pk, look)
+    _forget(connection, monitor_pk, look, keep_windows)
     return len(look.windows) - len(known)
 
 
@@ -116,11 +118,22 @@ def _upsert(
     connection.execute(statement, rows)
 
 
-def _forget(connection: sa.Connection, monitor_pk: int, look: Look) -> None:
+def old_windows(connection: sa.Connection, monitor_pk: int, keep_windows: int) -> sa.ColumnElement[bool]:
+    """Give the condition that a window is none of the newest of its monitor."""
+    c = monitor_windows.c
+    newest = sa.select(sa.func.max(c.index)).where(c.monitor_pk == monitor_pk)
+    last = connection.execute(newest).scalar_one() or 0
+    return sa.and_(c.monitor_pk == monitor_pk, c.index <= last - keep_windows)
+
+
+def _forget(connection: sa.Connection, monitor_pk: int, look: Look, keep_windows: int) -> None:
+    if look.windows:
+        old = old_windows(connection, monitor_pk, keep_windows)
+        connection.execute(sa.delete(monitor_windows).where(old))
     if look.windows and look.cutting is not None:
         c = monitor_counts.c
-        old = (c.monitor_pk == monitor_pk, c.index <= look.cutting.last - KEPT_WINDOWS)
-        connection.execute(sa.delete(monitor_counts).where(*old))
+        past = (c.monitor_pk == monitor_pk, c.index <= look.cutting.last - KEPT_WINDOWS)
+        connection.execute(sa.delete(monitor_counts).where(*past))
     if look.history:
         h = monitor_history.c
         newest = max(point.hour for point in look.history)
