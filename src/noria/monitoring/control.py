@@ -30,7 +30,7 @@ from noria.serving.permissions import READ_CAPTURES, READ_ENDPOINTS
 LOOK_EVERY_S = 0.5
 """A look costs two counts of an endpoint unless there is something new."""
 
-PAUSE = timedelta(seconds=1)
+PAUSE = timedelta(seconds=2)
 """Between two looks at rows alone: a look costs as much as thousands of rows that are counted in it."""
 
 FOLD_EVERY = timedelta(minutes=1)

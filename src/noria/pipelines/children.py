@@ -27,7 +27,7 @@ KEPT_VARIABLES = (
 _TERM_GRACE_S = 2.0
 _DRAIN_S = 5.0
 _JOBS_PER_PROCESS = 1_000
-"""To start another costs seconds of CPU, and an endpoint with traffic is looked at every second."""
+"""To start another costs seconds of CPU, and an endpoint with traffic is looked at every two seconds."""
 
 Said = Callable[[str, str], None]
 """Called with the stream (`out`, `err`) and a line."""

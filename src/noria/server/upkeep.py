@@ -1,4 +1,4 @@
-"""Free the space of what was deleted long ago or is kept no longer: rows, then objects that nothing refers to any more."""
+"""Free the space of what was deleted long ago or is kept no longer: rows first, then objects that nothing refers to."""
 
 from __future__ import annotations
 

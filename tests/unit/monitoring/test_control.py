@@ -120,13 +120,13 @@ def test_what_was_taken_in_is_no_news(context: Context) -> None:
 
 
 def test_windows_of_a_busy_endpoint_are_looked_at_together(context: Context) -> None:
-    """Those that are full right after a look wait for a second; labels do not."""
+    """Those that are full right after a look wait for two seconds; labels do not."""
     capture(context, "busy", WINDOW)
     ask_for_looks(context)
     take_in(context, "busy")
     capture(context, "busy", 2 * WINDOW)
     at_once = asked(context)
-    context.clock.sleep(1)
+    context.clock.sleep(2)
 
     assert at_once == ["busy"]
     assert asked(context) == ["busy", "busy"]
