@@ -40,10 +40,11 @@ class storage_errors:  # noqa: N801 - used as a function; as a generator it woul
         self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None
     ) -> None:
         if isinstance(error, OSError):
-            raise _named(error, self._place) from error
+            raise storage_error(error, self._place) from error
 
 
-def _named(error: OSError, place: Path) -> NoriaError:
+def storage_error(error: OSError, place: Path) -> NoriaError:
+    """Give the error of this house for what the operating system refused at `place`."""
     reason = error.strerror or str(error)
     details = {"place": str(place), "reason": reason}
     if error.errno in _FULL:

@@ -111,7 +111,7 @@ class Filing:
         for _ in range(_ROUNDS):
             if rest:
                 lost = self._put_some(paths, rest, infos, progress)
-                rest = [n for n in rest if raw(infos[n].digest) in lost]
+                rest = [n for n in rest if raw(infos[n].digest) in lost] if lost else []
                 progress = None  # each file is told once
         if rest:
             raise Unavailable(

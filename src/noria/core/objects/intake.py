@@ -19,7 +19,7 @@ from typing import Final, NamedTuple, Self
 from blake3 import blake3
 
 from noria.core.objects.chunks import Bytes, Codec, Encoded, cut
-from noria.core.objects.disk import fsync_folder, storage_errors
+from noria.core.objects.disk import fsync_folder, storage_error, storage_errors
 from noria.core.objects.drafts import Draft
 from noria.core.objects.index import Index
 from noria.core.objects.index_writing import NewPack
@@ -115,9 +115,11 @@ class Intake:
         """Take a chunk in."""
         if examined.encoded is None or examined.digest in self._written:
             return
-        writer = self._open_writer()
-        with storage_errors(self._layout.root):
+        writer = self._writer or self._open_writer()
+        try:
             writer.add(examined.digest, examined.length, examined.encoded)
+        except OSError as error:
+            raise storage_error(error, self._layout.root) from error
         self._written.add(examined.digest)
         if writer.size_bytes >= PACK_BYTES:
             self._seal()
@@ -127,7 +129,7 @@ class Intake:
         if known:
             self._renewals.add(item.digest)
         else:
-            self._open_writer().objects.append(item)
+            (self._writer or self._open_writer()).objects.append(item)
 
     def take_large(
         self, blocks: Iterable[Bytes], digest: Callable[[], bytes], pool: ThreadPoolExecutor

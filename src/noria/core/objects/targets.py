@@ -16,7 +16,7 @@ from typing import NamedTuple, Self
 from noria.core.errors import Conflict
 from noria.core.objects.chunks import Bytes
 from noria.core.objects.digests import Digest, hash_stream
-from noria.core.objects.disk import storage_errors, write_all
+from noria.core.objects.disk import storage_error, storage_errors, write_all
 from noria.core.objects.paths import check_path
 from noria.core.objects.sources import TEMPORARY_PREFIX
 
@@ -227,18 +227,24 @@ class TargetFolder:
         self, folder_fd: int, name: str, path: str, chunks: Iterable[Bytes], *, executable: bool
     ) -> os.stat_result:
         """Write a new file; it is gone if this raises."""
-        with storage_errors(self._root):
-            try:
-                fd = os.open(name, _NEW_FILE, 0o777 if executable else 0o666, dir_fd=folder_fd)
-            except FileExistsError as error:
-                raise TargetBlocked(self._root, path, "there is a file of this name") from error
+        # Without context managers, which would take as long as the writing of a small file.
+        try:
+            fd = os.open(name, _NEW_FILE, 0o777 if executable else 0o666, dir_fd=folder_fd)
+        except FileExistsError as error:
+            raise TargetBlocked(self._root, path, "there is a file of this name") from error
+        except OSError as error:
+            raise storage_error(error, self._root) from error
         try:
             for chunk in chunks:
-                with storage_errors(self._root):
+                try:
                     write_all(fd, chunk)
-            with storage_errors(self._root):
+                except OSError as error:
+                    raise storage_error(error, self._root) from error
+            try:
                 self._flush(fd)
                 return os.fstat(fd)
+            except OSError as error:
+                raise storage_error(error, self._root) from error
         except BaseException:
             os.unlink(name, dir_fd=folder_fd)
             raise

@@ -33,6 +33,8 @@ class Stored:
         What was put into the store: the files that were read, and the manifest.
     trusted
         Digests of the other files: those that the index knew unchanged.
+    place
+        What the index knew, if nothing changed since.
     """
 
     tree: TreeInfo
@@ -42,6 +44,7 @@ class Stored:
     files: list[Known]
     new: list[ObjectInfo]
     trusted: list[str]
+    place: Place | None = None
 
     def remember(self, index: StatIndex, *, project: str = "", name: str = "", version: int = 0) -> None:
         """Have the index remember the files, and which version they are if that is known by now."""
@@ -54,7 +57,8 @@ class Stored:
             is_file=self.is_file,
             empty_folders=self.empty_folders,
         )
-        index.record(place, self.files)
+        if place != self.place:
+            index.record(place, self.files)
 
 
 def store_path(
@@ -85,6 +89,14 @@ def store_path(
     if known:
         seen = look(path, known)
         found, unchanged = seen.scan, dict(seen.unchanged)
+        before = index.place(place)
+        if (
+            before is not None
+            and not before.is_file  # it may have another name by now than in its version
+            and not (seen.changes or seen.fresh)
+            and before.empty_folders == found.empty_folders
+        ):
+            return _as_before(before, list(unchanged.values()))
     else:
         found, unchanged = scan(path), {}
     new = [file for file in found.files if file.path not in unchanged]
@@ -103,6 +115,23 @@ def store_path(
         files=files,
         new=[*put, ObjectInfo(digest=tree.digest, size_bytes=len(to_canonical_json(manifest)))],
         trusted=[known.digest_text for known in unchanged.values()],
+    )
+
+
+def _as_before(place: Place, files: list[Known]) -> Stored:
+    """Give a tree of which nothing changed: its manifest is stored, or who refers to it is told that it is not."""
+    tree = TreeInfo(
+        digest=place.digest, n_files=len(files), size_bytes=sum(known.size_bytes for known in files)
+    )
+    return Stored(
+        tree=tree,
+        path=place.path,
+        is_file=place.is_file,
+        empty_folders=place.empty_folders,
+        files=files,
+        new=[],
+        trusted=[known.digest_text for known in files],
+        place=place,
     )
 
 
