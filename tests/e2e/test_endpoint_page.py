@@ -16,7 +16,7 @@ from support.axe import barriers
 from support.browser import Browser
 from support.conformance import open_test_context, workspace_settings
 from support.live_server import LiveServer
-from support.sights import LACK, estimate, see_windows
+from support.sights import LACK, estimate, see_windows, tell_by_task
 from support.wheel import PROJECT, turn_once
 
 DESKTOP = {"width": 1280, "height": 800}
@@ -37,6 +37,18 @@ ESTIMATED = {
         "Estimada sin etiquetas",
         "0,912 (95 % de 0,874 a 0,938; filas apartadas 0,951)",
         "La deriva de concepto",
+    ),
+}
+
+
+BY_TASK = {
+    "en": (
+        ("Forecasts", ["24", "480", "4.25", "1.7", "2.5"]),
+        ("Answers without a target", ["<i>0</i>", "25.0\xa0%", "75.0\xa0%"]),
+    ),
+    "es": (
+        ("Pronósticos", ["24", "480", "4,25", "1,7", "2,5"]),
+        ("Respuestas sin objetivo", ["<i>0</i>", "25,0\xa0%", "75,0\xa0%"]),
     ),
 }
 
@@ -101,6 +113,29 @@ def test_an_estimate_is_told_from_a_measurement(
     quality = page.locator("#quality-now")
     expect(quality).to_contain_text(value)
     expect(quality).to_contain_text(warning)
+
+    assert page.evaluate("document.documentElement.scrollWidth") <= size["width"]
+    assert barriers(page) == []
+
+
+@WAYS
+def test_forecasts_and_clusters_are_told_of_the_newest_answers(
+    browser: Browser, context: Context, url: str, language: str, scheme: str, size: dict[str, int]
+) -> None:
+    """By horizon beside repeating the last season, and shares beside the reference; tables scroll by themselves."""
+    forecast, cluster = BY_TASK[language]
+    page = browser.page
+    page.set_viewport_size(size)  # type: ignore[arg-type]
+    page.emulate_media(color_scheme=scheme)  # type: ignore[arg-type]
+    tell_by_task(context)
+    page.goto(f"{url}?lang={language}")
+    told = page.locator("#by-task")
+    expect(told.get_by_role("heading")).to_have_text([forecast[0], cluster[0]])
+    rows = told.get_by_role("row")
+    expect(rows).to_have_count(5)
+    expect(rows.nth(1).locator("th, td")).to_have_text(forecast[1])
+    expect(rows.nth(2).locator("th, td").nth(3)).to_have_text("–")
+    expect(rows.nth(4).locator("th, td")).to_have_text(cluster[1])
 
     assert page.evaluate("document.documentElement.scrollWidth") <= size["width"]
     assert barriers(page) == []

@@ -11,6 +11,13 @@ from noria.monitoring.entities import Look, WindowPart
 from noria.monitoring.estimated.entities import EstimatedMetric, EstimatedQuality, StandingEstimate
 from noria.monitoring.estimated.service import Estimates
 from noria.monitoring.service import Monitors
+from noria.monitoring.tasks.entities import (
+    ClusterShare,
+    ForecastErrors,
+    ForecastReport,
+    HorizonErrors,
+    UnsupervisedReport,
+)
 from support.wheel import PROJECT
 
 ENDPOINT = "digits"
@@ -61,3 +68,23 @@ def estimate(context: Context) -> StandingEstimate:
     )
     context.service(Estimates).record(PROJECT, ENDPOINT, standing)
     return standing
+
+
+def tell_by_task(context: Context) -> None:
+    """Record what is told of a version that forecasts, and of one without a target, after `estimate`."""
+    errors = ForecastErrors(n=480, mae=4.25, rmse=5.0, bias=0.1, n_naive=456, naive_mae=1.7, relative_mae=2.5)
+    unknown = ForecastErrors(n=20, mae=1.25, rmse=1.5, bias=0.0)
+    forecast = ForecastReport(
+        season=24,
+        n_rows=600,
+        n_labelled=500,
+        overall=errors,
+        horizons=[HorizonErrors(horizon=24, errors=errors), HorizonErrors(horizon=1, errors=unknown)],
+    )
+    shares = [ClusterShare(label="<i>0</i>", reference=0.25, current=0.75)]
+    unsupervised = UnsupervisedReport(n_rows=600, answers="clusters", shares=shares)
+    before = estimate(context)
+    told = msgspec.structs.replace(
+        before, position=before.position + 1, forecast=forecast, unsupervised=unsupervised
+    )
+    context.service(Estimates).record(PROJECT, ENDPOINT, told)

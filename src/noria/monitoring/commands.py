@@ -43,10 +43,10 @@ def show_monitor(
     workspace: WorkspaceOption = None,
     project: ProjectOption = None,
 ) -> None:
-    """Show what watches an endpoint: how far it has got, the quality of labelled answers, and its estimate without."""
+    """Show what watches an endpoint: how far it has got, quality with and without labels, forecasts and clusters."""
     from noria.core.serialisation import to_builtins
     from noria.monitoring.estimated.service import Estimates
-    from noria.monitoring.estimated.words import standing_facts
+    from noria.monitoring.estimated.words import standing_facts, standing_parts
     from noria.monitoring.service import Monitors
 
     with opened(workspace, project) as ws:
@@ -58,6 +58,8 @@ def show_monitor(
     else:
         show(found, json=False, render=monitor_facts)
         show(standing, json=False, render=lambda estimate: facts(standing_facts(estimate)))
+        for part in standing_parts(standing):
+            show(part, json=False, render=lambda each: each)
 
 
 @monitors.command("windows")

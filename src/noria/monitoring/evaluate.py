@@ -11,6 +11,7 @@ from noria.core.errors import NotFound
 from noria.core.workspace import Workspace
 from noria.monitoring.alerts.resolving import over
 from noria.monitoring.entities import (
+    Alert,
     AlertOver,
     Look,
     Monitor,
@@ -24,6 +25,14 @@ from noria.monitoring.label_windows import DropRule
 from noria.monitoring.quality import begun_anew, error_alert, quality_alert, start_detector, take_in
 from noria.monitoring.reference import Reference, load_reference
 from noria.monitoring.service import LookOutdated, Monitors
+from noria.monitoring.tasks.alerting import (
+    HorizonVerdict,
+    forecast_alert,
+    forecasts_over,
+    is_of_forecasts,
+)
+from noria.monitoring.tasks.entities import Forecasting
+from noria.monitoring.tasks.live import forecast_verdicts, forecasts
 from noria.monitoring.windows.alerting import drift_alert
 from noria.monitoring.windows.entities import HistoryPoint, WindowCounts
 from noria.monitoring.windows.folding import Folded, Folding
@@ -85,10 +94,13 @@ class _Look:
         labelled = self._labelled()
         detector, quality = self._quality(version, labelled.items)
         segments = self._segments(version, labelled.items)
-        ended = self._over(windows, quality, segments, version)
+        beside = _Forecasts(self._captures, self._project, self._endpoint.name, self._settings)
+        beside.judge(self._reference(version), labelled)
+        ended = self._over(windows, quality, segments, beside)
         alerts = [
             self._quality_alert(version, detector, quality, position)
-            or self._segment_alert(version, segments, position),
+            or self._segment_alert(version, segments, position)
+            or beside.alert(),
             *(error_alert(window, tolerated=self._settings.tolerated_errors) for window in windows[-1:]),
             self._drift_alert(windows),
         ]
@@ -116,14 +128,17 @@ class _Look:
         windows: list[Window],
         quality: QualityReport | None,
         segments: list[SegmentQuality],
-        version: int,
+        beside: _Forecasts,
     ) -> list[AlertOver]:
         monitors = self._workspace.service(Monitors)
         opened = monitors.alerts(self._project, endpoint=self._endpoint.name, open_only=True).items
         if not opened:
             return []
         newest = self._newest(windows, max(2, self._settings.drift_windows))
-        return over(opened, newest, quality, self._settings, version=version, segments=segments)
+        others = [alert for alert in opened if not is_of_forecasts(alert)]
+        version = self._endpoint.version
+        ended = over(others, newest, quality, self._settings, version=version, segments=segments)
+        return [*ended, *beside.over(opened)]
 
     def _newest(self, windows: list[Window], n: int) -> list[Window]:
         """Give the newest windows, those of this look included, oldest first."""
@@ -255,6 +270,47 @@ class _Look:
     def _drift_alert(self, windows: list[Window]) -> NewAlert | None:
         needed = self._settings.drift_windows
         return drift_alert(self._newest(windows, needed), needed) if windows else None
+
+
+class _Forecasts:
+    """The newest labelled answers of a version that forecasts, held against repeating the last season."""
+
+    def __init__(self, captures: Captures, project: str, endpoint: str, settings: MonitorSection) -> None:
+        self._captures, self._place, self._settings = captures, (project, endpoint), settings
+        self._task: Forecasting | None = None
+        self._verdicts: list[HorizonVerdict] = []
+        self._positions = (0, 0)
+        self._since: datetime | None = None
+        self._version = 0
+
+    def judge(self, reference: Reference | None, labelled: CapturePage) -> None:
+        """Judge the newest labelled rows, if there are new ones and the version forecasts."""
+        if reference is None or not labelled.items or not forecasts(reference.version):
+            return
+        after = max(0, labelled.next - _READ_AT_ONCE)
+        rows = self._captures.read(
+            *self._place, after=after, limit=_READ_AT_ONCE, order=CaptureOrder.LABELLED
+        ).items
+        self._version = reference.version.version
+        self._task, self._verdicts = forecast_verdicts(
+            reference.version, rows, margin=self._settings.quality_margin
+        )
+        positions = [row.position for row in rows]
+        self._positions = min(positions), max(positions)
+        self._since = rows[positions.index(self._positions[0])].prediction.at
+
+    def alert(self) -> NewAlert | None:
+        """Raise an alert where a horizon is surely worse."""
+        if self._task is None:
+            return None
+        found = forecast_alert(
+            self._verdicts, season=self._task.season, version=self._version, positions=self._positions
+        )
+        return None if found is None else replace(found, since=self._since)
+
+    def over(self, opened: list[Alert]) -> list[AlertOver]:
+        """Give the alert about forecasts that is over."""
+        return forecasts_over(opened, self._verdicts)
 
 
 def drop_rule(settings: MonitorSection) -> DropRule:

@@ -16,6 +16,11 @@ import noria
 from noria.cli.main import main
 from noria.core.ids import new_id
 from noria.core.workspace import Workspace, open_workspace
+from noria.monitoring.entities import Alert, AlertKind
+from noria.monitoring.evaluate import look
+from noria.monitoring.service import Monitors
+from noria.monitoring.tasks.entities import Forecasting
+from noria.monitoring.tasks.live import set_task
 from noria.serving.captures import Captures
 from noria.serving.endpoints import Endpoints
 from noria.serving.entities import Deployment
@@ -150,3 +155,74 @@ def test_what_does_not_fit_is_refused(
     """Inputs that are not there, both tasks or none, and quantiles that are none."""
     assert main(["models", "task", "load@1", *options, "-w", str(folder)]) == 2
     assert said in " ".join(capsys.readouterr().err.split())
+
+
+def _labelled_forecasts(workspace: Workspace, first: int, n: int, error: float) -> None:
+    """Send forecasts of a daily wave and their values; those 24 steps ahead have an error of this deviation."""
+    hours = np.arange(first, first + n)
+    actual = 10 * np.sin(2 * np.pi * hours / 24) + RNG.normal(size=n)
+    ahead = np.where(hours // 24 % 2 == 0, 1.0, 24.0)
+    answers = actual + RNG.normal(size=n) * np.where(ahead == 24, error, 0.5)
+    rows = [
+        {"hour": float(hour), "ahead": far} for hour, far in zip(hours.tolist(), ahead.tolist(), strict=True)
+    ]
+    ids = _send(workspace, "waves", rows, answers.tolist())
+    labels = [
+        NewLabel(prediction_id=each, value=float(value)) for each, value in zip(ids, actual, strict=True)
+    ]
+    workspace.service(Captures).label("default", "waves", LabelBatch(labels=labels))
+
+
+def test_forecasts_worse_than_the_last_season_raise_an_alert(tmp_path: Path) -> None:
+    """By horizon, without any held-out rows; it is over when forecasts are good again."""
+    with open_workspace(workspace_settings(tmp_path)) as workspace:
+        inputs = {"hour": np.arange(100.0), "ahead": np.ones(100)}
+        fitted = LinearRegression().fit(np.column_stack(list(inputs.values())), np.arange(100.0))
+        noria.register(fitted, "waves", x=inputs, y=np.arange(100.0), workspace=workspace)
+        workspace.service(Endpoints).deploy("default", "waves", Deployment(model="waves", version=1))
+        monitors = workspace.service(Monitors)
+        monitors.watch("default", "waves")
+
+        def looked() -> list[Alert]:
+            # Windows of all rows: only labels are looked at here.
+            look(workspace, "default", "waves", {"window_rows": 1_000_000})
+            return monitors.alerts("default", endpoint="waves").items
+
+        _labelled_forecasts(workspace, 0, 960, 6.0)
+        before = looked()  # nobody said yet that it forecasts
+        set_task(workspace, "waves", 1, Forecasting(time="hour", horizon="ahead", season=24))
+        _labelled_forecasts(workspace, 960, 960, 6.0)
+        (alert,) = looked()
+        _labelled_forecasts(workspace, 1920, 1000, 0.5)
+        (closed,) = looked()
+
+    assert before == []
+    assert (alert.kind, alert.closed_at) == (AlertKind.QUALITY, None)
+    assert alert.sentence.startswith(
+        "Forecasts 24 steps ahead are worse than repeating the last season of 24"
+    )
+    assert alert.figures["relative_mae"] > 2
+    assert closed.id == alert.id
+    assert closed.closed_why is not None
+    assert "at least as good" in closed.closed_why
+
+
+def test_shares_of_clusters_that_move_raise_an_alert(tmp_path: Path) -> None:
+    """What is answered is watched as a column of classes, by chi-squared."""
+    with open_workspace(workspace_settings(tmp_path)) as workspace:
+        _clusters(workspace)
+        monitors = workspace.service(Monitors)
+        monitors.watch("default", "groups")
+        look(workspace, "default", "groups", {"window_rows": 100})
+        windows = monitors.windows("default", "groups").items[::-1]
+        (alert,) = monitors.alerts("default", endpoint="groups").items
+
+    assert [window.predictions.drifted for window in windows if window.predictions] == [
+        False,
+        False,
+        True,
+        True,
+    ]
+    assert {window.predictions.test for window in windows if window.predictions} == {"chi_squared"}
+    assert alert.kind is AlertKind.DRIFT
+    assert "so have the predictions" in alert.sentence

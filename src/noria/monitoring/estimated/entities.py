@@ -7,6 +7,8 @@ from typing import Final, Literal
 
 import msgspec
 
+from noria.monitoring.tasks.entities import ForecastReport, UnsupervisedReport
+
 ASSUMPTION: Final = (
     "An estimate without labels, not a measurement: it supposes that labels depend on inputs as they did on the "
     "held-out rows. Concept drift, a change of just that, cannot be seen"
@@ -63,7 +65,7 @@ class EstimatedQuality(msgspec.Struct, frozen=True, kw_only=True):
 
 
 class StandingEstimate(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fields=True):
-    """The newest estimate of an endpoint, of at most its thousand newest answers.
+    """What can be told of an endpoint's newest answers, at most a thousand, beside what windows and labels tell.
 
     Attributes
     ----------
@@ -72,7 +74,9 @@ class StandingEstimate(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown
     first_at, last_at
         When the first and the last of the answers were given.
     estimated
-        None where there is none; `why` says why.
+        Quality without labels; None where there is none, and `why` says why.
+    forecast, unsupervised
+        Of a version that was said to forecast, or to have no target. Forecasts are the newest whose value has come.
     """
 
     model: str
@@ -83,6 +87,8 @@ class StandingEstimate(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown
     made_at: datetime
     estimated: EstimatedQuality | None = None
     why: str | None = None
+    forecast: ForecastReport | None = None
+    unsupervised: UnsupervisedReport | None = None
 
 
 class FoundEstimate(msgspec.Struct, frozen=True, kw_only=True):

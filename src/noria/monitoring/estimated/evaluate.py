@@ -10,11 +10,13 @@ from noria.core.workspace import Workspace
 from noria.monitoring.estimated.entities import StandingEstimate
 from noria.monitoring.estimated.live import estimated_quality
 from noria.monitoring.estimated.service import Estimates
+from noria.monitoring.tasks.entities import ForecastReport, UnsupervisedReport
+from noria.monitoring.tasks.live import forecasts, task_report
 from noria.registry.rules import NotServable, servable
 from noria.registry.service import Models
 from noria.serving.captures import Captures
 from noria.serving.endpoints import Endpoints
-from noria.serving.predictions import CapturedRow
+from noria.serving.predictions import CapturedRow, CaptureOrder
 
 MOST_ROWS: Final = 1_000
 
@@ -33,9 +35,13 @@ def estimate_endpoint(workspace: Workspace, project: str, endpoint: str) -> dict
     if not rows:
         return {"rows": 0, "estimated": False}
     estimated, why = None, None
+    by_task: ForecastReport | UnsupervisedReport | None = None
     try:
         version = servable(workspace.service(Models).version(project, found.model, found.version))
         estimated, why = estimated_quality(workspace, version, rows)
+        known = _labelled(workspace, project, endpoint) if forecasts(version) else rows
+        mine = [row for row in known if row.prediction.version == version.version]
+        by_task, _ = task_report(workspace, version, mine)
     except (NotFound, NotServable) as error:
         why = f"Quality is not estimated: {error.message}"
     workspace.service(Estimates).record(
@@ -50,6 +56,8 @@ def estimate_endpoint(workspace: Workspace, project: str, endpoint: str) -> dict
             made_at=SystemClock().now(),
             estimated=estimated,
             why=why,
+            forecast=by_task if isinstance(by_task, ForecastReport) else None,
+            unsupervised=by_task if isinstance(by_task, UnsupervisedReport) else None,
         ),
     )
     return {"rows": len(rows), "estimated": estimated is not None}
@@ -64,3 +72,10 @@ def _newest(workspace: Workspace, project: str, endpoint: str, after: int) -> tu
     last = captures.head(project, endpoint, after=after).position
     page = captures.read(project, endpoint, after=max(after, last - MOST_ROWS), limit=MOST_ROWS)
     return page.items, max(page.next, last)
+
+
+def _labelled(workspace: Workspace, project: str, endpoint: str) -> list[CapturedRow]:
+    """Give the newest rows whose label has come: forecasts are judged by those, however long it took."""
+    captures = workspace.service(Captures)
+    after = max(0, captures.head(project, endpoint).label_position - MOST_ROWS)
+    return captures.read(project, endpoint, after=after, limit=MOST_ROWS, order=CaptureOrder.LABELLED).items

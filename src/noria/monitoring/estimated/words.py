@@ -2,9 +2,11 @@
 
 from __future__ import annotations
 
-from typing import Final
+from collections.abc import Iterator
+from typing import Any, Final
 
 from noria.monitoring.estimated.entities import EstimatedMetric, EstimatedQuality, StandingEstimate
+from noria.monitoring.tasks.words import forecast_parts, unsupervised_parts
 
 _TIME: Final = "%Y-%m-%d %H:%M"
 METHODS: Final = {"cbpe": "CBPE", "dle": "direct loss estimation"}
@@ -37,6 +39,14 @@ def standing_facts(found: StandingEstimate | None) -> list[tuple[str, str | None
             f"version {found.version}, {found.first_at:{_TIME}} to {found.last_at:{_TIME}} UTC",
         ),
     ]
+
+
+def standing_parts(found: StandingEstimate | None) -> Iterator[Any]:
+    """Lay out what is told of a version that forecasts, or has no target."""
+    if found is not None and found.forecast is not None:
+        yield from forecast_parts(found.forecast)
+    if found is not None and found.unsupervised is not None:
+        yield from unsupervised_parts(found.unsupervised)
 
 
 def _figure(metric: EstimatedMetric) -> str:

@@ -101,6 +101,51 @@ def forecast_report(
     )
 
 
+@dataclass(frozen=True, slots=True, kw_only=True)
+class BesideNaive:
+    """Forecasts of one horizon beside those of repeating the last season, in the order of their times.
+
+    Attributes
+    ----------
+    own, naive
+        Absolute errors of both on the same rows, shape (n,).
+    seasons
+        Number of the season that each row is in, shape (n,); rising.
+    """
+
+    horizon: int
+    own: Floats
+    naive: Floats
+    seasons: Ints
+
+
+def beside_naive(task: Forecasting, rows: Sequence[ForecastRow]) -> list[BesideNaive]:
+    """Pair the errors of forecasts with those of the seasonal baseline, by horizon, where both are known.
+
+    Raises
+    ------
+    Invalid
+        As `forecast_report`.
+    """
+    if not rows:
+        return []
+    read, _ = _read(task, rows)
+    known = read.scored & np.isfinite(read.naive)
+    found = []
+    for horizon in np.unique(read.horizons[known])[:MOST_HORIZONS].tolist():
+        chosen = np.flatnonzero(known & (read.horizons == horizon))
+        chosen = chosen[np.argsort(read.places[chosen], kind="stable")]
+        found.append(
+            BesideNaive(
+                horizon=horizon,
+                own=np.abs(read.predicted[chosen] - read.actual[chosen]),
+                naive=np.abs(read.naive[chosen] - read.actual[chosen]),
+                seasons=read.places[chosen] // task.season,
+            )
+        )
+    return found
+
+
 def _read(task: Forecasting, rows: Sequence[ForecastRow]) -> tuple[_Rows, float]:
     times = _times(task, rows)
     step = _step(times)

@@ -15,6 +15,7 @@ from noria.core.errors import Invalid, near
 from noria.core.stats.columns import flatten_columns
 from noria.core.workspace import Workspace
 from noria.monitoring.reference import VersionSource
+from noria.monitoring.tasks.alerting import HorizonVerdict, judged_horizons
 from noria.monitoring.tasks.entities import (
     TASK_TAG,
     Forecasting,
@@ -22,7 +23,7 @@ from noria.monitoring.tasks.entities import (
     ModelTask,
     UnsupervisedReport,
 )
-from noria.monitoring.tasks.forecasting import ForecastRow, forecast_report
+from noria.monitoring.tasks.forecasting import ForecastRow, beside_naive, forecast_report
 from noria.monitoring.tasks.unsupervised import unsupervised_report
 from noria.registry.client import fetch_version
 from noria.registry.entities import ModelVersion, ServableVersion, Signature, TagChanges
@@ -102,6 +103,35 @@ def task_report(
     except Invalid as error:
         hint = f". {error.hint}" if error.hint else ""
         return None, [f"{error.message}{hint}"]
+
+
+def forecasts(version: ModelVersion) -> bool:
+    """Tell whether a version was said to forecast; not where that cannot be read."""
+    try:
+        return isinstance(task_of(version), Forecasting)
+    except Invalid:
+        return False
+
+
+def forecast_verdicts(
+    version: ServableVersion, rows: Sequence[CapturedRow], *, margin: float
+) -> tuple[Forecasting | None, list[HorizonVerdict]]:
+    """Hold the labelled forecasts of a version against repeating the last season, by horizon.
+
+    Returns
+    -------
+    The task, None where the version was not said to forecast or that cannot be read, and a verdict of each horizon
+    with enough rows.
+    """
+    try:
+        task = task_of(version)
+        if not isinstance(task, Forecasting):
+            return None, []
+        mine = [r for r in rows if r.prediction.version == version.version and r.prediction.error is None]
+        paired = beside_naive(task, [_forecast(row) for row in mine])
+    except Invalid:  # the report of the version says what cannot be read
+        return None, []
+    return task, judged_horizons(paired, margin=margin)
 
 
 def _check(task: Forecasting, signature: Signature) -> None:
