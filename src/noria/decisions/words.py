@@ -55,6 +55,7 @@ VERDICT_WORDS: Mapping[str, str] = {
     "corrupt": mark("broken"),
     "changed": mark("changed"),
     "older_better": mark("an older one is better"),
+    "worse_from_start": mark("it was worse from the start"),
     "none_better": mark("none is better"),
     "part": mark("in part"),
     "none": mark("nothing moved"),

@@ -101,6 +101,12 @@ class TestRelations:
         assert self.relations.related("b") > 0.7
         assert self.relations.related("d") < 0.05
 
+    def test_a_shuffle_would_be_seen_of_related_columns_only(self) -> None:
+        """Of `b`, which follows the others, and not of `d`, which stands alone, nor of a column that is unknown."""
+        assert self.relations.would_show("b", 400)
+        assert not self.relations.would_show("d", 400)
+        assert not self.relations.would_show("e", 400)
+
 
 @pytest.mark.parametrize("verdict", ["none", "covariate", "label", "concept"])
 def test_the_part_that_moved_is_named(verdict: str) -> None:
@@ -132,6 +138,40 @@ def test_the_part_that_moved_is_named(verdict: str) -> None:
     )
 
     assert found.verdict == verdict
+
+
+@pytest.mark.parametrize("verdict", ["label", "concept"])
+def test_where_rows_cannot_be_told_apart_the_answers_tell(verdict: str) -> None:
+    """Columns of little weight each: with another mix of classes the answers move, with other labels they stay."""
+    rng = np.random.default_rng(1)
+    x = rng.normal(size=(6000, 8))
+    share = 1 / (1 + np.exp(-0.9 * x.sum(axis=1) / np.sqrt(8)))
+    y = (rng.random(6000) < share).astype(int)
+    live = np.arange(6000) >= 4200
+    kept = ~live | (y == 1) | (rng.random(6000) < 0.4)
+    if verdict == "concept":
+        kept, y = np.ones(6000, dtype=bool), np.where(live & (rng.random(6000) < 0.4), 1, y)
+    loss = np.abs(y - share)
+    before, after = ~live, live & kept
+    answers = np.column_stack([1 - share, share])
+
+    found = decomposition(
+        Sides(
+            reference=x[before],
+            current=x[after],
+            reference_loss=loss[before],
+            loss=loss[after],
+            reference_labels=y[before].astype(str),
+            labels=y[after].astype(str),
+            labelled=np.arange(int(after.sum())),
+            moved=False,
+            reference_answers=answers[before],
+            answers=answers[after],
+        )
+    )
+
+    assert (found.verdict == "label") == (verdict == "label")
+    assert (found.figures["followed"] > 0.5) == (verdict == "label")
 
 
 def test_the_parts_of_the_benchmark_share_nothing() -> None:

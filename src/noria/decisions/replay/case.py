@@ -69,7 +69,15 @@ class State:
 
 @dataclass(slots=True, kw_only=True)
 class Case:
-    """An open incident."""
+    """An open incident.
+
+    Attributes
+    ----------
+    announced
+        Whether somebody said beforehand that a column which now looks otherwise would.
+    was_serious
+        Whether it was plain, or cost something, already a window ago.
+    """
 
     onset: int
     detected: int
@@ -77,6 +85,8 @@ class Case:
     n_looks: int = 0
     n_known: int = 0
     suspected: list[Sign] = field(default_factory=list)
+    announced: bool = False
+    was_serious: bool = False
 
     def windows(self, state: State) -> list[Window]:
         """Windows since the onset."""
@@ -102,11 +112,17 @@ class Case:
             any(check.is_harmful for check in self.checks(state))
             or any(window.number in state.errors for window in windows)
             or any(sign.hard for sign in self.signs(state))
+            or (self.announced and bool(self.signs(state)))
         )
 
     def is_grave(self, state: State) -> bool:
         """Tell whether something is wrong plainly, or costs something, or may do so unseen for want of labels."""
-        return self.is_plain(state) or self.rise is None or self.rise.is_real
+        return self.is_plain(state) or self.rise is None or self.costs
+
+    @property
+    def costs(self) -> bool:
+        """Tell whether more is lost than calm rows lose."""
+        return self.rise is not None and self.rise.is_real
 
 
 def signs_of(scene: Scene) -> list[Sign]:

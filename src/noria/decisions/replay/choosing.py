@@ -59,7 +59,8 @@ def choose(causes: Mapping[Cause, float], trials: list[Trial], *, horizon: int, 
     if sure:
         best = max(sure, key=_value)
         mine = next((trial for trial in sure if trial.remedy is own), best)
-        taken = mine if _value(mine) >= _ALIKE * _value(best) else best
+        alike = _value(mine) >= _ALIKE * _value(best) and (mine.high or 0.0) >= _value(best)
+        taken = mine if alike else best
         return Choice(remedy=taken.remedy, trial=taken, reason=_why(taken, cause, causes[cause], horizon))
     proposed = next((t for t in trials if t.remedy is own and t.path is not None), None)
     about = f"The cause is {plain(cause)} with probability {causes[cause]:.0%}"

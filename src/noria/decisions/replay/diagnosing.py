@@ -5,14 +5,17 @@ from __future__ import annotations
 import re
 
 import numpy as np
+from numpy.typing import NDArray
 
 from noria.decisions.diagnosis import Diagnosis, conclude
 from noria.decisions.replay.case import Case, State, losses_under, signs_of, targets_of
 from noria.decisions.replay.code_checks import CodeCheck, answers_differ
 from noria.decisions.replay.episode import Happening
 from noria.decisions.replay.importance import importances
+from noria.decisions.replay.outputs import Floats, Predicted
 from noria.decisions.replay.repairs import UNRELATED
 from noria.decisions.replay.rows import Window, joined
+from noria.decisions.replay.watch import Rise
 from noria.decisions.replay.world import Path
 from noria.decisions.stages.decomposition import Sides, decomposition
 from noria.decisions.stages.finding import Finding, lacks
@@ -34,7 +37,7 @@ _ENOUGH = 40
 _SLIGHT = 0.1
 _NEWEST = 4
 _MOST_SUSPECTS = 4
-_LEAST_COST = 0.3
+_EXPLAINS = 0.7  # of the half width of an interval at 0.2 %: two standard errors
 
 
 def diagnose(state: State, case: Case) -> Diagnosis:
@@ -80,6 +83,7 @@ def _events(state: State, case: Case) -> Finding:
     }
     announced = [h for h in known if -5 <= h.window - case.onset <= _NEAR and _announces(h, columns)]
     if announced:
+        case.announced = True
         return Finding(
             stage="events",
             verdict="announced",
@@ -162,7 +166,7 @@ def _contract(state: State, case: Case) -> Finding:
     lasting = signs_of(state.inputs.look_at(state.now, together))
     lasting += [s for s in case.signs(state) if s.hard and s.column not in {each.column for each in lasting}]
     if not lasting and case.rise is not None and case.rise.is_real:
-        lasting = _silent(state, case, case.rise.rise)
+        lasting = _silent(state, case, case.rise, sum(map(len, windows)))
     if not lasting:
         n = len(state.inputs.relations.encoding.names)
         return Finding(stage="contract", verdict="kept", sentence=f"All {n} columns do what they always did")
@@ -179,14 +183,20 @@ def _contract(state: State, case: Case) -> Finding:
     )
 
 
-def _silent(state: State, case: Case, rise: float) -> list[Sign]:
+def _silent(state: State, case: Case, rise: Rise, n_rows: int) -> list[Sign]:
     """Find a column that keeps its looks and tells nothing any more; shuffling it would cost about what is lost."""
     parts = case.labelled(state)
     encoding = state.inputs.relations.encoding
     if state.importance is None:
         state.importance = importances(state.world, state.baseline)
+    least = max(rise.rise - _EXPLAINS * (rise.rise - rise.low), 0.0)
     ranked = sorted(encoding.names, key=lambda name: -state.importance_of(name))[:_MOST_SUSPECTS]
-    suspects = [name for name in ranked if state.importance_of(name) > _LEAST_COST * rise]
+    suspects = [
+        name
+        for name in ranked
+        # Where a column hangs together with the others, its relations would tell that it was shuffled.
+        if state.importance_of(name) >= least and not state.inputs.relations.would_show(name, n_rows)
+    ]
     if not suspects or not parts:
         return []
     live = np.vstack([encoding(state.scenes[window.number].columns)[rows] for window, rows in parts])
@@ -216,7 +226,7 @@ def _versions(state: State, case: Case) -> Finding:
     check = deployed[-1]
     parts = case.labelled(state)
     if check.is_harmful:
-        verdict, gain = "older_better", check.harm
+        verdict, gain = "worse_from_start", check.harm
     elif sum(len(rows) for _, rows in parts) >= 20:
         older = older_path(state)
         gains = losses_under(state, state.path, parts) - losses_under(state, older, parts)
@@ -233,7 +243,7 @@ def _versions(state: State, case: Case) -> Finding:
         if gain > 0
         else f"The model before `{check.deployment.name}` is no better",
         figures={"gain": gain},
-        subject=f"version {check.deployment.name}" if verdict == "older_better" else None,
+        subject=f"version {check.deployment.name}" if verdict != "none_better" else None,
     )
 
 
@@ -255,7 +265,7 @@ def _new_class(state: State, case: Case) -> Finding:
     model = state.world.model_for(state.path)
     labels = targets_of(parts)
     if not state.world.classifies or model.classes is None:
-        return lacks("new_class", "The model has no classes")
+        return Finding(stage="new_class", verdict="no", sentence="The model has no classes")
     if not len(labels):
         return new_class([], [], model.classes.tolist())
     wrong = np.concatenate(
@@ -283,5 +293,27 @@ def _shift(state: State, case: Case) -> Finding:
             labelled=labelled.astype(np.intp),
             natural_mix=state.baseline.natural_mix,
             moved=any(state.scenes[window.number].drifted for window in windows),
+            reference_answers=_spread(state.baseline.predicted, len(state.world.actual)),
+            answers=_live_answers(state, full),
         )
+    )
+
+
+def _spread(predicted: Predicted, n: int) -> Floats | None:
+    """Give answers as shares of each class, or as one column of numbers; None unless there are n."""
+    found = predicted.values[:, None] if predicted.shares is None else predicted.shares
+    return found if found.dtype.kind == "f" and len(found) == n else None
+
+
+def _live_answers(state: State, parts: list[tuple[Window, NDArray[np.intp]]]) -> Floats | None:
+    """Give the answers to labelled rows while the model of training gives them; None otherwise."""
+    of_training = state.path.model is None or state.path.model is state.world.model
+    if not parts or not of_training or state.path.calibration is not None:
+        return None
+    found = [
+        _spread(state.world.answer(state.path, window)[0].take(rows), len(rows)) for window, rows in parts
+    ]
+    known = [each for each in found if each is not None]
+    return (
+        np.vstack(known) if len(known) == len(found) and len({each.shape[1] for each in known}) == 1 else None
     )

@@ -38,6 +38,7 @@ _SETTLED = 1.5  # what was looked into and left is no news, nor is a little more
 
 TARGET = "target"
 _NEWEST = 4
+_MENDS = (Remedy.REPAIR_INPUTS, Remedy.FIX_PIPELINE, Remedy.ROLL_BACK_MODEL)
 
 Progress = Callable[[int, int], None]
 
@@ -128,10 +129,11 @@ class _Engine:
         self._score()
         alerts = self._raised(window)
         self._alerts[window.number] = alerts
-        if self._case is None and alerts:
+        if alerts and (self._case is None or self._is_overtaken(self._case)):
             self._open(window)
         if self._case is not None:
             state.inputs.stirred()
+            self._case.was_serious = self._case.is_plain(state) or self._case.costs
             self._decide(self._case, final=False)
         elif not alerts:
             state.inputs.calm(scene)
@@ -188,7 +190,7 @@ class _Engine:
         return found
 
     def _unknown_classes(self) -> list[str]:
-        """List classes that lately came often enough to be no slip, and that no training row has."""
+        """List classes that came often enough lately to be no slip, and that the model was not taught."""
         state = self._state
         if not self._world.classifies:
             return []
@@ -196,6 +198,8 @@ class _Engine:
         labels = targets_of([(w, w.labelled(state.now)) for w in newest])
         names, counts = np.unique(labels, return_counts=True)
         known = {str(name) for name in np.unique(self._world.actual)}
+        learnt = self._world.model_for(state.path).classes
+        known |= set() if learnt is None else {str(name) for name in learnt}
         return [
             str(n) for n, count in zip(names, counts, strict=True) if count >= FEWEST and str(n) not in known
         ]
@@ -209,12 +213,16 @@ class _Engine:
             return False
         return bool(state.mix.moved({TARGET: targets_of(parts)}, n_looks=len(state.seen)))
 
+    def _is_overtaken(self, case: Case) -> bool:
+        """Tell whether something is plainly wrong now, while what was looked into cost nothing."""
+        return not case.was_serious and case.is_plain(self._state)
+
     def _open(self, window: Window) -> None:
         state = self._state
         onsets = [
             check.deployment.window for check in Case(onset=0, detected=0).checks(state) if check.is_harmful
         ]
-        if window.number in state.errors or signs_of(state.scenes[window.number]):
+        if not onsets and (window.number in state.errors or signs_of(state.scenes[window.number])):
             onsets.append(self._first(window, lambda n: n in state.errors or bool(signs_of(state.scenes[n]))))
         if not onsets and state.scenes[window.number].drifted:
             onsets.append(self._first(window, lambda n: state.scenes[n].drifted))
@@ -331,10 +339,14 @@ class _Engine:
         state = self._state
         parts = case.labelled(state)
         left = losses_under(state, state.path, parts)
-        state.losses.reset(float(left.mean()) if len(left) else state.losses.mean, state.now, len(left))
+        # What a mend leaves has another cause, unless what broke was lost and had to be guessed.
+        mended = choice.trial is not None and choice.remedy in _MENDS and not choice.trial.estimated
+        normal = state.losses.mean if mended or not len(left) else float(left.mean())
+        state.losses.reset(normal, state.now, len(left))
         if len(parts):
             state.mix.accept({TARGET: targets_of(parts)}, slack=_SETTLED)
-        mended_code = choice.remedy in (Remedy.FIX_PIPELINE, Remedy.ROLL_BACK_MODEL) and not choice.repairs
+        by_code = choice.trial is not None and not choice.repairs
+        mended_code = by_code and choice.remedy in (Remedy.FIX_PIPELINE, Remedy.ROLL_BACK_MODEL)
         for window in case.windows(state):
             columns = columns_of(state.path.repaired(window.raw), self._world.raw, self._names)
             scene = state.inputs.look_at(window.number, columns)

@@ -2,6 +2,9 @@
 
 Inputs: a classifier, scored on rows that it has not seen, tells live rows from training rows. Labels: training rows
 drawn in the live mix are told from live rows again; if that becomes (nearly) impossible, the mix explains the move.
+Where rows can hardly be
+told apart at all, as where every column says little, the model's answers have to follow the mix instead: by the mean
+answer that rows of each label got in training.
 Labels given inputs: what training rows lost when they were held out is weighted by the odds of being a live row
 (clipped), over the region where both lie; what live rows lose more than that is due to labels given inputs.
 
@@ -31,6 +34,9 @@ _LEAST_MIX = 0.06
 _MOST_WEIGHT = 10.0
 _SURE = 3.0
 _N_BINS = 5
+_LEAST_FOLLOWED = 0.5
+_MOST_FOLLOWED = 1.5
+_LEAST_WAY = 1e-12
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -51,6 +57,9 @@ class Sides:
         Whether inputs are known to have moved beyond nature; None when only the classifier of sides can tell.
     natural_mix
         Largest total variation of labels between calm blocks and the rest.
+    reference_answers, answers
+        What the model answered to held-out training rows and to the labelled live rows: numbers, or a share for each
+        class; shape (n_rows, width). None when another model answers by now.
     """
 
     reference: Floats
@@ -62,6 +71,8 @@ class Sides:
     labelled: NDArray[np.intp]
     natural_mix: float = 0.0
     moved: bool | None = None
+    reference_answers: Floats | None = None
+    answers: Floats | None = None
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -74,6 +85,8 @@ class Parts:
         Of telling live from training rows; of telling them from training rows drawn in the live mix.
     mix
         Total variation between the labels' distributions.
+    followed, followed_se
+        How far the answers moved along the way that the mix implies, in shares of that way; its standard error.
     rise, by_inputs, by_concept
         Rise of the mean loss; what the inputs explain; the rest, with its standard error `by_concept_se`.
     """
@@ -82,6 +95,8 @@ class Parts:
     auc_in_mix: float | None
     mix: float | None
     mix_se: float
+    followed: float | None
+    followed_se: float
     rise: float
     rise_se: float
     by_inputs: float
@@ -100,13 +115,15 @@ def decompose(sides: Sides, *, seed: int = 0) -> Parts | None:
     mix, mix_se, auc_mix = _mix(sides, base, reference, seed)
     rise = float(sides.loss.mean() - sides.reference_loss.mean()) if len(sides.loss) else 0.0
     rise_se = _se(sides.loss, sides.reference_loss)
-    expected, excess, se, overlap = _explained(sides, odds)
-    del expected
+    excess, se, overlap = _explained(sides, odds)
+    followed, followed_se = _followed(sides) if mix is not None and mix >= _LEAST_MIX else (None, 0.0)
     return Parts(
         auc=auc,
         auc_in_mix=auc_mix,
         mix=mix,
         mix_se=mix_se,
+        followed=followed,
+        followed_se=followed_se,
         rise=rise,
         rise_se=rise_se,
         by_inputs=rise - excess,
@@ -130,7 +147,14 @@ def _verdict(parts: Parts, sides: Sides) -> str:
     moved = parts.auc > _LEAST_AUC if sides.moved is None else sides.moved
     mixed = parts.mix is not None and parts.mix > max(_LEAST_MIX, 1.5 * sides.natural_mix) + 3 * parts.mix_se
     rest = parts.auc_in_mix
-    if mixed and rest is not None and _mix_explains(parts.auc, rest):
+    if (
+        mixed
+        and rest is not None
+        and (
+            _mix_explains(parts.auc, rest)
+            or ((not moved or parts.auc < _LEAST_AUC) and _answers_follow(parts))
+        )
+    ):
         return "label"
     risen = parts.by_concept > _SURE * parts.by_concept_se and parts.by_concept_se > 0
     if risen and (not moved or parts.by_concept > 0.4 * max(parts.rise, 1e-12)):
@@ -145,6 +169,13 @@ def _mix_explains(auc: float, in_mix: float) -> bool:
     if auc < 0.54:
         return False
     return in_mix - 0.5 < max(0.04, 0.4 * (auc - 0.5))
+
+
+def _answers_follow(parts: Parts) -> bool:
+    """Tell whether the answers moved as the mix implies: not at all if labels given inputs changed alone."""
+    if parts.followed is None or parts.followed <= max(_LEAST_FOLLOWED, _SURE * parts.followed_se):
+        return False
+    return parts.followed < _MOST_FOLLOWED + 2 * parts.followed_se
 
 
 def _odds(base: Floats, live: Floats, sides: Sides, seed: int) -> tuple[tuple[Floats, Floats], float]:
@@ -187,21 +218,46 @@ def _classifier(seed: int) -> Any:
     )
 
 
-def _explained(sides: Sides, odds: tuple[Floats, Floats]) -> tuple[float, float, float, float]:
-    """Give the loss that the inputs explain, what is more, its standard error, and the share of rows that overlap."""
+def _explained(sides: Sides, odds: tuple[Floats, Floats]) -> tuple[float, float, float]:
+    """Give the loss beyond what the inputs explain, its standard error, and the share of rows that overlap."""
     if len(sides.loss) < 10:
-        return 0.0, 0.0, 0.0, 0.0
+        return 0.0, 0.0, 0.0
     base, live = np.minimum(odds[0], _MOST_WEIGHT), odds[1][sides.labelled]
     common = live < _MOST_WEIGHT
     overlap = float(common.mean())
     if common.sum() < 10:
-        return float(sides.loss.mean()), 0.0, 0.0, overlap
+        return 0.0, 0.0, overlap
     expected = float(np.average(sides.reference_loss, weights=base))
     variance = float(np.sum(base**2 * (sides.reference_loss - expected) ** 2) / np.sum(base) ** 2)
     seen = sides.loss[common]
     excess = float(seen.mean() - expected)
     se = float(np.sqrt(variance + seen.var() / len(seen)))
-    return expected, excess * overlap, se * overlap, overlap
+    return excess * overlap, se * overlap, overlap
+
+
+def _followed(sides: Sides) -> tuple[float | None, float]:
+    """Tell how far the answers moved towards what the mix implies (Lipton et al., 2018, for the mean answer)."""
+    then, now = sides.reference_answers, sides.answers
+    if then is None or now is None or len(now) < _FEWEST or then.shape[1] != now.shape[1]:
+        return None, 0.0
+    before, after = _binned(sides.reference_labels, sides.labels)
+    size = int(max(before.max(), after.max())) + 1
+    shares_then, shares_now = (np.bincount(side, minlength=size) / len(side) for side in (before, after))
+    if (shares_then[shares_now > 0] == 0).any():
+        return None, 0.0
+    means = np.array(
+        [
+            then[before == label].mean(axis=0) if share else 0.0 * then[0]
+            for label, share in enumerate(shares_then)
+        ]
+    )
+    way = (shares_now - shares_then) @ means
+    length = float(way @ way)
+    if length < _LEAST_WAY:
+        return None, 0.0
+    along_then, along_now = then @ way / length, now @ way / length
+    se = float(np.sqrt(along_then.var() / len(then) + along_now.var() / len(now)))
+    return float(along_now.mean() - along_then.mean()), se
 
 
 def _mix(
@@ -286,6 +342,11 @@ def _sentence(parts: Parts) -> str:
         told += f"; {parts.mix:.0%} of the labels' mix changed"
     if parts.auc_in_mix is not None:
         told += f"; from training rows drawn in the live mix it tells them with AUC {parts.auc_in_mix:.2f}"
+    if parts.followed is not None:
+        told += (
+            f"; the answers moved by {parts.followed:.2f} of what that mix implies (standard error "
+            f"{parts.followed_se:.2f})"
+        )
     return (
         f"{told}. Of a rise of the loss by {parts.rise:+.4f}, the inputs explain {parts.by_inputs:+.4f} and labels "
         f"given inputs {parts.by_concept:+.4f} (standard error {parts.by_concept_se:.4f})"

@@ -165,6 +165,16 @@ class Relations:
             return 0.0
         return float(self._moments.related[self.encoding.owners == self.encoding.names.index(name)].max())
 
+    def would_show(self, name: str, n_rows: int) -> bool:
+        """Tell whether a column whose values were shuffled among that many rows would be seen here."""
+        if name not in self.encoding.names or self.rows.shape[1] < 2:
+            return False
+        index = self.encoding.names.index(name)
+        mine = self.encoding.owners == index
+        shuffled = np.array(self.rows)
+        shuffled[:, mine] = np.random.default_rng(0).permutation(self.rows[:, mine])
+        return bool(self._excess(self._moments.strain(shuffled), n_rows)[index] > 0)
+
     def accept(self, columns: Columns, *, slack: float = 1.0) -> None:
         """Take a window as natural, and what is `slack` times as strained too."""
         rows = self.encoding(columns)

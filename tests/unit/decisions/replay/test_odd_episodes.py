@@ -116,6 +116,43 @@ def test_two_things_at_once(tmp_path: Path, stream: pl.DataFrame) -> None:
     assert last.with_actions > last.without + 0.1
 
 
+def test_an_announced_change_is_told_though_it_costs_nothing(tmp_path: Path, stream: pl.DataFrame) -> None:
+    """A column that the model does not use changes its sign, as was said: no more is done than is of use."""
+    turned = stream.with_columns(d=pl.when(SINCE).then(-pl.col("d")).otherwise("d"))
+    said = [{"window": ONSET, "type": "schema", "subject": "d", "text": "d has the other sign from now on"}]
+
+    answer = run(episode(tmp_path / "e", stream=turned, events=said))
+
+    assert likeliest(answer) == [Cause.INPUT_CHANGE]
+    assert answer.incidents[0].subject == "column d"
+    assert answer.value == 0
+
+
+def test_a_bad_release_while_something_harmless_is_looked_into(tmp_path: Path, stream: pl.DataFrame) -> None:
+    """A code that was never there costs nothing; the version that comes later is named by itself, from its window."""
+    unseen = stream.with_columns(
+        c=pl.when((pl.col("window") >= ONSET - 2) & (pl.col("c") == "w")).then(pl.lit("x")).otherwise("c")
+    )
+    worse = PIPELINE.replace(".fit(features, target)", ".fit(features, target.shuffle(0))")
+
+    answer = run(episode(tmp_path / "e", stream=unseen, live={f"{ONSET:03d}.fit.py": worse}))
+
+    found = {max(i.causes, key=i.causes.__getitem__): i for i in answer.incidents}
+    assert found[Cause.MODEL_REGRESSION].onset_window == ONSET
+    assert found[Cause.MODEL_REGRESSION].remedy is Remedy.ROLL_BACK_MODEL
+
+
+def test_what_a_mend_leaves_is_looked_into(tmp_path: Path, stream: pl.DataFrame) -> None:
+    """Code is put right at once; labels that mean something else since the same window are found behind it."""
+    turned = stream.with_columns(y=pl.when(SINCE & (pl.col("a") > 3)).then(1 - pl.col("y")).otherwise("y"))
+    zeroed = PIPELINE.replace('pl.col("b").fill_null(0.0)', 'pl.lit(0.0).alias("b")')
+
+    answer = run(episode(tmp_path / "e", stream=turned, live={f"{ONSET:03d}.py": zeroed}))
+
+    assert likeliest(answer) == [Cause.PIPELINE_FAULT, Cause.CONCEPT_DRIFT]
+    assert [incident.remedy for incident in answer.incidents] == [Remedy.FIX_PIPELINE, Remedy.RETRAIN]
+
+
 def test_a_class_that_was_never_in_training(tmp_path: Path) -> None:
     """It is named by its labels, and the model is taught it."""
     stream = calm(np.random.default_rng(5), size=300)
@@ -125,6 +162,7 @@ def test_a_class_that_was_never_in_training(tmp_path: Path) -> None:
 
     assert likeliest(answer)[0] is Cause.NEW_CLASS
     assert answer.incidents[0].subject == "class 2"
+    assert not [alert for alert in answer.windows[-1].alerts if "never in training" in alert]
     assert answer.incidents[0].remedy in (Remedy.RETRAIN, Remedy.NEW_MODEL)
     assert answer.value > 0
 
