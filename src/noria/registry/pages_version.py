@@ -19,8 +19,8 @@ from noria.core.web.references import kind_words, reference_url
 from noria.core.web.revisions import text_revision
 from noria.core.web.trees import Entry, file_tree
 from noria.registry.entities import Model, ModelVersion, Signature, Stage
-from noria.registry.page_actions import version_number
 from noria.registry.page_reads import ModelPages
+from noria.registry.page_subjects import version_number
 from noria.registry.pages import STAGE_CHOICES, dataset_url
 from noria.registry.pages_list import STAGE_WORDS, ServingRow, models_crumb, serving_rows
 from noria.registry.pages_packages import PackageRow, package_rows

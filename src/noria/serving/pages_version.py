@@ -18,7 +18,7 @@ from noria.core.web.discussions import EARLIER
 from noria.core.web.languages import mark
 from noria.core.web.pages import Page, Visit
 from noria.core.web.urls import VERSION_PATH
-from noria.registry.page_actions import version_number
+from noria.registry.page_subjects import version_number
 from noria.registry.pages_version import DeployView, VersionContext, version_page
 from noria.registry.permissions import READ_MODELS
 from noria.serving.entities import Deployment, Rollout, RolloutStatus, Strategy

@@ -13,7 +13,7 @@ from noria.core.web.languages import mark
 from noria.core.web.pages import Crumb, Page, PageContext, Visit
 from noria.core.web.urls import VERSION_PATH
 from noria.registry.entities import ModelVersion
-from noria.registry.page_actions import version_number
+from noria.registry.page_subjects import version_number
 from noria.registry.pages_list import models_crumb
 from noria.registry.permissions import APPROVE_MODELS, READ_MODELS, VALIDATE_MODELS
 from noria.registry.service import Models
