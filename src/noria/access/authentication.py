@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import secrets
 from collections.abc import Collection
 from datetime import datetime, timedelta
 from typing import Any
@@ -136,6 +135,8 @@ def insert_token(
     """Store a new token and give it with its secret; tokens that expired long ago are dropped on the way."""
     now = clock.now()
     connection.execute(sa.delete(tokens).where(tokens.c.expires_at < now - _EXPIRED_KEPT))
+    import secrets  # with OpenSSL: not for every command that knows what a principal is
+
     secret = SECRET_PREFIX + secrets.token_urlsafe(32)
     row = {
         "id": new_id(),

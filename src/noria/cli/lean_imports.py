@@ -1,9 +1,9 @@
 """Import SQLAlchemy without what it imports for asynchronous drivers and for plugins, which no command uses.
 
-SQLAlchemy imports `asyncio` (with TLS and sockets), `importlib.metadata` (with a parser of mail) and, with SQLite's
-dialect, a driver for `asyncio`: together a tenth of what a short command takes. While one of its packages is imported,
-stand-ins take their places; SQLAlchemy keeps these, and they give what they stand for when they are first asked. Once
-the package is there they stand aside, so that nobody else ever sees one.
+SQLAlchemy imports `asyncio` (with TLS and sockets), `importlib.metadata` (with a parser of mail), `hashlib` (with
+OpenSSL) and, with SQLite's dialect, a driver for `asyncio`: together a tenth of what a short command takes. While one
+of its packages is imported, stand-ins take their places; SQLAlchemy keeps these, and they give what they stand for when
+they are first asked. Once the package is there they stand aside, so that nobody else ever sees one.
 """
 
 from __future__ import annotations
@@ -20,7 +20,7 @@ if TYPE_CHECKING:
     from importlib.abc import Loader
 
 _LEFT_OUT: Final = {
-    "sqlalchemy": ("asyncio", "importlib.metadata"),
+    "sqlalchemy": ("asyncio", "hashlib", "importlib.metadata"),
     "sqlalchemy.dialects.sqlite": (
         "sqlalchemy.dialects.sqlite.aiosqlite",
         "sqlalchemy.dialects.sqlite.pysqlcipher",

@@ -7,7 +7,6 @@ The command line and the SDK read it by themselves.
 from __future__ import annotations
 
 import os
-import secrets
 from pathlib import Path
 
 from noria.core.errors import Forbidden
@@ -57,6 +56,8 @@ def read_key(folder: Path) -> str | None:
 
 def _create(path: Path) -> None:
     path.parent.mkdir(parents=True, exist_ok=True)
+    import secrets  # with OpenSSL, for once in the life of a workspace
+
     draft = path.with_name(f"{KEY_FILE}.{os.getpid()}.{secrets.token_hex(4)}")
     descriptor = os.open(draft, os.O_WRONLY | os.O_CREAT | os.O_EXCL, 0o600)
     try:

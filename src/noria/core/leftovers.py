@@ -23,10 +23,9 @@ def spool_places(settings: Settings) -> list[Path]:
     That is the one that `[tracking]` names, or one in the workspace; for a server one in the user's own state folder,
     or a private one among temporary files where the user has no home, as in many containers.
     """
-    name = _name_of(settings.workspace)
     chosen = getattr(settings.sections.get("tracking"), "spool", None)
     if isinstance(chosen, str):
-        return [settings.project_root / Path(chosen).expanduser() / name]
+        return [settings.project_root / Path(chosen).expanduser() / _name_of(settings.workspace)]
     if not settings.is_remote:
         return [settings.folder / _FOLDER]
     return [folder.parent / _FOLDER / folder.name for folder in state_places(settings)]

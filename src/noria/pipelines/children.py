@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import contextlib
 import os
-import secrets
 import select
 import signal
 import subprocess
@@ -46,7 +45,7 @@ class JobProcess:
 
     def __init__(self, said: Said, *, environ: Mapping[str, str], folder: str, warm: bool) -> None:
         self._said = said
-        self._nonce = secrets.token_hex(16)
+        self._nonce = os.urandom(16).hex()
         self._drained = {"out": threading.Event(), "err": threading.Event()}
         request_read, self._request_write = os.pipe()
         self._answer_read, answer_write = os.pipe()

@@ -78,8 +78,11 @@ def test_what_sqlalchemy_goes_without_is_there_for_others(tmp_path: object) -> N
     program = f"from noria.cli.main import main; main(['data', 'list', '-w', {str(tmp_path)!r} + '/w'])"
     check = """
 import sys
-assert not {"asyncio", "sqlalchemy.dialects.sqlite.aiosqlite"} & set(sys.modules)
+assert not {"asyncio", "hashlib", "sqlalchemy.dialects.sqlite.aiosqlite"} & set(sys.modules)
 import sqlalchemy.util.concurrency as used
+from sqlalchemy.util.compat import md5_not_for_security
+import hashlib
+assert md5_not_for_security().name == hashlib.md5().name == "md5"
 assert used.iscoroutine(3) is False and used.asyncio.Lock().locked() is False
 from importlib import metadata
 import asyncio, sqlalchemy

@@ -6,7 +6,6 @@ import contextlib
 import errno
 import itertools
 import os
-import secrets
 import stat
 from collections.abc import Iterable
 from pathlib import Path
@@ -96,7 +95,7 @@ class TargetFolder:
             self._current_fd = os.dup(self._root_fd)
             with os.scandir(self._root_fd) as listing:
                 self.was_empty = next(listing, None) is None
-        prefix = f"{TEMPORARY_PREFIX}{secrets.token_hex(8)}"
+        prefix = f"{TEMPORARY_PREFIX}{os.urandom(8).hex()}"
         self._drafts = (f"{prefix}-{n}.tmp" for n in itertools.count())
 
     def __enter__(self) -> Self:
