@@ -123,7 +123,7 @@ def work(browser: Browser, process: psutil.Process, reach: Reach, times: int, to
     page = open_page(browser, token)
     reach(page)
     tools = page.context.new_cdp_session(page)
-    tools.send("Performance.enable")
+    tools.send("Performance.enable", {"timeDomain": "threadTicks"})
     found: list[dict[str, float]] = []
     for _ in range(times):
         page.goto("about:blank")

@@ -1,38 +1,26 @@
-"""Every page that there is, in a real browser: nobody is kept out, and it fits a phone."""
+"""Every page that there is, in a real browser: nobody is kept out, it fits a phone, and what users write stays text."""
 
 from __future__ import annotations
 
 import re
 from collections.abc import Iterator
-from datetime import timedelta
+from pathlib import Path
 
 import pytest
+from playwright.sync_api import Dialog
 
 from noria.core.clock import SystemClock
 from noria.core.context import Context
-from noria.core.web.urls import TOKENS_PATH
-from noria.monitoring.service import Monitors
 from noria.server.assembly import load_actions, load_pages
-from noria.serving.batch.entities import BatchEnd, BatchOptions, NewBatchRun, Slot
-from noria.serving.batch.service import Batches
-from noria.serving.service import Rollouts
-from noria.tracking.entities import LogBatch, NewRun, RunEnd, RunStatus
-from noria.tracking.point_entities import MetricPoint
-from noria.tracking.service import Runs
 from support.axe import barriers
 from support.browser import Browser
 from support.conformance import open_test_context, workspace_settings
+from support.examples import address, fill, paths
+from support.hostile import HOSTILE
 from support.live_server import LiveServer
-from support.scheduled import PIPELINE, run_and_schedule
-from support.wheel import PROJECT, turn_once
+from support.wheel import PROJECT, Words
 
 PHONE, DESK = 390, 1280
-EXPERIMENT = "night search"
-QUERIES = {"compare": "runs={run_id}&runs={other}", "search": "q=digits", "view": "path=notes.md"}
-"""What a page needs besides its path, by the last part of that."""
-
-UNSEEN = (TOKENS_PATH, "/complete")
-"""Ends of paths whose pages are not for a visitor without the key, or are parts of others."""
 
 
 @pytest.fixture(scope="module")
@@ -46,63 +34,7 @@ def context(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Context]:
 @pytest.fixture(scope="module")
 def example(context: Context) -> dict[str, str]:
     """Give a value for each parameter of a path."""
-    record = turn_once(context, close=False)
-    first, second = _run(context, "first"), _run(context, "second")
-    _, failed, _ = run_and_schedule(context)
-    (rollout, *_) = context.service(Rollouts).list(PROJECT).items
-    (alert, *_) = context.service(Monitors).alerts(PROJECT, open_only=True).items
-    return {
-        "project": PROJECT,
-        "experiment": EXPERIMENT,
-        "run_id": first,
-        "other": second,
-        "model": "digits",
-        "dataset": "digits-train",
-        "version": "1",
-        "endpoint": "digits",
-        "pipeline": PIPELINE.replace("/", "%2F"),
-        "pipeline_run": failed,
-        "schedule": "nightly",
-        "batch": _batch(context),
-        "rollout_id": rollout.id,
-        "record_id": record,
-        "incident": alert.id,
-    }
-
-
-def _batch(context: Context) -> str:
-    service = context.service(Batches)
-    new = NewBatchRun(
-        model="digits",
-        version=1,
-        identity="a",
-        input="digits-train@1",
-        output="out/scores.blue.parquet",
-        options=BatchOptions(),
-        batch="scores",
-        slot=Slot.BLUE,
-    )
-    begun = service.attempt(PROJECT, service.begin(PROJECT, new).id)
-    service.finish(PROJECT, begun.id, BatchEnd(attempt=begun.attempt, n_rows=9, written=new.output))
-    return "scores"
-
-
-def _run(context: Context, name: str) -> str:
-    runs = context.service(Runs)
-    run = runs.create(
-        PROJECT, NewRun(name=name, experiment=EXPERIMENT, params={"depth": name}, tags={"a": "b"})
-    )
-    points = [
-        MetricPoint(key="loss", value=1 / step, step=step, at=run.started_at + timedelta(seconds=step))
-        for step in range(1, 30)
-    ]
-    runs.log(PROJECT, run.id, LogBatch(metrics=points))
-    runs.finish(PROJECT, run.id, RunEnd(status=RunStatus.FINISHED))
-    return run.id
-
-
-def paths() -> list[str]:
-    return [page.path for page in load_pages() if not page.path.endswith(UNSEEN)]
+    return fill(context)
 
 
 def test_every_page_keeps_nobody_out(browser: Browser, context: Context, example: dict[str, str]) -> None:
@@ -113,9 +45,8 @@ def test_every_page_keeps_nobody_out(browser: Browser, context: Context, example
     page = browser.page
     with server.serving(context):
         for path in paths():
-            query = QUERIES.get(path.rpartition("/")[2], "")
             page.set_viewport_size({"width": DESK, "height": 800})
-            answer = page.goto(f"{server.url}{path.format(**example)}?{query.format(**example)}".rstrip("?"))
+            answer = page.goto(server.url + address(path, example))
             assert answer is not None
             if answer.status == 404 and path.endswith("/view"):
                 browser.complaints.clear()  # this run has no such file
@@ -136,3 +67,96 @@ def test_every_parameter_has_an_example(example: dict[str, str]) -> None:
     named = {name for path in paths() for name in re.findall(r"\{(\w+)\}", path)}
 
     assert named <= set(example)
+
+
+HOSTILE_WORDS = Words(
+    message=HOSTILE,
+    run=HOSTILE,
+    metric="holdout_accuracy",
+    sentence=HOSTILE,
+    problem=HOSTILE,
+    stage=HOSTILE,
+    verdict=HOSTILE,
+    finding=HOSTILE,
+    cause=HOSTILE,
+    remedy=HOSTILE,
+    note=HOSTILE,
+    reason=HOSTILE,
+    fact=HOSTILE,
+    value=HOSTILE,
+)
+LONG = "a-name-without-an-end" * 24
+LONG_WORDS = Words(
+    message=LONG, run=LONG[:500], sentence=LONG, problem=LONG, note=LONG, reason=LONG, value=LONG
+)
+
+
+@pytest.mark.parametrize(
+    ("words", "said"), [(HOSTILE_WORDS, HOSTILE), (LONG_WORDS, LONG[:400])], ids=["html", "long"]
+)
+def test_what_users_write_breaks_no_page(browser: Browser, tmp_path: Path, words: Words, said: str) -> None:
+    """Markup in every field runs nothing and loads nothing; a name of 500 letters is no reason to scroll sideways."""
+    server = LiveServer()
+    server.show(load_pages(), load_actions())
+    page = browser.page
+    asked: list[str] = []
+
+    def dismiss(dialog: Dialog) -> None:
+        asked.append(dialog.message)
+        dialog.dismiss()
+
+    page.on("dialog", dismiss)
+    page.set_viewport_size({"width": PHONE, "height": 844})
+    found: dict[str, object] = {}
+    with open_test_context(workspace_settings(tmp_path), SystemClock()) as context, server.serving(context):
+        filled = fill(context, words, said=said)
+        for path in paths():
+            answer = page.goto(server.url + address(path, filled))
+            assert answer is not None
+            if answer.status == 404 and path.endswith("/view"):
+                browser.complaints.clear()  # this run has no such file
+                continue
+            width = page.evaluate("document.documentElement.scrollWidth")
+            planted = page.locator("img[src='x'], main b, main script").count()
+            if width > PHONE or planted or asked or browser.complaints or answer.status != 200:
+                found[path] = (answer.status, width, planted, [*asked], [*browser.complaints])
+            asked.clear()
+            browser.complaints.clear()
+    server.close()
+
+    assert found == {}
+
+
+@pytest.mark.parametrize("language", ["en", "es"])
+def test_pages_of_an_empty_store_say_what_to_do(browser: Browser, tmp_path: Path, language: str) -> None:
+    """Before anything was made each list is a page that fits a phone, has no barrier, and tells the first step."""
+    server = LiveServer()
+    server.show(load_pages(), load_actions())
+    page = browser.page
+    page.set_viewport_size({"width": PHONE, "height": 844})
+    found: dict[str, object] = {}
+    with open_test_context(workspace_settings(tmp_path), SystemClock()) as context, server.serving(context):
+        for path in paths():
+            if set(re.findall(r"\{(\w+)\}", path)) - {"project"} or path.endswith("/compare"):
+                continue
+            answer = page.goto(f"{server.url}{path.format(project=PROJECT)}?lang={language}")
+            assert answer is not None
+            wrong = barriers(page)
+            width = page.evaluate("document.documentElement.scrollWidth")
+            is_told = path in NEVER_EMPTY or page.locator(".empty").count() > 0
+            if wrong or width > PHONE or browser.complaints or answer.status != 200 or not is_told:
+                found[path] = (answer.status, width, wrong, is_told, [*browser.complaints])
+            browser.complaints.clear()
+    server.close()
+
+    assert found == {}
+
+
+NEVER_EMPTY = (
+    "/sign-in",
+    "/account",
+    "/search",
+    "/projects/{project}/experiments",
+    "/projects/{project}/audit",
+)
+"""Pages that have something to show or to fill in from the beginning."""

@@ -7,10 +7,11 @@ from dataclasses import dataclass
 from datetime import datetime
 from typing import Any, Final
 
+from noria.core.errors import NotFound
 from noria.core.web.cells import CellKind
 from noria.core.web.cookies import read_cookie
 from noria.core.web.formats import clipped
-from noria.core.web.pages import Crumb, Page, PageContext, Visit
+from noria.core.web.pages import Crumb, Elsewhere, Page, PageContext, Visit
 from noria.core.web.parts import Choice, Column, Pager
 from noria.core.web.urls import EXPERIMENT_PATH
 from noria.tracking.entities import RunStatus
@@ -169,7 +170,13 @@ def runs(visit: Visit) -> RunsContext:
     """Gather the table of an experiment's runs."""
     view = read_view(visit)
     tables = visit.context.service(RunTables)
-    experiment, tally, keys = tables.experiment(view.project, view.experiment)
+    try:
+        experiment, tally, keys = tables.experiment(view.project, view.experiment)
+    except NotFound:
+        named = tables.name_of(view.project, view.experiment)
+        if named is None:
+            raise
+        raise Elsewhere(visit.urls.experiment(view.project, named)) from None
     kept = kept_columns(read_cookie(visit.browser.cookies, COLUMNS_COOKIE) or "", experiment.number)
     chosen = in_order(
         view.columns or kept or default_columns(keys, tables.varying(view.project, view.experiment, keys))

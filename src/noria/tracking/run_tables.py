@@ -29,7 +29,7 @@ from noria.tracking.run_cells import RunCells, Wanted, load_cells, read_numbers,
 from noria.tracking.run_keys import run_pk, run_pks
 from noria.tracking.run_rows import load_runs
 from noria.tracking.search.runs import count_runs, parse_query, search_runs
-from noria.tracking.tables import runs
+from noria.tracking.tables import experiments, runs
 
 MAX_COUNTED: Final = 1_000
 """Runs that match a filter are counted as far as this: to count all of them takes longer than to show some."""
@@ -150,6 +150,15 @@ class RunTables(Service):
             row = get_experiment(connection, project_pk(connection, project), name)
             tally = tallies_of(connection, [row["pk"]])[row["pk"]]
             return experiments_of(connection, [row])[0], tally, keys_of_experiment(connection, row["pk"])
+
+    def name_of(self, project: str, experiment_id: str) -> str | None:
+        """Give the name of the experiment with an id, by which events call it; None where there is none."""
+        self._admit(project)
+        with self.context.database.read() as connection:
+            name = sa.select(experiments.c.name).where(
+                experiments.c.project_pk == project_pk(connection, project), experiments.c.id == experiment_id
+            )
+            return connection.execute(name).scalar_one_or_none()
 
     def values(
         self, project: str, experiment: str, kind: KeyKind, key: str, beginning: str = ""

@@ -379,6 +379,16 @@ def test_a_comparison_by_filter(reader: Reader, context: Context) -> None:
     assert reader.get(f"/projects/{PROJECT}/compare").status_code == 400
 
 
+def test_an_experiment_is_found_by_its_id(reader: Reader, context: Context) -> None:
+    """Events call an experiment by its id, which stays when its name changes: a link by id leads to its table."""
+    make(context, "r0")
+    kept = context.service(Experiments).get(PROJECT, "digits").id
+    sent = reader.get(f"{LIST}/{kept}")
+
+    assert (sent.status_code, sent.headers["location"]) == (303, TABLE)
+    assert reader.get(f"{LIST}/{'0' * 32}").status_code == 404
+
+
 def test_runs_that_end_alike_are_compared_by_their_curves(reader: Reader, context: Context) -> None:
     """Where no last value differs, the way there is drawn all the same."""
     for name, first in (("slow", 0.1), ("quick", 0.8)):
