@@ -176,11 +176,16 @@ class Scan(msgspec.Struct, frozen=True, kw_only=True):
     empty_folders: tuple[str, ...]
 
 
-def scan(root: Path, *, ignore: Ignore = IGNORE_OWN) -> Scan:
+def scan(root: Path, *, ignore: Ignore = IGNORE_OWN, most: int = MAX_FILES) -> Scan:
     """List the files below a folder; a single file is a tree of one.
 
     `root` itself may be a symbolic link. A link, socket, pipe or device below it is refused, not followed and not
     skipped: what it stands for would be missing without a word where the tree is restored. `ignore` leaves it out.
+
+    Parameters
+    ----------
+    most
+        Files that are listed at most; the walk ends where there are more, however many these are.
 
     Raises
     ------
@@ -189,7 +194,7 @@ def scan(root: Path, *, ignore: Ignore = IGNORE_OWN) -> Scan:
     SourceUnusable
         For a link or special file, a name that is not UTF-8, or a folder that cannot be read.
     TooLarge
-        For more than `MAX_FILES` files.
+        For more than `most` files.
     """
     real = _resolve(root)
     if not real.is_dir():
@@ -209,8 +214,8 @@ def scan(root: Path, *, ignore: Ignore = IGNORE_OWN) -> Scan:
                 pending.append((f"{path}/", entry.path))
             else:
                 files.append(_found_file(path, entry.path, entry.stat(follow_symlinks=False)))
-                if len(files) > MAX_FILES:
-                    raise _too_many(root)
+                if len(files) > most:
+                    raise _too_many(root, most)
         if prefix and is_empty:
             empty.append(prefix.removesuffix("/"))
     files.sort(key=_path_of)
@@ -230,9 +235,9 @@ def _listed(prefix: str, folder: str) -> Iterator[tuple[str, os.DirEntry[str]]]:
             yield prefix + name, entry
 
 
-def _too_many(root: Path) -> TooLarge:
+def _too_many(root: Path, most: int) -> TooLarge:
     hint = "Pack small files together, or add the folders below it one by one"
-    return TooLarge(f"`{root}` holds more than {MAX_FILES} files", hint=hint)
+    return TooLarge(f"`{root}` holds more than {most} files", hint=hint)
 
 
 def _resolve(root: Path) -> Path:

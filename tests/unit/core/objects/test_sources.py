@@ -11,7 +11,7 @@ from pathlib import Path
 
 import pytest
 
-from noria.core.errors import NotFound
+from noria.core.errors import NotFound, TooLarge
 from noria.core.objects.digests import CHUNK_BYTES
 from noria.core.objects.sources import IGNORE_OWN, ignore_names, open_source, scan
 from noria.core.objects.store import SourceChanged, SourceUnusable
@@ -187,6 +187,22 @@ def test_a_root_that_links_to_itself_is_refused(tmp_path: Path) -> None:
 
     with pytest.raises(SourceUnusable, match="loop"):
         scan(tmp_path / "loop")
+
+
+def test_a_folder_of_too_many_files_is_left_at_once(tmp_path: Path) -> None:
+    """The walk ends with the first file that is too many, and says how many may be."""
+    make(tmp_path, *(f"d{n}/{n}" for n in range(9)))
+    seen: list[str] = []
+
+    def ignore(path: str) -> bool:
+        seen.append(path)
+        return False
+
+    assert len(scan(tmp_path, most=9).files) == 9
+    with pytest.raises(TooLarge, match="more than 3 files") as caught:
+        scan(tmp_path, ignore=ignore, most=3)
+    assert "one by one" in (caught.value.hint or "")
+    assert len([path for path in seen if "/" in path]) == 4
 
 
 def test_nothing_at_the_root_is_not_found(tmp_path: Path) -> None:
