@@ -59,7 +59,7 @@ def test_boosting_is_logged_the_same(
     tmp_path: Path,
 ) -> None:
     """What XGBoost and LightGBM fit; they are packages of Noria's environment, not of MLflow's."""
-    command = [sys.executable, PROGRAMS / "mlflow_boosting_answers.py"]
+    command: list[str | Path] = [sys.executable, PROGRAMS / "mlflow_boosting_answers.py"]
     assert_alike(
         [
             peer.processes.start(

@@ -145,7 +145,7 @@ def _read_token(token: str, orders: Sequence[Order]) -> list[Any]:
     kinds = [*(str if order.key == "name" else int for order in orders), str]
     try:
         values = json.loads(base64.b64decode(token.encode(), altchars=b"-_", validate=True))
-    except ValueError:
+    except (ValueError, RecursionError):
         values = None
     if not isinstance(values, list) or [type(value) for value in values] != kinds:
         raise Invalid(

@@ -16,7 +16,7 @@ from dataclasses import dataclass
 
 from noria.core.errors import near
 from noria.tracking.limits import shorten
-from noria.tracking.search.grammar import FilterInvalid
+from noria.tracking.search.grammar import MAX_CLAUSES, FilterInvalid
 
 NUMBER_OPERATORS = ("<", "<=", ">", ">=", "=", "!=")
 TEXT_OPERATORS = ("=", "!=", "LIKE", "ILIKE", "IN", "NOT IN")
@@ -105,6 +105,8 @@ def parse_filter(text: str) -> list[Comparison]:
     while not reader.at_end():
         reader.expect_and()
         found.append(reader.comparison())
+    if len(found) > MAX_CLAUSES:
+        raise FilterInvalid(f"The filter has {len(found)} clauses", hint=f"Give at most {MAX_CLAUSES}")
     return found
 
 

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import base64
-import binascii
 import json
 import math
 from bisect import bisect_left, bisect_right
@@ -98,11 +97,11 @@ def offset_of(token: str) -> int:
         return 0
     try:
         decoded = base64.b64decode(token)
-    except binascii.Error as error:
+    except ValueError as error:  # no base64, or not even ASCII
         raise invalid("Invalid page token, could not base64-decode") from error
     try:
         offset = json.loads(decoded)["offset"]
-    except (ValueError, TypeError, KeyError) as error:
+    except (ValueError, TypeError, KeyError, RecursionError) as error:
         raise invalid(f"Invalid page token, decoded value={decoded!r}") from error
     if type(offset) is not int or offset < 0:
         raise invalid(f"Invalid page token, parsed value={{'offset': {offset!r}}}")

@@ -293,8 +293,8 @@ def log_model(request: AdapterRequest, message: LogModel) -> None:
     """Note a model of MLflow 2 in the history that such clients read."""
     check_run_id(message.run_id)
     described = _described(message.model_json)
-    history = dict(load_row(request, message.run_id).tags).get(HISTORY_TAG)
-    value = json.dumps([*(json.loads(history) if history else []), described])
+    history = _history(dict(load_row(request, message.run_id).tags).get(HISTORY_TAG))
+    value = json.dumps([*history, described])
     check_length("value", value, MAX_TAG_CHARS)
     log(request, message.run_id, LogBatch(tags={HISTORY_TAG: value}))
 
@@ -339,6 +339,20 @@ def _metric(model_id: str, metric: ModelMetric) -> Metric:
         model_id=model_id,
         run_id=metric.run,
     )
+
+
+def _history(text: str | None) -> list[Any]:
+    """Read the models that a run's tag tells of; whoever writes the tag may have written anything."""
+    try:
+        history = json.loads(text) if text else []
+    except (ValueError, RecursionError):
+        history = None
+    if not isinstance(history, list):
+        raise invalid(
+            f"The tag '{HISTORY_TAG}' of the run is no list of models in JSON, so that no model can be added to it. "
+            f"Delete the tag, and log the model again."
+        )
+    return history
 
 
 def _described(text: str) -> dict[str, Any]:

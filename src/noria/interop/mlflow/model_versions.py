@@ -257,7 +257,7 @@ def _note_on_logged_model(request: AdapterRequest, made: ModelVersion, home: str
 def _versions_of(text: str | None) -> list[object]:
     try:
         known = json.loads(text or "[]")
-    except ValueError:
+    except (ValueError, RecursionError):
         return []
     return known if isinstance(known, list) else []
 

@@ -234,9 +234,10 @@ def _token(values: Values) -> str:
 def _read_token(token: str, query: Query) -> Values:
     try:
         values = json.loads(base64.b64decode(token.encode(), altchars=b"-_", validate=True))
-    except ValueError:
+    except (ValueError, RecursionError):
         values = None
-    if not isinstance(values, list) or [*map(_is_number, values)] != [*map(_numbers, query.orders, values)]:
+    is_place = isinstance(values, list) and len(values) == len(query.orders)
+    if not is_place or [*map(_is_number, values)] != [*map(_numbers, query.orders, values)]:
         raise Invalid(
             f"Invalid page token `{token[:100]}`",
             hint="Give the token of the page before, of the same search",

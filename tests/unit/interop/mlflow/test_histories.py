@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import base64
 import math
 import sys
 
@@ -84,10 +85,22 @@ def test_a_token_says_where_a_page_begins(offset: int) -> None:
 
 
 @pytest.mark.parametrize(
-    "token", ["x", "bm90IGpzb24=", "e30=", "eyJvZmZzZXQiOiAtMX0=", "eyJvZmZzZXQiOiAieCJ9", "NQ=="]
+    "token",
+    [
+        "x",
+        "é",
+        "\u202e",
+        "bm90IGpzb24=",
+        "/w==",
+        "e30=",
+        "eyJvZmZzZXQiOiAtMX0=",
+        "eyJvZmZzZXQiOiAieCJ9",
+        "NQ==",
+        base64.b64encode(b"[" * 5_000).decode(),
+    ],
 )
 def test_other_tokens_are_refused(token: str) -> None:
-    """No base64, no JSON, no offset, a negative one, one that is no number."""
+    """No base64, not even ASCII, no JSON or one without an end, no offset, a negative one, one that is no number."""
     with pytest.raises(MlflowError, match="Invalid page token") as caught:
         offset_of(token)
     assert caught.value.status == 400
