@@ -79,3 +79,11 @@ def test_first_steps_learn_how_many_fit() -> None:
     assert SQLITE.first_step(100, checked=False) == 108
     assert SQLITE.first_step(100, checked=True) == 125
     assert SQLITE.first_step(5_000, checked=True) == 256
+
+
+def test_a_way_that_is_only_guessed_is_gone_in_part() -> None:
+    """Where nothing was seen yet, a quarter of the way tells whether it leads anywhere."""
+    guessed = SQLITE.next_step(10_000, 64, tests=False, sure=False)
+
+    assert guessed < SQLITE.next_step(10_000, 64, tests=False) / 4
+    assert guessed >= 10_000 / 4
