@@ -157,3 +157,28 @@ def test_nested_pipelines_maps_and_edges_are_recorded(desk: Desk) -> None:
         ("double", "doubled 2", 0, [("row", 5)]),
         ("double", "doubled 2", 1, [("row", 5)]),
     ]
+
+
+@pytest.mark.parametrize("harm", ["deleted", "damaged"])
+def test_an_output_that_somebody_deleted_or_damaged_is_made_again(desk: Desk, harm: str) -> None:
+    """The step whose output is not what it was runs again, and the one after it does not; the result is right."""
+    desk.write(
+        "@step\ndef rows(n: int) -> bytes: return bytes(range(n)) * 400\n"
+        "@step\ndef count(data: bytes) -> int: return len(data)\n"
+        "@pipeline\ndef study(n: int = 100):\n"
+        "    made = rows(n)\n"
+        "    return {'rows': made, 'count': count(made)}\n"
+    )
+    made = desk.run().outputs["rows"].digest
+    assert {step.name: step.status for step in desk.run().steps} == {"rows": "reused", "count": "reused"}
+    place = desk.workspace.backend.context.objects.place_of(made)  # type: ignore[attr-defined]
+    place.chmod(0o600)
+    if harm == "deleted":
+        place.unlink()
+    else:
+        place.write_bytes(b"?" + place.read_bytes()[1:])
+    again = desk.run()
+
+    assert {step.name: step.status for step in again.steps} == {"rows": "finished", "count": "reused"}
+    assert again.outputs["rows"].value == bytes(range(100)) * 400
+    assert again.outputs["rows"].digest == made
