@@ -34,7 +34,7 @@ class TestSecondOpinion:
 
     @pytest.mark.parametrize("shift", [0.0, 0.3, 3.0])
     def test_numbers(self, shift: float) -> None:
-        """Kolmogorov-Smirnov at the edges of the reference's tenths: as SciPy has it of values cut at these."""
+        """Kolmogorov-Smirnov at the edges of the reference's tenths: SciPy's of values cut at these, within 0.2 %."""
         current = np.random.default_rng(1).normal(shift, size=300)
         tenths = np.quantile(STEADY, np.arange(1, 11) / 10, method="inverted_cdf")
         edges = [STEADY.min() - 1e-12, *tenths]
@@ -46,9 +46,9 @@ class TestSecondOpinion:
 
         assert ours.test == "ks"
         assert ours.statistic == pytest.approx(theirs.statistic)
-        assert ours.p_value == pytest.approx(theirs.pvalue, rel=1e-6, abs=1e-300)
+        assert ours.p_value == pytest.approx(theirs.pvalue, rel=2e-3, abs=1e-300)
         assert ours.statistic <= exact.statistic
-        assert ours.p_value >= exact.pvalue * (1 - 1e-6)
+        assert ours.p_value >= exact.pvalue * (1 - 2e-3)
 
     @pytest.mark.parametrize("kind", [int, float, str, bool])
     def test_categories(self, kind: type) -> None:
