@@ -37,6 +37,8 @@ class Costs:
         Of how many experiments one query merges the indexes; its text grows with them.
     least_foremost
         Fewer runs are sorted by reading all their values, more by the database.
+    guessed
+        Which part of a way is gone at first of which nothing was seen yet.
     least_scanned
         Fewer runs of a range are passed over more quickly than an index of pieces of texts is asked.
     """
@@ -53,6 +55,7 @@ class Costs:
     most_step: int = 50_000
     most_merged: int = 64
     least_foremost: int = 400
+    guessed: float = 0.25
     least_scanned: int = 10_000
 
     def among(self, n_experiments: int) -> Costs:
@@ -139,13 +142,14 @@ class Costs:
             Whether `walk` follows from what was seen. Where conditions and order have to do with each other, it may be
             far from what the sizes of the conditions say, and a part of the way tells.
         """
-        wanted = math.ceil(1.2 * walk if sure else walk / 4) + self.least_step // 4
+        wanted = math.ceil((1.2 if sure else self.guessed) * walk) + self.least_step // 4
         return max(self.least_step, min(wanted, last * 8 if tests else self.most_step, self.most_step))
 
 
 SQLITE = Costs()
-POSTGRES = Costs(read=0.7, walk=0.8, test=10.0, merge=0.01, pass_over=0.3)
+POSTGRES = Costs(read=0.7, walk=0.8, test=10.0, merge=0.01, pass_over=0.3, guessed=1.2)
 """Both measured by `benchmarks/tracking/bench_search.py` on databases whose pages were in memory.
 
-PostgreSQL looks up for each row of an index whether it is visible to all.
+PostgreSQL looks up for each row of an index whether it is visible to all. A part of a way often ends within the runs
+of one value, which are then searched on their own: there that costs more than the rest of the way.
 """
