@@ -33,8 +33,8 @@ from noria.decisions.trying import Trying
 from noria.serving.captures import Captures
 from noria.serving.endpoints import Endpoints
 
-_TRIED = frozenset({Remedy.ROLL_BACK_MODEL, Remedy.RETRAIN, Remedy.REPAIR_INPUTS})
-_NEED_LABELS = frozenset({Remedy.ROLL_BACK_MODEL, Remedy.RETRAIN})
+_NEED_LABELS = frozenset({Remedy.ROLL_BACK_MODEL, Remedy.RECALIBRATE, Remedy.RETRAIN, Remedy.NEW_MODEL})
+_TRIED = _NEED_LABELS | {Remedy.REPAIR_INPUTS}
 _LABELS_POLL_S = 10.0
 _REMEMBERED = 200
 

@@ -100,8 +100,11 @@ ADMISSIBLE: Mapping[Cause, frozenset[Remedy]] = {
 LEARNS_FROM_LIVE_ROWS = frozenset({Remedy.RECALIBRATE, Remedy.RETRAIN, Remedy.NEW_MODEL})
 """Never admissible while live rows break their contract, whatever the causes' probabilities."""
 
-BY_A_PERSON = frozenset({Remedy.REPAIR_INPUTS, Remedy.FIX_PIPELINE, Remedy.NEW_MODEL, Remedy.ASK})
+BY_A_PERSON = frozenset({Remedy.REPAIR_INPUTS, Remedy.FIX_PIPELINE, Remedy.ASK})
 """What Noria proposes and a person carries out."""
+
+OWN = (Remedy.RECALIBRATE, Remedy.NEW_MODEL)
+"""Remedies whose version is made without the pipeline of the present one."""
 
 LEAST_PROBABILITY = 0.1
 """A cause less probable than this adds no remedies."""

@@ -16,6 +16,7 @@ from noria.decisions.diagnosis import Diagnosis, conclude
 from noria.decisions.entities import Cause, DecisionSection, Remedy, Scheme
 from noria.decisions.live_inputs import LiveInputs
 from noria.decisions.looking import findings
+from noria.decisions.refitting import refitted
 from noria.decisions.repairing import try_repairs
 from noria.decisions.teaching import kept_rows, target_name, taught_arrays
 from noria.decisions.trials import FEWEST_JUDGED, judge, lacking, misfit, score_figure, split
@@ -105,6 +106,49 @@ def teach(
         return {**answer, "why_not": error.message}
 
 
+def refit(
+    workspace: Workspace,
+    project: str,
+    endpoint: str,
+    version: int,
+    onset_position: int,
+    until_label: int | None,
+    settings: dict[str, Any],
+    remedies: list[str],
+) -> dict[str, Any]:
+    """Register what remedies without a pipeline make of the teaching part.
+
+    Parameters
+    ----------
+    remedies
+        Of `OWN`.
+
+    Returns
+    -------
+    dict
+        `lacks` and `cut_position` as in `teach`; `made`: remedy → number of its version, or why there is none.
+    """
+    from threadpoolctl import threadpool_limits
+
+    chosen = _settings(settings)
+    case = _case(workspace, project, endpoint, version, onset_position, until_label, chosen)
+    rows = split(case.rows.labelled, onset_position=onset_position, judged_share=chosen.judged_share)
+    if short := lacking(case, rows, chosen):
+        return {"lacks": short}
+    made: dict[str, int | str] = {}
+    for remedy in remedies:
+        try:
+            with threadpool_limits(limits=1):
+                found = refitted(case, Remedy(remedy), rows.teaching.since(onset_position))
+            made[remedy] = misfit(case.version, found) or found.version
+        except (
+            NoriaError,
+            ValueError,
+        ) as error:  # scikit-learn names rows that it cannot learn from by the latter
+            made[remedy] = str(error)
+    return {"lacks": 0, "cut_position": rows.judging.positions[0], "made": made}
+
+
 def try_remedies(
     workspace: Workspace,
     project: str,
@@ -116,6 +160,7 @@ def try_remedies(
     allowed: list[str],
     runs: list[dict[str, Any]],
     why_not: str,
+    made: dict[str, int | str],
     cut_position: int | None,
 ) -> dict[str, Any]:
     """Judge remedies on the newest labelled rows.
@@ -127,6 +172,8 @@ def try_remedies(
     runs
         The pipeline's runs on the teaching part: `scheme`, and `run_id`, None when it failed, for which `why_not` is;
         the argument `why_not` says why there is none at all.
+    made
+        What `refit` gave.
     cut_position
         Rows from this position on judge; without it, the newest share of those since the onset.
 
@@ -148,7 +195,7 @@ def try_remedies(
     trained, missing = _trained(workspace, case, runs, why_not)
     remedies = frozenset(Remedy(name) for name in allowed)
     teaching = labelled.since(onset_position).before(judging.positions[0])
-    found = judge(case, judging, remedies, chosen, trained=trained, why_not=missing)
+    found = judge(case, judging, remedies, chosen, trained=trained, made=made, why_not=missing)
     if Remedy.REPAIR_INPUTS in remedies:
         with threadpool_limits(limits=1):
             repaired = try_repairs(LiveInputs(case), case, teaching, judging, chosen)

@@ -104,6 +104,7 @@ def judge(
     settings: DecisionSection,
     *,
     trained: Mapping[str, ModelVersion],
+    made: Mapping[str, int | str],
     why_not: str = "",
 ) -> Judged:
     """Judge every remedy on the same rows.
@@ -112,6 +113,8 @@ def judge(
     ----------
     trained
         The versions that the teaching part gave, by scheme; `why_not` says why there is none.
+    made
+        Remedy without a pipeline → its version, or why there is none.
     """
     current = case.scores(judging)
     trial = Trial(current, settings)
@@ -128,6 +131,11 @@ def judge(
         if scheme is not None:
             targets[Remedy.RETRAIN.value] = trained[scheme].version
             ways[Remedy.RETRAIN.value] = scheme
+    for name, version in made.items():
+        if (remedy := Remedy(name)) in allowed:
+            found[remedy] = _made(case, judging, trial, remedy, version)
+            if isinstance(version, int) and found[remedy].gain is not None:
+                targets[name] = version
     others = [_untried(remedy, allowed, settings) for remedy in Remedy if remedy not in found]
     return Judged(candidates=[*found.values(), *others], targets=targets, ways=ways)
 
@@ -250,6 +258,18 @@ def _retrain(
     note += f"; other ways: {others}" if others else ""
     note += f"; {'; '.join(wrong)}" if wrong else ""
     return trial.candidate(Remedy.RETRAIN, tried[best], note, n_ways=len(tried)), best
+
+
+def _made(case: Case, judging: Rows, trial: Trial, remedy: Remedy, version: int | str) -> Candidate:
+    """Judge a version that was made without the pipeline."""
+    if isinstance(version, str):
+        return Candidate(name=remedy.value, note=version)
+    found = case.workspace.service(Models).version(case.endpoint.project, case.version.model, version)
+    try:
+        scores = case.scores_with(found, judging)
+    except NoriaError as error:
+        return Candidate(name=remedy.value, note=f"version {version}: {error.message}")
+    return trial.candidate(remedy, scores, f"version {version}: {found.message}")
 
 
 def _untried(remedy: Remedy, allowed: frozenset[Remedy], settings: DecisionSection) -> Candidate:

@@ -5,7 +5,15 @@ from __future__ import annotations
 from collections.abc import Mapping
 from typing import Any, Protocol
 
-from noria.decisions.entities import LEAST_PROBABILITY, Cause, DecisionSection, Policy, Remedy, Scheme
+from noria.decisions.entities import (
+    LEAST_PROBABILITY,
+    OWN,
+    Cause,
+    DecisionSection,
+    Policy,
+    Remedy,
+    Scheme,
+)
 
 _OLD_ROWS_MISLEAD = (Cause.CONCEPT_DRIFT, Cause.COVARIATE_DRIFT)
 
@@ -35,6 +43,7 @@ class Trying:
         self._bench = bench
         self._settings = settings
         self._trial: dict[str, Any] | None = None
+        self._made: dict[str, Any] | None = None
 
     def run(
         self,
@@ -51,19 +60,36 @@ class Trying:
             Of the round, from 1.
         """
         part = f"{number}:{arguments['until_label']}"
+        wanted = {r for r in allowed if self._settings.policy_of(r) is not Policy.FORBID}
         trial: dict[str, Any] = {"runs": [], "why_not": "", "cut_position": None}
-        if Remedy.RETRAIN in allowed and self._settings.policy_of(Remedy.RETRAIN) is not Policy.FORBID:
+        if Remedy.RETRAIN in wanted:
             trial = self._trial or self._retrain(part, arguments, schemes_for(causes))
             if "lacks" in trial:
                 return trial
+        own = sorted(remedy.value for remedy in OWN if remedy in wanted)
+        made = self._refit(part, arguments, own) if own else {"made": {}, "cut_position": None}
+        if made.get("lacks"):
+            return made
+        cuts = [cut for cut in (trial["cut_position"], made["cut_position"]) if cut is not None]
         # The labels that came while the pipeline ran judge as well: it did not learn from them.
         judged = {
             **arguments,
             **trial,
+            "made": made["made"],
+            "cut_position": max(cuts, default=None),
             "until_label": None,
             "allowed": sorted(remedy.value for remedy in allowed),
         }
         return self._bench.job("try_remedies", judged, key=f"try:{part}")
+
+    def _refit(self, part: str, arguments: dict[str, Any], remedies: list[str]) -> dict[str, Any]:
+        """Have versions made that need no pipeline; kept for later rounds as well."""
+        if self._made is None or set(remedies) - set(self._made["made"]):
+            found = self._bench.job("refit", {**arguments, "remedies": remedies}, key=f"refit:{part}")
+            if found["lacks"]:
+                return found
+            self._made = found
+        return self._made
 
     def _retrain(self, part: str, arguments: dict[str, Any], schemes: list[Scheme]) -> dict[str, Any]:
         """Run the origin pipeline on the teaching part, once for each scheme.

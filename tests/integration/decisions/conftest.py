@@ -13,7 +13,7 @@ from noria.core.clock import ManualClock
 from noria.core.context import Context
 from noria.core.workspace import InProcess, Workspace, use_workspace
 from noria.data.client import dataset
-from noria.decisions.entities import DecisionSection
+from noria.decisions.entities import OWN, DecisionSection, Policy
 from noria.pipelines.runner import run_pipeline
 from support.conformance import open_test_context, workspace_settings
 from support.decisions import Incident, blobs
@@ -42,9 +42,17 @@ PIPELINE = """
 
 
 @pytest.fixture
-def settings() -> DecisionSection:
-    """Give the table `[decisions]`."""
-    return DecisionSection(outcome_labels=20, outcome_patience_s=60.0, label_patience_s=600.0)
+def settings(request: pytest.FixtureRequest) -> DecisionSection:
+    """Give the table `[decisions]`, with the policy that a test gives as this fixture's parameter.
+
+    Without one nothing learns but the project's pipeline, so that tests can count its versions.
+    """
+    return DecisionSection(
+        policy=getattr(request, "param", dict.fromkeys(OWN, Policy.FORBID)),
+        outcome_labels=20,
+        outcome_patience_s=60.0,
+        label_patience_s=600.0,
+    )
 
 
 @pytest.fixture

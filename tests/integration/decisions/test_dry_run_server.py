@@ -111,6 +111,7 @@ def test_workers_look_and_try_and_nothing_is_done(incident: Incident, site: Site
     assert {job.entry.rpartition(":")[2] for job in rehearsed} == {
         "diagnose",
         "teach",
+        "refit",
         "run_pipeline_job",
         "try_remedies",
     }

@@ -49,7 +49,8 @@ def decide_in_0_4(steps: Steps, app: Context, event: Mapping[str, Any]) -> JSON:
     run_id, _ = helm.pipeline(taught["run"], key="retrain:1")
     # The worker is this version's, and takes runs by scheme; 0.4.0 gave `run_id` alone.
     runs = [{"scheme": "all", "run_id": run_id, "why_not": ""}]
-    judged = {"runs": runs, "why_not": "", "cut_position": taught["cut_position"], "allowed": ["retrain"]}
+    judged = {"runs": runs, "why_not": "", "made": {}, "cut_position": taught["cut_position"]}
+    judged["allowed"] = ["retrain"]
     tried = helm.job("try_remedies", {**look["arguments"], **judged, "until_label": None}, key="try:1")
     tried = without(tried, "ways")
     helm.step("tried", lambda: course._tried(tried))

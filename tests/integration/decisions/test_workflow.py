@@ -8,7 +8,7 @@ import pytest
 from noria.catalog.entities import DecisionRecord
 from noria.catalog.service import Catalog
 from noria.core.events.log import EventLog
-from noria.decisions.entities import Answer, Cause, DecisionSection, DecisionStatus, Policy, Remedy
+from noria.decisions.entities import OWN, Answer, Cause, DecisionSection, DecisionStatus, Policy, Remedy
 from noria.decisions.service import Decisions
 from noria.monitoring.entities import AlertKind
 from noria.monitoring.service import Monitors
@@ -245,7 +245,9 @@ class TestAsking:
     def settings(self) -> DecisionSection:
         """Let a person decide about retrainings."""
         return DecisionSection(
-            policy={Remedy.RETRAIN: Policy.ASK}, outcome_patience_s=60.0, label_patience_s=60.0
+            policy={**dict.fromkeys(OWN, Policy.FORBID), Remedy.RETRAIN: Policy.ASK},
+            outcome_patience_s=60.0,
+            label_patience_s=60.0,
         )
 
     def test_a_person_approves_what_was_tried(self, incident: Incident) -> None:

@@ -20,7 +20,7 @@ def fit_candidate(name: str, features: pl.DataFrame, target: pl.Series) -> Any:
     """Fit one of `CANDIDATES`; a target of floats makes it a regression."""
     classifies = not target.dtype.is_float()
     n_classes = target.n_unique() if classifies else 0
-    model = Numbers(_estimator(name, n_classes=n_classes), features)
+    model = Numbers(estimator_of(name, n_classes=n_classes), features)
     return model.fit(features, target.to_numpy())
 
 
@@ -60,8 +60,8 @@ class Numbers:
         return np.array([codes.get(value, -1) for value in features[name].cast(str)], dtype=np.float64)
 
 
-def _estimator(name: str, *, n_classes: int) -> Any:
-    """Make an estimator; without classes, one for numbers."""
+def estimator_of(name: str, *, n_classes: int) -> Any:
+    """Make one of `CANDIDATES`; without classes, one for numbers."""
     from sklearn import ensemble, impute, linear_model, pipeline, preprocessing
 
     classifies = n_classes > 0
