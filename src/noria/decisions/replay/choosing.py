@@ -45,11 +45,20 @@ class Choice:
         return self.trial is not None and self.trial.repairs
 
 
-def choose(causes: Mapping[Cause, float], trials: list[Trial], *, horizon: int, grave: bool) -> Choice:
+def choose(
+    causes: Mapping[Cause, float],
+    trials: list[Trial],
+    allowed: frozenset[Remedy],
+    *,
+    horizon: int,
+    grave: bool,
+) -> Choice:
     """Take the remedy with the highest gain net of its cost among those that surely pay.
 
     Parameters
     ----------
+    allowed
+        Remedies that may be named, tried or not.
     grave
         Whether something is wrong even if no trial shows what it costs.
     """
@@ -78,6 +87,11 @@ def choose(causes: Mapping[Cause, float], trials: list[Trial], *, horizon: int, 
                 reason=f"{about}, which {plain(own)} mends at its source; here it would not pay: {proposed.note}",
             )
         return Choice(remedy=Remedy.WAIT, trial=None, reason=f"{about}, but {plain(own)} would not pay")
+    if grave and cause is Cause.INPUT_FAULT and causes[cause] >= _PROBABLE and own in allowed:
+        reason = (
+            f"{about}, which {plain(own)} mends at its source; nothing that can be done to rows here does"
+        )
+        return Choice(remedy=own, trial=None, reason=reason)
     hopeful = [
         trial for trial in trials if trial.value is not None and trial.high is not None and trial.high > 0
     ]

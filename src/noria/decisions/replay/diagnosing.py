@@ -21,10 +21,22 @@ from noria.decisions.stages.decomposition import Sides, decomposition
 from noria.decisions.stages.finding import Finding, lacks
 from noria.decisions.stages.guards import Sign
 from noria.decisions.stages.new_class import new_class
+from noria.decisions.stages.repeats import ROWS, contradicting
 from noria.decisions.stages.silence import Side, silent_column
 
 _CORRUPT = frozenset(
-    {"missing", "outside", "default", "frozen", "repeat", "rounded", "spelt", "unrelated", "lagged"}
+    {
+        "missing",
+        "outside",
+        "default",
+        "frozen",
+        "repeat",
+        "rounded",
+        "spelt",
+        "unrelated",
+        "lagged",
+        "duplicated",
+    }
 )
 _DEPLOYS = re.compile(
     r"deploy|release|rollout|roll-out|version|config|restart|patch|library|dependency", re.IGNORECASE
@@ -35,6 +47,7 @@ _FAULTS = re.compile(
 _NEAR = 1
 _ENOUGH = 40
 _SLIGHT = 0.1
+_BY_LABELS = frozenset({UNRELATED, "duplicated"})
 _NEWEST = 4
 _MOST_SUSPECTS = 4
 _EXPLAINS = 0.7  # of the half width of an interval at 0.2 %: two standard errors
@@ -166,11 +179,11 @@ def _contract(state: State, case: Case) -> Finding:
     lasting = signs_of(state.inputs.look_at(state.now, together))
     lasting += [s for s in case.signs(state) if s.hard and s.column not in {each.column for each in lasting}]
     if not lasting and case.rise is not None and case.rise.is_real:
-        lasting = _silent(state, case, case.rise, sum(map(len, windows)))
+        lasting = _given_to_others(state, case) or _silent(state, case, case.rise, sum(map(len, windows)))
     if not lasting:
         n = len(state.inputs.relations.encoding.names)
         return Finding(stage="contract", verdict="kept", sentence=f"All {n} columns do what they always did")
-    case.suspected = [sign for sign in lasting if sign.kind == UNRELATED and not sign.values]
+    case.suspected = [sign for sign in lasting if sign.kind in _BY_LABELS and not sign.values]
     lasting.sort(key=lambda sign: not sign.hard)
     corrupt = [sign for sign in lasting if sign.kind in _CORRUPT]
     first = (corrupt or lasting)[0]
@@ -179,8 +192,26 @@ def _contract(state: State, case: Case) -> Finding:
         verdict="corrupt" if corrupt else "changed",
         sentence="; ".join(sign.sentence for sign in lasting[:5]),
         figures={"signs": [{"column": s.column, "kind": s.kind, "size": s.size} for s in lasting[:20]]},
-        subject=f"column {first.column}",
+        subject=ROWS if first.column == ROWS else f"column {first.column}",
     )
+
+
+def _given_to_others(state: State, case: Case) -> list[Sign]:
+    """Find rows that have the inputs of other rows, which their targets tell."""
+    before = [w for w in state.seen if w.number < case.onset]
+    sides = []
+    for parts in ([(w, w.labelled(state.now)) for w in before], case.labelled(state)):
+        kept = [(w, rows) for w, rows in parts if len(rows)]
+        columns = [
+            {name: values[rows] for name, values in state.scenes[w.number].columns.items()}
+            for w, rows in kept
+        ]
+        sides.append((joined(columns) if columns else {}, targets_of(kept)))
+    calm, live = sides
+    if len(calm[1]) < _ENOUGH:
+        calm = (state.inputs.reference, state.world.actual)
+    found = contradicting(calm, live)
+    return [] if found is None else [found]
 
 
 def _silent(state: State, case: Case, rise: Rise, n_rows: int) -> list[Sign]:

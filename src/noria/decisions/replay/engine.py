@@ -258,7 +258,13 @@ class _Engine:
         if not urgent and few and not final and not self._out_of_patience(case):
             return
         tried = trials.run(allowed)
-        choice = choose(diagnosis.causes, tried, horizon=self._episode.horizon, grave=case.is_grave(state))
+        choice = choose(
+            diagnosis.causes,
+            tried,
+            frozenset(remedy for remedy in allowed if not self._episode.forbids(remedy)),
+            horizon=self._episode.horizon,
+            grave=case.is_grave(state),
+        )
         case.n_looks += 1
         # What is grave is looked at anew on more labels before it is left as it is.
         settled = choice.settled and (

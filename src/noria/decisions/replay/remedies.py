@@ -156,6 +156,7 @@ class Trials:
         listed = [
             mendings(sign, state.world.raw, known, columns[name], self._still(name))
             for name, sign in signs.items()
+            if name in columns
         ]
         listed = [found for found in listed if found]
         if not listed:

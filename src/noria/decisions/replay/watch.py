@@ -14,6 +14,7 @@ from noria.decisions.replay.rows import Columns, joined
 from noria.decisions.stages.guards import Guard, Sign, reference_blocks
 from noria.decisions.stages.moves import Moves
 from noria.decisions.stages.relations import Look, Relations
+from noria.decisions.stages.repeats import Repeats
 
 _ALPHA = 0.02
 _LENGTHS = (1, 2, 3, 4, 6, 8, 12)
@@ -61,6 +62,7 @@ class Inputs:
         }
         self.relations = Relations(steady, blocks)
         self._moves = Moves(steady, blocks)
+        self._repeats = Repeats(reference, blocks)
         self._n_looks = 0
         self._recent: list[Columns] = []
         self._waiting: list[Scene] = []
@@ -88,6 +90,9 @@ class Inputs:
         signs = [sign for guard in self._guards for sign in guard.signs(columns[guard.name])]
         hard = {sign.column for sign in signs if sign.hard}
         kept = [sign for sign in signs if sign.hard or self._alone(sign.column, look, moved - hard)]
+        # Columns that stand still or are gone make rows alike by themselves.
+        copied = None if kept else self._repeats.sign(columns)
+        kept += [copied] if copied is not None else []
         return Scene(window=window, signs=kept, look=look, columns=columns, moved=moved)
 
     def _alone(self, name: str, look: Look, moved: frozenset[str]) -> bool:
@@ -126,6 +131,7 @@ class Inputs:
             guard.accept(guard.measure(scene.columns[guard.name]), slack=slack)
         self.relations.accept(scene.columns, slack=slack)
         self._moves.accept(scene.columns, slack=slack)
+        self._repeats.accept(scene.columns)
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

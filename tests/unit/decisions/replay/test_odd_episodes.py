@@ -102,6 +102,33 @@ def test_a_column_that_was_shuffled_among_the_rows(tmp_path: Path, stream: pl.Da
     assert not {Remedy.RETRAIN, Remedy.NEW_MODEL} & {found.remedy for found in answer.incidents}
 
 
+def test_rows_that_got_the_inputs_of_others(tmp_path: Path, stream: pl.DataFrame) -> None:
+    """Columns and their relations are whole, targets contradict one another: nothing is learnt from such rows."""
+    given = pl.int_range(pl.len()).over("window") % 5 < 3
+    wrong = stream.with_columns(
+        pl.when(SINCE & given).then(pl.col(name).shift(7)).otherwise(name).alias(name) for name in "abcd"
+    )
+
+    answer = run(episode(tmp_path / "e", stream=wrong))
+
+    assert likeliest(answer)[0] is Cause.INPUT_FAULT
+    assert (answer.incidents[0].subject, answer.incidents[0].remedy) == ("rows", Remedy.REPAIR_INPUTS)
+    assert not {Remedy.RETRAIN, Remedy.NEW_MODEL} & {found.remedy for found in answer.incidents}
+
+
+def test_rows_that_were_drawn_with_replacement_are_no_fault(tmp_path: Path, stream: pl.DataFrame) -> None:
+    """As a simulation of drift gives them: one class became frequent, and its rows come several times."""
+    rng = np.random.default_rng(2)
+    drawn = []
+    for (number,), window in stream.group_by("window", maintain_order=True):
+        weights = np.where((window["y"].to_numpy() == 1) & (number >= ONSET), 6.0, 1.0)
+        drawn.append(window[rng.choice(len(window), size=len(window), p=weights / weights.sum())])
+
+    answer = run(episode(tmp_path / "e", stream=pl.concat(drawn)))
+
+    assert Cause.INPUT_FAULT not in likeliest(answer)
+
+
 def test_two_things_at_once(tmp_path: Path, stream: pl.DataFrame) -> None:
     """A bad release and a column in another unit: both are named, one after the other, and both are mended."""
     other_unit = stream.with_columns(a=pl.when(SINCE).then(pl.col("a") * 1000).otherwise("a"))
