@@ -17,8 +17,9 @@ from noria.core.stats.counters import TableCounter, TableCounts, merged
 from noria.core.stats.profiles import TableProfile
 from noria.monitoring.entities import Cutting, MonitorSection, Window
 from noria.monitoring.windows import cutting as cuts
-from noria.monitoring.windows.cutting import SKEW, RowFacts
+from noria.monitoring.windows.cutting import SKEW
 from noria.monitoring.windows.entities import HistoryPoint, WindowCounts
+from noria.monitoring.windows.facts import RowFacts, grown, indexes_by_time
 from noria.monitoring.windows.judging import Judged, Part, judge
 from noria.monitoring.windows.layout import Columns, Layout, new_columns
 from noria.monitoring.windows.packing import PackedCounts, pack_counts, unpack_counts
@@ -190,7 +191,7 @@ class Folding:
     def _indexes(self, cutting: Cutting, rows: RowFacts) -> Ints:
         """Give the window of each row."""
         if cutting.span_s is not None:
-            return cuts.indexes_by_time(cutting, self._counted_at(rows))
+            return indexes_by_time(cutting, self._counted_at(rows))
         places = np.empty(len(rows), dtype=np.int64)
         places[np.argsort(rows.positions)] = np.arange(len(rows))
         return cutting.base + (cutting.n_rows + places) // cutting.rows
@@ -202,7 +203,7 @@ class Folding:
             before = self._stored.window(index) if self._settings.window_s is not None else None
             if before is not None:
                 self._known.add(index)
-        self._open[index] = cuts.grown(before, index, cutting, rows)
+        self._open[index] = grown(before, index, cutting, rows)
 
     def _count(self, version: int, blocks: Sequence[tuple[Block, Ints]]) -> None:
         """Count the rows of a version, each in its window."""
