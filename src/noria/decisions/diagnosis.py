@@ -120,7 +120,7 @@ LIKELIHOOD: Mapping[str, Mapping[Cause, Mapping[str, float]]] = {
             _C.LABEL_DRIFT: (0.897, 0.1, 0.003),
             _C.CONCEPT_DRIFT: (0.847, 0.15, 0.003),
             _C.NEW_CLASS: (0.947, 0.05, 0.003),
-            _C.UNKNOWN: (0.6, 0.3, 0.1),
+            _C.UNKNOWN: (0.6, 0.39, 0.01),
         },
     ),
     "new_class": _rows(

@@ -319,7 +319,7 @@ class _Engine:
         if choice.trial is not None and choice.trial.path is not None:
             state.path = choice.trial.path
             state.estimates |= choice.trial.estimated
-            self._actions.append(_Action(window=state.now, cost=self._episode.cost_of(remedy)))
+            self._actions.append(_Action(window=state.now, cost=choice.trial.cost))
         self._settle(case, choice, broken=diagnosis.contract_broken)
         self._settled = state.now
         nameless = diagnosis.cause in (Cause.NONE, Cause.UNKNOWN) or diagnosis.cause in MENDS_WHAT_BROKE

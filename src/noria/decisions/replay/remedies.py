@@ -31,6 +31,7 @@ _MOST_TAUGHT = 20_000
 _LEVEL = 0.0119
 """Of one look; over up to eight of them 0.05 (Pocock, 1977, Biometrika 64, for equally spaced looks)."""
 VARIANTS = ("all", "recent", "weighted")
+_OF_CODE = (Remedy.FIX_PIPELINE, Remedy.ROLL_BACK_MODEL)
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -48,6 +49,8 @@ class Trial:
         Whether it puts estimates in the place of inputs, from which nothing may learn.
     repairs
         Whether it changes raw rows.
+    cost
+        What it costs once.
     """
 
     remedy: Remedy
@@ -58,6 +61,7 @@ class Trial:
     high: float | None = None
     estimated: bool = False
     repairs: bool = False
+    cost: float = 0.0
 
 
 class Trials:
@@ -86,6 +90,22 @@ class Trials:
                 trial = attempt()
                 if trial is not None:
                     found.append(trial)
+        return self._with_both(found)
+
+    def _with_both(self, tried: list[Trial]) -> list[Trial]:
+        """Where inputs are broken and code or a version is too, try to mend both: one alone may make it worse."""
+        repair = next((trial for trial in tried if trial.repairs and trial.path is not None), None)
+        found = list(tried)
+        for place, trial in enumerate(tried):
+            if repair is None or trial.path is None or trial.repairs or trial.remedy not in _OF_CODE:
+                continue
+            assert repair.path is not None  # noqa: S101 - just looked at
+            path = replace(trial.path, repairs=repair.path.repairs)
+            both = self._judged(
+                trial.remedy, path, self._parts, f"{trial.note}, and {repair.note}", more=repair.cost
+            )
+            if both.value is not None and both.value > (trial.value if trial.value is not None else 0.0):
+                found[place] = replace(both, estimated=repair.estimated, repairs=True)
         return found
 
     # What learns nothing is judged on all labelled rows since the onset.
@@ -279,7 +299,10 @@ class Trials:
         *,
         harm: tuple[float, float, int] | None = None,
         final: Path | None = None,
+        more: float = 0.0,
     ) -> Trial:
+        episode = self._state.world.episode
+        cost = episode.cost_of(remedy) + more
         if sum(len(rows) for _, rows in parts) >= FEWEST_JUDGED:
             before, after = (
                 losses_under(self._state, self._state.path, parts),
@@ -291,23 +314,27 @@ class Trials:
                 float(before.mean()),
             )
             note = f"{note}; judged on {len(before)} rows"
-            if harm is not None and harm[1] > 0 and half > 0:
+            # Training rows do not tell what a remedy does to inputs that are broken.
+            alike = harm is not None and (
+                not self._case.signs(self._state) or abs(gain - harm[0]) <= half + 1.96 * harm[1]
+            )
+            if harm is not None and alike and harm[1] > 0 and half > 0:
                 gain, half = _pooled((gain, half), (harm[0], 1.96 * harm[1]))
                 note = f"{note} and {harm[2]} training rows"
         elif harm is not None and harm[2]:
             gain, half, base = harm[0], 1.96 * harm[1], self._state.baseline.mean + harm[0]
             note = f"{note}; judged on {harm[2]} training rows"
         else:
-            return Trial(remedy=remedy, path=final or path, note=f"{note}; no labelled rows to judge it on")
+            note = f"{note}; no labelled rows to judge it on"
+            return Trial(remedy=remedy, path=final or path, note=note, cost=cost)
         low, middle, high = (
             -self._state.world.metric.in_loss(-each, base) for each in (gain - half, gain, gain + half)
         )
-        episode = self._state.world.episode
-        cost = episode.cost_of(remedy)
         return Trial(
             remedy=remedy,
             path=final or path,
             note=note,
+            cost=cost,
             value=middle * episode.horizon - cost,
             low=low * episode.horizon - cost,
             high=high * episode.horizon - cost,

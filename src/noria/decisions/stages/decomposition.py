@@ -150,10 +150,7 @@ def _verdict(parts: Parts, sides: Sides) -> str:
     if (
         mixed
         and rest is not None
-        and (
-            _mix_explains(parts.auc, rest)
-            or ((not moved or parts.auc < _LEAST_AUC) and _answers_follow(parts))
-        )
+        and (_mix_explains(parts.auc, rest) or (parts.auc < _LEAST_AUC and _answers_follow(parts)))
     ):
         return "label"
     risen = parts.by_concept > _SURE * parts.by_concept_se and parts.by_concept_se > 0

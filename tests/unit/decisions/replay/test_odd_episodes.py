@@ -205,3 +205,21 @@ def test_auc_is_watched_as_accuracy_is(tmp_path: Path, stream: pl.DataFrame) -> 
 
     assert likeliest(answer)[0] is Cause.CONCEPT_DRIFT
     assert any(alert.startswith("quality") for alert in answer.windows[ONSET].alerts)
+
+
+def test_a_version_is_not_rolled_back_onto_broken_inputs(tmp_path: Path, stream: pl.DataFrame) -> None:
+    """A constant version bears a broken column better than the one before: both are mended, or the better is kept."""
+    broken = stream.with_columns(b=pl.when(SINCE).then(pl.col("b") * -40).otherwise("b"))
+    constant = PIPELINE.replace(
+        "LogisticRegression()", '__import__("sklearn.dummy", fromlist=["x"]).DummyClassifier()'
+    )
+
+    answer = run(episode(tmp_path / "e", stream=broken, live={f"{ONSET:03d}.fit.py": constant}))
+
+    first, last = answer.quality[ONSET], answer.quality[-1]
+    assert {Cause.INPUT_FAULT, Cause.MODEL_REGRESSION} & {*likeliest(answer)}
+    assert first.without is not None
+    assert last.without is not None
+    assert last.with_actions is not None
+    assert last.with_actions >= last.without - 0.02
+    assert answer.value >= 0
