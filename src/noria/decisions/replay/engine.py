@@ -244,7 +244,7 @@ class _Engine:
         if not final and not self._worth_a_look(case):
             return
         diagnosis = diagnose(state, case)
-        trials = Trials(state, case)
+        trials = Trials(state, case, diagnosis.causes)
         broken = diagnosis.contract_broken or any(w.number in state.faulty for w in case.windows(state))
         allowed = admissible(diagnosis.causes, contract_broken=broken)
         if not case.is_grave(state):

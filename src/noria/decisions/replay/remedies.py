@@ -3,13 +3,14 @@
 from __future__ import annotations
 
 import math
+from collections.abc import Mapping
 from dataclasses import dataclass, replace
 from typing import TYPE_CHECKING, Any
 
 import numpy as np
 from numpy.typing import NDArray
 
-from noria.decisions.entities import Remedy
+from noria.decisions.entities import LEAST_PROBABILITY, Cause, Remedy
 from noria.decisions.replay.calibrating import calibration
 from noria.decisions.replay.candidates import CANDIDATES
 from noria.decisions.replay.case import Case, State, losses_under, targets_of
@@ -30,7 +31,10 @@ FEWEST_JUDGED = 20
 _MOST_TAUGHT = 20_000
 _LEVEL = 0.0119
 """Of one look; over up to eight of them 0.05 (Pocock, 1977, Biometrika 64, for equally spaced looks)."""
-VARIANTS = ("all", "recent", "weighted")
+_VARIANTS = ("all", "weighted")
+_MISLED = ("all", "recent", "weighted")
+"""Rows that teach where old ones may say what is no longer so; elsewhere a few new ones alone forget the rest."""
+
 _OF_CODE = (Remedy.FIX_PIPELINE, Remedy.ROLL_BACK_MODEL)
 
 
@@ -65,10 +69,18 @@ class Trial:
 
 
 class Trials:
-    """Tries remedies for a case."""
+    """Tries remedies for a case.
 
-    def __init__(self, state: State, case: Case) -> None:
+    Parameters
+    ----------
+    causes
+        By whose probabilities old rows may mislead.
+    """
+
+    def __init__(self, state: State, case: Case, causes: Mapping[Cause, float]) -> None:
         self._state, self._case = state, case
+        misled = causes.get(Cause.CONCEPT_DRIFT, 0.0) >= LEAST_PROBABILITY
+        self._variants = _MISLED if misled else _VARIANTS
         self._parts = case.labelled(state)
         self._teaching, self._judging = _split(self._parts)
         self.n_labelled = sum(len(rows) for _, rows in self._parts)
@@ -213,7 +225,7 @@ class Trials:
 
     def _retrain(self) -> Trial | None:
         tried: list[tuple[Trial, str, str | None]] = []
-        for variant in VARIANTS:
+        for variant in self._variants:
             try:
                 path = self._fitted(self._teaching, variant, None)
                 trial = (
@@ -230,7 +242,7 @@ class Trials:
     def _search(self) -> Trial | None:
         tried: list[tuple[Trial, str, str | None]] = []
         for name in CANDIDATES:
-            for variant in ("all", "recent"):
+            for variant in self._variants[:2]:
                 try:
                     path = self._fitted(self._teaching, variant, name)
                     if path is not None:
