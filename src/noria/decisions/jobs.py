@@ -141,10 +141,8 @@ def refit(
             with threadpool_limits(limits=1):
                 found = refitted(case, Remedy(remedy), rows.teaching.since(onset_position))
             made[remedy] = misfit(case.version, found) or found.version
-        except (
-            NoriaError,
-            ValueError,
-        ) as error:  # scikit-learn names rows that it cannot learn from by the latter
+        except (NoriaError, ValueError) as error:
+            # The latter is how scikit-learn names rows that it cannot learn from.
             made[remedy] = str(error)
     return {"lacks": 0, "cut_position": rows.judging.positions[0], "made": made}
 

@@ -31,6 +31,7 @@ Arrays = dict[str, NDArray[Any]]
 _OLD_WEIGHT = 0.1
 _HELD_OUT = 0.2
 _JUDGED = 0.25
+_LABELS = "labels of the rows"
 _SEED = 7  # any: a trial repeated on the same rows teaches the same
 
 
@@ -64,10 +65,10 @@ def _recalibrated(case: Case, teaching: Rows) -> ModelVersion:
         raise Invalid("The version was registered without held-out rows to recalibrate it beside")
     kept, labels = _of_known_classes(case, teaching)
     loaded = sklearn.SklearnModel.load(fetch_version(case.workspace, case.version), case.version)
-    live, old = (
-        loaded.rows(case.arrays(kept)),
-        loaded.rows({n: np.asarray(a) for n, a in held_out.inputs.items()}),
-    )
+    # Its live quality is compared with rows that the map was not learnt from.
+    learnt, held = _dealt({**case.arrays(kept), _LABELS: labels}, _LABELS)
+    live, labels = loaded.rows(learnt), learnt.pop(_LABELS)
+    old = loaded.rows({n: np.asarray(a) for n, a in held_out.inputs.items()})
     weights = np.concatenate(
         [np.ones(len(live)), np.full(len(old), _OLD_WEIGHT * len(live) / max(len(old), 1))]
     )
@@ -84,6 +85,7 @@ def _recalibrated(case: Case, teaching: Rows) -> ModelVersion:
         case.version.model,
         x={name: np.asarray(array) for name, array in reference.inputs.items()},
         y=np.asarray(reference.target),
+        holdout=({spec.name: held[spec.name] for spec in case.version.signature.inputs}, held[_LABELS]),
         dataset=case.version.origin.dataset,
         message=f"Version {case.version.version} with its answers mapped anew by {len(kept)} labelled rows of the "
         f"endpoint {case.endpoint.name}",

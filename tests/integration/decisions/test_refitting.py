@@ -58,6 +58,9 @@ def test_another_mix_of_classes_is_met_by_mapping_the_answers(incident: Incident
 
     assert not misfit(case.version, found)
     assert (found.version, found.classes) == (2, [0, 1])
+    assert found.holdout is not None
+    assert 30 < found.holdout.n < 90
+    assert found.holdout.score > 0.85
     assert after > before + 0.1
     assert "300 labelled rows" in found.message
 
