@@ -52,7 +52,7 @@ from noria.interop.mlflow.importing.reviewing import ReviewWriter
 from noria.interop.mlflow.importing.tracing import TraceWriter
 from noria.interop.mlflow.importing.writing import Writer
 
-_READER = Path(__file__).with_name("reader.py")
+_READER = Path(__file__).with_name("reader")
 _PASSWORD = re.compile(r"(?<=//)([^/@:]*):[^/@]*@")
 _SQLITE = "sqlite:///"
 _SHOWN_CHARS = 500
