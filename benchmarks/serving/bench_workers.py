@@ -2,35 +2,39 @@
 
 python benchmarks/serving/bench_workers.py [--quick] [--connections 32]
 
-One row for each request. Forest: 100 trees, 30 features, not converted to ONNX. All is kept.
+1 and 100 rows for each request. Forest: 100 trees, 30 features, not converted to ONNX. All is kept.
 
-A worker predicts all rows that wait for it in one call. Two workers share the connections, so each has half as many
-rows in a call: what that can give at the most is told by what calls of so many rows take, without any server.
+Where one worker, the process above it and the program that asks fill the processors already, another worker has
+nothing to run on: beside each ratio stands what the CPU of one request lets this machine give at the most, were asking
+free. What the model itself takes is told beside what scikit-learn's own methods take.
 """
 
 from __future__ import annotations
 
 import argparse
 import json
+import os
 import statistics
 import sys
 import tempfile
 import time
+from collections.abc import Callable
 from pathlib import Path
 from typing import Any
 
 import numpy as np
-from load import Body, Running, Server, running
-from numpy.typing import NDArray
+from load import Body, Running, Server, Taken, running
 from sklearn.ensemble import RandomForestClassifier
 
 from noria.core.config import load_settings
 from noria.core.workspace import Workspace, open_workspace
 from noria.registry.client import register
+from noria.registry.entities import Signature, TensorSpec
+from noria.registry.runtimes.sklearn import SklearnModel
 from noria.serving.client import deploy
 
 NORIA = Path(sys.executable).parent / "noria"
-CASE = "1 row"
+CASES = {"1 row": 1, "100 rows": 100}
 N_FEATURES = 30
 
 
@@ -47,7 +51,7 @@ def main() -> None:
         folder = Path(made)
         settings = load_settings(workspace=str(folder / "workspace"), environ={})
         with open_workspace(settings) as workspace:
-            bound_workers(train(workspace), chosen.connections)
+            time_calls(train(workspace))
             compare_workers(folder, seconds, turns, chosen.connections)
 
 
@@ -63,58 +67,72 @@ def train(workspace: Workspace) -> RandomForestClassifier:
     return forest
 
 
-def bound_workers(forest: RandomForestClassifier, n_connections: int) -> None:
-    """Print what calls take in this process: of all rows that wait, and of half of them."""
-    rows = np.random.default_rng(1).normal(size=(n_connections, N_FEATURES))
-    whole_ms, half_ms = (_call_ms(forest, rows[:n]) for n in (n_connections, n_connections // 2))
-    print(
-        f"one call: {n_connections} rows {whole_ms:.1f} ms, {n_connections // 2} rows {half_ms:.1f} ms of CPU;"
-        f" two workers can give {whole_ms / half_ms:.2f} times the requests at the most"
-    )
+def time_calls(forest: RandomForestClassifier) -> None:
+    """Print what a call takes in this process, of scikit-learn's methods and of the model as it is served."""
+    signature = Signature(inputs=[TensorSpec(name="x", datatype="FP64", shape=[-1, N_FEATURES])], outputs=[])
+    served = SklearnModel(forest, signature)
+    for case, n_rows in CASES.items():
+        rows = np.random.default_rng(1).normal(size=(n_rows, N_FEATURES))
+        own_ms = _call_ms(forest.predict, rows) + _call_ms(forest.predict_proba, rows)
+        served_ms = _call_ms(served.predict, {"x": rows})
+        print(f"a call of {case}: scikit-learn {own_ms:.2f} ms, as served {served_ms:.2f} ms of CPU")
 
 
-def _call_ms(forest: RandomForestClassifier, rows: NDArray[np.float64]) -> float:
+def _call_ms(call: Callable[[Any], object], given: Any) -> float:
     taken = []
     for _ in range(50):
         began = time.process_time()
-        forest.predict_proba(rows)
+        call(given)
         taken.append(time.process_time() - began)
     return 1000 * statistics.median(taken)
 
 
 def compare_workers(folder: Path, seconds: int, turns: int, n_connections: int) -> None:
     """Ask servers of one and of two workers."""
-    found = {}
+    found: dict[tuple[str, int], Taken] = {}
     for n in (1, 2):
         with running(_server(folder, "forest", n, n_connections), folder / "log") as live:
-            found[n], cpu_ms = _median(live, seconds, turns)
-            print(
-                f"native forest, {n} worker(s): {found[n]:8.0f} requests/s, CPU {cpu_ms:.2f} ms for each,"
-                f" {live.memory_mb():5.0f} MB"
-            )
-    print(f"native forest, two workers over one: {found[2] / found[1]:.2f}")
+            for case in CASES:
+                taken = found[case, n] = _median(live, case, seconds, turns)
+                print(
+                    f"native forest, {case}, {n} worker(s): {taken.per_s:8.0f} requests/s,"
+                    f" CPU {taken.cpu_ms:.2f} ms for each, {live.memory_mb():5.0f} MB"
+                )
+    for case in CASES:
+        one, two = found[case, 1], found[case, 2]
+        bound = (os.cpu_count() or 1) * 1000 / min(one.cpu_ms, two.cpu_ms) / one.per_s
+        print(
+            f"native forest, {case}: two workers over one {two.per_s / one.per_s:.2f}, at the most {bound:.2f}"
+        )
 
 
-def _median(live: Running, seconds: int, turns: int) -> tuple[float, float]:
-    live.measure(CASE, 1)
-    taken = [live.measure(CASE, seconds) for _ in range(turns)]
-    return statistics.median(each.per_s for each in taken), statistics.median(each.cpu_ms for each in taken)
+def _median(live: Running, case: str, seconds: int, turns: int) -> Taken:
+    live.measure(case, 1)
+    taken = [live.measure(case, seconds) for _ in range(turns)]
+    return sorted(taken, key=lambda each: each.per_s)[len(taken) // 2]
 
 
 def _server(folder: Path, name: str, n_workers: int, n_connections: int) -> Server:
-    row = np.random.default_rng(1).normal(size=N_FEATURES).round(6).tolist()
-    tensor = {"name": "x", "datatype": "FP64", "shape": [1, N_FEATURES], "data": row}
-    file = folder / "body.json"
-    file.write_text(json.dumps({"inputs": [tensor]}))
     headers = {"Content-Type": "application/json"}
     place = ["--workspace", str(folder / "workspace"), "--port", "{port}", "--workers", str(n_workers)]
     return Server(
         name="Noria",
         command=[str(NORIA), "serve", *place],
         url=f"http://127.0.0.1:{{port}}/v2/models/{name}/infer",
-        bodies={CASE: Body(file=file, headers=headers, n_connections=n_connections)},
+        bodies={
+            case: Body(file=_body(folder, n_rows), headers=headers, n_connections=n_connections)
+            for case, n_rows in CASES.items()
+        },
         answers=_classes,
     )
+
+
+def _body(folder: Path, n_rows: int) -> Path:
+    data = np.random.default_rng(1).normal(size=n_rows * N_FEATURES).round(6).tolist()
+    tensor = {"name": "x", "datatype": "FP64", "shape": [n_rows, N_FEATURES], "data": data}
+    file = folder / f"body-{n_rows}.json"
+    file.write_text(json.dumps({"inputs": [tensor]}))
+    return file
 
 
 def _classes(_headers: dict[str, str], body: bytes) -> list[int]:

@@ -13,6 +13,7 @@ from numpy.typing import NDArray
 
 from noria.core.errors import Corrupt, Invalid, NoriaError
 from noria.registry.entities import ServableVersion, Signature, Task, TensorSpec
+from noria.registry.runtimes.forests import PREDICTIONS, PROBABILITIES, Forest
 from noria.registry.runtimes.port import Arrays, Convertible, Keeper
 from noria.registry.runtimes.skops_form import settle_form
 
@@ -92,6 +93,8 @@ class SklearnModel:
     def __init__(self, estimator: Any, signature: Signature) -> None:
         self.estimator = estimator
         self.names = [spec.name for spec in signature.inputs]
+        self._before, self._last = _parts(estimator)
+        self._forest = Forest.of(self._last)
 
     @property
     def kind(self) -> str:
@@ -132,9 +135,14 @@ class SklearnModel:
     def predict(self, inputs: Arrays) -> dict[str, NDArray[Any]]:
         """Predict classes or numbers, and probabilities where the estimator has them."""
         rows = self.rows(inputs)
-        answer = {"predictions": np.asarray(self.estimator.predict(rows))}
-        if hasattr(self.estimator, "predict_proba"):
-            answer["probabilities"] = np.asarray(self.estimator.predict_proba(rows), dtype=np.float64)
+        if self._before is not None:
+            rows = self._before.transform(rows)
+        found = None if self._forest is None else self._forest.predict(rows)
+        if found is not None:
+            return found
+        answer = {PREDICTIONS: np.asarray(self._last.predict(rows))}
+        if hasattr(self._last, "predict_proba"):
+            answer[PROBABILITIES] = np.asarray(self._last.predict_proba(rows), dtype=np.float64)
         return answer
 
     def features(self, inputs: Arrays) -> NDArray[Any]:
@@ -169,6 +177,18 @@ class SklearnModel:
     def rows(self, inputs: Arrays) -> Any:
         """Give inputs in the form in which the estimator takes them: a matrix of shape (n_rows, n_columns)."""
         return to_matrix([inputs[name] for name in self.names])
+
+
+def _parts(estimator: Any) -> tuple[Any, Any]:
+    """Give what comes before the last step of a pipeline, None for any other estimator, and the last step.
+
+    Classes and probabilities are two calls, which would prepare the same rows twice.
+    """
+    from sklearn.pipeline import Pipeline
+
+    if type(estimator) is not Pipeline or len(estimator.steps) < 2 or estimator.steps[-1][1] == "passthrough":
+        return None, estimator
+    return estimator[:-1], estimator.steps[-1][1]
 
 
 def to_matrix(arrays: list[NDArray[Any]]) -> NDArray[Any]:
