@@ -162,7 +162,7 @@ def running(server: Server, log: Path) -> Iterator[Running]:
     began = time.perf_counter()
     with log.open("wb") as output:
         process = subprocess.Popen(
-            command, env=environment, cwd=server.cwd, stdout=output, stderr=output, start_new_session=True
+            command, env=environment, cwd=server.cwd, stdout=output, stderr=output, process_group=0
         )
         try:
             _wait_for(server, url, process, log)

@@ -32,6 +32,9 @@ WRITTEN_FILE = "written"
 
 _LOOK_EVERY_S = 0.02
 
+_LONG_BYTES = 1 << 13
+"""Longer records are written by a call: to map so many pages takes the kernel several times as long."""
+
 _OFFSET_BITS = 32
 _ZEROS = bytes(1 << 16)
 
@@ -116,7 +119,9 @@ class Spool:
                     self.is_full = True
                     return False
                 end = len(data)
-            self._put(data, end)
+            if not self._put(data, end):
+                self.n_dropped += 1
+                return False
             self.is_full = False
             return True
 
@@ -128,16 +133,34 @@ class Spool:
                 self._counter.release()
                 self._counter = None
 
-    def _put(self, data: bytes, end: int) -> None:
-        memory, counter = self._memory, self._counter
-        if memory is None or counter is None:
+    def _put(self, data: bytes, end: int) -> bool:
+        """Write a record into the segment; False where the disk refused, and the segment holds what it held before."""
+        memory, counter, descriptor = self._memory, self._counter, self._descriptor
+        if memory is None or counter is None or descriptor is None:
             raise AssertionError("a segment was begun")
-        memory[self._written : end] = data
-        if self._durable:
-            memory.flush()
+        if len(data) < _LONG_BYTES:
+            memory[self._written : end] = data
+            if self._durable:
+                memory.flush()
+        elif not self._write(descriptor, data):
+            return False
         self._written = end
         # In one store, behind the record: the reader sees all of it or nothing.
         counter[0] = self._active << _OFFSET_BITS | end
+        return True
+
+    def _write(self, descriptor: int, data: bytes) -> bool:
+        rest, at = memoryview(data), self._written
+        try:
+            while rest:
+                n_written = os.pwrite(descriptor, rest, at)
+                rest, at = rest[n_written:], at + n_written
+            if self._durable:
+                os.fsync(descriptor)
+        except OSError as error:
+            _log.warning("spool.write_failed", extra={"reason": error.strerror, "folder": str(self.folder)})
+            return False
+        return True
 
     def _begin_segment(self, n_bytes: int) -> bool:
         """Follow the segment that is written by one with room for a record; False where there is none."""

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import os
 import subprocess
 import sys
 from pathlib import Path
@@ -67,6 +68,42 @@ def test_the_next_reader_goes_on_where_the_last_one_was(held: Claim) -> None:
     mark = read_mark(held.folder)
     assert mark is not None
     assert (mark.place, mark.n_failures) == (spool.end, 1)
+
+
+@pytest.mark.parametrize("durable", [False, True])
+def test_long_and_short_records_come_back_in_their_order(held: Claim, *, durable: bool) -> None:
+    """However a record is written, the reader finds what was acknowledged, also while the segment is written on."""
+    spool, reader = Spool(held.folder, segment_bytes=1 << 16, durable=durable), _reader(held.folder)
+    records = [
+        bytes([n]) * length for n, length in enumerate((10, 8_000, 8_192, 20_000, 3, 70_000, 9_000, 1))
+    ]
+    for n, record in enumerate(records):
+        assert spool.append(record)
+        if n == 4:
+            assert _drain(reader) == records[:5]
+
+    assert _drain(reader) == records[5:]
+    spool.close()
+
+
+def test_a_disk_that_refuses_a_long_record_costs_that_record_alone(held: Claim) -> None:
+    """It is dropped and counted, and what comes before and after it is there."""
+    spool = Spool(held.folder)
+    assert spool.append(b"before")
+    (path,) = held.folder.glob("*.seg")
+    opened = next(int(fd.name) for fd in Path("/proc/self/fd").iterdir() if fd.exists() and fd.samefile(path))
+    kept, only_read = os.dup(opened), os.open(path, os.O_RDONLY)
+    os.dup2(only_read, opened)
+    try:
+        assert not spool.append(b"x" * 20_000)
+    finally:
+        os.dup2(kept, opened)
+        os.close(kept)
+        os.close(only_read)
+
+    assert (spool.n_dropped, spool.append(b"after")) == (1, True)
+    assert _drain(_reader(held.folder)) == [b"before", b"after"]
+    spool.close()
 
 
 def test_a_full_spool_drops_and_counts(held: Claim) -> None:
