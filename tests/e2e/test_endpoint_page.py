@@ -16,7 +16,7 @@ from support.axe import barriers
 from support.browser import Browser
 from support.conformance import open_test_context, workspace_settings
 from support.live_server import LiveServer
-from support.sights import LACK, estimate, see_windows, tell_by_task
+from support.sights import LACK, estimate, past_estimates, see_windows, tell_by_task
 from support.wheel import PROJECT, turn_once
 
 DESKTOP = {"width": 1280, "height": 800}
@@ -41,6 +41,13 @@ ESTIMATED = {
 }
 
 
+OVER_TIME = {
+    "en": ("Estimated accuracy", ["estimate without labels", "labels that came", "held-out rows"]),
+    "es": ("Exactitud estimada", ["estimación sin etiquetas", "etiquetas que llegaron", "filas apartadas"]),
+}
+LAST_ANSWER = {"en": "last answer (UTC)", "es": "última respuesta (UTC)"}
+NEWEST = {"en": "0.9 0.87 – 0.92", "es": "0,9 0,87 – 0,92"}
+FIRST_LABELLED = {"en": "0.935", "es": "0,935"}
 BY_TASK = {
     "en": (
         ("Forecasts", ["24", "480", "4.25", "1.7", "2.5"]),
@@ -113,6 +120,38 @@ def test_an_estimate_is_told_from_a_measurement(
     quality = page.locator("#quality-now")
     expect(quality).to_contain_text(value)
     expect(quality).to_contain_text(warning)
+
+    assert page.evaluate("document.documentElement.scrollWidth") <= size["width"]
+    assert barriers(page) == []
+
+
+@WAYS
+def test_past_estimates_are_drawn_beside_what_labels_said(
+    browser: Browser, context: Context, url: str, language: str, scheme: str, size: dict[str, int]
+) -> None:
+    """With intervals, held-out figure and change of version, a table by keyboard, and new ones as they come."""
+    title, names = OVER_TIME[language]
+    page = browser.page
+    page.set_viewport_size(size)  # type: ignore[arg-type]
+    page.emulate_media(color_scheme=scheme)  # type: ignore[arg-type]
+    page.route("**/plotly.min*.js", lambda route: route.fulfill(body="", content_type="text/javascript"))
+    past_estimates(context)
+    page.goto(f"{url}?lang={language}")
+    chart = page.locator("figure.chart", has=page.get_by_text(title, exact=True))
+    expect(chart.locator("[data-series]")).to_have_text(names)
+    expect(chart.locator(".chart-first path.line")).to_have_count(3)
+    expect(chart.locator(".chart-first path.band")).to_have_count(1)
+    expect(chart.locator(".chart-first path.mark")).to_have_count(1)
+    chart.locator("summary").focus()
+    page.keyboard.press("Enter")
+    rows = chart.get_by_role("row")
+    expect(rows).to_have_count(7)
+    expect(rows.nth(0).get_by_role("columnheader")).to_have_text([LAST_ANSWER[language], *names])
+    expect(rows.nth(6).get_by_role("cell").nth(0)).to_have_text(NEWEST[language])
+    expect(rows.nth(6).get_by_role("cell").nth(1)).to_have_text("–")
+    expect(rows.nth(1).get_by_role("cell").nth(1)).to_have_text(FIRST_LABELLED[language])
+    past_estimates(context, n=1, n_labelled=0, first=7)
+    expect(rows).to_have_count(8, timeout=TO_LOAD_MS)
 
     assert page.evaluate("document.documentElement.scrollWidth") <= size["width"]
     assert barriers(page) == []

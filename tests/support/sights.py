@@ -3,12 +3,21 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
+from datetime import timedelta
 
 import msgspec
 
 from noria.core.context import Context
 from noria.monitoring.entities import Look, WindowPart
-from noria.monitoring.estimated.entities import EstimatedMetric, EstimatedQuality, StandingEstimate
+from noria.monitoring.estimated.entities import (
+    EstimatedMetric,
+    EstimatedQuality,
+    LabelledEstimates,
+    LabelledMetric,
+    LabelledPoint,
+    LabelledQuality,
+    StandingEstimate,
+)
 from noria.monitoring.estimated.service import Estimates
 from noria.monitoring.service import Monitors
 from noria.monitoring.tasks.entities import (
@@ -68,6 +77,44 @@ def estimate(context: Context) -> StandingEstimate:
     )
     context.service(Estimates).record(PROJECT, ENDPOINT, standing)
     return standing
+
+
+def past_estimates(context: Context, *, n: int = 6, n_labelled: int = 3, first: int = 1) -> None:
+    """Record estimates of windows of 200 answers, an hour apart, and what labels said of the first of them."""
+    estimates = context.service(Estimates)
+    newest = estimates.get(PROJECT, ENDPOINT).standing
+    start = newest.position if newest else 0
+    told = []
+    for i in range(n):
+        at = context.clock.now() + timedelta(hours=first + i)
+        value = 0.95 - 0.01 * i
+        metric = EstimatedMetric(
+            name="accuracy", value=value, low=value - 0.03, high=value + 0.02, reference=0.96
+        )
+        position = start + 200 * (i + 1)
+        standing = StandingEstimate(
+            model=ENDPOINT,
+            version=1 if i < n // 2 else 2,
+            position=position,
+            first_position=position - 199,
+            first_at=at,
+            last_at=at,
+            made_at=at,
+            estimated=EstimatedQuality(
+                method="cbpe", calibration="isotonic", n_rows=200, reference_n=1500, metrics=[metric]
+            ),
+        )
+        estimates.record(PROJECT, ENDPOINT, standing)
+        measured = LabelledMetric(name="accuracy", value=value - 0.015, low=value - 0.05, high=value + 0.02)
+        told.append(
+            LabelledPoint(position=position, labelled=LabelledQuality(n_labels=150, metrics=[measured]))
+        )
+    found = estimates.get(PROJECT, ENDPOINT).label_position
+    estimates.measured(
+        PROJECT,
+        ENDPOINT,
+        LabelledEstimates(from_label_position=found, label_position=found + 1, points=told[:n_labelled]),
+    )
 
 
 def tell_by_task(context: Context) -> None:

@@ -62,6 +62,27 @@ def show_monitor(
             show(part, json=False, render=lambda each: each)
 
 
+@monitors.command("estimates")
+def list_estimates(
+    endpoint: EndpointArgument,
+    limit: LimitOption = 20,
+    json: JsonFlag = False,
+    workspace: WorkspaceOption = None,
+    project: ProjectOption = None,
+) -> None:
+    """List past estimates of quality without labels, newest first, beside what labels said of the same answers."""
+    from noria.monitoring.estimated.service import Estimates
+    from noria.monitoring.estimated.words import past_parts
+
+    with opened(workspace, project) as ws:
+        found = ws.service(Estimates).past(ws.project, endpoint, limit=limit)
+    if json:
+        show(found, json=True, render=str)
+        return
+    for part in past_parts(found):
+        show(part, json=False, render=lambda each: each)
+
+
 @monitors.command("windows")
 def list_windows(
     endpoint: EndpointArgument,

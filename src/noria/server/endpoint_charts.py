@@ -3,18 +3,23 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
+from datetime import datetime
+from itertools import pairwise
 from typing import Final
 
 from noria.core.web.charts import Chart, Series, Shape
 from noria.core.web.languages import mark, translations
 from noria.core.web.pages import Visit
 from noria.monitoring.entities import Alert, Monitor, QualityReport, Window
+from noria.monitoring.estimated.entities import EstimatedMetric, EstimatePoint
+from noria.monitoring.estimated.service import Estimates
 from noria.monitoring.service import Monitors
 from noria.monitoring.windows.series import part_series
 
 _WINDOWS: Final = 100
 _RUNNING: Final = 40
 _PARTS: Final = 8
+_ESTIMATES: Final = 200
 
 QUALITY_WORDS = mark("Quality over the newest labels")
 RUNNING_WORDS = mark("mean of 40 labels")
@@ -31,14 +36,35 @@ INPUTS_WORDS = mark("inputs")
 FAILED_WORDS = mark("Requests that failed, by window")
 SHARE_WORDS = mark("share")
 WINDOW_WORDS = mark("window")
+ESTIMATE_WORDS = mark("estimate without labels")
+LABELLED_WORDS = mark("labels that came")
+HELD_OUT_WORDS = mark("held-out rows")
+TIME_WORDS = mark("last answer (UTC)")
+_ESTIMATED_WORDS: Final = {
+    "accuracy": (mark("Estimated accuracy"), mark("accuracy")),
+    "mae": (mark("Estimated mean absolute error"), mark("mean absolute error")),
+    "roc_auc": (mark("Estimated ROC AUC"), mark("ROC AUC")),
+    "f1": (mark("Estimated F1"), mark("F1")),
+}
+"""Titles and axes; the first one that there are estimates of is drawn."""
 
 
-def monitor_charts(visit: Visit, monitor: Monitor, alerts: Sequence[Alert]) -> tuple[Chart, ...]:
-    """Give charts of the quality of recent labels, and of what the newest windows had."""
+def monitor_charts(
+    visit: Visit, monitor: Monitor, alerts: Sequence[Alert], *, since: datetime
+) -> tuple[Chart, ...]:
+    """Give charts of the quality of recent labels, of past estimates, and of what the newest windows had.
+
+    Parameters
+    ----------
+    since
+        When the endpoint was made: a namesake before it is not shown.
+    """
+    past = visit.context.service(Estimates).past(monitor.project, monitor.endpoint, limit=_ESTIMATES).items
+    estimates = [point for point in reversed(past) if point.last_at >= since]
     windows = visit.context.service(Monitors).windows(monitor.project, monitor.endpoint, limit=_WINDOWS)
     series = list(reversed(windows.items))
     charts = [_quality_chart(visit, monitor.quality, alerts)] if monitor.quality else []
-    return (*charts, *_window_charts(visit, series))
+    return (*charts, *_estimate_charts(visit, estimates), *_window_charts(visit, series))
 
 
 def _quality_chart(visit: Visit, report: QualityReport, alerts: Sequence[Alert]) -> Chart:
@@ -63,6 +89,52 @@ def _quality_chart(visit: Visit, report: QualityReport, alerts: Sequence[Alert])
             if alert.closed_at is None and places and places[0] <= alert.onset_position <= places[-1]
         ),
     )
+
+
+def _estimate_charts(visit: Visit, points: Sequence[EstimatePoint]) -> list[Chart]:
+    """Draw past estimates with their intervals, and what labels said of the same answers where they came."""
+    shown = next((name for name in _ESTIMATED_WORDS if any(_metric(point, name) for point in points)), None)
+    if shown is None:
+        return []
+    known = [(point, metric) for point in points if (metric := _metric(point, shown)) is not None]
+    at = [point.last_at for point, _ in known]
+    measured = [
+        (point.last_at, metric)
+        for point, _ in known
+        for metric in (point.labelled.metrics if point.labelled else ())
+        if metric.name == shown
+    ]
+    say = translations(visit.language).gettext
+    of_labels = Series(
+        name=say(LABELLED_WORDS),
+        x=[moment for moment, _ in measured],
+        y=[metric.value for _, metric in measured],
+    )
+    estimated = Series(
+        name=say(ESTIMATE_WORDS),
+        x=at,
+        y=[metric.value for _, metric in known],
+        lower=[metric.low for _, metric in known],
+        upper=[metric.high for _, metric in known],
+    )
+    held_out = Series(
+        name=say(HELD_OUT_WORDS), x=at, y=[metric.reference for _, metric in known], n_points=0, is_faint=True
+    )
+    title, of = _ESTIMATED_WORDS[shown]
+    changes = [now for (before, _), (now, _) in pairwise(known) if before.version != now.version]
+    return [
+        Chart(
+            title=say(title),
+            series=(estimated, *([of_labels] if measured else []), held_out),
+            x_name=say(TIME_WORDS),
+            y_name=say(of),
+            marks=tuple((point.last_at, f"v{point.version}") for point in changes),
+        )
+    ]
+
+
+def _metric(point: EstimatePoint, name: str) -> EstimatedMetric | None:
+    return next((metric for metric in point.metrics if metric.name == name), None)
 
 
 def _window_charts(visit: Visit, windows: Sequence[Window]) -> list[Chart]:

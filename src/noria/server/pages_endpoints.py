@@ -133,7 +133,7 @@ def endpoint_page(visit: Visit) -> EndpointContext:
         quality=_quality(monitor.quality) if monitor and monitor.quality else None,
         estimate=_estimate(visit, endpoint) if monitor else None,
         assumption=ASSUMPTION_WORDS,
-        charts=monitor_charts(visit, monitor, alerts or ()) if monitor else (),
+        charts=monitor_charts(visit, monitor, alerts or (), since=endpoint.created_at) if monitor else (),
         lacks=newest_lacks(visit, monitor) if monitor else (),
         is_watched=monitor is not None,
         decisions=_decisions(visit, endpoint),

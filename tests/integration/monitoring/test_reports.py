@@ -149,6 +149,24 @@ def test_the_newest_answers_are_estimated_and_shown(folder: Path, capsys: pytest
     assert "registered without held-out rows" in bare
 
 
+def test_past_estimates_are_listed(folder: Path, capsys: pytest.CaptureFixture[str]) -> None:
+    """With a line over time and what they suppose, as JSON too; of an endpoint without any, how one comes."""
+    place = ["-w", str(folder)]
+    with open_workspace(workspace_settings(folder)) as workspace:
+        estimate_endpoint(workspace, "default", "flowers")
+    assert main(["monitors", "estimates", "flowers", *place]) == 0
+    shown = " ".join(capsys.readouterr().out.split())
+    assert main(["monitors", "estimates", "flowers", "--json", *place]) == 0
+    (point,) = json.loads(capsys.readouterr().out)["items"]
+    assert main(["monitors", "estimates", "bare", *place]) == 0
+    bare = " ".join(capsys.readouterr().out.split())
+
+    assert "estimated accuracy ▄" in shown
+    assert "Concept drift" in shown
+    assert (point["n_rows"], point["version"], point["labelled"]) == (301, 1, None)
+    assert "There are no estimates yet" in bare
+
+
 def test_the_command_prints_and_writes(
     folder: Path, tmp_path: Path, capsys: pytest.CaptureFixture[str]
 ) -> None:

@@ -1,5 +1,5 @@
 -- What the migrations make of an empty SQLite file. Written by tools/make_schema.py; a test compares.
--- revisions: access_0003 catalog_0001 core_0003 data_0003 decisions_0001 delivery_0001 monitoring_0004 pipelines_0003 registry_0004 serving_0008 tracking_0007;
+-- revisions: access_0003 catalog_0001 core_0003 data_0003 decisions_0001 delivery_0001 monitoring_0005 pipelines_0003 registry_0004 serving_0008 tracking_0007;
 
 CREATE TABLE alembic_version (
     version_num VARCHAR(32) NOT NULL,
@@ -808,10 +808,18 @@ CREATE TABLE monitor_counts (
     FOREIGN KEY(monitor_pk) REFERENCES monitors (pk)
 );
 
-CREATE TABLE monitor_estimates (
+CREATE TABLE monitor_estimate_points (
     monitor_pk BIGINT NOT NULL,
     position BIGINT NOT NULL,
     body TEXT NOT NULL,
+    PRIMARY KEY (monitor_pk, position),
+    FOREIGN KEY(monitor_pk) REFERENCES monitors (pk)
+);
+
+CREATE TABLE monitor_estimates (
+    monitor_pk BIGINT NOT NULL,
+    position BIGINT NOT NULL,
+    body TEXT NOT NULL, label_position BIGINT DEFAULT '0' NOT NULL,
     PRIMARY KEY (monitor_pk),
     FOREIGN KEY(monitor_pk) REFERENCES monitors (pk)
 );
@@ -1760,7 +1768,7 @@ insert into alembic_version (version_num) values ('decisions_0001');
 
 insert into alembic_version (version_num) values ('delivery_0001');
 
-insert into alembic_version (version_num) values ('monitoring_0004');
+insert into alembic_version (version_num) values ('monitoring_0005');
 
 insert into alembic_version (version_num) values ('pipelines_0003');
 

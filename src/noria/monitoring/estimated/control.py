@@ -27,7 +27,7 @@ _NEEDED = (READ_MONITORS, WRITE_MONITORS, READ_ENDPOINTS, READ_CAPTURES, READ_DA
 
 
 def ask_for_estimates(context: Context) -> None:
-    """Submit a job for each endpoint with enough new answers."""
+    """Submit a job for each endpoint with enough new answers, or with labels that tell of past ones."""
     with context.database.read() as connection:
         if not any_endpoint(connection):
             return
@@ -38,11 +38,14 @@ def ask_for_estimates(context: Context) -> None:
 
 
 def _ask(context: Context, project: str, endpoint: str) -> None:
-    before = context.service(Estimates).get(project, endpoint).standing
-    position = before.position if before else 0
-    if context.service(Captures).head(project, endpoint, after=position).n_rows < NEW_ROWS:
+    before = context.service(Estimates).get(project, endpoint)
+    position = before.standing.position if before.standing else 0
+    head = context.service(Captures).head(project, endpoint, after=position)
+    has_labels = before.standing is not None and head.label_position > before.label_position
+    if head.n_rows < NEW_ROWS and not has_labels:
         return
-    # The same key while nothing came of the last one; a new one after a while, so that a failure is not the last word.
+    # The same key while nothing came of the last one; a new one after a while, so that a failure is not the last word,
+    # and labels that trickle in are taken together.
     period = int(context.clock.now().timestamp()) // _RETRY_AFTER_S
     job = NewJob(
         entry="noria.monitoring.estimated.evaluate:estimate_endpoint",

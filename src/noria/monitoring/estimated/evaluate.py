@@ -4,11 +4,14 @@ from __future__ import annotations
 
 from typing import Any, Final
 
+import msgspec
+
 from noria.core.clock import SystemClock
 from noria.core.errors import NotFound
 from noria.core.workspace import Workspace
 from noria.monitoring.estimated.entities import StandingEstimate
 from noria.monitoring.estimated.live import estimated_quality
+from noria.monitoring.estimated.measuring import labelled_quality, take_in_labels
 from noria.monitoring.estimated.service import Estimates
 from noria.monitoring.tasks.entities import ForecastReport, UnsupervisedReport
 from noria.monitoring.tasks.live import forecasts, task_report
@@ -16,51 +19,64 @@ from noria.registry.rules import NotServable, servable
 from noria.registry.service import Models
 from noria.serving.captures import Captures
 from noria.serving.endpoints import Endpoints
+from noria.serving.entities import Endpoint
 from noria.serving.predictions import CapturedRow, CaptureOrder
 
 MOST_ROWS: Final = 1_000
 
 
 def estimate_endpoint(workspace: Workspace, project: str, endpoint: str) -> dict[str, Any]:
-    """Estimate the quality of the newest answers of the version that answers most, and record it.
+    """Estimate the quality of the newest answers of the version that answers most, and measure past ones by labels.
 
     Returns
     -------
     dict
-        How many rows were new, and whether there is an estimate.
+        How many rows were new, whether there is an estimate of them, and how many past ones labels told of.
     """
     found = workspace.service(Endpoints).get(project, endpoint)
     before = workspace.service(Estimates).get(project, endpoint).standing
+    label_position = workspace.service(Captures).head(project, endpoint).label_position
     rows, position = _newest(workspace, project, endpoint, before.position if before else 0)
-    if not rows:
-        return {"rows": 0, "estimated": False}
-    estimated, why = None, None
+    estimated = False
+    if rows:
+        made = _estimate(workspace, found, rows, position)
+        made = msgspec.structs.replace(made, label_position=label_position)
+        workspace.service(Estimates).record(project, endpoint, made)
+        estimated = made.estimated is not None
+    measured = take_in_labels(workspace, project, endpoint, found.model) if rows or before else 0
+    return {"rows": len(rows), "estimated": estimated, "measured": measured}
+
+
+def _estimate(
+    workspace: Workspace, found: Endpoint, rows: list[CapturedRow], position: int
+) -> StandingEstimate:
+    """Tell what can be told of the newest answers."""
+    project, endpoint = found.project, found.name
+    estimated, why, labelled = None, None, None
     by_task: ForecastReport | UnsupervisedReport | None = None
     try:
         version = servable(workspace.service(Models).version(project, found.model, found.version))
         estimated, why = estimated_quality(workspace, version, rows)
+        labelled = labelled_quality(version, rows)
         known = _labelled(workspace, project, endpoint) if forecasts(version) else rows
         mine = [row for row in known if row.prediction.version == version.version]
         by_task, _ = task_report(workspace, version, mine)
     except (NotFound, NotServable) as error:
         why = f"Quality is not estimated: {error.message}"
-    workspace.service(Estimates).record(
-        project,
-        endpoint,
-        StandingEstimate(
-            model=found.model,
-            version=found.version,
-            position=position,
-            first_at=rows[0].prediction.at,
-            last_at=rows[-1].prediction.at,
-            made_at=SystemClock().now(),
-            estimated=estimated,
-            why=why,
-            forecast=by_task if isinstance(by_task, ForecastReport) else None,
-            unsupervised=by_task if isinstance(by_task, UnsupervisedReport) else None,
-        ),
+    return StandingEstimate(
+        model=found.model,
+        version=found.version,
+        position=position,
+        first_position=rows[0].position,
+        first_at=rows[0].prediction.at,
+        last_at=rows[-1].prediction.at,
+        made_at=SystemClock().now(),
+        estimated=estimated,
+        why=why,
+        labelled=labelled,
+        forecast=by_task if isinstance(by_task, ForecastReport) else None,
+        unsupervised=by_task if isinstance(by_task, UnsupervisedReport) else None,
     )
-    return {"rows": len(rows), "estimated": estimated is not None}
 
 
 def _newest(workspace: Workspace, project: str, endpoint: str, after: int) -> tuple[list[CapturedRow], int]:

@@ -137,7 +137,10 @@ def _learn_confidence(
         )
     if len(classes) > MOST_CLASSES:
         raise CannotEstimate(f"The model has {len(classes)} classes; {MOST_CLASSES} are taken at most")
-    labels, predicted = _codes(target.tolist(), classes), _codes(answers["predictions"].tolist(), classes)
+    labels, predicted = (
+        class_codes(target.tolist(), classes),
+        class_codes(answers["predictions"].tolist(), classes),
+    )
     known = (labels >= 0) & (predicted >= 0) & np.isfinite(probabilities).all(axis=1)
     if int(known.sum()) < FEWEST_HELD_OUT:
         raise CannotEstimate(
@@ -174,11 +177,11 @@ def _estimate_confidence(
 ) -> EstimatedQuality:
     n_classes = len(learnt.classes)
     pairs = [(row.get("predictions"), row.get("probabilities")) for row in outputs]
-    codes = _codes([answer for answer, _ in pairs], learnt.classes)
+    codes = class_codes([answer for answer, _ in pairs], learnt.classes)
     kept = [
         (code, chances)
         for code, (_, chances) in zip(codes.tolist(), pairs, strict=True)
-        if code >= 0 and _are_chances(chances, n_classes)
+        if code >= 0 and are_chances(chances, n_classes)
     ]
     _check_rows(len(kept), "probabilities of its classes")
     probabilities: Floats = np.array([chances for _, chances in kept], dtype=np.float64)
@@ -206,7 +209,7 @@ def _estimate_confidence(
 def _estimate_loss(
     learnt: LossLearnt, columns: Columns, outputs: Sequence[Mapping[str, Any]], rng: np.random.Generator
 ) -> EstimatedQuality:
-    answers = np.array([_number(row.get("predictions")) for row in outputs], dtype=np.float64)
+    answers = np.array([as_number(row.get("predictions")) for row in outputs], dtype=np.float64)
     kept = np.isfinite(answers)
     _check_rows(int(kept.sum()), "a finite prediction")
     held = {name: column[kept] for name, column in columns.items()}
@@ -222,7 +225,7 @@ def _check_rows(n: int, what: str) -> None:
         raise CannotEstimate(f"{n} rows have {what}; an estimate needs {FEWEST_ROWS}")
 
 
-def _codes(values: Sequence[Any], classes: Sequence[Any]) -> Ints:
+def class_codes(values: Sequence[Any], classes: Sequence[Any]) -> Ints:
     """Give each value's index among the classes, -1 where it is none of them."""
     known = {value: code for code, value in enumerate(classes)}
     return np.array([_code(value, known) for value in values], dtype=np.int64)
@@ -232,7 +235,8 @@ def _code(value: Any, known: Mapping[Any, int]) -> int:
     return known.get(value, -1) if isinstance(value, (int, float, str)) else -1
 
 
-def _are_chances(values: Any, n: int) -> bool:
+def are_chances(values: Any, n: int) -> bool:
+    """Tell whether a model answered with a probability for each class."""
     return (
         isinstance(values, (list, tuple))
         and len(values) == n
@@ -240,5 +244,6 @@ def _are_chances(values: Any, n: int) -> bool:
     )
 
 
-def _number(value: Any) -> float:
+def as_number(value: Any) -> float:
+    """Give an answer as a number; NaN if it is none."""
     return float(value) if isinstance(value, (int, float)) else np.nan

@@ -16,7 +16,7 @@ from noria.monitoring.estimated.evaluate import estimate_endpoint
 from noria.monitoring.estimated.service import Estimates
 from noria.pipelines.jobs import Jobs
 from noria.serving.entities import Deployment
-from noria.serving.predictions import CaptureBatch
+from noria.serving.predictions import CaptureBatch, LabelBatch, NewLabel
 from noria.serving.service import Captures, Endpoints
 from support.conformance import open_test_context, workspace_settings
 from support.serving import predictions, register_version
@@ -56,10 +56,43 @@ def test_an_estimate_is_asked_for_once_when_enough_came(workspace: Workspace) ->
     assert (_asked(context), _asked(context)) == (1, 1)
     clock.advance(120)
     assert _asked(context) == 2
-    assert estimate_endpoint(workspace, "default", "busy") == {"rows": NEW_ROWS, "estimated": False}
+    assert estimate_endpoint(workspace, "default", "busy") == {
+        "rows": NEW_ROWS,
+        "estimated": False,
+        "measured": 0,
+    }
     clock.advance(120)
     assert _asked(context) == 2
     standing = context.service(Estimates).get("default", "busy").standing
     assert standing is not None
     assert standing.why is not None
     assert "registered without held-out rows" in standing.why
+
+
+def test_labels_are_asked_about_together(workspace: Workspace) -> None:
+    """Labels of rows that were looked at: at most once a minute, and not once they were taken in."""
+    backend = workspace.backend
+    assert isinstance(backend, InProcess)
+    context = backend.context
+    clock = context.clock
+    assert isinstance(clock, ManualClock)
+
+    def label(first: int, n: int) -> None:
+        new = [
+            NewLabel(prediction_id=f"row-{number}", value=1, at=clock.now())
+            for number in range(first, first + n)
+        ]
+        context.service(Captures).label("default", "busy", LabelBatch(labels=new))
+
+    sent = predictions([f"row-{number}" for number in range(NEW_ROWS)])
+    context.service(Captures).append("default", "busy", CaptureBatch(predictions=sent))
+    assert _asked(context) == 1
+    estimate_endpoint(workspace, "default", "busy")
+    clock.advance(60)
+    label(0, 5)
+    assert (_asked(context), _asked(context)) == (2, 2)
+    estimate_endpoint(workspace, "default", "busy")
+    clock.advance(60)
+    assert _asked(context) == 2
+    label(5, 1)
+    assert _asked(context) == 3

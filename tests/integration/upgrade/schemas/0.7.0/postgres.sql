@@ -970,10 +970,19 @@ CREATE TABLE monitor_counts (
     CONSTRAINT monitor_counts_pkey PRIMARY KEY (monitor_pk, index, version, segment)
 );
 
+CREATE TABLE monitor_estimate_points (
+    monitor_pk BIGINT NOT NULL,
+    position BIGINT NOT NULL,
+    body TEXT NOT NULL,
+    CONSTRAINT monitor_estimate_points_monitor_pk_fkey FOREIGN KEY(monitor_pk) REFERENCES monitors (pk),
+    CONSTRAINT monitor_estimate_points_pkey PRIMARY KEY (monitor_pk, position)
+);
+
 CREATE TABLE monitor_estimates (
     monitor_pk BIGINT NOT NULL,
     position BIGINT NOT NULL,
     body TEXT NOT NULL,
+    label_position BIGINT DEFAULT '0'::bigint NOT NULL,
     CONSTRAINT monitor_estimates_monitor_pk_fkey FOREIGN KEY(monitor_pk) REFERENCES monitors (pk),
     CONSTRAINT monitor_estimates_pkey PRIMARY KEY (monitor_pk)
 );
@@ -1761,7 +1770,7 @@ insert into alembic_version (version_num) values ('decisions_0001');
 
 insert into alembic_version (version_num) values ('delivery_0001');
 
-insert into alembic_version (version_num) values ('monitoring_0004');
+insert into alembic_version (version_num) values ('monitoring_0005');
 
 insert into alembic_version (version_num) values ('pipelines_0003');
 

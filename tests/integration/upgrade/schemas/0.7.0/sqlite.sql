@@ -805,10 +805,18 @@ CREATE TABLE monitor_counts (
 	FOREIGN KEY(monitor_pk) REFERENCES monitors (pk)
 );
 
-CREATE TABLE monitor_estimates (
+CREATE TABLE monitor_estimate_points (
 	monitor_pk BIGINT NOT NULL, 
 	position BIGINT NOT NULL, 
 	body TEXT NOT NULL, 
+	PRIMARY KEY (monitor_pk, position), 
+	FOREIGN KEY(monitor_pk) REFERENCES monitors (pk)
+);
+
+CREATE TABLE monitor_estimates (
+	monitor_pk BIGINT NOT NULL, 
+	position BIGINT NOT NULL, 
+	body TEXT NOT NULL, label_position BIGINT DEFAULT '0' NOT NULL, 
 	PRIMARY KEY (monitor_pk), 
 	FOREIGN KEY(monitor_pk) REFERENCES monitors (pk)
 );
@@ -1757,7 +1765,7 @@ insert into alembic_version (version_num) values ('decisions_0001');
 
 insert into alembic_version (version_num) values ('delivery_0001');
 
-insert into alembic_version (version_num) values ('monitoring_0004');
+insert into alembic_version (version_num) values ('monitoring_0005');
 
 insert into alembic_version (version_num) values ('pipelines_0003');
 
