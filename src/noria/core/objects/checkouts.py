@@ -5,7 +5,7 @@ from __future__ import annotations
 import contextlib
 import os
 from collections import defaultdict
-from collections.abc import Collection, Iterable, Iterator
+from collections.abc import Collection, Iterable, Iterator, Sequence
 from pathlib import Path
 from typing import TYPE_CHECKING
 
@@ -39,7 +39,8 @@ def checkout(
     power may leave a file without its bytes. Files that are already there as the tree has them stay untouched, so a
     checkout that was interrupted is resumed by the same call. Files that the tree does not have are left alone.
 
-    Below a folder that is empty or new, the tree is put together in a `Stage` and appears when all of it is there.
+    Below a folder that is empty or new, the tree is put together in a `Stage` and appears when all of it is there;
+    what was made of a tree that the store turns out not to have whole is removed.
 
     Parameters
     ----------
@@ -67,24 +68,43 @@ def checkout(
         Files written until then stay, each of them whole.
     """
     manifest = manifest or read_manifest(store, digest)
+    asked = [entry for entry in manifest.entries if entry.path not in unchanged]
+    told = _Told(progress, written)
+    if helper is None:
+        _check_whole(store, manifest)
+    try:
+        with _staged(target, digest, manifest, written) as stage:
+            place = target if stage is None else stage.path
+            if stage is None and helper is not None:
+                # A stage is removed if those who write it miss something; they need not look everything up twice.
+                _check_whole(store, manifest)
+            with TargetFolder(place, durable=False, staged=stage is not None) as folder:
+                if stage is None:
+                    differing = _differing(folder, manifest, asked, target, overwrite=overwrite)
+                else:
+                    differing = _left(folder, asked)
+                if helper is not None and (folder.staged or not _collide(differing)):
+                    differing = _write_with(
+                        helper, store, folder, digest, manifest, differing, overwrite=overwrite, told=told
+                    )
+                _write_all(store, folder, differing, overwrite=overwrite, told=told)
+                for path in manifest.empty_folders:
+                    folder.make_folder(path)
+    except ObjectNotFound:
+        _check_whole(store, manifest)
+        raise
+    return tree_info(digest, manifest)
+
+
+def _check_whole(store: ObjectReader, manifest: Manifest) -> None:
+    """Raise if an object is not in the store, and say which file it was to be."""
     for absent in sorted(store.missing(manifest.digests())):
         path = next(entry.path for entry in manifest.entries if entry.digest == absent)
         raise ObjectNotFound(absent, where=f"the store, which the tree needs for `{path}`")
-    asked = [entry for entry in manifest.entries if entry.path not in unchanged]
-    told = _Told(progress, written)
-    with _staged(target, digest, manifest, written) as stage:
-        place = target if stage is None else stage.path
-        with TargetFolder(place, durable=False, staged=stage is not None) as folder:
-            if stage is None:
-                differing = _differing(folder, manifest, asked, target, overwrite=overwrite)
-            else:
-                differing = _left(folder, asked)
-            if helper is not None and not case_collisions(entry.path for entry in differing):
-                differing = _write_with(helper, store, folder, differing, overwrite=overwrite, told=told)
-            _write_all(store, folder, differing, overwrite=overwrite, told=told)
-            for path in manifest.empty_folders:
-                folder.make_folder(path)
-    return tree_info(digest, manifest)
+
+
+def _collide(entries: list[Entry]) -> bool:
+    return bool(case_collisions(entry.path for entry in entries))
 
 
 @contextlib.contextmanager
@@ -102,6 +122,9 @@ def _staged(
     )
     try:
         yield stage
+    except ObjectNotFound:
+        stage.remove()
+        raise
     except Exception:
         with contextlib.suppress(TargetBlocked):
             stage.publish(names)
@@ -123,17 +146,19 @@ class _Told:
         self._progress = progress
         self._written = written
 
-    def __call__(self, path: str, size_bytes: int, moment: Moment) -> None:
+    def __call__(self, entries: Sequence[Entry], moments: Sequence[Moment]) -> None:
         if self._written is not None:
-            self._written[path] = moment
+            self._written.update(zip((entry.path for entry in entries), moments, strict=True))
         if self._progress is not None:
-            self._progress(1, size_bytes)
+            self._progress(len(entries), sum(entry.size_bytes for entry in entries))
 
 
 def _write_with(
     helper: Helper,
     store: ObjectReader,
     folder: TargetFolder,
+    digest: str,
+    manifest: Manifest,
     entries: list[Entry],
     *,
     overwrite: bool,
@@ -145,11 +170,7 @@ def _write_with(
 
     if not isinstance(store, LocalObjectStore):
         return entries
-    wanted: defaultdict[str, list[tuple[str, bool]]] = defaultdict(list)
-    for entry in entries:
-        wanted[entry.digest].append((entry.path, entry.executable))
-    done = restore(store, folder, wanted, helper=helper, overwrite=overwrite, told=told)
-    return [entry for entry in entries if entry.digest not in done]
+    return restore(store, folder, digest, manifest, entries, helper=helper, overwrite=overwrite, told=told)
 
 
 def _write_all(
@@ -164,7 +185,7 @@ def _write_all(
         for copy in _copies(store, same[0], chunks, n_copies=len(same)):
             entry = same.pop()
             status = folder.write(entry.path, copy, executable=entry.executable, overwrite=overwrite)
-            told(entry.path, entry.size_bytes, folder.moment(status))
+            told([entry], [folder.moment(status)])
 
 
 def _copies(

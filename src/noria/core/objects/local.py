@@ -42,7 +42,7 @@ from noria.core.objects.intake import Examiner, Intake
 from noria.core.objects.layout import Layout
 from noria.core.objects.loose import LooseObjects
 from noria.core.objects.pack_garbage import PackCollector
-from noria.core.objects.packed import Group, OpenPacks, PackedReader, Wanted, grouped, raw, text
+from noria.core.objects.packed import PackedReader, Wanted, raw, text
 from noria.core.objects.packs import PackedObject
 from noria.core.objects.shelf import Shelf
 from noria.core.objects.sources import open_source
@@ -60,7 +60,6 @@ from noria.core.objects.store import (
 )
 
 _EPOCH: Final = datetime(1970, 1, 1, tzinfo=UTC)
-_GROUP_CHUNKS: Final = 100  # that are read in one go for the same one to write
 _THREADS: Final = 2  # that examine the chunks of one object while its next ones are read
 
 
@@ -178,33 +177,24 @@ class LocalObjectStore:
 
     def open_many(self, digests: Sequence[str]) -> Iterator[tuple[int, Iterator[bytes]]]:
         """Open several whole objects: first those in packs that are one chunk, as they lie there."""
-        single = self._single(digests)
-        for group in self._packed.groups(single):
-            for wanted, data in group:
-                yield wanted.n, iter((bytes(data),))
-        given = {wanted.n for _, wanted in single}
+        given = set()
+        for wanted, data in self.read_single(digests):
+            given.add(wanted.n)
+            yield wanted.n, iter((bytes(data),))
         for n, digest in enumerate(digests):
             if n not in given:
                 yield n, self.open(digest)
 
-    def groups(self, digests: Sequence[str]) -> list[Group]:
-        """Find those of several objects that are one chunk in a pack, by where they lie; see `read_group`."""
-        return [
-            group[begin : begin + _GROUP_CHUNKS]
-            for group in grouped(self._single(digests))
-            for begin in range(0, len(group), _GROUP_CHUNKS)
-        ]
-
-    def read_group(self, group: Group) -> list[tuple[Wanted, Bytes]]:
-        """Read the objects of a group, checked, in their order.
+    def read_single(self, digests: Sequence[str]) -> Iterator[tuple[Wanted, Bytes]]:
+        """Read those of several objects that are one chunk in a pack, checked, as they lie there.
 
         Raises
         ------
         ObjectNotFound, ObjectCorrupt
-            If one is collected meanwhile, or damaged.
+            When the turn of one comes that is collected meanwhile, or damaged.
         """
-        with OpenPacks(self._layout) as packs:
-            return self._packed.read_group(packs, group)
+        for group in self._packed.groups(self._single(digests)):
+            yield from group
 
     def _single(self, digests: Sequence[str]) -> list[tuple[Located, Wanted]]:
         keys = [raw(parse_digest(digest)) for digest in digests]

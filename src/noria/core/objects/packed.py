@@ -137,10 +137,10 @@ class PackedReader:
         """
         # Not on another thread: handing the interpreter over for each small chunk costs more than reading it.
         with OpenPacks(self._layout) as packs:
-            for group in grouped(wanted):
-                yield self.read_group(packs, group)
+            for group in _grouped(wanted):
+                yield self._read_group(packs, group)
 
-    def read_group(self, packs: OpenPacks, group: Group) -> list[tuple[Wanted, Bytes]]:
+    def _read_group(self, packs: OpenPacks, group: Group) -> list[tuple[Wanted, Bytes]]:
         """Read the chunks of a group in one go, and give them in their order; raises as `groups`."""
         begin, last = group[0][0].offset, group[-1][0]
         with storage_errors(self._layout.root):
@@ -240,9 +240,14 @@ def _parts_within(item: PackedObject, start: int, end: int) -> Iterator[tuple[by
             return
 
 
-def grouped(wanted: Iterable[tuple[Located, Wanted]]) -> Iterator[Group]:
+def _where(wanted: tuple[Located, Wanted]) -> tuple[bytes, int]:
+    place = wanted[0]
+    return place.pack, place.offset
+
+
+def _grouped(wanted: Iterable[tuple[Located, Wanted]]) -> Iterator[Group]:
     """Part chunks in the order of their places into groups that are read in one go."""
-    places = sorted(wanted)
+    places = sorted(wanted, key=_where)
     pack, begin, end, first = b"", 0, 0, 0
     for n, (place, _) in enumerate(places):
         after = place.offset + place.stored

@@ -14,7 +14,7 @@ from pathlib import Path
 import msgspec
 
 from noria.core.errors import Invalid, TooLarge
-from noria.core.objects.digests import Digest
+from noria.core.objects.digests import Digest, is_digest
 from noria.core.objects.paths import all_folders, case_collisions, check_paths
 from noria.core.objects.sources import IGNORE_OWN, FoundFile, Ignore, scan
 from noria.core.objects.store import ObjectReader, ObjectWriter, Progress
@@ -45,7 +45,7 @@ class Entry(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fields=Tru
     """
 
     path: str
-    digest: Digest
+    digest: str
     size_bytes: int
     mode: int = FILE_MODE
 
@@ -200,6 +200,13 @@ def read_manifest(store: ObjectReader, digest: str) -> Manifest:
         manifest = msgspec.json.decode(data, type=Manifest)
     except msgspec.DecodeError as error:
         raise ManifestInvalid(f"The object `{digest}` is not the manifest of a tree: {error}") from error
+    # Looked at here, all at once: a pattern in the type is a call of Python for each entry.
+    digests = [entry.digest for entry in manifest.entries]
+    if not all(map(is_digest, digests)):
+        wrong = next(each for each in digests if not is_digest(each))
+        raise ManifestInvalid(
+            f"The object `{digest}` is not the manifest of a tree: `{wrong[:100]}` is no digest"
+        )
     if to_canonical_json(manifest) != data:
         raise ManifestInvalid(f"The object `{digest}` lists a tree, but not in its one form")
     return manifest

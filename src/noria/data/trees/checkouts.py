@@ -83,6 +83,10 @@ def checkout_version(
     TargetBlocked
         If a file is in the way at a place that was never added or checked out, and `overwrite` is not set.
     """
+    if helper is not None:
+        from noria.core.objects.restoring import announce
+
+        announce(helper, store, version.digest)
     manifest = read_manifest(store, version.digest)
     place = absolute(target)
     folder = target.parent if as_file else target

@@ -13,6 +13,7 @@ Plain `sqlite3`, because `noria data status` must not take longer to import than
 from __future__ import annotations
 
 import contextlib
+import itertools
 import os
 import sqlite3
 import stat
@@ -42,12 +43,12 @@ create table if not exists places (
     pk integer primary key, path text not null unique, project text not null, name text not null,
     version integer not null, digest text not null, is_file integer not null, empty_folders text not null
 );
-create table if not exists files (
-    place integer not null, path text not null, size integer not null, mtime_ns integer not null,
-    ctime_ns integer not null, inode integer not null, executable integer not null, read_ns integer not null,
-    digest blob not null, primary key (place, path)
-) without rowid;
+create table if not exists parts (
+    pk integer primary key, place integer not null, n integer not null, files blob not null, unique (place, n)
+);
 """
+_PART_FILES: Final = 1000
+"""Files in one row, as MessagePack: a row for each of many files takes longer to write than the file itself."""
 
 
 class Known(NamedTuple):
@@ -66,6 +67,10 @@ class Known(NamedTuple):
     def digest_text(self) -> str:
         """The digest as it is written everywhere else."""
         return _PREFIX + self.digest.hex()
+
+
+_ENCODER: Final = msgspec.msgpack.Encoder()
+_DECODER: Final = msgspec.msgpack.Decoder(list[Known])
 
 
 class Place(msgspec.Struct, frozen=True, kw_only=True):
@@ -176,10 +181,13 @@ class StatIndex:
 
     def files(self, path: str) -> dict[str, Known]:
         """Give the files of a place by their paths in it, as they were when the place was written."""
-        columns = "f.path, size, mtime_ns, ctime_ns, inode, executable, read_ns, f.digest"
-        query = f"select {columns} from files f join places p on p.pk = f.place where p.path = ?"  # noqa: S608 - no input
-        rows = self._read(query, (path,))
-        return dict(zip((row[0] for row in rows), map(Known._make, rows), strict=True))
+        query = "select files from parts f join places p on p.pk = f.place where p.path = ? order by n"
+        try:
+            return {
+                known.path: known for (data,) in self._read(query, (path,)) for known in _DECODER.decode(data)
+            }
+        except msgspec.DecodeError:
+            return {}
 
     def record(self, place: Place, files: Iterable[Known]) -> None:
         """Write what a place is now. A disk that is full or cannot be written is no reason to fail."""
@@ -199,10 +207,8 @@ class StatIndex:
                 " is_file = excluded.is_file, empty_folders = excluded.empty_folders returning pk",
                 (place.path, *values),
             ).fetchone()[0]
-            connection.execute("delete from files where place = ?", (key,))
-            connection.executemany(
-                "insert into files values (?, ?, ?, ?, ?, ?, ?, ?, ?)", ((key, *each) for each in files)
-            )
+            connection.execute("delete from parts where place = ?", (key,))
+            _put_parts(connection, key, files)
 
     def settle(self, path: str, *, project: str, name: str, version: int) -> None:
         """Say which version a place is equal to that was written as version 0, before that was known."""
@@ -214,18 +220,25 @@ class StatIndex:
 
     def refresh(self, path: str, files: list[Known]) -> None:
         """Write the times of files of a place that were read again and found to be as they were."""
-        with contextlib.suppress(OSError, sqlite3.Error), self._writing() as connection:
-            connection.executemany(
-                "update files set size = ?, mtime_ns = ?, ctime_ns = ?, inode = ?, executable = ?, read_ns = ?"
-                " where path = ? and digest = ? and place = (select pk from places where path = ?)",
-                [(*each[1:7], each.path, each.digest, path) for each in files],
-            )
+        now = {each.path: each for each in files}
+        with (
+            contextlib.suppress(OSError, sqlite3.Error, msgspec.DecodeError),
+            self._writing() as connection,
+        ):
+            query = "select f.pk, files from parts f join places p on p.pk = f.place where p.path = ?"
+            for key, data in connection.execute(query, (path,)).fetchall():
+                known = _DECODER.decode(data)
+                renewed = [_renewed(each, now.get(each.path)) for each in known]
+                if renewed != known:
+                    connection.execute(
+                        "update parts set files = ? where pk = ?", (_ENCODER.encode(renewed), key)
+                    )
 
     def forget(self, path: str) -> None:
         """Know nothing more of a place."""
         with contextlib.suppress(OSError, sqlite3.Error), self._writing() as connection:
             connection.execute(
-                "delete from files where place in (select pk from places where path = ?)", (path,)
+                "delete from parts where place in (select pk from places where path = ?)", (path,)
             )
             connection.execute("delete from places where path = ?", (path,))
 
@@ -235,8 +248,16 @@ class StatIndex:
         try:
             with contextlib.closing(sqlite3.connect(self._file, timeout=_BUSY_S)) as connection:
                 return connection.execute(query, values).fetchall()
+        except sqlite3.OperationalError:
+            return self._read_anew(query, values)
         except sqlite3.Error:
             return []
+
+    def _read_anew(self, query: str, values: tuple[object, ...]) -> list[tuple[Any, ...]]:
+        """Read an index that may be of an earlier version."""
+        with contextlib.suppress(OSError, sqlite3.Error), contextlib.closing(self._opened()) as connection:
+            return connection.execute(query, values).fetchall()
+        return []
 
     @contextlib.contextmanager
     def _writing(self) -> Iterator[sqlite3.Connection]:
@@ -259,12 +280,40 @@ class StatIndex:
             connection.execute("pragma journal_mode = wal")
             # After a loss of power it may be damaged, and is begun anew; a row is on one page, and so whole or old.
             connection.execute("pragma synchronous = off")
-            if not connection.execute("select 1 from sqlite_master where name = 'files'").fetchall():
+            if not connection.execute("select 1 from sqlite_master where name = 'parts'").fetchall():
                 connection.executescript(_SCHEMA)
+                _take_over(connection)
         except BaseException:
             connection.close()
             raise
         return connection
+
+
+def _put_parts(connection: sqlite3.Connection, place: int, files: Iterable[Known]) -> None:
+    rest = iter(files)
+    for n in itertools.count():
+        part = list(itertools.islice(rest, _PART_FILES))
+        if not part:
+            return
+        connection.execute(
+            "insert into parts (place, n, files) values (?, ?, ?)", (place, n, _ENCODER.encode(part))
+        )
+
+
+def _renewed(known: Known, now: Known | None) -> Known:
+    return now if now is not None and now.digest == known.digest else known
+
+
+def _take_over(connection: sqlite3.Connection) -> None:
+    """Bring the files of an index that was made before 0.7.0, with a row for each."""
+    connection.execute("begin immediate")
+    if connection.execute("select 1 from sqlite_master where name = 'files'").fetchall():
+        columns = "path, size, mtime_ns, ctime_ns, inode, executable, read_ns, digest"
+        for (place,) in connection.execute("select pk from places").fetchall():
+            rows = connection.execute(f"select {columns} from files where place = ?", (place,))  # noqa: S608 - no input
+            _put_parts(connection, place, map(Known._make, rows))
+        connection.execute("drop table files")
+    connection.execute("commit")
 
 
 def _place(row: tuple[Any, ...]) -> Place:

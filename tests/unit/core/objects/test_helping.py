@@ -6,6 +6,7 @@ import os
 import signal
 from pathlib import Path
 
+import msgspec
 import pytest
 
 from noria.core.clock import SystemClock
@@ -16,9 +17,9 @@ from noria.core.objects.filing import prepare
 from noria.core.objects.helping import AHEAD, Helper
 from noria.core.objects.local import LocalObjectStore
 from noria.core.objects.restoring import Restoring
-from noria.core.objects.store import ObjectCorrupt, SourceUnusable
+from noria.core.objects.store import ObjectCorrupt, ObjectNotFound, SourceUnusable
 from noria.core.objects.targets import Moment
-from noria.core.objects.trees import put_tree
+from noria.core.objects.trees import make_manifest, put_manifest, put_tree, read_manifest
 
 # Threads that other tests left are none that the helper needs.
 pytestmark = pytest.mark.filterwarnings("ignore:.*fork:DeprecationWarning")
@@ -106,3 +107,24 @@ def test_a_checkout_with_a_helper_writes_the_same(tmp_path: Path) -> None:
                 file.write(b"?" * 400)
         with pytest.raises(ObjectCorrupt):
             checkout(store, tree.digest, tmp_path / "other", helper=helper)
+
+
+def test_a_tree_that_is_not_whole_leaves_nothing(tmp_path: Path) -> None:
+    """A file that is missed only while others are written is named, and what was written of the tree is removed."""
+    source = tmp_path / "source"
+    source.mkdir()
+    for n in range(600):
+        (source / f"{n:03}").write_bytes(f"{n}".encode() * 50)
+    with Helper(Restoring()) as helper:
+        store = LocalObjectStore(tmp_path / "objects", SystemClock())
+        whole = put_tree(store, source)
+        entries = read_manifest(store, whole.digest).entries
+        gone = msgspec.structs.replace(entries[-2], digest="blake3:" + "0" * 64)
+        tree = put_manifest(store, make_manifest([*entries[:-2], gone, entries[-1]]))
+        with pytest.raises(ObjectNotFound, match="needs for `598`"):
+            checkout(store, tree.digest, tmp_path / "target", helper=helper)
+        assert list((tmp_path / "target").iterdir()) == []
+        (tmp_path / "target" / "000").write_bytes(b"mine")
+        with pytest.raises(ObjectNotFound, match="needs for `598`"):
+            checkout(store, tree.digest, tmp_path / "target", helper=helper, overwrite=True)
+        assert (tmp_path / "target" / "000").read_bytes() == b"mine"

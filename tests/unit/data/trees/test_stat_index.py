@@ -2,7 +2,9 @@
 
 from __future__ import annotations
 
+import contextlib
 import os
+import sqlite3
 from pathlib import Path
 from types import SimpleNamespace
 from typing import Any, cast
@@ -148,6 +150,33 @@ def test_a_damaged_index_is_begun_anew(tmp_path: Path, file: Path) -> None:
     index.record(PLACE, [known(file)])
     assert index.place("/data") == PLACE
     assert set(index.files("/data")) == {"a"}
+
+
+def test_an_index_of_an_earlier_version_is_taken_over(tmp_path: Path) -> None:
+    """Until 0.6.0 each file had a row of its own; its places and their files are known as before."""
+    path = tmp_path / "stat.db"
+    files = [Known(f"f{n:04}", n, 2, 3, n, n % 2, 4, bytes([n % 256]) * 32) for n in range(2345)]
+    with contextlib.closing(sqlite3.connect(path)) as connection:
+        connection.executescript(
+            "create table places (pk integer primary key, path text not null unique, project text not null,"
+            " name text not null, version integer not null, digest text not null, is_file integer not null,"
+            " empty_folders text not null);"
+            "create table files (place integer not null, path text not null, size integer not null,"
+            " mtime_ns integer not null, ctime_ns integer not null, inode integer not null,"
+            " executable integer not null, read_ns integer not null, digest blob not null,"
+            " primary key (place, path)) without rowid;"
+        )
+        row = (7, PLACE.path, "default", "d", 1, PLACE.digest, 0, "")
+        connection.execute("insert into places values (?, ?, ?, ?, ?, ?, ?, ?)", row)
+        connection.executemany("insert into files values (7, ?, ?, ?, ?, ?, ?, ?, ?)", files)
+        connection.commit()
+    index = StatIndex(path)
+
+    assert index.place(PLACE.path) == PLACE
+    assert index.files(PLACE.path) == {known.path: known for known in files}
+    renewed = files[1500]._replace(mtime_ns=9)
+    index.refresh(PLACE.path, [renewed, files[3]._replace(mtime_ns=9, digest=b"x" * 32)])
+    assert index.files(PLACE.path) == {known.path: known for known in files} | {renewed.path: renewed}
 
 
 def test_an_index_that_cannot_be_written_stops_nobody(tmp_path: Path) -> None:
