@@ -22,7 +22,7 @@ MAX_LABELS = 1_000
 """Most labels of one request."""
 
 _FLUSH_S = 5.0
-_ROWS_PER_CALL = 1_000
+_ROWS_PER_CALL = 4_000
 _BYTES_PER_CALL = 1 << 20
 
 _log = logging.getLogger("noria.serving.feedback")
