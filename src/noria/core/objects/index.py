@@ -35,6 +35,7 @@ from noria.core.objects.packs import (
 
 _FORMAT: Final = 1
 _ASKED_AT_ONCE: Final = 256
+_ASKED_NUMBERS: Final = (1, 32, 128, _ASKED_AT_ONCE)
 _PATIENCE_S: Final = 60.0
 
 _SCHEMA: Final = """
@@ -127,7 +128,7 @@ class Index:
             for begin in range(0, len(digests), _ASKED_AT_ONCE):
                 part = list(digests[begin : begin + _ASKED_AT_ONCE])
                 # Few different statements, so that each is parsed once.
-                n_places = next(n for n in (1, _ASKED_AT_ONCE // 8, _ASKED_AT_ONCE) if n >= len(part))
+                n_places = next(n for n in _ASKED_NUMBERS if n >= len(part))
                 part += part[-1:] * (n_places - len(part))
                 found += connection.execute(f"{sql} ({','.join('?' * n_places)})", part).fetchall()
             return found

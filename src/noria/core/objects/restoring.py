@@ -175,9 +175,9 @@ def _write(
     for one, data in store.read_single(digests):
         for n in same.pop(digests[one.n]):
             entry = entries[n]
-            status = folder.write(entry.path, (data,), executable=entry.executable, overwrite=overwrite)
+            moment = folder.put(entry.path, data, executable=entry.executable, overwrite=overwrite)
             written.append(n)
-            moments.extend(folder.moment(status))
+            moments.extend(moment)
     left = array("Q", sorted(n for each in same.values() for n in each))
     return _Answer(written.tobytes(), moments.tobytes(), left.tobytes())
 
