@@ -12,6 +12,7 @@ from noria.core.web.languages import mark, translations
 from noria.core.web.pages import Visit
 from noria.monitoring.entities import Alert, Monitor, QualityReport, Window
 from noria.monitoring.estimated.entities import EstimatedMetric, EstimatePoint
+from noria.monitoring.estimated.page_words import METRIC_WORDS
 from noria.monitoring.estimated.service import Estimates
 from noria.monitoring.service import Monitors
 from noria.monitoring.windows.series import part_series
@@ -41,12 +42,12 @@ LABELLED_WORDS = mark("labels that came")
 HELD_OUT_WORDS = mark("held-out rows")
 TIME_WORDS = mark("last answer (UTC)")
 _ESTIMATED_WORDS: Final = {
-    "accuracy": (mark("Estimated accuracy"), mark("accuracy")),
-    "mae": (mark("Estimated mean absolute error"), mark("mean absolute error")),
-    "roc_auc": (mark("Estimated ROC AUC"), mark("ROC AUC")),
-    "f1": (mark("Estimated F1"), mark("F1")),
+    "accuracy": mark("Estimated accuracy"),
+    "mae": mark("Estimated mean absolute error"),
+    "roc_auc": mark("Estimated ROC AUC"),
+    "f1": mark("Estimated F1"),
 }
-"""Titles and axes; the first one that there are estimates of is drawn."""
+"""Titles; the first one that there are estimates of is drawn."""
 
 
 def monitor_charts(
@@ -120,14 +121,13 @@ def _estimate_charts(visit: Visit, points: Sequence[EstimatePoint]) -> list[Char
     held_out = Series(
         name=say(HELD_OUT_WORDS), x=at, y=[metric.reference for _, metric in known], n_points=0, is_faint=True
     )
-    title, of = _ESTIMATED_WORDS[shown]
     changes = [now for (before, _), (now, _) in pairwise(known) if before.version != now.version]
     return [
         Chart(
-            title=say(title),
+            title=say(_ESTIMATED_WORDS[shown]),
             series=(estimated, *([of_labels] if measured else []), held_out),
             x_name=say(TIME_WORDS),
-            y_name=say(of),
+            y_name=say(METRIC_WORDS[shown]),
             marks=tuple((point.last_at, f"v{point.version}") for point in changes),
         )
     ]
@@ -173,8 +173,13 @@ def _window_chart(
         x_name=say(WINDOW_WORDS),
         y_name=say(of),
         shape=shape,
-        y_range=(0.0, 1.15 * highest or 1.0),
+        y_range=_from_zero(highest),
     )
+
+
+def _from_zero(highest: float) -> tuple[float, float]:
+    """Give an axis for what cannot be negative, so that windows that are all alike are not drawn as if they moved."""
+    return 0.0, 1.15 * highest or 1.0
 
 
 def _predictions(visit: Visit, windows: Sequence[Window]) -> tuple[Series, ...]:
@@ -194,6 +199,7 @@ def _part_charts(visit: Visit, windows: Sequence[Window]) -> list[Chart]:
         return []
     say = translations(visit.language).gettext
     most = sorted(parts, key=lambda part: -max((psi or 0.0 for psi in part.psi), default=0.0))[:_PARTS]
+    highest = max((psi or 0.0 for part in most for psi in part.psi), default=0.0)
     return [
         Chart(
             title=say(PARTS_WORDS),
@@ -207,6 +213,7 @@ def _part_charts(visit: Visit, windows: Sequence[Window]) -> list[Chart]:
             ),
             x_name=say(WINDOW_WORDS),
             y_name=say(PSI_WORDS),
+            y_range=_from_zero(highest),
         )
     ]
 

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Mapping
 from dataclasses import dataclass
 from datetime import datetime
 
@@ -288,8 +289,9 @@ class EndpointContext(PageContext):
         Where all of them are listed.
     quality
         As of the newest label; None while there is none.
-    estimate, assumption
-        Quality of the newest answers without labels, None while there is none, and what every such figure supposes.
+    estimate, metric_words, assumption
+        Quality of the newest answers without labels, None while there is none; names of its metrics, in words to be
+        translated; and what every such figure supposes.
     charts
         What the monitor saw.
     lacks
@@ -328,6 +330,7 @@ class EndpointContext(PageContext):
     incidents_url: str
     quality: Quality | None
     estimate: StandingEstimate | None
+    metric_words: Mapping[str, str]
     assumption: str
     charts: tuple[Chart, ...]
     lacks: tuple[str, ...]

@@ -24,7 +24,7 @@ from noria.decisions.words import CAUSE_WORDS, REMEDY_WORDS, VALUE_WORDS, in_wor
 from noria.monitoring.alerts.service import Alerts
 from noria.monitoring.entities import Alert, Monitor, QualityReport
 from noria.monitoring.estimated.entities import StandingEstimate
-from noria.monitoring.estimated.page_words import ASSUMPTION_WORDS
+from noria.monitoring.estimated.page_words import ASSUMPTION_WORDS, METRIC_WORDS
 from noria.monitoring.estimated.service import Estimates
 from noria.monitoring.page_actions import SILENCE_OPTIONS
 from noria.monitoring.page_reads import AlertReads
@@ -132,6 +132,7 @@ def endpoint_page(visit: Visit) -> EndpointContext:
         incidents_url=urls.incidents(project, endpoint=endpoint.name),
         quality=_quality(monitor.quality) if monitor and monitor.quality else None,
         estimate=_estimate(visit, endpoint) if monitor else None,
+        metric_words=METRIC_WORDS,
         assumption=ASSUMPTION_WORDS,
         charts=monitor_charts(visit, monitor, alerts or (), since=endpoint.created_at) if monitor else (),
         lacks=newest_lacks(visit, monitor) if monitor else (),

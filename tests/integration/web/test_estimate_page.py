@@ -20,7 +20,7 @@ def test_an_estimate_is_called_one_and_says_what_it_supposes(reader: Reader, con
     standing = estimate(context)
     shown = reader.text(DIGITS)
 
-    assert "Estimated without labels roc_auc 0.912 (95% 0.874 to 0.938; held-out rows 0.951)" in shown
+    assert "Estimated without labels ROC AUC 0.912 (95% 0.874 to 0.938; held-out rows 0.951)" in shown
     assert (
         "Of 200 answers, learnt on 1,500 held-out rows. An estimate without labels, not a measurement"
         in shown
