@@ -54,6 +54,24 @@ def found(runs: Runs, text: str = "", *orders: str, lifecycle: Lifecycle = Lifec
     return "".join(run.name[1:] for run in page.items)
 
 
+@pytest.mark.parametrize("value", ["a", "bb", "c", "e", ""])
+def test_patterns_see_the_values_of_every_experiment(services: Services, value: str) -> None:
+    """Those that the first experiment has are compared once; one before, between or after them is not passed over."""
+    runs = services(Runs)
+    for at, (experiment, param) in enumerate([("x", "b"), ("x", "d"), ("y", "d"), ("z", "b"), ("z", value)]):
+        new = NewRun(name=f"r{at}", experiment=experiment, params={"k": param})
+        runs.create(PROJECT, msgspec.structs.replace(new, started_at=START + timedelta(seconds=at)))
+
+    def names(text: str) -> str:
+        page = runs.search(PROJECT, RunSearch(filter=text, experiments=["x", "y", "z"]))
+        return "".join(run.name[1:] for run in page.items)
+
+    assert names(f"params.k LIKE '_{value[1:]}' and params.k != 'b' and params.k != 'd'") == "4" * bool(value)
+    assert names("params.k LIKE '%d%'") == "21"
+    assert names("params.k ILIKE '%X%'") == ""
+    assert names("params.k LIKE '%%'") == "43210"
+
+
 def test_everything_is_found_newest_first(runs: Runs) -> None:
     """Without a filter and an order."""
     assert found(runs) == "543210"

@@ -238,6 +238,7 @@ class Engine:
         if not sieve or len(keys) <= step:
             return None
         passed = sieve.passing(keys[:step])
+        sieve.prepare(need, len(keys) - step)
         if sieve.share * len(keys) > need:
             return None
         return passed + sieve.passing(keys[step:])
@@ -299,7 +300,7 @@ class Engine:
             if walk.at_end() or len(found) >= need:
                 break
             missing = need - len(found)
-            if sieve and sieve.cost(missing) > self.costs.worth_planning:
+            if sieve:
                 sieve.prepare(missing)
             walk_on = sieve.walk(missing) if sieve else missing
             if sieve.members is not None and self.costs.sorting_pays(len(sieve.members), walk_on, n_walked):

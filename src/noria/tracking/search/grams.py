@@ -19,7 +19,7 @@ from noria.tracking.search.conditions import NOTHING, Condition, Place
 from noria.tracking.search.grammar import Clause
 from noria.tracking.search.plan import Costs
 from noria.tracking.search.scope import Scope
-from noria.tracking.search.statement import Reader, Sql
+from noria.tracking.search.statement import Reader, Sql, all_of
 
 READER: Final = "tracking.text"
 """Name of the cursor on the event log: what changed up to it is in the index, or in its tail."""
@@ -113,19 +113,26 @@ def found_by_grams(
     keys = named | changed
     if not keys:
         return NOTHING
-    return replace(
-        Condition(probe=condition.probe, exact=False, requires=condition.requires),
-        members=_within(reader, scope, sorted(keys)),
-        size=len(keys),
-    )
+    found = Condition(probe=condition.probe, exact=False, requires=condition.requires, size=len(keys))
+    listed = reader.listed(sorted(keys))
+    if condition.probe is None or not _is_most(reader, scope):
+        within = Sql("cross join runs as c where c.pk = o.run_pk and").then(_of_scope(reader, scope))
+        return replace(found, members=Sql("select c.pk as run_pk from").then(listed, within))
+    inside = Sql("(select").then(_of_scope(reader, scope), Sql("from runs as c where c.pk = o.run_pk)"))
+    probe = all_of([condition.probe, inside])
+    return replace(found, probe=probe, members=Sql("select o.run_pk from").then(listed))
 
 
-def _within(reader: Reader, scope: Scope, keys: Sequence[int]) -> Sql:
-    return Sql("select c.pk as run_pk from").then(
-        reader.listed(keys),
-        Sql("cross join runs as c where c.pk = o.run_pk and"),
-        reader.among("c.experiment_pk", scope.experiments),
-    )
+def _is_most(reader: Reader, scope: Scope) -> bool:
+    """Tell whether most runs are of the scope: the index names those of all experiments.
+
+    Then only those that have the form are asked for theirs; to ask all that are named would cost more than the rest.
+    """
+    return 2 * scope.n_all >= reader.number(Sql("select coalesce(sum(n_runs), 0) from run_counts"))
+
+
+def _of_scope(reader: Reader, scope: Scope) -> Sql:
+    return reader.among("c.experiment_pk", scope.experiments)
 
 
 def _field(reader: Reader, place: Place) -> int | None:

@@ -19,8 +19,11 @@ class Costs:
 
     Attributes
     ----------
-    read, walk, test
-        To read a run of a range into a set, to go one run further in an index, to look up one row of a run.
+    read, walk, test, sort
+        To read a run of a range into a set, to go one run further in an index, to look up one row of a run, and to
+        sort one of many by such a row: those are read as they stand in the table, which takes less than here and there.
+    again
+        To look up another row of the same run, which mostly stands beside the first.
     merge
         What a step in an index costs more for each experiment whose part of it is merged.
     pass_over
@@ -46,6 +49,8 @@ class Costs:
     read: float = 0.37
     walk: float = 0.3
     test: float = 3.3
+    again: float = 3.3
+    sort: float = 3.3
     merge: float = 0.015
     pass_over: float = 0.2
     worth_planning: float = 4_000.0
@@ -66,16 +71,16 @@ class Costs:
     def few(self, need: int, n_runs: int) -> int:
         """Give the number of matches up to which sorting them is cheaper than walking to them.
 
-        Sorting n costs about `test·n`, walking `walk·need·n_runs/n`.
+        Sorting n costs about `sort·n`, walking `walk·need·n_runs/n`.
         """
-        return max(self.least_sorted, math.isqrt(int(need * n_runs * self.walk / self.test)))
+        return max(self.least_sorted, math.isqrt(int(need * n_runs * self.walk / self.sort)))
 
     def tests(self, shares: Sequence[float], reaching: float) -> float:
         """Give what it costs to test so many runs, for the most selective condition first."""
-        cost = 0.0
+        cost, each = 0.0, self.test
         for share in sorted(shares):
-            cost += reaching * self.test
-            reaching *= share
+            cost += reaching * each
+            reaching, each = reaching * share, self.again
         return cost
 
     def set_to_read(self, shares: Sequence[float], sizes: Sequence[float], reaching: float) -> int | None:
@@ -119,7 +124,7 @@ class Costs:
         walk, n_walked
             Runs that are probably still to be walked, and that were walked.
         """
-        sorting = n_members * self.test
+        sorting = n_members * self.sort
         return sorting < walk * self.walk or n_walked * self.walk > 2 * sorting + self.worth_planning
 
     def first_step(self, need: int, *, checked: bool) -> int:
@@ -147,7 +152,7 @@ class Costs:
 
 
 SQLITE = Costs()
-POSTGRES = Costs(read=0.7, walk=0.8, test=10.0, merge=0.01, pass_over=0.3, guessed=1.2)
+POSTGRES = Costs(read=0.7, walk=0.8, test=16.0, again=3.0, sort=8.0, merge=0.01, pass_over=0.3, guessed=1.2)
 """Both measured by `benchmarks/tracking/bench_search.py` on databases whose pages were in memory.
 
 PostgreSQL looks up for each row of an index whether it is visible to all. A part of a way often ends within the runs

@@ -77,18 +77,28 @@ class Sieve:
         self.n_passed += len(keys)
         return keys
 
-    def cost(self, need: int) -> float:
-        """Give what the tests cost until so many runs pass, in microseconds."""
-        return self._costs.tests(self._shares, self.walk(need) * self._members_share)
+    def cost(self, need: int, among: int | None = None) -> float:
+        """Give what the tests cost until so many runs pass, of all or of so many, in microseconds."""
+        return self._costs.tests(self._shares, self._reached(need, among))
 
-    def prepare(self, need: int) -> None:
-        """Read conditions into sets as long as testing them would cost more."""
+    def prepare(self, need: int, among: int | None = None) -> None:
+        """Read conditions into sets as long as testing them would cost more.
+
+        Parameters
+        ----------
+        need
+            How many runs are to pass.
+        among
+            How many runs will be looked at, at most; all unless given.
+        """
+        if self.cost(need, among) <= self._costs.worth_planning:
+            return
         passed_over: list[Condition] = []
         while True:
             left = [
                 at for at, one in enumerate(self._tested) if one.can_be_read and not _is_in(one, passed_over)
             ]
-            reaching = self.walk(need) * self._members_share
+            reaching = self._reached(need, among)
             sizes = [self._size(at) for at in left]
             best = self._costs.set_to_read([self._shares[at] for at in left], sizes, reaching)
             if best is None:
@@ -98,6 +108,11 @@ class Sieve:
             passed_over.append(one)  # whether it is read or too large
             if found is not None:
                 self._keep(one, found)
+
+    def _reached(self, need: int, among: int | None) -> float:
+        """Give how many runs are probably tested until so many pass."""
+        way = self.walk(need)
+        return (way if among is None else min(way, among)) * self._members_share
 
     def _size(self, at: int) -> float:
         """Give how many runs are read for a set: rather too few, since reading stops where it no longer pays."""

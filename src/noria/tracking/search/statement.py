@@ -104,6 +104,16 @@ class Reader:
             return Sql("(select value as run_pk from json_each(?)) as o", (_text(keys),))
         return Sql("unnest(?::bigint[]) as o(run_pk)", (list(keys),))
 
+    def paired(self, lows: Sequence[str], highs: Sequence[str]) -> Sql:
+        """Give texts side by side as something to select from, as many as both have: `g` with `low` and `high`."""
+        n = min(len(lows), len(highs))
+        if self.is_sqlite:
+            each = "json_extract(value, '$[0]') as low, json_extract(value, '$[1]') as high"
+            pairs = _encoder.encode(list(zip(lows[:n], highs[:n], strict=True))).decode()
+            return Sql(f"(select {each} from json_each(?)) as g", (pairs,))  # noqa: S608 - own words
+        columns = "unnest(?::text[], ?::text[]) as g(low, high)"
+        return Sql(columns, (list(lows[:n]), list(highs[:n])))
+
     def _execute(self, sql: Sql) -> Any:
         self.n_statements += 1
         connection = self._connection

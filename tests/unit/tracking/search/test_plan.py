@@ -57,7 +57,7 @@ def test_a_walk_costs_more_where_many_indexes_are_merged() -> None:
 
 def test_tests_stop_at_the_first_that_fails() -> None:
     """The most selective comes first, and the others see only what is left."""
-    assert Costs(test=1.0).tests([0.5, 0.1], 100) == 100 + 10
+    assert Costs(test=1.0, again=0.5).tests([0.5, 0.1], 100) == 100 + 10 * 0.5
 
 
 def test_a_walk_that_finds_nothing_gives_way_to_sorting() -> None:
