@@ -23,20 +23,22 @@ from noria.serving.batch.entities import (
     BatchProgress,
     BatchRun,
     BatchStatus,
-    Comparison,
-    Metric,
     NewBatchRun,
-    NewComparison,
-    Rule,
-    SetRule,
-    Slot,
     SwitchBatch,
-    Verdict,
-    slot_output,
 )
 from noria.serving.batch.jobs import predict_job, submit_prediction
 from noria.serving.batch.ledger import BatchRunNotFound
 from noria.serving.batch.service import Batches
+from noria.serving.batch.slot_entities import (
+    Comparison,
+    Metric,
+    NewComparison,
+    Rule,
+    SetRule,
+    Slot,
+    Verdict,
+    slot_output,
+)
 from support.conformance import Services
 
 OUTPUT = "postgresql://db/shop#scores"

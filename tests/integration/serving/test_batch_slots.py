@@ -20,9 +20,10 @@ from noria.pipelines.jobs_entry import run_pipeline_job
 from noria.registry.client import register
 from noria.serving.batch.client import predict
 from noria.serving.batch.compare import compare_batch
-from noria.serving.batch.entities import Metric, Rule, SetRule, Slot, SwitchBatch, Verdict
+from noria.serving.batch.entities import SwitchBatch
 from noria.serving.batch.names import point_stable
 from noria.serving.batch.service import Batches
+from noria.serving.batch.slot_entities import Metric, Rule, SetRule, Slot, Verdict
 from support.model_server import open_folder
 from support.postgres import PostgresServer
 

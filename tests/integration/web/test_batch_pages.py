@@ -4,22 +4,18 @@ from __future__ import annotations
 
 from noria.core.context import Context
 from noria.core.errors import ErrorBody
-from noria.serving.batch.entities import (
-    BatchEnd,
-    BatchOptions,
-    BatchProgress,
+from noria.serving.batch.entities import BatchEnd, BatchOptions, BatchProgress, NewBatchRun, SwitchBatch
+from noria.serving.batch.service import Batches
+from noria.serving.batch.slot_entities import (
     Comparison,
     Metric,
-    NewBatchRun,
     NewComparison,
     Rule,
     SetRule,
     Slot,
-    SwitchBatch,
     Verdict,
     slot_output,
 )
-from noria.serving.batch.service import Batches
 from support.hostile import HOSTILE, assert_harmless
 from support.pages import Reader, visible_text
 

@@ -18,7 +18,7 @@ from noria.delivery.kubernetes.parts import (
 )
 from noria.delivery.kubernetes.specs import BatchSpec
 from noria.delivery.kubernetes.text import Manifest
-from noria.serving.batch.entities import Slot
+from noria.serving.batch.slot_entities import Slot
 
 LONGEST_NAME: Final = LONGEST_CRON_JOB - len("-green")
 """Of what stands in front of the names of its objects."""

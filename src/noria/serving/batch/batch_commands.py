@@ -12,7 +12,8 @@ from noria.core.console.output import facts, say, show, table
 if TYPE_CHECKING:
     from rich.console import RenderableType
 
-    from noria.serving.batch.entities import Batch, BatchPage, Comparison, Recorded
+    from noria.serving.batch.entities import Batch, BatchPage, Recorded
+    from noria.serving.batch.slot_entities import Comparison
 
 NameArgument = Annotated[str, typer.Argument(metavar="NAME", help="Name of the batch.")]
 StableOption = Annotated[
@@ -111,9 +112,10 @@ def switch(
 ) -> None:
     """Have the stable name stand for the other slot, at once."""
     from noria.serving.batch.client import one_of
-    from noria.serving.batch.entities import Slot, SwitchBatch
+    from noria.serving.batch.entities import SwitchBatch
     from noria.serving.batch.names import point_stable
     from noria.serving.batch.service import Batches
+    from noria.serving.batch.slot_entities import Slot
 
     chosen = None if to is None else one_of(Slot, to, "to")
     with opened(workspace, project) as ws:
@@ -141,8 +143,8 @@ def rule(
 ) -> None:
     """Let comparisons switch the batch, or leave it to people."""
     from noria.core.errors import Invalid
-    from noria.serving.batch.entities import Rule, SetRule
     from noria.serving.batch.service import Batches
+    from noria.serving.batch.slot_entities import Rule, SetRule
 
     if (min_gain is None) is not off:
         raise Invalid("A rule needs a gain", hint="Give `--min-gain 0`, or `--off`")

@@ -11,16 +11,10 @@ from noria.core.errors import Invalid, NotFound
 from noria.core.workspace import Workspace, current_workspace
 from noria.registry.rules import check_consent, servable
 from noria.registry.service import Models
-from noria.serving.batch.entities import (
-    MAX_WORKERS,
-    BatchOptions,
-    BatchRun,
-    Duplicates,
-    Slot,
-    Unfit,
-)
+from noria.serving.batch.entities import MAX_WORKERS, BatchOptions, BatchRun, Duplicates, Unfit
 from noria.serving.batch.service import Batches
 from noria.serving.batch.sinks.port import settled_output
+from noria.serving.batch.slot_entities import Slot
 
 if TYPE_CHECKING:
     from noria.serving.batch.running import Wish

@@ -24,22 +24,20 @@ from noria.registry.entities import Task
 from noria.registry.rules import servable
 from noria.registry.service import Models
 from noria.serving.batch.columns import PREDICTION, ROW
-from noria.serving.batch.entities import (
-    Batch,
-    BatchRun,
-    Comparison,
-    Filled,
-    Metric,
-    NewComparison,
-    Recorded,
-    Slot,
-    Verdict,
-    slot_output,
-)
+from noria.serving.batch.entities import Batch, BatchRun, Recorded
 from noria.serving.batch.names import point_stable
 from noria.serving.batch.reading import find_input, read_all
 from noria.serving.batch.service import Batches
 from noria.serving.batch.sinks.port import is_table
+from noria.serving.batch.slot_entities import (
+    Comparison,
+    Filled,
+    Metric,
+    NewComparison,
+    Slot,
+    Verdict,
+    slot_output,
+)
 
 METHODS = {
     Metric.ACCURACY: "paired empirical-Bernstein confidence sequence",

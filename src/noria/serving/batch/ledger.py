@@ -11,7 +11,8 @@ from noria.access.tables import projects
 from noria.core.context import Context
 from noria.core.errors import NotFound, unknown_name
 from noria.core.events.log import EventType, append
-from noria.serving.batch.entities import Batch, BatchRun, BatchStatus, Slot
+from noria.serving.batch.entities import Batch, BatchRun, BatchStatus
+from noria.serving.batch.slot_entities import Slot
 from noria.serving.batch.tables import batch_runs, batches
 
 _OF_RUN = [

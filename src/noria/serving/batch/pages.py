@@ -13,18 +13,10 @@ from noria.core.web.lists import ListContext, keyset_pager
 from noria.core.web.pages import Crumb, Page, Visit
 from noria.core.web.parts import Column, Pager, Sign
 from noria.core.web.urls import BATCH_PATH, BATCHES_PATH
-from noria.serving.batch.entities import (
-    Batch,
-    BatchRun,
-    BatchStatus,
-    Comparison,
-    Filled,
-    Metric,
-    Slot,
-    Verdict,
-)
+from noria.serving.batch.entities import Batch, BatchRun, BatchStatus
 from noria.serving.batch.permissions import READ_BATCHES
 from noria.serving.batch.service import Batches
+from noria.serving.batch.slot_entities import Comparison, Filled, Metric, Slot, Verdict
 
 BATCHES_WORDS = mark("Batches")
 RUNS_PER_PAGE: Final = 50

@@ -26,15 +26,14 @@ from noria.serving.batch.entities import (
     BatchStatus,
     Duplicates,
     NewBatchRun,
-    Slot,
     chunk_rows_of,
-    slot_output,
 )
 from noria.serving.batch.names import point_stable
 from noria.serving.batch.processes import Crew
 from noria.serving.batch.reading import Input, count_duplicates, stage_input
 from noria.serving.batch.service import Batches
 from noria.serving.batch.sinks.port import Sink, open_sink
+from noria.serving.batch.slot_entities import Slot, slot_output
 from noria.serving.batch.stage import clear_stage, drop_older, forget_stages, held_stage, stage_root
 
 TELL_EVERY_S = 2.0

@@ -20,12 +20,9 @@ from noria.serving.batch.entities import (
     BatchRunPage,
     BatchStatus,
     NewBatchRun,
-    NewComparison,
     Pointed,
     Recorded,
-    SetRule,
     SwitchBatch,
-    payload_of,
 )
 from noria.serving.batch.events import (
     BATCH_COMPARED,
@@ -46,6 +43,7 @@ from noria.serving.batch.ledger import (
     to_run,
 )
 from noria.serving.batch.permissions import READ_BATCHES, RUN_BATCHES, SWITCH_BATCHES
+from noria.serving.batch.slot_entities import NewComparison, SetRule, payload_of
 from noria.serving.batch.slots import ensure_batch, fill, goes_live, switch
 from noria.serving.batch.tables import batch_runs, batches
 

@@ -12,20 +12,11 @@ from noria.core.errors import Conflict, Invalid
 from noria.core.ids import new_id
 from noria.data.entities import NewDatasetVersion
 from noria.data.service import Datasets
-from noria.serving.batch.entities import (
-    Batch,
-    BatchRun,
-    Comparison,
-    Filled,
-    NewBatchRun,
-    Rule,
-    Slot,
-    Verdict,
-    slot_output,
-)
+from noria.serving.batch.entities import Batch, BatchRun, NewBatchRun
 from noria.serving.batch.events import BATCH_CREATED, BATCH_SWITCHED
 from noria.serving.batch.ledger import change_batch, find_batch, load_batch, tell
 from noria.serving.batch.sinks.port import is_table
+from noria.serving.batch.slot_entities import Comparison, Filled, Rule, Slot, Verdict, slot_output
 from noria.serving.batch.tables import batches
 
 if TYPE_CHECKING:

@@ -6,7 +6,8 @@ import sqlalchemy as sa
 
 from noria.core.database.schema import JsonText, UtcMicros, metadata, pk
 from noria.core.errors import ErrorBody
-from noria.serving.batch.entities import BatchOptions, Comparison, Filled, Rule, Slot
+from noria.serving.batch.entities import BatchOptions
+from noria.serving.batch.slot_entities import Comparison, Filled, Rule, Slot
 
 batches = sa.Table(
     "batches",

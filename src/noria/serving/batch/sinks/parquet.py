@@ -9,7 +9,7 @@ from pathlib import Path
 import polars as pl
 
 from noria.core.errors import Conflict, Invalid, StorageFull
-from noria.serving.batch.entities import Slot, slot_output
+from noria.serving.batch.slot_entities import Slot, slot_output
 
 
 class ParquetSink:

@@ -9,7 +9,7 @@ from urllib.parse import urlsplit
 
 from noria.core.errors import Invalid
 from noria.core.names import check_name
-from noria.serving.batch.entities import Slot
+from noria.serving.batch.slot_entities import Slot
 
 if TYPE_CHECKING:
     from noria.core.workspace import Workspace

@@ -12,7 +12,7 @@ from urllib.parse import parse_qsl, urlencode, urlsplit, urlunsplit
 import polars as pl
 
 from noria.core.errors import ConfigInvalid, Invalid, Unavailable
-from noria.serving.batch.entities import Slot
+from noria.serving.batch.slot_entities import Slot
 
 LEDGER = "noria_batch_runs"
 """Table beside the predictions: a row for each run that was written."""

@@ -10,7 +10,7 @@ import polars as pl
 from noria.core.workspace import Workspace
 from noria.data.client import dataset
 from noria.data.delta.errors import extra_missing
-from noria.serving.batch.entities import Slot
+from noria.serving.batch.slot_entities import Slot
 
 
 class TableSink:
