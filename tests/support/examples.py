@@ -13,8 +13,8 @@ from noria.core.web.urls import TOKENS_PATH
 from noria.monitoring.service import Monitors
 from noria.server.assembly import load_pages
 from noria.serving.batch.entities import BatchEnd, BatchOptions, NewBatchRun
-from noria.serving.batch.slot_entities import Slot
 from noria.serving.batch.service import Batches
+from noria.serving.batch.slot_entities import Slot
 from noria.serving.service import Rollouts
 from noria.tracking.entities import LogBatch, NewRun, RunEnd, RunStatus
 from noria.tracking.point_entities import MetricPoint
