@@ -136,12 +136,21 @@ class ServerStanding(msgspec.Struct, frozen=True, kw_only=True):
         On its disk, not yet handed on.
     disk_full
         Whether there is no room now for what it answers.
+    memory_bytes
+        Resident memory of all its processes together; 0 from one that does not say.
+    cpu_s
+        Processor time of all its processes since it started.
+    n_processors
+        How many processors it kept busy since the report before, on average.
     """
 
     n_workers: int = 0
     n_replaced: int = 0
     waiting_bytes: int = 0
     disk_full: bool = False
+    memory_bytes: int = 0
+    cpu_s: float = 0.0
+    n_processors: float = 0.0
 
 
 class ServerReport(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fields=True):

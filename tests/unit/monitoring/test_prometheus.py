@@ -49,7 +49,9 @@ def context(tmp_path: Path) -> Iterator[Context]:
         endpoints = opened.service(Endpoints)
         endpoints.deploy("default", "digits", Deployment(model="digits", version=1))
         applied = [AppliedPlan(project="default", endpoint="digits", revision=1)]
-        standing = ServerStanding(n_workers=2, waiting_bytes=512, disk_full=True)
+        standing = ServerStanding(
+            n_workers=2, waiting_bytes=512, disk_full=True, memory_bytes=3_000_000, cpu_s=1.5
+        )
         endpoints.report(
             ServerReport(server='o"ne\\', url=None, endpoints=applied, n_dropped=3, standing=standing)
         )
@@ -116,6 +118,8 @@ def test_prometheus_reads_endpoints_monitors_and_alerts(context: Context) -> Non
     assert samples["noria_endpoint_servers", "default", "digits"] == 1
     assert samples["noria_model_server_disk_full", 'o"ne\\'] == 1
     assert samples["noria_model_server_waiting_bytes", 'o"ne\\'] == 512
+    assert samples["noria_model_server_memory_bytes", 'o"ne\\'] == 3_000_000
+    assert samples["noria_model_server_cpu_seconds_total", 'o"ne\\'] == 1.5
     assert samples["noria_monitor_windows_total", "default", "digits"] == 1
     assert samples["noria_monitor_looked_at_seconds", "default", "digits"] == AT.timestamp()
     assert samples["noria_monitor_drifted_inputs", "default", "digits"] == 1

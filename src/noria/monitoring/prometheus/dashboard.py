@@ -100,6 +100,15 @@ PANELS = (
         queries=(("noria_model_server_waiting_bytes", "{{server}}"),),
     ),
     Panel(
+        title="Processors that model servers keep busy",
+        queries=(("rate(noria_model_server_cpu_seconds_total[$__rate_interval])", "{{server}}"),),
+    ),
+    Panel(
+        title="Memory of model servers",
+        unit="bytes",
+        queries=(("noria_model_server_memory_bytes", "{{server}}"),),
+    ),
+    Panel(
         title="Notices",
         queries=(("noria_alert_notices", "{{receiver}} {{status}}"),),
     ),

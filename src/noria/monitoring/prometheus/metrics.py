@@ -18,6 +18,7 @@ from noria.core.context import Context
 from noria.monitoring.alerts.tables import alert_groups, alert_notices
 from noria.monitoring.entities import Window
 from noria.monitoring.tables import alerts, monitor_windows, monitors
+from noria.serving.plans import ServerStanding
 from noria.serving.rollouts.sight import SERVER_ALIVE_S
 from noria.serving.tables import capture_counts, endpoints, model_servers
 
@@ -111,7 +112,20 @@ def _of_servers(connection: sa.Connection, now: datetime) -> Iterable[Family]:
     )
     names = [{"server": row.url or row.server} for row in rows]
     full = [float(row.standing is not None and row.standing.disk_full) for row in rows]
-    waiting = [0.0 if row.standing is None else row.standing.waiting_bytes for row in rows]
+    standing = [row.standing or ServerStanding() for row in rows]
+    waiting = [each.waiting_bytes for each in standing]
+    yield Family(
+        name="noria_model_server_cpu_seconds_total",
+        kind="counter",
+        help="Processor time of all processes of a model server.",
+        samples=[(name, each.cpu_s) for name, each in zip(names, standing, strict=True) if each.cpu_s],
+    )
+    # One of an older release does not say: it is left out instead of shown as 0.
+    yield _gauge(
+        "model_server_memory_bytes",
+        "Resident memory of all processes of a model server.",
+        [(name, each.memory_bytes) for name, each in zip(names, standing, strict=True) if each.memory_bytes],
+    )
     for name, text, values in (
         ("disk_full", "1 when a model server has no room to keep what it answers.", full),
         ("waiting_bytes", "Bytes on a model server's disk that were not handed on yet.", waiting),

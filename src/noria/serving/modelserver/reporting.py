@@ -13,6 +13,7 @@ from noria.core.errors import NoriaError, Unavailable
 from noria.serving.endpoints import Endpoints
 from noria.serving.modelserver.board import Board, Word
 from noria.serving.modelserver.link import Link
+from noria.serving.modelserver.usage import Usage
 from noria.serving.plans import AppliedPlan, ServerReport, ServerStanding
 
 LOOK_S = 0.2
@@ -51,6 +52,7 @@ class Reporter:
         self._server = server
         self._url = url
         self._clock = clock
+        self._usage = Usage(clock)
         self._told: list[AppliedPlan] | None = None
         self._told_at = float("-inf")
         self._stopping = threading.Event()
@@ -92,11 +94,15 @@ class Reporter:
 
     def _report(self, applied: list[AppliedPlan], *, leaving: bool = False) -> ServerReport:
         pages = self._board.of_processes
+        used = self._usage.read()
         standing = ServerStanding(
             n_workers=sum(bool(page.words[Word.READY]) for page in pages),
             n_replaced=int(pages[0].words[Word.N_REPLACED]),
             waiting_bytes=self._waiting_bytes(),
             disk_full=any(page.words[Word.DISK_FULL] for page in pages),
+            memory_bytes=used.memory_bytes,
+            cpu_s=used.cpu_s,
+            n_processors=used.n_processors,
         )
         return ServerReport(
             server=self._server,
