@@ -24,10 +24,10 @@ class Made(msgspec.Struct, frozen=True, kw_only=True, omit_defaults=True):
 
 def main() -> None:
     """Answer until the requests end."""
+    from noria.registry.runtimes.onnx import ENGINE
     from noria.serving.batch.chunks import ChunkMaker, Work
     from noria.serving.modelserver.pinning import pin_thread
 
-    pin_thread()
     request_fd, answer_fd = int(sys.argv[1]), int(sys.argv[2])
     os.set_inheritable(answer_fd, False)
     os.dup2(2, 1)  # what a model prints is no data
@@ -37,6 +37,10 @@ def main() -> None:
             try:
                 if maker is None:
                     maker = ChunkMaker(msgspec.json.decode(line, type=Work))
+                    if (
+                        maker.engine != ENGINE
+                    ):  # which has threads of its own, and joblib takes a while to import
+                        pin_thread()
                     made = Made(engine=maker.engine)
                 else:
                     made = Made(n_rows=maker.make(int(line)))

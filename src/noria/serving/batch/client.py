@@ -2,7 +2,9 @@
 
 from __future__ import annotations
 
+import os
 from collections.abc import Callable, Sequence
+from contextlib import nullcontext
 from dataclasses import replace
 from enum import StrEnum
 from typing import TYPE_CHECKING, TypeVar
@@ -12,6 +14,7 @@ from noria.core.workspace import Workspace, current_workspace
 from noria.registry.rules import check_consent, servable
 from noria.registry.service import Models
 from noria.serving.batch.entities import MAX_WORKERS, BatchOptions, BatchRun, Duplicates, Unfit
+from noria.serving.batch.processes import Crew
 from noria.serving.batch.service import Batches
 from noria.serving.batch.sinks.port import settled_output
 from noria.serving.batch.slot_entities import Slot
@@ -97,6 +100,8 @@ def predict(
     (2, [7.0, 9.0])
     >>> ws.close(); folder.cleanup()
     """
+    if not 1 <= workers <= MAX_WORKERS:
+        raise Invalid(f"`workers` cannot be {workers}", hint=f"Give 1 to {MAX_WORKERS}")
     ws = workspace or current_workspace()
     options = BatchOptions(
         key=tuple(key),
@@ -106,13 +111,13 @@ def predict(
         duplicates=one_of(Duplicates, duplicates, "duplicates"),
         unfit=one_of(Unfit, unfit, "unfit"),
     )
-    from noria.serving.batch.running import run_batch
+    # They load their libraries while this process does, and while it looks at the input.
+    with nullcontext() if workers == 1 else Crew(workers, os.environ) as crew:
+        from noria.serving.batch.running import run_batch
 
-    wish = _wish(ws, ref, input, input_url, output, options, batch, slot)
-    if not 1 <= workers <= MAX_WORKERS:
-        raise Invalid(f"`workers` cannot be {workers}", hint=f"Give 1 to {MAX_WORKERS}")
-    wish = replace(wish, chunk_rows=chunk_rows, n_workers=workers, once=once, retry_s=retry_s)
-    return run_batch(ws, wish, progress=progress)
+        wish = _wish(ws, ref, input, input_url, output, options, batch, slot)
+        wish = replace(wish, chunk_rows=chunk_rows, n_workers=workers, once=once, retry_s=retry_s)
+        return run_batch(ws, wish, crew=crew, progress=progress)
 
 
 def _wish(

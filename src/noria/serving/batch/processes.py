@@ -10,14 +10,16 @@ import subprocess
 import sys
 from collections import Counter, deque
 from collections.abc import Callable, Collection, Mapping
-from typing import Self
+from typing import TYPE_CHECKING, Self
 
 import msgspec
 
 from noria.core.errors import Failed, error_from_body
 from noria.serving.batch.child import Made
-from noria.serving.batch.chunks import Work
 from noria.serving.modelserver.pinning import pin_libraries
+
+if TYPE_CHECKING:
+    from noria.serving.batch.chunks import Work
 
 DEATHS = 3
 """A chunk at which so many processes died is not tried again."""

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import os
 from collections.abc import Callable
 from dataclasses import dataclass
 from pathlib import Path
@@ -76,10 +75,17 @@ class Wish:
         return self.output if self.slot is None else slot_output(self.output, self.slot)
 
 
-def run_batch(workspace: Workspace, wish: Wish, *, progress: Progress | None = None) -> BatchRun:
+def run_batch(
+    workspace: Workspace, wish: Wish, *, crew: Crew | None = None, progress: Progress | None = None
+) -> BatchRun:
     """Predict all rows of an input, and write them to their sink once.
 
     An unfinished run of the same rows to the same place is gone on with.
+
+    Parameters
+    ----------
+    crew
+        Makes the chunks; this process does when it is left out.
 
     Raises
     ------
@@ -100,7 +106,7 @@ def run_batch(workspace: Workspace, wish: Wish, *, progress: Progress | None = N
     with held_stage(root, begun.id) as folder:
         run = batches.attempt(workspace.project, begun.id)
         try:
-            ended = _Attempt(workspace, wish, run, folder, sink, progress).make()
+            ended = _Attempt(workspace, wish, run, folder, sink, crew, progress).make()
         except BaseException as error:
             body = error.to_body() if isinstance(error, NoriaError) else _interrupted(error)
             batches.finish(workspace.project, run.id, BatchEnd(attempt=run.attempt, error=body))
@@ -147,6 +153,7 @@ class _Attempt:
         run: BatchRun,
         folder: Path,
         sink: Sink,
+        crew: Crew | None,
         progress: Progress | None,
     ) -> None:
         self._workspace = workspace
@@ -154,18 +161,13 @@ class _Attempt:
         self._run = run
         self._folder = folder
         self._sink = sink
+        self._crew = crew
         self._progress = progress
         self._told_at = workspace.clock.monotonic()
         self._state = BatchProgress(attempt=run.attempt, n_workers=wish.n_workers)
 
     def make(self) -> BatchEnd:
         """Predict what is not kept yet, and write all of it."""
-        if self._wish.n_workers == 1:
-            return self._made(None)
-        with Crew(self._wish.n_workers, os.environ) as crew:
-            return self._made(crew)
-
-    def _made(self, crew: Crew | None) -> BatchEnd:
         work, n_duplicates = self._prepared()
         kept = kept_chunks(work)
         self._state = BatchProgress(
@@ -178,7 +180,7 @@ class _Attempt:
         )
         self._tell(0, always=True)
         began = self._workspace.clock.monotonic()
-        self._predict(crew, work, sorted(set(range(work.n_chunks)) - kept))
+        self._predict(work, sorted(set(range(work.n_chunks)) - kept))
         predict_s = self._workspace.clock.monotonic() - began
         self._tell(0, always=True)
         written = self._written(work)
@@ -221,16 +223,16 @@ class _Attempt:
             )
         return n_duplicates
 
-    def _predict(self, crew: Crew | None, work: Work, chunks: list[int]) -> None:
+    def _predict(self, work: Work, chunks: list[int]) -> None:
         if not chunks:
             return
-        if crew is None:
+        if self._crew is None:
             maker = ChunkMaker(work)
             engine: str | None = maker.engine
             for chunk in chunks:
                 self._tell(maker.make(chunk))
         else:
-            engine = crew.make(work, chunks, self._tell)
+            engine = self._crew.make(work, chunks, self._tell)
         self._change(engine=engine)
 
     def _written(self, work: Work) -> str:
