@@ -84,7 +84,7 @@ def _write_html(found: EndpointReport, path: Path, language: Language) -> None:
 def _print(found: EndpointReport, *, all_columns: bool) -> None:
     from noria.core.console.output import facts, say, stdout
     from noria.monitoring.estimated.words import estimate_facts
-    from noria.monitoring.reports.words import comparison_parts, summary
+    from noria.monitoring.reports.words import comparison_parts, rules_summary, rules_table, summary
     from noria.monitoring.tasks.words import forecast_parts, unsupervised_parts
 
     quality = found.quality
@@ -98,6 +98,7 @@ def _print(found: EndpointReport, *, all_columns: bool) -> None:
         ("quality", f"{quality.mean:.3f} ({quality.low:.3f} to {quality.high:.3f})" if quality else None),
         ("at registration", f"{quality.reference:.3f} on {quality.reference_n} rows" if quality else None),
         *(estimate_facts(found.estimated) if found.estimated else ()),
+        *([("rules", rules_summary(found.rules))] if found.rules else ()),
         *(("lacks", lack) for lack in found.lacks),
     ]
     console = stdout()
@@ -106,6 +107,8 @@ def _print(found: EndpointReport, *, all_columns: bool) -> None:
         *(forecast_parts(found.forecast, all_rows=all_columns) if found.forecast else ()),
         *(unsupervised_parts(found.unsupervised) if found.unsupervised else ()),
     ]
+    if any(not result.passed for result in found.rules):
+        parts.insert(0, rules_table(found.rules))
     for part in parts:
         console.print(part, markup=False)
     if found.drift is None:

@@ -7,6 +7,7 @@ from typing import Literal
 
 import msgspec
 
+from noria.data.quality.entities import RuleResult
 from noria.monitoring.entities import QualityReport
 from noria.monitoring.estimated.entities import EstimatedQuality
 from noria.monitoring.tasks.entities import ForecastReport, UnsupervisedReport
@@ -207,6 +208,9 @@ class EndpointReport(msgspec.Struct, frozen=True, kw_only=True):
         There were more rows than are read at once; these are the first.
     drift
         Inputs, and predictions as `output predictions`; None where there is nothing to compare.
+    rules
+        Inputs held to the rules of the data set that the version was trained on, broken ones first; empty where there
+        are no rules.
     quality
         As of the newest label.
     estimated
@@ -226,6 +230,7 @@ class EndpointReport(msgspec.Struct, frozen=True, kw_only=True):
     last_at: datetime | None = None
     capped: bool = False
     drift: DriftComparison | None = None
+    rules: list[RuleResult] = []
     quality: QualityReport | None = None
     estimated: EstimatedQuality | None = None
     forecast: ForecastReport | None = None

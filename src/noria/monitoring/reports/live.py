@@ -15,11 +15,13 @@ from noria.core.errors import Invalid, NotFound
 from noria.core.stats.columns import flatten_columns
 from noria.core.workspace import Workspace
 from noria.data.profiling.sources import ArraysTable
+from noria.data.quality.entities import RuleResult
 from noria.monitoring.estimated.entities import EstimatedQuality
 from noria.monitoring.estimated.live import estimated_quality
 from noria.monitoring.reference import Reference, load_reference, no_reference
 from noria.monitoring.reports.comparing import FEWEST_ROWS, LEAST_PSI, LEVEL, compare_tables
 from noria.monitoring.reports.entities import DriftComparison, EndpointReport, NotCompared, VectorReport
+from noria.monitoring.reports.rules import held_to_rules
 from noria.monitoring.reports.vectors import compare_vectors, judge_vectors
 from noria.monitoring.service import Monitors
 from noria.monitoring.tasks.entities import ForecastReport, UnsupervisedReport
@@ -28,6 +30,7 @@ from noria.registry.client import fetch_version
 from noria.registry.golden import load_golden
 from noria.registry.rules import NotServable, servable
 from noria.registry.service import Models
+from noria.registry.signatures import stack_rows
 from noria.serving.captures import Captures
 from noria.serving.endpoints import Endpoints
 from noria.serving.entities import Endpoint
@@ -75,8 +78,9 @@ def endpoint_report(
     rows = list(itertools.islice(inside, MOST_ROWS))
     capped = next(inside, None) is not None
     comparison, lacks = _compared(workspace, found, wanted, rows, (level, least_psi))
+    rules, beside = _rules(workspace, found, wanted, rows)
     estimated, forecast, unsupervised, missing = _beyond(workspace, found, wanted, rows)
-    lacks += missing
+    lacks += [*beside, *missing]
     monitor = (
         workspace.service(Monitors).get(workspace.project, endpoint)
         if _is_watched(workspace, endpoint)
@@ -95,12 +99,25 @@ def endpoint_report(
         last_at=rows[-1].prediction.at if rows else None,
         capped=capped,
         drift=comparison,
+        rules=rules,
         quality=quality,
         estimated=estimated,
         forecast=forecast,
         unsupervised=unsupervised,
         lacks=lacks,
     )
+
+
+def _rules(
+    workspace: Workspace, endpoint: Endpoint, version: int, rows: list[CapturedRow]
+) -> tuple[list[RuleResult], list[str]]:
+    """Hold what was asked to the rules of the training data."""
+    try:
+        found = servable(workspace.service(Models).version(workspace.project, endpoint.model, version))
+        stacked = stack_rows(found.signature, [row.prediction.inputs for row in rows])
+    except (NotFound, NotServable):
+        return [], []  # the comparison says so already
+    return held_to_rules(workspace, found, flatten_columns(stacked), now=workspace.clock.now())
 
 
 def _beyond(

@@ -2,13 +2,14 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 from typing import TYPE_CHECKING, Any, Final
 
 from noria.core.console.output import table
 from noria.data.looking_words import bars
 
 if TYPE_CHECKING:
+    from noria.data.quality.entities import RuleResult
     from noria.monitoring.reports.entities import ColumnReport, DriftComparison, VectorReport
 
 _SHOWN: Final = 30
@@ -111,3 +112,16 @@ def _vector(column: VectorReport) -> tuple[object, ...]:
 def _listed(names: list[str]) -> str:
     more = len(names) - _NAMED
     return ", ".join(f"`{name}`" for name in names[:_NAMED]) + (f" and {more} more" if more > 0 else "")
+
+
+def rules_summary(found: Sequence[RuleResult]) -> str:
+    """Say in one line how many rules of the training data are kept."""
+    n_broken = sum(not result.passed for result in found)
+    return f"{len(found) - n_broken} of {len(found)} rules of the training data are kept"
+
+
+def rules_table(found: Sequence[RuleResult]) -> Any:
+    """Lay out the rules that are broken."""
+    broken = [result for result in found if not result.passed]
+    rows = [(each.words, each.expected, each.found, each.n_broken) for each in broken]
+    return table(["rule", "expected", "found", "rows"], rows)
