@@ -272,10 +272,12 @@ class Filing:
             if _folder_of(name) in folders and self._is_loose(name, data):
                 reads.append(_Read(n, ObjectInfo(digest=name, size_bytes=len(data))))
             else:
-                fresh.append((n, data, name))
-        examined = self._examiner.examine([data for _, data, _ in fresh])
+                fresh.append((n, data, digest, name))
+        examined = self._examiner.examine(
+            [data for _, data, _, _ in fresh], [digest for _, _, digest, _ in fresh]
+        )
         known = self._index.present([chunk.digest for chunk in examined])
-        for (n, data, name), chunk in zip(fresh, examined, strict=True):
+        for (n, data, _, name), chunk in zip(fresh, examined, strict=True):
             info = ObjectInfo(digest=name, size_bytes=len(data))
             reads.append(_Read(n, info, chunk, chunk.digest in known))
         reads.sort()

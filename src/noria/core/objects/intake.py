@@ -56,9 +56,11 @@ class Examiner:
             for digest, length, encoded in prepared
         ]
 
-    def examine(self, chunks: Iterable[Bytes]) -> list[Examined]:
-        """Examine chunks; what is stored damaged counts as new."""
-        found = [(blake3(data).digest(), data) for data in chunks]
+    def examine(self, chunks: Sequence[Bytes], digests: Sequence[bytes] | None = None) -> list[Examined]:
+        """Examine chunks, with their digests where these are known; what is stored damaged counts as new."""
+        if digests is None:
+            digests = [blake3(data).digest() for data in chunks]
+        found = list(zip(digests, chunks, strict=True))
         there = self._there([digest for digest, _ in found])
         return [
             Examined(digest, len(data), None if digest in there else self._codec.encode(data))
