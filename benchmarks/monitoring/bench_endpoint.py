@@ -4,7 +4,8 @@ python benchmarks/monitoring/bench_endpoint.py [--quick] [--seconds 8] [--turns 
 
 A logistic regression of 30 features in ONNX Runtime, one worker, 32 connections, one row for each request in JSON, all
 of it kept; the rows are like those of the reference, so that there is nothing to alert. Two workspaces with a server,
-a worker and a model server each, asked in turns; the server of one looks at no endpoint. A turn's CPU is counted until
+a worker and a model server each, asked in turns; the server of one looks at no endpoint. The turns of a pair change
+places from pair to pair, so that a machine that grows slower or faster favours neither. A turn's CPU is counted until
 everything that it brought was handed on, counted and judged.
 """
 
@@ -32,8 +33,11 @@ from load import Body, Running, Server, running
 
 from noria.core.config import load_settings
 from noria.core.control.lock import read_server_info
+from noria.core.errors import NotFound
+from noria.core.stats.intervals import mean_interval
 from noria.core.workspace import Workspace, open_workspace
 from noria.monitoring.entities import MonitorSection
+from noria.monitoring.estimated.service import Estimates
 from noria.monitoring.service import Monitors
 from noria.registry.client import register
 from noria.serving.client import deploy
@@ -81,6 +85,17 @@ class Setup:
         used = {name: 1e6 * (used_s - before[name]) / taken.n for name, used_s in self._cpu_s().items()}
         return Turn(taken.per_s, used)
 
+    def settle(self) -> None:
+        """Wait until a worker has learnt to estimate quality: it does so once, which is no cost of a request."""
+        if self.is_watched:
+            _wait(self._is_estimated, _REST_S, "Nothing is estimated")
+
+    def _is_estimated(self) -> bool:
+        try:
+            return self.workspace.service(Estimates).get("default", MODEL).standing is not None
+        except NotFound:  # the server has not looked at its endpoints yet
+            return False
+
     def _is_at_rest(self) -> bool:
         standing = [server.standing for server in self.workspace.service(Endpoints).servers().items]
         if any(each is None or each.waiting_bytes for each in standing):
@@ -115,16 +130,23 @@ def main() -> None:
         setups = {name: stack.enter_context(started(folder, name)) for name in SERVERS}
         for setup in setups.values():
             setup.turn(1)
+            setup.settle()
         found: dict[str, list[Turn]] = {name: [] for name in setups}
-        for name in [name for _ in range(turns) for name in setups]:
-            found[name].append(setups[name].turn(seconds))
-            print(_line(name, found[name][-1]), flush=True)
+        for pair in range(turns):
+            for name in list(setups)[:: -1 if pair % 2 else 1]:
+                found[name].append(setups[name].turn(seconds))
+                print(_line(name, found[name][-1]), flush=True)
     print(f"\nmedians of {turns} turns")
     for name, taken in found.items():
         print(_line(name, _middle(taken)))
     pairs = zip(found["watched"], found["not watched"], strict=True)
-    less = statistics.median(1 - watched.per_s / left.per_s for watched, left in pairs)
-    print(f"watching costs {less:.1%} of the throughput (median of {turns} pairs of turns)")
+    less = [1 - watched.per_s / left.per_s for watched, left in pairs]
+    print(
+        f"watching costs {statistics.median(less):.1%} of the throughput (median of {turns} pairs of turns)"
+    )
+    if turns > 1:
+        mean = mean_interval(less)
+        print(f"mean {mean.estimate:.1%}, 95% interval {mean.lower:.1%} to {mean.upper:.1%}")
 
 
 def train(folder: Path) -> None:
