@@ -9,7 +9,7 @@ import numpy as np
 import pytest
 from numpy.typing import NDArray
 
-from noria.decisions.stages.decomposition import Sides, decomposition
+from noria.decisions.stages.decomposition import Sides, decomposition, mix_dispersion
 from noria.decisions.stages.guards import Guard, reference_blocks
 from noria.decisions.stages.relations import Relations
 
@@ -172,6 +172,42 @@ def test_where_rows_cannot_be_told_apart_the_answers_tell(verdict: str) -> None:
 
     assert (found.verdict == "label") == (verdict == "label")
     assert (found.figures["followed"] > 0.5) == (verdict == "label")
+
+
+@pytest.mark.parametrize("is_shifted", [True, False])
+def test_a_mix_of_many_classes_is_told_by_few_rows(is_shifted: bool) -> None:
+    """Ten classes in a window of 160 rows: half of them rarer is more than chance; a window as ever is not."""
+    rng = np.random.default_rng(2)
+    y = rng.integers(10, size=3000)
+    x = rng.normal(size=(3000, 6)) + rng.normal(size=(10, 6))[y] * 2
+    live = np.arange(3000) >= 2500
+    kept = live & ((y >= 5) | (rng.random(3000) < 0.3)) if is_shifted else live
+    after = np.flatnonzero(kept)[:160]
+
+    found = decomposition(
+        Sides(
+            reference=x[~live],
+            current=x[after],
+            reference_loss=rng.random(2500),
+            loss=rng.random(len(after)),
+            reference_labels=y[~live].astype(str),
+            labels=y[after].astype(str),
+            labelled=np.arange(len(after)),
+        )
+    )
+
+    assert (found.verdict == "label") == is_shifted
+
+
+def test_labels_of_blocks_that_differ_by_themselves_are_dispersed() -> None:
+    """Draws from one mix vary as chance does; blocks with shares of their own vary more."""
+    rng = np.random.default_rng(3)
+    blocks = [np.arange(start, start + 100) for start in range(0, 4000, 100)]
+    alike = (rng.random(4000) < 0.5).astype(str)
+    own = (rng.random(4000) < np.repeat(rng.uniform(0.2, 0.8, 40), 100)).astype(str)
+
+    assert 1 <= mix_dispersion(alike, blocks) < 1.5
+    assert mix_dispersion(own, blocks) > 5
 
 
 def test_the_parts_of_the_benchmark_share_nothing() -> None:

@@ -11,7 +11,7 @@ from numpy.typing import NDArray
 from noria.decisions.replay.outputs import Floats, Predicted, joined
 from noria.decisions.replay.runner import CodeRaised, Model
 from noria.decisions.replay.world import World
-from noria.decisions.stages.decomposition import label_mix
+from noria.decisions.stages.decomposition import label_mix, mix_dispersion
 
 _N_FOLDS = 5
 
@@ -26,6 +26,8 @@ class Baseline:
         Loss of each training row when it was held out.
     between
         Standard deviation of the mean losses of blocks beyond what chance explains.
+    mix_dispersion
+        How many times more the targets of blocks vary than chance draws do.
     allowance
         How much more later rows lost than earlier ones held out among them: what time alone does.
     """
@@ -35,7 +37,7 @@ class Baseline:
     folds: tuple[tuple[Model, NDArray[np.intp]], ...]
     between: float
     allowance: float
-    natural_mix: float
+    mix_dispersion: float
 
     @property
     def mean(self) -> float:
@@ -64,9 +66,7 @@ def make_baseline(world: World, block_rows: int) -> Baseline:
         folds=tuple(fitted),
         between=_between(rows, blocks),
         allowance=_allowance(world, rows),
-        natural_mix=max(
-            (label_mix(np.delete(world.actual, b), world.actual[b]) for b in blocks), default=0.0
-        ),
+        mix_dispersion=mix_dispersion(world.actual, blocks),
     )
 
 

@@ -15,16 +15,28 @@ _RIDGE = 1.0
 _MOST_WIDE = 50
 
 
-def calibration(actual: NDArray[Any], predicted: Predicted) -> Calibration | None:
-    """Learn a recalibration; None when there is nothing that it could be learnt from."""
+def calibrations(actual: NDArray[Any], predicted: Predicted, trained: NDArray[Any]) -> dict[str, Calibration]:
+    """Learn recalibrations, by what they are; none when there is nothing that they could be learnt from.
+
+    Parameters
+    ----------
+    actual, predicted
+        Targets of labelled rows, and the answers to them.
+    trained
+        Targets of the training rows.
+    """
     if predicted.values.dtype.kind == "f":
-        return _line(np.asarray(actual, dtype=np.float64), predicted.values)
+        line = _line(np.asarray(actual, dtype=np.float64), predicted.values)
+        return {} if line is None else {"the answers mapped by a line": line}
     if predicted.shares is None or predicted.classes is None or len(predicted.classes) > _MOST_WIDE:
-        return None
+        return {}
     known = np.isin(actual, predicted.classes)
     if known.sum() < 10:
-        return None
-    return _logits(actual[known], predicted.take(np.flatnonzero(known)))
+        return {}
+    return {
+        "the answers mapped anew": _logits(actual[known], predicted.take(np.flatnonzero(known))),
+        "the answers mapped to the new mix of classes": _to_mix(actual[known], trained, predicted.classes),
+    }
 
 
 def prior_shift(shares: Floats, new: Floats, old: Floats) -> Floats:
@@ -44,6 +56,21 @@ def estimated_mix(shares: Floats, old: Floats, *, n_rounds: int = 200) -> Floats
     return np.asarray(mix)
 
 
+def _to_mix(actual: NDArray[Any], trained: NDArray[Any], classes: NDArray[Any]) -> Calibration:
+    """Map to the mix of the labels, drawn towards that of training by as many rows as there are classes."""
+    old = np.array([(trained == name).mean() for name in classes])
+    counts = np.array([(actual == name).sum() for name in classes]) + len(classes) * old
+    new = counts / counts.sum()
+
+    def apply(answer: Predicted) -> Predicted:
+        if answer.shares is None or answer.shares.shape[1] != len(classes):
+            return answer
+        shares = prior_shift(answer.shares, new, old)
+        return Predicted(values=classes[shares.argmax(axis=1)], shares=shares, classes=classes)
+
+    return apply
+
+
 def _line(actual: Floats, values: Floats) -> Calibration | None:
     if len(actual) < 10:
         return None
@@ -61,7 +88,7 @@ def _line(actual: Floats, values: Floats) -> Calibration | None:
     return apply
 
 
-def _logits(actual: NDArray[Any], predicted: Predicted) -> Calibration | None:
+def _logits(actual: NDArray[Any], predicted: Predicted) -> Calibration:
     """Fit one slope and an offset for each class on the log probabilities, by maximum likelihood with a ridge."""
     from scipy.optimize import minimize
 

@@ -30,15 +30,18 @@ class State:
     path
         What was done about earlier incidents.
     faulty
-        Windows whose raw rows broke their contract, repaired since or not: nothing may learn from them.
+        Windows whose raw rows broke their contract, repaired since or not, and by which columns (all of them where
+        a repair puts estimates in): nothing may learn from them.
     known
         Columns whose breach was dealt with and is not raised again.
     mix
         How targets of training rows are distributed.
     importance
-        What a shuffle of each column costs; None until that is asked.
+        What a shuffle of each column costs, with its standard error; None until that is asked.
     estimates
         Whether a repair puts estimates in the place of inputs.
+    relearnt
+        Whether targets were found to have to do with inputs otherwise than in training.
     """
 
     world: World
@@ -52,14 +55,11 @@ class State:
     scenes: dict[int, Scene] = field(default_factory=dict)
     checks: list[CodeCheck] = field(default_factory=list)
     errors: dict[int, str] = field(default_factory=dict)
-    faulty: set[int] = field(default_factory=set)
+    faulty: dict[int, frozenset[str]] = field(default_factory=dict)
     known: set[str] = field(default_factory=set)
     estimates: bool = False
-    importance: dict[str, float] | None = None
-
-    def importance_of(self, name: str) -> float:
-        """Give what a shuffle of a column costs, as far as that was asked."""
-        return (self.importance or {}).get(name, 0.0)
+    relearnt: bool = False
+    importance: dict[str, tuple[float, float]] | None = None
 
     @property
     def now(self) -> int:
@@ -77,6 +77,8 @@ class Case:
         Whether somebody said beforehand that a column which now looks otherwise would.
     was_serious
         Whether it was plain, or cost something, already a window ago.
+    innocent
+        Columns whose relations to the others broke, which cannot have caused what is lost.
     """
 
     onset: int
@@ -87,6 +89,7 @@ class Case:
     suspected: list[Sign] = field(default_factory=list)
     announced: bool = False
     was_serious: bool = False
+    innocent: frozenset[str] = frozenset()
 
     def windows(self, state: State) -> list[Window]:
         """Windows since the onset."""
@@ -99,7 +102,12 @@ class Case:
 
     def signs(self, state: State) -> list[Sign]:
         """Signs of the newest window, relations that broke among them, and columns that fell silent."""
-        return [*signs_of(state.scenes[state.now]), *self.suspected]
+        found = [*signs_of(state.scenes[state.now]), *self.suspected]
+        return [sign for sign in found if sign.column not in self.innocent]
+
+    def is_broken(self, state: State) -> bool:
+        """Tell whether rows since the onset broke their contract."""
+        return any(state.faulty.get(w.number, frozenset()) - self.innocent for w in self.windows(state))
 
     def checks(self, state: State) -> list[CodeCheck]:
         """Deployments that still rule the path."""
@@ -160,6 +168,13 @@ def ruling(state: State) -> list[CodeCheck]:
     if models and not (state.path.model is not None and models[-1].deployment.window <= state.path.model_at):
         found.append(models[-1])
     return found
+
+
+def answers_as_trained(state: State) -> bool:
+    """Tell whether the model that answers gives the answers of the one that was trained, put live again or not."""
+    model = state.world.model_for(state.path)
+    again = [c for c in ruling(state) if c.deployment.model is model and not c.differs and not c.error]
+    return (model is state.world.model or bool(again)) and state.path.calibration is None
 
 
 def losses_under(state: State, path: Path, parts: list[tuple[Window, NDArray[np.intp]]]) -> Floats:

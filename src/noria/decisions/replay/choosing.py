@@ -64,7 +64,12 @@ def choose(
     """
     cause = max(causes, key=causes.__getitem__)
     own = OWN.get(cause, Remedy.WAIT)
-    sure = [trial for trial in trials if trial.path is not None and _pays(trial, grave=grave)]
+    probable = causes[cause] >= _PROBABLE
+    sure = [
+        trial
+        for trial in trials
+        if trial.path is not None and _pays(trial, called=grave or (probable and trial.remedy is own))
+    ]
     if sure:
         best = max(sure, key=_value)
         mine = next((trial for trial in sure if trial.remedy is own), best)
@@ -99,11 +104,11 @@ def choose(
     return Choice(remedy=Remedy.WAIT, trial=None, reason=reason, settled=not hopeful)
 
 
-def _pays(trial: Trial, *, grave: bool) -> bool:
+def _pays(trial: Trial, *, called: bool) -> bool:
     """Tell whether a trial surely pays; where nothing calls for it, the best of many trials has to be surer."""
     if trial.low is None or trial.value is None:
         return False
-    return trial.value - (1.0 if grave else _UNCALLED) * (trial.value - trial.low) > 0
+    return trial.value - (1.0 if called else _UNCALLED) * (trial.value - trial.low) > 0
 
 
 def _value(trial: Trial) -> float:

@@ -38,6 +38,9 @@ class CodeCheck:
         Rise of the loss on held-out training rows, and its standard error.
     column
         The feature that differs most.
+    worse_live
+        What it costs by live rows and training rows together, once they surely tell that it does, after `n_looks` at
+        `n_live` labelled ones.
     """
 
     deployment: Deployment
@@ -48,11 +51,19 @@ class CodeCheck:
     column: str | None = None
     features_differ: float = 0.0
     error: str = ""
+    worse_live: float | None = None
+    n_looks: int = 0
+    n_live: int = 0
+
+    @property
+    def cost(self) -> float:
+        """Rise of the loss, by all that is known."""
+        return self.harm if self.worse_live is None else self.worse_live
 
     @property
     def is_harmful(self) -> bool:
         """Tell whether it breaks something: it surely costs, or an old model gets features it was not taught by."""
-        if self.error:
+        if self.error or self.worse_live is not None:
             return True
         if min(self.features_differ, self.differs) > _TOUCHED:
             return self.harm > -_SUSPECT * self.se

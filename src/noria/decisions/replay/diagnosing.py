@@ -2,18 +2,21 @@
 
 from __future__ import annotations
 
+import math
 import re
+from dataclasses import replace
 
 import numpy as np
 from numpy.typing import NDArray
 
 from noria.decisions.diagnosis import Diagnosis, conclude
-from noria.decisions.replay.case import Case, State, losses_under, signs_of, targets_of
+from noria.decisions.replay.case import Case, State, answers_as_trained, losses_under, signs_of, targets_of
 from noria.decisions.replay.code_checks import CodeCheck, answers_differ
+from noria.decisions.replay.deployed import older_path
 from noria.decisions.replay.episode import Happening
 from noria.decisions.replay.importance import importances
 from noria.decisions.replay.outputs import Floats, Predicted
-from noria.decisions.replay.repairs import UNRELATED
+from noria.decisions.replay.repairs import UNRELATED, drawn_from
 from noria.decisions.replay.rows import Window, joined
 from noria.decisions.replay.watch import Rise
 from noria.decisions.replay.world import Path
@@ -50,6 +53,8 @@ _SLIGHT = 0.1
 _BY_LABELS = frozenset({UNRELATED, "duplicated"})
 _NEWEST = 4
 _MOST_SUSPECTS = 4
+_SURELY = 2.0  # standard errors
+_STRANGERS = 0.05
 _EXPLAINS = 0.7  # of the half width of an interval at 0.2 %: two standard errors
 
 
@@ -178,8 +183,13 @@ def _contract(state: State, case: Case) -> Finding:
     together = joined([state.scenes[window.number].columns for window in windows])
     lasting = signs_of(state.inputs.look_at(state.now, together))
     lasting += [s for s in case.signs(state) if s.hard and s.column not in {each.column for each in lasting}]
+    case.innocent |= _innocent(state, case, lasting)
+    lasting = [sign for sign in lasting if sign.column not in case.innocent]
     if not lasting and case.rise is not None and case.rise.is_real:
-        lasting = _given_to_others(state, case) or _silent(state, case, case.rise, sum(map(len, windows)))
+        lasting = _given_to_others(state, case)
+        # What a column says about the target is known of training rows' rule only.
+        if not lasting and not state.relearnt:
+            lasting = _silent(state, case, case.rise, sum(map(len, windows)))
     if not lasting:
         n = len(state.inputs.relations.encoding.names)
         return Finding(stage="contract", verdict="kept", sentence=f"All {n} columns do what they always did")
@@ -214,26 +224,60 @@ def _given_to_others(state: State, case: Case) -> list[Sign]:
     return [] if found is None else [found]
 
 
+def _innocent(state: State, case: Case, signs: list[Sign]) -> frozenset[str]:
+    """List columns that look otherwise than ever, as a moving world may have it, and cannot have cost what is lost.
+
+    With values drawn from training rows in their place, live rows lose what whole columns would let them lose and what
+    a shuffle costs at most; what they lose now beyond that is all that these columns can explain.
+    """
+    rise, raw = case.rise, state.world.raw
+    doubtful = sorted({sign.column for sign in signs if not sign.hard and sign.column in raw.columns})
+    parts = case.labelled(state)
+    if rise is None or not rise.is_real or not doubtful or not parts:
+        return frozenset()
+    known = _importances(state)
+    drawn = replace(state.path, repairs=(*state.path.repairs, drawn_from(raw, doubtful)))
+    saved = losses_under(state, state.path, parts) - losses_under(state, drawn, parts)
+    most = float(saved.mean() + _SURELY * saved.std() / np.sqrt(len(saved)))
+    for name in doubtful:
+        mean, se = known.get(name, (math.inf, 0.0))
+        most += max(mean, 0.0) + _SURELY * se
+    return frozenset(doubtful) if most < _to_explain(rise) else frozenset()
+
+
+def _to_explain(rise: Rise) -> float:
+    """Give the least that has to be explained of a rise."""
+    return max(rise.rise - _EXPLAINS * (rise.rise - rise.low), 0.0)
+
+
+def _importances(state: State) -> dict[str, tuple[float, float]]:
+    if state.importance is None:
+        state.importance = importances(state.world, state.baseline)
+    return state.importance
+
+
 def _silent(state: State, case: Case, rise: Rise, n_rows: int) -> list[Sign]:
     """Find a column that keeps its looks and tells nothing any more; shuffling it would cost about what is lost."""
     parts = case.labelled(state)
     encoding = state.inputs.relations.encoding
-    if state.importance is None:
-        state.importance = importances(state.world, state.baseline)
-    least = max(rise.rise - _EXPLAINS * (rise.rise - rise.low), 0.0)
-    ranked = sorted(encoding.names, key=lambda name: -state.importance_of(name))[:_MOST_SUSPECTS]
+    least = _to_explain(rise)
+    known = _importances(state)
+    ranked = sorted(encoding.names, key=lambda name: -known.get(name, (0.0, 0.0))[0])[:_MOST_SUSPECTS]
     suspects = [
         name
         for name in ranked
         # Where a column hangs together with the others, its relations would tell that it was shuffled.
-        if state.importance_of(name) >= least and not state.inputs.relations.would_show(name, n_rows)
+        if known.get(name, (0.0, 0.0))[0] >= least and not state.inputs.relations.would_show(name, n_rows)
     ]
-    if not suspects or not parts:
+    targets = targets_of(parts)
+    strange = state.world.classifies and ~np.isin(targets, state.world.actual)
+    # Classes that training never had are told by other columns, or by none.
+    if not suspects or not parts or np.mean(strange) > _STRANGERS:
         return []
     live = np.vstack([encoding(state.scenes[window.number].columns)[rows] for window, rows in parts])
     found = silent_column(
         Side(rows=state.inputs.relations.rows, targets=state.world.actual),
-        Side(rows=live, targets=targets_of(parts)),
+        Side(rows=live, targets=targets),
         {name: np.flatnonzero(encoding.owners == index) for index, name in enumerate(encoding.names)},
         suspects,
     )
@@ -257,7 +301,7 @@ def _versions(state: State, case: Case) -> Finding:
     check = deployed[-1]
     parts = case.labelled(state)
     if check.is_harmful:
-        verdict, gain = "worse_from_start", check.harm
+        verdict, gain = "worse_from_start", check.cost
     elif sum(len(rows) for _, rows in parts) >= 20:
         older = older_path(state)
         gains = losses_under(state, state.path, parts) - losses_under(state, older, parts)
@@ -266,7 +310,7 @@ def _versions(state: State, case: Case) -> Finding:
             "older_better" if gain > 3 * se and check.deployment.window >= case.onset - 1 else "none_better"
         )
     else:
-        verdict, gain = "none_better", check.harm
+        verdict, gain = "none_better", check.cost
     return Finding(
         stage="versions",
         verdict=verdict,
@@ -275,19 +319,6 @@ def _versions(state: State, case: Case) -> Finding:
         else f"The model before `{check.deployment.name}` is no better",
         figures={"gain": gain},
         subject=f"version {check.deployment.name}" if verdict != "none_better" else None,
-    )
-
-
-def older_path(state: State) -> Path:
-    """Give the path on which the model before the newest one answers."""
-    deployed = [d.model for d in state.world.deployments if d.model is not None]
-    older = deployed[-2] if len(deployed) > 1 else state.world.model
-    return Path(
-        module=state.path.module,
-        module_at=state.path.module_at,
-        model=older,
-        model_at=state.now,
-        repairs=state.path.repairs,
     )
 
 
@@ -322,7 +353,7 @@ def _shift(state: State, case: Case) -> Finding:
             reference_labels=state.world.actual,
             labels=targets_of(full) if full else state.world.actual[:0],
             labelled=labelled.astype(np.intp),
-            natural_mix=state.baseline.natural_mix,
+            mix_dispersion=state.baseline.mix_dispersion,
             moved=any(state.scenes[window.number].drifted for window in windows),
             reference_answers=_spread(state.baseline.predicted, len(state.world.actual)),
             answers=_live_answers(state, full),
@@ -338,8 +369,7 @@ def _spread(predicted: Predicted, n: int) -> Floats | None:
 
 def _live_answers(state: State, parts: list[tuple[Window, NDArray[np.intp]]]) -> Floats | None:
     """Give the answers to labelled rows while the model of training gives them; None otherwise."""
-    of_training = state.path.model is None or state.path.model is state.world.model
-    if not parts or not of_training or state.path.calibration is not None:
+    if not parts or not answers_as_trained(state):
         return None
     found = [
         _spread(state.world.answer(state.path, window)[0].take(rows), len(rows)) for window, rows in parts

@@ -3,26 +3,28 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Mapping
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 
 import numpy as np
 
 from noria.decisions.diagnosis import Diagnosis
-from noria.decisions.entities import Cause, Remedy, admissible
+from noria.decisions.entities import LEARNS_FROM_LIVE_ROWS, Cause, Remedy, admissible
 from noria.decisions.replay.answer import Answer, Incident
 from noria.decisions.replay.baseline import make_baseline
 from noria.decisions.replay.case import Case, State, losses_under, signs_of, targets_of
 from noria.decisions.replay.choosing import MENDS_WHAT_BROKE, Choice, choose
 from noria.decisions.replay.code_checks import check_features, check_model
+from noria.decisions.replay.deployed import watched
 from noria.decisions.replay.diagnosing import diagnose
 from noria.decisions.replay.episode import Episode
 from noria.decisions.replay.metrics import Metric
 from noria.decisions.replay.outputs import Predicted
+from noria.decisions.replay.refining import Learnt, refined
 from noria.decisions.replay.remedies import Trial, Trials
 from noria.decisions.replay.rows import Window, columns_of, windows_of
 from noria.decisions.replay.runner import Runner
 from noria.decisions.replay.telling import candidates, evidence, quality_of, window_seen
-from noria.decisions.replay.watch import Inputs, Losses, Scored
+from noria.decisions.replay.watch import Inputs, Losses, Rise, Scored
 from noria.decisions.replay.world import Path, World
 from noria.decisions.stages.guards import reference_blocks
 from noria.decisions.stages.moves import Moves
@@ -32,12 +34,15 @@ MIN_LABELS = 40
 PATIENCE = 5
 """Labelled windows after which an undecided incident is left alone."""
 ENOUGH_LOOKS = 3
+FEWEST_TAUGHT = 2
+"""Labelled windows."""
 
 _CERTAIN = 0.5
 _SETTLED = 1.5  # what was looked into and left is no news, nor is a little more of it
 
 TARGET = "target"
 _NEWEST = 4
+_ANOTHER_RULE = (Cause.CONCEPT_DRIFT, Cause.NEW_CLASS)
 _MENDS = (Remedy.REPAIR_INPUTS, Remedy.FIX_PIPELINE, Remedy.ROLL_BACK_MODEL)
 
 Progress = Callable[[int, int], None]
@@ -101,6 +106,8 @@ class _Engine:
         self._without: dict[int, Predicted] = {}
         self._counted: dict[int, int] = {}
         self._settled = -1
+        self._rise: Rise | None = None
+        self._learnt: Learnt | None = None
 
     def run(self, progress: Progress | None) -> Answer:
         """Replay all windows."""
@@ -124,8 +131,9 @@ class _Engine:
         columns = columns_of(state.path.repaired(window.raw), self._world.raw, self._names)
         scene = state.inputs.see(window.number, columns)
         state.scenes[window.number] = scene
-        if signs_of(scene) or state.estimates:
-            state.faulty.add(window.number)
+        broke = frozenset(sign.column for sign in signs_of(scene))
+        if broke or state.estimates:
+            state.faulty[window.number] = frozenset(self._names) if state.estimates else broke
         self._score()
         alerts = self._raised(window)
         self._alerts[window.number] = alerts
@@ -137,6 +145,7 @@ class _Engine:
             self._decide(self._case, final=False)
         elif not alerts:
             state.inputs.calm(scene)
+            self._refine()
 
     def _deploy(self, window: Window) -> None:
         state = self._state
@@ -167,8 +176,9 @@ class _Engine:
         state = self._state
         found: list[str] = []
         case = self._case or Case(onset=window.number, detected=window.number)
+        state.checks = [watched(state, check) for check in state.checks]
         harmful = [check for check in case.checks(state) if check.is_harmful]
-        found += [f"code: `{c.deployment.name}` costs {c.harm:+.4f} {c.error}".rstrip() for c in harmful]
+        found += [f"code: `{c.deployment.name}` costs {c.cost:+.4f} {c.error}".rstrip() for c in harmful]
         if window.number in state.errors:
             found.append(f"code: {state.errors[window.number]}")
         signs = [s for s in signs_of(state.scenes[window.number]) if s.column not in state.known]
@@ -214,8 +224,9 @@ class _Engine:
         return bool(state.mix.moved({TARGET: targets_of(parts)}, n_looks=len(state.seen)))
 
     def _is_overtaken(self, case: Case) -> bool:
-        """Tell whether something is plainly wrong now, while what was looked into cost nothing."""
-        return not case.was_serious and case.is_plain(self._state)
+        """Tell whether something is plainly wrong now, or began to cost, while what was looked into did not."""
+        began = self._rise is not None and self._rise.is_real and self._rise.since > case.onset
+        return not case.was_serious and (began or case.is_plain(self._state))
 
     def _open(self, window: Window) -> None:
         state = self._state
@@ -245,7 +256,7 @@ class _Engine:
             return
         diagnosis = diagnose(state, case)
         trials = Trials(state, case, diagnosis.causes)
-        broken = diagnosis.contract_broken or any(w.number in state.faulty for w in case.windows(state))
+        broken = diagnosis.contract_broken or case.is_broken(state)
         allowed = admissible(diagnosis.causes, contract_broken=broken)
         if not case.is_grave(state):
             allowed -= {Remedy.REPAIR_INPUTS}
@@ -266,10 +277,13 @@ class _Engine:
             grave=case.is_grave(state),
         )
         case.n_looks += 1
-        # What is grave is looked at anew on more labels before it is left as it is.
+        # What is grave is looked at anew on more labels before it is left as it is. Rows of one window are of one day:
+        # what learns does so from two at least, of which the later judges.
         settled = choice.settled and (
             choice.remedy is not Remedy.WAIT or case.n_looks >= ENOUGH_LOOKS or not case.is_grave(state)
         )
+        if choice.remedy in LEARNS_FROM_LIVE_ROWS:
+            settled = len(case.labelled(state)) >= FEWEST_TAUGHT
         if settled or urgent or final or self._out_of_patience(case, PATIENCE):
             self._close(case, diagnosis, tried, choice, trials, allowed)
 
@@ -320,7 +334,10 @@ class _Engine:
             state.path = choice.trial.path
             state.estimates |= choice.trial.estimated
             self._actions.append(_Action(window=state.now, cost=choice.trial.cost))
-        self._settle(case, choice, broken=diagnosis.contract_broken)
+        state.relearnt |= diagnosis.cause in _ANOTHER_RULE or (
+            choice.trial is not None and choice.remedy in LEARNS_FROM_LIVE_ROWS
+        )
+        self._settle(case, choice, diagnosis)
         self._settled = state.now
         nameless = diagnosis.cause in (Cause.NONE, Cause.UNKNOWN) or diagnosis.cause in MENDS_WHAT_BROKE
         if remedy is Remedy.WAIT and (
@@ -340,14 +357,20 @@ class _Engine:
             )
         )
 
-    def _settle(self, case: Case, choice: Choice, *, broken: bool) -> None:
+    def _settle(self, case: Case, choice: Choice, diagnosis: Diagnosis) -> None:
         """Take what is left as the new normal, so that the same is not raised again."""
-        state = self._state
+        state, broken = self._state, diagnosis.contract_broken
         parts = case.labelled(state)
         left = losses_under(state, state.path, parts)
         # What a mend leaves has another cause, unless what broke was lost and had to be guessed.
         mended = choice.trial is not None and choice.remedy in _MENDS and not choice.trial.estimated
         normal = state.losses.mean if mended or not len(left) else float(left.mean())
+        if choice.trial is not None and choice.remedy in LEARNS_FROM_LIVE_ROWS:
+            # Rows that taught a model are answered better than those to come.
+            normal = normal if choice.trial.left is None else choice.trial.left
+            self._learnt = Learnt(
+                onset=case.onset, n_rows=len(left), causes=diagnosis.causes, subject=diagnosis.subject
+            )
         state.losses.reset(normal, state.now, len(left))
         if len(parts):
             state.mix.accept({TARGET: targets_of(parts)}, slack=_SETTLED)
@@ -367,6 +390,32 @@ class _Engine:
         state.checks = [check for check in state.checks if not check.is_harmful or choice.trial is None]
         if choice.trial is None:
             state.checks = []
+
+    def _refine(self) -> None:
+        """Teach what was learnt again, once labels are many more."""
+        found = None if self._learnt is None else refined(self._state, self._learnt)
+        if self._learnt is None or found is None:
+            return
+        learnt = self._learnt = replace(self._learnt, n_rows=found.n_rows)
+        trial = found.choice.trial
+        if trial is None or trial.path is None:
+            return
+        self._state.path = trial.path
+        self._actions.append(_Action(window=self._state.now, cost=trial.cost))
+        if trial.left is not None:
+            self._state.losses.reset(trial.left, self._state.now, found.n_rows)
+        self._incidents.append(
+            Incident(
+                onset_window=learnt.onset,
+                detected_window=self._state.now,
+                causes={cause: round(share, 6) for cause, share in learnt.causes.items()},
+                subject=learnt.subject,
+                remedy=found.choice.remedy,
+                candidates=candidates(found.tried, LEARNS_FROM_LIVE_ROWS, self._episode),
+                abstained=False,
+                reason=f"What was learnt since window {learnt.onset} is taught again: {found.choice.reason}",
+            )
+        )
 
     def _answer(self) -> Answer:
         metric, last = self._world.metric, self._windows[-1].number

@@ -11,16 +11,17 @@ import numpy as np
 from numpy.typing import NDArray
 
 from noria.decisions.entities import LEAST_PROBABILITY, Cause, Remedy
-from noria.decisions.replay.calibrating import calibration
+from noria.decisions.replay.calibrating import calibrations
 from noria.decisions.replay.candidates import CANDIDATES
-from noria.decisions.replay.case import Case, State, losses_under, targets_of
-from noria.decisions.replay.diagnosing import older_path
+from noria.decisions.replay.case import Case, State, answers_as_trained, losses_under, targets_of
+from noria.decisions.replay.deployed import older_path, pooled
 from noria.decisions.replay.outputs import Floats, joined
 from noria.decisions.replay.repairs import Mending, mendings
 from noria.decisions.replay.rows import Columns, Window
 from noria.decisions.replay.runner import CodeRaised, Model
 from noria.decisions.replay.watch import quantile
 from noria.decisions.replay.world import Path
+from noria.decisions.stages.decomposition import mix_weights
 
 if TYPE_CHECKING:
     import polars as pl
@@ -31,6 +32,7 @@ FEWEST_JUDGED = 20
 _MOST_TAUGHT = 20_000
 _LEVEL = 0.0119
 """Of one look; over up to eight of them 0.05 (Pocock, 1977, Biometrika 64, for equally spaced looks)."""
+_PROBABLE = 0.5
 _VARIANTS = ("all", "weighted")
 _MISLED = ("all", "recent", "weighted")
 """Rows that teach where old ones may say what is no longer so; elsewhere a few new ones alone forget the rest."""
@@ -55,6 +57,8 @@ class Trial:
         Whether it changes raw rows.
     cost
         What it costs once.
+    left
+        Mean loss of the rows that judged it, where it was judged by labelled ones.
     """
 
     remedy: Remedy
@@ -66,6 +70,7 @@ class Trial:
     estimated: bool = False
     repairs: bool = False
     cost: float = 0.0
+    left: float | None = None
 
 
 class Trials:
@@ -81,6 +86,7 @@ class Trials:
         self._state, self._case = state, case
         misled = causes.get(Cause.CONCEPT_DRIFT, 0.0) >= LEAST_PROBABILITY
         self._variants = _MISLED if misled else _VARIANTS
+        self._mixed = causes.get(Cause.LABEL_DRIFT, 0.0) >= _PROBABLE
         self._parts = case.labelled(state)
         self._teaching, self._judging = _split(self._parts)
         self.n_labelled = sum(len(rows) for _, rows in self._parts)
@@ -141,7 +147,8 @@ class Trials:
             path,
             self._parts,
             "the code before the deployment",
-            harm=(check.harm, check.se, check.n),
+            known=(check.harm, check.se, check.n),
+            trusted=not self._case.signs(self._state),
         )
 
     def _roll_back(self) -> Trial | None:
@@ -155,7 +162,8 @@ class Trials:
             path,
             self._parts,
             f"the model before `{check.deployment.name}`",
-            harm=(check.harm, check.se, check.n),
+            known=(check.harm, check.se, check.n),
+            trusted=not self._case.signs(self._state),
         )
 
     def _adapt(self) -> Trial | None:
@@ -209,19 +217,53 @@ class Trials:
     # What learns is judged on rows after those that taught.
 
     def _recalibrate(self) -> Trial | None:
-        learnt = self._calibrated(self._teaching)
-        if learnt is None:
-            return None
-        final = self._calibrated(self._parts) or learnt
-        return self._judged(Remedy.RECALIBRATE, learnt, self._judging, "the answers mapped anew", final=final)
+        final = self._calibrated(self._parts)
+        tried = [
+            self._judged(
+                Remedy.RECALIBRATE,
+                learnt,
+                self._judging,
+                note,
+                known=self._in_mix(learnt),
+                final=final.get(note, learnt),
+            )
+            for note, learnt in self._calibrated(self._teaching).items()
+        ]
+        return max(tried, key=_worth, default=None)
 
-    def _calibrated(self, parts: Parts) -> Path | None:
+    def _calibrated(self, parts: Parts) -> dict[str, Path]:
         if sum(len(rows) for _, rows in parts) < 20:
+            return {}
+        state = self._state
+        bare = replace(state.path, calibration=None)
+        predicted = joined(state.world.answer(bare, window)[0].take(rows) for window, rows in parts)
+        learnt = calibrations(targets_of(parts), predicted, state.world.actual)
+        return {
+            note: replace(bare, calibration=each, calibrated_at=state.now) for note, each in learnt.items()
+        }
+
+    def _in_mix(self, learnt: Path) -> tuple[float, float, int] | None:
+        """Give what it saves on held-out training rows weighted to the mix of the labels that judge.
+
+        Where the labels' mix alone moved, those rows tell as much as live ones: the mean, its standard error, and their
+        number. None where something else may have moved, or another model answers than that which they were held out
+        of.
+        """
+        state, world = self._state, self._state.world
+        if (
+            not self._mixed
+            or not answers_as_trained(state)
+            or learnt.calibration is None
+            or not self.n_judged
+        ):
             return None
-        bare = replace(self._state.path, calibration=None)
-        predicted = joined(self._state.world.answer(bare, window)[0].take(rows) for window, rows in parts)
-        learnt = calibration(targets_of(parts), predicted)
-        return None if learnt is None else replace(bare, calibration=learnt)
+        answers, actual = state.baseline.predicted, world.actual
+        if len(answers) != len(actual):
+            return None
+        saved = world.metric.rows(actual, answers) - world.metric.rows(actual, learnt.calibration(answers))
+        weights = mix_weights(actual, targets_of(self._judging))
+        mean = float(np.average(saved, weights=weights))
+        return mean, float(np.sqrt(np.sum((weights * (saved - mean)) ** 2)) / weights.sum()), len(actual)
 
     def _retrain(self) -> Trial | None:
         tried: list[tuple[Trial, str, str | None]] = []
@@ -258,7 +300,7 @@ class Trials:
         """Take the best of a kind, and fit it on every labelled row."""
         if not tried:
             return None
-        best, variant, name = max(tried, key=lambda t: t[0].value if t[0].value is not None else -math.inf)
+        best, variant, name = max(tried, key=lambda t: _worth(t[0]))
         if best.value is None or (best.low is not None and best.low <= 0):
             return best
         try:
@@ -309,12 +351,28 @@ class Trials:
         parts: Parts,
         note: str,
         *,
-        harm: tuple[float, float, int] | None = None,
+        known: tuple[float, float, int] | None = None,
+        trusted: bool = False,
         final: Path | None = None,
         more: float = 0.0,
     ) -> Trial:
+        """Judge a path on labelled rows.
+
+        Parameters
+        ----------
+        known
+            What training rows tell of its gain: mean, standard error, number of rows.
+        trusted
+            Whether they tell it whatever live rows say, as of code; of inputs that are broken, or of a world that
+            moved, they tell only what agrees with live rows.
+        final
+            What it makes of the path when it has learnt from every labelled row.
+        more
+            What else it costs.
+        """
         episode = self._state.world.episode
         cost = episode.cost_of(remedy) + more
+        left = None
         if sum(len(rows) for _, rows in parts) >= FEWEST_JUDGED:
             before, after = (
                 losses_under(self._state, self._state.path, parts),
@@ -325,17 +383,17 @@ class Trials:
                 _half(before - after),
                 float(before.mean()),
             )
+            left = float(after.mean())
             note = f"{note}; judged on {len(before)} rows"
-            # Training rows do not tell what a remedy does to inputs that are broken.
-            alike = harm is not None and (
-                not self._case.signs(self._state) or abs(gain - harm[0]) <= half + 1.96 * harm[1]
-            )
-            if harm is not None and alike and harm[1] > 0 and half > 0:
-                gain, half = _pooled((gain, half), (harm[0], 1.96 * harm[1]))
-                note = f"{note} and {harm[2]} training rows"
-        elif harm is not None and harm[2]:
-            gain, half, base = harm[0], 1.96 * harm[1], self._state.baseline.mean + harm[0]
-            note = f"{note}; judged on {harm[2]} training rows"
+            other = 0.0 if known is None else quantile(_LEVEL / 2, known[2]) * known[1]
+            alike = known is not None and (trusted or abs(gain - known[0]) <= half + other)
+            if known is not None and alike and other > 0 and half > 0:
+                gain, half = pooled((gain, half), (known[0], other))
+                note = f"{note} and {known[2]} training rows"
+        elif known is not None and known[2]:
+            gain, half = known[0], quantile(_LEVEL / 2, known[2]) * known[1]
+            base = self._state.baseline.mean + known[0]
+            note = f"{note}; judged on {known[2]} training rows"
         else:
             note = f"{note}; no labelled rows to judge it on"
             return Trial(remedy=remedy, path=final or path, note=note, cost=cost)
@@ -347,6 +405,7 @@ class Trials:
             path=final or path,
             note=note,
             cost=cost,
+            left=left,
             value=middle * episode.horizon - cost,
             low=low * episode.horizon - cost,
             high=high * episode.horizon - cost,
@@ -368,11 +427,8 @@ def _split(parts: Parts) -> tuple[Parts, Parts]:
     return teaching, judging
 
 
-def _pooled(one: tuple[float, float], other: tuple[float, float]) -> tuple[float, float]:
-    """Weigh two estimates of one gain by the inverse of their variances."""
-    weights = one[1] ** -2, other[1] ** -2
-    total = sum(weights)
-    return (one[0] * weights[0] + other[0] * weights[1]) / total, total**-0.5
+def _worth(trial: Trial) -> float:
+    return -math.inf if trial.value is None else trial.value
 
 
 def _half(differences: Floats) -> float:

@@ -78,6 +78,18 @@ def mendings(
     ]
 
 
+def drawn_from(reference: pl.DataFrame, names: list[str]) -> Repair:
+    """Give every row values of training rows drawn at random in some columns, each column by itself."""
+
+    def apply(raw: pl.DataFrame) -> pl.DataFrame:
+        rng = np.random.default_rng(0)
+        return raw.with_columns(
+            reference[name].gather(rng.integers(reference.height, size=raw.height)) for name in names
+        )
+
+    return apply
+
+
 def _on_frame(name: str, reference: pl.DataFrame, change: Change, still: Callable[[Columns], bool]) -> Repair:
     import polars as pl
 

@@ -44,6 +44,8 @@ class Path:
         Code that takes the place of what was deployed up to a window.
     model, model_at
         Model that does.
+    calibration, calibrated_at
+        What is done to its answers, and since which window.
     """
 
     module: int | None = None
@@ -52,6 +54,7 @@ class Path:
     model_at: int = -1
     repairs: tuple[Repair, ...] = ()
     calibration: Calibration | None = None
+    calibrated_at: int = -1
 
     def repaired(self, raw: pl.DataFrame) -> pl.DataFrame:
         """Apply the repairs of raw rows."""

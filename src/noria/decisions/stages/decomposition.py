@@ -22,6 +22,7 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
+from noria.core.stats.tests import chi_squared_counts
 from noria.decisions.stages.finding import Finding, lacks
 
 STAGE = "shift"
@@ -31,6 +32,7 @@ _MOST_ROWS = 3_000
 _FEWEST = 30
 _LEAST_AUC = 0.58
 _LEAST_MIX = 0.06
+_MIX_LEVEL = 0.001
 _MOST_WEIGHT = 10.0
 _SURE = 3.0
 _N_BINS = 5
@@ -55,8 +57,8 @@ class Sides:
         Indices of the labelled rows in `current`.
     moved
         Whether inputs are known to have moved beyond nature; None when only the classifier of sides can tell.
-    natural_mix
-        Largest total variation of labels between calm blocks and the rest.
+    mix_dispersion
+        How many times more the labels of calm blocks vary than chance draws do.
     reference_answers, answers
         What the model answered to held-out training rows and to the labelled live rows: numbers, or a share for each
         class; shape (n_rows, width). None when another model answers by now.
@@ -69,7 +71,7 @@ class Sides:
     reference_labels: NDArray[Any]
     labels: NDArray[Any]
     labelled: NDArray[np.intp]
-    natural_mix: float = 0.0
+    mix_dispersion: float = 1.0
     moved: bool | None = None
     reference_answers: Floats | None = None
     answers: Floats | None = None
@@ -83,8 +85,8 @@ class Parts:
     ----------
     auc, auc_in_mix
         Of telling live from training rows; of telling them from training rows drawn in the live mix.
-    mix
-        Total variation between the labels' distributions.
+    mix, mix_p
+        Total variation between the labels' distributions, and how probable so large a difference is by chance.
     followed, followed_se
         How far the answers moved along the way that the mix implies, in shares of that way; its standard error.
     rise, by_inputs, by_concept
@@ -94,7 +96,7 @@ class Parts:
     auc: float
     auc_in_mix: float | None
     mix: float | None
-    mix_se: float
+    mix_p: float
     followed: float | None
     followed_se: float
     rise: float
@@ -112,7 +114,7 @@ def decompose(sides: Sides, *, seed: int = 0) -> Parts | None:
         return None
     base, live = sides.reference[reference], sides.current[current]
     odds, auc = _odds(base, live, sides, seed)
-    mix, mix_se, auc_mix = _mix(sides, base, reference, seed)
+    mix, mix_p, auc_mix = _mix(sides, base, reference, seed)
     rise = float(sides.loss.mean() - sides.reference_loss.mean()) if len(sides.loss) else 0.0
     rise_se = _se(sides.loss, sides.reference_loss)
     excess, se, overlap = _explained(sides, odds)
@@ -121,7 +123,7 @@ def decompose(sides: Sides, *, seed: int = 0) -> Parts | None:
         auc=auc,
         auc_in_mix=auc_mix,
         mix=mix,
-        mix_se=mix_se,
+        mix_p=mix_p,
         followed=followed,
         followed_se=followed_se,
         rise=rise,
@@ -145,7 +147,7 @@ def decomposition(sides: Sides, *, seed: int = 0) -> Finding:
 
 def _verdict(parts: Parts, sides: Sides) -> str:
     moved = parts.auc > _LEAST_AUC if sides.moved is None else sides.moved
-    mixed = parts.mix is not None and parts.mix > max(_LEAST_MIX, 1.5 * sides.natural_mix) + 3 * parts.mix_se
+    mixed = parts.mix is not None and parts.mix > _LEAST_MIX and parts.mix_p < _MIX_LEVEL
     rest = parts.auc_in_mix
     if (
         mixed
@@ -238,8 +240,8 @@ def _followed(sides: Sides) -> tuple[float | None, float]:
     if then is None or now is None or len(now) < _FEWEST or then.shape[1] != now.shape[1]:
         return None, 0.0
     before, after = _binned(sides.reference_labels, sides.labels)
-    size = int(max(before.max(), after.max())) + 1
-    shares_then, shares_now = (np.bincount(side, minlength=size) / len(side) for side in (before, after))
+    counts = _counts(before, after)
+    shares_then, shares_now = counts / counts.sum(axis=1, keepdims=True)
     if (shares_then[shares_now > 0] == 0).any():
         return None, 0.0
     means = np.array(
@@ -261,24 +263,23 @@ def _mix(
     sides: Sides, base: Floats, rows: NDArray[np.intp], seed: int
 ) -> tuple[float | None, float, float | None]:
     if len(sides.labels) < _FEWEST:
-        return None, 0.0, None
+        return None, 1.0, None
     before, after = _binned(sides.reference_labels, sides.labels)
-    size = int(max(before.max(), after.max())) + 1
-    then, now = (np.bincount(side, minlength=size) / len(side) for side in (before, after))
-    mix = float(np.abs(then - now).sum() / 2)
-    se = float(0.5 * np.sqrt(np.sum(now * (1 - now)) / len(after)))
+    counts = _counts(before, after)
+    then, now = counts / counts.sum(axis=1, keepdims=True)
+    mix, chance = float(np.abs(then - now).sum() / 2), _by_chance(counts, sides.mix_dispersion)
     if mix < _LEAST_MIX:
-        return mix, se, None
+        return mix, chance, None
     mine = before[rows]
-    pools = np.bincount(mine, minlength=size)
+    pools = np.bincount(mine, minlength=counts.shape[1])
     if (pools[now > 0.02] < 5).any():
-        return mix, se, None
+        return mix, chance, None
     weights = np.where(pools > 0, now / np.maximum(pools, 1), 0.0)[mine]
     rng = np.random.default_rng(seed)
     drawn = rng.choice(len(base), size=len(base), p=weights / weights.sum())
     live = sides.current[sides.labelled]
     live = live[_thinned(live)]
-    return mix, se, _auc_by_parts(base, drawn, live, seed)
+    return mix, chance, _auc_by_parts(base, drawn, live, seed)
 
 
 def _auc_by_parts(base: Floats, drawn: NDArray[np.intp], live: Floats, seed: int) -> float:
@@ -316,10 +317,44 @@ def label_mix(before: NDArray[Any], after: NDArray[Any]) -> float:
     """Give the total variation between the distributions of labels."""
     if not len(before) or not len(after):
         return 0.0
+    counts = _counts(*_binned(before, after))
+    then, now = counts / counts.sum(axis=1, keepdims=True)
+    return float(np.abs(then - now).sum() / 2)
+
+
+def mix_weights(before: NDArray[Any], after: NDArray[Any]) -> Floats:
+    """Weigh labels so that they are mixed as others are; shape (n_before,)."""
     first, second = _binned(before, after)
-    size = int(max(first.max(), second.max())) + 1
-    shares = [np.bincount(side, minlength=size) / len(side) for side in (first, second)]
-    return float(np.abs(shares[0] - shares[1]).sum() / 2)
+    counts = _counts(first, second)
+    return np.asarray((counts[1] / np.maximum(counts[0], 1))[first])
+
+
+def mix_dispersion(labels: NDArray[Any], blocks: list[NDArray[np.intp]]) -> float:
+    """Give how many times more labels of blocks vary than chance draws do: the mean of chi-squared over its freedom.
+
+    At least 1 (McCullagh and Nelder, 1989, Generalized Linear Models, section 4.5: overdispersion).
+    """
+    found = []
+    for block in blocks:
+        rest = np.delete(labels, block)
+        if len(rest):
+            tested = chi_squared_counts(*_counts(*_binned(rest, labels[block])))
+            found += [tested.statistic / (tested.n_cells - 1)] if tested.n_cells > 1 else []
+    return max(1.0, float(np.mean(found))) if found else 1.0
+
+
+def _by_chance(counts: NDArray[np.intp], dispersion: float) -> float:
+    """Give the p-value of a difference of two rows of counts, of labels that vary more than chance draws do."""
+    from scipy.stats import chi2
+
+    tested = chi_squared_counts(*counts)
+    return float(chi2.sf(tested.statistic / dispersion, tested.n_cells - 1)) if tested.n_cells > 1 else 1.0
+
+
+def _counts(before: NDArray[np.intp], after: NDArray[np.intp]) -> NDArray[np.intp]:
+    """Count numbers of classes; shape (2, n_classes)."""
+    size = int(max(before.max(), after.max())) + 1
+    return np.stack([np.bincount(side, minlength=size) for side in (before, after)])
 
 
 def _thinned(rows: Floats) -> NDArray[np.intp]:
