@@ -55,6 +55,9 @@ CONTROL_AFTER_S = 0.3
 TEMPLATES_AFTER_S = 2.0
 """Compiling the templates of all pages takes most of a second, which the control loop's engine needs first."""
 
+TEMPLATES_REST = 3.0
+"""So much longer than it works does that thread wait: pages that are asked for meanwhile come first."""
+
 REQUEST_GRACE_S = 1.0
 DEADLINE_S = 5.0
 """A stopping server that has not ended by then is stuck in somebody's request, and ends all the same."""
@@ -236,7 +239,8 @@ def _start_control(keeper: ControlKeeper, on_failure: Callable[[], object]) -> N
 
 def _compile_templates(templates: list[str]) -> None:
     """Compile the pages' templates beside the answers, so that the first reader of a page need not wait for it."""
-    threading.Thread(target=compile_beside, args=(templates,), name="templates", daemon=True).start()
+    compiling = functools.partial(compile_beside, templates, rests=TEMPLATES_REST)
+    threading.Thread(target=compiling, name="templates", daemon=True).start()
 
 
 def _on_signal(stopping: asyncio.Event) -> None:

@@ -5,6 +5,7 @@ from __future__ import annotations
 import functools
 import importlib.resources
 import re
+import time
 from collections.abc import Callable, Iterable
 from gettext import NullTranslations
 from types import CodeType
@@ -109,8 +110,14 @@ class _SharedCode(BytecodeCache):
 _CODE: Final = _SharedCode()
 
 
-def compile_beside(templates: Iterable[str]) -> int:
+def compile_beside(templates: Iterable[str], *, rests: float = 0.0) -> int:
     """Compile all templates in the folders of some, as the first readers of pages would have to wait for.
+
+    Parameters
+    ----------
+    rests
+        How many times as long as each template took to wait after it. A page is answered in a hundred pieces between
+        which it lets go of the interpreter; a thread that never rests would have it wait for each of them.
 
     Returns
     -------
@@ -122,8 +129,11 @@ def compile_beside(templates: Iterable[str]) -> int:
     for package in sorted({PACKAGE_OF_PARTS, *(name.partition("/")[0] for name in templates)}):
         for place in (importlib.resources.files(package) / "templates").iterdir():
             if place.name.endswith(".html"):
+                began = time.thread_time()
                 found.get_template(f"{package}/{place.name}")
                 n_compiled += 1
+                if rests:
+                    time.sleep(rests * (time.thread_time() - began))
     return n_compiled
 
 
