@@ -9,7 +9,7 @@ from noria.core.web.drawings import Interval
 from noria.core.web.lists import ListContext
 from noria.core.web.pages import PageContext
 from noria.core.web.parts import Tab
-from noria.decisions.story import Fact, StoryContext
+from noria.decisions.story_views import Fact, StoryContext
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

@@ -18,7 +18,8 @@ from noria.core.web.urls import DECISION_PATH
 from noria.decisions.entities import Decision, DecisionStatus, Remedy
 from noria.decisions.permissions import DECIDE, READ_DECISIONS
 from noria.decisions.service import Decisions
-from noria.decisions.story import Question, StoryContext, tell
+from noria.decisions.story import tell
+from noria.decisions.story_views import Question, StoryContext
 from noria.decisions.words import REMEDY_WORDS, in_words
 from noria.serving.entities import Rollout
 from noria.serving.permissions import READ_ENDPOINTS

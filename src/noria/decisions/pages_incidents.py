@@ -32,7 +32,8 @@ from noria.decisions.page_reads import DecisionReads
 from noria.decisions.pages import INCIDENTS_WORDS, tell_story
 from noria.decisions.permissions import READ_DECISIONS
 from noria.decisions.service import Decisions
-from noria.decisions.story import StoryContext, facts_of
+from noria.decisions.story import facts_of
+from noria.decisions.story_views import StoryContext
 from noria.decisions.words import CAUSE_WORDS, REMEDY_WORDS, STATUS_WORDS, in_words
 from noria.monitoring.alerts.wording import next_command
 from noria.monitoring.entities import Alert, AlertKind

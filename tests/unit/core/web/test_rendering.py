@@ -14,7 +14,7 @@ from noria.core.web.pages import Frame, Page, PageContext
 from noria.core.web.rendering import compile_beside, environment, prose
 from noria.core.web.urls import Urls
 from noria.decisions.pages import PAGES as DECISION_PAGES
-from noria.decisions.story import StoryContext
+from noria.decisions.story_views import StoryContext
 from noria.server.overview import OverviewContext
 from noria.server.page_routes import ErrorContext
 from noria.server.pages import PAGES as SERVER_PAGES
