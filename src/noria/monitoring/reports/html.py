@@ -11,7 +11,7 @@ from typing import Final
 from markupsafe import Markup
 
 from noria.core.web.languages import Language, mark
-from noria.monitoring.estimated.page_words import ASSUMPTION_WORDS
+from noria.monitoring.estimated.page_words import ASSUMPTION_WORDS, METRIC_WORDS
 from noria.monitoring.reports.entities import Bar, ColumnReport, DriftComparison, EndpointReport
 
 WIDTH: Final = 320.0
@@ -103,7 +103,7 @@ def report_html(
         style=Markup(f"<style>\n{style}</style>"),  # noqa: S704 - a file of our own
     )
     template = environment(language).get_template("noria.monitoring.reports/comparison.html")
-    return template.render(page=page, tests=TESTS, assumption=ASSUMPTION_WORDS)
+    return template.render(page=page, tests=TESTS, assumption=ASSUMPTION_WORDS, metric_words=METRIC_WORDS)
 
 
 def pillars(bars: Sequence[Bar]) -> tuple[Pillar, ...]:
