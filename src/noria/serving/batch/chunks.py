@@ -28,9 +28,11 @@ from noria.serving.batch.columns import (
     unfit_rows,
 )
 from noria.serving.batch.entities import BatchOptions, Unfit, bounds_of
-from noria.serving.batch.rows import ArrayRows, Rows
+from noria.serving.batch.rows import ArrayRows, Rows, TableRows
 
 _PART = ".part-"
+_AHEAD_BYTES = 64 << 20
+"""About how much is read at once: a file gives a few rows of a group at the cost of the whole group."""
 
 
 class Work(msgspec.Struct, frozen=True, kw_only=True):
@@ -69,6 +71,7 @@ class ChunkMaker:
         self._work = work
         self._model: LoadedModel = load_model(Path(work.model_folder), work.version, fast=True)
         self.engine = self._model.engine
+        self._ahead = Ahead(work.rows, work.chunk_rows) if isinstance(work.rows, TableRows) else None
 
     def make(self, chunk: int) -> int:
         """Make one and give its number of rows.
@@ -86,7 +89,7 @@ class ChunkMaker:
 
     def _predicted(self, start: int, stop: int) -> pl.DataFrame:
         work = self._work
-        inputs, copied = read_inputs(work, start, stop)
+        inputs, copied = self._read(start, stop)
         unfit = None
         if work.options.unfit is Unfit.NULL:
             inputs, unfit = self._without_unfit(inputs)
@@ -99,6 +102,18 @@ class ChunkMaker:
             probabilities=work.options.probabilities,
             unfit=unfit,
         )
+
+    def _read(self, start: int, stop: int) -> tuple[dict[str, Any], pl.DataFrame]:
+        """Give the model's inputs of some rows, and the columns that are copied."""
+        work = self._work
+        copied = list(work.options.copied)
+        if isinstance(work.rows, ArrayRows):
+            names = [binding.name for binding in work.bindings]
+            found = {name: np.ascontiguousarray(work.rows.arrays[name][start:stop]) for name in names}
+            return found, work.rows.frame(start, stop, copied)
+        assert self._ahead is not None  # noqa: S101 - made for tables
+        frame = self._ahead.frame(start, stop, needed(work.bindings, copied))
+        return arrays_of(frame, work.bindings, work.version.signature), frame.select(copied)
 
     def _without_unfit(self, inputs: dict[str, Any]) -> tuple[dict[str, Any], Any]:
         signature = self._work.version.signature
@@ -131,17 +146,45 @@ class ChunkMaker:
             ) from error
 
 
-def read_inputs(work: Work, start: int, stop: int) -> tuple[dict[str, Any], pl.DataFrame]:
-    """Give the model's inputs of some rows, and the columns that are copied."""
-    copied = list(work.options.copied)
-    if isinstance(work.rows, ArrayRows):
-        names = [binding.name for binding in work.bindings]
-        found = {name: np.ascontiguousarray(work.rows.arrays[name][start:stop]) for name in names}
-        return found, work.rows.frame(start, stop, copied)
-    frame = work.rows.frame(start, stop, needed(work.bindings, copied))
-    if frame.height != stop - start:
-        raise Invalid(f"The input has fewer than {stop} rows", hint="Was it cut off? Run it again")
-    return arrays_of(frame, work.bindings, work.version.signature), frame.select(copied)
+class Ahead:
+    """Rows of a table, of which those behind the asked ones are kept for the next time.
+
+    Parameters
+    ----------
+    n_rows
+        As many as are asked for at a time.
+    max_bytes
+        About how much is kept.
+    """
+
+    def __init__(self, rows: TableRows, n_rows: int, max_bytes: int = _AHEAD_BYTES) -> None:
+        self._rows = rows
+        self._n_rows = n_rows
+        self._max_bytes = max_bytes
+        self._most = n_rows
+        self._start = 0
+        self._kept: pl.DataFrame | None = None
+
+    def frame(self, start: int, stop: int, columns: list[str]) -> pl.DataFrame:
+        """Give some rows; always of the same columns.
+
+        Raises
+        ------
+        Conflict
+            If the file has changed.
+        Invalid
+            If it ends before `stop`.
+        """
+        kept = self._kept
+        if kept is None or not self._start <= start <= stop <= self._start + kept.height:
+            self._kept = None  # before others are read, or both were held
+            kept = self._rows.frame(start, max(stop, min(start + self._most, self._rows.n_rows)), columns)
+            if kept.height < stop - start:
+                raise Invalid(f"The input has fewer than {stop} rows", hint="Was it cut off? Run it again")
+            row_bytes = kept.estimated_size() / max(1, kept.height)
+            self._most = max(1, int(self._max_bytes / max(1.0, row_bytes) / self._n_rows)) * self._n_rows
+            self._start, self._kept = start, kept
+        return kept.slice(start - self._start, stop - start)
 
 
 def write_chunk(folder: Path, chunk: int, frame: pl.DataFrame) -> None:

@@ -8,8 +8,9 @@ import select
 import signal
 import subprocess
 import sys
-from collections import Counter, deque
-from collections.abc import Callable, Collection, Mapping
+from bisect import insort
+from collections import Counter
+from collections.abc import Callable, Collection, Mapping, Sequence
 from typing import TYPE_CHECKING, Self
 
 import msgspec
@@ -65,7 +66,7 @@ class Crew:
         NoriaError
             What a process raised.
         """
-        waiting = deque(chunks)
+        waiting = sorted(chunks)
         while waiting or self._members:
             while waiting and len(self._members) < min(self._n_workers, len(waiting) + self._n_busy()):
                 member = self._idle.pop() if self._idle else _Member(self._environ)
@@ -79,7 +80,7 @@ class Crew:
     def _n_busy(self) -> int:
         return sum(member.chunk is not None for member in self._members.values())
 
-    def _hear(self, work: Work, member: _Member, waiting: deque[int], told: Told) -> None:
+    def _hear(self, work: Work, member: _Member, waiting: list[int], told: Told) -> None:
         made = member.hear()
         if made is None:
             del self._members[member.answers]
@@ -91,14 +92,15 @@ class Crew:
             self._engine = made.engine
         else:
             told(made.n_rows)
-        member.chunk = None
+        last, member.chunk = member.chunk, None
         if waiting:
-            member.give(waiting.popleft())
+            at_work = {other.chunk for other in self._members.values() if other.chunk is not None}
+            member.give(waiting.pop(place_of_next(waiting, last, at_work)))
         else:
             del self._members[member.answers]
             self._done.append(member)
 
-    def _bury(self, work: Work, member: _Member, waiting: deque[int]) -> None:
+    def _bury(self, work: Work, member: _Member, waiting: list[int]) -> None:
         how = member.end()
         chunk = -1 if member.chunk is None else member.chunk
         self._deaths[chunk] += 1
@@ -112,7 +114,25 @@ class Crew:
                 hint="Did they need more memory than there is? Fewer `--workers` or `--chunk-rows` need less",
             )
         if chunk >= 0:
-            waiting.appendleft(chunk)
+            insort(waiting, chunk)
+
+
+def place_of_next(waiting: Sequence[int], last: int | None, at_work: Collection[int]) -> int:
+    """Tell which of the waiting chunks a process makes next: the one behind its last, whose rows it may have read.
+
+    Else it begins the longest row of chunks, in the middle where another process is about to go on with it.
+
+    Examples
+    --------
+    >>> place_of_next([1, 2, 3, 4, 5], None, {0}), place_of_next([1, 2, 4, 5], 3, {0}), place_of_next([2, 7, 8], 5, {0})
+    (2, 2, 1)
+    """
+    if last is not None and last + 1 in waiting:
+        return waiting.index(last + 1)
+    begins = [at for at in range(len(waiting)) if not at or waiting[at - 1] + 1 != waiting[at]]
+    ends = [*begins[1:], len(waiting)]
+    begin, end = max(zip(begins, ends, strict=True), key=lambda each: each[1] - each[0])
+    return (begin + end) // 2 if waiting[begin] - 1 in at_work else begin
 
 
 class _Member:
