@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import os
+import resource
 import stat
 from collections.abc import Iterator
 from pathlib import Path
@@ -10,10 +11,10 @@ from pathlib import Path
 import psutil
 import pytest
 
-from noria.core.errors import Unavailable
+from noria.core.errors import StorageFull, Unavailable
 from noria.core.objects.digests import hash_bytes
 from noria.core.objects.paths import PathRefused
-from noria.core.objects.targets import TargetBlocked, TargetFolder
+from noria.core.objects.targets import Moment, TargetBlocked, TargetFolder
 
 DANGEROUS = ("../out", "/out", "a/../../out", "", "a//b", "a\0b", ".", "..")
 
@@ -211,3 +212,29 @@ def test_many_folders_do_not_use_up_descriptors(target: Path) -> None:
             assert process.num_fds() <= n_open + 2
 
     assert process.num_fds() == n_open
+
+
+def test_a_stage_takes_files_at_once(tmp_path: Path) -> None:
+    """What each was is told; one that is there is not replaced, and one for which there is no room is not left."""
+    with TargetFolder(tmp_path / "stage", durable=False, staged=True) as folder:
+        moments = {
+            path: folder.put(path, path.encode() * 500, executable=path == "b/run")
+            for path in ("a", "b/1", "b/2", "b/run")
+        }
+        with pytest.raises(TargetBlocked, match="b/run"):
+            folder.put("b/run", b"other")
+        limits = resource.getrlimit(resource.RLIMIT_FSIZE)
+        resource.setrlimit(resource.RLIMIT_FSIZE, (1000, limits[1]))
+        try:
+            with pytest.raises(StorageFull):
+                folder.put("b/long", b"x" * 4000)
+        finally:
+            resource.setrlimit(resource.RLIMIT_FSIZE, limits)
+        with pytest.raises(PathRefused):
+            folder.put("b/../c", b"")
+    for path, moment in moments.items():
+        place = tmp_path / "stage" / path
+        assert place.read_bytes() == path.encode() * 500
+        assert Moment.of(place.stat(), named=True) == moment
+        assert bool(place.stat().st_mode & 0o100) == (path == "b/run")
+    assert sorted(path.name for path in (tmp_path / "stage" / "b").iterdir()) == ["1", "2", "run"]
