@@ -115,6 +115,7 @@ def refit(
     until_label: int | None,
     settings: dict[str, Any],
     remedies: list[str],
+    schemes: list[str],
 ) -> dict[str, Any]:
     """Register what remedies without a pipeline make of the teaching part.
 
@@ -122,6 +123,8 @@ def refit(
     ----------
     remedies
         Of `OWN`.
+    schemes
+        What may teach a new model.
 
     Returns
     -------
@@ -139,7 +142,12 @@ def refit(
     for remedy in remedies:
         try:
             with threadpool_limits(limits=1):
-                found = refitted(case, Remedy(remedy), rows.teaching.since(onset_position))
+                found = refitted(
+                    case,
+                    Remedy(remedy),
+                    rows.teaching.since(onset_position),
+                    schemes=[Scheme(scheme) for scheme in schemes],
+                )
             made[remedy] = misfit(case.version, found) or found.version
         except (NoriaError, ValueError) as error:
             # The latter is how scikit-learn names rows that it cannot learn from.

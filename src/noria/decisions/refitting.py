@@ -10,6 +10,7 @@ A new model is the best of a handful of kinds, by labelled rows later than those
 from __future__ import annotations
 
 import warnings
+from collections.abc import Sequence
 from typing import Any
 
 import numpy as np
@@ -35,20 +36,26 @@ _LABELS = "labels of the rows"
 _SEED = 7  # any: a trial repeated on the same rows teaches the same
 
 
-def refitted(case: Case, remedy: Remedy, teaching: Rows) -> ModelVersion:
+def refitted(
+    case: Case, remedy: Remedy, teaching: Rows, *, schemes: Sequence[Scheme] = tuple(Scheme)
+) -> ModelVersion:
     """Register the version that recalibrating or a new model makes of labelled rows.
 
     Parameters
     ----------
     teaching
         Labelled rows since the onset.
+    schemes
+        What may teach a new model.
 
     Raises
     ------
     NoriaError
         If the model's form does not allow it, or the rows do not; nothing is registered then.
     """
-    return _recalibrated(case, teaching) if remedy is Remedy.RECALIBRATE else _searched(case, teaching)
+    return (
+        _recalibrated(case, teaching) if remedy is Remedy.RECALIBRATE else _searched(case, teaching, schemes)
+    )
 
 
 def _recalibrated(case: Case, teaching: Rows) -> ModelVersion:
@@ -118,7 +125,7 @@ def _of_known_classes(case: Case, rows: Rows) -> tuple[Rows, NDArray[Any]]:
     return kept, np.asarray([known[str(label)] for label in kept.labels])
 
 
-def _searched(case: Case, teaching: Rows) -> ModelVersion:
+def _searched(case: Case, teaching: Rows, schemes: Sequence[Scheme]) -> ModelVersion:
     arrays, target = _old_rows(case)
     names = [spec.name for spec in case.version.signature.inputs]
     n_classes = len(np.unique(arrays[target]))
@@ -129,7 +136,7 @@ def _searched(case: Case, teaching: Rows) -> ModelVersion:
     )
     judging = _matrix(case.arrays(after), names)
     tried: dict[tuple[str, Scheme], float] = {}
-    for scheme in (Scheme.ALL, Scheme.RECENT):
+    for scheme in schemes:
         taught = _taught(case, arrays, before, scheme, target)
         if scheme is not Scheme.ALL and case.is_classification and len(np.unique(taught[target])) < n_classes:
             continue

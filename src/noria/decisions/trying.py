@@ -6,7 +6,6 @@ from collections.abc import Mapping
 from typing import Any, Protocol
 
 from noria.decisions.entities import (
-    LEAST_PROBABILITY,
     OWN,
     Cause,
     DecisionSection,
@@ -14,8 +13,7 @@ from noria.decisions.entities import (
     Remedy,
     Scheme,
 )
-
-_OLD_ROWS_MISLEAD = (Cause.CONCEPT_DRIFT, Cause.COVARIATE_DRIFT)
+from noria.decisions.schemes import schemes_for
 
 
 class Bench(Protocol):
@@ -67,7 +65,9 @@ class Trying:
             if "lacks" in trial:
                 return trial
         own = sorted(remedy.value for remedy in OWN if remedy in wanted)
-        made = self._refit(part, arguments, own) if own else {"made": {}, "cut_position": None}
+        schemes = [scheme.value for scheme in schemes_for(causes)]
+        given = {**arguments, "remedies": own, "schemes": schemes}
+        made = self._refit(part, given) if own else {"made": {}, "cut_position": None}
         if made.get("lacks"):
             return made
         cuts = [cut for cut in (trial["cut_position"], made["cut_position"]) if cut is not None]
@@ -82,10 +82,10 @@ class Trying:
         }
         return self._bench.job("try_remedies", judged, key=f"try:{part}")
 
-    def _refit(self, part: str, arguments: dict[str, Any], remedies: list[str]) -> dict[str, Any]:
+    def _refit(self, part: str, given: dict[str, Any]) -> dict[str, Any]:
         """Have versions made that need no pipeline; kept for later rounds as well."""
-        if self._made is None or set(remedies) - set(self._made["made"]):
-            found = self._bench.job("refit", {**arguments, "remedies": remedies}, key=f"refit:{part}")
+        if self._made is None or set(given["remedies"]) - set(self._made["made"]):
+            found = self._bench.job("refit", given, key=f"refit:{part}")
             if found["lacks"]:
                 return found
             self._made = found
@@ -113,18 +113,3 @@ class Trying:
         if any(run["run_id"] is not None for run in runs):
             self._trial = trial
         return trial
-
-
-def schemes_for(causes: Mapping[Cause, float]) -> list[Scheme]:
-    """Give the ways to retrain that are worth a run.
-
-    As long as labels given inputs are what they were, old rows only help; where they may have changed, or the inputs
-    lie elsewhere, fewer old rows may teach better.
-
-    Examples
-    --------
-    >>> [scheme.value for scheme in schemes_for({Cause.CONCEPT_DRIFT: 0.8, Cause.UNKNOWN: 0.2})]
-    ['all', 'recent', 'weighted']
-    """
-    misled = any(causes.get(cause, 0.0) >= LEAST_PROBABILITY for cause in _OLD_ROWS_MISLEAD)
-    return list(Scheme) if misled else [Scheme.ALL]

@@ -7,8 +7,8 @@ import pytest
 
 from noria.decisions.entities import Cause, Scheme
 from noria.decisions.repairing import put_column
+from noria.decisions.schemes import schemes_for
 from noria.decisions.teaching import kept_rows, taught_arrays
-from noria.decisions.trying import schemes_for
 
 OLD = {"x": np.arange(20.0).reshape(10, 2), "y": np.arange(10), "note": np.array("text")}
 NEW = {"x": -np.ones((4, 2))}
@@ -31,11 +31,11 @@ def test_more_new_rows_than_old_ones_keep_all_of_these() -> None:
     assert len(kept_rows(OLD, Scheme.WEIGHTED, 50, n_rows=10)["y"]) == 10
 
 
-@pytest.mark.parametrize("cause", [Cause.CONCEPT_DRIFT, Cause.COVARIATE_DRIFT])
-def test_old_rows_are_doubted_only_where_they_may_mislead(cause: Cause) -> None:
-    """A likely change of the world tries fewer old rows; another class or mix does not."""
-    assert schemes_for({cause: 0.3, Cause.UNKNOWN: 0.7}) == list(Scheme)
-    assert schemes_for({cause: 0.05, Cause.NEW_CLASS: 0.95}) == [Scheme.ALL]
+def test_old_rows_are_left_out_only_where_they_may_mislead() -> None:
+    """A likely change of labels given inputs tries new rows alone; other inputs, another class or mix do not."""
+    assert schemes_for({Cause.CONCEPT_DRIFT: 0.3, Cause.UNKNOWN: 0.7}) == list(Scheme)
+    for cause in (Cause.COVARIATE_DRIFT, Cause.LABEL_DRIFT, Cause.NEW_CLASS):
+        assert schemes_for({Cause.CONCEPT_DRIFT: 0.05, cause: 0.95}) == [Scheme.ALL, Scheme.WEIGHTED]
 
 
 @pytest.mark.parametrize("name", ["a", "x[1]", "m[1,0]"])

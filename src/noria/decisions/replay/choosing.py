@@ -7,7 +7,7 @@ from dataclasses import dataclass
 
 from noria.decisions.choice import plain
 from noria.decisions.entities import Cause, Remedy
-from noria.decisions.replay.remedies import Trial
+from noria.decisions.replay.trial import Trial
 
 OWN: Mapping[Cause, Remedy] = {
     Cause.NONE: Remedy.WAIT,

@@ -9,6 +9,7 @@ import numpy as np
 
 from noria.decisions.diagnosis import Diagnosis
 from noria.decisions.entities import LEARNS_FROM_LIVE_ROWS, Cause, Remedy, admissible
+from noria.decisions.replay.alerts import TARGET, listed, targets_moved, unknown_classes
 from noria.decisions.replay.answer import Answer, Incident
 from noria.decisions.replay.baseline import make_baseline
 from noria.decisions.replay.case import Case, State, losses_under, signs_of, targets_of
@@ -20,15 +21,15 @@ from noria.decisions.replay.episode import Episode
 from noria.decisions.replay.metrics import Metric
 from noria.decisions.replay.outputs import Predicted
 from noria.decisions.replay.refining import Learnt, refined
-from noria.decisions.replay.remedies import Trial, Trials
+from noria.decisions.replay.remedies import Trials
 from noria.decisions.replay.rows import Window, columns_of, windows_of
 from noria.decisions.replay.runner import Runner
 from noria.decisions.replay.telling import candidates, evidence, quality_of, window_seen
+from noria.decisions.replay.trial import Trial
 from noria.decisions.replay.watch import Inputs, Losses, Rise, Scored
 from noria.decisions.replay.world import Path, World
 from noria.decisions.stages.guards import reference_blocks
 from noria.decisions.stages.moves import Moves
-from noria.decisions.stages.new_class import FEWEST
 
 MIN_LABELS = 40
 PATIENCE = 5
@@ -40,8 +41,6 @@ FEWEST_TAUGHT = 2
 _CERTAIN = 0.5
 _SETTLED = 1.5  # what was looked into and left is no news, nor is a little more of it
 
-TARGET = "target"
-_NEWEST = 4
 _ANOTHER_RULE = (Cause.CONCEPT_DRIFT, Cause.NEW_CLASS)
 _MENDS = (Remedy.REPAIR_INPUTS, Remedy.FIX_PIPELINE, Remedy.ROLL_BACK_MODEL)
 
@@ -185,12 +184,12 @@ class _Engine:
         found += [f"inputs: {sign.sentence}" for sign in signs]
         scene = state.scenes[window.number]
         if scene.drifted:
-            found.append(f"drift: {_listed(sorted(scene.moved))} moved further than ever before")
-        if self._targets_moved():
+            found.append(f"drift: {listed(sorted(scene.moved))} moved further than ever before")
+        if targets_moved(state, self._settled):
             found.append("drift: the labels' mix moved further than ever before")
-        unknown = self._unknown_classes()
+        unknown = unknown_classes(state, self._settled)
         if unknown:
-            found.append(f"labels: {_listed(unknown)} was never in training")
+            found.append(f"labels: {listed(unknown)} was never in training")
         rise = state.losses.rise()
         if self._case is not None:
             self._case.rise = state.losses.since(self._case.onset)
@@ -198,30 +197,6 @@ class _Engine:
         if rise is not None and rise.is_real:
             found.append(f"quality: loss {rise.rise:+.4f} since window {rise.since}")
         return found
-
-    def _unknown_classes(self) -> list[str]:
-        """List classes that came often enough lately to be no slip, and that the model was not taught."""
-        state = self._state
-        if not self._world.classifies:
-            return []
-        newest = [w for w in state.seen if w.number > self._settled and len(w.labelled(state.now))][-_NEWEST:]
-        labels = targets_of([(w, w.labelled(state.now)) for w in newest])
-        names, counts = np.unique(labels, return_counts=True)
-        known = {str(name) for name in np.unique(self._world.actual)}
-        learnt = self._world.model_for(state.path).classes
-        known |= set() if learnt is None else {str(name) for name in learnt}
-        return [
-            str(n) for n, count in zip(names, counts, strict=True) if count >= FEWEST and str(n) not in known
-        ]
-
-    def _targets_moved(self) -> bool:
-        """Tell whether the newest labels are mixed otherwise than training rows' and calm windows'."""
-        state = self._state
-        parts = [(w, w.labelled(state.now)) for w in state.seen if w.number > self._settled]
-        parts = [(w, rows) for w, rows in parts if len(rows)][-_NEWEST:]
-        if not parts:
-            return False
-        return bool(state.mix.moved({TARGET: targets_of(parts)}, n_looks=len(state.seen)))
 
     def _is_overtaken(self, case: Case) -> bool:
         """Tell whether something is plainly wrong now, or began to cost, while what was looked into did not."""
@@ -447,8 +422,3 @@ class _Engine:
             if any(0 < window.number - a.window <= self._episode.horizon for a in self._actions):
                 total += amount
         return total
-
-
-def _listed(names: list[str], most: int = 4) -> str:
-    told = ", ".join(f"`{name}`" for name in names[:most])
-    return told if len(names) <= most else f"{told} and {len(names) - most} more"

@@ -8,7 +8,8 @@ from dataclasses import dataclass
 from noria.decisions.entities import LEARNS_FROM_LIVE_ROWS, Cause, admissible
 from noria.decisions.replay.case import Case, State
 from noria.decisions.replay.choosing import Choice, choose
-from noria.decisions.replay.remedies import Trial, Trials
+from noria.decisions.replay.remedies import Trials
+from noria.decisions.replay.trial import Trial
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

@@ -13,8 +13,8 @@ from noria.decisions.replay.answer import Quality, Tried, WindowSeen
 from noria.decisions.replay.episode import Episode
 from noria.decisions.replay.metrics import Metric
 from noria.decisions.replay.outputs import Predicted
-from noria.decisions.replay.remedies import Trial
 from noria.decisions.replay.rows import Window
+from noria.decisions.replay.trial import Trial
 from noria.decisions.replay.watch import interval_of
 
 

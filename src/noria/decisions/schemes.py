@@ -1,0 +1,25 @@
+"""Which rows are worth a fit, by what may have happened to them."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+
+from noria.decisions.entities import LEAST_PROBABILITY, Cause, Scheme
+
+
+def schemes_for(causes: Mapping[Cause, float]) -> list[Scheme]:
+    """Give the ways to teach that are worth a fit.
+
+    As long as labels given inputs are what they were, old rows only help, and a few new ones alone would forget what
+    the rest say. Where they may have changed, new rows alone may teach better.
+
+    Examples
+    --------
+    >>> [scheme.value for scheme in schemes_for({Cause.CONCEPT_DRIFT: 0.8, Cause.UNKNOWN: 0.2})]
+    ['all', 'recent', 'weighted']
+    >>> [scheme.value for scheme in schemes_for({Cause.COVARIATE_DRIFT: 1.0})]
+    ['all', 'weighted']
+    """
+    if causes.get(Cause.CONCEPT_DRIFT, 0.0) >= LEAST_PROBABILITY:
+        return list(Scheme)
+    return [scheme for scheme in Scheme if scheme is not Scheme.RECENT]
