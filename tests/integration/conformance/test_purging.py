@@ -9,11 +9,12 @@ import sqlalchemy as sa
 
 from noria.core.clock import ManualClock
 from noria.core.context import Context
+from noria.core.control.testing import InlineSteps
 from noria.core.database.schema import metadata
 from noria.core.errors import Invalid, NotFound
 from noria.core.objects.references import object_references
 from noria.core.objects.service import Objects
-from noria.server.upkeep import remove_deleted
+from noria.server.upkeep import TICKS, remove_deleted
 from noria.tracking.entities import Dataset, Link, LogBatch, NewRun, RunEnd, Tags
 from noria.tracking.experiment_entities import NewExperiment
 from noria.tracking.logged_models import LoggedModels
@@ -115,6 +116,23 @@ def test_what_was_deleted_long_ago_leaves_nothing_behind(context: Context, clock
     with pytest.raises(NotFound):
         context.service(Experiments).get(PROJECT, "gone")
     assert set(removed_rows(context, timedelta()).values()) == {0}
+
+
+def test_a_server_removes_each_day_what_was_deleted_a_month_ago(context: Context, clock: ManualClock) -> None:
+    """Without anybody asking, and not a day before the thirty days that a deleted run can be restored."""
+    run = full_run(context, "e")
+    context.service(Runs).delete(PROJECT, run)
+    (tick,) = TICKS
+    assert tick.every_s == DAY_S
+
+    clock.advance(29 * DAY_S)
+    tick.fn(InlineSteps(clock), context, clock.now())
+    assert context.service(Runs).get(PROJECT, run).deleted_at is not None
+    clock.advance(2 * DAY_S)
+    tick.fn(InlineSteps(clock), context, clock.now())
+
+    with pytest.raises(NotFound):
+        context.service(Runs).get(PROJECT, run)
 
 
 def test_a_child_outlives_its_parent(context: Context, clock: ManualClock) -> None:
