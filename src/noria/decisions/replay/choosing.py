@@ -6,7 +6,7 @@ from collections.abc import Mapping
 from dataclasses import dataclass
 
 from noria.decisions.choice import plain
-from noria.decisions.entities import Cause, Remedy
+from noria.decisions.entities import LEARNS_FROM_LIVE_ROWS, Cause, Remedy
 from noria.decisions.replay.trial import Trial
 
 OWN: Mapping[Cause, Remedy] = {
@@ -64,11 +64,11 @@ def choose(
     """
     cause = max(causes, key=causes.__getitem__)
     own = OWN.get(cause, Remedy.WAIT)
-    probable = causes[cause] >= _PROBABLE
+    called = _called_for(own) if causes[cause] >= _PROBABLE else frozenset()
     sure = [
         trial
         for trial in trials
-        if trial.path is not None and _pays(trial, called=grave or (probable and trial.remedy is own))
+        if trial.path is not None and _pays(trial, called=grave or trial.remedy in called)
     ]
     if sure:
         best = max(sure, key=_value)
@@ -102,6 +102,11 @@ def choose(
     ]
     reason = f"{about}; no remedy that was tried surely gains more than it costs"
     return Choice(remedy=Remedy.WAIT, trial=None, reason=reason, settled=not hopeful)
+
+
+def _called_for(own: Remedy) -> frozenset[Remedy]:
+    """Give the remedies that a cause calls for by its nature: its own, and where that learns whatever else does."""
+    return LEARNS_FROM_LIVE_ROWS if own in LEARNS_FROM_LIVE_ROWS else frozenset({own})
 
 
 def _pays(trial: Trial, *, called: bool) -> bool:

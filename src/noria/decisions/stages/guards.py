@@ -58,7 +58,7 @@ _EXPLAINS: Mapping[str, tuple[str, ...]] = {
 }
 """Sign → signs of the same column that it explains."""
 
-_NEVER_NATURAL = frozenset({"missing", "frozen", "spelt", "rounded", "repeat", "duplicated"})
+_NEVER_NATURAL = frozenset({"missing", "frozen", "spelt", "rounded", "repeat", "duplicated", "lagged"})
 _SURE_FACTOR = math.log(3.0)
 _SURE_REACH = 0.97
 _SPIKE_SHARE = 0.01
@@ -73,7 +73,8 @@ class Sign:
     kind
         `missing`, `outside`, `default` (one value too often), `frozen`, `repeat` (values stay too long), `rounded`,
         `rescaled`, `mapped` (another unit, by a line), `flipped` (sign), `unseen` (codes), `spelt` (codes that differ
-        in case or blanks only), `exchanged` (codes), `duplicated` (whole rows).
+        in case or blanks only), `exchanged` (codes), `duplicated` (whole rows), `lagged` (values of other rows, a fixed
+        number away).
     size
         What was measured; `natural` is the largest that calm blocks gave.
     values
