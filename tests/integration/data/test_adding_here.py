@@ -56,7 +56,7 @@ def everything(settings: Settings) -> dict[str, list[tuple[Any, ...]]]:
         for (table,) in tables.fetchall():
             rows = connection.execute(f'select * from "{table}"').fetchall()  # noqa: S608 - a name of the schema
             if table == "parts":
-                rows = [(*row[1:3], *known) for row in rows for known in msgspec.msgpack.decode(row[3])]
+                rows = [(*row[1:3], *known) for row in rows for known in msgspec.msgpack.decode(row[4])]
             found[f"{file}/{table}"] = sorted(tuple(map(alike, row)) for row in rows)
         connection.close()
     return found

@@ -18,6 +18,7 @@ import os
 import sqlite3
 import stat
 import time
+import zlib
 from collections.abc import Iterable, Iterator
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, Final, NamedTuple
@@ -44,11 +45,15 @@ create table if not exists places (
     version integer not null, digest text not null, is_file integer not null, empty_folders text not null
 );
 create table if not exists parts (
-    pk integer primary key, place integer not null, n integer not null, files blob not null, unique (place, n)
+    pk integer primary key, place integer not null, n integer not null, checksum integer not null,
+    files blob not null, unique (place, n)
 );
 """
 _PART_FILES: Final = 1000
-"""Files in one row, as MessagePack: a row for each of many files takes longer to write than the file itself."""
+"""Files in one row, as MessagePack: a row for each of many files takes longer to write than the file itself.
+
+Such a row lies on several pages, of which a loss of power may leave some old and some new: its checksum tells.
+"""
 
 
 class Known(NamedTuple):
@@ -181,13 +186,10 @@ class StatIndex:
 
     def files(self, path: str) -> dict[str, Known]:
         """Give the files of a place by their paths in it, as they were when the place was written."""
-        query = "select files from parts f join places p on p.pk = f.place where p.path = ? order by n"
-        try:
-            return {
-                known.path: known for (data,) in self._read(query, (path,)) for known in _DECODER.decode(data)
-            }
-        except msgspec.DecodeError:
-            return {}
+        query = (
+            "select checksum, files from parts f join places p on p.pk = f.place where p.path = ? order by n"
+        )
+        return {known.path: known for row in self._read(query, (path,)) for known in _part(*row)}
 
     def record(self, place: Place, files: Iterable[Known]) -> None:
         """Write what a place is now. A disk that is full or cannot be written is no reason to fail."""
@@ -222,16 +224,20 @@ class StatIndex:
         """Write the times of files of a place that were read again and found to be as they were."""
         now = {each.path: each for each in files}
         with (
-            contextlib.suppress(OSError, sqlite3.Error, msgspec.DecodeError),
+            contextlib.suppress(OSError, sqlite3.Error),
             self._writing() as connection,
         ):
-            query = "select f.pk, files from parts f join places p on p.pk = f.place where p.path = ?"
-            for key, data in connection.execute(query, (path,)).fetchall():
-                known = _DECODER.decode(data)
+            query = (
+                "select f.pk, checksum, files from parts f join places p on p.pk = f.place where p.path = ?"
+            )
+            for key, checksum, data in connection.execute(query, (path,)).fetchall():
+                known = _part(checksum, data)
                 renewed = [_renewed(each, now.get(each.path)) for each in known]
                 if renewed != known:
+                    fresh = _ENCODER.encode(renewed)
                     connection.execute(
-                        "update parts set files = ? where pk = ?", (_ENCODER.encode(renewed), key)
+                        "update parts set checksum = ?, files = ? where pk = ?",
+                        (zlib.crc32(fresh), fresh, key),
                     )
 
     def forget(self, path: str) -> None:
@@ -278,7 +284,7 @@ class StatIndex:
         connection = sqlite3.connect(self._file, timeout=_BUSY_S, isolation_level=None)
         try:
             connection.execute("pragma journal_mode = wal")
-            # After a loss of power it may be damaged, and is begun anew; a row is on one page, and so whole or old.
+            # After a loss of power it may be damaged, and is begun anew.
             connection.execute("pragma synchronous = off")
             if not connection.execute("select 1 from sqlite_master where name = 'parts'").fetchall():
                 connection.executescript(_SCHEMA)
@@ -295,9 +301,21 @@ def _put_parts(connection: sqlite3.Connection, place: int, files: Iterable[Known
         part = list(itertools.islice(rest, _PART_FILES))
         if not part:
             return
+        data = _ENCODER.encode(part)
         connection.execute(
-            "insert into parts (place, n, files) values (?, ?, ?)", (place, n, _ENCODER.encode(part))
+            "insert into parts (place, n, checksum, files) values (?, ?, ?, ?)",
+            (place, n, zlib.crc32(data), data),
         )
+
+
+def _part(checksum: int, data: bytes) -> list[Known]:
+    """Give the files of a row; none where it is damaged, so that they are read again."""
+    if zlib.crc32(data) != checksum:
+        return []
+    try:
+        return _DECODER.decode(data)
+    except msgspec.DecodeError:
+        return []
 
 
 def _renewed(known: Known, now: Known | None) -> Known:

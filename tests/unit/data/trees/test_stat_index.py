@@ -179,6 +179,22 @@ def test_an_index_of_an_earlier_version_is_taken_over(tmp_path: Path) -> None:
     assert index.files(PLACE.path) == {known.path: known for known in files} | {renewed.path: renewed}
 
 
+def test_a_row_that_is_half_old_is_not_believed(tmp_path: Path) -> None:
+    """Files of a row whose pages do not belong together, as a loss of power leaves them, are read again."""
+    path = tmp_path / "stat.db"
+    files = [Known(f"f{n:04}", n, 2, 3, n, 0, 4, bytes([n % 256]) * 32) for n in range(1500)]
+    index = StatIndex(path)
+    index.record(PLACE, files)
+    with contextlib.closing(sqlite3.connect(path)) as connection:
+        (data,) = connection.execute("select files from parts where n = 0").fetchone()
+        torn = data.replace(b"\x05" * 32, b"\x06" * 32)
+        assert torn != data
+        connection.execute("update parts set files = ? where n = 0", (torn,))
+        connection.commit()
+
+    assert set(index.files(PLACE.path)) == {known.path for known in files[1000:]}
+
+
 def test_an_index_that_cannot_be_written_stops_nobody(tmp_path: Path) -> None:
     """As on a full or read-only disk."""
     (tmp_path / "file").write_text("")
