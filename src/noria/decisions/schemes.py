@@ -7,11 +7,17 @@ from collections.abc import Mapping
 from noria.decisions.entities import LEAST_PROBABILITY, Cause, Scheme
 
 
-def schemes_for(causes: Mapping[Cause, float]) -> list[Scheme]:
+def schemes_for(causes: Mapping[Cause, float], *, cheap: bool = False) -> list[Scheme]:
     """Give the ways to teach that are worth a fit.
 
     As long as labels given inputs are what they were, old rows only help, and a few new ones alone would forget what
     the rest say. Where they may have changed, new rows alone may teach better.
+
+    Parameters
+    ----------
+    cheap
+        Whether a fit costs no run of a pipeline. Then new rows that weigh as much as the old ones are tried whatever
+        happened, and else only where inputs lie elsewhere.
 
     Examples
     --------
@@ -22,4 +28,5 @@ def schemes_for(causes: Mapping[Cause, float]) -> list[Scheme]:
     """
     if causes.get(Cause.CONCEPT_DRIFT, 0.0) >= LEAST_PROBABILITY:
         return list(Scheme)
-    return [scheme for scheme in Scheme if scheme is not Scheme.RECENT]
+    elsewhere = causes.get(Cause.COVARIATE_DRIFT, 0.0) >= LEAST_PROBABILITY
+    return [Scheme.ALL, Scheme.WEIGHTED] if cheap or elsewhere else [Scheme.ALL]

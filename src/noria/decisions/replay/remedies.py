@@ -33,7 +33,7 @@ class Trials:
     def __init__(self, state: State, case: Case, causes: Mapping[Cause, float]) -> None:
         self._state, self._case = state, case
         self._lessons = Lessons(state)
-        self._schemes = schemes_for(causes)
+        self._schemes = schemes_for(causes, cheap=True)
         self._mixed = causes.get(Cause.LABEL_DRIFT, 0.0) >= _PROBABLE
         self._parts = case.labelled(state)
         self._teaching, self._judging = split(self._parts)
