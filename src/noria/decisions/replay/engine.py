@@ -232,7 +232,13 @@ class _Engine:
         diagnosis = diagnose(state, case)
         trials = Trials(state, case, diagnosis.causes)
         broken = diagnosis.contract_broken or case.is_broken(state)
-        allowed = admissible(diagnosis.causes, contract_broken=broken)
+        # A deployment that surely costs is undone whatever else broke: behind it, no mend of inputs shows.
+        undone = frozenset(
+            Remedy.FIX_PIPELINE if check.deployment.fit_module is None else Remedy.ROLL_BACK_MODEL
+            for check in case.checks(state)
+            if check.is_harmful
+        )
+        allowed = admissible(diagnosis.causes, contract_broken=broken) | undone
         if not case.is_grave(state):
             allowed -= {Remedy.REPAIR_INPUTS}
         urgent = (

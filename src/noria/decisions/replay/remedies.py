@@ -72,7 +72,7 @@ class Trials:
                 trial.remedy,
                 path,
                 self._parts,
-                f"{trial.note}, and {repair.note}",
+                f"{_what(trial)}, and {_what(repair)}",
                 more=repair.cost,
             )
             if both.value is not None and both.value > (trial.value if trial.value is not None else 0.0):
@@ -235,3 +235,8 @@ class Trials:
             return replace(best, path=self._lessons.fitted(self._parts, scheme, name) or best.path)
         except CodeRaised:
             return best
+
+
+def _what(trial: Trial) -> str:
+    """Give what was tried, without on what it was judged."""
+    return trial.note.partition("; judged on")[0]

@@ -169,6 +169,24 @@ def test_a_bad_release_while_something_harmless_is_looked_into(tmp_path: Path, s
     assert found[Cause.MODEL_REGRESSION].remedy is Remedy.ROLL_BACK_MODEL
 
 
+def test_a_bad_version_behind_an_announced_change(tmp_path: Path, stream: pl.DataFrame) -> None:
+    """Behind a version that has one answer no mend of a column shows: both are undone together."""
+    other_unit = stream.with_columns(a=pl.when(SINCE).then(pl.col("a") * 1000).otherwise("a"))
+    said = [
+        {"window": ONSET - 1, "type": "source change", "subject": "a", "text": "a will come in thousandths"}
+    ]
+    constant = PIPELINE.replace(".fit(features, target)", ".fit(features * 0, target)")
+
+    answer = run(
+        episode(tmp_path / "e", stream=other_unit, events=said, live={f"{ONSET:03d}.fit.py": constant})
+    )
+
+    assert likeliest(answer)[0] in (Cause.INPUT_CHANGE, Cause.MODEL_REGRESSION)
+    last = answer.quality[-1]
+    assert (last.with_actions or 0) > (last.without or 0) + 0.1
+    assert (last.with_actions or 0) > (answer.quality[ONSET - 1].without or 0) - 0.06
+
+
 def test_what_a_mend_leaves_is_looked_into(tmp_path: Path, stream: pl.DataFrame) -> None:
     """Code is put right at once; labels that mean something else since the same window are found behind it."""
     turned = stream.with_columns(y=pl.when(SINCE & (pl.col("a") > 3)).then(1 - pl.col("y")).otherwise("y"))
