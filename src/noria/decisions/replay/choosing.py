@@ -7,7 +7,7 @@ from dataclasses import dataclass
 
 from noria.decisions.choice import plain
 from noria.decisions.entities import LEARNS_FROM_LIVE_ROWS, Cause, Remedy
-from noria.decisions.replay.trial import Trial
+from noria.decisions.replay.trial import Trial, worth
 
 OWN: Mapping[Cause, Remedy] = {
     Cause.NONE: Remedy.WAIT,
@@ -71,9 +71,9 @@ def choose(
         if trial.path is not None and _pays(trial, called=grave or trial.remedy in called)
     ]
     if sure:
-        best = max(sure, key=_value)
+        best = max(sure, key=worth)
         mine = next((trial for trial in sure if trial.remedy is own), best)
-        alike = _value(mine) >= _ALIKE * _value(best) and (mine.high or 0.0) >= _value(best)
+        alike = worth(mine) >= _ALIKE * worth(best) and (mine.high or 0.0) >= worth(best)
         taken = mine if alike else best
         return Choice(remedy=taken.remedy, trial=taken, reason=_why(taken, cause, causes[cause], horizon))
     proposed = next((t for t in trials if t.remedy is own and t.path is not None), None)
@@ -114,10 +114,6 @@ def _pays(trial: Trial, *, called: bool) -> bool:
     if trial.low is None or trial.value is None:
         return False
     return trial.value - (1.0 if called else _UNCALLED) * (trial.value - trial.low) > 0
-
-
-def _value(trial: Trial) -> float:
-    return trial.value if trial.value is not None else float("-inf")
 
 
 def _why(trial: Trial, cause: Cause, probability: float, horizon: int) -> str:

@@ -34,7 +34,6 @@ class Learnt:
 class Refined:
     """What teaching again came to: the trials, the remedy chosen, and on how many labelled rows."""
 
-    case: Case
     tried: list[Trial]
     choice: Choice
     n_rows: int
@@ -43,7 +42,7 @@ class Refined:
 def refined(state: State, learnt: Learnt) -> Refined | None:
     """Teach again on the older half of the rows since the onset and judge by the newer, which taught nothing yet.
 
-    Nothing calls for it, so it has to pay as surely as where nothing is wrong. None while rows are too few, or where
+    What it gains over the model that answers now has to exceed its cost surely. None while rows are too few, or where
     rows since the onset broke their contract.
     """
     case = Case(onset=learnt.onset, detected=state.now, rise=state.losses.since(learnt.onset))
@@ -55,4 +54,4 @@ def refined(state: State, learnt: Learnt) -> Refined | None:
     allowed = frozenset(remedy for remedy in allowed if not episode.forbids(remedy))
     tried = Trials(state, case, learnt.causes).run(allowed)
     choice = choose(learnt.causes, tried, allowed, horizon=episode.horizon, grave=False)
-    return Refined(case=case, tried=tried, choice=choice, n_rows=n_rows)
+    return Refined(tried=tried, choice=choice, n_rows=n_rows)
