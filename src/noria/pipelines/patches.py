@@ -52,8 +52,10 @@ def imported_by(name: str, home: Home) -> list[Imported]:
         file = getattr(module, "__file__", None)
         if module is None or not isinstance(file, str) or file in found:
             continue
-        origin, source = home.origin(module.__name__, file), read_source(file)
-        if origin.kind == "project" and source is not None:
+        origin = home.origin(module.__name__, file)
+        # To parse what the standard library and distributions have would take longer than all the rest of a key.
+        source = read_source(file) if origin.kind == "project" else None
+        if source is not None:
             found[file] = Imported(origin.name, module, source, Path(real_place(file)))
             pending += [one for text, level in imports_at_top(source) for one in _led(text, level, module)]
     return sorted(found.values(), key=lambda one: one.name)
