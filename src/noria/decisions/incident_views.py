@@ -9,6 +9,7 @@ from noria.core.web.drawings import Interval
 from noria.core.web.lists import ListContext
 from noria.core.web.pages import PageContext
 from noria.core.web.parts import Tab
+from noria.core.web.retelling import Sentence
 from noria.decisions.story_views import Fact, StoryContext
 
 
@@ -40,7 +41,7 @@ class IncidentRow:
 
     url: str
     kind: str
-    sentence: str
+    sentence: Sentence
     endpoint: str
     endpoint_url: str
     version: int
@@ -69,7 +70,7 @@ class RecordRow:
 
     url: str
     kind: str
-    problem: str
+    problem: Sentence
     subject: str
     subject_url: str
     cause: str
@@ -176,7 +177,7 @@ class IncidentContext(PageContext):
     now: datetime
     incident: str
     kind: str
-    sentence: str
+    sentence: Sentence
     endpoint: str
     endpoint_url: str
     version: int
@@ -184,7 +185,7 @@ class IncidentContext(PageContext):
     since: datetime
     opened_at: datetime
     closed_at: datetime | None
-    closed_why: str
+    closed_why: Sentence | None
     next_command: str
     is_decided: bool
     onset_position: int

@@ -39,6 +39,7 @@ from noria.monitoring.alerts.wording import next_command
 from noria.monitoring.entities import Alert, AlertKind
 from noria.monitoring.page_reads import AlertReads
 from noria.monitoring.permissions import READ_MONITORS, WRITE_MONITORS
+from noria.monitoring.sentences import retelling
 from noria.monitoring.service import Monitors
 from noria.serving.permissions import READ_ENDPOINTS
 from noria.serving.service import Endpoints
@@ -112,7 +113,7 @@ def incident_page(visit: Visit) -> IncidentContext:
         now=context.clock.now(),
         incident=alert.id,
         kind=KIND_WORDS[alert.kind],
-        sentence=clipped(alert.sentence, _TEXT),
+        sentence=retelling.find(alert.sentence),
         endpoint=alert.endpoint,
         endpoint_url=urls.endpoint(project, alert.endpoint),
         version=alert.version,
@@ -120,7 +121,7 @@ def incident_page(visit: Visit) -> IncidentContext:
         since=alert.since or alert.opened_at,
         opened_at=alert.opened_at,
         closed_at=alert.closed_at,
-        closed_why=clipped(alert.closed_why or "", _TEXT),
+        closed_why=retelling.find(alert.closed_why) if alert.closed_why else None,
         next_command=next_command(alert),
         is_decided=is_decided(alert.kind),
         onset_position=alert.onset_position,
@@ -199,7 +200,7 @@ def _incident_row(visit: Visit, alert: Alert, decision: Decision | None) -> Inci
     return IncidentRow(
         url=urls.incident(project, alert.id),
         kind=KIND_WORDS[alert.kind],
-        sentence=clipped(alert.sentence, _SENTENCE),
+        sentence=retelling.find(alert.sentence),
         endpoint=alert.endpoint,
         endpoint_url=urls.endpoint(project, alert.endpoint),
         version=alert.version,
@@ -251,7 +252,7 @@ def _record_row(visit: Visit, record: DecisionRecord) -> RecordRow:
     return RecordRow(
         url=visit.urls.decision(record.project, record.id),
         kind=record.kind,
-        problem=clipped(record.problem, _SENTENCE),
+        problem=retelling.find(record.problem),
         subject=clipped(record.subject, _SENTENCE),
         subject_url=reference_url(visit.urls, record.project, record.subject) or "",
         cause=in_words(CAUSE_WORDS, record.cause) if record.cause else "",

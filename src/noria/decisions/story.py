@@ -36,6 +36,7 @@ from noria.decisions.words import (
     VERDICT_WORDS,
     in_words,
 )
+from noria.monitoring.sentences import retelling
 from noria.serving.entities import Rollout
 
 LEAST_SHOWN_PROBABILITY = 0.001
@@ -62,7 +63,7 @@ def tell(
         record_id=record.id,
         kind=record.kind,
         subject=record.subject,
-        problem=clipped(record.problem, _TEXT),
+        problem=retelling.find(record.problem),
         author=record.author,
         created_at=record.created_at,
         closed_at=record.closed_at,

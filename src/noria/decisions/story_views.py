@@ -9,6 +9,7 @@ from typing import Any
 from noria.catalog.entities import Figure
 from noria.core.web.drawings import Interval, Scale
 from noria.core.web.pages import PageContext
+from noria.core.web.retelling import Sentence
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -227,7 +228,7 @@ class StoryContext(PageContext):
     record_id: str
     kind: str
     subject: str
-    problem: str
+    problem: Sentence
     author: str
     created_at: datetime
     closed_at: datetime | None

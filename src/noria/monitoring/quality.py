@@ -8,9 +8,11 @@ from typing import Any
 
 import msgspec
 
+from noria.monitoring import sentences
 from noria.monitoring.detector import DropDetector
 from noria.monitoring.entities import AlertKind, DropReport, NewAlert, QualityReport, ScoredRow, Window
 from noria.monitoring.label_windows import DropRule, LabelWindows, find_drop, take_in_windows
+from noria.monitoring.sentences import BELOW_HELD_OUT, Drop
 
 KEPT = 200
 """How many of the newest scored rows a report keeps."""
@@ -113,10 +115,15 @@ def error_alert(window: Window, *, tolerated: float) -> NewAlert | None:
             "n": float(window.n_rows),
             "tolerated": tolerated,
         },
-        sentence=(
-            f"{window.n_errors} of {window.n_rows} requests failed, {share.estimate:.1%} "
-            f"(99% interval {share.lower:.1%} to {share.upper:.1%}); {tolerated:.1%} is tolerated"
-        ),
+        sentence=sentences.ERRORS
+        % {
+            "failed": window.n_errors,
+            "all": window.n_rows,
+            "share": f"{share.estimate:.1%}",
+            "low": f"{share.lower:.1%}",
+            "high": f"{share.upper:.1%}",
+            "tolerated": f"{tolerated:.1%}",
+        },
         onset_position=window.first_position,
         last_position=window.last_position,
         since=window.first_at,
@@ -124,20 +131,33 @@ def error_alert(window: Window, *, tolerated: float) -> NewAlert | None:
 
 
 def quality_alert(
-    detector: DropDetector, report: QualityReport, *, version: int, measure: str, last_position: int
+    detector: DropDetector,
+    report: QualityReport,
+    *,
+    version: int,
+    measure: str,
+    last_position: int,
+    said: Drop = BELOW_HELD_OUT,
 ) -> NewAlert | None:
-    """Raise an alert when the detector alarmed, or whole windows of labels showed a drop."""
+    """Raise an alert when the detector alarmed, or whole windows of labels showed a drop.
+
+    Parameters
+    ----------
+    measure
+        What quality is called, in small letters.
+    said
+        What is said of a drop.
+    """
     if not detector.alarmed:
         return (
             None
             if report.drop is None
-            else _window_alert(report, report.drop, version, measure, last_position)
+            else _window_alert(report, report.drop, version, measure, last_position, said)
         )
     # The detector stops at its alarm; the rows that came after it are since the onset too.
     n_since = detector.n_since_onset + report.n - detector.n
     since = report.recent[-max(n_since, _FEWEST_IN_SENTENCE) :]
     mean, low, high = mean_with_interval([row.score for row in since])
-    rate = round(math.exp(report.threshold))
     return NewAlert(
         kind=AlertKind.QUALITY,
         version=version,
@@ -150,18 +170,22 @@ def quality_alert(
             "reference_n": float(report.reference_n),
             "evidence": report.evidence,
         },
-        sentence=(
-            f"{measure.capitalize()} of version {version} is {mean:.3f} on the newest {len(since)} labelled answers "
-            f"(95% interval {low:.3f} to {high:.3f}); it was {report.reference:.3f} on {report.reference_n} "
-            f"held-out rows. Evidence this strong comes without a drop at most once in {rate} labels on average"
-        ),
+        sentence=said.newest
+        % {
+            **_beside(report, measure, version, said),
+            "mean": f"{mean:.3f}",
+            "n": len(since),
+            "low": f"{low:.3f}",
+            "high": f"{high:.3f}",
+            "rate": round(math.exp(report.threshold)),
+        },
         onset_position=since[0].position,
         last_position=last_position,
     )
 
 
 def _window_alert(
-    report: QualityReport, drop: DropReport, version: int, measure: str, last_position: int
+    report: QualityReport, drop: DropReport, version: int, measure: str, last_position: int, said: Drop
 ) -> NewAlert:
     return NewAlert(
         kind=AlertKind.QUALITY,
@@ -174,14 +198,25 @@ def _window_alert(
             "reference_n": float(report.reference_n),
             "evidence": report.evidence,
         },
-        sentence=(
-            f"{measure.capitalize()} of version {version} is {drop.mean:.3f} on {drop.n} labelled answers; it was "
-            f"{report.reference:.3f} on {report.reference_n} held-out rows. So low a score comes without a drop in at "
-            f"most {drop.p_value:.2g} of such windows"
-        ),
+        sentence=said.windows
+        % {
+            **_beside(report, measure, version, said),
+            "mean": f"{drop.mean:.3f}",
+            "n": drop.n,
+            "p": f"{drop.p_value:.2g}",
+        },
         onset_position=drop.first_position,
         last_position=max(last_position, drop.last_position),
     )
+
+
+def _beside(report: QualityReport, measure: str, version: int, said: Drop) -> dict[str, object]:
+    return {
+        "measure": measure.capitalize() if said.begins else measure,
+        "version": version,
+        "reference": f"{report.reference:.3f}",
+        "reference_n": report.reference_n,
+    }
 
 
 def mean_with_interval(scores: Sequence[float]) -> tuple[float, float, float]:

@@ -11,6 +11,7 @@ from noria.core.web.drawings import Interval
 from noria.core.web.lists import ListContext
 from noria.core.web.pages import PageContext
 from noria.core.web.parts import Column, Pager
+from noria.core.web.retelling import Sentence
 from noria.monitoring.estimated.entities import StandingEstimate
 from noria.serving.keys import EndpointKey
 from noria.serving.page_reads import GoingBack
@@ -169,12 +170,12 @@ class AlertRow:
     kind
         In words to be translated.
     sentence
-        Stored in English.
+        Stored in English, told in the reader's language.
     """
 
     url: str
     kind: str
-    sentence: str
+    sentence: Sentence
     opened_at: datetime
     closed_at: datetime | None
 
@@ -206,7 +207,7 @@ class DecisionRow:
     """A decision about the endpoint: its story, what was found and chosen (in words to be translated)."""
 
     url: str
-    problem: str
+    problem: Sentence
     cause: str
     choice: str
     created_at: datetime

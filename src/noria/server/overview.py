@@ -13,6 +13,7 @@ from noria.core.web.drawings import Interval, WheelDrawing
 from noria.core.web.formats import clipped
 from noria.core.web.languages import mark
 from noria.core.web.pages import PageContext
+from noria.core.web.retelling import Sentence
 from noria.core.web.urls import Urls
 from noria.decisions.words import VALUE_WORDS, in_words
 from noria.serving.entities import RolloutStatus
@@ -199,10 +200,10 @@ class AlertRow:
     url: str
     endpoint: str
     kind: str
-    sentence: str
+    sentence: Sentence
     opened_at: datetime
     closed_at: datetime | None
-    closed_why: str | None
+    closed_why: Sentence | None
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

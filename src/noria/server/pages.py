@@ -14,6 +14,7 @@ from noria.core.web.urls import OVERVIEW_PATH, PROJECT_PATH, Urls
 from noria.data.permissions import READ_DATA
 from noria.monitoring.entities import Alert
 from noria.monitoring.permissions import READ_MONITORS
+from noria.monitoring.sentences import retelling
 from noria.monitoring.service import Monitors
 from noria.registry.permissions import READ_MODELS
 from noria.registry.service import Models
@@ -42,7 +43,6 @@ _PROJECTS = 50
 _RUNNING = 6
 _ALERTS = 6
 _EVENTS = 14
-_SENTENCE = 400
 
 
 def overview(visit: Visit) -> OverviewContext:
@@ -111,10 +111,10 @@ def _alert_row(visit: Visit, alert: Alert) -> AlertRow:
         url=visit.urls.incident(alert.project, alert.id),
         endpoint=alert.endpoint,
         kind=alert.kind,
-        sentence=clipped(alert.sentence, _SENTENCE),
+        sentence=retelling.find(alert.sentence),
         opened_at=alert.opened_at,
         closed_at=alert.closed_at,
-        closed_why=clipped(alert.closed_why, _SENTENCE) if alert.closed_why else None,
+        closed_why=retelling.find(alert.closed_why) if alert.closed_why else None,
     )
 
 

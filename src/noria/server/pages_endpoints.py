@@ -29,6 +29,7 @@ from noria.monitoring.estimated.service import Estimates
 from noria.monitoring.page_actions import SILENCE_OPTIONS
 from noria.monitoring.page_reads import AlertReads
 from noria.monitoring.permissions import READ_MONITORS, WRITE_MONITORS
+from noria.monitoring.sentences import retelling
 from noria.monitoring.service import Monitors
 from noria.server.endpoint_charts import monitor_charts, newest_lacks
 from noria.server.endpoint_views import (
@@ -289,7 +290,7 @@ def _alert_row(visit: Visit, alert: Alert) -> AlertRow:
     return AlertRow(
         url=visit.urls.incident(alert.project, alert.id),
         kind=in_words(VALUE_WORDS, alert.kind.value),
-        sentence=clipped(alert.sentence, _SENTENCE),
+        sentence=retelling.find(alert.sentence),
         opened_at=alert.opened_at,
         closed_at=alert.closed_at,
     )
@@ -333,7 +334,7 @@ def _decisions(visit: Visit, endpoint: Endpoint) -> tuple[DecisionRow, ...] | No
     return tuple(
         DecisionRow(
             url=visit.urls.decision(project, record.id),
-            problem=clipped(record.problem, _SENTENCE),
+            problem=retelling.find(record.problem),
             cause=in_words(CAUSE_WORDS, record.cause) if record.cause else "",
             choice=in_words(REMEDY_WORDS, record.choice) if record.choice else "",
             created_at=record.created_at,

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import math
+import re
 from collections.abc import Mapping, Sequence
 from datetime import datetime, timedelta
 from typing import Any
@@ -18,6 +19,7 @@ NOTHING = "–"
 _LISTED = 8
 _CLIPPED = 240
 _COMMA_FOR_POINT = str.maketrans(",.", ".,")
+_FIGURE = re.compile(r"-?\d+(?:\.\d+)?(?:e-?\d+)?%?")
 _BYTE_UNITS = ("B", "KiB", "MiB", "GiB", "TiB")
 
 
@@ -65,6 +67,13 @@ class Formats:
     def whole_percent(self, share: float) -> str:
         """Give a share between 0 and 1 in per cent with at most one decimal, none when it is zero."""
         return str(format_percent(share, format="#,##0.#\N{NO-BREAK SPACE}%", locale=self._locale))
+
+    def figure(self, text: str) -> str:
+        """Give a figure as programs write it, `0.25` or `12.3%`, as readers do; any other text as it is."""
+        if not _FIGURE.fullmatch(text):
+            return text
+        shown = text.replace("%", "\N{NO-BREAK SPACE}%")
+        return shown.translate(_COMMA_FOR_POINT) if self.has_decimal_comma else shown
 
     def moment(self, at: datetime | None) -> str:
         """Give date and time to the minute, in UTC."""

@@ -18,12 +18,13 @@ from markupsafe import Markup, escape
 
 from noria.core.web.cells import Cells
 from noria.core.web.charts import Chart, figure, packed, point_table
-from noria.core.web.formats import Formats
+from noria.core.web.formats import Formats, clipped
 from noria.core.web.languages import Language, translations
 from noria.core.web.markdown import markdown
 from noria.core.web.pages import Frame, PageContext
 from noria.core.web.parts import together
 from noria.core.web.pictures import picture
+from noria.core.web.retelling import Sentence
 from noria.core.web.revisions import tags_revision, text_revision
 
 PAGE_HEADERS = {
@@ -44,6 +45,7 @@ it draws one by one through the elements' `style` property, which is not what `s
 PACKAGES = "noria."
 PACKAGE_OF_PARTS = "noria.core.web"
 
+_TOLD: Final = 2000
 _TICKED = re.compile(r"`([^`\n]{1,200})`")
 
 
@@ -56,6 +58,32 @@ def prose(text: str) -> Markup:
     Markup('<code>a&lt;b</code> &amp; c')
     """
     return Markup(_TICKED.sub(r"<code>\1</code>", str(escape(text))))  # noqa: S704 - escaped before the tags come in
+
+
+class Telling:
+    """Tells a sentence that is stored in English, in another language where its words are ours.
+
+    What nobody of ours said stays English, and says so to whoever reads the page aloud.
+    """
+
+    def __init__(self, catalogue: NullTranslations, formats: Formats) -> None:
+        self._catalogue, self._formats = catalogue, formats
+
+    def __call__(self, sentence: Sentence, length: int = _TOLD) -> Markup:
+        """Give a sentence as HTML, cut after so many letters."""
+        shown = prose(clipped(self._text(sentence), length))
+        return shown if sentence.is_known else Markup('<span lang="en">{}</span>').format(shown)
+
+    def _text(self, sentence: Sentence) -> str:
+        if not sentence.is_known:
+            return sentence.words
+        values = {name: self._value(sentence, name) for name in sentence.values}
+        return self._catalogue.gettext(sentence.words) % values
+
+    def _value(self, sentence: Sentence, name: str) -> str:
+        text = self._text(sentence.values[name])
+        # What stands in backticks is a name, though it may look like a figure.
+        return text if f"`%({name})s`" in sentence.words else self._formats.figure(text)
 
 
 class Words:
@@ -157,6 +185,7 @@ def environment(language: Language) -> Environment:
     made.globals["words"] = words
     made.filters["cells"] = Cells(formats, words)
     made.filters["prose"] = prose
+    made.filters["told"] = Telling(catalogue, formats)
     made.filters["markdown"] = markdown
     made.filters["together"] = together
     made.filters["text_revision"] = text_revision

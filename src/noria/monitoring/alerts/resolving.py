@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 
+from noria.monitoring import sentences
 from noria.monitoring.entities import (
     Alert,
     AlertKind,
@@ -61,11 +62,11 @@ def _calm(alert: Alert, calm: Sequence[Window], settings: MonitorSection) -> str
     if not calm:
         return None
     if alert.kind is AlertKind.DRIFT and all(window.drift and not window.drifted for window in calm):
-        return f"Neither an input nor the predictions have drifted in {len(calm)} windows in a row"
+        return sentences.CALM % {"windows": len(calm)}
     if alert.kind is AlertKind.ERRORS and all(
         window.n_errors <= settings.tolerated_errors * window.n_rows for window in calm
     ):
-        return f"No more than {settings.tolerated_errors:.1%} of the requests failed in {len(calm)} windows in a row"
+        return sentences.FEW_ERRORS % {"share": f"{settings.tolerated_errors:.1%}", "windows": len(calm)}
     return None
 
 
@@ -90,7 +91,5 @@ def _quality_back(
     mean, low, high = mean_with_interval(since)
     if low < quality.reference - settings.quality_margin:
         return None
-    return (
-        f"The newest {len(since)} labelled answers score {mean:.3f} (95% interval {low:.3f} to {high:.3f}), "
-        f"as they should"
-    )
+    interval = {"low": f"{low:.3f}", "high": f"{high:.3f}"}
+    return sentences.QUALITY_BACK % {"n": len(since), "mean": f"{mean:.3f}", **interval}

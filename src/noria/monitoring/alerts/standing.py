@@ -15,6 +15,7 @@ import sqlalchemy as sa
 
 from noria.access.tables import projects
 from noria.core.context import Context
+from noria.monitoring import sentences
 from noria.monitoring.alerts.raising import Raising
 from noria.monitoring.alerts.tables import alert_doubts
 from noria.monitoring.entities import AlertKind, NewAlert
@@ -159,27 +160,25 @@ def _bring_up(
 
 def _why_over(kind: AlertKind, exists: bool) -> str:
     if not exists:
-        return "The endpoint was deleted"
-    return "A model server answers again" if kind is AlertKind.SERVER else "There is room on the disk again"
+        return sentences.ENDPOINT_GONE
+    return sentences.SERVER_BACK if kind is AlertKind.SERVER else sentences.DISK_BACK
 
 
 def _alert(kind: AlertKind, shares: Sequence[Share], server: _Server, now: datetime) -> NewAlert:
-    where = f"`{server.url or server.name}`"
+    where = server.url or server.name
     if kind is AlertKind.SERVER:
         silent_s = (now - server.seen_at).total_seconds()
         figures = {"silent_s": silent_s}
-        sentence = (
-            f"No model server answers: the last one, {where}, gave its last sign of life {silent_s:.0f} s ago "
-            f"and did not say that it leaves"
-        )
+        sentence = sentences.NO_SERVER % {"server": where, "seconds": f"{silent_s:.0f}"}
         since = server.seen_at
     else:
         standing = server.standing or ServerStanding()
         figures = {"waiting_bytes": float(standing.waiting_bytes), "n_dropped": float(server.n_dropped)}
-        sentence = (
-            f"The disk of the model server {where} is full, as it says itself: it answers, but cannot keep what it "
-            f"answers; {server.n_dropped} predictions were dropped, {standing.waiting_bytes / _MEBIBYTE:.1f} MiB wait"
-        )
+        sentence = sentences.DISK_FULL % {
+            "server": where,
+            "dropped": server.n_dropped,
+            "waiting": f"{standing.waiting_bytes / _MEBIBYTE:.1f}",
+        }
         since = now
     version = max(shares, key=lambda share: share.weight).version if shares else 0
     return NewAlert(

@@ -16,6 +16,12 @@ import numpy as np
 
 from noria.core.stats.student import t_tail
 from noria.monitoring.entities import Alert, AlertKind, AlertOver, NewAlert
+from noria.monitoring.sentences import (
+    FORECASTS_BACK,
+    FORECASTS_WORSE,
+    FORECASTS_WORSE_NEXT,
+    OTHER_HORIZONS,
+)
 from noria.monitoring.tasks.forecasting import BesideNaive
 
 LEVEL: Final = 0.001
@@ -94,13 +100,17 @@ def forecast_alert(
     if not worse:
         return None
     top = worse[0]
-    steps = "step" if top.horizon == 1 else "steps"
-    sentence = (
-        f"Forecasts {top.horizon} {steps} ahead are worse than repeating the last season of {season}: mean absolute "
-        f"error {top.mae:.4g} against {top.naive_mae:.4g} on {top.n} rows (adjusted p {top.p_value:.2g})"
-    )
+    sentence = (FORECASTS_WORSE_NEXT if top.horizon == 1 else FORECASTS_WORSE) % {
+        "steps": top.horizon,
+        "season": season,
+        "mae": f"{top.mae:.4g}",
+        "naive": f"{top.naive_mae:.4g}",
+        "n": top.n,
+        "p": f"{top.p_value:.2g}",
+    }
     if len(worse) > 1:
-        sentence += f"; so are those of {len(worse) - 1} of {len(verdicts) - 1} other horizons"
+        counts = {"worse": len(worse) - 1, "others": len(verdicts) - 1}
+        sentence = OTHER_HORIZONS % {"text": sentence, **counts}
     return NewAlert(
         kind=AlertKind.QUALITY,
         version=version,
@@ -127,14 +137,7 @@ def forecasts_over(opened: Sequence[Alert], verdicts: Sequence[HorizonVerdict]) 
     """Give the open alert about forecasts as over when every horizon is at least as good as the baseline."""
     if not verdicts or not all(each.mae <= each.naive_mae for each in verdicts):
         return []
-    return [
-        AlertOver(
-            kind=alert.kind,
-            why="Forecasts of every horizon are at least as good as repeating the last season",
-        )
-        for alert in opened
-        if is_of_forecasts(alert)
-    ]
+    return [AlertOver(kind=alert.kind, why=FORECASTS_BACK) for alert in opened if is_of_forecasts(alert)]
 
 
 def _block_means(found: BesideNaive) -> np.ndarray[tuple[int], np.dtype[np.float64]]:

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 
+from noria.monitoring import sentences
 from noria.monitoring.entities import AlertKind, ColumnDrift, DriftReport, NewAlert, Window, WindowPart
 
 
@@ -55,20 +56,6 @@ def _most(part: WindowPart) -> ColumnDrift:
 def _alert(part: WindowPart, series: Sequence[Window], segments: list[str]) -> NewAlert:
     drift = part.drift or DriftReport(n_columns=0, n_drifted=0, columns=[])
     top = drift.columns[0] if drift.drifted else _most(part)
-    where = f"Where `{part.segment}`: " if part.segment else ""
-    in_a_row = f"in {len(series)} windows in a row"
-    figures = f"(PSI {top.psi:.2f}, adjusted p {top.adjusted_p_value:.2g})"
-    if drift.drifted:
-        told = f"{drift.n_drifted} of {drift.n_columns} inputs have drifted {in_a_row}; `{top.name}` most {figures}"
-    else:
-        told = (
-            f"{'predictions' if where else 'Predictions'} have drifted {in_a_row} {figures}, and no input has"
-        )
-    if drift.drifted and part.predictions is not None and part.predictions.drifted:
-        told += f"; so have the predictions (PSI {part.predictions.psi:.2f})"
-    others = [f"`{segment}`" for segment in segments if segment != part.segment]
-    if others:
-        told += f". Among the segments that drifted: {', '.join(others[:3])}"
     return NewAlert(
         kind=AlertKind.DRIFT,
         version=part.version,
@@ -78,9 +65,32 @@ def _alert(part: WindowPart, series: Sequence[Window], segments: list[str]) -> N
             "psi": top.psi,
             "adjusted_p_value": top.adjusted_p_value,
         },
-        sentence=where + told,
+        sentence=_sentence(part, drift, top, n_windows=len(series), segments=segments),
         onset_position=series[0].first_position,
         last_position=series[-1].last_position,
         since=series[0].first_at,
         segment=part.segment or None,
     )
+
+
+def _sentence(
+    part: WindowPart, drift: DriftReport, top: ColumnDrift, *, n_windows: int, segments: Sequence[str]
+) -> str:
+    if drift.drifted:
+        words = sentences.INPUTS_DRIFTED
+    else:
+        words = sentences.PREDICTIONS_DRIFTED_THERE if part.segment else sentences.PREDICTIONS_DRIFTED
+    told = words % {
+        "drifted": drift.n_drifted,
+        "columns": drift.n_columns,
+        "windows": n_windows,
+        "top": top.name,
+        "psi": f"{top.psi:.2f}",
+        "p": f"{top.adjusted_p_value:.2g}",
+    }
+    if drift.drifted and part.predictions is not None and part.predictions.drifted:
+        told = sentences.WITH_PREDICTIONS % {"text": told, "psi": f"{part.predictions.psi:.2f}"}
+    others = [f"`{segment}`" for segment in segments if segment != part.segment]
+    if others:
+        told = sentences.AMONG_SEGMENTS % {"text": told, "segment_list": ", ".join(others[:3])}
+    return sentences.WHERE % {"segment": part.segment, "text": told} if part.segment else told

@@ -15,12 +15,10 @@ import msgspec
 from noria.monitoring.entities import AlertKind, NewAlert, ScoredRow, SegmentQuality
 from noria.monitoring.label_windows import DropRule
 from noria.monitoring.quality import Baseline, quality_alert, start_detector, take_in
+from noria.monitoring.sentences import BELOW_FIRST, LEARNED_ERRORS, WHERE
 
 LEARNED_FROM: Final = 200
 """Labels of a segment that its reference is learned from; before that it is watched by nothing."""
-
-_ERRORS: Final = 2.58
-"""Standard errors by which a learned reference may be too high: one in two hundred is."""
 
 
 def followed(
@@ -63,7 +61,7 @@ def learned_baseline(quality: SegmentQuality) -> Baseline | None:
     mean = quality.total / n
     # A spread of nothing is not believed: a score of all labels right may be chance.
     variance = max(quality.squares / n - mean**2, 1 / n)
-    return Baseline(score=max(0.0, mean - _ERRORS * math.sqrt(variance / n)), n=n)
+    return Baseline(score=max(0.0, mean - LEARNED_ERRORS * math.sqrt(variance / n)), n=n)
 
 
 def lacks(quality: SegmentQuality) -> str | None:
@@ -83,15 +81,12 @@ def segment_alert(quality: SegmentQuality, *, measure: str, last_position: int) 
         version=quality.version,
         measure=measure,
         last_position=max(last_position, quality.report.recent[-1].position),
+        said=BELOW_FIRST,
     )
     if found is None or found.kind is not AlertKind.QUALITY:
         return None
-    sentence = found.sentence.replace("held-out rows", f"of its first labels, less {_ERRORS} standard errors")
-    return msgspec.structs.replace(
-        found,
-        segment=quality.segment,
-        sentence=f"Where `{quality.segment}`: {sentence[0].lower()}{sentence[1:]}",
-    )
+    sentence = WHERE % {"segment": quality.segment, "text": found.sentence}
+    return msgspec.structs.replace(found, segment=quality.segment, sentence=sentence)
 
 
 def _learned(before: SegmentQuality, rows: Sequence[ScoredRow]) -> tuple[SegmentQuality, list[ScoredRow]]:

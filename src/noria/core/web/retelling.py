@@ -1,0 +1,106 @@
+"""Sentences that are stored in English, found again by their words: pages tell them in the language of their reader.
+
+What is stored has to be whole for mail, terminals and other programs, and what earlier releases stored stays as it is.
+So a page does not translate a key beside the text: it looks for the words that made the text.
+"""
+
+from __future__ import annotations
+
+import re
+from collections.abc import Mapping
+from dataclasses import dataclass, field
+from typing import Final
+
+LONGEST: Final = 4_000
+"""A longer text is told as it stands: none of ours has so many letters."""
+
+TEXT: Final = "text"
+LIST_ENDS: Final = "_list"
+
+_DEPTH: Final = 5
+_PLACE: Final = re.compile(r"%\((?P<name>\w+)\)s")
+_TICKED: Final = r"[^`]+"
+
+
+@dataclass(frozen=True, slots=True)
+class Sentence:
+    """Words as the catalogues know them, and what stands in their places.
+
+    Attributes
+    ----------
+    words
+        With `%(name)s` for each place, and `%%` for a per cent sign; the text itself where nobody knows it.
+    values
+        By place: text of users, figures, or sentences of ours.
+    is_known
+        Whether the words are ours.
+    """
+
+    words: str
+    values: Mapping[str, Sentence] = field(default_factory=dict)
+    is_known: bool = True
+
+
+class Retelling:
+    """Finds the words of sentences.
+
+    Parameters
+    ----------
+    words
+        Texts that `mark` gathered, the more special first. A place in backticks holds anything but a backtick; one
+        called `text` holds anything, and is told as a sentence if it is one; one whose name ends in `_list` holds
+        names in backticks with commas between them; every other holds letters without a space.
+
+    Raises
+    ------
+    ValueError
+        If words have more than one place called `text`: a long text could be cut in too many ways.
+    """
+
+    def __init__(self, *words: str) -> None:
+        self._known = tuple((_pattern(each), each) for each in words)
+
+    def find(self, text: str) -> Sentence:
+        """Give the sentence that a text is; one that is not known where nobody said it.
+
+        Examples
+        --------
+        >>> found = Retelling("%(n)s of %(all)s requests failed").find("3 of 4 requests failed")
+        >>> found.words % {name: value.words for name, value in found.values.items()}
+        '3 of 4 requests failed'
+        >>> Retelling("nothing failed").find("all failed").is_known
+        False
+        """
+        return self._find(text, _DEPTH) if len(text) <= LONGEST else Sentence(text, is_known=False)
+
+    def _find(self, text: str, depth: int) -> Sentence:
+        for pattern, words in self._known if depth else ():
+            if found := pattern.fullmatch(text):
+                values = {name: self._find(value, depth - 1) for name, value in found.groupdict().items()}
+                return Sentence(words, values)
+        return Sentence(text, is_known=False)
+
+
+def _pattern(words: str) -> re.Pattern[str]:
+    names = _PLACE.findall(words)
+    if names.count(TEXT) > 1:
+        raise ValueError(f"Words with more than one place for any text: {words!r}")
+    parts, here = [], 0
+    for place in _PLACE.finditer(words):
+        parts.append(_literal(words[here : place.start()]))
+        is_ticked = words[place.start() - 1 : place.start()] == "`" and words[place.end() :][:1] == "`"
+        parts.append(f"(?P<{place['name']}>{_shape(place['name'], is_ticked=is_ticked)})")
+        here = place.end()
+    return re.compile("".join([*parts, _literal(words[here:])]), re.DOTALL)
+
+
+def _literal(text: str) -> str:
+    return re.escape(text.replace("%%", "%"))
+
+
+def _shape(name: str, *, is_ticked: bool) -> str:
+    if is_ticked:
+        return _TICKED
+    if name == TEXT:
+        return ".+"
+    return rf"`{_TICKED}`(?:, `{_TICKED}`)*" if name.endswith(LIST_ENDS) else r"\S+?"
