@@ -66,6 +66,9 @@ class OnnxModel:
 class OnnxBeside(OnnxModel):
     """A model of another library whose ONNX form, proven equal, answers; features are the library's own."""
 
+    goes_apart = True
+    """Whether the rows of one call may be predicted in parts: no row of a fitted estimator looks at another."""
+
     def __init__(self, session: Any, folder: Path, version: ServableVersion) -> None:
         super().__init__(session, version.signature)
         self._folder = folder

@@ -3,7 +3,9 @@
 from __future__ import annotations
 
 import asyncio
+import itertools
 import math
+import os
 import time
 from collections import deque
 from collections.abc import Mapping
@@ -21,6 +23,9 @@ QUICK_S = {"onnxruntime": 0.005}
 """Engine → what may run in the event loop: handing it to a thread and back costs others as much."""
 
 QUICK_ELSE_S = 0.0005
+PART_S = 0.001
+"""Rows that take less are not worth another core: to hand them over and wait for them costs a part of it."""
+
 BATCHING_FROM_S = 0.0002
 """A row that takes less is not worth waiting for others."""
 
@@ -74,14 +79,22 @@ class _Gathering:
 class Lane:
     """Runs one loaded version. Belongs to one event loop, but for `measure` and `run`.
 
+    Parameters
+    ----------
+    n_cores
+        Among which the rows of one request are shared out, if the model allows it and nothing else is at work; None
+        takes those of the machine.
+
     Attributes
     ----------
     batches
         Whether requests that come while others are at work are predicted together.
     """
 
-    def __init__(self, model: LoadedModel) -> None:
+    def __init__(self, model: LoadedModel, n_cores: int | None = None) -> None:
         self._model = model
+        self._n_cores = n_cores or os.cpu_count() or 1
+        self._goes_apart: bool = getattr(model, "goes_apart", False)
         self._limit_s = QUICK_S.get(getattr(model, "engine", "native"), QUICK_ELSE_S)
         self._base_s = math.inf
         self._row_s = 0.0
@@ -109,7 +122,8 @@ class Lane:
 
     def is_quick(self, n_rows: int) -> bool:
         """Tell whether rows can be predicted in the event loop."""
-        return self._base_s + self._row_s * n_rows <= self._limit_s
+        cost_s = self._base_s + self._row_s * n_rows
+        return cost_s <= self._limit_s and self._n_parts(cost_s) == 1
 
     def rows_within(self, seconds: float) -> int:
         """Tell how many rows one call predicts in about so long: at least 1, and at most what goes together at all."""
@@ -146,6 +160,9 @@ class Lane:
         """
         self._admit(n_rows)
         loop = asyncio.get_running_loop()
+        n_parts = self._n_parts(self._base_s + self._row_s * n_rows)
+        if n_parts > 1:
+            return await self._in_parts(inputs, n_rows, n_parts, threads)
         if not self.batches:
             self._n_at_work += 1
             try:
@@ -161,6 +178,42 @@ class Lane:
         elif not self._n_at_work:
             self._start(loop, threads)
         return await done
+
+    def _n_parts(self, cost_s: float) -> int:
+        """Tell among how many cores rows are shared out; 1 where they take too little, or all are at work."""
+        if not PART_S <= cost_s / 2 < math.inf or self.batches or not self._goes_apart:
+            return 1
+        return max(1, min(self._n_cores - self._n_at_work, int(cost_s / PART_S)))
+
+    async def _in_parts(self, inputs: Arrays, n_rows: int, n_parts: int, threads: Executor) -> Outputs:
+        """Predict the rows of one request on several cores."""
+        loop = asyncio.get_running_loop()
+        ends = [n_rows * part // n_parts for part in range(n_parts + 1)]
+        pieces = [
+            ({name: array[start:end] for name, array in inputs.items()}, end - start)
+            for start, end in itertools.pairwise(ends)
+        ]
+        here = self._base_s + self._row_s * pieces[0][1] <= self._limit_s
+        self._n_at_work += n_parts
+        try:
+            handed = pieces[1:] if here else pieces
+            running = [loop.run_in_executor(threads, self.run, *piece) for piece in handed]
+            found = [self._tried(*pieces[0])] if here else []
+            found += await asyncio.gather(*running, return_exceptions=True)
+        finally:
+            self._n_at_work -= n_parts
+        parts = []
+        for part in found:
+            if isinstance(part, BaseException):
+                raise part
+            parts.append(part)
+        return {name: np.concatenate([part[name] for part in parts]) for name in parts[0]}
+
+    def _tried(self, inputs: Arrays, n_rows: int) -> Outputs | BaseException:
+        try:
+            return self.run(inputs, n_rows)
+        except Exception as error:  # noqa: BLE001 - told when the other parts have ended
+            return error
 
     def _admit(self, n_rows: int) -> None:
         n_ahead = len(self._waiting) + self._n_at_work
