@@ -71,13 +71,13 @@ def checkout(
     asked = [entry for entry in manifest.entries if entry.path not in unchanged]
     told = _Told(progress, written)
     if helper is None:
-        _check_whole(store, manifest)
+        check_whole(store, manifest)
     try:
         with _staged(target, digest, manifest, written) as stage:
             place = target if stage is None else stage.path
             if stage is None and helper is not None:
                 # A stage is removed if those who write it miss something; they need not look everything up twice.
-                _check_whole(store, manifest)
+                check_whole(store, manifest)
             with TargetFolder(place, durable=False, staged=stage is not None) as folder:
                 if stage is None:
                     differing = _differing(folder, manifest, asked, target, overwrite=overwrite)
@@ -91,13 +91,18 @@ def checkout(
                 for path in manifest.empty_folders:
                     folder.make_folder(path)
     except ObjectNotFound:
-        _check_whole(store, manifest)
+        check_whole(store, manifest)
         raise
     return tree_info(digest, manifest)
 
 
-def _check_whole(store: ObjectReader, manifest: Manifest) -> None:
-    """Raise if an object is not in the store, and say which file it was to be."""
+def check_whole(store: ObjectReader, manifest: Manifest) -> None:
+    """Raise if an object of a tree is not in the store, and say which file it was to be.
+
+    Raises
+    ------
+    ObjectNotFound
+    """
     for absent in sorted(store.missing(manifest.digests())):
         path = next(entry.path for entry in manifest.entries if entry.digest == absent)
         raise ObjectNotFound(absent, where=f"the store, which the tree needs for `{path}`")

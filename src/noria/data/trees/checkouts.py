@@ -4,14 +4,14 @@ from __future__ import annotations
 
 import contextlib
 import os
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Collection, Iterator, Mapping, Sequence
 from pathlib import Path
 from typing import TYPE_CHECKING, TypeAlias
 
 import msgspec
 
 from noria.core.errors import Conflict, NotFound
-from noria.core.objects.checkouts import checkout
+from noria.core.objects.checkouts import check_whole, checkout
 from noria.core.objects.deltas import LIKE_BYTES
 from noria.core.objects.digests import hash_stream
 from noria.core.objects.packed import raw
@@ -57,8 +57,8 @@ def checkout_version(
 ) -> Changes:
     """Make `target` equal to a version.
 
-    What the index knows is not read again. Files of the version that was there before go if this one does not have
-    them; files that no version had stay.
+    What the index knows is not read again. Files and empty folders of the version that was there before go if this
+    one does not have them; files that no version had stay.
 
     Parameters
     ----------
@@ -91,7 +91,8 @@ def checkout_version(
     place = absolute(target)
     folder = target.parent if as_file else target
     # What is only being added is in no version yet, and would be lost.
-    known = index.files(place) if index.place(place) is not None else {}
+    last = index.place(place)
+    known = index.files(place) if last is not None else {}
     wanted = _wanted(version, manifest, target.name if as_file else None)
     seen, before = _seen(target, known)
     if not overwrite and (lost := _lost(folder, before, wanted)):
@@ -102,11 +103,18 @@ def checkout_version(
     if knowing is not None:
         store = knowing(_like(folder, seen, wanted))
     written: dict[str, Moment] = {}
+    left = gone
+    emptied = last.empty_folders if last is not None else ()
     if as_file:
         _write_one(
             store, folder, wanted[target.name], is_there=bool(same), overwrite=replacing, written=written
         )
     else:
+        in_way = _in_way(gone, emptied, before, wanted, manifest.empty_folders)
+        if any(in_way):
+            check_whole(store, manifest)
+            _clear(folder, *in_way)
+            left = sorted(set(gone).difference(in_way[0]))
         checkout(
             store,
             version.digest,
@@ -118,7 +126,7 @@ def checkout_version(
             written=written,
             helper=helper,
         )
-    _remove(folder, gone)
+    _clear(folder, left, emptied, kept=frozenset(manifest.empty_folders))
     surely = dict(written)
     surely |= {path: Moment(seen[path].size_bytes, seen[path].mtime_ns, seen[path].inode) for path in same}
     _record(index, version, wanted, manifest.empty_folders, target, as_file=as_file, surely=surely)
@@ -128,6 +136,60 @@ def checkout_version(
         changed=sorted(wanted.keys() & there - same),
         removed=gone,
     )
+
+
+def _in_way(
+    gone: Sequence[str],
+    emptied: Sequence[str],
+    before: Changes,
+    wanted: Mapping[str, Entry],
+    empty_folders: Sequence[str],
+) -> tuple[list[str], list[str]]:
+    """List the files and the empty folders of the version before that stand where this one has the other kind.
+
+    None if something that no version had stands there, too: the checkout refuses that, with everything in its place.
+    """
+    folders = {above for path in wanted for above in _above(path)}
+    folders |= {each for path in empty_folders for each in (path, *_above(path))}
+
+    def is_in_file(path: str) -> bool:
+        return any(above in wanted for above in _above(path))
+
+    if any(path in folders or is_in_file(path) for path in before.added):
+        return [], []
+    return (
+        [path for path in gone if path in folders or is_in_file(path)],
+        [path for path in emptied if path in wanted or is_in_file(path)],
+    )
+
+
+def _clear(
+    folder: Path, files: Sequence[str], folders: Sequence[str], *, kept: Collection[str] = frozenset()
+) -> None:
+    """Remove files, and folders that are empty or get so, but for those that are to be there empty."""
+    for path in folders:
+        _remove_empty(folder, path, kept)
+    for path in files:
+        with contextlib.suppress(FileNotFoundError):
+            (folder / path).unlink()
+    for above in sorted({path.rpartition("/")[0] for path in files}, reverse=True):
+        _remove_empty(folder, above, kept)
+
+
+def _remove_empty(folder: Path, path: str, kept: Collection[str]) -> None:
+    """Remove a folder that has nothing in it any more, and those above it that then have nothing."""
+    while path and path not in kept:
+        try:
+            (folder / path).rmdir()
+        except OSError:
+            return
+        path = path.rpartition("/")[0]
+
+
+def _above(path: str) -> Iterator[str]:
+    """Give the folders that a path lies in."""
+    while path := path.rpartition("/")[0]:
+        yield path
 
 
 def _like(folder: Path, seen: Mapping[str, Known], wanted: Mapping[str, Entry]) -> dict[str, Path]:
@@ -191,24 +253,6 @@ def _write_one(
 
 def _differs(known: Known, entry: Entry) -> bool:
     return known.digest_text != entry.digest or bool(known.executable) != entry.executable
-
-
-def _remove(folder: Path, paths: list[str]) -> None:
-    for path in paths:
-        with contextlib.suppress(FileNotFoundError):
-            (folder / path).unlink()
-    for above in sorted({str(Path(path).parent) for path in paths}, reverse=True):
-        _remove_empty(folder, above)
-
-
-def _remove_empty(folder: Path, path: str) -> None:
-    """Remove a folder that has nothing in it any more, and those above it that then have nothing."""
-    while path not in ("", "."):
-        try:
-            (folder / path).rmdir()
-        except OSError:
-            return
-        path = os.path.dirname(path)  # noqa: PTH120 - text in, text out
 
 
 def _record(
