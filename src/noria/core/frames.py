@@ -7,6 +7,7 @@ from __future__ import annotations
 
 import struct
 import zlib
+from collections.abc import Iterable
 from typing import NamedTuple
 
 from noria.core.errors import TooLarge
@@ -49,9 +50,24 @@ def frame(payload: bytes) -> bytes:
     TooLarge
         If the payload is empty or longer than `MAX_RECORD_BYTES`.
     """
-    if not 0 < len(payload) <= MAX_RECORD_BYTES:
-        raise TooLarge(f"A record of {len(payload)} bytes cannot be kept", hint="Send fewer rows at a time")
-    return _HEADER.pack(len(payload), zlib.crc32(payload)) + payload
+    return header_of((payload,)) + payload
+
+
+def header_of(parts: Iterable[bytes | memoryview]) -> bytes:
+    """Give what stands before a record whose payload lies in parts, which then need not be put together.
+
+    Raises
+    ------
+    TooLarge
+        As `frame`.
+    """
+    length = checksum = 0
+    for part in parts:
+        length += len(part)
+        checksum = zlib.crc32(part, checksum)
+    if not 0 < length <= MAX_RECORD_BYTES:
+        raise TooLarge(f"A record of {length} bytes cannot be kept", hint="Send fewer rows at a time")
+    return _HEADER.pack(length, checksum)
 
 
 def parse(data: bytes | memoryview, *, max_records: int | None = None) -> Parsed:

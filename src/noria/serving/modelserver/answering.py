@@ -184,7 +184,7 @@ class Answerer:
         error: str | None,
         role: int = 0,
     ) -> None:
-        self._keep(self._recorder.encode(self._captured(pending, outputs, error, role, self._now_us())), 1)
+        self._keep(self._recorder.parts(self._captured(pending, outputs, error, role, self._now_us())), 1)
 
     def _captured(
         self, pending: Pending, outputs: Outputs, error: str | None, role: int, at_us: int

@@ -12,6 +12,7 @@ from noria.serving.modelserver.board import Page, Word
 from noria.serving.modelserver.spool import (
     Claim,
     Place,
+    Record,
     Spool,
     claim,
     disk_bytes,
@@ -71,7 +72,7 @@ class Outbox:
         self._is_full = False
         self._spool()
 
-    def append(self, payload: bytes, n: int = 1) -> bool:
+    def append(self, record: Record, n: int = 1) -> bool:
         """Keep a record: when this returns True it outlives this process. False when it was dropped.
 
         Parameters
@@ -80,7 +81,7 @@ class Outbox:
             As how many it counts.
         """
         spool = self._spool() if self._opened is None else self._opened[1]
-        done = spool is not None and spool.append(payload)
+        done = spool is not None and spool.append(record)
         if done and not self._is_full and self._kept is None:
             return True
         with self._lock:

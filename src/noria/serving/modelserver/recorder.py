@@ -20,6 +20,9 @@ Common = tuple[str, str, int, int]
 _JOINT_BYTES = 1 << 20
 """Most data of one record of several requests."""
 
+_SHORT_BYTES = 1 << 12
+"""Less is copied sooner than it is pointed at."""
+
 _tobytes = np.ndarray.tobytes
 _encoder = msgspec.msgpack.Encoder()
 
@@ -101,16 +104,19 @@ class Recorder:
 
     def encode(self, request: CapturedRequest) -> bytes:
         """Give the bytes that a spool keeps."""
+        return b"".join(self.parts(request))
+
+    def parts(self, request: CapturedRequest) -> list[bytes | memoryview]:
+        """Give these bytes in parts; those of arrays are not copied."""
         common, identity, at_us, latency_us, n_rows, inputs, outputs, raised, role = request
         arrays = [*inputs.values(), *outputs.values()]
         made = self._made_for(key_of(common, role, n_rows, inputs, outputs), request, arrays)
         if made.origin is None:
-            return _encoder.encode(_spelt_out(request))
+            return [_encoder.encode(_spelt_out(request))]
         error = b"" if raised is None else raised.encode("utf-8", "replace")
         sizes = len(made.origin), len(error)
         head = HEAD.pack(MARK, FORM, identity.encode(), at_us, latency_us, n_rows, *sizes)
-        bytes_of = _bytes_of if made.has_texts else _tobytes
-        return b"".join((head, made.origin, error, *map(bytes_of, arrays)))
+        return [head, made.origin, error, *map(_bytes_of, arrays)]
 
     def encode_alike(self, alike: Alike) -> bytes | None:
         """Give one record of several requests; None where their arrays do not let them share one."""
@@ -162,12 +168,12 @@ def _forms(arrays: Arrays) -> list[TensorForm | None]:
     return [tensor_form(name, array.dtype.str, array.shape[1:]) for name, array in arrays.items()]
 
 
-def _bytes_of(array: NDArray[Any]) -> bytes:
-    return (
-        packed_texts([str(value) for value in array.ravel()])
-        if array.dtype.kind in "OUS"
-        else array.tobytes()
-    )
+def _bytes_of(array: NDArray[Any]) -> bytes | memoryview:
+    if array.dtype.kind in "OUS":
+        return packed_texts([str(value) for value in array.ravel()])
+    if array.nbytes < _SHORT_BYTES or not array.flags.c_contiguous:
+        return array.tobytes()
+    return array.reshape(-1).view(np.uint8).data
 
 
 def _spelt_out(request: CapturedRequest) -> AnsweredRequest:

@@ -18,10 +18,11 @@ import shutil
 import sys
 import threading
 import time
+from collections.abc import Sequence
 from pathlib import Path
 from typing import NamedTuple
 
-from noria.core.frames import frame
+from noria.core.frames import header_of
 from noria.core.ids import new_id
 
 LOCK_FILE = "lock"
@@ -35,10 +36,17 @@ _LOOK_EVERY_S = 0.02
 _LONG_BYTES = 1 << 13
 """Longer records are written by a call: to map so many pages takes the kernel several times as long."""
 
+_MOST_PARTS = 1_000
+"""A call of the system takes no more."""
+
 _OFFSET_BITS = 32
 _ZEROS = bytes(1 << 16)
 
 _log = logging.getLogger("noria.serving.spool")
+
+
+Record = bytes | Sequence[bytes | memoryview]
+"""A record, or its parts: bytes one after the other."""
 
 
 class Place(NamedTuple):
@@ -101,7 +109,7 @@ class Spool:
         with self._lock:
             return Place(self._active, self._written)
 
-    def append(self, payload: bytes) -> bool:
+    def append(self, record: Record) -> bool:
         """Keep a record.
 
         Returns
@@ -109,17 +117,16 @@ class Spool:
         bool
             False when there is no room, or the disk refused: the record was dropped and counted.
         """
-        data = frame(payload)
+        parts = (record,) if isinstance(record, bytes) else record
+        parts = (header_of(parts), *parts)
+        n_bytes = sum(map(len, parts))
         with self._lock:
-            end = self._written + len(data)
-            if end > self._length:
-                # A finished segment can be deleted once it was read, also when there is no room for the next.
-                if not self._begin_segment(len(data)):
-                    self.n_dropped += 1
-                    self.is_full = True
-                    return False
-                end = len(data)
-            if not self._put(data, end):
+            # A finished segment can be deleted once it was read, also when there is no room for the next.
+            if self._written + n_bytes > self._length and not self._begin_segment(n_bytes):
+                self.n_dropped += 1
+                self.is_full = True
+                return False
+            if not self._put(parts, n_bytes):
                 self.n_dropped += 1
                 return False
             self.is_full = False
@@ -133,28 +140,30 @@ class Spool:
                 self._counter.release()
                 self._counter = None
 
-    def _put(self, data: bytes, end: int) -> bool:
+    def _put(self, parts: Sequence[bytes | memoryview], n_bytes: int) -> bool:
         """Write a record into the segment; False where the disk refused, and the segment holds what it held before."""
         memory, counter, descriptor = self._memory, self._counter, self._descriptor
         if memory is None or counter is None or descriptor is None:
             raise AssertionError("a segment was begun")
-        if len(data) < _LONG_BYTES:
-            memory[self._written : end] = data
+        end = self._written + n_bytes
+        if n_bytes < _LONG_BYTES:
+            memory[self._written : end] = b"".join(parts)
             if self._durable:
                 memory.flush()
-        elif not self._write(descriptor, data):
+        elif not self._write(descriptor, parts, n_bytes):
             return False
         self._written = end
         # In one store, behind the record: the reader sees all of it or nothing.
         counter[0] = self._active << _OFFSET_BITS | end
         return True
 
-    def _write(self, descriptor: int, data: bytes) -> bool:
-        rest, at = memoryview(data), self._written
+    def _write(self, descriptor: int, parts: Sequence[bytes | memoryview], n_bytes: int) -> bool:
+        parts = [b"".join(parts)] if len(parts) > _MOST_PARTS else parts
         try:
-            while rest:
-                n_written = os.pwrite(descriptor, rest, at)
-                rest, at = rest[n_written:], at + n_written
+            n_written = os.pwritev(descriptor, parts, self._written)
+            while n_written < n_bytes:  # rarely: a signal, or a disk that has just become full
+                rest = memoryview(b"".join(parts))[n_written:]
+                n_written += os.pwrite(descriptor, rest, self._written + n_written)
             if self._durable:
                 os.fsync(descriptor)
         except OSError as error:

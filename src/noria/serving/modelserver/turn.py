@@ -11,8 +11,9 @@ from collections.abc import Callable, Generator
 from typing import Any
 
 from noria.serving.modelserver.recorder import Alike, Arrays, Common, Recorder, key_of
+from noria.serving.modelserver.spool import Record
 
-Keep = Callable[[bytes, int], bool]
+Keep = Callable[[Record, int], bool]
 """Keeps a record of so many requests, or drops and counts it when there is no room."""
 
 

@@ -55,6 +55,22 @@ def _plain(array: Any) -> Any:
     ]
 
 
+@pytest.mark.parametrize("n_rows", [2, 3_000])
+@pytest.mark.parametrize("kind", [*NUMBERS, np.str_])
+def test_the_parts_of_a_record_are_its_bytes(kind: Any, n_rows: int) -> None:
+    """Short and long arrays, also those that do not lie in one piece."""
+    whole = np.arange(n_rows * 4).reshape(n_rows, 4).astype(kind)
+    request = _request({"x": whole, "part": whole[:, 1:3], "turned": whole[::-1]}, n_rows)
+
+    assert _rows(_handed_on(request)) == [
+        (
+            {"x": _plain(row), "part": _plain(row[1:3]), "turned": _plain(whole[-1 - n])},
+            {"predictions": n},
+        )
+        for n, row in enumerate(whole)
+    ]
+
+
 @given(
     st.sampled_from(NUMBERS).flatmap(
         lambda kind: arrays.arrays(kind, st.tuples(st.integers(1, 6), st.integers(0, 3), st.integers(1, 2)))

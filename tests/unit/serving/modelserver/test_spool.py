@@ -86,6 +86,24 @@ def test_long_and_short_records_come_back_in_their_order(held: Claim, *, durable
     spool.close()
 
 
+@pytest.mark.parametrize("n_parts", [1, 3, 2_500])
+@pytest.mark.parametrize("part_bytes", [1, 30, 9_000])
+def test_a_record_in_parts_is_their_bytes_one_after_the_other(
+    held: Claim, n_parts: int, part_bytes: int
+) -> None:
+    """Bytes and views of memory, few or more than one call of the system takes; records before and after are whole."""
+    parts: list[bytes | memoryview] = [
+        memoryview(bytearray([n % 251]) * part_bytes) if n % 2 else bytes([n % 251]) * part_bytes
+        for n in range(n_parts)
+    ]
+    spool = Spool(held.folder, segment_bytes=1 << 16)
+
+    assert [spool.append(b"before"), spool.append(parts), spool.append(b"after")] == [True] * 3
+
+    assert _drain(_reader(held.folder)) == [b"before", b"".join(parts), b"after"]
+    spool.close()
+
+
 def test_a_disk_that_refuses_a_long_record_costs_that_record_alone(held: Claim) -> None:
     """It is dropped and counted, and what comes before and after it is there."""
     spool = Spool(held.folder)

@@ -15,6 +15,7 @@ from noria.core.ids import new_id
 from noria.serving.modelserver.joint import is_joint, n_requests
 from noria.serving.modelserver.recorder import CapturedRequest, Recorder
 from noria.serving.modelserver.records import apart, by_endpoint, origin_of
+from noria.serving.modelserver.spool import Record
 from noria.serving.modelserver.turn import Turn, next_turn
 
 AT_US = 1_900_000_000_000_000
@@ -30,8 +31,8 @@ class Kept:
         self.records: list[bytes] = []
         self.n = 0
 
-    def __call__(self, record: bytes, n: int) -> bool:
-        self.records.append(record)
+    def __call__(self, record: Record, n: int) -> bool:
+        self.records.append(record if isinstance(record, bytes) else b"".join(record))
         self.n += n
         return True
 
