@@ -132,3 +132,11 @@ def test_a_part_names_its_sources() -> None:
         for source in sources:
             assert source.frame.null_count().sum_horizontal()[0] == 0, source.name
             assert source.target in source.frame.columns
+
+
+@pytest.mark.parametrize("part", ["tuning", "test"])
+def test_every_source_leaves_windows_from_which_something_can_be_told(part: str) -> None:
+    for plan in {plan.source.name: plan for plan in dealt(part, 200, 7)}.values():
+        n = plan.source.frame.height
+        left = n - min(plan.n_reference, int(0.4 * n))
+        assert left // plan.n_windows >= 40, plan.source.name
