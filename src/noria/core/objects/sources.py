@@ -47,6 +47,9 @@ def ignore_names(*patterns: str) -> Ignore:
     return ignore
 
 
+_MOST_REFUSED: Final = (
+    100  # a walk that met so many ends: what is wrong is clear, and the rest may be millions
+)
 _OWN_ENDS: Final = ("/.noria", ".tmp")
 
 
@@ -192,7 +195,8 @@ def scan(root: Path, *, ignore: Ignore = IGNORE_OWN, most: int = MAX_FILES) -> S
     NotFound
         If there is nothing at `root`.
     SourceUnusable
-        For a link or special file, a name that is not UTF-8, or a folder that cannot be read.
+        For links and special files, names that are not UTF-8, and folders that cannot be read: all of them, if there
+        are several.
     TooLarge
         For more than `most` files.
     """
@@ -202,22 +206,25 @@ def scan(root: Path, *, ignore: Ignore = IGNORE_OWN, most: int = MAX_FILES) -> S
         return Scan(files=(_found_file(root.name, str(real), real.lstat()),), empty_folders=())
     files: list[FoundFile] = []
     empty: list[str] = []
+    refused: list[SourceUnusable] = []
     pending = [("", str(real))]
-    while pending:
+    while pending and len(refused) < _MOST_REFUSED:
         prefix, folder = pending.pop()
         is_empty = True
-        for path, entry in _listed(prefix, folder):
+        for path, entry in _listed(prefix, folder, refused):
             is_empty = False
             if ignore(path):
                 continue
             if entry.is_dir(follow_symlinks=False):
                 pending.append((f"{path}/", entry.path))
-            else:
-                files.append(_found_file(path, entry.path, entry.stat(follow_symlinks=False)))
+            elif (file := _found(path, entry, refused)) is not None:
+                files.append(file)
                 if len(files) > most:
                     raise _too_many(root, most)
         if prefix and is_empty:
             empty.append(prefix.removesuffix("/"))
+    if refused:
+        raise SourceUnusable.several(refused)
     files.sort(key=_path_of)
     return Scan(files=tuple(files), empty_folders=tuple(sorted(empty)))
 
@@ -225,14 +232,38 @@ def scan(root: Path, *, ignore: Ignore = IGNORE_OWN, most: int = MAX_FILES) -> S
 _path_of = operator.attrgetter("path")
 
 
-def _listed(prefix: str, folder: str) -> Iterator[tuple[str, os.DirEntry[str]]]:
+def _listed(
+    prefix: str, folder: str, refused: list[SourceUnusable]
+) -> Iterator[tuple[str, os.DirEntry[str]]]:
     """Give what lies in one folder, with its path in the tree; one by one, since there may be millions."""
-    with _source_errors(folder), os.scandir(folder) as listing:
-        for entry in listing:
-            name = entry.name
-            if not name.isascii():
-                _check_name(name, Path(entry.path))
-            yield prefix + name, entry
+    try:
+        with _source_errors(folder), os.scandir(folder) as listing:
+            for entry in listing:
+                name = entry.name
+                if name.isascii() or _has_name(name, entry.path, refused):
+                    yield prefix + name, entry
+    except SourceUnusable as error:
+        refused.append(error)
+
+
+def _found(path: str, entry: os.DirEntry[str], refused: list[SourceUnusable]) -> FoundFile | None:
+    try:
+        status = entry.stat(follow_symlinks=False)
+    except FileNotFoundError:
+        return None  # removed since it was listed
+    if stat.S_ISREG(status.st_mode):
+        return FoundFile(path, entry.path, status)
+    refused.append(_not_plain(Path(entry.path), status.st_mode))
+    return None
+
+
+def _has_name(name: str, place: str, refused: list[SourceUnusable]) -> bool:
+    try:
+        _check_name(name, Path(place))
+    except SourceUnusable as error:
+        refused.append(error)
+        return False
+    return True
 
 
 def _too_many(root: Path, most: int) -> TooLarge:

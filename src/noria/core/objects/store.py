@@ -30,12 +30,14 @@ import enum
 import os
 from collections.abc import Callable, Collection, Iterable, Iterator, Sequence
 from pathlib import Path
-from typing import Protocol, TypeAlias
+from typing import Final, Protocol, TypeAlias
 
 import msgspec
 
 from noria.core.errors import Conflict, Corrupt, Invalid, NotFound
 from noria.core.objects.digests import Digest, Hasher, Source
+
+_MOST_TOLD: Final = 9
 
 Progress: TypeAlias = Callable[[int, int], None]
 """Told, while a long call runs, how many files and bytes more are done; the bytes of a large file come before it."""
@@ -138,7 +140,20 @@ class SourceUnusable(Invalid):
 
     def __init__(self, path: Path, why: str, *, hint: str | None = None) -> None:
         shown = os.fsencode(path).decode(errors="backslashreplace")
-        super().__init__(f"`{shown}` cannot be stored: {why}", hint=hint, details={"path": shown})
+        details = {"path": shown, "why": why}
+        super().__init__(f"`{shown}` cannot be stored: {why}", hint=hint, details=details)
+
+    @classmethod
+    def several(cls, errors: Sequence[SourceUnusable]) -> SourceUnusable:
+        """Tell of all at once, in the order of their paths, so that nobody has to try again for each."""
+        first, *others = sorted(errors, key=lambda error: str(error.details["path"]))
+        if not others:
+            return first
+        told = "; ".join(f"`{one.details['path']}`: {one.details['why']}" for one in others[:_MOST_TOLD])
+        more = f"; nor {len(others) - _MOST_TOLD} more" if others[_MOST_TOLD:] else ""
+        hints = dict.fromkeys(one.hint for one in (first, *others) if one.hint)
+        why = f"{first.details['why']}. Neither can {told}{more}"
+        return cls(Path(str(first.details["path"])), why, hint=". ".join(hints) or None)
 
 
 class SourceChanged(Conflict):

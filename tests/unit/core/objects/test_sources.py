@@ -251,3 +251,38 @@ def _check_unreadable(folder: Path) -> None:
         ):
             pass
     (folder / "secret").chmod(0o755)
+
+
+def test_all_that_cannot_be_stored_is_told_at_once(tmp_path: Path) -> None:
+    """Each with its reason and in the order of their paths, the first few by name."""
+    (tmp_path / "a").write_bytes(b"fine")
+    (tmp_path / "link").symlink_to("a")
+    os.mkfifo(tmp_path / "sub-pipe")
+    (tmp_path / "bad-\udcff").write_bytes(b"x")
+    with pytest.raises(SourceUnusable) as caught:
+        scan(tmp_path)
+    told = caught.value.message
+    assert [told.find(name) for name in ("bad-\\xff", "link", "sub-pipe")] == sorted(
+        told.find(name) for name in ("bad-\\xff", "link", "sub-pipe")
+    )
+    assert all(why in told for why in ("not UTF-8", "symbolic link to `a`", "a pipe"))
+    assert "Rename it" in (caught.value.hint or "")
+    assert "leave it out" in (caught.value.hint or "")
+
+    for n in range(500):
+        (tmp_path / f"link{n}").symlink_to("a")
+    with pytest.raises(SourceUnusable, match=r"nor \d+ more"):
+        scan(tmp_path)
+
+
+def test_a_file_that_goes_while_the_folder_is_listed_is_no_part_of_it(tmp_path: Path) -> None:
+    """Somebody else removed it; the others are listed."""
+    for name in ("a", "b"):
+        (tmp_path / name).write_bytes(b"x")
+
+    def remove(path: str) -> bool:
+        if path == "b":
+            (tmp_path / "b").unlink()
+        return False
+
+    assert [file.path for file in scan(tmp_path, ignore=remove).files] == ["a"]
