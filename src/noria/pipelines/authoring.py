@@ -47,6 +47,7 @@ from noria.pipelines.declarations import (
     checked_timeout,
     mapped_argument,
     plain_function,
+    require_no_others,
 )
 from noria.pipelines.outputs import Output
 from noria.pipelines.parameters import Parameter, declared_parameters
@@ -316,6 +317,7 @@ def step(
     retries: int = 0,
     timeout_s: float | None = None,
     resources: Resources | None = None,
+    **others: object,
 ) -> Step[P, R] | Callable[[Callable[P, R]], Step[P, R]]:
     """Make a function a step of pipelines.
 
@@ -335,7 +337,7 @@ def step(
     NotAStep
         If it is not a named function that returns its result: a lambda, a generator, a coroutine, a class.
     Invalid
-        If an option is out of its range; the message names it.
+        If an option is out of its range, or there is none of this name; the message names it.
 
     Examples
     --------
@@ -345,6 +347,7 @@ def step(
     >>> double(21)
     42
     """
+    require_no_others(others)
 
     def decorated(body: Callable[P, R]) -> Step[P, R]:
         return Step(body, cache=cache, retries=retries, timeout_s=timeout_s, resources=resources)

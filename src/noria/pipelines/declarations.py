@@ -4,14 +4,15 @@ from __future__ import annotations
 
 import inspect
 import math
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Iterable, Mapping
 from types import FunctionType
 from typing import Any
 
-from noria.core.errors import Invalid
+from noria.core.errors import Invalid, near
 from noria.pipelines.entities import Resources
 
 MOST_RETRIES = 100
+_OPTIONS = ("cache", "retries", "timeout_s", "resources")
 
 
 class NotAStep(Invalid):
@@ -49,6 +50,23 @@ def plain_function(function: Callable[..., Any], role: str) -> FunctionType:
 
 def _kind_of(thing: object) -> str:
     return "a class" if isinstance(thing, type) else f"a `{type(thing).__name__}`"
+
+
+def require_no_others(names: Iterable[str]) -> None:
+    """Refuse options that `@step` does not have.
+
+    Raises
+    ------
+    Invalid
+        Names the first one, and the one that was probably meant.
+    """
+    for name in names:
+        close = near(name, _OPTIONS)
+        known = ", ".join(f"`{option}`" for option in _OPTIONS)
+        raise Invalid(
+            f"`@step` has no option `{name}`",
+            hint=f"Did you mean `{close}`?" if close else f"Its options are {known}",
+        )
 
 
 def checked_retries(name: str, retries: int) -> int:

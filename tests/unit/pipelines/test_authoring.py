@@ -125,6 +125,17 @@ def test_only_named_plain_functions_can_be_decorated(thing: Any, told: str, deco
     assert caught.value.hint
 
 
+@pytest.mark.parametrize(
+    ("name", "hint"), [("timeout", "`timeout_s`"), ("retry", "`retries`"), ("gpu", "`cache`, `retries`")]
+)
+def test_an_option_that_there_is_not_is_named_with_the_near_one(name: str, hint: str) -> None:
+    """`@step(timeout=1)` tells that it is called `timeout_s`."""
+    wrong: Any = {name: 1}
+    with pytest.raises(Invalid, match=f"`{name}`") as caught:
+        step(**wrong)
+    assert hint in (caught.value.hint or "")
+
+
 @pytest.mark.parametrize("retries", [-1, 101, 1.5, True])
 def test_retries_are_a_small_number(retries: Any) -> None:
     """`retries` is a whole number from 0 to 100."""
