@@ -94,11 +94,12 @@ class Reader:
 
 @dataclass(frozen=True, kw_only=True)
 class Warm:
-    """What a page took again and again, in milliseconds; and its size."""
+    """What a page took again and again, in milliseconds; its size, and what of that was sent."""
 
     wall: list[float]
     cpu: float
     size_bytes: int
+    sent_bytes: int
 
 
 def main() -> None:
@@ -111,6 +112,7 @@ def main() -> None:
     parser.add_argument("--points", type=int, default=1_000_000, help="of the curve")
     parser.add_argument("--times", type=int, default=40)
     parser.add_argument("--only", help="the pages whose name contains this")
+    parser.add_argument("--plain", action="store_true", help="ask for pages that are not packed")
     parser.add_argument("--smoke", action="store_true", help="few runs, twice: shows only that it works")
     asked = parser.parse_args()
     if asked.smoke:
@@ -131,13 +133,18 @@ def measure(asked: argparse.Namespace, folder: Path) -> None:
     offered = {**PAGES, CURVE: curve_page(workspace, asked.points)}
     pages = {name: path for name, path in offered.items() if (asked.only or "") in name}
     print(
-        f"{asked.runs} runs\n{'page':26}{'reader':8}{'cold':>8}{'median':>8}{'p95':>8}{'CPU':>8}{'target':>8}  ms, KiB"
+        f"{asked.runs} runs\n{'page':26}{'reader':8}{'cold':>8}{'median':>8}{'p95':>8}{'CPU':>8}{'target':>8}  ms"
+        f"{'page':>8}{'sent':>8}  KiB"
     )
     for reader in readers:
         # Each needs a start of the server.
         named = () if asked.smoke else COLD
-        cold = {name: first_time(workspace, reader, path) for name, path in pages.items() if name in named}
-        with serving(workspace) as (url, process), asking(url, reader) as client:
+        cold = {
+            name: first_time(workspace, reader, path, plain=asked.plain)
+            for name, path in pages.items()
+            if name in named
+        }
+        with serving(workspace) as (url, process), asking(url, reader, plain=asked.plain) as client:
             time.sleep(0 if asked.smoke else SETTLING_S)
             for name, path in pages.items():
                 report(name, reader, cold.get(name), warm_times(client, process, path, asked.times))
@@ -149,20 +156,22 @@ def report(name: str, reader: Reader, cold: float | None, warm: Warm) -> None:
     cold_text = "" if cold is None else f"{cold:.1f}"
     print(
         f"{name:26}{reader.name:8}{cold_text:>8}{statistics.median(warm.wall):8.1f}{p95:8.1f}{warm.cpu:8.1f}"
-        f"{TARGETS[name]:8.0f}{warm.size_bytes / 1024:8.0f}{'' if p95 <= TARGETS[name] else '  over'}",
+        f"{TARGETS[name]:8.0f}    "
+        f"{warm.size_bytes / 1024:8.0f}{warm.sent_bytes / 1024:8.0f}{'' if p95 <= TARGETS[name] else '  over'}",
         flush=True,
     )
 
 
-def asking(url: str, reader: Reader) -> httpx.Client:
+def asking(url: str, reader: Reader, *, plain: bool) -> httpx.Client:
     """Give a client that asks as a browser does, with a token."""
     headers = {"accept": "text/html", "authorization": f"Bearer {reader.token}"}
+    headers["accept-encoding"] = "identity" if plain else "gzip, deflate, br, zstd"
     return httpx.Client(base_url=url, headers=headers, timeout=60)
 
 
-def first_time(workspace: Path, reader: Reader, path: str) -> float:
+def first_time(workspace: Path, reader: Reader, path: str, *, plain: bool) -> float:
     """Time a page as the first one of a new server."""
-    with serving(workspace) as (url, _), asking(url, reader) as client:
+    with serving(workspace) as (url, _), asking(url, reader, plain=plain) as client:
         return timed(client, path)[0]
 
 
@@ -174,17 +183,19 @@ def warm_times(client: httpx.Client, process: psutil.Process, path: str, times: 
     found = [timed(client, path) for _ in range(times)]
     ended = process.cpu_times()
     used = ended.user + ended.system - began.user - began.system
-    return Warm(wall=[each for each, _ in found], cpu=1000 * used / times, size_bytes=found[0][1])
+    _, size_bytes, sent_bytes = found[0]
+    wall = [taken for taken, _, _ in found]
+    return Warm(wall=wall, cpu=1000 * used / times, size_bytes=size_bytes, sent_bytes=sent_bytes)
 
 
-def timed(client: httpx.Client, path: str) -> tuple[float, int]:
-    """Ask for a page; give milliseconds and size."""
+def timed(client: httpx.Client, path: str) -> tuple[float, int, int]:
+    """Ask for a page; give milliseconds, its size, and what was sent."""
     started = time.perf_counter()
     answer = client.get(path)
     taken = 1000 * (time.perf_counter() - started)
     if answer.status_code != 200:
         sys.exit(f"{path} answers {answer.status_code}: {answer.text[:300]}")
-    return taken, len(answer.content)
+    return taken, len(answer.content), answer.num_bytes_downloaded
 
 
 def settings_of(workspace: Path) -> Settings:

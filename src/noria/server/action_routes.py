@@ -241,7 +241,9 @@ class _Desk:
             return None
         # From now on the browser is of the session that begins with this answer.
         session = next((cookie.value for cookie in cookies if cookie.name == SESSION_COOKIE), "")
-        csrf = post.scope[SEALS].form_token(session_holder(session) if session else form_holder(post.scope))
+        csrf = post.scope[SEALS].form_token(
+            session_holder(session) if session else form_holder(post.scope), page=kept.here
+        )
         context = ResendContext(action=kept.action, pairs=kept.pairs, here=kept.here, form=kept.form)
         shown = replace(frame, csrf=csrf, here=kept.here, is_signed_in=True)
         body = render(RESEND_TEMPLATE, context, shown)

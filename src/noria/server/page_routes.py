@@ -27,6 +27,7 @@ from noria.core.web.rendering import PAGE_HEADERS, render
 from noria.core.web.themes import theme_of
 from noria.core.web.urls import LANGUAGE_PARAMETER, OVERVIEW_PATH, Urls
 from noria.server.answers import Answer
+from noria.server.compression import PACKED_PAGES
 from noria.server.gate import PRINCIPAL, SEALS, SESSION, UNAUTHORIZED
 from noria.server.navigation import sections
 from noria.server.requests import HIDDEN_SLASH
@@ -156,6 +157,7 @@ def _route(page: Page, table: PageTable, threads: Threads) -> HTTPRouteHandler:
         PATH_PARAMETER.sub(r"{\1:str}", page.path),
         http_method="GET",
         opt={PERMISSION: page.needs},
+        middleware=[PACKED_PAGES],
         exception_handlers={Exception: refuse},
     )(handle)
 
@@ -237,7 +239,7 @@ def frame_of(scope: Any, *, here: str | None = None) -> Frame:
         release=__version__,
         theme=theme_of(cookies),
         is_signed_in=bool(scope.get(SESSION)),
-        csrf=scope[SEALS].form_token(form_holder(scope)),
+        csrf=scope[SEALS].form_token(form_holder(scope), page=here),
     )
 
 

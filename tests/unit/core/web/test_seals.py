@@ -34,7 +34,7 @@ def seals(time: Time) -> Seals:
 
 def test_a_form_is_good_today_and_tomorrow(seals: Seals, time: Time) -> None:
     """A page that stands open over midnight still works; after two days its form is too old."""
-    token = seals.form_token("session a")
+    token = seals.form_token("session a", page="/")
     time.now += timedelta(hours=24)
     tomorrow = seals.is_form_token(token, "session a")
     time.now += timedelta(hours=24)
@@ -45,7 +45,7 @@ def test_a_form_is_good_today_and_tomorrow(seals: Seals, time: Time) -> None:
 
 def test_a_form_is_one_reader_s_and_one_workspace_s(seals: Seals) -> None:
     """The token of another session, of another workspace, or made up, is refused."""
-    token = seals.form_token("session a")
+    token = seals.form_token("session a", page="/")
     others = Seals("another key", lambda: MONDAY)
 
     assert seals.is_form_token(token, "session a")
@@ -53,6 +53,15 @@ def test_a_form_is_one_reader_s_and_one_workspace_s(seals: Seals) -> None:
     assert not others.is_form_token(token, "session a")
     for forged in ("", token[:-1], token.swapcase(), "ñ", "\udcff"[:0]):
         assert not seals.is_form_token(forged, "session a")
+
+
+def test_each_page_has_a_token_of_its_own(seals: Seals) -> None:
+    """What somebody reads of one page's token by its packed length tells nothing of another's; all are good."""
+    tokens = [seals.form_token("session a", page=f"/runs?filter={guess}") for guess in "ab"]
+
+    assert all(seals.is_form_token(token, "session a") for token in tokens)
+    assert sum(x == y for x, y in zip(*tokens, strict=True)) < 20
+    assert tokens[0] == seals.form_token("session a", page="/runs?filter=a")
 
 
 def test_what_is_closed_comes_back(seals: Seals) -> None:
