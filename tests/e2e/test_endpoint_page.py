@@ -6,7 +6,7 @@ from collections.abc import Iterator
 from pathlib import Path
 
 import pytest
-from playwright.sync_api import Page, expect
+from playwright.sync_api import Page, ViewportSize, expect
 
 from noria.core.clock import SystemClock
 from noria.core.context import Context
@@ -19,8 +19,8 @@ from support.live_server import LiveServer
 from support.sights import LACK, estimate, past_estimates, see_windows, tell_by_task
 from support.wheel import PROJECT, turn_once
 
-DESKTOP = {"width": 1280, "height": 800}
-PHONE = {"width": 390, "height": 844}
+DESKTOP: ViewportSize = {"width": 1280, "height": 800}
+PHONE: ViewportSize = {"width": 390, "height": 844}
 WAYS = pytest.mark.parametrize(
     ("language", "scheme", "size"), [("en", "light", DESKTOP), ("es", "dark", PHONE)], ids=["en", "es"]
 )
@@ -102,6 +102,24 @@ def test_versions_and_segments_are_seen_side_by_side(
 
     assert page.evaluate("document.documentElement.scrollWidth") <= size["width"]
     assert barriers(page) == []
+
+
+@pytest.mark.parametrize("size", [DESKTOP, PHONE], ids=["desktop", "phone"])
+def test_how_it_does_is_told_before_it_is_drawn(browser: Browser, url: str, size: ViewportSize) -> None:
+    """Quality and alerts stand beside the charts on a desk, and above them on a phone."""
+    page = browser.page
+    page.set_viewport_size(size)
+    page.goto(url)
+
+    found = {name: page.locator(f"#{name}").bounding_box() for name in ("answers", "quality", "alerts", "watch")}
+    x = {name: box["x"] for name, box in found.items() if box}
+    y = {name: box["y"] for name, box in found.items() if box}
+    if size is DESKTOP:
+        assert x["answers"] == pytest.approx(x["watch"], abs=30)
+        assert x["quality"] > x["watch"] + 400
+        assert y["quality"] == pytest.approx(y["answers"], abs=30)
+    else:
+        assert y["answers"] < y["quality"] < y["alerts"] < y["watch"]
 
 
 @WAYS

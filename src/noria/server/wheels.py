@@ -118,7 +118,7 @@ class WheelMaker:
             found = self.context.service(Datasets).resolve(self.project, ref)
         except NoriaError:
             # The reference is what was written down at registration; the data may be gone, or never have been here.
-            return DataStation(state=State.LOOK, ref=ref)
+            return DataStation(state=State.NONE, ref=ref)
         return DataStation(
             state=State.GOOD,
             ref=found.ref,
@@ -137,7 +137,8 @@ class WheelMaker:
         try:
             run = self.context.service(Runs).get(self.project, run_id)
         except NotFound:
-            return RunStation(state=State.LOOK, run_id=run_id)
+            # So may the run: nothing has to be looked after, and the card says what it is.
+            return RunStation(state=State.NONE, run_id=run_id)
         took = (run.ended_at - run.started_at).total_seconds() if run.ended_at else None
         return RunStation(
             state=run_state(run.status),

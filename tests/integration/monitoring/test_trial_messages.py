@@ -39,7 +39,7 @@ to = "http://127.0.0.1:{dead_port}/hook"
 def test_each_receiver_gets_a_trial_message_and_its_outcome_is_told(
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
 ) -> None:
-    """Two take it; the third is not there, which is said with the exit code; a name mistyped gets the near one."""
+    """Two take it; the third is not there, which is said with the exit code; a name mistyped gets the near one and the key to write."""
     monkeypatch.chdir(tmp_path)
     with postbox() as (box, mail_port), other_side(say(200)) as hook:
         ports = {"mail_port": mail_port, "hook_port": hook.port, "dead_port": free_port()}
@@ -48,6 +48,7 @@ def test_each_receiver_gets_a_trial_message_and_its_outcome_is_told(
         found = json.loads(capsys.readouterr().out)
         assert main(["monitors", "test", "chat"]) == 0
         assert main(["monitors", "test", "cat"]) == 1
+        assert main(["monitors", "test", "night watch"]) == 1
 
     errors = {item["receiver"]: item.get("error") for item in found["items"]}
     assert set(errors) == {"ana", "chat", "gone"}
@@ -56,4 +57,6 @@ def test_each_receiver_gets_a_trial_message_and_its_outcome_is_told(
     assert [mail["To"] for mail in box.mails] == ["ana@example.org"]
     printed = capsys.readouterr()
     assert "taken" in printed.out
-    assert "`chat`" in printed.err
+    assert "Did you mean `chat`?" in printed.err
+    assert "[alerts.receivers.cat]" in printed.err
+    assert '[alerts.receivers."night watch"]' in printed.err

@@ -9,7 +9,7 @@ from typing import Any
 import sqlalchemy as sa
 
 from noria.access.projects import project_pk
-from noria.core.errors import NotFound, unknown_name
+from noria.core.errors import NotFound
 from noria.core.events.log import EventType, append
 from noria.core.ids import new_id
 from noria.core.operations import Service, operation
@@ -36,6 +36,7 @@ from noria.monitoring.receivers.entities import (
     ReceiverStanding,
     Trial,
     TrialOutcomes,
+    unknown_receiver,
 )
 from noria.monitoring.tables import monitors
 from noria.serving.locate import endpoint_row
@@ -156,7 +157,7 @@ class Alerts(Service):
     def _receiver(self, name: str) -> Receiver:
         known = self._settings().receivers
         if name not in known:
-            raise unknown_name("receiver", name, known, see="noria monitors receivers")
+            raise unknown_receiver(name, known)
         return known[name]
 
     def _emit(self, connection: sa.Connection, kind: EventType, silence: Silence) -> None:

@@ -3,14 +3,19 @@
 from __future__ import annotations
 
 import enum
+import json
+import re
+from collections.abc import Iterable
 from datetime import datetime
 from typing import Annotated
 
 import msgspec
 
 from noria.core.config import Section
+from noria.core.errors import NotFound, near
 from noria.monitoring.entities import AlertKind
 
+_BARE_KEY = re.compile(r"[A-Za-z0-9_-]+")
 Seconds = Annotated[float, msgspec.Meta(ge=0, le=30 * 86_400)]
 
 
@@ -56,6 +61,24 @@ class Receiver(Section, frozen=True, kw_only=True, forbid_unknown_fields=True):
         if self.form is not None:
             return self.form
         return ReceiverForm.MAIL if self.to.startswith("mailto:") else ReceiverForm.WEBHOOK
+
+
+def unknown_receiver(name: str, known: Iterable[str]) -> NotFound:
+    """Build the error for a receiver that the settings do not have: with the near name, and the key to write.
+
+    Examples
+    --------
+    >>> print(unknown_receiver("on call", ["team"]).hint)
+    Known: `team`; another one is a table `[alerts.receivers."on call"]` with `to = "mailto:…"` in `noria.toml`
+    """
+    names = sorted(known)
+    close = near(name, names)
+    listed = ", ".join(f"`{each}`" for each in names[:10]) + (" …" if len(names) > 10 else "")
+    key = name if _BARE_KEY.fullmatch(name) else json.dumps(name, ensure_ascii=False)
+    first = f"Did you mean `{close}`?" if close else f"Known: {listed};" if names else "There is none yet;"
+    mend = f'nother one is a table `[alerts.receivers.{key}]` with `to = "mailto:…"` in `noria.toml`'
+    hint = f"{first} {'A' if close else 'a'}{mend}"
+    return NotFound(f"There is no receiver `{name}`", hint=hint, details={"kind": "receiver", "name": name})
 
 
 class AlertSection(Section, frozen=True, kw_only=True, forbid_unknown_fields=True):
