@@ -46,10 +46,11 @@ def episode(
     pipeline: str = PIPELINE,
     description: str = "",
     delay: int | None = 0,
+    reference: pl.DataFrame | None = None,
 ) -> Path:
     """Write an episode."""
     rng = np.random.default_rng(3)
-    reference = rows(1500, rng)
+    reference = rows(1500, rng) if reference is None else reference
     stream = calm(rng) if stream is None else stream
     labels = pl.lit(None, dtype=pl.Int64) if delay is None else pl.col("window") + delay
     (folder / "live").mkdir(parents=True)

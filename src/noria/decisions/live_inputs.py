@@ -17,8 +17,9 @@ from noria.core.stats.samples import is_missing
 from noria.decisions.case import Arrays, Case, Rows
 from noria.decisions.replay.case import signs_of
 from noria.decisions.replay.outputs import texts
-from noria.decisions.replay.repairs import LAGGED, UNRELATED
+from noria.decisions.replay.repairs import UNRELATED
 from noria.decisions.replay.watch import Inputs, Scene
+from noria.decisions.stages.alignment import LAGGED
 from noria.decisions.stages.contract import STAGE, breaches, contract
 from noria.decisions.stages.finding import LACKS, Finding
 from noria.decisions.stages.guards import Sign

@@ -9,6 +9,7 @@ from __future__ import annotations
 
 import re
 from collections.abc import Mapping
+from functools import partial
 from typing import Any
 
 import numpy as np
@@ -65,9 +66,16 @@ def _chosen(inputs: LiveInputs, case: Case, teaching: Rows) -> list[Mending]:
 
     chosen: list[Mending] = []
     reference = pl.DataFrame(_framed(inputs.reference))
+    current = inputs.columns(case.since)
     for sign in inputs.signs[:_MOST_COLUMNS]:
-        current = inputs.columns(case.since)[sign.column]
-        ways = mendings(sign, reference, inputs.reference, current, lambda _: True)
+        ways = mendings(
+            sign,
+            reference,
+            inputs.reference,
+            current,
+            shows=partial(inputs.inputs.shows, name=sign.column),
+            still=lambda _: True,
+        )
         if ways:
             chosen.append(_best(ways, chosen, inputs, case, teaching))
     return chosen

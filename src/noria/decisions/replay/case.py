@@ -11,10 +11,11 @@ from numpy.typing import NDArray
 from noria.decisions.replay.baseline import Baseline
 from noria.decisions.replay.code_checks import CodeCheck
 from noria.decisions.replay.outputs import Floats
-from noria.decisions.replay.repairs import LAGGED, UNRELATED
+from noria.decisions.replay.repairs import UNRELATED
 from noria.decisions.replay.rows import Window
 from noria.decisions.replay.watch import Inputs, Losses, Rise, Scene
 from noria.decisions.replay.world import Path, World
+from noria.decisions.stages.alignment import LAGGED
 from noria.decisions.stages.guards import Sign
 from noria.decisions.stages.moves import Moves
 

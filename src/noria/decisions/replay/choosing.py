@@ -72,7 +72,9 @@ def choose(
     ]
     if sure:
         best = max(sure, key=worth)
-        mine = next((trial for trial in sure if trial.remedy is own), best)
+        # Where learning surely pays, it need not be sure of each way to learn.
+        as_sure = trials if best.remedy in LEARNS_FROM_LIVE_ROWS and own in LEARNS_FROM_LIVE_ROWS else sure
+        mine = next((trial for trial in as_sure if trial.remedy is own and trial.path is not None), best)
         alike = worth(mine) >= _ALIKE * worth(best) and (mine.high or 0.0) >= worth(best)
         taken = mine if alike else best
         return Choice(remedy=taken.remedy, trial=taken, reason=_why(taken, cause, causes[cause], horizon))

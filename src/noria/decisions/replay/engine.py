@@ -72,6 +72,7 @@ def replay(
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class _Action:
+    onset: int
     window: int
     cost: float
 
@@ -160,6 +161,10 @@ class _Engine:
             else:
                 state.checks.append(check_features(self._world, state.baseline, deployment, state.block_rows))
 
+    @property
+    def _acted(self) -> _Action | None:
+        return self._actions[-1] if self._actions else None
+
     def _score(self) -> None:
         """Take labels that became known."""
         state = self._state
@@ -167,7 +172,14 @@ class _Engine:
             rows = window.labelled(state.now)
             if len(rows) != self._counted.get(window.number, 0):
                 self._counted[window.number] = len(rows)
-                losses = self._world.losses(window, self._with[window.number], rows)
+                answered = self._with[window.number]
+                if self._acted is not None and window.number <= self._acted.window:
+                    # What answered these rows is no longer live: they tell what their labels say of what is, if they
+                    # are of the time for which it was chosen.
+                    if window.number < self._acted.onset:
+                        continue
+                    answered = self._world.answer(state.path, window)[0]
+                losses = self._world.losses(window, answered, rows)
                 state.losses.add(Scored(window=window.number, rows=losses))
 
     def _raised(self, window: Window) -> list[str]:
@@ -239,8 +251,6 @@ class _Engine:
             if check.is_harmful
         )
         allowed = admissible(diagnosis.causes, contract_broken=broken) | undone
-        if not case.is_grave(state):
-            allowed -= {Remedy.REPAIR_INPUTS}
         urgent = (
             diagnosis.cause in MENDS_WHAT_BROKE
             and diagnosis.probability >= _CERTAIN
@@ -314,7 +324,7 @@ class _Engine:
         if choice.trial is not None and choice.trial.path is not None:
             state.path = choice.trial.path
             state.estimates |= choice.trial.estimated
-            self._actions.append(_Action(window=state.now, cost=choice.trial.cost))
+            self._actions.append(_Action(onset=case.onset, window=state.now, cost=choice.trial.cost))
         state.relearnt |= diagnosis.cause in _ANOTHER_RULE or (
             choice.trial is not None and choice.remedy in LEARNS_FROM_LIVE_ROWS
         )
@@ -382,7 +392,7 @@ class _Engine:
         if trial is None or trial.path is None:
             return
         self._state.path = trial.path
-        self._actions.append(_Action(window=self._state.now, cost=trial.cost))
+        self._actions.append(_Action(onset=learnt.onset, window=self._state.now, cost=trial.cost))
         if trial.left is not None:
             self._state.losses.reset(trial.left, self._state.now, found.n_rows)
         self._incidents.append(

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Mapping
 from dataclasses import replace
-from typing import Any
+from functools import partial
 
 from noria.decisions.entities import SCHEME_WORDS, Cause, Remedy, Scheme
 from noria.decisions.replay.candidates import CANDIDATES
@@ -12,7 +12,7 @@ from noria.decisions.replay.case import Case, State
 from noria.decisions.replay.deployed import older_path
 from noria.decisions.replay.lessons import Lessons
 from noria.decisions.replay.repairs import Mending, mendings
-from noria.decisions.replay.rows import Columns
+from noria.decisions.replay.rows import joined
 from noria.decisions.replay.runner import CodeRaised
 from noria.decisions.replay.trial import Trial, judged, split, worth
 from noria.decisions.schemes import schemes_for
@@ -138,36 +138,25 @@ class Trials:
             words = "; ".join(m.words for m in chosen)
             trial = judged(self._state, remedy, path, self._parts, words)
             tried.append(replace(trial, estimated=not all(m.exact for m in chosen), repairs=True))
-        first, rest = tried[0], tried[1:]
-        better = [t for t in rest if t.low is not None and first.value is not None and t.low > first.value]
+        # Of those that give the values back the best on labelled rows, unless estimates are surely better.
+        first = max((trial for trial in tried if not trial.estimated), key=worth, default=tried[0])
+        better = [t for t in tried if t.low is not None and first.value is not None and t.low > first.value]
         return max(better, key=lambda trial: trial.low or 0.0, default=first)
 
     def _mendings(self) -> list[list[Mending]]:
-        """Give sets of repairs: the likeliest of each column, and estimation of all."""
+        """Give sets of repairs: the likeliest of each column, the next of each, and last the estimation of all."""
         state = self._state
         signs = {sign.column: sign for sign in reversed(self._case.signs(state))}
-        columns = state.scenes[state.now].columns
-        known = state.inputs.reference
-        listed = [
-            mendings(sign, state.world.raw, known, columns[name], self._still(name))
-            for name, sign in signs.items()
-            if name in columns
-        ]
+        columns = joined([state.scenes[window.number].columns for window in self._case.windows(state)])
+        listed = []
+        for name, sign in signs.items():
+            if name in columns:
+                shows = partial(state.inputs.shows, name=name)
+                known = state.inputs.reference
+                listed.append(mendings(sign, state.world.raw, known, columns, shows=shows, still=shows))
         listed = [found for found in listed if found]
-        if not listed:
-            return []
-        sets = [[found[0] for found in listed]]
-        if any(len(found) > 1 for found in listed):
-            sets.append([found[-1] for found in listed])
-        return sets
-
-    def _still(self, name: str) -> Any:
-        inputs = self._state.inputs
-
-        def still(columns: Columns) -> bool:
-            return inputs.shows(columns, name)
-
-        return still
+        n_sets = max(map(len, listed), default=0)
+        return [[found[min(rank, len(found) - 1)] for found in listed] for rank in range(n_sets)]
 
     # What learns is judged on rows after those that taught.
 

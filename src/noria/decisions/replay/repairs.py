@@ -10,19 +10,21 @@ import numpy as np
 from numpy.typing import NDArray
 
 from noria.core.stats.samples import is_missing
-from noria.decisions.replay.rows import columns_of
+from noria.decisions.replay.estimating import estimates, estimator
+from noria.decisions.replay.rows import Columns, columns_of
 from noria.decisions.replay.world import Repair
-from noria.decisions.stages.guards import Sign
-from noria.decisions.stages.relations import Encoding
+from noria.decisions.stages.alignment import LAGGED
+from noria.decisions.stages.guards import SCALES, Sign
+from noria.decisions.stages.scales import Line, lines
 
 if TYPE_CHECKING:
     import polars as pl
 
-Columns = dict[str, NDArray[Any]]
 Change = Callable[[NDArray[Any], Columns], NDArray[Any]]
 
-UNRELATED, LAGGED = "unrelated", "lagged"
-_MOST_ROWS = 5_000
+UNRELATED = "unrelated"
+_FEWEST_LETTERS = 2
+_MAY_BE_SCALES = (*SCALES, "outside", "default", UNRELATED)
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -45,37 +47,84 @@ def mendings(
     sign: Sign,
     reference: pl.DataFrame,
     known: Columns,
-    current: NDArray[Any],
+    current: Columns,
+    *,
+    shows: Callable[[Columns], bool],
     still: Callable[[Columns], bool],
 ) -> list[Mending]:
-    """List the repairs that fit a sign, the likeliest first."""
+    """List the repairs that fit a sign, the likeliest first.
+
+    Parameters
+    ----------
+    reference, known
+        Training rows, as a frame and as columns.
+    current
+        Columns of rows that show the sign.
+    shows
+        Tells whether columns show a fault of this one: a line after which they still do is none.
+    still
+        Tells of rows to come whether they are to be repaired.
+    """
     name = sign.column
-    imputed = (_imputation(sign, known), f"`{name}` is estimated from the other columns")
-    made: list[tuple[Change, str]] = []
-    if sign.kind in ("rescaled", "mapped", "flipped"):
-        slope, offset = sign.values["slope"], sign.values["offset"]
+    made: list[tuple[Change, str, Callable[[Columns], bool], bool]] = []
+    if sign.kind in _MAY_BE_SCALES and known[name].dtype.kind == "f":
         made = [
-            (
-                _line(slope, offset),
-                f"`{name}` is divided by {slope:.4g}" + (f" after taking {offset:.4g} off" if offset else ""),
-            )
+            (_line(line), _words(name, line), _still_so(_line(line), name, known[name], still), True)
+            for line in _lines(sign, known, current)
+            if not shows({**current, name: line.back(current[name])})
         ]
     elif sign.kind == LAGGED:
-        made = [(_shift(sign.values["lag"]), f"`{name}` is moved back by {sign.values['lag']} rows")]
-    elif sign.kind in ("spelt", "exchanged", "unseen"):
-        recoded = _recoding(sign, known[name], current)
-        made = [(recoded, f"codes of `{name}` are put back")] if recoded is not None else []
+        lag = sign.values["lag"]
+        made = [(_shift(lag), f"`{name}` is moved back by {lag} rows", still, True)]
+    if sign.kind in ("spelt", "exchanged", "unseen"):
+        recoded = _recoding(sign, known[name], current[name])
+        if recoded is not None:
+            put_back = _still_so(recoded, name, known[name], still)
+            made.append((recoded, f"codes of `{name}` are put back", put_back, True))
     if sign.kind != "rounded":
-        made.append(imputed)
+        made.append((_imputation(sign, known), f"`{name}` is estimated from the other columns", still, False))
     return [
-        Mending(
-            column=name,
-            words=words,
-            apply=_on_frame(name, reference, change, still),
-            exact=words is not imputed[1],
-        )
-        for change, words in made
+        Mending(column=name, words=words, apply=_on_frame(name, reference, change, while_), exact=exact)
+        for change, words, while_, exact in made
     ]
+
+
+def _lines(sign: Sign, known: Columns, current: Columns) -> list[Line]:
+    name = sign.column
+    told = [Line(slope=sign.values["slope"], offset=sign.values["offset"])] if sign.kind in SCALES else []
+    return lines(known[name], current[name], estimates(name, known, current), told)
+
+
+def _words(name: str, line: Line) -> str:
+    off = f" after taking {line.offset:.4g} off" if line.offset else ""
+    return f"`{name}` is divided by {line.slope:.4g}{off}"
+
+
+def _still_so(change: Change, name: str, known: NDArray[Any], still: Callable[[Columns], bool]) -> Any:
+    """Tell whether a column is to be changed back: it shows a fault, or is nearer to what it was once changed.
+
+    A window of few rows may show no sign of a fault that lasts.
+    """
+
+    def holds(columns: Columns) -> bool:
+        values = columns[name]
+        return still(columns) or _distance(change(values, columns), known) < _distance(values, known)
+
+    return holds
+
+
+def _distance(values: NDArray[Any], known: NDArray[Any]) -> float:
+    """Give the largest difference of distribution functions, or half the sum of differences of shares of codes."""
+    values, known = values[~is_missing(values)], known[~is_missing(known)]
+    if not len(values) or not len(known):
+        return 0.0
+    if known.dtype.kind == "f":
+        from scipy.stats import ks_2samp
+
+        return float(ks_2samp(values.astype(np.float64), known).statistic)
+    every, codes = np.unique(np.concatenate([values, known]).astype(str), return_inverse=True)
+    now, then = (np.bincount(part, minlength=len(every)) for part in np.split(codes, [len(values)]))
+    return float(np.abs(now / len(values) - then / len(known)).sum() / 2)
 
 
 def drawn_from(reference: pl.DataFrame, names: list[str]) -> Repair:
@@ -110,8 +159,8 @@ def _on_frame(name: str, reference: pl.DataFrame, change: Change, still: Callabl
     return apply
 
 
-def _line(slope: float, offset: float) -> Change:
-    return lambda values, _: (values.astype(np.float64) - offset) / slope
+def _line(line: Line) -> Change:
+    return lambda values, _: line.back(values)
 
 
 def _shift(lag: int) -> Change:
@@ -136,9 +185,10 @@ def _recoding(sign: Sign, known: NDArray[Any], current: NDArray[Any]) -> Change 
         table = dict(zip(now, then, strict=False))
     else:
         gone, new = [c for c in then if c not in now], [c for c in now if c not in then]
-        if len(gone) != len(new):
+        cut = _by_beginning(gone, new)
+        if len(gone) != len(new) and cut is None:
             return None
-        table = dict(zip(new, gone, strict=True))
+        table = dict(zip(new, gone, strict=True)) if cut is None else cut
     numeric = known.dtype.kind == "f"
 
     def recode(values: NDArray[Any], _: Columns) -> NDArray[Any]:
@@ -147,6 +197,17 @@ def _recoding(sign: Sign, known: NDArray[Any], current: NDArray[Any]) -> Change 
         return np.array([None if v is None else table.get(v, v) for v in values], dtype=object)
 
     return recode
+
+
+def _by_beginning(gone: list[str], new: list[str]) -> dict[str, str] | None:
+    """Map codes that were cut off, or were so in training; None unless each of them begins one known code only."""
+    table = {}
+    for code in new:
+        like = [known for known in gone if known.startswith(code) or code.startswith(known)]
+        if len(like) != 1 or min(len(code), len(like[0])) < _FEWEST_LETTERS:
+            return None
+        table[code] = like[0]
+    return table
 
 
 def _shares(values: NDArray[Any]) -> list[str]:
@@ -161,7 +222,7 @@ def _imputation(sign: Sign, known: Columns) -> Change:
 
     def impute(values: NDArray[Any], columns: Columns) -> NDArray[Any]:
         if not estimate:
-            estimate.append(_estimator(name, known))
+            estimate.append(estimator(name, known))
         bad = _bad(sign, values, known[name])
         found = np.array(values)
         if bad.any():
@@ -188,34 +249,6 @@ def _bad(sign: Sign, values: NDArray[Any], known: NDArray[Any]) -> NDArray[np.bo
         codes = set(_shares(known))
         return np.asarray(gone | np.array([str(v) not in codes for v in values], dtype=bool))
     return np.ones(len(values), dtype=bool)
-
-
-def _estimator(name: str, known: Columns) -> Callable[[Columns], NDArray[Any]]:
-    """Learn a column from the others on the training rows."""
-    others = {other: column for other, column in known.items() if other != name}
-    encoding = Encoding(others)
-    there = np.flatnonzero(~is_missing(known[name]))[:_MOST_ROWS]
-    rows, values = encoding(others)[there], known[name][there]
-    numeric = values.dtype.kind == "f"
-    if not rows.shape[1] or len(np.unique(values.astype(str))) < 2:
-        middle = np.median(values) if numeric else _shares(values)[0]
-        return lambda columns: np.full(len(columns[name]), middle, dtype=values.dtype)
-    model = _learner(numeric).fit(rows, values if numeric else values.astype(str))
-
-    def estimate(columns: Columns) -> NDArray[Any]:
-        found = model.predict(encoding({other: columns[other] for other in others}))
-        return np.asarray(found, dtype=np.float64 if numeric else object)
-
-    return estimate
-
-
-def _learner(numeric: bool) -> Any:
-    from sklearn.ensemble import HistGradientBoostingRegressor
-    from sklearn.linear_model import LogisticRegression
-
-    if numeric:
-        return HistGradientBoostingRegressor(max_iter=60, random_state=0)
-    return LogisticRegression(max_iter=300)
 
 
 def _plain(name: str) -> str:

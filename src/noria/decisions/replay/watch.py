@@ -11,6 +11,7 @@ import numpy as np
 from noria.decisions.replay.baseline import Baseline
 from noria.decisions.replay.outputs import Floats
 from noria.decisions.replay.rows import Columns, joined
+from noria.decisions.stages.alignment import Alignment
 from noria.decisions.stages.guards import Guard, Sign, reference_blocks
 from noria.decisions.stages.moves import Moves
 from noria.decisions.stages.relations import Look, Relations
@@ -63,6 +64,7 @@ class Inputs:
         self.relations = Relations(steady, blocks)
         self._moves = Moves(steady, blocks)
         self._repeats = Repeats(reference, blocks)
+        self._alignment = Alignment(steady, blocks)
         self._n_looks = 0
         self._recent: list[Columns] = []
         self._waiting: list[Scene] = []
@@ -90,6 +92,11 @@ class Inputs:
         signs = [sign for guard in self._guards for sign in guard.signs(columns[guard.name])]
         hard = {sign.column for sign in signs if sign.hard}
         kept = [sign for sign in signs if sign.hard or self._alone(sign.column, look, moved - hard)]
+        late = [] if kept else self._alignment.signs(columns)
+        if late:
+            # A column that came with other rows strains the relations of others too.
+            look = Look(strained=look.strained)
+            kept += late
         # Columns that stand still or are gone make rows alike by themselves.
         copied = None if kept else self._repeats.sign(columns)
         kept += [copied] if copied is not None else []
@@ -109,7 +116,7 @@ class Inputs:
         if guard is None or guard.signs(columns[name]):
             return True
         look = self.relations.look({name: columns[name] for name in self.relations.encoding.names})
-        return look.column == name
+        return look.column == name or any(sign.column == name for sign in self._alignment.signs(columns))
 
     def calm(self, scene: Scene) -> None:
         """Take a calm window as natural, once the next two were calm as well."""

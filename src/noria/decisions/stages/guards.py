@@ -42,9 +42,9 @@ _PLAIN_MARGIN: Mapping[str, float] = {
     "flipped": 0.2,
     "spelt": 0.02,
 }
-_SCALES = ("rescaled", "mapped", "flipped")
+SCALES = ("rescaled", "mapped", "flipped")
 _EXPLAINS: Mapping[str, tuple[str, ...]] = {
-    "frozen": (*_SCALES, "default", "repeat", "exchanged", "outside", "rounded", "unseen"),
+    "frozen": (*SCALES, "default", "repeat", "exchanged", "outside", "rounded", "unseen"),
     "missing": ("default", "repeat", "rounded"),
     "repeat": ("default", "rounded"),
     "rounded": ("default", "repeat"),
@@ -61,6 +61,7 @@ _EXPLAINS: Mapping[str, tuple[str, ...]] = {
 _NEVER_NATURAL = frozenset({"missing", "frozen", "spelt", "rounded", "repeat", "duplicated", "lagged"})
 _SURE_FACTOR = math.log(3.0)
 _SURE_REACH = 0.97
+_SURE_UNSEEN = 0.5
 _SPIKE_SHARE = 0.01
 
 
@@ -95,6 +96,8 @@ class Sign:
             return self.size >= _SURE_FACTOR
         if self.kind == "mapped":
             return abs(math.log(self.values["slope"])) >= _SURE_FACTOR or self.size >= _SURE_REACH
+        if self.kind == "unseen":
+            return self.size >= _SURE_UNSEEN
         return self.kind in _NEVER_NATURAL or bool(self.values.get("spike"))
 
 

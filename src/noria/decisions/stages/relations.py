@@ -29,7 +29,7 @@ _MOST_WIDTH = 80
 _TOP_CODES = 6
 _RIDGE = 0.05
 _MOST_STRAIN = 30.0
-_LAGS = (1, 2, 3, 4, 5, 6, 7, 8, 10, 12, 24, 48)
+LAGS = (1, 2, 3, 4, 5, 6, 7, 8, 10, 12, 24, 48)
 _FACTOR = 2.5
 _MARGIN = 0.2
 _CHANCE = 4.0
@@ -211,7 +211,7 @@ class Relations:
         mine = self.encoding.owners == index
         now = float(self._by_column(self._moments.strain(rows))[index])
         found: list[tuple[float, int]] = []
-        for lag in (sign * size for size in _LAGS for sign in (1, -1)):
+        for lag in (sign * size for size in LAGS for sign in (1, -1)):
             if abs(lag) > len(rows) // 4:
                 continue
             moved = np.array(rows)

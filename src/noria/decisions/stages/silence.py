@@ -21,7 +21,6 @@ FEWEST_ROWS = 80
 _MOST_ROWS = 2_000
 _SURE = 3.0
 _SILENT = 0.25
-_SPEAKING = 0.5
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -58,8 +57,8 @@ def silent_column(
 ) -> tuple[str, Worth, Worth] | None:
     """Find the one of the candidates that fell silent, with its worth then and now.
 
-    One only is named, and only while another candidate still speaks (if another ever surely did): where all fell
-    silent, it is the target that changed.
+    One only is named, and only while the other columns say of the target what they always did: where several fell
+    silent, or the others are wrong, it is the target that changed.
     """
     n = min(len(live.targets), len(reference.targets), _MOST_ROWS)
     if n < FEWEST_ROWS:
@@ -69,15 +68,30 @@ def silent_column(
     worths = {name: tuple(_worth(side, dimensions[name]) for side in sides) for name in candidates}
     sure = {name: pair for name, pair in worths.items() if pair[0].is_sure}
     silent = [name for name, (then, now) in sure.items() if _fell_silent(then, now)]
-    speaking = [name for name, (then, now) in sure.items() if now.mean > _SPEAKING * then.mean]
-    if len(silent) != 1 or (len(sure) > 1 and not speaking):
+    if len(silent) != 1 or not _others_hold(sides[0], sides[1], dimensions[silent[0]]):
         return None
     then, now = sure[silent[0]]
     return silent[0], then, now
 
 
 def _fell_silent(then: Worth, now: Worth) -> bool:
-    return now.mean < _SILENT * then.mean and now.mean + 2 * now.se < then.mean
+    # What still tells something for sure was not shuffled: the world moved to where it matters less.
+    return not now.is_sure and now.mean < _SILENT * then.mean and now.mean + 2 * now.se < then.mean
+
+
+def _others_hold(reference: Side, live: Side, left_out: NDArray[np.intp]) -> bool:
+    """Tell whether the other columns say of the target what they always did.
+
+    Where one column only was shuffled they do; a rule that changed for some of the rows may silence a column too, for
+    its old and its new effect cancel, but then what the others say is wrong as well.
+    """
+    half = np.arange(len(reference.targets)) % 2 == 0
+    rows = np.delete(reference.rows, left_out, axis=1)
+    taught = (rows[half], reference.targets[half])
+    then = _judged(taught, rows[~half], reference.targets[~half])
+    now = _judged(taught, np.delete(live.rows, left_out, axis=1), live.targets)
+    se = np.sqrt(then.var() / len(then) + now.var() / len(now))
+    return bool(now.mean() - then.mean() <= _SURE * se)
 
 
 def _drawn(side: Side, n: int, rng: np.random.Generator) -> Side:
@@ -95,19 +109,22 @@ def _losses(rows: Floats, targets: NDArray[Any]) -> Floats:
     found = np.zeros(len(targets))
     half = np.arange(len(targets)) % 2 == 0
     for taught in (half, ~half):
-        judged = ~taught
-        if targets.dtype.kind == "f":
-            guess = _model(numeric=True).fit(rows[taught], targets[taught]).predict(rows[judged])
-            found[judged] = np.abs(guess - targets[judged])
-            continue
-        if len(np.unique(targets[taught])) < 2:
-            continue
-        model = _model(numeric=False).fit(rows[taught], targets[taught])
-        shares = model.predict_proba(rows[judged])
-        at = np.clip(np.searchsorted(model.classes_, targets[judged]), 0, len(model.classes_) - 1)
-        known = model.classes_[at] == targets[judged]
-        found[judged] = 1 - np.where(known, shares[np.arange(len(at)), at], 0.0)
+        found[~taught] = _judged((rows[taught], targets[taught]), rows[~taught], targets[~taught])
     return found
+
+
+def _judged(taught: tuple[Floats, NDArray[Any]], rows: Floats, targets: NDArray[Any]) -> Floats:
+    """Give the loss of each row by a small model of others: absolute error, or 1 less the share of the true class."""
+    if targets.dtype.kind == "f":
+        guess = _model(numeric=True).fit(*taught).predict(rows)
+        return np.asarray(np.abs(guess - targets), dtype=np.float64)
+    if len(np.unique(taught[1])) < 2:
+        return np.zeros(len(targets))
+    model = _model(numeric=False).fit(*taught)
+    shares = model.predict_proba(rows)
+    at = np.clip(np.searchsorted(model.classes_, targets), 0, len(model.classes_) - 1)
+    known = model.classes_[at] == targets
+    return np.asarray(1 - np.where(known, shares[np.arange(len(at)), at], 0.0), dtype=np.float64)
 
 
 def _model(*, numeric: bool) -> Any:

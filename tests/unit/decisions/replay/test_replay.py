@@ -14,7 +14,7 @@ from noria.decisions.entities import Cause, Remedy
 from noria.decisions.replay.answer import Answer
 from noria.decisions.replay.engine import replay
 from noria.decisions.replay.episode import EpisodeInvalid, read_episode
-from support.episodes import ONSET, PIPELINE, calm, episode
+from support.episodes import ONSET, PIPELINE, calm, episode, rows
 
 SINCE = pl.col("window") >= ONSET
 
@@ -77,6 +77,56 @@ class TestIncidents:
         assert cause_of(answer) is Cause.INPUT_CHANGE
         assert answer.incidents[0].remedy is Remedy.FIX_PIPELINE
         assert answer.value > 0.3
+
+    def test_an_announced_scale_with_an_offset_is_mapped_back(
+        self, tmp_path: Path, stream: pl.DataFrame
+    ) -> None:
+        """Slope and offset are told by what the other columns say of each row, and hold in every later window."""
+        other = pl.col("d") * 2.2 + 13
+        changed = stream.with_columns(d=pl.when(SINCE).then(other).otherwise(pl.col("d")))
+        said = [{"window": ONSET - 1, "type": "source change", "subject": "d", "text": "another scale"}]
+        pipeline = PIPELINE.replace('pl.col("b").fill_null(0.0)', '(pl.col("d") - pl.col("a")).alias("b")')
+
+        answer = run(episode(tmp_path / "e", stream=changed, events=said, pipeline=pipeline))
+
+        (incident,) = answer.incidents
+        assert cause_of(answer) is Cause.INPUT_CHANGE
+        assert incident.remedy is Remedy.FIX_PIPELINE
+        assert "divided by 2." in incident.reason
+        calm = np.mean([q.with_actions for q in answer.quality[:ONSET]])
+        assert all(abs(q.with_actions - calm) < 0.08 for q in answer.quality[ONSET + 1 :])
+
+    def test_a_column_that_came_late_is_moved_back(self, tmp_path: Path, stream: pl.DataFrame) -> None:
+        """Values that arrive with later rows are told by the other columns, with the number of rows."""
+        late = pl.col("b").shift(3).backward_fill()
+        changed = stream.with_columns(b=pl.when(SINCE).then(late).otherwise(pl.col("b")))
+
+        answer = run(episode(tmp_path / "e", stream=changed, delay=None))
+
+        assert cause_of(answer) is Cause.INPUT_FAULT
+        assert answer.incidents[0].subject == "column b"
+        assert answer.incidents[0].remedy is Remedy.REPAIR_INPUTS
+        assert "moved back by 3 rows" in answer.incidents[0].reason
+        assert answer.value > 0.2
+
+    def test_cut_codes_are_put_back_at_once(self, tmp_path: Path, stream: pl.DataFrame) -> None:
+        """Codes of which most were never there are no world's doing, and begin the codes that are gone."""
+        codes = pl.col("c").replace_strict({"u": "urban", "v": "village", "w": "woods"})
+        pipeline = PIPELINE.replace('== "v"', '== "village"')
+        folder = episode(
+            tmp_path / "e",
+            stream=stream.with_columns(c=pl.when(SINCE).then(codes.str.head(2)).otherwise(codes)),
+            pipeline=pipeline,
+            delay=None,
+            reference=rows(1500, np.random.default_rng(3)).with_columns(c=codes),
+        )
+
+        answer = run(folder)
+
+        (incident,) = answer.incidents
+        assert (incident.detected_window, incident.remedy) == (ONSET, Remedy.REPAIR_INPUTS)
+        assert "codes of `c` are put back" in incident.reason
+        assert answer.value > 0.1
 
     def test_faulty_code_is_found_by_replaying_the_training_rows(
         self, tmp_path: Path, stream: pl.DataFrame
