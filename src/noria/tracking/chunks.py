@@ -8,7 +8,6 @@ foreseen, against 24 in the open.
 
 from __future__ import annotations
 
-import hashlib
 import math
 import struct
 import sys
@@ -81,6 +80,8 @@ def columns_of(points: Sequence[Point]) -> Columns:
 
 def pack(columns: Columns) -> Chunk:
     """Pack columns that are in order, at least one point."""
+    import hashlib  # with it comes OpenSSL, which a command without long metrics need not load
+
     steps, at, values = columns
     payload = b"".join((_packed_steps(steps), _planes(array("q", at)), _planes(array("d", values))))
     return Chunk(

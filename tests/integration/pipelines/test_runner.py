@@ -594,6 +594,27 @@ def test_the_code_of_a_run_is_kept(desk: Desk, tmp_path: Path) -> None:
     assert desk.run().snapshot != result.snapshot
 
 
+def test_a_snapshot_is_the_same_however_its_folder_is_named(
+    desk: Desk, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """Files deep below the folder and of the same start are told apart; links are left out."""
+    from noria.pipelines.snapshots import open_snapshot, take_snapshot
+
+    files = ["a.py", "deep/er/still/b.py", "deep/er.py", "deeper/c.py", "noria.toml"]
+    for name in (*files, "deep/er/data.csv"):
+        (tmp_path / "p" / name).parent.mkdir(parents=True, exist_ok=True)
+        (tmp_path / "p" / name).write_text("")
+    (tmp_path / "p/link.py").symlink_to("a.py")
+    whole = take_snapshot(desk.workspace, tmp_path / "p")
+    monkeypatch.chdir(tmp_path / "p/deep")
+    for named in (Path(".."), tmp_path / "p/deep/..", Path("../../p")):
+        assert take_snapshot(desk.workspace, named) == whole
+
+    folder = open_snapshot(desk.workspace, whole, tmp_path / "opened")
+    found = sorted(path.relative_to(folder).as_posix() for path in folder.rglob("*") if path.is_file())
+    assert found == sorted(files)
+
+
 def test_classes_of_the_project_pass_through_the_cache_with_their_code(desk: Desk) -> None:
     """An object of a class of the project is reused by its writer until the code of its class changes."""
     source = """

@@ -9,7 +9,6 @@ from __future__ import annotations
 
 import errno
 import os
-import secrets
 import shutil
 import tarfile
 from collections.abc import Iterable, Iterator
@@ -96,7 +95,7 @@ def unpack(chunks: Source, target: Path, *, limits: ArchiveLimits = DEFAULT_LIMI
     """
     if os.path.lexists(target):
         raise TargetBlocked(target.parent, target.name, "there is something of this name")
-    partial = target.parent / f"{TEMPORARY_PREFIX}{secrets.token_hex(8)}.tmp"
+    partial = target.parent / f"{TEMPORARY_PREFIX}{os.urandom(8).hex()}.tmp"
     try:
         with TargetFolder(partial) as folder:
             _unpack_members(_Reader(chunks), folder, _Tally(limits))
