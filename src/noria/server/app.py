@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import asyncio
 import functools
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass
@@ -24,7 +25,7 @@ from noria.core.permissions import Permission
 from noria.core.remote import API
 from noria.server.adapter_routes import AdapterSwitch, AdapterTable, refusal
 from noria.server.entities import ServerSection
-from noria.server.gate import FORM, PRINCIPAL, Gate, Guard
+from noria.server.gate import FORM, HEALTH_PATH, PRINCIPAL, Gate, Guard
 from noria.server.gatekeeper import Authenticate, Gatekeeper, Resume, SignIn
 from noria.server.page_routes import error_page, path_pattern, wants_page
 from noria.server.requests import HIDDEN_SLASH, Limits
@@ -33,7 +34,7 @@ from noria.server.threads import Threads
 
 if TYPE_CHECKING:
     from litestar.plugins import PluginProtocol
-    from litestar.types import ASGIApp
+    from litestar.types import Receive, Send
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -64,7 +65,7 @@ class Door:
     resume: Resume = resume_session
 
 
-class _Application(Litestar):
+class _Router(Litestar):
     """Litestar with the plugins that we use, not with those for libraries that happen to be installed."""
 
     @staticmethod
@@ -114,6 +115,78 @@ class _ByPath:
         return default
 
 
+class _Forms:
+    """Where actions are."""
+
+    def __init__(self, routes: Sequence[BaseRouteHandler]) -> None:
+        self._paths: list[str] = []
+        self.add(routes)
+
+    def add(self, routes: Sequence[BaseRouteHandler]) -> None:
+        self._paths += [
+            path.replace(":str", "") for route in routes if route.opt.get(FORM) for path in route.paths
+        ]
+
+    def knows(self, path: str) -> bool:
+        """Tell whether an action is at a path."""
+        return any(path_pattern(each).fullmatch(path) for each in self._paths)
+
+
+class Application:
+    """What a server answers with: the gate, and the routes behind it.
+
+    The pages may come while it answers programs already: whoever asks for one until then waits for it.
+
+    Parameters
+    ----------
+    is_protocol
+        Tells whether an address belongs to a foreign protocol.
+    more_to_come
+        Whether `add` is going to be called.
+    """
+
+    def __init__(
+        self,
+        gate: Gate,
+        router: _Router,
+        forms: _Forms,
+        is_protocol: Callable[[str], bool],
+        *,
+        more_to_come: bool,
+    ) -> None:
+        self._gate = gate
+        self._router = router
+        self._forms = forms
+        self._is_protocol = is_protocol
+        self._whole = None if not more_to_come else asyncio.Event()
+
+    async def __call__(self, scope: Any, receive: Receive, send: Send) -> None:
+        """Answer one request."""
+        if self._whole is not None and scope["type"] == "http" and not self._is_here(scope["path"]):
+            await self._whole.wait()
+        await self._gate(scope, receive, send)
+
+    def add(self, routes: Sequence[BaseRouteHandler]) -> None:
+        """Add the routes that were to come. Call it in the thread of the event loop, which looks routes up.
+
+        Raises
+        ------
+        TypeError
+            If a route declares no permission.
+        """
+        require_permissions(routes)
+        for route in routes:
+            self._router.register(route)
+        self._router.open_routes()
+        self._forms.add(routes)
+        if self._whole is not None:
+            self._whole.set()
+            self._whole = None
+
+    def _is_here(self, path: str) -> bool:
+        return path.startswith((f"{API}/", HEALTH_PATH)) or self._is_protocol(path)
+
+
 def create_app(
     context: Callable[[], Context],
     *,
@@ -123,7 +196,8 @@ def create_app(
     threads: Threads,
     pages: Sequence[BaseRouteHandler] = (),
     adapters: Sequence[Adapter] = (),
-) -> ASGIApp:
+    more_to_come: bool = False,
+) -> Application:
     """Make the ASGI application of a workspace.
 
     Parameters
@@ -138,6 +212,8 @@ def create_app(
         Further routes, each with its `Permission` in `opt["permission"]`.
     adapters
         Foreign protocols, with addresses of their own.
+    more_to_come
+        Whether the pages come later, by `Application.add`.
 
     Raises
     ------
@@ -151,7 +227,7 @@ def create_app(
     )
     routes = [*operation_routes(services, threads=threads, limits=limits), *pages]
     require_permissions(routes)
-    router = _Application(
+    router = _Router(
         route_handlers=routes,
         openapi_config=None,
         logging_config=None,
@@ -169,15 +245,17 @@ def create_app(
     )
     table = AdapterTable(adapters)
     inner = AdapterSwitch(table, router, context=context, threads=threads, limits=limits)
-    return Gate(
+    forms = _Forms(routes)
+    gate = Gate(
         inner,
         gatekeeper,
         door.hosts,
         threads=threads,
         identifies=table.knows,
-        takes_form=_paths_of_actions(routes),
+        takes_form=forms.knows,
         refuse=functools.partial(refusal, table),
     )
+    return Application(gate, router, forms, table.knows, more_to_come=more_to_come)
 
 
 def require_permissions(routes: Sequence[BaseRouteHandler]) -> None:
@@ -193,12 +271,6 @@ def require_permissions(routes: Sequence[BaseRouteHandler]) -> None:
             raise TypeError(
                 f"The route {sorted(route.paths)} declares no permission in `opt['{PERMISSION}']`"
             )
-
-
-def _paths_of_actions(routes: Sequence[BaseRouteHandler]) -> Callable[[str], bool]:
-    """Give what tells whether an action is at a path."""
-    paths = [path.replace(":str", "") for route in routes if route.opt.get(FORM) for path in route.paths]
-    return lambda path: any(path_pattern(each).fullmatch(path) for each in paths)
 
 
 def _answer_error(request: Request[Any, Any, Any], error: Exception) -> Response[bytes]:

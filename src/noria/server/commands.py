@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import gc
 import sys
 from typing import Annotated
 
@@ -26,6 +27,8 @@ def server(
     parent_fd: Annotated[int | None, typer.Option("--parent-fd", hidden=True)] = None,
 ) -> None:
     """Start the server and its control loop."""
+    # Nearly all that is made until the server is settled stays; it looks through it once, after its first answers.
+    gc.disable()
     from noria.core.config import load_settings
     from noria.core.lifeline import end_with_parent
     from noria.core.logs import configure_logging

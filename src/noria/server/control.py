@@ -23,11 +23,16 @@ class ControlKeeper:
 
     On SQLite the folder's lock gives the right to it. Servers that share a PostgreSQL take turns: one runs the loop,
     the others answer requests and stand by.
+
+    Parameters
+    ----------
+    load
+        Imports what the loop runs; called in the loop's thread.
     """
 
-    def __init__(self, context: Context, control: Control) -> None:
+    def __init__(self, context: Context, load: Callable[[], Control]) -> None:
         self._context = context
-        self._control = control
+        self._load = load
         self._stopping = threading.Event()
         self._thread = threading.Thread(target=self._run, name="noria-control-keeper", daemon=True)
         self._state = "starting"
@@ -98,15 +103,15 @@ class ControlKeeper:
         # The engine takes half a second to import; the server answers meanwhile.
         from noria.core.control.loop import ControlLoop, ControlSettings, control_url
 
-        context = self._context
+        context, control = self._context, self._load()
         loop = ControlLoop(
             settings=ControlSettings(url=control_url(context.settings.folder, context.settings.database_url)),
             app=context,
             clock=context.clock,
-            workflows=self._control.workflows,
-            ticks=self._control.ticks,
-            reactions=self._control.reactions,
-            chores=self._control.chores,
+            workflows=control.workflows,
+            ticks=control.ticks,
+            reactions=control.reactions,
+            chores=control.chores,
             events=EventLog(context.database),
         )
         loop.start()

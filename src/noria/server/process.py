@@ -11,7 +11,7 @@ import logging
 import os
 import signal
 import threading
-from collections.abc import Callable
+from collections.abc import Awaitable, Callable
 from contextlib import ExitStack
 from dataclasses import dataclass
 
@@ -34,7 +34,7 @@ from noria.core.permissions import Principal, Role
 from noria.core.web.rendering import compile_beside
 from noria.core.workspace import make_folder, open_context
 from noria.server.action_routes import action_routes
-from noria.server.app import Door, create_app
+from noria.server.app import Application, Door, create_app
 from noria.server.assembly import load_actions, load_adapters, load_control, load_pages, load_services
 from noria.server.control import ControlKeeper
 from noria.server.entities import ServerSection
@@ -49,8 +49,11 @@ CONTROL = Principal(name="control", role=Role.ADMIN, holds_key=True)
 _M_ARENA_MAX, _M_MMAP_THRESHOLD = -8, -3
 """As `malloc.h` numbers them."""
 
-CONTROL_AFTER_S = 0.3
-"""The import of the control loop's engine holds the interpreter for half a second; the first answers go before."""
+PAGES_AFTER_S = 0.05
+"""To import the pages takes a quarter of a second; programs, which need none, get their first answers before."""
+
+CONTROL_AFTER_S = 0.1
+"""So long after the pages: the import of the control loop's engine holds the interpreter for half a second."""
 
 TEMPLATES_AFTER_S = 2.0
 """Compiling the templates of all pages takes most of a second, which the control loop's engine needs first."""
@@ -111,9 +114,8 @@ def run_server(
         )  # a bucket that is away is better told now than at the first upload
         threads = Threads(n_requests=section.n_threads, n_transfers=section.n_transfer_threads)
         stack.callback(threads.close)
-        keeper = ControlKeeper(context, load_control())
+        keeper = ControlKeeper(context, load_control)
         services = load_services()
-        table = PageTable(load_pages())
         streams = LiveStreams(threads)
         app = create_app(
             lambda: context,
@@ -123,11 +125,10 @@ def run_server(
             threads=threads,
             pages=[
                 *system_routes(services, threads=threads, control_state=keeper.state),
-                *page_routes(table, threads=threads),
                 streams.route(),
-                *action_routes(load_actions(), table, threads=threads),
             ],
             adapters=load_adapters(),
+            more_to_come=True,
         )
         url = address_of(listening)
         tell: list[Callable[[], object]] = [
@@ -137,11 +138,10 @@ def run_server(
         # The engine of the control loop imports SQLAlchemy's ORM while requests are answered, and statements that are
         # made meanwhile look into the half of it that is there.
         importlib.import_module("sqlalchemy.orm")
-        gc.set_threshold(50_000, 20, 50)
         _keep_heaps_small()
         with asyncio.Runner(loop_factory=uvloop.new_event_loop) as runner:
             listener = Listener(app, listening, before_stop=streams.close)
-            runner.run(_serve(listener, keeper, tell, [page.template for page in table.pages]))
+            runner.run(_serve(listener, keeper, tell, functools.partial(_add_pages, app, threads)))
         Sealer(context.database, context.clock, folder).checkpoint(at_once=True)
     keeper.raise_failure()
 
@@ -200,6 +200,8 @@ def _settle_memory() -> None:
     """
     gc.collect()
     gc.freeze()
+    gc.set_threshold(50_000, 20, 50)
+    gc.enable()
 
 
 def _keep_heaps_small() -> None:
@@ -215,26 +217,51 @@ def _keep_heaps_small() -> None:
 
 
 async def _serve(
-    listener: Listener, keeper: ControlKeeper, started: list[Callable[[], object]], templates: list[str]
+    listener: Listener,
+    keeper: ControlKeeper,
+    started: list[Callable[[], object]],
+    add_pages: Callable[[], Awaitable[list[str]]],
 ) -> None:
     stopping = asyncio.Event()
     loop = asyncio.get_running_loop()
     stop = functools.partial(loop.call_soon_threadsafe, stopping.set)
     for number in (signal.SIGTERM, signal.SIGINT):
         loop.add_signal_handler(number, _on_signal, stopping)
-    starting = loop.call_later(CONTROL_AFTER_S, _start_control, keeper, stop)
-    compiling = loop.call_later(TEMPLATES_AFTER_S, _compile_templates, templates)
+    completing = loop.create_task(_complete(keeper, add_pages, stop))
+    completing.add_done_callback(functools.partial(_stop_if_failed, stopping))
     for tell in started:
         tell()
     await listener.run(stopping, grace_s=REQUEST_GRACE_S)
-    starting.cancel()
-    compiling.cancel()
+    completing.cancel()
     await asyncio.to_thread(keeper.stop)
+    if completing.done() and not completing.cancelled():
+        completing.result()  # raises what kept the pages from being there
 
 
-def _start_control(keeper: ControlKeeper, on_failure: Callable[[], object]) -> None:
+def _stop_if_failed(stopping: asyncio.Event, completing: asyncio.Task[None]) -> None:
+    if not completing.cancelled() and completing.exception() is not None:
+        stopping.set()
+
+
+async def _complete(
+    keeper: ControlKeeper, add_pages: Callable[[], Awaitable[list[str]]], stop: Callable[[], object]
+) -> None:
+    """Bring what the first answers did not need: the pages, then the control loop, then the templates."""
+    await asyncio.sleep(PAGES_AFTER_S)
+    templates = await add_pages()
+    await asyncio.sleep(CONTROL_AFTER_S)
     _settle_memory()
-    keeper.start(on_failure=on_failure)
+    keeper.start(on_failure=stop)
+    await asyncio.sleep(TEMPLATES_AFTER_S)
+    _compile_templates(templates)
+
+
+async def _add_pages(app: Application, threads: Threads) -> list[str]:
+    """Import all pages and actions, add their routes, and give the templates of the pages."""
+    pages, actions = await asyncio.to_thread(lambda: (load_pages(), load_actions()))
+    table = PageTable(pages)
+    app.add([*page_routes(table, threads=threads), *action_routes(actions, table, threads=threads)])
+    return [page.template for page in table.pages]
 
 
 def _compile_templates(templates: list[str]) -> None:
