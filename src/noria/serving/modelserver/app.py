@@ -23,10 +23,10 @@ from noria.core.http_errors import (
     known_error,
     status_of,
 )
-from noria.core.serialisation import from_json, to_json
+from noria.core.serialisation import to_json
 from noria.serving.modelserver.answering import Answerer, Ask, Pending
 from noria.serving.modelserver.door import Door, Headers
-from noria.serving.modelserver.feedback import Feedback, FeedbackRequest, stamp
+from noria.serving.modelserver.feedback import Feedback, read_feedback, stamp
 from noria.serving.modelserver.follower import Follower
 from noria.serving.modelserver.lanes import Outputs
 from noria.serving.modelserver.openapi import describe
@@ -272,7 +272,7 @@ class ModelApp:
 
     def _take_feedback(self, asked: Asked, address: str) -> Reply:
         _only("POST", asked)
-        request = from_json(asked.body, FeedbackRequest, what="feedback")
+        request = read_feedback(asked.body)
         named = request.endpoint
         route = self._follower.only() if named is None else self._follower.find(named)
         self._door.enter(route, asked.headers)

@@ -9,6 +9,7 @@ import msgspec
 
 from noria.core.errors import Conflict, Invalid, NoriaError, StorageFull, Unavailable
 from noria.core.http_errors import MethodNotAllowed, RouteNotFound, TooManyRequests
+from noria.core.serialisation import from_json
 from noria.serving.captures import Captures, PredictionNotFound
 from noria.serving.modelserver.link import Link
 from noria.serving.modelserver.outbox import Outbox
@@ -39,6 +40,22 @@ class FeedbackRequest(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_
 
     labels: list[NewLabel]
     endpoint: str | None = None
+
+
+def read_feedback(body: bytes) -> FeedbackRequest:
+    """Read the labels of a request.
+
+    Raises
+    ------
+    Invalid
+        If they do not have the right form; the message names the field.
+    """
+    try:
+        return from_json(body, FeedbackRequest, what="feedback")
+    except Invalid as error:
+        raise Invalid(
+            error.message, hint='Send `{"labels": [{"prediction_id": "…", "value": …}]}`'
+        ) from error
 
 
 class FeedbackAnswer(msgspec.Struct, frozen=True, kw_only=True):
