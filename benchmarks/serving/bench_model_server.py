@@ -2,7 +2,8 @@
 
 One worker each, the same two scikit-learn models (random forest of 100 trees, logistic regression; 30 features), one
 row on 32 connections and 1,000 rows on one. Only classes are asked for, since that is what the peers answer with.
-Noria checks inputs, gives ids and keeps each answered request; the peers do not.
+Noria checks inputs, gives ids and keeps each answered request; the peers do not. Of 1,000 rows it is also told how long
+they take in ONNX Runtime alone, on one thread of this process.
 """
 
 from __future__ import annotations
@@ -31,6 +32,7 @@ JSON = {"Content-Type": "application/json"}
 MODELS = ("rf", "lr")
 CONNECTIONS = {"1": 32, "1000": 1}
 _FIGURES = ("per_s", "cpu_ms", "p50_ms", "p99_ms")
+_ALONE_TIMES = 20
 _PAUSE_S = 1.0
 """In which a server ends what it has put off, so that the next one has both cores."""
 
@@ -67,7 +69,10 @@ def main() -> None:
                 for n_rows in dict.fromkeys(case.n_rows for case in cases):
                     group = [case for case in cases if case.n_rows == n_rows]
                     check(group, told["wanted"][model][n_rows])
-                    compare(measure(group, model, chosen))
+                    alone = Alone(folder / f"{model}.onnx", told["rows"][n_rows])
+                    taken = measure(group, model, chosen, alone)
+                    compare(taken)
+                    alone.compare(taken)
 
 
 def started(stack: ExitStack, chosen: list[Server], folder: Path, names: list[str] | None) -> list[Case]:
@@ -87,10 +92,45 @@ def check(group: list[Case], wanted: Any) -> None:
         case.live.measure(case.name, 1)
 
 
-def measure(group: list[Case], model: str, chosen: argparse.Namespace) -> dict[str, list[Taken]]:
+class Alone:
+    """ONNX Runtime without a server: the same rows, on one thread of this process, in the same turns."""
+
+    def __init__(self, model: Path, rows: list[list[float]]) -> None:
+        import onnxruntime
+
+        options = onnxruntime.SessionOptions()
+        options.intra_op_num_threads = 1
+        self._session = onnxruntime.InferenceSession(model, options, providers=["CPUExecutionProvider"])
+        self._rows = np.array(rows, dtype=np.float32)
+        self._turns_ms: list[float] = []
+
+    def measure(self) -> None:
+        """Take note of how long the rows take in this turn."""
+        name = self._session.get_inputs()[0].name
+        times_ms = []
+        for _ in range(_ALONE_TIMES):
+            began = time.perf_counter()
+            self._session.run(None, {name: self._rows})
+            times_ms.append((time.perf_counter() - began) * 1e3)
+        self._turns_ms.append(statistics.median(times_ms))
+
+    def compare(self, taken: dict[str, list[Taken]]) -> None:
+        """Print how much longer an answer takes, as the median of the turns' ratios; of many rows only."""
+        if len(self._rows) == 1:
+            return
+        print(f"  ONNX Runtime alone: {statistics.median(self._turns_ms):.2f} ms")
+        for name in (name for name in taken if name.startswith("Noria,")):
+            pairs = zip(taken[name], self._turns_ms, strict=True)
+            print(f"  {name}: {statistics.median(turn.p50_ms / ms for turn, ms in pairs):.2f} times as long")
+
+
+def measure(
+    group: list[Case], model: str, chosen: argparse.Namespace, alone: Alone
+) -> dict[str, list[Taken]]:
     """Ask all servers in turns, since a machine is not as fast at one minute as at the next."""
     taken: dict[str, list[Taken]] = {f"{case.server.name}, {model}, {case.name}": [] for case in group}
     for _ in range(chosen.repeats):
+        alone.measure()
         for case, turns in zip(group, taken.values(), strict=True):
             turns.append(case.live.measure(case.name, chosen.seconds))
             time.sleep(_PAUSE_S)
