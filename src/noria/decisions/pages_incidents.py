@@ -55,6 +55,7 @@ KIND_WORDS: Mapping[AlertKind, str] = {
     AlertKind.QUALITY: mark("Quality fell"),
     AlertKind.DRIFT: mark("Inputs drifted"),
     AlertKind.ERRORS: mark("Requests fail"),
+    AlertKind.RULES: mark("Rows break rules of the data"),
     AlertKind.SERVER: mark("No model server answers"),
     AlertKind.DISK: mark("A disk is full"),
 }
@@ -138,7 +139,7 @@ def incident_page(visit: Visit) -> IncidentContext:
 
 
 def is_decided(kind: AlertKind) -> bool:
-    """Tell whether a decision answers alerts of a kind: no remedy of ours mends a machine."""
+    """Tell whether a decision answers alerts of a kind: no remedy of ours mends a machine, or what sends the rows."""
     return kind.value in list(Trigger)
 
 
@@ -147,6 +148,7 @@ def extent_of(alert: Alert) -> Extent | None:
     value_name, expected_name = {
         AlertKind.QUALITY: ("mean", "reference"),
         AlertKind.ERRORS: ("share", "tolerated"),
+        AlertKind.RULES: ("share", "tolerated"),
     }.get(alert.kind, ("", ""))
     value, expected = alert.figures.get(value_name), alert.figures.get(expected_name)
     if value is None or expected is None:

@@ -169,6 +169,7 @@ VALUE_WORDS: Mapping[str, str] = {
     "drift": mark("drift"),
     "errors": mark("errors"),
     "server": mark("no model server"),
+    "rules": mark("broken rules"),
     "disk": mark("full disk"),
     "manual": mark("by hand"),
     "automatic": mark("automatic"),

@@ -11,6 +11,7 @@ from noria.core.context import Context
 from noria.core.control.workflows import JSON, Chore, Reaction, Steps, Tick, Workflow, workflow
 from noria.core.serialisation import to_builtins
 from noria.data.permissions import READ_DATA
+from noria.data.quality.settings import DataSection
 from noria.monitoring.alerts.ledger import advance
 from noria.monitoring.alerts.standing import WATCH_EVERY_S, watch_servers
 from noria.monitoring.entities import Monitor, MonitorSection
@@ -76,7 +77,12 @@ def _submit(context: Context, endpoint: Endpoint, monitor: Monitor, settings: Mo
     # one after a while, so that a look that failed for good is not the last one.
     period = int(context.clock.now().timestamp()) // _RETRY_AFTER_S
     key = f"look:{monitor.id}:{monitor.position}:{monitor.label_position}:{period}"
-    args = {"project": endpoint.project, "endpoint": endpoint.name, "settings": to_builtins(settings)}
+    args = {
+        "project": endpoint.project,
+        "endpoint": endpoint.name,
+        "settings": to_builtins(settings),
+        "checks": to_builtins(context.settings.section("data", DataSection).checks),
+    }
     job = NewJob(
         entry="noria.monitoring.evaluate:look",
         args=args,

@@ -36,6 +36,8 @@ class MonitorSection(Section, frozen=True, kw_only=True, forbid_unknown_fields=T
         Drop of the mean score below the reference that is tolerated.
     tolerated_errors
         Share of a window's requests that may fail without an alert.
+    tolerated_broken
+        Share of a window's rows that may break a rule of the data that the version was trained on without an alert.
     labels_per_false_alarm
         At least this many labels pass, on average, between two false alarms of what is looked at after each label.
     quality_rows
@@ -57,6 +59,7 @@ class MonitorSection(Section, frozen=True, kw_only=True, forbid_unknown_fields=T
     drift_psi: Annotated[float, msgspec.Meta(ge=0)] = 0.2
     quality_margin: Annotated[float, msgspec.Meta(ge=0, lt=1)] = 0.02
     tolerated_errors: Annotated[float, msgspec.Meta(ge=0, lt=1)] = 0.02
+    tolerated_broken: Annotated[float, msgspec.Meta(ge=0, lt=1)] = 0.01
     labels_per_false_alarm: Annotated[int, msgspec.Meta(ge=10)] = 250_000
     quality_rows: Annotated[int, msgspec.Meta(ge=100, le=100_000)] = 500
     quality_level: Annotated[float, msgspec.Meta(gt=0, lt=1)] = 0.008
@@ -66,12 +69,14 @@ class MonitorSection(Section, frozen=True, kw_only=True, forbid_unknown_fields=T
 class AlertKind(enum.StrEnum):
     """What an alert is about.
 
-    `server`: no model server answers for an endpoint any more. `disk`: one of them has no room to keep what it answers.
+    `rules`: rows break rules of the data that the version was trained on. `server`: no model server answers
+    for an endpoint any more. `disk`: one of them has no room to keep what it answers.
     """
 
     QUALITY = "quality"
     DRIFT = "drift"
     ERRORS = "errors"
+    RULES = "rules"
     SERVER = "server"
     DISK = "disk"
 
@@ -224,6 +229,30 @@ class QualityReport(msgspec.Struct, frozen=True, kw_only=True):
     drop: DropReport | None = None
 
 
+class WindowRule(msgspec.Struct, frozen=True, kw_only=True):
+    """A rule of the training data that a window breaks.
+
+    Attributes
+    ----------
+    name
+        As `income: min`, or the name of a condition on rows.
+    n_rows
+        Rows that were held to it.
+    n_broken, low, high
+        Rows that break it, and the exact interval of their share; None for a rule of the whole, as the share of missing
+        values is.
+    surely
+        Whether more rows than are tolerated break it for certain.
+    """
+
+    name: str
+    n_rows: int
+    n_broken: int | None = None
+    low: float | None = None
+    high: float | None = None
+    surely: bool = False
+
+
 class Window(msgspec.Struct, frozen=True, kw_only=True):
     """Consecutive captured rows of an endpoint.
 
@@ -248,6 +277,8 @@ class Window(msgspec.Struct, frozen=True, kw_only=True):
     season
         What the usual drift of this hour of the week was learned from, or why it is not known; None where no column was
         far enough from the reference for it to matter.
+    n_rules, rules
+        How many rules of the training data its rows were held to, and those that they break.
     lacks
         What could not be looked at, and why.
     """
@@ -268,6 +299,8 @@ class Window(msgspec.Struct, frozen=True, kw_only=True):
     predictions: ColumnDrift | None = None
     parts: list[WindowPart] = []
     season: str | None = None
+    n_rules: int = 0
+    rules: list[WindowRule] = []
     lacks: list[str] = []
 
     @property

@@ -8,7 +8,9 @@ from typing import TYPE_CHECKING, Any
 from msgspec.structs import replace
 
 from noria.core.errors import NotFound
+from noria.core.serialisation import convert
 from noria.core.workspace import Workspace
+from noria.data.quality.settings import DatasetRules
 from noria.monitoring.alerts.resolving import over
 from noria.monitoring.entities import (
     Alert,
@@ -39,6 +41,8 @@ from noria.monitoring.windows.folding import Folded, Folding
 from noria.monitoring.windows.labelled import follow_all, parted_labels, scored
 from noria.monitoring.windows.layout import Layout, laid_out
 from noria.monitoring.windows.quality import segment_alert
+from noria.monitoring.windows.rule_alerts import rules_alert
+from noria.monitoring.windows.ruling import Ruling
 from noria.registry.rules import NotServable
 from noria.serving.captured_blocks import blocks_of_page
 from noria.serving.captures import Captures
@@ -53,20 +57,29 @@ _READ_AT_ONCE = 1000
 _WINDOWS_AT_ONCE = 100
 
 
-def look(workspace: Workspace, project: str, endpoint: str, settings: dict[str, Any]) -> dict[str, Any]:
+def look(
+    workspace: Workspace,
+    project: str,
+    endpoint: str,
+    settings: dict[str, Any],
+    checks: dict[str, Any] | None = None,
+) -> dict[str, Any]:
     """Take a look at an endpoint and report it to its monitor.
 
     Parameters
     ----------
     settings
         A `MonitorSection` as JSON values: those of the server that asked for the look.
+    checks
+        Rules by data set, as JSON values of `DatasetRules`; none when left out.
 
     Returns
     -------
     dict
         How many windows, labels and alerts there were; `outdated` when another look was faster.
     """
-    found = _Look(workspace, project, endpoint, MonitorSection(**settings)).take()
+    rules = convert(checks or {}, dict[str, DatasetRules])
+    found = _Look(workspace, project, endpoint, MonitorSection(**settings), rules).take()
     try:
         workspace.service(Monitors).record(project, endpoint, found)
     except LookOutdated:
@@ -75,7 +88,14 @@ def look(workspace: Workspace, project: str, endpoint: str, settings: dict[str, 
 
 
 class _Look:
-    def __init__(self, workspace: Workspace, project: str, endpoint: str, settings: MonitorSection) -> None:
+    def __init__(
+        self,
+        workspace: Workspace,
+        project: str,
+        endpoint: str,
+        settings: MonitorSection,
+        checks: dict[str, DatasetRules],
+    ) -> None:
         self._workspace = workspace
         self._project = project
         self._endpoint = workspace.service(Endpoints).get(project, endpoint)
@@ -86,10 +106,15 @@ class _Look:
         self._layouts: dict[int, Layout | None] = {}
         self._stored = _Stored(workspace, project, endpoint)
         self._monitor_last = self._stored.newest()
+        self._ruling = Ruling(
+            workspace, project, endpoint, checks, self._reference, settings.tolerated_broken
+        )
 
     def take(self) -> Look:
         folded, position = self._fold()
-        windows = [window for window in folded.windows if window.index > self._monitor_last]
+        now = self._workspace.clock.now()
+        judged = [self._ruling.held(window, now=now) for window in folded.windows]
+        windows = [window for window in judged if window.index > self._monitor_last]
         version = self._endpoint.version
         labelled = self._labelled()
         detector, quality = self._quality(version, labelled.items)
@@ -103,6 +128,7 @@ class _Look:
             or beside.alert(),
             *(error_alert(window, tolerated=self._settings.tolerated_errors) for window in windows[-1:]),
             self._drift_alert(windows),
+            self._rules_alert(windows),
         ]
         over_now = {each.kind for each in ended}
         return Look(
@@ -111,7 +137,7 @@ class _Look:
             position=position,
             label_position=labelled.next,
             version=version,
-            windows=folded.windows,
+            windows=judged,
             detector=detector,
             quality=quality,
             cutting=folded.cutting,
@@ -270,6 +296,13 @@ class _Look:
     def _drift_alert(self, windows: list[Window]) -> NewAlert | None:
         needed = self._settings.drift_windows
         return drift_alert(self._newest(windows, needed), needed) if windows else None
+
+    def _rules_alert(self, windows: list[Window]) -> NewAlert | None:
+        if not windows:
+            return None
+        needed = self._settings.drift_windows
+        tolerated = self._settings.tolerated_broken
+        return rules_alert(self._newest(windows, needed), needed, tolerated=tolerated)
 
 
 class _Forecasts:

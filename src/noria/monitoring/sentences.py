@@ -45,6 +45,14 @@ DROPPED_WINDOW_THERE: Final = mark(
     "%(reference_n)s of its first labels, less 2.58 standard errors. So low a score comes without a drop in at "
     "most %(p)s of such windows"
 )
+RULE_BROKEN: Final = mark(
+    "The rule `%(rule)s` of the training data is broken by %(broken)s of %(all)s rows, %(share)s (surely more than "
+    "%(low)s); %(tolerated)s is tolerated"
+)
+RULE_BROKEN_IN_A_ROW: Final = mark(
+    "The rule `%(rule)s` of the training data is broken in %(windows)s windows in a row"
+)
+OTHER_RULES: Final = mark("%(text)s; so are %(broken)s of %(others)s other rules")
 FORECASTS_WORSE: Final = mark(
     "Forecasts %(steps)s steps ahead are worse than repeating the last season of %(season)s: mean absolute error "
     "%(mae)s against %(naive)s on %(n)s rows (adjusted p %(p)s)"
@@ -76,6 +84,7 @@ BELOW_HELD_OUT: Final = Drop(DROPPED, DROPPED_WINDOW)
 BELOW_FIRST: Final = Drop(DROPPED_THERE, DROPPED_WINDOW_THERE, begins=False)
 
 CALM: Final = mark("Neither an input nor the predictions have drifted in %(windows)s windows in a row")
+RULES_KEPT: Final = mark("Rows have kept the rules of the training data in %(windows)s windows in a row")
 FEW_ERRORS: Final = mark("No more than %(share)s of the requests failed in %(windows)s windows in a row")
 QUALITY_BACK: Final = mark(
     "The newest %(n)s labelled answers score %(mean)s (95%% interval %(low)s to %(high)s), as they should"
@@ -93,6 +102,7 @@ retelling: Final = Retelling(
     AMONG_SEGMENTS,
     WITH_PREDICTIONS,
     OTHER_HORIZONS,
+    OTHER_RULES,
     INPUTS_DRIFTED,
     PREDICTIONS_DRIFTED,
     PREDICTIONS_DRIFTED_THERE,
@@ -101,12 +111,15 @@ retelling: Final = Retelling(
     DROPPED_WINDOW,
     DROPPED_THERE,
     DROPPED_WINDOW_THERE,
+    RULE_BROKEN,
+    RULE_BROKEN_IN_A_ROW,
     FORECASTS_WORSE,
     FORECASTS_WORSE_NEXT,
     NO_SERVER,
     DISK_FULL,
     CALM,
     FEW_ERRORS,
+    RULES_KEPT,
     QUALITY_BACK,
     FORECASTS_BACK,
     ENDPOINT_GONE,

@@ -3,8 +3,10 @@
 from __future__ import annotations
 
 import json
+import shutil
 from pathlib import Path
 
+import msgspec
 import polars as pl
 import pytest
 from sklearn.linear_model import LogisticRegression
@@ -13,9 +15,16 @@ import noria
 from noria.cli.main import main
 from noria.core.config import load_settings
 from noria.core.ids import new_id
+from noria.core.serialisation import to_builtins
 from noria.core.workspace import open_workspace
 from noria.data.client import dataset
+from noria.data.quality.settings import ColumnRules, DataSection, DatasetRules
+from noria.monitoring.entities import AlertKind
+from noria.monitoring.evaluate import look
+from noria.monitoring.reference import load_reference
 from noria.monitoring.reports.live import endpoint_report
+from noria.monitoring.service import Monitors
+from noria.monitoring.windows.ruling import Ruling
 from noria.serving.captures import Captures
 from noria.serving.endpoints import Endpoints
 from noria.serving.entities import Deployment
@@ -115,3 +124,44 @@ def test_the_command_and_its_file_tell_broken_rules(
     assert "Reglas de los datos de entrenamiento" in text
     assert "Se cumplen 1 de 4." in text
     assert "income: min" in text
+
+
+def test_a_window_is_held_to_the_rules_and_an_alert_tells_what_is_broken(
+    folder: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    """By the rules of the server that asks for the look; without rules nothing is said."""
+    with open_workspace(load_settings(workspace=str(folder), environ={}, folder=folder)) as workspace:
+        monitors, settings = workspace.service(Monitors), {"window_rows": 30}
+        checks = to_builtins(workspace.settings.section("data", DataSection).checks)
+        monitors.watch("default", "loans")
+        assert look(workspace, "default", "loans", settings, checks)["windows"] == 1
+        (window,) = monitors.windows("default", "loans").items
+        (alert,) = [each for each in monitors.alerts("default").items if each.kind is AlertKind.RULES]
+
+    assert {rule.name: (rule.n_broken, rule.surely) for rule in window.rules} == {
+        "income: min": (9, True),
+        "rooms: values": (12, True),
+        "rent fits the income": (14, True),
+    }
+    assert window.n_rules == 4
+    assert any("`paid in time`" in lack for lack in window.lacks)
+    assert alert.sentence.startswith(
+        "The rule `rent fits the income` of the training data is broken by 14 of 30 rows, 46.7% (surely more than "
+    )
+    assert alert.sentence.endswith("1.0% is tolerated; so are 2 of 3 other rules")
+    assert main(["monitors", "alerts", "-w", str(folder)]) == 0
+    assert "rules" in capsys.readouterr().out
+
+
+def test_without_rules_a_window_is_as_it_was(tmp_path: Path, folder: Path) -> None:
+    """What other data keep is no matter of this model."""
+    place = Path(shutil.copytree(folder, tmp_path / "copy"))
+    with open_workspace(load_settings(workspace=str(place), environ={}, folder=place)) as workspace:
+        monitors = workspace.service(Monitors)
+        reference = load_reference(workspace, "default", "loans", 1)
+        rules = {"others": DatasetRules(columns={"income": ColumnRules(min=0)})}
+        ruling = Ruling(workspace, "default", "loans", rules, lambda _: reference, 0.01)
+        (window,) = monitors.windows("default", "loans").items
+        bare = msgspec.structs.replace(window, rules=[], n_rules=0)
+
+        assert ruling.held(bare, now=workspace.clock.now()) == bare

@@ -39,7 +39,7 @@ to = "http://127.0.0.1:{dead_port}/hook"
 def test_each_receiver_gets_a_trial_message_and_its_outcome_is_told(
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
 ) -> None:
-    """Two take it; the third is not there, which is said with the exit code; a name mistyped gets the near one and the key to write."""
+    """Two take it; the third is not there, which the exit code says; who mistypes a name is told the key to write."""
     monkeypatch.chdir(tmp_path)
     with postbox() as (box, mail_port), other_side(say(200)) as hook:
         ports = {"mail_port": mail_port, "hook_port": hook.port, "dead_port": free_port()}

@@ -15,6 +15,7 @@ from noria.monitoring.entities import (
     Window,
 )
 from noria.monitoring.quality import KEPT, mean_with_interval
+from noria.monitoring.windows.rule_alerts import keeps_rules
 
 FEWEST_LABELS = 50
 """Fewer labels since an alert do not end it."""
@@ -63,6 +64,8 @@ def _calm(alert: Alert, calm: Sequence[Window], settings: MonitorSection) -> str
         return None
     if alert.kind is AlertKind.DRIFT and all(window.drift and not window.drifted for window in calm):
         return sentences.CALM % {"windows": len(calm)}
+    if alert.kind is AlertKind.RULES and all(keeps_rules(window) for window in calm):
+        return sentences.RULES_KEPT % {"windows": len(calm)}
     if alert.kind is AlertKind.ERRORS and all(
         window.n_errors <= settings.tolerated_errors * window.n_rows for window in calm
     ):

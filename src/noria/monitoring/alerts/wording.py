@@ -16,6 +16,7 @@ _NEXT = {
     AlertKind.QUALITY: "noria decisions list",
     AlertKind.DRIFT: "noria monitors windows {endpoint}",
     AlertKind.ERRORS: "noria endpoints show {endpoint}",
+    AlertKind.RULES: "noria monitors report {endpoint}",
     AlertKind.SERVER: "noria serve",
     AlertKind.DISK: "noria endpoints show {endpoint}",
 }
@@ -23,6 +24,7 @@ _ADVICE = {
     AlertKind.QUALITY: "see what is found and tried",
     AlertKind.DRIFT: "see which inputs moved, and when",
     AlertKind.ERRORS: "see the versions and what they fail with",
+    AlertKind.RULES: "see the rules, and which rows break them",
     AlertKind.SERVER: "start a model server on a machine that has one to spare",
     AlertKind.DISK: "see which model server it is, and free room on its disk",
 }

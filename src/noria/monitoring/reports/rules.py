@@ -38,10 +38,20 @@ def held_to_rules(
     Bounds, values, patterns, missing values and conditions on rows. What a data set keeps as a whole (keys, numbers of
     rows, columns, age, types as they are stored) says nothing about requests, and drift is tested beside this.
     """
-    name = (version.origin.dataset or "").partition("@")[0]
+    name = trained_on(version)
     rules = rules_of(workspace, name) if name else None
-    if rules is None or not inputs:
-        return [], []
+    return held_to(rules, name, inputs, now=now) if rules is not None and inputs else ([], [])
+
+
+def trained_on(version: ServableVersion) -> str:
+    """Give the data set that a version was trained on; empty where that is not known."""
+    return (version.origin.dataset or "").partition("@")[0]
+
+
+def held_to(
+    rules: DatasetRules, name: str, inputs: Mapping[str, NDArray[Any]], *, now: datetime
+) -> tuple[list[RuleResult], list[str]]:
+    """Hold inputs to the rules of a data set, as `held_to_rules` does."""
     columns = {each: _of_values(rule) for each, rule in rules.columns.items() if each in inputs}
     table = ArraysTable(dict(inputs))
     found = list(check_table(table, DatasetRules(columns=columns), now=now))
