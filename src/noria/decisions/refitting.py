@@ -74,11 +74,10 @@ def _recalibrated(case: Case, teaching: Rows) -> ModelVersion:
     loaded = sklearn.SklearnModel.load(fetch_version(case.workspace, case.version), case.version)
     # Its live quality is compared with rows that the map was not learnt from.
     learnt, held = _dealt({**case.arrays(kept), _LABELS: labels}, _LABELS)
-    live, labels = loaded.rows(learnt), learnt.pop(_LABELS)
-    old = loaded.rows({n: np.asarray(a) for n, a in held_out.inputs.items()})
-    weights = np.concatenate(
-        [np.ones(len(live)), np.full(len(old), _OLD_WEIGHT * len(live) / max(len(old), 1))]
-    )
+    labels, old = learnt.pop(_LABELS), held_out.inputs
+    together = {name: np.concatenate([learnt[name], np.asarray(old[name])]) for name in loaded.columns.names}
+    n_live, n_old = len(labels), len(held_out.target)
+    weights = np.concatenate([np.ones(n_live), np.full(n_old, _OLD_WEIGHT * n_live / max(n_old, 1))])
     target = np.concatenate([labels, np.asarray(held_out.target).astype(labels.dtype)])
     mapped = _mapped(loaded.estimator, classifies=case.is_classification)
     with warnings.catch_warnings():
@@ -86,7 +85,7 @@ def _recalibrated(case: Case, teaching: Rows) -> ModelVersion:
         warnings.filterwarnings(
             "ignore", message="Since FrozenEstimator does not appear to accept sample_weight"
         )
-        mapped.fit(np.concatenate([live, old]), target, sample_weight=weights)
+        mapped.fit(loaded.rows(together), target, sample_weight=weights)
     return register(
         mapped,
         case.version.model,

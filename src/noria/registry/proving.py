@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from dataclasses import dataclass
 from typing import Any, Final
 
@@ -177,9 +177,19 @@ def _neighbours(values: Matrix) -> Matrix:
 
 
 def before_steps(
-    estimator: Any, rows: Matrix, columns: Matrix, values: Matrix
+    estimator: Any,
+    rows: Matrix,
+    columns: Matrix,
+    values: Matrix,
+    form: Callable[[Matrix], Any] = lambda matrix: matrix,
 ) -> tuple[Matrix, Matrix, Matrix]:
-    """Find the inputs at which what the last step sees crosses its thresholds, by bisection of single columns."""
+    """Find the inputs at which what the last step sees crosses its thresholds, by bisection of single columns.
+
+    Parameters
+    ----------
+    form
+        Gives rows in the form that the estimator takes.
+    """
     steps = getattr(estimator, "steps", None)
     if steps is None or len(steps) < 2:
         return rows, columns, values
@@ -188,7 +198,7 @@ def before_steps(
     def seen(at: Matrix) -> Matrix:
         tried = rows.copy()
         tried[index, columns] = at
-        made = estimator[:-1].transform(tried)
+        made = estimator[:-1].transform(form(tried))
         return np.asarray(made.toarray() if hasattr(made, "toarray") else made)
 
     low, high = rows.min(axis=0)[columns], rows.max(axis=0)[columns]

@@ -66,9 +66,7 @@ class MlflowEstimator(SklearnModel):
         """Give inputs as the estimator was fitted on them: a frame if it knows its columns by name, else a matrix."""
         if not hasattr(self.estimator, "feature_names_in_"):
             return super().rows(inputs)
-        import polars as pl
-
-        return pl.DataFrame({name: np.asarray(inputs[name]) for name in self.names})
+        return self.columns.frame(inputs)
 
 
 class MlflowFunction:

@@ -15,6 +15,7 @@ from noria.core.errors import Corrupt, Invalid, NoriaError
 from noria.registry.entities import ServableVersion, Signature, Task, TensorSpec
 from noria.registry.runtimes.forests import PREDICTIONS, PROBABILITIES, Forest
 from noria.registry.runtimes.port import Arrays, Convertible, Keeper
+from noria.registry.runtimes.sklearn_columns import Columns, check_columns, forget_names
 from noria.registry.runtimes.skops_form import settle_form
 
 FORMAT = "sklearn-skops"
@@ -29,6 +30,7 @@ TRUSTED_TYPES = frozenset(
         "sklearn.cluster._bisect_k_means._BisectingTree",
         "sklearn.cluster._kmeans._kmeans_single_elkan",
         "sklearn.cluster._kmeans._kmeans_single_lloyd",
+        "sklearn.compose._column_transformer.make_column_selector",
         "sklearn.utils._bunch.Bunch",
     }
 )
@@ -80,7 +82,7 @@ class SklearnModel:
     estimator
         Fitted.
     signature
-        Names the inputs, in the order of the estimator's columns.
+        Names the inputs: in the order of the estimator's columns, unless it knows them by name.
     """
 
     format: ClassVar[str] = FORMAT
@@ -92,7 +94,7 @@ class SklearnModel:
 
     def __init__(self, estimator: Any, signature: Signature) -> None:
         self.estimator = estimator
-        self.names = [spec.name for spec in signature.inputs]
+        self.columns = Columns(estimator, signature.inputs)
         self._before, self._last = _parts(estimator)
         self._forest = Forest.of(self._last)
 
@@ -124,13 +126,22 @@ class SklearnModel:
                 f"`{type(model).__name__}` has no `predict`",
                 hint="Register a fitted estimator of scikit-learn, LightGBM or XGBoost, or a `noria.PythonModel`",
             )
+        check_columns(model, inputs)
         save_estimator(model, folder / FILE)
-        return cls(load_estimator(folder / FILE), Signature(inputs=inputs, outputs=[]))
+        return cls._read(folder, Signature(inputs=inputs, outputs=[]))
 
     @classmethod
     def load(cls, folder: Path, version: ServableVersion) -> SklearnModel:
         """Load `model.skops`."""
-        return cls(load_estimator(folder / FILE), version.signature)
+        return cls._read(folder, version.signature)
+
+    @classmethod
+    def _read(cls, folder: Path, signature: Signature) -> SklearnModel:
+        estimator = load_estimator(folder / FILE)
+        read = cls(estimator, signature)
+        if not read.columns.as_frame:
+            forget_names(estimator)
+        return read
 
     def predict(self, inputs: Arrays) -> dict[str, NDArray[Any]]:
         """Predict classes or numbers, and probabilities where the estimator has them."""
@@ -172,11 +183,16 @@ class SklearnModel:
         """Find the inputs at which what the last step sees crosses its thresholds."""
         from noria.registry.proving import before_steps
 
-        return before_steps(self.estimator, rows, columns, values)
+        return before_steps(self.estimator, rows, columns, values, self.columns.rows_of)
 
     def rows(self, inputs: Arrays) -> Any:
-        """Give inputs in the form in which the estimator takes them: a matrix of shape (n_rows, n_columns)."""
-        return to_matrix([inputs[name] for name in self.names])
+        """Give inputs in the form in which the estimator takes them, a row each.
+
+        That is a frame where it picks columns by name, and else a matrix of shape (n_rows, n_columns).
+        """
+        if self.columns.as_frame:
+            return self.columns.frame(inputs)
+        return to_matrix([inputs[name] for name in self.columns.names])
 
 
 def _parts(estimator: Any) -> tuple[Any, Any]:

@@ -28,7 +28,7 @@ def convert(native: SklearnModel, signature: Signature, datatype: str) -> bytes:
         graph = to_onnx(
             _as_computed(native.estimator, datatype),
             name="model",
-            initial_types=_graph_inputs(signature.inputs, number, StringTensorType),
+            initial_types=_graph_inputs(native, signature.inputs, number, StringTensorType),
             options=options,
             target_opset=_OPSETS,
         )
@@ -47,7 +47,12 @@ def _as_computed(estimator: Any, datatype: str) -> Any:
     return Pipeline([*steps[:-1], ("noria_cast", CastTransformer()), steps[-1]])
 
 
-def _graph_inputs(specs: list[TensorSpec], number: Any, text: Any) -> list[tuple[str, Any]]:
+def _graph_inputs(
+    native: SklearnModel, specs: list[TensorSpec], number: Any, text: Any
+) -> list[tuple[str, Any]]:
+    if native.columns.as_frame:
+        kinds = {spec.name: text if spec.datatype == "BYTES" else number for spec in specs}
+        return [(name, kinds[name]([None, 1])) for name in native.columns.names]
     widths = [prod(spec.shape[1:]) for spec in specs]
     if all(spec.datatype != "BYTES" for spec in specs):
         return [("x", number([None, sum(widths)]))]
