@@ -17,7 +17,7 @@ from support.processes import RunningProcess
 PEER = "mlflow"
 DISTRIBUTION = "mlflow"
 COVERS = (
-    "stores of experiments, runs, metrics, data sets, evaluation data sets, issues and logged models, and autologging"
+    "stores of experiments, runs, metrics, data sets, evaluations, issues and logged models, and autologging"
     " of scikit-learn, XGBoost and LightGBM"
 )
 NOT_YET = "autologging of other frameworks"
@@ -38,6 +38,7 @@ CLIENT = {
         "mlflow_datasets_answers.py",
         "mlflow_issues_answers.py",
         "mlflow_reviews_answers.py",
+        "mlflow_evaluation_answers.py",
         "mlflow_sklearn_answers.py",
     ],
 )
