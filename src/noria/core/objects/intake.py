@@ -28,6 +28,8 @@ from noria.core.objects.packed import OpenPacks, PackedReader
 from noria.core.objects.packs import PACK_BYTES, PackedObject, PackWriter, join_recipe, pack_path
 
 _WINDOWS_AHEAD: Final = 2
+_SEALS_AHEAD: Final = 3  # packs on their way to the disk at a time, so that it is never without work
+_PACKS_AT_ONCE: Final = 4  # published together; a batch that is killed begins again after the last ones
 _MAX_DRAFTS: Final = 200  # open at a time: packs of a larger object are published before it is complete
 
 
@@ -97,7 +99,7 @@ class Intake:
         self._drafts: list[Draft] = []
         self._written: set[bytes] = set()  # chunks in packs that are not published yet
         self._renewals: set[bytes] = set()
-        self._sealer = ThreadPoolExecutor(1)
+        self._sealer = ThreadPoolExecutor(_SEALS_AHEAD)
         self.lost: set[bytes] = set()
 
     def __enter__(self) -> Self:
@@ -111,7 +113,7 @@ class Intake:
     @property
     def is_full(self) -> bool:
         """Whether there is so much that it should be published between two objects."""
-        return bool(self._sealing)
+        return len(self._sealing) >= _PACKS_AT_ONCE
 
     def take(self, examined: Examined) -> None:
         """Take a chunk in."""
@@ -212,8 +214,8 @@ class Intake:
         """Have the pack brought to the disk while the next one is filled."""
         writer, self._writer = self._writer, None
         assert writer is not None  # noqa: S101
-        if self._sealing:
-            self._sealing[-1][1].result()  # a disk slower than the reading is waited for here
+        if len(self._sealing) >= _SEALS_AHEAD:
+            self._sealing[-_SEALS_AHEAD][1].result()  # a disk slower than the reading is waited for here
 
         def seal() -> bytes:
             with storage_errors(self._layout.root):
