@@ -11,7 +11,9 @@ from noria.core.web.formats import clipped
 from noria.core.web.languages import mark
 from noria.core.web.pages import Crumb, Elsewhere, Page, PageContext, Visit
 from noria.core.web.references import reference_url
+from noria.core.web.retelling import Sentence
 from noria.core.web.urls import SEARCH_PATH
+from noria.monitoring.sentences import retelling
 from noria.server.search import SHOWN, Hit, Search
 
 MAX_QUERY: Final = 200
@@ -30,6 +32,8 @@ GROUP_WORDS = {
     "decision": mark("Decisions"),
 }
 
+_DECISION_WORDS = {"selection": mark("choice of a model"), "remedy": mark("remedy")}
+
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class HitRow:
@@ -40,7 +44,9 @@ class HitRow:
     name, url
         And its page.
     note
-        What tells it apart; empty for none.
+        What tells it apart, as a user wrote it; empty for none.
+    told
+        The same in words of ours; None where they are a user's.
     project
         That it is in.
     id
@@ -50,6 +56,7 @@ class HitRow:
     name: str
     url: str
     note: str
+    told: Sentence | None
     project: str
     id: str
     at: datetime
@@ -119,14 +126,22 @@ def search_page(visit: Visit) -> SearchContext:
 
 
 def _row(visit: Visit, hit: Hit) -> HitRow:
+    told = _told(hit)
     return HitRow(
         name=clipped(hit.name, _NAME),
         url=_url(visit, hit),
-        note=clipped(hit.note, _NAME),
+        note=clipped(hit.note, _NAME) if told is None else "",
+        told=told,
         project=hit.project,
         id=hit.id,
         at=hit.at,
     )
+
+
+def _told(hit: Hit) -> Sentence | None:
+    if hit.kind == "incident":
+        return retelling.find(hit.note)
+    return Sentence(_DECISION_WORDS[hit.note]) if hit.kind == "decision" else None
 
 
 def _url(visit: Visit, hit: Hit) -> str:

@@ -55,6 +55,7 @@ def test_everything_is_found_by_name(reader: Reader, context: Context) -> None:
         assert f'href="/projects/default/{address}' in page
     assert 'href="/decisions/default/' in page
     assert "Incidents digits Accuracy of version 1 fell" in found(reader, "87.1 %")
+    assert "endpoint:digits remedio" in reader.text(search("digits"), language="es")
 
 
 @BOTH
