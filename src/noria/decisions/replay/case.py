@@ -133,6 +133,10 @@ class Case:
         """Tell whether more is lost than calm rows lose."""
         return self.rise is not None and self.rise.is_real
 
+    def may_cost(self, state: State) -> bool:
+        """Tell whether columns look otherwise and more is lost, though that may be chance."""
+        return self.rise is not None and self.rise.rise > 0 and bool(self.signs(state))
+
 
 def signs_of(scene: Scene) -> list[Sign]:
     """List the signs of a scene; a column that alone broke its relations is one."""

@@ -64,7 +64,7 @@ def choose(
     """
     cause = max(causes, key=causes.__getitem__)
     own = OWN.get(cause, Remedy.WAIT)
-    called = _called_for(own) if causes[cause] >= _PROBABLE else frozenset()
+    called = _called_for(own, grave=grave) if causes[cause] >= _PROBABLE else frozenset()
     sure = [
         trial
         for trial in trials
@@ -106,9 +106,14 @@ def choose(
     return Choice(remedy=Remedy.WAIT, trial=None, reason=reason, settled=not hopeful)
 
 
-def _called_for(own: Remedy) -> frozenset[Remedy]:
-    """Give the remedies that a cause calls for by its nature: its own, and where that learns whatever else does."""
-    return LEARNS_FROM_LIVE_ROWS if own in LEARNS_FROM_LIVE_ROWS else frozenset({own})
+def _called_for(own: Remedy, *, grave: bool) -> frozenset[Remedy]:
+    """Give the remedies that a cause calls for by its nature: its own, and where that learns whatever else does.
+
+    A drift that costs nothing calls for no other model, though one may surely pay.
+    """
+    if own not in LEARNS_FROM_LIVE_ROWS:
+        return frozenset({own})
+    return LEARNS_FROM_LIVE_ROWS if grave else frozenset({own}) & {Remedy.RECALIBRATE}
 
 
 def _pays(trial: Trial, *, called: bool) -> bool:

@@ -3,17 +3,16 @@
 from __future__ import annotations
 
 import math
-import re
 from dataclasses import replace
 
 import numpy as np
 from numpy.typing import NDArray
 
 from noria.decisions.diagnosis import Diagnosis, conclude
+from noria.decisions.replay.announcing import announces, may_be_by_design
 from noria.decisions.replay.case import Case, State, answers_as_trained, losses_under, signs_of, targets_of
 from noria.decisions.replay.code_checks import CodeCheck, answers_differ
 from noria.decisions.replay.deployed import older_path
-from noria.decisions.replay.episode import Happening
 from noria.decisions.replay.importance import importances
 from noria.decisions.replay.outputs import Floats, Predicted
 from noria.decisions.replay.repairs import UNRELATED, drawn_from
@@ -41,13 +40,8 @@ _CORRUPT = frozenset(
         "duplicated",
     }
 )
-_DEPLOYS = re.compile(
-    r"deploy|release|rollout|roll-out|version|config|restart|patch|library|dependency", re.IGNORECASE
-)
-_FAULTS = re.compile(
-    r"fault|fail|broken|outage|error|bug|incident|corrupt|stuck|wrong|lost|down\b", re.IGNORECASE
-)
 _NEAR = 1
+_AHEAD = 12
 _ENOUGH = 40
 _SLIGHT = 0.1
 _BY_LABELS = frozenset({UNRELATED, "duplicated"})
@@ -97,9 +91,16 @@ def _events(state: State, case: Case) -> Finding:
     near = [h for h in known if abs(h.window - case.onset) <= _NEAR]
     deployed = [d.name for d in state.world.deployments if abs(d.window - case.onset) <= _NEAR]
     columns = {
-        sign.column for window in case.windows(state) for sign in signs_of(state.scenes[window.number])
+        sign.column
+        for window in case.windows(state)
+        for sign in signs_of(state.scenes[window.number])
+        if may_be_by_design(sign, state.scenes[window.number].columns, state.inputs.reference)
     }
-    announced = [h for h in known if -5 <= h.window - case.onset <= _NEAR and _announces(h, columns)]
+    announced = [
+        h
+        for h in known
+        if -_AHEAD <= h.window - case.onset <= _NEAR and announces(h, columns, list(state.inputs.reference))
+    ]
     if announced:
         case.announced = True
         return Finding(
@@ -116,14 +117,6 @@ def _events(state: State, case: Case) -> Finding:
         else f"Nothing was changed near window {case.onset}",
         subject=deployed[-1] if deployed else None,
     )
-
-
-def _announces(happening: Happening, columns: set[str]) -> bool:
-    """Tell whether an event says that a column was changed on purpose."""
-    said = f"{happening.type} {happening.subject or ''} {happening.text or ''}"
-    named = any(re.search(rf"(?<!\w){re.escape(column)}(?!\w)", said) for column in columns)
-    by_hand = happening.subject in columns or not _DEPLOYS.search(happening.type)
-    return named and by_hand and not _FAULTS.search(said)
 
 
 def _replay(state: State, case: Case) -> Finding:

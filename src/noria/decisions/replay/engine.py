@@ -268,10 +268,12 @@ class _Engine:
             grave=case.is_grave(state),
         )
         case.n_looks += 1
-        # What is grave is looked at anew on more labels before it is left as it is. Rows of one window are of one day:
-        # what learns does so from two at least, of which the later judges.
+        # What is grave, or may be, is looked at anew on more labels before it is left as it is. Rows of one window are
+        # of one day: what learns does so from two at least, of which the later judges.
         settled = choice.settled and (
-            choice.remedy is not Remedy.WAIT or case.n_looks >= ENOUGH_LOOKS or not case.is_grave(state)
+            choice.remedy is not Remedy.WAIT
+            or case.n_looks >= ENOUGH_LOOKS
+            or not (case.is_grave(state) or case.may_cost(state))
         )
         if choice.remedy in LEARNS_FROM_LIVE_ROWS:
             settled = len(case.labelled(state)) >= FEWEST_TAUGHT
@@ -350,7 +352,7 @@ class _Engine:
 
     def _settle(self, case: Case, choice: Choice, diagnosis: Diagnosis) -> None:
         """Take what is left as the new normal, so that the same is not raised again."""
-        state, broken = self._state, diagnosis.contract_broken
+        state, broken, grave = self._state, diagnosis.contract_broken, case.is_grave(self._state)
         parts = case.labelled(state)
         left = losses_under(state, state.path, parts)
         # What a mend leaves has another cause, unless what broke was lost and had to be guessed.
@@ -362,22 +364,26 @@ class _Engine:
             self._learnt = Learnt(
                 onset=case.onset, n_rows=len(left), causes=diagnosis.causes, subject=diagnosis.subject
             )
-        state.losses.reset(normal, state.now, len(left))
+        # What does not surely cost more than it did stays what it is held against.
+        if choice.trial is not None or case.costs:
+            state.losses.reset(normal, state.now, len(left))
         if len(parts):
             state.mix.accept({TARGET: targets_of(parts)}, slack=_SETTLED)
         by_code = choice.trial is not None and not choice.repairs
         mended_code = by_code and choice.remedy in (Remedy.FIX_PIPELINE, Remedy.ROLL_BACK_MODEL)
+        # What may yet cost, though it was not sure of these rows, is looked at again in those to come.
+        doubtful = choice.trial is None and not grave and case.may_cost(state)
         for window in case.windows(state):
             columns = columns_of(state.path.repaired(window.raw), self._world.raw, self._names)
             scene = state.inputs.look_at(window.number, columns)
-            if broken and not mended_code:
+            if broken and not mended_code and not doubtful:
                 state.known |= {sign.column for sign in signs_of(state.scenes[window.number])}
-            if not mended_code or not signs_of(scene):
+            if not doubtful and (not mended_code or not signs_of(scene)):
                 state.inputs.learn(scene, slack=_SETTLED)
             state.scenes[window.number] = scene
         state.inputs.restart()
         # What is left as it is stays broken, though it is no news: nothing learns from it.
-        state.estimates |= broken and choice.trial is None
+        state.estimates |= broken and choice.trial is None and not doubtful
         state.checks = [check for check in state.checks if not check.is_harmful or choice.trial is None]
         if choice.trial is None:
             state.checks = []

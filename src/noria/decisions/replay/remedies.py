@@ -8,7 +8,7 @@ from functools import partial
 
 from noria.decisions.entities import SCHEME_WORDS, Cause, Remedy, Scheme
 from noria.decisions.replay.candidates import CANDIDATES
-from noria.decisions.replay.case import Case, State
+from noria.decisions.replay.case import Case, State, signs_of
 from noria.decisions.replay.deployed import older_path
 from noria.decisions.replay.lessons import Lessons
 from noria.decisions.replay.repairs import Mending, mendings
@@ -147,10 +147,13 @@ class Trials:
         """Give sets of repairs: the likeliest of each column, the next of each, and last the estimation of all."""
         state = self._state
         signs = {sign.column: sign for sign in reversed(self._case.signs(state))}
-        columns = joined([state.scenes[window.number].columns for window in self._case.windows(state)])
+        scenes = [state.scenes[window.number] for window in self._case.windows(state)]
         listed = []
         for name, sign in signs.items():
-            if name in columns:
+            if name in scenes[-1].columns:
+                # Windows in which it looked as ever, as before a change in the midst of the case, would blur it.
+                showing = [each.columns for each in scenes if name in {s.column for s in signs_of(each)}]
+                columns = joined(showing or [scenes[-1].columns])
                 shows = partial(state.inputs.shows, name=name)
                 known = state.inputs.reference
                 listed.append(mendings(sign, state.world.raw, known, columns, shows=shows, still=shows))

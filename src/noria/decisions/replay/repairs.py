@@ -14,8 +14,9 @@ from noria.decisions.replay.estimating import estimates, estimator
 from noria.decisions.replay.rows import Columns, columns_of
 from noria.decisions.replay.world import Repair
 from noria.decisions.stages.alignment import LAGGED
+from noria.decisions.stages.distances import distance
 from noria.decisions.stages.guards import SCALES, Sign
-from noria.decisions.stages.scales import Line, lines
+from noria.decisions.stages.scales import Line, factor_of, lines
 
 if TYPE_CHECKING:
     import polars as pl
@@ -24,6 +25,10 @@ Change = Callable[[NDArray[Any], Columns], NDArray[Any]]
 
 UNRELATED = "unrelated"
 _FEWEST_LETTERS = 2
+_FEW_CODES = 12
+_MOST_EXCHANGES = 3
+_OFF = 0.01  # of the width of a column of few values
+_STRANGE = 0.05
 _MAY_BE_SCALES = (*SCALES, "outside", "default", UNRELATED)
 
 
@@ -71,8 +76,13 @@ def mendings(
         made = [
             (_line(line), _words(name, line), _still_so(_line(line), name, known[name], still), True)
             for line in _lines(sign, known, current)
-            if not shows({**current, name: line.back(current[name])})
+            if _fits(line.back(current[name]), known[name])
+            and not shows({**current, name: line.back(current[name])})
         ]
+        factor = factor_of(known[name], current[name][_bad(sign, current[name], known[name])])
+        if sign.kind == "outside" and factor is not None:
+            words = f"`{name}` is divided by {factor:.4g} where it lies outside all it was"
+            made.append((_where_outside(sign, known[name], factor), words, still, True))
     elif sign.kind == LAGGED:
         lag = sign.values["lag"]
         made = [(_shift(lag), f"`{name}` is moved back by {lag} rows", still, True)]
@@ -81,6 +91,17 @@ def mendings(
         if recoded is not None:
             put_back = _still_so(recoded, name, known[name], still)
             made.append((recoded, f"codes of `{name}` are put back", put_back, True))
+    if sign.kind in ("default", "exchanged"):
+        made += [
+            (
+                recode,
+                f"codes of `{name}` are put back ({one} and {other} are exchanged)",
+                _still_so(recode, name, known[name], still),
+                True,
+            )
+            for one, other, recode in _exchanges(known[name], current[name])
+            if not shows({**current, name: recode(current[name], current)})
+        ]
     if sign.kind != "rounded":
         made.append((_imputation(sign, known), f"`{name}` is estimated from the other columns", still, False))
     return [
@@ -93,6 +114,16 @@ def _lines(sign: Sign, known: Columns, current: Columns) -> list[Line]:
     name = sign.column
     told = [Line(slope=sign.values["slope"], offset=sign.values["offset"])] if sign.kind in SCALES else []
     return lines(known[name], current[name], estimates(name, known, current), told)
+
+
+def _fits(values: NDArray[Any], known: NDArray[Any]) -> bool:
+    """Tell whether values lie where a column of few values always lay; any do in a column of many."""
+    points = np.unique(known[np.isfinite(known)])
+    values = values[np.isfinite(values)]
+    if len(points) > _FEW_CODES:
+        return True
+    off = np.abs(values[:, None] - points[None, :]).min(axis=1) if len(points) else np.empty(0)
+    return bool(len(off)) and float((off > _OFF * max(float(np.ptp(points)), 1e-12)).mean()) <= _STRANGE
 
 
 def _words(name: str, line: Line) -> str:
@@ -108,23 +139,9 @@ def _still_so(change: Change, name: str, known: NDArray[Any], still: Callable[[C
 
     def holds(columns: Columns) -> bool:
         values = columns[name]
-        return still(columns) or _distance(change(values, columns), known) < _distance(values, known)
+        return still(columns) or distance(change(values, columns), known) < distance(values, known)
 
     return holds
-
-
-def _distance(values: NDArray[Any], known: NDArray[Any]) -> float:
-    """Give the largest difference of distribution functions, or half the sum of differences of shares of codes."""
-    values, known = values[~is_missing(values)], known[~is_missing(known)]
-    if not len(values) or not len(known):
-        return 0.0
-    if known.dtype.kind == "f":
-        from scipy.stats import ks_2samp
-
-        return float(ks_2samp(values.astype(np.float64), known).statistic)
-    every, codes = np.unique(np.concatenate([values, known]).astype(str), return_inverse=True)
-    now, then = (np.bincount(part, minlength=len(every)) for part in np.split(codes, [len(values)]))
-    return float(np.abs(now / len(values) - then / len(known)).sum() / 2)
 
 
 def drawn_from(reference: pl.DataFrame, names: list[str]) -> Repair:
@@ -163,6 +180,13 @@ def _line(line: Line) -> Change:
     return lambda values, _: line.back(values)
 
 
+def _where_outside(sign: Sign, known: NDArray[Any], factor: float) -> Change:
+    """Divide the values that lie outside: rows of one sender, say, that has another unit."""
+    return lambda values, _: np.where(
+        _bad(sign, values, known) & ~is_missing(values), values.astype(np.float64) / factor, values
+    )
+
+
 def _shift(lag: int) -> Change:
     def shift(values: NDArray[Any], _: Columns) -> NDArray[Any]:
         moved = np.roll(values, -lag)
@@ -189,8 +213,26 @@ def _recoding(sign: Sign, known: NDArray[Any], current: NDArray[Any]) -> Change 
         if len(gone) != len(new) and cut is None:
             return None
         table = dict(zip(new, gone, strict=True)) if cut is None else cut
-    numeric = known.dtype.kind == "f"
+    return _by_table(table, numeric=known.dtype.kind == "f")
 
+
+def _exchanges(known: NDArray[Any], current: NDArray[Any]) -> list[tuple[str, str, Change]]:
+    """List the exchanges of two codes of a column of few, with which its shares are nearest to what they were."""
+    codes = _shares(known)
+    if not 2 <= len(codes) <= _FEW_CODES:
+        return []
+    numeric = known.dtype.kind == "f"
+    tried = [
+        (one, other, _by_table({one: other, other: one}, numeric=numeric))
+        for place, one in enumerate(codes)
+        for other in codes[place + 1 :]
+    ]
+    ranked = sorted(tried, key=lambda each: distance(each[2](current, {}), known))
+    before = distance(current, known)
+    return [each for each in ranked[:_MOST_EXCHANGES] if distance(each[2](current, {}), known) < before]
+
+
+def _by_table(table: dict[str, str], *, numeric: bool) -> Change:
     def recode(values: NDArray[Any], _: Columns) -> NDArray[Any]:
         if numeric:
             return np.array([float(table.get(str(v), v)) for v in values])

@@ -23,6 +23,8 @@ _FEWEST = 10
 _POOLED = (1, 2, 4)
 _RELATED = 0.3
 _HYPOTHESIS_ALPHA = 0.002
+_LATELY = 4  # windows
+_PLAIN = 2.0  # standard errors
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -232,14 +234,26 @@ class Losses:
         return self._over(windows, _HYPOTHESIS_ALPHA) if windows else None
 
     def _over(self, windows: list[int], alpha: float) -> Rise | None:
+        """Hold windows against what training rows lose, and against the live windows before, where these are enough."""
         rows = np.concatenate([self._scored[window].rows for window in windows])
         if len(rows) < _FEWEST:
             return None
         spread = max(float(rows.var()), self.variance)
-        se = math.sqrt(spread / len(rows) + self.between**2 / len(windows) + self.variance / self.n_reference)
+        own = spread / len(rows) + self.between**2 / len(windows)
+        se = math.sqrt(own + self.variance / self.n_reference)
         rise = float(rows.mean()) - self.mean - self.allowance
-        half = quantile(alpha, len(rows)) * se
-        return Rise(since=windows[0], rise=rise, low=rise - half, high=rise + half, n=len(rows))
+        half = quantile(alpha / 2, len(rows)) * se
+        found = Rise(since=windows[0], rise=rise, low=rise - half, high=rise + half, n=len(rows))
+        before = [scored.rows for window, scored in self._scored.items() if window < windows[0]]
+        # A season may lie above the one before, so what is only more than lately is no rise.
+        if len(before) < _LATELY or rise < _PLAIN * se:
+            return found
+        calm = np.concatenate(before)
+        se = math.sqrt(own + self.variance / len(calm) + self.between**2 / len(before))
+        rise = float(rows.mean() - calm.mean())
+        half = quantile(alpha / 2, len(rows)) * se
+        lately = Rise(since=windows[0], rise=rise, low=rise - half, high=rise + half, n=len(rows))
+        return max(found, lately, key=lambda each: each.low)
 
 
 def quantile(alpha: float, n: int) -> float:

@@ -62,6 +62,7 @@ _NEVER_NATURAL = frozenset({"missing", "frozen", "spelt", "rounded", "repeat", "
 _SURE_FACTOR = math.log(3.0)
 _SURE_REACH = 0.97
 _SURE_UNSEEN = 0.5
+_SURE_FAR = 0.1
 _SPIKE_SHARE = 0.01
 
 
@@ -79,7 +80,8 @@ class Sign:
     size
         What was measured; `natural` is the largest that calm blocks gave.
     values
-        What a repair needs; `spike` when one value became frequent in a column of many.
+        What a repair needs; `spike` when one value became frequent in a column of many, `far` the share of rows that
+        lie outside by more than the whole width of the training rows.
     """
 
     column: str
@@ -98,6 +100,8 @@ class Sign:
             return abs(math.log(self.values["slope"])) >= _SURE_FACTOR or self.size >= _SURE_REACH
         if self.kind == "unseen":
             return self.size >= _SURE_UNSEEN
+        if self.kind == "outside":
+            return bool(self.values["far"] >= _SURE_FAR)
         return self.kind in _NEVER_NATURAL or bool(self.values.get("spike"))
 
 
@@ -309,7 +313,12 @@ def _exchange(
 
 
 def _details(kind: str, values: Array, norm: Mapping[str, Any]) -> dict[str, Any]:
-    """Give what a repair needs."""
+    """Give what a repair needs, and what tells how sure a sign is."""
+    if kind == "outside":
+        # Further away than the whole width of what there ever was.
+        low, high = norm["sorted"][0], norm["sorted"][-1]
+        known = values[~is_missing(values)].astype(np.float64)
+        return {"far": float(((known < 2 * low - high) | (known > 2 * high - low)).mean())}
     if kind in ("rescaled", "mapped", "flipped"):
         finite = values[~is_missing(values)].astype(np.float64)
         after = np.quantile(finite[np.isfinite(finite)], _LEVELS)

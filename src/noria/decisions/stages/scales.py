@@ -28,6 +28,7 @@ _FARTHEST = 0.5  # of the spread of a column
 _ALIKE = 0.01
 _NO_CHANGE = 0.1
 _NEARLY = 0.08
+_INSIDE = 0.95
 _ROUNDING = 1e-3  # of a step
 
 
@@ -123,6 +124,29 @@ def lines(
         line for line in [*exact, *rough] if not _alike(line, Line(slope=1.0, offset=0.0), spread, _NO_CHANGE)
     ]
     return _apart(changed, spread)
+
+
+def factor_of(then: Floats, now: Floats) -> float | None:
+    """Give the known factor by which values lie outside what they were, divided by which they lie as they did.
+
+    Parameters
+    ----------
+    then : ndarray, shape (n,)
+        Training values.
+    now : ndarray, shape (m,)
+        Those values of today that lie outside.
+    """
+    known, now = np.sort(then[np.isfinite(then)]), now[np.isfinite(now)]
+    if len(known) < _FEWEST or not len(now):
+        return None
+    levels = np.quantile(known, _LEVELS)
+    found: list[tuple[float, float]] = []
+    for factor in (*_FACTORS, *(1 / each for each in _FACTORS)):
+        were = now / factor
+        if ((were >= known[0]) & (were <= known[-1])).mean() >= _INSIDE:
+            shares = np.searchsorted(np.sort(were), levels) / len(were)
+            found.append((float(np.abs(shares - _LEVELS).max()), factor))
+    return min(found)[1] if found else None
 
 
 def _unit(line: Line, spread: float) -> Line | None:

@@ -61,7 +61,7 @@ def silent_column(
     silent, or the others are wrong, it is the target that changed.
     """
     n = min(len(live.targets), len(reference.targets), _MOST_ROWS)
-    if n < FEWEST_ROWS:
+    if n < FEWEST_ROWS or len(np.unique(live.targets)) < 2:
         return None
     rng = np.random.default_rng(0)
     sides = [_drawn(side, n, rng) for side in (reference, live)]
@@ -91,7 +91,7 @@ def _others_hold(reference: Side, live: Side, left_out: NDArray[np.intp]) -> boo
     then = _judged(taught, rows[~half], reference.targets[~half])
     now = _judged(taught, np.delete(live.rows, left_out, axis=1), live.targets)
     se = np.sqrt(then.var() / len(then) + now.var() / len(now))
-    return bool(now.mean() - then.mean() <= _SURE * se)
+    return bool(abs(now.mean() - then.mean()) <= _SURE * se)
 
 
 def _drawn(side: Side, n: int, rng: np.random.Generator) -> Side:
