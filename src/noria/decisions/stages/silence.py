@@ -21,6 +21,7 @@ FEWEST_ROWS = 80
 _MOST_ROWS = 2_000
 _SURE = 3.0
 _SILENT = 0.25
+_ALIKE = 2.5  # standard errors
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -68,7 +69,9 @@ def silent_column(
     worths = {name: tuple(_worth(side, dimensions[name]) for side in sides) for name in candidates}
     sure = {name: pair for name, pair in worths.items() if pair[0].is_sure}
     silent = [name for name, (then, now) in sure.items() if _fell_silent(then, now)]
-    if len(silent) != 1 or not _others_hold(sides[0], sides[1], dimensions[silent[0]]):
+    if len(silent) != 1 or not _others_hold(
+        _drawn(reference, _MOST_ROWS, rng), sides[1], dimensions[silent[0]]
+    ):
         return None
     then, now = sure[silent[0]]
     return silent[0], then, now
@@ -91,7 +94,7 @@ def _others_hold(reference: Side, live: Side, left_out: NDArray[np.intp]) -> boo
     then = _judged(taught, rows[~half], reference.targets[~half])
     now = _judged(taught, np.delete(live.rows, left_out, axis=1), live.targets)
     se = np.sqrt(then.var() / len(then) + now.var() / len(now))
-    return bool(abs(now.mean() - then.mean()) <= _SURE * se)
+    return bool(abs(now.mean() - then.mean()) <= _ALIKE * se)
 
 
 def _drawn(side: Side, n: int, rng: np.random.Generator) -> Side:
