@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import math
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from typing import Any
 
 import numpy as np
@@ -11,7 +11,7 @@ import numpy as np
 from noria.decisions.replay.baseline import Baseline
 from noria.decisions.replay.outputs import Floats
 from noria.decisions.replay.rows import Columns, joined
-from noria.decisions.stages.alignment import Alignment
+from noria.decisions.stages.alignment import Alignment, are_dealt
 from noria.decisions.stages.guards import Guard, Sign, reference_blocks
 from noria.decisions.stages.moves import Moves
 from noria.decisions.stages.relations import Look, Relations
@@ -24,6 +24,8 @@ _POOLED = (1, 2, 4)
 _RELATED = 0.3
 _HYPOTHESIS_ALPHA = 0.002
 _LATELY = 4  # windows
+_DEALT = 3  # windows
+_OF_VALUES = ("missing", "frozen", "spelt", "unseen")
 _PLAIN = 2.0  # standard errors
 
 
@@ -68,12 +70,26 @@ class Inputs:
         self._repeats = Repeats(reference, blocks)
         self._alignment = Alignment(steady, blocks)
         self._n_looks = 0
+        self._left_to_learn = 0
         self._recent: list[Columns] = []
         self._waiting: list[Scene] = []
 
     def see(self, window: int, columns: Columns) -> Scene:
         """Look at the next window."""
         self._n_looks += 1
+        if self._n_looks == 1 and are_dealt(self.reference, columns):
+            self._left_to_learn = _DEALT
+        if self._left_to_learn:
+            # What rows that follow one another are like, training rows dealt at random do not tell.
+            self._left_to_learn -= 1
+            scene = self.look_at(window, columns)
+            self.learn(scene)
+            return replace(
+                scene,
+                signs=[sign for sign in scene.signs if sign.kind in _OF_VALUES],
+                look=Look(),
+                moved=frozenset(),
+            )
         self._recent = [*self._recent, columns][-max(_POOLED) :]
         moved: set[str] = set()
         for length in _POOLED:

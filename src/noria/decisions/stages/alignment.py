@@ -31,6 +31,8 @@ _HELD_OUT = 3  # every third row
 _TOLD = 0.35  # correlation
 _WHOLE = 0.85  # of the correlation on training rows
 _SURE = 5.0  # standard errors
+_FEWEST_ROWS = 10
+_FOLLOW, _FOLLOW_NOT = 0.5, 0.1  # correlations of values with the ones before them
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -54,6 +56,7 @@ class Alignment:
 
     def __init__(self, columns: Columns, blocks: list[NDArray[np.intp]]) -> None:
         self._known: dict[str, _Estimated] = {}
+        self._columns = columns
         numbers = [name for name, values in columns.items() if values.dtype.kind == "f"]
         if len(columns) > _MOST_COLUMNS:
             return
@@ -68,6 +71,8 @@ class Alignment:
 
     def signs(self, columns: Columns) -> list[Sign]:
         """Name the column that came with other rows, if one did: the one that, moved, goes with all others again."""
+        if are_dealt(self._columns, columns):
+            return []
         late = [(name, lag) for name in self._known if (lag := self._lag(name, columns))]
         if not late:
             return []
@@ -113,6 +118,21 @@ def _shifted(told: Floats, values: Array, lag: int) -> float:
     return _correlation(told[-lag:], values[:lag])
 
 
+def are_dealt(reference: Columns, columns: Columns) -> bool:
+    """Tell whether training rows are in no order while live rows follow one another."""
+    numbers = [name for name, values in reference.items() if values.dtype.kind == "f"]
+    follows = any(_follow(columns[name]) > _FOLLOW for name in numbers)
+    return follows and all(abs(_follow(reference[name])) < _FOLLOW_NOT for name in numbers)
+
+
+def _follow(values: Array) -> float:
+    """Correlate values with the ones before them; 0 where there are few or they do not vary."""
+    there = values[np.isfinite(values)]
+    if len(there) < _FEWEST_ROWS or np.ptp(there[1:]) <= 0 or np.ptp(there[:-1]) <= 0:
+        return 0.0
+    return float(np.corrcoef(there[1:], there[:-1])[0, 1])
+
+
 def _estimated(name: str, columns: Columns) -> _Estimated | None:
     from sklearn.ensemble import HistGradientBoostingRegressor
 
@@ -139,6 +159,6 @@ def _estimated(name: str, columns: Columns) -> _Estimated | None:
 def _correlation(a: Floats, b: Array) -> float:
     """Give Pearson's correlation of what is finite in both, kept off 1; 0 for constants and few rows."""
     there = np.isfinite(a) & np.isfinite(b)
-    if there.sum() < 10 or np.ptp(a[there]) <= 0 or np.ptp(b[there]) <= 0:
+    if there.sum() < _FEWEST_ROWS or np.ptp(a[there]) <= 0 or np.ptp(b[there]) <= 0:
         return 0.0
     return float(np.clip(np.corrcoef(a[there], b[there])[0, 1], -0.999, 0.999))
