@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable
+from collections.abc import Callable, Iterator
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any
 
@@ -11,6 +11,7 @@ from numpy.typing import NDArray
 
 from noria.core.stats.samples import is_missing
 from noria.decisions.replay.estimating import estimates, estimator
+from noria.decisions.replay.recoding import FEW_CODES, Change, exchanges, recoding, shares
 from noria.decisions.replay.rows import Columns, columns_of
 from noria.decisions.replay.world import Repair
 from noria.decisions.stages.alignment import LAGGED
@@ -21,12 +22,7 @@ from noria.decisions.stages.scales import Line, factor_of, lines
 if TYPE_CHECKING:
     import polars as pl
 
-Change = Callable[[NDArray[Any], Columns], NDArray[Any]]
-
 UNRELATED = "unrelated"
-_FEWEST_LETTERS = 2
-_FEW_CODES = 12
-_MOST_EXCHANGES = 3
 _OFF = 0.01  # of the width of a column of few values
 _STRANGE = 0.05
 _MAY_BE_SCALES = (*SCALES, "outside", "default", UNRELATED)
@@ -71,43 +67,68 @@ def mendings(
         Tells of rows to come whether they are to be repaired.
     """
     name = sign.column
-    made: list[tuple[Change, str, Callable[[Columns], bool], bool]] = []
-    if sign.kind in _MAY_BE_SCALES and known[name].dtype.kind == "f":
-        made = [
-            (_line(line), _words(name, line), _still_so(_line(line), name, known[name], still), True)
-            for line in _lines(sign, known, current)
-            if _fits(line.back(current[name]), known[name])
-            and not shows({**current, name: line.back(current[name])})
-        ]
-        factor = factor_of(known[name], current[name][_bad(sign, current[name], known[name])])
-        if sign.kind == "outside" and factor is not None:
-            words = f"`{name}` is divided by {factor:.4g} where it lies outside all it was"
-            made.append((_where_outside(sign, known[name], factor), words, still, True))
-    elif sign.kind == LAGGED:
+    ways = [*_scales(sign, known, current, shows), *_recodings(sign, known[name], current, shows)]
+    if sign.kind == LAGGED:
         lag = sign.values["lag"]
-        made = [(_shift(lag), f"`{name}` is moved back by {lag} rows", still, True)]
-    if sign.kind in ("spelt", "exchanged", "unseen"):
-        recoded = _recoding(sign, known[name], current[name])
-        if recoded is not None:
-            put_back = _still_so(recoded, name, known[name], still)
-            made.append((recoded, f"codes of `{name}` are put back", put_back, True))
-    if sign.kind in ("default", "exchanged"):
-        made += [
-            (
-                recode,
-                f"codes of `{name}` are put back ({one} and {other} are exchanged)",
-                _still_so(recode, name, known[name], still),
-                True,
-            )
-            for one, other, recode in _exchanges(known[name], current[name])
-            if not shows({**current, name: recode(current[name], current)})
-        ]
+        ways.append(_Way(words=f"`{name}` is moved back by {lag} rows", change=_shift(lag), lasts=False))
     if sign.kind != "rounded":
-        made.append((_imputation(sign, known), f"`{name}` is estimated from the other columns", still, False))
+        words = f"`{name}` is estimated from the other columns"
+        ways.append(_Way(words=words, change=_imputation(sign, known), lasts=False, exact=False))
     return [
-        Mending(column=name, words=words, apply=_on_frame(name, reference, change, while_), exact=exact)
-        for change, words, while_, exact in made
+        Mending(
+            column=name,
+            words=way.words,
+            apply=_on_frame(
+                name,
+                reference,
+                way.change,
+                _still_so(way.change, name, known[name], still) if way.lasts else still,
+            ),
+            exact=way.exact,
+        )
+        for way in ways
     ]
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class _Way:
+    """A change of one column; one that `lasts` goes on in windows too small to show the fault again."""
+
+    words: str
+    change: Change
+    lasts: bool = True
+    exact: bool = True
+
+
+def _scales(sign: Sign, known: Columns, current: Columns, shows: Callable[[Columns], bool]) -> Iterator[_Way]:
+    """Give the lines that take a column of numbers back, and the factor of rows that alone lie outside."""
+    name = sign.column
+    if sign.kind not in _MAY_BE_SCALES or known[name].dtype.kind != "f":
+        return
+    for line in _lines(sign, known, current):
+        back = line.back(current[name])
+        if _fits(back, known[name]) and not shows({**current, name: back}):
+            yield _Way(words=_words(name, line), change=_line(line))
+    if sign.kind == "outside":
+        factor = factor_of(known[name], current[name][_bad(sign, current[name], known[name])])
+        if factor is not None:
+            words = f"`{name}` is divided by {factor:.4g} where it lies outside all it was"
+            yield _Way(words=words, change=_where_outside(sign, known[name], factor), lasts=False)
+
+
+def _recodings(
+    sign: Sign, known: NDArray[Any], current: Columns, shows: Callable[[Columns], bool]
+) -> Iterator[_Way]:
+    """Give the ways to put codes back."""
+    name = sign.column
+    words = f"codes of `{name}` are put back"
+    recoded = recoding(sign.kind, known, current[name])
+    if recoded is not None:
+        yield _Way(words=words, change=recoded)
+    if sign.kind in ("default", "exchanged"):
+        for one, other, recode in exchanges(known, current[name]):
+            if not shows({**current, name: recode(current[name], current)}):
+                yield _Way(words=f"{words} ({one} and {other} are exchanged)", change=recode)
 
 
 def _lines(sign: Sign, known: Columns, current: Columns) -> list[Line]:
@@ -120,7 +141,7 @@ def _fits(values: NDArray[Any], known: NDArray[Any]) -> bool:
     """Tell whether values lie where a column of few values always lay; any do in a column of many."""
     points = np.unique(known[np.isfinite(known)])
     values = values[np.isfinite(values)]
-    if len(points) > _FEW_CODES:
+    if len(points) > FEW_CODES:
         return True
     off = np.abs(values[:, None] - points[None, :]).min(axis=1) if len(points) else np.empty(0)
     return bool(len(off)) and float((off > _OFF * max(float(np.ptp(points)), 1e-12)).mean()) <= _STRANGE
@@ -199,65 +220,6 @@ def _shift(lag: int) -> Change:
     return shift
 
 
-def _recoding(sign: Sign, known: NDArray[Any], current: NDArray[Any]) -> Change | None:
-    """Map codes to the known ones: by spelling, else by the order of their shares."""
-    then, now = _shares(known), _shares(current)
-    if sign.kind == "spelt":
-        plain = {_plain(code): code for code in then}
-        table = {code: plain.get(_plain(code), code) for code in now}
-    elif sign.kind == "exchanged":
-        table = dict(zip(now, then, strict=False))
-    else:
-        gone, new = [c for c in then if c not in now], [c for c in now if c not in then]
-        cut = _by_beginning(gone, new)
-        if len(gone) != len(new) and cut is None:
-            return None
-        table = dict(zip(new, gone, strict=True)) if cut is None else cut
-    return _by_table(table, numeric=known.dtype.kind == "f")
-
-
-def _exchanges(known: NDArray[Any], current: NDArray[Any]) -> list[tuple[str, str, Change]]:
-    """List the exchanges of two codes of a column of few, with which its shares are nearest to what they were."""
-    codes = _shares(known)
-    if not 2 <= len(codes) <= _FEW_CODES:
-        return []
-    numeric = known.dtype.kind == "f"
-    tried = [
-        (one, other, _by_table({one: other, other: one}, numeric=numeric))
-        for place, one in enumerate(codes)
-        for other in codes[place + 1 :]
-    ]
-    ranked = sorted(tried, key=lambda each: distance(each[2](current, {}), known))
-    before = distance(current, known)
-    return [each for each in ranked[:_MOST_EXCHANGES] if distance(each[2](current, {}), known) < before]
-
-
-def _by_table(table: dict[str, str], *, numeric: bool) -> Change:
-    def recode(values: NDArray[Any], _: Columns) -> NDArray[Any]:
-        if numeric:
-            return np.array([float(table.get(str(v), v)) for v in values])
-        return np.array([None if v is None else table.get(v, v) for v in values], dtype=object)
-
-    return recode
-
-
-def _by_beginning(gone: list[str], new: list[str]) -> dict[str, str] | None:
-    """Map codes that were cut off, or were so in training; None unless each of them begins one known code only."""
-    table = {}
-    for code in new:
-        like = [known for known in gone if known.startswith(code) or code.startswith(known)]
-        if len(like) != 1 or min(len(code), len(like[0])) < _FEWEST_LETTERS:
-            return None
-        table[code] = like[0]
-    return table
-
-
-def _shares(values: NDArray[Any]) -> list[str]:
-    """List codes, the most frequent first."""
-    names, counts = np.unique(values[~is_missing(values)].astype(str), return_counts=True)
-    return [str(name) for name in names[np.argsort(-counts, kind="stable")]]
-
-
 def _imputation(sign: Sign, known: Columns) -> Change:
     name = sign.column
     estimate: list[Callable[[Columns], NDArray[Any]]] = []
@@ -288,10 +250,6 @@ def _bad(sign: Sign, values: NDArray[Any], known: NDArray[Any]) -> NDArray[np.bo
             gone | (values < there.min() - 0.25 * width) | (values > there.max() + 0.25 * width)
         )
     if sign.kind == "unseen":
-        codes = set(_shares(known))
+        codes = set(shares(known))
         return np.asarray(gone | np.array([str(v) not in codes for v in values], dtype=bool))
     return np.ones(len(values), dtype=bool)
-
-
-def _plain(name: str) -> str:
-    return "".join(name.split()).replace("_", "").replace("-", "").casefold()
