@@ -111,7 +111,9 @@ def test_how_it_does_is_told_before_it_is_drawn(browser: Browser, url: str, size
     page.set_viewport_size(size)
     page.goto(url)
 
-    found = {name: page.locator(f"#{name}").bounding_box() for name in ("answers", "quality", "alerts", "watch")}
+    found = {
+        name: page.locator(f"#{name}").bounding_box() for name in ("answers", "quality", "alerts", "watch")
+    }
     x = {name: box["x"] for name, box in found.items() if box}
     y = {name: box["y"] for name, box in found.items() if box}
     if size is DESKTOP:
