@@ -68,7 +68,10 @@ def choose(
     sure = [
         trial
         for trial in trials
-        if trial.path is not None and _pays(trial, called=grave or trial.remedy in called)
+        if trial.path is not None
+        and _pays(trial, called=grave or trial.remedy in called)
+        # Where nothing is plainly wrong, inputs are changed only if they are probably what is.
+        and (grave or not trial.repairs or (causes[cause] >= _PROBABLE and cause in MENDS_WHAT_BROKE))
     ]
     if sure:
         best = max(sure, key=worth)

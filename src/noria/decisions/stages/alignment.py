@@ -106,8 +106,12 @@ class Alignment:
             return 0
         lags = [sign * size for size in LAGS for sign in (1, -1) if size <= len(values) // 4]
         best, lag = max(((_shifted(told, values, lag), lag) for lag in lags), default=(0.0, 0))
-        # Fisher (1921, Metron 1): atanh of a correlation has a standard error of 1 / sqrt(n - 3).
-        surely = (math.atanh(best) - math.atanh(now)) * math.sqrt(max(len(values) - abs(lag) - 3, 0) / 2)
+        # Fisher (1921, Metron 1): atanh of a correlation has a standard error of 1 / sqrt(n - 3). Of rows that follow
+        # one another fewer count: n (1 - ab) / (1 + ab), by the correlations a and b of both with the row before
+        # (Bartlett, 1935, JRSS 98).
+        both = max(0.0, _follow(told) * _follow(values))
+        n = (len(values) - abs(lag)) * (1 - both) / (1 + both)
+        surely = (math.atanh(best) - math.atanh(now)) * math.sqrt(max(n - 3, 0) / 2)
         return lag if best >= _WHOLE * known.usual and surely > _SURE else 0
 
 

@@ -63,6 +63,7 @@ _SURE_FACTOR = math.log(3.0)
 _SURE_REACH = 0.97
 _SURE_UNSEEN = 0.5
 _SURE_FAR = 0.1
+_SURE_LAG = 10  # rows; where series have periods, half a day or a day later is like now
 _SPIKE_SHARE = 0.01
 
 
@@ -102,6 +103,8 @@ class Sign:
             return self.size >= _SURE_UNSEEN
         if self.kind == "outside":
             return bool(self.values["far"] >= _SURE_FAR)
+        if self.kind == "lagged" and abs(self.values["lag"]) > _SURE_LAG:
+            return False
         return self.kind in _NEVER_NATURAL or bool(self.values.get("spike"))
 
 
