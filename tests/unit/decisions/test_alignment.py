@@ -50,6 +50,26 @@ def test_calm_rows_and_moved_worlds_show_nothing(alignment: Alignment) -> None:
     assert alignment.signs({**many, "heat": np.full(3_000, np.nan)}) == []
 
 
+def test_a_lag_of_a_slow_series_is_not_late() -> None:
+    """What it was a day ago hangs together with what it is at many lags, and few of its rows count."""
+    rng = np.random.default_rng(0)
+    n = 6_000
+    level = np.cumsum(rng.normal(size=n))
+    level -= 0.8 * np.convolve(level, np.ones(1_500) / 1_500, "same")
+    now = 3 * level / level.std() + 6 * np.convolve(rng.normal(size=n), np.ones(12) / 12, "same")
+    rows = {"now": now, "earlier": np.roll(now, 48) + rng.normal(0, 0.3, n), "clock": np.arange(n) % 288.0}
+    alignment = Alignment(
+        {name: values[300:2_300] for name, values in rows.items()}, reference_blocks(2_000, 250)
+    )
+
+    told = [
+        alignment.signs({name: values[start : start + 250] for name, values in rows.items()})
+        for start in range(2_300, 5_800, 250)
+    ]
+
+    assert not any(told)
+
+
 def test_few_rows_say_nothing(alignment: Alignment) -> None:
     """A handful of rows has no lag."""
     live = world(8, np.random.default_rng(5))
