@@ -7,6 +7,7 @@ from collections.abc import Iterator
 
 from noria.core.stats.samples import is_missing
 from noria.decisions.replay.episode import Happening
+from noria.decisions.replay.repairs import UNRELATED
 from noria.decisions.replay.rows import Columns
 from noria.decisions.stages.distances import distance
 from noria.decisions.stages.guards import SCALES, Sign
@@ -44,7 +45,13 @@ def announces(happening: Happening, columns: set[str], every: list[str]) -> bool
 
 
 def may_be_by_design(sign: Sign, columns: Columns, known: Columns) -> bool:
-    """Tell whether anybody could have meant it: another unit or other codes, but neither gaps nor a filler."""
+    """Tell whether anybody could have meant it: another unit or other codes, but neither gaps nor a filler.
+
+    A column that no longer hangs together with the others was shuffled, or stands on another scale; then its values lie
+    elsewhere.
+    """
+    if sign.kind == UNRELATED:
+        return distance(columns[sign.column], known[sign.column]) > _AS_BEFORE
     if sign.kind != "default" or not sign.values.get("spike"):
         return sign.kind in _BY_DESIGN
     values = columns[sign.column]

@@ -7,6 +7,7 @@ import pytest
 
 from noria.decisions.replay.announcing import announces, may_be_by_design
 from noria.decisions.replay.episode import Happening
+from noria.decisions.replay.repairs import UNRELATED
 from noria.decisions.stages.guards import Sign
 
 COLUMNS = ["price", "distance_km", "distance_left", "weight_kg", "carrier"]
@@ -46,6 +47,15 @@ def test_a_filler_is_no_design() -> None:
 
     assert not may_be_by_design(sign("default", value=-999.0, spike=True), filled, known)
     assert may_be_by_design(sign("default", value=640.0, spike=True), moved, known)
+
+
+def test_what_lies_elsewhere_may_be_another_scale() -> None:
+    """A column that lost its relations was shuffled if its values lie where they did."""
+    rng = np.random.default_rng(2)
+    known = {"price": rng.gamma(2, 10, 500)}
+
+    assert may_be_by_design(sign(UNRELATED), {"price": known["price"][:200] / 250}, known)
+    assert not may_be_by_design(sign(UNRELATED), {"price": rng.permutation(known["price"])}, known)
 
 
 @pytest.mark.parametrize(
