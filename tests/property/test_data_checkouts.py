@@ -19,6 +19,7 @@ from noria.core.objects.trees import put_tree
 from noria.data.entities import DatasetKind, DatasetVersion
 from noria.data.trees.checkouts import checkout_version
 from noria.data.trees.stat_index import StatIndex
+from support.trees import trees_of
 
 # Each example writes to disk, so they are fewer than usual; a soak run raises the number.
 FEWER = settings(max_examples=settings().max_examples // 3)
@@ -29,17 +30,7 @@ Tree = dict[str, bytes | None]
 # So few names that what is a file in one version is often a folder in another.
 paths = st.lists(st.sampled_from(["a", "b"]), min_size=1, max_size=3).map("/".join)
 nodes = st.none() | st.sampled_from([b"", b"one", b"two"])
-
-
-@st.composite
-def trees(draw: st.DrawFn) -> Tree:
-    """Make trees without a file below a file, or anything below an empty folder."""
-    tree: Tree = {}
-    for path, node in draw(st.lists(st.tuples(paths, nodes), max_size=6)):
-        above = ["/".join(path.split("/")[:n]) for n in range(1, path.count("/") + 2)]
-        if not any(name in tree for name in above) and not any(name.startswith(f"{path}/") for name in tree):
-            tree[path] = node
-    return tree
+trees = trees_of(paths, nodes, most=6)
 
 
 def write(tree: Tree, folder: Path) -> Path:
@@ -83,7 +74,7 @@ def version(store: LocalObjectStore, tree: Tree, number: int, base: Path) -> Dat
 
 
 @FEWER
-@given(course=st.lists(trees(), min_size=2, max_size=4))
+@given(course=st.lists(trees, min_size=2, max_size=4))
 def test_a_place_follows_any_version_to_any_other(course: list[Tree]) -> None:
     """Also where one version has a file, and another a folder, empty or not."""
     with tempfile.TemporaryDirectory() as name:
@@ -96,7 +87,7 @@ def test_a_place_follows_any_version_to_any_other(course: list[Tree]) -> None:
 
 
 @FEWER
-@given(first=trees(), second=trees(), mine=paths)
+@given(first=trees, second=trees, mine=paths)
 def test_what_somebody_put_in_the_place_stays(first: Tree, second: Tree, mine: str) -> None:
     """A file that no version had is there after the checkout, or the checkout is refused and changes nothing."""
     with tempfile.TemporaryDirectory() as name:

@@ -17,6 +17,7 @@ from noria.core.objects.digests import hash_bytes
 from noria.core.objects.local import LocalObjectStore
 from noria.core.objects.paths import PathRefused, check_path
 from noria.core.objects.trees import Entry, make_manifest, put_manifest, put_tree, read_manifest
+from support.trees import trees_of
 
 # Each example writes to disk, so they are fewer than usual; a soak run raises the number.
 FEWER = settings(max_examples=settings().max_examples // 3)
@@ -31,17 +32,7 @@ names = st.sampled_from(["a", "b", "a.txt", "A", ".hidden", "-", "~", " ", "a\\b
 paths = st.lists(names, min_size=1, max_size=4).map("/".join)
 contents = st.binary(max_size=40) | st.sampled_from([b"", b"same", bytes(511), bytes(512), b"x" * 300_000])
 nodes = st.none() | st.tuples(contents, st.booleans())
-
-
-@st.composite
-def trees(draw: st.DrawFn) -> Tree:
-    """Make trees without a file below a file, or anything below an empty folder."""
-    tree: Tree = {}
-    for path, node in draw(st.lists(st.tuples(paths, nodes), max_size=8)):
-        above = ["/".join(path.split("/")[:n]) for n in range(1, path.count("/") + 2)]
-        if not any(name in tree for name in above) and not any(name.startswith(f"{path}/") for name in tree):
-            tree[path] = node
-    return tree
+trees = trees_of(paths, nodes, most=8)
 
 
 def write(tree: Tree, folder: Path) -> Path:
@@ -69,7 +60,7 @@ def read(folder: Path) -> Tree:
 
 
 @FEWER
-@given(tree=trees(), other=trees())
+@given(tree=trees, other=trees)
 def test_any_tree_comes_out_as_it_went_in(tree: Tree, other: Tree) -> None:
     """Byte for byte, with the right to be run and empty folders, by manifest and by archive."""
     with tempfile.TemporaryDirectory() as name:
@@ -94,7 +85,7 @@ def test_any_tree_comes_out_as_it_went_in(tree: Tree, other: Tree) -> None:
 
 
 @FEWER
-@given(tree=trees(), at=st.integers(0, 10**6), bit=st.integers(0, 7))
+@given(tree=trees, at=st.integers(0, 10**6), bit=st.integers(0, 7))
 def test_a_flipped_bit_in_an_archive_never_leads_out(tree: Tree, at: int, bit: int) -> None:
     """A damaged archive is refused and leaves nothing, or gives files below the target; nothing else happens."""
     with tempfile.TemporaryDirectory() as name:
@@ -113,7 +104,7 @@ def test_a_flipped_bit_in_an_archive_never_leads_out(tree: Tree, at: int, bit: i
 
 
 @FEWER
-@given(tree=trees())
+@given(tree=trees)
 def test_manifests_survive_the_store(tree: Tree) -> None:
     """A manifest is read back equal, whatever paths it lists."""
     with tempfile.TemporaryDirectory() as name:
