@@ -7,15 +7,13 @@ import os
 import re
 import sys
 import sysconfig
+from collections.abc import Iterable
 from pathlib import Path
-from typing import TYPE_CHECKING, Literal
+from typing import Literal
 
 import msgspec
 
 from noria._version import __version__
-
-if TYPE_CHECKING:
-    from importlib.metadata import Distribution
 
 INSTALLED = ("site-packages", "dist-packages")
 
@@ -151,28 +149,32 @@ def version_of(top: str) -> str:
         return f"{top} {importlib.metadata.version(top)}"
     except importlib.metadata.PackageNotFoundError:
         pass
-    found = [f"{name} {importlib.metadata.version(name)}" for name in _names_with(top)]
+    found = [f"{name} {importlib.metadata.version(name)}" for name in distributions_with([top])[top]]
     return ", ".join(found) or f"{top} of unknown version"
 
 
-def _names_with(top: str) -> list[str]:
-    """List the distributions that bring a top-level package, by what they declare or else by the files they list.
+def distributions_with(tops: Iterable[str]) -> dict[str, list[str]]:
+    """List the distributions that bring each of some top-level packages, by what they declare or else list as files.
 
-    `importlib.metadata.packages_distributions` tells the same, and takes a third of a second to parse every file and
-    all metadata of an environment of two hundred distributions, which `sklearn` would cost each run.
+    `importlib.metadata.packages_distributions` tells the same of all packages, and takes a third of a second to parse
+    every file and all metadata of an environment of two hundred distributions, which `sklearn` would cost each run.
     """
     import importlib.metadata
 
-    code = re.compile(rf'^"?{re.escape(top)}(?:/[^,\n]+)?\.(?:[\w-]+\.)*(?:py|so|pyd)"?(?:,|$)', re.MULTILINE)
-    return sorted({one.name for one in importlib.metadata.distributions() if _brings(one, top, code)})
+    codes = {top: _code_of(top) for top in tops}
+    found: dict[str, set[str]] = {top: set() for top in codes}
+    for one in importlib.metadata.distributions():
+        declared = (one.read_text("top_level.txt") or "").split()
+        listed = "" if declared else one.read_text("RECORD") or one.read_text("installed-files.txt") or ""
+        for top, code in codes.items():
+            if top in declared or (top in listed and code.search(listed) is not None):
+                found[top].add(one.name)
+    return {top: sorted(names) for top, names in found.items()}
 
 
-def _brings(distribution: Distribution, top: str, code: re.Pattern[str]) -> bool:
-    declared = (distribution.read_text("top_level.txt") or "").split()
-    if declared:
-        return top in declared
-    listed = distribution.read_text("RECORD") or distribution.read_text("installed-files.txt") or ""
-    return top in listed and code.search(listed) is not None
+def _code_of(top: str) -> re.Pattern[str]:
+    """Give what finds the code of a top-level package in a list of files."""
+    return re.compile(rf'^"?{re.escape(top)}(?:/[^,\n]+)?\.(?:[\w-]+\.)*(?:py|so|pyd)"?(?:,|$)', re.MULTILINE)
 
 
 def installed_distributions() -> dict[str, str]:

@@ -5,9 +5,10 @@ from __future__ import annotations
 import ast
 import sys
 from collections.abc import Iterable, Iterator
-from importlib.metadata import PackageNotFoundError, packages_distributions, version
+from importlib.metadata import PackageNotFoundError, version
 from pathlib import Path
 
+from noria.pipelines.distributions import distributions_with
 from noria.pipelines.sources import python_files
 
 
@@ -24,10 +25,9 @@ def pinned(distributions: Iterable[str]) -> list[str]:
 
 def requirements_of_code(folder: Path) -> dict[str, str]:
     """Give what to install for each module that Python files import and that an installed distribution has."""
-    homes = packages_distributions()
-    names = {name for path in python_files(folder) for name in _imported_by(path)}
-    known = {name: homes[name][0] for name in sorted(names) if homes.get(name)}
-    return {name: line for name, home in known.items() for line in pinned([home])}
+    names = sorted({name for path in python_files(folder) for name in _imported_by(path)})
+    homes = {name: found[0] for name, found in distributions_with(names).items() if found}
+    return {name: line for name, home in homes.items() for line in pinned([home])}
 
 
 def _imported_by(path: Path) -> Iterator[str]:
