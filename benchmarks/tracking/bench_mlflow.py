@@ -118,7 +118,7 @@ def serving(name: str, folder: Path) -> Iterator[Served]:
     try:
         wait_until_healthy(served, folder)
         served.start_s = time.perf_counter() - began
-        time.sleep(5)
+        wait_until_at_rest(process.pid)
         served.rest_mib, served.n_processes = memory_mib(process.pid)
         yield served
     finally:
@@ -139,6 +139,15 @@ def wait_until_healthy(served: Served, folder: Path, *, limit_s: float = 180.0) 
             time.sleep(0.02)
         else:
             return
+
+
+def wait_until_at_rest(pid: int, *, limit_s: float = 60.0) -> None:
+    """Wait for what a server still does after its first answer, which is no part of any operation."""
+    deadline, quiet = time.monotonic() + limit_s, 0
+    while quiet < 3 and time.monotonic() < deadline:
+        before = cpu_s(pid)
+        time.sleep(1)
+        quiet = quiet + 1 if cpu_s(pid) - before < 0.1 else 0
 
 
 @contextmanager
