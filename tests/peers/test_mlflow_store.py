@@ -17,8 +17,8 @@ from support.processes import RunningProcess
 PEER = "mlflow"
 DISTRIBUTION = "mlflow"
 COVERS = (
-    "stores of experiments, runs, metrics, data sets, evaluations, issues and logged models, and autologging"
-    " of scikit-learn, XGBoost and LightGBM"
+    "stores of experiments, runs, metrics, data sets, evaluations, issues, logged models, traces and assessments, and"
+    " autologging of scikit-learn, XGBoost and LightGBM"
 )
 NOT_YET = "autologging of other frameworks"
 
@@ -40,6 +40,9 @@ CLIENT = {
         "mlflow_reviews_answers.py",
         "mlflow_evaluation_answers.py",
         "mlflow_sklearn_answers.py",
+        "mlflow_trace_search_answers.py",
+        "mlflow_trace_span_answers.py",
+        "mlflow_trace_judgement_answers.py",
     ],
 )
 def test_the_client_is_told_the_same(

@@ -125,12 +125,14 @@ REFUSED = (
     "status = 'OK';",
     "name = 3",
     "trace_id IN ('a','b')",
+    "name IN ('t1','t2')",
+    "run_id IN ('x')",
     "request LIKE '%1%'",
     "request_preview LIKE '%1%'",
     "session = 's1'",
     "user = 'a'",
 )
-TAKEN = ("text LIKE '%boom%'", "text ILIKE '%S1%'", "name IN ('t1','t2')")
+TAKEN = ("text LIKE '%boom%'", "text ILIKE '%S1%'")
 ORDERS: tuple[list[str], ...] = (
     [],
     ["timestamp_ms"],

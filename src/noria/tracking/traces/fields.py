@@ -82,8 +82,9 @@ TRACES: Final = Grammar(
                     lists=True,
                     orderable=False,
                 ),
-                Field(key="name", comparators=(*_LISTS, *NULL_COMPARATORS), lists=True),
-                Field(key="run_id", comparators=(*_LISTS, *NULL_COMPARATORS), lists=True),
+                # Of a tag and of a metadatum, which MLflow's grammar has no lists for.
+                Field(key="name", comparators=_VALUES),
+                Field(key="run_id", comparators=_VALUES),
                 Field(key="experiment_id", searchable=False),
                 Field(key="prompt", comparators=("=",), orderable=False),
                 Field(key="text", comparators=_CONTENT, orderable=False),
