@@ -15,6 +15,8 @@ from noria.decisions.replay.code_checks import CodeCheck, answers_differ
 from noria.decisions.replay.deployed import older_path
 from noria.decisions.replay.importance import importances
 from noria.decisions.replay.outputs import Floats, Predicted
+from noria.decisions.replay.permuting import exchanged_codes
+from noria.decisions.replay.recoding import TABLE
 from noria.decisions.replay.repairs import UNRELATED, drawn_from
 from noria.decisions.replay.rows import Window, joined
 from noria.decisions.replay.watch import Rise
@@ -182,11 +184,21 @@ def _contract(state: State, case: Case) -> Finding:
         lasting = _given_to_others(state, case)
         # What a column says about the target is known of training rows' rule only.
         if not lasting and not state.relearnt:
+            lasting = exchanged_codes(
+                state,
+                case.labelled(state)[-_NEWEST:],
+                _importances(state),
+                _to_explain(case.rise),
+                case.rise.rise,
+            )
+        if not lasting and not state.relearnt:
             lasting = _silent(state, case, case.rise, sum(map(len, windows)))
     if not lasting:
         n = len(state.inputs.relations.encoding.names)
         return Finding(stage="contract", verdict="kept", sentence=f"All {n} columns do what they always did")
-    case.suspected = [sign for sign in lasting if sign.kind in _BY_LABELS and not sign.values]
+    case.suspected = [
+        sign for sign in lasting if TABLE in sign.values or (sign.kind in _BY_LABELS and not sign.values)
+    ]
     lasting.sort(key=lambda sign: not sign.hard)
     corrupt = [sign for sign in lasting if sign.kind in _CORRUPT]
     first = (corrupt or lasting)[0]

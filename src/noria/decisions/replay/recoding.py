@@ -15,6 +15,7 @@ from noria.decisions.stages.distances import distance
 Change = Callable[[NDArray[Any], Columns], NDArray[Any]]
 
 FEW_CODES = 12
+TABLE = "table"  # in the values of a sign: code of today → code of training
 _FEWEST_LETTERS = 2
 _MOST_EXCHANGES = 3
 
@@ -41,7 +42,7 @@ def recoding(kind: str, known: NDArray[Any], current: NDArray[Any]) -> Change | 
         if len(gone) != len(new) and cut is None:
             return None
         table = dict(zip(new, gone, strict=True)) if cut is None else cut
-    return _by_table(table, numeric=known.dtype.kind == "f")
+    return by_table(table, numeric=known.dtype.kind == "f")
 
 
 def exchanges(known: NDArray[Any], current: NDArray[Any]) -> list[tuple[str, str, Change]]:
@@ -51,7 +52,7 @@ def exchanges(known: NDArray[Any], current: NDArray[Any]) -> list[tuple[str, str
         return []
     numeric = known.dtype.kind == "f"
     tried = [
-        (one, other, _by_table({one: other, other: one}, numeric=numeric))
+        (one, other, by_table({one: other, other: one}, numeric=numeric))
         for place, one in enumerate(codes)
         for other in codes[place + 1 :]
     ]
@@ -60,7 +61,9 @@ def exchanges(known: NDArray[Any], current: NDArray[Any]) -> list[tuple[str, str
     return [each for each in ranked[:_MOST_EXCHANGES] if distance(each[2](current, {}), known) < before]
 
 
-def _by_table(table: dict[str, str], *, numeric: bool) -> Change:
+def by_table(table: dict[str, str], *, numeric: bool) -> Change:
+    """Replace codes by others; what the table does not hold stays."""
+
     def recode(values: NDArray[Any], _: Columns) -> NDArray[Any]:
         if numeric:
             return np.array([float(table.get(str(v), v)) for v in values])

@@ -11,7 +11,7 @@ from numpy.typing import NDArray
 
 from noria.core.stats.samples import is_missing
 from noria.decisions.replay.estimating import estimates, estimator
-from noria.decisions.replay.recoding import FEW_CODES, Change, exchanges, recoding, shares
+from noria.decisions.replay.recoding import FEW_CODES, TABLE, Change, by_table, exchanges, recoding, shares
 from noria.decisions.replay.rows import Columns, columns_of
 from noria.decisions.replay.world import Repair
 from noria.decisions.stages.alignment import LAGGED
@@ -78,12 +78,7 @@ def mendings(
         Mending(
             column=name,
             words=way.words,
-            apply=_on_frame(
-                name,
-                reference,
-                way.change,
-                _still_so(way.change, name, known[name], still) if way.lasts else still,
-            ),
+            apply=on_frame(name, reference, way.change, _holds(way, name, known[name], still)),
             exact=way.exact,
         )
         for way in ways
@@ -92,11 +87,20 @@ def mendings(
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class _Way:
-    """A change of one column; one that `lasts` goes on in windows too small to show the fault again."""
+    """A change of one column.
+
+    Attributes
+    ----------
+    lasts
+        Whether it goes on in windows too small to show the fault again.
+    told
+        By labels: no look of the column says when the fault ends, so it goes on until the loss rises again.
+    """
 
     words: str
     change: Change
     lasts: bool = True
+    told: bool = False
     exact: bool = True
 
 
@@ -122,6 +126,10 @@ def _recodings(
     """Give the ways to put codes back."""
     name = sign.column
     words = f"codes of `{name}` are put back"
+    if TABLE in sign.values:
+        table = by_table(sign.values[TABLE], numeric=known.dtype.kind == "f")
+        yield _Way(words=words, change=table, told=True)
+        return
     recoded = recoding(sign.kind, known, current[name])
     if recoded is not None:
         yield _Way(words=words, change=recoded)
@@ -152,6 +160,15 @@ def _words(name: str, line: Line) -> str:
     return f"`{name}` is divided by {line.slope:.4g}{off}"
 
 
+def _holds(
+    way: _Way, name: str, known: NDArray[Any], still: Callable[[Columns], bool]
+) -> Callable[[Columns], bool]:
+    """Tell which rows to come are to be changed."""
+    if way.told:
+        return lambda _: True
+    return _still_so(way.change, name, known, still) if way.lasts else still
+
+
 def _still_so(change: Change, name: str, known: NDArray[Any], still: Callable[[Columns], bool]) -> Any:
     """Tell whether a column is to be changed back: it shows a fault, or is nearer to what it was once changed.
 
@@ -177,7 +194,10 @@ def drawn_from(reference: pl.DataFrame, names: list[str]) -> Repair:
     return apply
 
 
-def _on_frame(name: str, reference: pl.DataFrame, change: Change, still: Callable[[Columns], bool]) -> Repair:
+def on_frame(
+    name: str, reference: pl.DataFrame, change: Change, still: Callable[[Columns], bool] = lambda _: True
+) -> Repair:
+    """Make a change of one column a repair of raw rows, while these are such as are to be repaired."""
     import polars as pl
 
     dtype = reference[name].dtype
