@@ -69,6 +69,9 @@ def options(description: str | None) -> argparse.Namespace:
 
 def measured(tools: list[Tool], chosen: argparse.Namespace) -> dict[str, dict[str, list[Timed]]]:
     """Let the tools take turns, and give what each took, by tool and case."""
+    unknown = {*(chosen.only or ())} - {tool.name for tool in tools}
+    if unknown and not chosen.quick:
+        sys.exit(f"No tool is named {', '.join(sorted(unknown))}: {', '.join(tool.name for tool in tools)}")
     found: dict[str, dict[str, list[Timed]]] = {}
     for turn in range(1 if chosen.smoke else chosen.repeats):
         for tool in tools:
