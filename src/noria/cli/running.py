@@ -110,7 +110,7 @@ def _invoke(program: Program, name: str, arguments: list[str]) -> int:
         if not arguments:
             _invoke(program, name, ["--help"])
             return EXIT_MISUSED
-        _check_command(program, name, arguments[0])
+        _check_commands(program, name, arguments)
     try:
         with program.make_context(name, list(arguments)) as context:
             program.invoke(context)
@@ -125,12 +125,23 @@ def _invoke(program: Program, name: str, arguments: list[str]) -> int:
     return EXIT_DONE
 
 
-def _check_command(program: TyperGroup, name: str, word: str) -> None:
-    if word.startswith("-") or word in program.commands or hasattr(program, "default_command"):
-        return
-    close = near(word, program.commands)
-    hint = f"Did you mean `{name} {close}`?" if close else f"See `{name} --help`"
-    raise Misused(f"`{name}` has no command `{word}`", hint=hint)
+def _check_commands(program: TyperGroup, name: str, arguments: list[str]) -> None:
+    """Refuse a word that names no command, however deep in the line it stands, with the near ones and all there are."""
+    group: Any = program
+    for word in arguments:
+        if not isinstance(group, TyperGroup) or word.startswith("-") or hasattr(group, "default_command"):
+            return
+        if word not in group.commands:
+            raise _no_command(group, name, word)
+        group, name = group.commands[word], f"{name} {word}"
+
+
+def _no_command(group: TyperGroup, name: str, word: str) -> Misused:
+    known = [each for each, command in group.commands.items() if not command.hidden]
+    close = near(word, known)
+    listed = ", ".join(f"`{each}`" for each in known)
+    meant = f"Did you mean `{name} {close}`? " if close else ""
+    return Misused(f"`{name}` has no command `{word}`", hint=f"{meant}It has {listed}; see `{name} --help`")
 
 
 def _misused(error: Any) -> Misused:

@@ -53,6 +53,21 @@ def _list(limit: Annotated[int, typer.Option("--limit", min=1, help="How many.")
     typer.echo(f"listed {limit}")
 
 
+DEEP = typer.Typer(no_args_is_help=True, help="Deep")
+THINGS.add_typer(DEEP, name="deep")
+HAS = "It has `raise`, `ask`, `list`, `deep`"
+
+
+@DEEP.command("render")
+def _render() -> None:
+    """Render."""
+
+
+@DEEP.command("show")
+def _show() -> None:
+    """Show."""
+
+
 ONE = typer.Typer(add_completion=False)
 
 
@@ -232,8 +247,17 @@ class TestMisuse:
     @pytest.mark.parametrize(
         ("arguments", "message", "hint"),
         [
-            (["lst"], "`noria things` has no command `lst`", "Did you mean `noria things list`?"),
-            (["xyzzy"], "`noria things` has no command `xyzzy`", "See `noria things --help`"),
+            (
+                ["lst"],
+                "`noria things` has no command `lst`",
+                f"Did you mean `noria things list`? {HAS}; see `noria things --help`",
+            ),
+            (["xyzzy"], "`noria things` has no command `xyzzy`", f"{HAS}; see `noria things --help`"),
+            (
+                ["deep", "rander"],
+                "`noria things deep` has no command `rander`",
+                "Did you mean `noria things deep render`? It has `render`, `show`; see `noria things deep --help`",
+            ),
             (
                 ["list", "--limt", "3"],
                 "`noria things list` has no option `--limt`",
