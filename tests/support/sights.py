@@ -8,7 +8,7 @@ from datetime import timedelta
 import msgspec
 
 from noria.core.context import Context
-from noria.monitoring.entities import Look, WindowPart
+from noria.monitoring.entities import Look, WindowPart, WindowRule
 from noria.monitoring.estimated.entities import (
     EstimatedMetric,
     EstimatedQuality,
@@ -33,7 +33,14 @@ ENDPOINT = "digits"
 LACK = "Rows have inputs that the model does not take"
 
 
-def see_windows(context: Context, *, n: int = 1, segments: Sequence[str] = ("pen = <b>blue</b>",)) -> None:
+def see_windows(
+    context: Context,
+    *,
+    n: int = 1,
+    segments: Sequence[str] = ("pen = <b>blue</b>",),
+    n_rules: int = 0,
+    rules: Sequence[WindowRule] = (),
+) -> None:
     """Record windows after the newest one, each parted into version 1 as a whole and some segments of it."""
     monitors = context.service(Monitors)
     seen = monitors.get(PROJECT, ENDPOINT)
@@ -43,7 +50,15 @@ def see_windows(context: Context, *, n: int = 1, segments: Sequence[str] = ("pen
     part = WindowPart(version=1, n_rows=120, drift=last.drift, predictions=column)
     parts = [part, *(msgspec.structs.replace(part, segment=segment) for segment in segments)]
     windows = [
-        msgspec.structs.replace(last, index=last.index + 1 + i, predictions=column, parts=parts, lacks=[LACK])
+        msgspec.structs.replace(
+            last,
+            index=last.index + 1 + i,
+            predictions=column,
+            parts=parts,
+            n_rules=n_rules,
+            rules=list(rules),
+            lacks=[LACK],
+        )
         for i in range(n)
     ]
     look = Look(

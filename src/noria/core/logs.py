@@ -51,12 +51,25 @@ class TerminalLines(logging.Formatter):
     def format(self, record: logging.LogRecord) -> str:
         """Lay out a record."""
         at = datetime.fromtimestamp(record.created).astimezone().strftime("%H:%M:%S")
-        facts = " ".join(f"{key}={value}" for key, value in _facts(record).items())
         level = "" if record.levelno <= logging.INFO else f"{record.levelname.lower()}: "
-        text = f"{at} {level}{record.getMessage()} {facts}".rstrip()
+        text = f"{at} {level}{_with_facts(record)}"
         if record.exc_info and record.exc_info[0]:
             text += "\n" + "".join(traceback.format_exception(*record.exc_info)).rstrip()
         return text
+
+
+def event_line(record: logging.LogRecord) -> str:
+    """Give a record as one line: the event, `key=value` for the rest, and what was raised."""
+    text = _with_facts(record)
+    if record.exc_info and record.exc_info[1] is not None:
+        raised = record.exc_info[1]
+        text += f" {type(raised).__name__}: {raised}"
+    return " ".join(text.split())
+
+
+def _with_facts(record: logging.LogRecord) -> str:
+    facts = " ".join(f"{key}={value}" for key, value in _facts(record).items())
+    return f"{record.getMessage()} {facts}".rstrip()
 
 
 def _facts(record: logging.LogRecord) -> dict[str, Any]:

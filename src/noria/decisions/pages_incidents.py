@@ -58,6 +58,7 @@ KIND_WORDS: Mapping[AlertKind, str] = {
     AlertKind.RULES: mark("Rows break rules of the data"),
     AlertKind.SERVER: mark("No model server answers"),
     AlertKind.DISK: mark("A disk is full"),
+    AlertKind.LOGS: mark("Model servers log errors"),
 }
 
 

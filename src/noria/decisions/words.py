@@ -171,6 +171,7 @@ VALUE_WORDS: Mapping[str, str] = {
     "server": mark("no model server"),
     "rules": mark("broken rules"),
     "disk": mark("full disk"),
+    "logs": mark("logged errors"),
     "manual": mark("by hand"),
     "automatic": mark("automatic"),
 }

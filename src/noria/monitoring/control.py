@@ -13,6 +13,7 @@ from noria.core.serialisation import to_builtins
 from noria.data.permissions import READ_DATA
 from noria.data.quality.settings import DataSection
 from noria.monitoring.alerts.ledger import advance
+from noria.monitoring.alerts.log_watch import watch_logs
 from noria.monitoring.alerts.standing import WATCH_EVERY_S, watch_servers
 from noria.monitoring.entities import Monitor, MonitorSection
 from noria.monitoring.events import ALERT_NOTICED
@@ -112,5 +113,6 @@ REACTIONS: list[Reaction] = [Reaction("monitoring.notices", frozenset({str(ALERT
 CHORES: list[Chore] = [
     Chore("monitoring.looks", LOOK_EVERY_S, ask_for_looks),
     Chore("monitoring.servers", WATCH_EVERY_S, watch_servers),
+    Chore("monitoring.logs", WATCH_EVERY_S, watch_logs),
     Chore("monitoring.alerts", PLAN_EVERY_S, advance),
 ]

@@ -38,6 +38,8 @@ class MonitorSection(Section, frozen=True, kw_only=True, forbid_unknown_fields=T
         Share of a window's requests that may fail without an alert.
     tolerated_broken
         Share of a window's rows that may break a rule of the data that the version was trained on without an alert.
+    tolerated_log_errors
+        Errors that the model servers of an endpoint may log in five minutes without an alert.
     labels_per_false_alarm
         At least this many labels pass, on average, between two false alarms of what is looked at after each label.
     quality_rows
@@ -60,6 +62,7 @@ class MonitorSection(Section, frozen=True, kw_only=True, forbid_unknown_fields=T
     quality_margin: Annotated[float, msgspec.Meta(ge=0, lt=1)] = 0.02
     tolerated_errors: Annotated[float, msgspec.Meta(ge=0, lt=1)] = 0.02
     tolerated_broken: Annotated[float, msgspec.Meta(ge=0, lt=1)] = 0.01
+    tolerated_log_errors: Annotated[int, msgspec.Meta(ge=0, le=1_000_000)] = 5
     labels_per_false_alarm: Annotated[int, msgspec.Meta(ge=10)] = 250_000
     quality_rows: Annotated[int, msgspec.Meta(ge=100, le=100_000)] = 500
     quality_level: Annotated[float, msgspec.Meta(gt=0, lt=1)] = 0.008
@@ -70,7 +73,8 @@ class AlertKind(enum.StrEnum):
     """What an alert is about.
 
     `rules`: rows break rules of the data that the version was trained on. `server`: no model server answers
-    for an endpoint any more. `disk`: one of them has no room to keep what it answers.
+    for an endpoint any more. `disk`: one of them has no room to keep what it answers. `logs`: they log more errors
+    than is tolerated, and than is usual.
     """
 
     QUALITY = "quality"
@@ -79,6 +83,7 @@ class AlertKind(enum.StrEnum):
     RULES = "rules"
     SERVER = "server"
     DISK = "disk"
+    LOGS = "logs"
 
 
 class ColumnDrift(msgspec.Struct, frozen=True, kw_only=True):

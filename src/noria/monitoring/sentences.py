@@ -71,6 +71,14 @@ DISK_FULL: Final = mark(
     "answers; %(dropped)s predictions were dropped, %(waiting)s MiB wait"
 )
 
+LOGGED: Final = mark(
+    "The model servers logged %(n)s errors in five minutes; %(tolerated)s are tolerated. The newest line: `%(line)s`"
+)
+LOGGED_MORE: Final = mark(
+    "The model servers logged %(n)s errors in five minutes; %(tolerated)s are tolerated, and in 99 of 100 of the "
+    "%(windows)s windows before there were at most %(usual)s. The newest line: `%(line)s`"
+)
+
 
 class Drop(NamedTuple):
     """What is said of a drop: on the newest labels, and in windows of them; and whether it begins a sentence."""
@@ -93,6 +101,9 @@ FORECASTS_BACK: Final = mark("Forecasts of every horizon are at least as good as
 ENDPOINT_GONE: Final = mark("The endpoint was deleted")
 SERVER_BACK: Final = mark("A model server answers again")
 DISK_BACK: Final = mark("There is room on the disk again")
+FEW_LOGGED: Final = mark(
+    "The model servers logged no more than %(bound)s errors in five minutes, %(windows)s windows in a row"
+)
 
 MEASURES: Final = (mark("Accuracy"), mark("accuracy"), mark("Score"), mark("score"))
 """What quality is called, at the beginning of a sentence and within one."""
@@ -117,6 +128,8 @@ retelling: Final = Retelling(
     FORECASTS_WORSE_NEXT,
     NO_SERVER,
     DISK_FULL,
+    LOGGED_MORE,
+    LOGGED,
     CALM,
     FEW_ERRORS,
     RULES_KEPT,
@@ -125,6 +138,7 @@ retelling: Final = Retelling(
     ENDPOINT_GONE,
     SERVER_BACK,
     DISK_BACK,
+    FEW_LOGGED,
     *MEASURES,
 )
 """Of what alerts say, and of why they are over."""

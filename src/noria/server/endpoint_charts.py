@@ -16,6 +16,10 @@ from noria.monitoring.estimated.page_words import METRIC_WORDS
 from noria.monitoring.estimated.service import Estimates
 from noria.monitoring.service import Monitors
 from noria.monitoring.windows.series import part_series
+from noria.server.endpoint_views import RulesPart
+from noria.serving.entities import Endpoint
+from noria.serving.service import ServiceLogs
+from noria.serving.service_logs import WINDOW
 
 _WINDOWS: Final = 100
 _RUNNING: Final = 40
@@ -37,6 +41,11 @@ INPUTS_WORDS = mark("inputs")
 FAILED_WORDS = mark("Requests that failed, by window")
 SHARE_WORDS = mark("share")
 WINDOW_WORDS = mark("window")
+LOGGED_WORDS = mark("What model servers logged, by five minutes")
+ERRORS_WORDS = mark("errors")
+WARNINGS_WORDS = mark("warnings")
+LINES_WORDS = mark("lines")
+LOG_TIME_WORDS = mark("time (UTC)")
 ESTIMATE_WORDS = mark("estimate without labels")
 LABELLED_WORDS = mark("labels that came")
 HELD_OUT_WORDS = mark("held-out rows")
@@ -216,6 +225,45 @@ def _part_charts(visit: Visit, windows: Sequence[Window]) -> list[Chart]:
             y_range=_from_zero(highest),
         )
     ]
+
+
+def log_charts(visit: Visit, endpoint: Endpoint) -> tuple[Chart, ...]:
+    """Draw what the model servers logged in the last day; nothing where that was nothing."""
+    found = visit.context.service(ServiceLogs).list(endpoint.project, endpoint.name).items[::-1]
+    windows = [window for window in found if window.starts_at >= endpoint.created_at - WINDOW]
+    if not any(window.n_errors or window.n_warnings for window in windows):
+        return ()
+    say = translations(visit.language).gettext
+    at = [window.starts_at for window in windows]
+    errors = [float(window.n_errors) for window in windows]
+    warnings = [float(window.n_warnings) for window in windows]
+    return (
+        Chart(
+            title=say(LOGGED_WORDS),
+            series=(
+                Series(name=say(ERRORS_WORDS), x=at, y=errors),
+                Series(name=say(WARNINGS_WORDS), x=at, y=warnings, is_faint=True),
+            ),
+            x_name=say(LOG_TIME_WORDS),
+            y_name=say(LINES_WORDS),
+            y_range=_from_zero(max(*errors, *warnings)),
+        ),
+    )
+
+
+def rules_part(visit: Visit, monitor: Monitor) -> RulesPart | None:
+    """Give how the newest window keeps the rules of the training data."""
+    found = visit.context.service(Monitors).windows(monitor.project, monitor.endpoint, limit=1).items
+    if not found or not found[0].n_rules:
+        return None
+    window = found[0]
+    broken = sorted(window.rules, key=lambda rule: (not rule.surely, -(rule.low or 0.0)))
+    return RulesPart(
+        window=window.index,
+        n_kept=window.n_rules - len(broken),
+        n_rules=window.n_rules,
+        broken=tuple(broken),
+    )
 
 
 def newest_lacks(visit: Visit, monitor: Monitor) -> tuple[str, ...]:

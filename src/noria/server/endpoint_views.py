@@ -12,6 +12,7 @@ from noria.core.web.lists import ListContext
 from noria.core.web.pages import PageContext
 from noria.core.web.parts import Column, Pager
 from noria.core.web.retelling import Sentence
+from noria.monitoring.entities import WindowRule
 from noria.monitoring.estimated.entities import StandingEstimate
 from noria.serving.keys import EndpointKey
 from noria.serving.page_reads import GoingBack
@@ -245,6 +246,26 @@ class Quality:
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
+class RulesPart:
+    """How the newest window that was held to the rules of the training data keeps them.
+
+    Attributes
+    ----------
+    window
+        Its index.
+    n_kept, n_rules
+        Rules that its rows keep, and all of them.
+    broken
+        Those that surely more rows break than are tolerated first.
+    """
+
+    window: int
+    n_kept: int
+    n_rules: int
+    broken: tuple[WindowRule, ...]
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
 class EndpointContext(PageContext):
     """What the page of an endpoint shows.
 
@@ -295,6 +316,8 @@ class EndpointContext(PageContext):
         translated; and what every such figure supposes.
     charts
         What the monitor saw.
+    rules
+        Of the training data, in the newest window; None where there are none.
     lacks
         What it could not look at in the newest window, and what would mend that.
     is_watched
@@ -334,6 +357,7 @@ class EndpointContext(PageContext):
     metric_words: Mapping[str, str]
     assumption: str
     charts: tuple[Chart, ...]
+    rules: RulesPart | None
     lacks: tuple[str, ...]
     is_watched: bool
     decisions: tuple[DecisionRow, ...] | None

@@ -31,7 +31,7 @@ from noria.monitoring.page_reads import AlertReads
 from noria.monitoring.permissions import READ_MONITORS, WRITE_MONITORS
 from noria.monitoring.sentences import retelling
 from noria.monitoring.service import Monitors
-from noria.server.endpoint_charts import monitor_charts, newest_lacks
+from noria.server.endpoint_charts import log_charts, monitor_charts, newest_lacks, rules_part
 from noria.server.endpoint_views import (
     AlertRow,
     DecisionRow,
@@ -135,7 +135,11 @@ def endpoint_page(visit: Visit) -> EndpointContext:
         estimate=_estimate(visit, endpoint) if monitor else None,
         metric_words=METRIC_WORDS,
         assumption=ASSUMPTION_WORDS,
-        charts=monitor_charts(visit, monitor, alerts or (), since=endpoint.created_at) if monitor else (),
+        charts=(
+            *(monitor_charts(visit, monitor, alerts or (), since=endpoint.created_at) if monitor else ()),
+            *log_charts(visit, endpoint),
+        ),
+        rules=rules_part(visit, monitor) if monitor else None,
         lacks=newest_lacks(visit, monitor) if monitor else (),
         is_watched=monitor is not None,
         decisions=_decisions(visit, endpoint),

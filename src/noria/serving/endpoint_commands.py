@@ -75,6 +75,29 @@ def show_endpoint(
         show(turns, json=False, render=cascade_table)
 
 
+@endpoints.command("logs")
+def show_logs(
+    name: EndpointArgument,
+    limit: LimitOption = 24,
+    every: Annotated[bool, typer.Option("--all", help="Windows without a line as well.")] = False,
+    json: JsonFlag = False,
+    workspace: WorkspaceOption = None,
+    project: ProjectOption = None,
+) -> None:
+    """Count the warnings and errors that an endpoint's model servers logged, by five minutes, newest first."""
+    from noria.serving.service import ServiceLogs
+    from noria.serving.service_logs import LogWindowList
+
+    with opened(workspace, project) as ws:
+        found = ws.service(ServiceLogs).list(ws.project, name, limit=limit if every else 10_000).items
+    shown = LogWindowList(items=[each for each in found if every or each.line is not None][:limit])
+    rows = [
+        (w.starts_at, w.n_warnings, w.n_errors, f"{w.line.level}: {w.line.text}" if w.line else None)
+        for w in shown.items
+    ]
+    show(shown, json=json, render=lambda _: table(["from", "warnings", "errors", "newest line"], rows))
+
+
 @endpoints.command("rollback")
 def roll_back(
     name: EndpointArgument,

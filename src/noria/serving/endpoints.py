@@ -46,6 +46,7 @@ from noria.serving.rollouts.sight import (
     stored_rollout,
     version_before,
 )
+from noria.serving.service_logs import count_lines
 from noria.serving.tables import endpoint_options, endpoints, model_servers, rollouts
 
 
@@ -207,6 +208,7 @@ class Endpoints(Service):
             same = sa.or_(same, model_servers.c.url == seen.url)
         with self.context.database.write() as connection:
             tell_of_changes(connection, self.context, seen)
+            count_lines(connection, self.context, seen)
             connection.execute(sa.delete(model_servers).where(same))
             if not seen.leaving:
                 connection.execute(

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from datetime import datetime
+from typing import Literal
 
 import msgspec
 
@@ -123,6 +124,22 @@ class AppliedPlan(msgspec.Struct, frozen=True, kw_only=True):
     failed: dict[str, str] = {}
 
 
+class LogLine(msgspec.Struct, frozen=True, kw_only=True):
+    """Something that a process logged.
+
+    Attributes
+    ----------
+    level
+        `warning` or `error`; what is worse than an error is one.
+    text
+        The event with its facts, cut off where it is long, without what looks like a secret.
+    """
+
+    at: datetime
+    level: Literal["warning", "error"]
+    text: str
+
+
 class ServerStanding(msgspec.Struct, frozen=True, kw_only=True):
     """How a model server is.
 
@@ -142,6 +159,10 @@ class ServerStanding(msgspec.Struct, frozen=True, kw_only=True):
         Processor time of all its processes since it started.
     n_processors
         How many processors it kept busy since the report before, on average.
+    n_log_warnings, n_log_errors
+        Lines of these levels that its processes logged since it started, those that have ended too.
+    log_line
+        The newest of them.
     """
 
     n_workers: int = 0
@@ -151,6 +172,9 @@ class ServerStanding(msgspec.Struct, frozen=True, kw_only=True):
     memory_bytes: int = 0
     cpu_s: float = 0.0
     n_processors: float = 0.0
+    n_log_warnings: int = 0
+    n_log_errors: int = 0
+    log_line: LogLine | None = None
 
 
 class ServerReport(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fields=True):

@@ -5,5 +5,6 @@ from noria.serving.cascades import Cascades
 from noria.serving.endpoints import Endpoints
 from noria.serving.keys import EndpointKeys
 from noria.serving.rollouts.service import Rollouts
+from noria.serving.service_logs import ServiceLogs
 
-__all__ = ["Captures", "Cascades", "EndpointKeys", "Endpoints", "Rollouts"]
+__all__ = ["Captures", "Cascades", "EndpointKeys", "Endpoints", "Rollouts", "ServiceLogs"]

@@ -7,7 +7,7 @@ import sqlalchemy as sa
 from noria.core.database.schema import BytewiseText, JsonText, UtcMicros, metadata, partial_index, pk
 from noria.serving.entities import Approval, Approvals, Cascade, RolloutStep, Share, StepResult, WarmVersion
 from noria.serving.gate_rules import Gates
-from noria.serving.plans import AppliedPlan, ServerStanding
+from noria.serving.plans import AppliedPlan, LogLine, ServerStanding
 from noria.serving.sums import PairStats, RowSums
 
 endpoints = sa.Table(
@@ -122,6 +122,17 @@ model_servers = sa.Table(
     sa.Column("n_dropped", sa.BigInteger, nullable=False),
     sa.Column("standing", JsonText(ServerStanding)),
     sa.Index("model_servers_by_seen", "seen_at"),
+)
+
+endpoint_logs = sa.Table(
+    "endpoint_logs",
+    metadata,
+    # What the model servers of an endpoint logged, by five minutes.
+    sa.Column("endpoint_pk", sa.BigInteger, sa.ForeignKey("endpoints.pk"), primary_key=True),
+    sa.Column("starts_at", UtcMicros, primary_key=True),
+    sa.Column("n_warnings", sa.BigInteger, nullable=False),
+    sa.Column("n_errors", sa.BigInteger, nullable=False),
+    sa.Column("line", JsonText(LogLine)),
 )
 
 capture_chunks = sa.Table(

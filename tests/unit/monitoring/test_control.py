@@ -79,7 +79,8 @@ def test_every_endpoint_is_watched(context: Context) -> None:
 
     assert [m.endpoint for m in context.service(Monitors).list("default").items] == ["busy", "calm"]
     assert jobs(context) == []
-    assert {chore.name for chore in CHORES} == {"monitoring.looks", "monitoring.servers", "monitoring.alerts"}
+    names = {"monitoring.looks", "monitoring.servers", "monitoring.logs", "monitoring.alerts"}
+    assert {chore.name for chore in CHORES} == names
 
 
 def test_a_full_window_is_looked_at(context: Context) -> None:

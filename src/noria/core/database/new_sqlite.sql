@@ -1,5 +1,5 @@
 -- What the migrations make of an empty SQLite file. Written by tools/make_schema.py; a test compares.
--- revisions: access_0003 catalog_0001 core_0003 data_0003 decisions_0001 delivery_0001 monitoring_0005 pipelines_0003 registry_0004 serving_0008 tracking_0007;
+-- revisions: access_0003 catalog_0001 core_0003 data_0003 decisions_0001 delivery_0001 monitoring_0005 pipelines_0003 registry_0004 serving_0009 tracking_0007;
 
 CREATE TABLE alembic_version (
     version_num VARCHAR(32) NOT NULL,
@@ -310,6 +310,16 @@ CREATE TABLE endpoint_keys (
     revoked_at BIGINT,
     PRIMARY KEY (pk),
     UNIQUE (id),
+    FOREIGN KEY(endpoint_pk) REFERENCES endpoints (pk)
+);
+
+CREATE TABLE endpoint_logs (
+    endpoint_pk BIGINT NOT NULL,
+    starts_at BIGINT NOT NULL,
+    n_warnings BIGINT NOT NULL,
+    n_errors BIGINT NOT NULL,
+    line TEXT,
+    PRIMARY KEY (endpoint_pk, starts_at),
     FOREIGN KEY(endpoint_pk) REFERENCES endpoints (pk)
 );
 
@@ -1774,7 +1784,7 @@ insert into alembic_version (version_num) values ('pipelines_0003');
 
 insert into alembic_version (version_num) values ('registry_0004');
 
-insert into alembic_version (version_num) values ('serving_0008');
+insert into alembic_version (version_num) values ('serving_0009');
 
 insert into alembic_version (version_num) values ('tracking_0007');
 

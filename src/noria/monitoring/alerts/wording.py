@@ -19,6 +19,7 @@ _NEXT = {
     AlertKind.RULES: "noria monitors report {endpoint}",
     AlertKind.SERVER: "noria serve",
     AlertKind.DISK: "noria endpoints show {endpoint}",
+    AlertKind.LOGS: "noria endpoints logs {endpoint}",
 }
 _ADVICE = {
     AlertKind.QUALITY: "see what is found and tried",
@@ -27,6 +28,7 @@ _ADVICE = {
     AlertKind.RULES: "see the rules, and which rows break them",
     AlertKind.SERVER: "start a model server on a machine that has one to spare",
     AlertKind.DISK: "see which model server it is, and free room on its disk",
+    AlertKind.LOGS: "see since when, and read the newest lines",
 }
 
 

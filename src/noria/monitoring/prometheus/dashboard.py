@@ -109,6 +109,15 @@ PANELS = (
         queries=(("noria_model_server_memory_bytes", "{{server}}"),),
     ),
     Panel(
+        title="Warnings and errors that model servers logged",
+        queries=(
+            (
+                "sum by (server, level) (rate(noria_model_server_log_lines_total[$__rate_interval]))",
+                "{{server}} {{level}}",
+            ),
+        ),
+    ),
+    Panel(
         title="Notices",
         queries=(("noria_alert_notices", "{{receiver}} {{status}}"),),
     ),

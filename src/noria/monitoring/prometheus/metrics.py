@@ -126,6 +126,16 @@ def _of_servers(connection: sa.Connection, now: datetime) -> Iterable[Family]:
         "Resident memory of all processes of a model server.",
         [(name, each.memory_bytes) for name, each in zip(names, standing, strict=True) if each.memory_bytes],
     )
+    yield Family(
+        name="noria_model_server_log_lines_total",
+        kind="counter",
+        help="Warnings and errors that the processes of a model server logged since it started.",
+        samples=[
+            ({**name, "level": level}, n)
+            for name, each in zip(names, standing, strict=True)
+            for level, n in (("warning", each.n_log_warnings), ("error", each.n_log_errors))
+        ],
+    )
     for name, text, values in (
         ("disk_full", "1 when a model server has no room to keep what it answers.", full),
         ("waiting_bytes", "Bytes on a model server's disk that were not handed on yet.", waiting),

@@ -69,6 +69,14 @@ RULES = (
         next_="noria endpoints list",
     ),
     Rule(
+        name="NoriaModelServerLogsErrors",
+        expr='sum by (server) (increase(noria_model_server_log_lines_total{level="error"}[5m])) > 20',
+        for_="5m",
+        severity="warning",
+        what="The model server {{ $labels.server }} logged {{ $value | humanize }} errors in five minutes",
+        next_="noria endpoints list",
+    ),
+    Rule(
         name="NoriaMonitorStalled",
         expr=(
             "time() - noria_monitor_looked_at_seconds > 3600 and on (project, endpoint)"

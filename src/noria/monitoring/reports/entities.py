@@ -11,6 +11,7 @@ from noria.data.quality.entities import RuleResult
 from noria.monitoring.entities import QualityReport
 from noria.monitoring.estimated.entities import EstimatedQuality
 from noria.monitoring.tasks.entities import ForecastReport, UnsupervisedReport
+from noria.serving.service_logs import LogWindow
 
 
 class Bar(msgspec.Struct, frozen=True, kw_only=True):
@@ -195,6 +196,27 @@ class DriftComparison(msgspec.Struct, frozen=True, kw_only=True):
         return sum(column.drifted for column in self.columns)
 
 
+class LogSummary(msgspec.Struct, frozen=True, kw_only=True):
+    """What the model servers of an endpoint logged in some time.
+
+    Attributes
+    ----------
+    n_windows, n_loud
+        Windows of five minutes in which one answered, and those of them with an error.
+    worst
+        The window with most errors; None where there was none at all.
+    newest
+        The newest window with a line.
+    """
+
+    n_windows: int
+    n_warnings: int
+    n_errors: int
+    n_loud: int
+    worst: LogWindow | None = None
+    newest: LogWindow | None = None
+
+
 class EndpointReport(msgspec.Struct, frozen=True, kw_only=True):
     """What an endpoint answered in some time, beside what its version was registered with.
 
@@ -217,6 +239,8 @@ class EndpointReport(msgspec.Struct, frozen=True, kw_only=True):
         Quality of these rows as far as it can be told without labels, and what that supposes.
     forecast, unsupervised
         Where `noria models task` said that the version forecasts, or has no target.
+    logs
+        Of its model servers, whatever version answered; None where none reported in that time (of the last week).
     lacks
         What could not be looked at, and what would mend it.
     """
@@ -235,4 +259,5 @@ class EndpointReport(msgspec.Struct, frozen=True, kw_only=True):
     estimated: EstimatedQuality | None = None
     forecast: ForecastReport | None = None
     unsupervised: UnsupervisedReport | None = None
+    logs: LogSummary | None = None
     lacks: list[str] = []

@@ -20,7 +20,13 @@ from noria.monitoring.estimated.entities import EstimatedQuality
 from noria.monitoring.estimated.live import estimated_quality
 from noria.monitoring.reference import Reference, load_reference, no_reference
 from noria.monitoring.reports.comparing import FEWEST_ROWS, LEAST_PSI, LEVEL, compare_tables
-from noria.monitoring.reports.entities import DriftComparison, EndpointReport, NotCompared, VectorReport
+from noria.monitoring.reports.entities import (
+    DriftComparison,
+    EndpointReport,
+    LogSummary,
+    NotCompared,
+    VectorReport,
+)
 from noria.monitoring.reports.rules import held_to_rules
 from noria.monitoring.reports.vectors import compare_vectors, judge_vectors
 from noria.monitoring.service import Monitors
@@ -35,6 +41,7 @@ from noria.serving.captures import Captures
 from noria.serving.endpoints import Endpoints
 from noria.serving.entities import Endpoint
 from noria.serving.predictions import CapturedRow
+from noria.serving.service_logs import ServiceLogs
 
 MOST_ROWS: Final = 100_000
 _AT_ONCE: Final = 1_000
@@ -104,7 +111,26 @@ def endpoint_report(
         estimated=estimated,
         forecast=forecast,
         unsupervised=unsupervised,
+        logs=_logs(workspace, endpoint, start, end),
         lacks=lacks,
+    )
+
+
+def _logs(
+    workspace: Workspace, endpoint: str, start: datetime | None, end: datetime | None
+) -> LogSummary | None:
+    """Sum up what the model servers logged."""
+    found = workspace.service(ServiceLogs).list(workspace.project, endpoint, limit=10_000, since=start).items
+    windows = [window for window in found if end is None or window.starts_at < end]
+    if not windows:
+        return None
+    return LogSummary(
+        n_windows=len(windows),
+        n_warnings=sum(window.n_warnings for window in windows),
+        n_errors=sum(window.n_errors for window in windows),
+        n_loud=sum(window.n_errors > 0 for window in windows),
+        worst=max((w for w in windows if w.n_errors), key=lambda window: window.n_errors, default=None),
+        newest=next((window for window in windows if window.line is not None), None),
     )
 
 

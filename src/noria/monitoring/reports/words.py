@@ -10,7 +10,7 @@ from noria.data.looking_words import bars
 
 if TYPE_CHECKING:
     from noria.data.quality.entities import RuleResult
-    from noria.monitoring.reports.entities import ColumnReport, DriftComparison, VectorReport
+    from noria.monitoring.reports.entities import ColumnReport, DriftComparison, LogSummary, VectorReport
 
 _SHOWN: Final = 30
 _NAMED: Final = 10
@@ -112,6 +112,15 @@ def _vector(column: VectorReport) -> tuple[object, ...]:
 def _listed(names: list[str]) -> str:
     more = len(names) - _NAMED
     return ", ".join(f"`{name}`" for name in names[:_NAMED]) + (f" and {more} more" if more > 0 else "")
+
+
+def logs_summary(found: LogSummary) -> str:
+    """Say in one line what model servers logged."""
+    text = f"{found.n_errors} errors and {found.n_warnings} warnings in {found.n_windows} windows of five minutes"
+    if found.newest is not None and found.newest.line is not None:
+        line = found.newest.line
+        text += f"; the newest line, {line.at:%Y-%m-%d %H:%M:%S} UTC: {line.level}: {line.text}"
+    return text
 
 
 def rules_summary(found: Sequence[RuleResult]) -> str:

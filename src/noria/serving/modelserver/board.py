@@ -25,6 +25,10 @@ _NAME_AT = 256
 _LENGTH = struct.Struct("<H")
 _NOTE_AT = PAGE_BYTES - NOTE_BYTES
 _NOTE = struct.Struct("<II")
+_LINE_AT = 256
+_LINE = struct.Struct("<HI")
+LINE_BYTES = SLOT_BYTES - _LINE_AT - _LINE.size
+"""Longest line."""
 
 
 class Word(IntEnum):
@@ -50,6 +54,8 @@ class Word(IntEnum):
     LISTENS = 13
     N_SHADOWS = 14
     N_SHADOWS_DROPPED = 15
+    N_LOG_WARNINGS = 16
+    N_LOG_ERRORS = 17
 
 
 _OF_PROCESS = (
@@ -64,7 +70,7 @@ _OF_PROCESS = (
 
 
 class Page:
-    """The page of one process: numbers in its head, slots of numbers with a name each, and one note."""
+    """The page of one process: numbers and a line in its head, slots of numbers with a name each, and one note."""
 
     def __init__(self, memory: memoryview) -> None:
         self._memory = memory
@@ -108,8 +114,24 @@ class Page:
         note = bytes(self._memory[_NOTE_AT + _NOTE.size : _NOTE_AT + _NOTE.size + length])
         return note if zlib.crc32(note) == checksum else None
 
+    def write_line(self, line: bytes) -> None:
+        """Put the line that outlives the process; what is too long is cut off."""
+        line = line[:LINE_BYTES]
+        start = _LINE_AT + _LINE.size
+        self._memory[start : start + len(line)] = line
+        _LINE.pack_into(self._memory, _LINE_AT, len(line), zlib.crc32(line))
+
+    def read_line(self) -> bytes | None:
+        """Give the line; None when there is none, or it is just being written."""
+        length, checksum = _LINE.unpack_from(self._memory, _LINE_AT)
+        if not 0 < length <= LINE_BYTES:
+            return None
+        start = _LINE_AT + _LINE.size
+        line = bytes(self._memory[start : start + length])
+        return line if zlib.crc32(line) == checksum else None
+
     def clear(self) -> None:
-        """Take away what described the process that had it; what it counted stays."""
+        """Take away what described the process that had it; what it counted, and its line, stay."""
         for word in _OF_PROCESS:
             self.words[word] = 0
         _NOTE.pack_into(self._memory, _NOTE_AT, 0, 0)

@@ -165,6 +165,12 @@ def _of_workers(pages: list[Page]) -> Iterable[Metric]:
     for word, name, text in _HEAD:
         counted = sum(page.words[word] for page in pages)
         yield CounterMetricFamily(f"noria_serving_{name}", text, value=counted)
+    lines = CounterMetricFamily(
+        "noria_serving_log_lines", "Warnings and errors that its processes logged.", labels=["level"]
+    )
+    for level, word in (("warning", Word.N_LOG_WARNINGS), ("error", Word.N_LOG_ERRORS)):
+        lines.add_metric([level], sum(page.words[word] for page in pages))
+    yield lines
     alive = [page for page in pages if page.words[Word.READY]]
     yield GaugeMetricFamily("noria_serving_workers", "Processes that answer.", value=len(alive))
     in_flight = sum(page.words[Word.N_IN_FLIGHT] for page in alive)

@@ -26,6 +26,7 @@ from noria.core.lifeline import Lifeline
 from noria.serving.modelserver.board import Board, Word
 from noria.serving.modelserver.joint import n_requests
 from noria.serving.modelserver.link import Link
+from noria.serving.modelserver.log_counts import counting
 from noria.serving.modelserver.mirror import Mirror, ShadowKeeper
 from noria.serving.modelserver.options import ServeOptions
 from noria.serving.modelserver.records import apart
@@ -112,6 +113,7 @@ class _Parent:
         os.set_blocking(self._wake_write, False)
         os.set_blocking(self._wake_read, False)
         self._board = Board.create(Workers.n_pages(options.n_workers))
+        stack.enter_context(counting(self._board.pages[0]))
         self._workers = Workers(
             n=options.n_workers,
             board=self._board,

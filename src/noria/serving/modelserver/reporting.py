@@ -13,6 +13,7 @@ from noria.core.errors import NoriaError, Unavailable
 from noria.serving.endpoints import Endpoints
 from noria.serving.modelserver.board import Board, Word
 from noria.serving.modelserver.link import Link
+from noria.serving.modelserver.log_counts import newest_line
 from noria.serving.modelserver.usage import Usage
 from noria.serving.plans import AppliedPlan, ServerReport, ServerStanding
 
@@ -103,6 +104,9 @@ class Reporter:
             memory_bytes=used.memory_bytes,
             cpu_s=used.cpu_s,
             n_processors=used.n_processors,
+            n_log_warnings=sum(int(page.words[Word.N_LOG_WARNINGS]) for page in pages),
+            n_log_errors=sum(int(page.words[Word.N_LOG_ERRORS]) for page in pages),
+            log_line=newest_line(pages),
         )
         return ServerReport(
             server=self._server,

@@ -31,6 +31,7 @@ from noria.serving.modelserver.board import Board, Page, Word
 from noria.serving.modelserver.follower import Follower, Identity
 from noria.serving.modelserver.lanes import Outputs
 from noria.serving.modelserver.link import lazy_link, managed_link
+from noria.serving.modelserver.log_counts import counting
 from noria.serving.modelserver.mirror import SHADOW, shadow_plan
 from noria.serving.modelserver.outbox import Outbox
 from noria.serving.modelserver.pinning import pin_thread
@@ -211,6 +212,7 @@ def main() -> None:
 def _run(stack: ExitStack, task: WorkerTask, clock: Clock, stopping: threading.Event) -> None:
     settings = load_settings(workspace=task.workspace, project=task.project)
     page = Board(task.board_fd, task.n_pages).pages[task.page]
+    stack.enter_context(counting(page))
     state = StateFolder(state_root(settings))
     stack.callback(state.release)
     follower = Follower(

@@ -36,6 +36,7 @@ from noria.serving.modelserver.feedback import Feedback
 from noria.serving.modelserver.follower import Follower, Identity
 from noria.serving.modelserver.limits import Limiter
 from noria.serving.modelserver.link import Link, lazy_link, managed_link
+from noria.serving.modelserver.log_counts import counting
 from noria.serving.modelserver.metrics import Metrics
 from noria.serving.modelserver.outbox import Outbox
 from noria.serving.modelserver.pinning import pin_thread
@@ -85,6 +86,7 @@ class _Worker:
         self._task = task
         self._board = Board(task.board_fd, task.n_pages)
         self._page = self._board.pages[task.page]
+        stack.enter_context(counting(self._page))
         self._limiter = Limiter(self._board, time.monotonic_ns)
         self._metrics = Metrics(self._page)
         state = StateFolder(state_root(settings))

@@ -310,6 +310,16 @@ CREATE TABLE endpoint_keys (
 	FOREIGN KEY(endpoint_pk) REFERENCES endpoints (pk)
 );
 
+CREATE TABLE endpoint_logs (
+	endpoint_pk BIGINT NOT NULL, 
+	starts_at BIGINT NOT NULL, 
+	n_warnings BIGINT NOT NULL, 
+	n_errors BIGINT NOT NULL, 
+	line TEXT, 
+	PRIMARY KEY (endpoint_pk, starts_at), 
+	FOREIGN KEY(endpoint_pk) REFERENCES endpoints (pk)
+);
+
 CREATE TABLE endpoint_options (
 	endpoint_pk BIGINT NOT NULL, 
 	guarded BOOLEAN NOT NULL, 
@@ -1771,6 +1781,6 @@ insert into alembic_version (version_num) values ('pipelines_0003');
 
 insert into alembic_version (version_num) values ('registry_0004');
 
-insert into alembic_version (version_num) values ('serving_0008');
+insert into alembic_version (version_num) values ('serving_0009');
 
 insert into alembic_version (version_num) values ('tracking_0007');
