@@ -7,6 +7,7 @@ from datetime import datetime
 
 from noria.core.web.drawings import Interval
 from noria.core.web.pages import PageContext
+from noria.core.web.retelling import Sentence
 from noria.serving.entities import PairFigures, VersionFigures
 
 
@@ -40,7 +41,7 @@ class GateRow:
     badge
         Its verdict.
     sentence
-        Stored in English.
+        What it found.
     figures
         Names, to be translated, and values.
     place, limit
@@ -49,7 +50,7 @@ class GateRow:
 
     words: str
     badge: Badge
-    sentence: str
+    sentence: Sentence
     figures: tuple[tuple[str, float | int], ...]
     place: Interval | None
     limit: float | None
@@ -132,14 +133,14 @@ class TimelineRow:
     values
         What is put in.
     text
-        Why, in English; empty where nobody said.
+        Why; None where nobody said.
     """
 
     at: datetime
     state: str
     words: str
     values: dict[str, str]
-    text: str = ""
+    text: Sentence | None = None
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -167,7 +168,7 @@ class RolloutContext(PageContext):
     strategy
         In words to be translated.
     reason
-        Why it ended or waits, in English; empty while nobody said.
+        Why it ended or waits; None while nobody said.
     started_by, created_at, ended_at
         Who began it, when, and when it ended.
     alias
@@ -183,7 +184,7 @@ class RolloutContext(PageContext):
     approvals
         Who has to agree; None for nobody.
     waits_for
-        What the present step still lacks, in English.
+        What the present step still lacks.
     progress, needed
         Requests of the present step, and how many it needs; `needed` is None where it needs none.
     bake_left_s
@@ -209,7 +210,7 @@ class RolloutContext(PageContext):
     is_finished: bool
     is_paused: bool
     strategy: str
-    reason: str
+    reason: Sentence | None
     started_by: str
     created_at: datetime
     ended_at: datetime | None
@@ -221,7 +222,7 @@ class RolloutContext(PageContext):
     shares: tuple[ShareBar, ...]
     mirrored: float
     approvals: ApprovalsView | None
-    waits_for: tuple[str, ...]
+    waits_for: tuple[Sentence, ...]
     progress: int
     needed: int | None
     bake_left_s: float | None

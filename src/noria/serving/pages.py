@@ -8,9 +8,9 @@ from typing import Final
 
 from noria.core.events.log import Event, EventLog
 from noria.core.web.drawings import Interval, scale_over
-from noria.core.web.formats import clipped
 from noria.core.web.languages import mark
 from noria.core.web.pages import Crumb, Page, Visit
+from noria.core.web.retelling import Sentence
 from noria.core.web.urls import ROLLOUT_PATH
 from noria.serving.entities import (
     Approval,
@@ -35,13 +35,13 @@ from noria.serving.page_views import (
 from noria.serving.permissions import APPROVE, DEPLOY, READ_ENDPOINTS
 from noria.serving.rollouts.progress import baked_s
 from noria.serving.rollouts.steps import LOADING, answered, mirrored, shares_at
+from noria.serving.sentences import retelling
 from noria.serving.service import Rollouts
 from noria.serving.words import FIGURE_WORDS, GATE_WORDS, ROLLOUT_STATES, ROLLOUT_WORDS, STRATEGY_WORDS
 
 ENDPOINTS_WORDS = mark("Endpoints")
 
 _PAUSES: Final = 40
-_TEXT: Final = 2000
 
 VERDICT_WORDS = {
     Verdict.PASS: mark("passed"),
@@ -80,7 +80,7 @@ def rollout_page(visit: Visit) -> RolloutContext:
         is_finished=is_finished,
         is_paused=rollout.status is RolloutStatus.PAUSED,
         strategy=STRATEGY_WORDS[rollout.strategy],
-        reason=clipped(rollout.reason or "", _TEXT),
+        reason=retelling.find(rollout.reason) if rollout.reason else None,
         started_by=rollout.started_by,
         created_at=rollout.created_at,
         ended_at=rollout.ended_at,
@@ -92,7 +92,7 @@ def rollout_page(visit: Visit) -> RolloutContext:
         shares=() if is_finished else share_bars(visit, rollout, shares_at(rollout, rollout.step)),
         mirrored=check.mirrored if check else 0.0,
         approvals=_approvals(visit, rollout),
-        waits_for=tuple(clipped(each, _TEXT) for each in check.waits_for) if check else (),
+        waits_for=tuple(retelling.find(each) for each in check.waits_for) if check else (),
         progress=check.n_requests if check else 0,
         needed=step.min_requests if step and step.min_requests else None,
         bake_left_s=_bake_left_s(rollout, check, now),
@@ -201,7 +201,7 @@ def gate_row(result: GateResult) -> GateRow:
     return GateRow(
         words=GATE_WORDS.get(result.gate, result.gate),
         badge=Badge(state=state, words=VERDICT_WORDS[result.verdict], sign=sign),
-        sentence=clipped(result.sentence, _TEXT),
+        sentence=retelling.find(result.sentence),
         figures=tuple(
             (FIGURE_WORDS.get(name, name), value)
             for name, value in result.figures.items()
@@ -253,7 +253,7 @@ def _approval_row(given: Approval) -> TimelineRow:
         state="good",
         words=mark("Approved by %(name)s"),
         values={"name": given.by},
-        text=clipped(given.reason or "", _TEXT),
+        text=_told(given.reason),
     )
 
 
@@ -264,8 +264,12 @@ def _pause_row(event: Event) -> TimelineRow:
         state="look" if is_pause else "busy",
         words=mark("Paused by %(name)s") if is_pause else mark("Resumed by %(name)s"),
         values={"name": event.actor},
-        text=clipped(str(event.payload.get("reason") or ""), _TEXT),
+        text=_told(event.payload.get("reason")),
     )
+
+
+def _told(reason: object) -> Sentence | None:
+    return retelling.find(str(reason)) if reason else None
 
 
 _END_WORDS = {
@@ -284,7 +288,7 @@ def _end_row(rollout: Rollout, at: datetime) -> TimelineRow:
         state=ROLLOUT_STATES[rollout.status][0],
         words=_END_WORDS[rollout.status],
         values={"version": str(version)},
-        text=clipped(rollout.reason or "", _TEXT),
+        text=_told(rollout.reason),
     )
 
 

@@ -156,6 +156,23 @@ def test_what_users_write_stays_text(
     assert_harmless(reader.get(page_of(rollout_id), language=language))
 
 
+def test_what_a_rollout_says_is_told_in_the_readers_language(
+    reader: Reader, context: Context, rollouts: Rollouts
+) -> None:
+    """What it waits for, and why it ended, without a word of English."""
+    rollout_id = canary(context)
+    said = rollouts.check(PROJECT, rollout_id).waits_for
+
+    waiting = reader.get(page_of(rollout_id), language="es")
+    rollouts.abort(PROJECT, rollout_id, Reason())
+    ended = reader.get(page_of(rollout_id), language="es")
+
+    assert said
+    assert not [each for each in said if each in visible_text(waiting.text)]
+    assert "Terminado a mano" in visible_text(ended.text)
+    assert 'lang="en"' not in waiting.text + ended.text
+
+
 def test_a_viewer_steers_nothing(reader: Reader, context: Context, rollouts: Rollouts) -> None:
     """A viewer sees no button, and is refused what one would do."""
     path = page_of(canary(context))

@@ -16,8 +16,12 @@ LONGEST: Final = 4_000
 
 TEXT: Final = "text"
 LIST_ENDS: Final = "_list"
+WORDS_END: Final = "_words"
 
-_DEPTH: Final = 5
+_DEPTH: Final = 16
+_BETWEEN: Final = "; "
+_MOST_JOINED: Final = 12
+_JOINED: Final = "%(first)s; %(rest)s"
 _PLACE: Final = re.compile(r"%\((?P<name>\w+)\)s")
 _TICKED: Final = r"[^`]+"
 
@@ -48,8 +52,9 @@ class Retelling:
     ----------
     words
         Texts that `mark` gathered, the more special first. A place in backticks holds anything but a backtick; one
-        called `text` holds anything, and is told as a sentence if it is one; one whose name ends in `_list` holds
-        names in backticks with commas between them; every other holds letters without a space.
+        called `text` holds anything, and is told as a sentence if it is one; one whose name ends in `_words` holds a
+        few words, and is told so too; one whose name ends in `_list` holds names in backticks with commas between
+        them; every other holds letters without a space.
 
     Raises
     ------
@@ -63,6 +68,8 @@ class Retelling:
     def find(self, text: str) -> Sentence:
         """Give the sentence that a text is; one that is not known where nobody said it.
 
+        Sentences with semicolons between them are one sentence, if each of them is known.
+
         Examples
         --------
         >>> found = Retelling("%(n)s of %(all)s requests failed").find("3 of 4 requests failed")
@@ -71,14 +78,34 @@ class Retelling:
         >>> Retelling("nothing failed").find("all failed").is_known
         False
         """
-        return self._find(text, _DEPTH) if len(text) <= LONGEST else Sentence(text, is_known=False)
+        return self._find(text, _DEPTH, {}) if len(text) <= LONGEST else Sentence(text, is_known=False)
 
-    def _find(self, text: str, depth: int) -> Sentence:
-        for pattern, words in self._known if depth else ():
+    def _find(self, text: str, depth: int, seen: dict[str, Sentence]) -> Sentence:
+        if not depth:
+            return Sentence(text, is_known=False)
+        if text not in seen:
+            found = self._matched(text, depth, seen) or self._joined(text, depth, seen)
+            seen[text] = found or Sentence(text, is_known=False)
+        return seen[text]
+
+    def _matched(self, text: str, depth: int, seen: dict[str, Sentence]) -> Sentence | None:
+        for pattern, words in self._known:
             if found := pattern.fullmatch(text):
-                values = {name: self._find(value, depth - 1) for name, value in found.groupdict().items()}
+                values = {
+                    name: self._find(value, depth - 1, seen) for name, value in found.groupdict().items()
+                }
                 return Sentence(words, values)
-        return Sentence(text, is_known=False)
+        return None
+
+    def _joined(self, text: str, depth: int, seen: dict[str, Sentence]) -> Sentence | None:
+        """Find sentences that stand behind one another, each as long as can be: some have semicolons of their own."""
+        parts = text.split(_BETWEEN)
+        for end in range(len(parts) - 1, 0, -1) if len(parts) <= _MOST_JOINED else ():
+            first = self._matched(_BETWEEN.join(parts[:end]), depth - 1, seen)
+            if first is not None:
+                rest = self._find(_BETWEEN.join(parts[end:]), depth - 1, seen)
+                return Sentence(_JOINED, {"first": first, "rest": rest}) if rest.is_known else None
+        return None
 
 
 def _pattern(words: str) -> re.Pattern[str]:
@@ -103,4 +130,6 @@ def _shape(name: str, *, is_ticked: bool) -> str:
         return _TICKED
     if name == TEXT:
         return ".+"
+    if name.endswith(WORDS_END):
+        return r"[^;]{1,80}?"
     return rf"`{_TICKED}`(?:, `{_TICKED}`)*" if name.endswith(LIST_ENDS) else r"\S+?"

@@ -10,8 +10,9 @@ from noria.core.stats.sequential_means import Sums, mean_interval, mean_stream
 from noria.core.stats.sequential_shares import Outcomes, share_bounds, share_stream
 from noria.serving.gate_rules import ErrorGate, GateResult, Gates, Verdict
 from noria.serving.gates.bounds import Bounds, bounds, difference
-from noria.serving.gates.words import Figures, percent, points, result, verdict
+from noria.serving.gates.words import Figures, hundredths, result, verdict
 from noria.serving.predictions import VersionStats
+from noria.serving.sentences import FAILED, FAILED_ALONE, NO_BLOCK, NO_REQUEST
 
 
 def judge_errors(gates: Gates, gate: ErrorGate, *, new: VersionStats, old: VersionStats | None) -> GateResult:
@@ -29,18 +30,19 @@ def judge_errors(gates: Gates, gate: ErrorGate, *, new: VersionStats, old: Versi
         "limit": gate.max_increase,
     }
     if not new.n_requests:
-        return result("errors", Verdict.WAIT, "The new version has answered no request yet", figures)
+        return result("errors", Verdict.WAIT, NO_REQUEST, figures)
     found = _by_request(gates, new, base) if gate.block_rows == 1 else _by_block(gates, gate, new, base)
     if found is None:
-        sentence = f"No block of {gate.block_rows} requests of the new version is full yet"
-        return result("errors", Verdict.WAIT, sentence, figures)
+        return result("errors", Verdict.WAIT, NO_BLOCK % {"rows": gate.block_rows}, figures)
     figures |= {"lower": found.lower, "upper": found.upper}
-    against = "without requests to the old version" if old_share is None else f"against {percent(old_share)}"
-    sentence = (
-        f"{percent(new.n_errors / new.n_requests)} of {new.n_requests} requests failed {against}; "
-        f"the increase is between {points(found.lower)} and {points(found.upper)}, "
-        f"{points(gate.max_increase)} allowed"
-    )
+    sentence = (FAILED_ALONE if old_share is None else FAILED) % {
+        "new": hundredths(new.n_errors / new.n_requests),
+        "n": new.n_requests,
+        "old": "" if old_share is None else hundredths(old_share),
+        "lower": hundredths(found.lower),
+        "upper": hundredths(found.upper),
+        "allowed": hundredths(gate.max_increase),
+    }
     return result("errors", verdict(found, gate.max_increase), sentence, figures)
 
 

@@ -12,8 +12,19 @@ from noria.core.stats.sequential_ratios import MIN_VALUES, mean_ratio, unbounded
 from noria.core.stats.sequential_shares import Outcomes, share_bounds
 from noria.serving.gate_rules import GateResult, Gates, LatencyGate, SlowGate, Verdict
 from noria.serving.gates.bounds import bounds
-from noria.serving.gates.words import Figures, finite, percent, result, verdict
+from noria.serving.gates.words import Figures, finite, hundredths, result, verdict
 from noria.serving.predictions import VersionStats, latency_bucket
+from noria.serving.sentences import (
+    FEW_BLOCKS_NEW,
+    FEW_BLOCKS_OLD,
+    FEW_TIMES_NEW,
+    FEW_TIMES_OLD,
+    NO_REQUEST,
+    OVER,
+    QUICK,
+    QUICK_ALONE,
+    SLOWER,
+)
 
 
 def judge_latency(
@@ -35,26 +46,27 @@ def judge_latency(
         "limit": gate.max_ratio,
     }
     if mine.n < MIN_VALUES:
-        sentence = f"{_times(mine, gate)} of the new version, {MIN_VALUES} needed"
+        sentence = (FEW_TIMES_NEW if gate.block_rows == 1 else FEW_BLOCKS_NEW) % _few(mine, gate)
         return result("latency", Verdict.WAIT, sentence, figures)
     mean_ms = mine.mean / 1000
     if unbounded_mean(mine, (1 - gates.confidence) / 2)[1] <= gate.ignore_below_ms * 1000:
-        sentence = f"The mean latency of {mean_ms:.1f} ms is below {gate.ignore_below_ms:g} ms"
+        sentence = QUICK % {"mean": f"{mean_ms:.1f}", "ignored": f"{gate.ignore_below_ms:g}"}
         return result("latency", Verdict.PASS, sentence, figures)
     if base is None:
-        sentence = f"The mean latency of {mean_ms:.1f} ms has nothing to be compared with"
-        return result("latency", Verdict.PASS, sentence, figures)
+        return result("latency", Verdict.PASS, QUICK_ALONE % {"mean": f"{mean_ms:.1f}"}, figures)
     if base.n < MIN_VALUES:
-        sentence = (
-            f"{_times(base, gate)} of the old version to compare {mean_ms:.1f} ms with, {MIN_VALUES} needed"
-        )
+        words = FEW_TIMES_OLD if gate.block_rows == 1 else FEW_BLOCKS_OLD
+        sentence = words % (_few(base, gate) | {"mean": f"{mean_ms:.1f}"})
         return result("latency", Verdict.WAIT, sentence, figures)
     found = bounds(gates, lambda alpha: mean_ratio(mine, base, alpha / 2))
     figures |= {"lower": finite(found.lower), "upper": finite(found.upper)}
-    sentence = (
-        f"The mean latency is {mean_ms:.1f} ms against {base.mean / 1000:.1f} ms, "
-        f"{found.lower:.2f} to {found.upper:.2f} times as long; {gate.max_ratio:g} times is allowed"
-    )
+    sentence = SLOWER % {
+        "mean": f"{mean_ms:.1f}",
+        "old": f"{base.mean / 1000:.1f}",
+        "lower": f"{found.lower:.2f}",
+        "upper": f"{found.upper:.2f}",
+        "allowed": f"{gate.max_ratio:g}",
+    }
     return result("latency", verdict(found, gate.max_ratio), sentence, figures)
 
 
@@ -65,13 +77,17 @@ def judge_slow(gates: Gates, gate: SlowGate, *, new: VersionStats) -> GateResult
     n_over = sum(count for bucket, count in new.latency_buckets.items() if bucket >= first)
     figures: Figures = {"n_new": n, "n_over": n_over, "limit": gate.max_share}
     if not n:
-        return result("slow", Verdict.WAIT, "The new version has answered no request yet", figures)
+        return result("slow", Verdict.WAIT, NO_REQUEST, figures)
     found = bounds(gates, lambda alpha: share_bounds(Outcomes(n_over, n), alpha))
     figures |= {"new_share_over": n_over / n, "lower": found.lower, "upper": found.upper}
-    sentence = (
-        f"{percent(n_over / n)} of {n} requests took longer than {gate.limit_ms:g} ms; the share is between "
-        f"{percent(found.lower)} and {percent(found.upper)}, {percent(gate.max_share)} allowed"
-    )
+    sentence = OVER % {
+        "share": hundredths(n_over / n),
+        "n": n,
+        "limit": f"{gate.limit_ms:g}",
+        "lower": hundredths(found.lower),
+        "upper": hundredths(found.upper),
+        "allowed": hundredths(gate.max_share),
+    }
     return result("slow", verdict(found, gate.max_share), sentence, figures)
 
 
@@ -81,6 +97,5 @@ def _latency(stats: VersionStats, gate: LatencyGate) -> Sums:
     return Sums(*stats.sums.form("latency").by(gate.block_rows))
 
 
-def _times(sums: Sums, gate: LatencyGate) -> str:
-    what = "requests" if gate.block_rows == 1 else f"blocks of {gate.block_rows} requests"
-    return f"{int(sums.n)} {what} without error"
+def _few(sums: Sums, gate: LatencyGate) -> dict[str, object]:
+    return {"n": int(sums.n), "rows": gate.block_rows, "needed": MIN_VALUES}

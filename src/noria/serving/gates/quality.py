@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from noria.core.stats.sequential_means import Sums
+from noria.serving import sentences
 from noria.serving.gate_rules import GateResult, Gates, Metric, QualityGate, Verdict
 from noria.serving.gates.bounds import Bounds
 from noria.serving.gates.quality_forms import (
@@ -13,17 +14,17 @@ from noria.serving.gates.quality_forms import (
     ratio_bounds,
     values_of,
 )
-from noria.serving.gates.words import Figures, finite, percent, points, result, verdict
+from noria.serving.gates.words import Figures, finite, hundredths, result, verdict
 from noria.serving.predictions import VersionStats
 from noria.serving.sums import PairStats
 
 _NAMES = {
-    Metric.ACCURACY: ("Accuracy", "accuracy"),
-    Metric.F1: ("F1", "f1"),
-    Metric.AUC: ("AUC", "auc"),
-    Metric.MAE: ("Mean absolute error", "mean_absolute_error"),
-    Metric.RMSE: ("Root mean squared error", "root_mean_squared_error"),
-    Metric.MAPE: ("Mean relative error", "mape"),
+    Metric.ACCURACY: (sentences.ACCURACY, "accuracy"),
+    Metric.F1: (sentences.F1, "f1"),
+    Metric.AUC: (sentences.AUC, "auc"),
+    Metric.MAE: (sentences.MAE, "mean_absolute_error"),
+    Metric.RMSE: (sentences.RMSE, "root_mean_squared_error"),
+    Metric.MAPE: (sentences.MAPE, "mape"),
 }
 _RATIOS = frozenset({Metric.MAE, Metric.RMSE})
 
@@ -38,7 +39,7 @@ def judge_quality(
 ) -> GateResult:
     """Ask that the new version is not worse than the old one by more than a margin, on labelled rows."""
     if old is None:
-        return result("quality", Verdict.PASS, "There is no old version to be worse than", {})
+        return result("quality", Verdict.PASS, sentences.NONE_TO_BE_WORSE, {})
     metric = gate.metric or (Metric.MAE if new.n_measured and old.n_measured else Metric.ACCURACY)
     mine, base = values_of(gate, metric, new), values_of(gate, metric, old)
     missing = _missing(gate, metric, (new, mine), (old, base))
@@ -57,16 +58,15 @@ def _missing(
     """Say what is missing to judge by; None when nothing is."""
     n_new, n_old = new[0].n_labelled, old[0].n_labelled
     if min(n_new, n_old) < gate.min_labels:
-        return (
-            f"Not judged: {n_new} labels for the new version and {n_old} for the old one, "
-            f"{gate.min_labels} needed for each"
-        )
+        return sentences.FEW_LABELS % {"new": n_new, "old": n_old, "needed": gate.min_labels}
     if min(new[1].n, old[1].n) > 0:
         return None
-    return (
-        f"Not judged: {int(new[1].n)} {_told(gate, metric)} of the new version and {int(old[1].n)} of the old one "
-        f"tell `{metric.value}`"
-    )
+    return sentences.UNTOLD % {
+        "new": int(new[1].n),
+        "rows_words": _told(gate, metric),
+        "old": int(old[1].n),
+        "metric": metric.value,
+    }
 
 
 def _judge_loss(
@@ -81,11 +81,17 @@ def _judge_loss(
         found = loss_bounds(gates, gate, metric, mine, base)
     figures = _figures(key, (mine.n, ours), (base.n, theirs), found, gate.max_loss)
     figures |= {"loss": loss} | ({"n_pairs": pairs.n_judged} if pairs.n_judged else {})
-    on = f" on {int(mine.n)} {_told(gate, metric)} against {percent(theirs)} on {int(base.n)}"
-    sentence = (
-        f"{name} {percent(ours)}{on}; the loss is between {points(found.lower)} and {points(found.upper)}, "
-        f"{points(gate.max_loss)} allowed"
-    )
+    sentence = sentences.LOSS % {
+        "metric_words": name,
+        "new": hundredths(ours),
+        "n": int(mine.n),
+        "rows_words": _told(gate, metric),
+        "old": hundredths(theirs),
+        "m": int(base.n),
+        "lower": hundredths(found.lower),
+        "upper": hundredths(found.upper),
+        "allowed": hundredths(gate.max_loss),
+    }
     return result("quality", verdict(found, gate.max_loss), sentence, figures)
 
 
@@ -101,10 +107,17 @@ def _judge_ratio(
     name, key = _NAMES[metric]
     figures = _figures(key, (mine.n, ours), (base.n, theirs), found, limit)
     figures |= {"n_pairs": pairs.n_measured} if pairs.n_measured else {}
-    sentence = (
-        f"{name} {ours:.4g} on {int(mine.n)} {_told(gate, metric)} against {theirs:.4g} on {int(base.n)}, "
-        f"{found.lower:.2f} to {found.upper:.2f} times as large; {limit:g} times is allowed"
-    )
+    sentence = sentences.LARGER % {
+        "metric_words": name,
+        "new": f"{ours:.4g}",
+        "n": int(mine.n),
+        "rows_words": _told(gate, metric),
+        "old": f"{theirs:.4g}",
+        "m": int(base.n),
+        "lower": f"{found.lower:.2f}",
+        "upper": f"{found.upper:.2f}",
+        "allowed": f"{limit:g}",
+    }
     return result("quality", verdict(found, limit), sentence, figures)
 
 
@@ -123,5 +136,8 @@ def _figures(
 
 
 def _told(gate: QualityGate, metric: Metric) -> str:
-    rows = {Metric.AUC: "pairs of rows", Metric.F1: f"rows of `{gate.positive}`"}.get(metric, "labels")
-    return rows if gate.block_rows == 1 else f"blocks of {gate.block_rows} {rows}"
+    one, blocks = {
+        Metric.AUC: (sentences.PAIRS, sentences.BLOCKS_OF_PAIRS),
+        Metric.F1: (sentences.ROWS_OF, sentences.BLOCKS_OF_ROWS_OF),
+    }.get(metric, (sentences.LABELS, sentences.BLOCKS_OF_LABELS))
+    return (one if gate.block_rows == 1 else blocks) % {"rows": gate.block_rows, "positive": gate.positive}

@@ -27,11 +27,6 @@ def finite(value: float) -> float | None:
     return value if math.isfinite(value) else None
 
 
-def percent(share: float) -> str:
-    """Write a share."""
-    return f"{100 * share:.1f} %"
-
-
-def points(share: float) -> str:
-    """Write a difference of two shares."""
-    return f"{100 * share:.1f} points"
+def hundredths(share: float) -> str:
+    """Write a share or a difference of shares, for a sentence that says whether it is per cent or points."""
+    return f"{100 * share:.1f}"

@@ -42,6 +42,7 @@ from noria.serving.rollouts.progress import Finding, Move, baked_s, judge
 from noria.serving.rollouts.results import step_result
 from noria.serving.rollouts.sight import StoredRollout, load_rollout, see
 from noria.serving.rollouts.steps import answered, mirrored, shadows_at, shares_at
+from noria.serving.sentences import PASSED
 from noria.serving.tables import endpoints, rollouts
 
 
@@ -144,7 +145,7 @@ def make_move(
     if finding.move is Move.NEXT_STEP:
         return _next_step(connection, context, stored, finding.results)
     verdict = combine(finding.results) if finding.results else Verdict.FAIL
-    reason = finding.reason or "Every step passed its gates"
+    reason = finding.reason or PASSED
     return end(connection, context, stored, _ENDED_BY[finding.move], reason, finding.results, verdict)
 
 

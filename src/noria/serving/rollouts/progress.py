@@ -8,6 +8,7 @@ from datetime import datetime
 
 import msgspec
 
+from noria.serving import sentences
 from noria.serving.entities import ApprovalPoint, PairFigures, Rollout, RolloutCheck, RolloutStatus, Strategy
 from noria.serving.gate_rules import GateResult, Gates, QualityGate, Verdict
 from noria.serving.gates import combine, evaluate
@@ -100,12 +101,12 @@ def judge(sight: Sight) -> Finding:
     if rollout.status.is_finished():
         return Finding(move=Move.NOTHING, results=[], waits_for=[])
     if sight.followers.failure is not None:
-        return _back([], f"The new version cannot be loaded: {sight.followers.failure}")
+        return _back([], sentences.NOT_LOADED % {"text": sight.followers.failure})
     results = _results(sight)
     if rollout.promotes and combine(results) is Verdict.FAIL:
         return _back(results, _failures(results))
     if rollout.status is RolloutStatus.PAUSED:
-        return _wait(results, ["The rollout is paused"], _look_every(rollout, _age_s(sight)))
+        return _wait(results, [sentences.PAUSED], _look_every(rollout, _age_s(sight)))
     if rollout.step_started_at is None:
         return _begin(sight, results)
     return _continue(sight, results, baked_s(rollout, sight.now))
@@ -156,16 +157,15 @@ def _results(sight: Sight) -> list[GateResult]:
 def _begin(sight: Sight, results: list[GateResult]) -> Finding:
     rollout, followers, look_s = sight.rollout, sight.followers, _paced(_age_s(sight))
     if followers.n_alive == 0:
-        sentence = "No model server serves this endpoint; start one with `noria up` or `noria serve`"
-        return _wait(results, [sentence], look_s)
+        return _wait(results, [sentences.NO_SERVER], look_s)
     if not followers.following:
-        return _wait(results, ["The model servers do not follow this step yet"], look_s)
+        return _wait(results, [sentences.NOT_FOLLOWING], look_s)
     if rollout.step != LOADING:
         return Finding(move=Move.START_CLOCK, results=results, waits_for=[])
     if n_lacking(rollout, ApprovalPoint.START):
         return _wait(results, [lacking_sentence(rollout, ApprovalPoint.START)], look_s)
     if not rollout.steps:
-        return _go(sight, Move.PROMOTE, results, "It was approved")
+        return _go(sight, Move.PROMOTE, results, sentences.APPROVED)
     return _go(sight, Move.NEXT_STEP, results)
 
 
@@ -175,12 +175,12 @@ def _continue(sight: Sight, results: list[GateResult], elapsed_s: float) -> Find
     look_s = _look_every(rollout, elapsed_s)
     lacks = []
     if sight.step.n_requests < step.min_requests:
-        done = "predicted along" if mirrored(rollout, rollout.step) else "answered"
-        lacks.append(f"{sight.step.n_requests} of {step.min_requests} requests were {done}")
+        words = sentences.FEW_PREDICTED if mirrored(rollout, rollout.step) else sentences.FEW_ANSWERED
+        lacks.append(words % {"n": sight.step.n_requests, "needed": step.min_requests})
     undecided = [result.sentence for result in results if result.verdict is Verdict.WAIT]
     if elapsed_s < step.bake_s:
         left_s = step.bake_s - elapsed_s
-        sentence = f"{left_s:.1f} s of the step are left"
+        sentence = sentences.LEFT % {"seconds": f"{left_s:.1f}"}
         return _wait(results, [sentence, *lacks, *undecided], min(left_s, look_s))
     is_late = _is_late(sight)
     if not rollout.promotes:
@@ -192,7 +192,8 @@ def _continue(sight: Sight, results: list[GateResult], elapsed_s: float) -> Find
         last = rollout.step == len(rollout.steps) - 1
         return _go(sight, Move.PROMOTE if last else Move.NEXT_STEP, results)
     if is_late:
-        return _back(results, f"Undecided for {rollout.patience_s:g} s after its bake time: {waits_for[0]}")
+        late = {"seconds": f"{rollout.patience_s:g}", "text": waits_for[0]}
+        return _back(results, sentences.UNDECIDED % late)
     return _wait(results, waits_for, look_s)
 
 
@@ -205,14 +206,16 @@ def _choose(sight: Sight, results: list[GateResult], look_s: float) -> Finding:
     quality = next(result for result in strict if result.gate == "quality")
     undecided = [result.sentence for result in strict if result.verdict is Verdict.WAIT]
     if not undecided and quality.verdict is Verdict.PASS:
-        return _go(sight, Move.PROMOTE, strict, f"Version {rollout.to_version} is better: {quality.sentence}")
+        better = {"version": rollout.to_version, "text": quality.sentence}
+        return _go(sight, Move.PROMOTE, strict, sentences.BETTER % better)
     if quality.verdict is Verdict.FAIL:
-        return _back(strict, f"Version {rollout.from_version} is better: {quality.sentence}")
+        better = {"version": rollout.from_version, "text": quality.sentence}
+        return _back(strict, sentences.BETTER % better)
     # The better one is known, but not yet that it does no harm: its requests will tell.
     waits = quality.verdict is Verdict.PASS if rollout.patience_s is None else not _is_late(sight)
     if waits:
         return _wait(results, undecided, look_s)
-    return _back(strict, f"Undecided, so version {rollout.from_version} stays: {undecided[0]}")
+    return _back(strict, sentences.STAYS % {"version": rollout.from_version, "text": undecided[0]})
 
 
 def _is_late(sight: Sight) -> bool:
@@ -231,11 +234,11 @@ def _superior(gates: Gates) -> Gates:
 
 def _compared(sight: Sight, results: list[GateResult]) -> Finding:
     found = {
-        Verdict.PASS: "it passed every gate",
-        Verdict.WAIT: "its gates are undecided",
+        Verdict.PASS: sentences.PASSED_ALL,
+        Verdict.WAIT: sentences.GATES_UNDECIDED,
         Verdict.FAIL: _failures(results),
     }[combine(results)]
-    reason = f"Compared on {sight.step.n_requests} requests: {found}"
+    reason = sentences.COMPARED % {"n": sight.step.n_requests, "text": found}
     return Finding(move=Move.COMPARE, results=results, waits_for=[], reason=reason)
 
 
@@ -251,12 +254,12 @@ def _go(sight: Sight, move: Move, results: list[GateResult], reason: str | None 
 def lacking_sentence(rollout: Rollout, point: ApprovalPoint) -> str:
     """Say how many approvals are lacking, and from whom."""
     asked, n = rollout.approvals, n_lacking(rollout, point)
-    role = "" if asked is None else f" of the role {asked.role.value} or above"
-    persons = "one person" if n == 1 else f"{n} persons"
-    return (
-        f"{persons[0].upper()}{persons[1:]}{role}, other than {rollout.started_by}, must approve it:"
-        f" `noria rollouts approve {rollout.id}`"
-    )
+    return (sentences.ONE_LACKING if n == 1 else sentences.SOME_LACKING) % {
+        "n": n,
+        "role": "" if asked is None else asked.role.value,
+        "name": rollout.started_by,
+        "command": f"noria rollouts approve {rollout.id}",
+    }
 
 
 def _look_every(rollout: Rollout, elapsed_s: float) -> float:
@@ -276,7 +279,7 @@ def _age_s(sight: Sight) -> float:
 
 def _failures(results: list[GateResult]) -> str:
     failed = [result for result in results if result.verdict is Verdict.FAIL]
-    return "; ".join(f"{result.gate}: {result.sentence}" for result in failed)
+    return "; ".join(sentences.GATE_FAILED[result.gate] % {"text": result.sentence} for result in failed)
 
 
 def _back(results: list[GateResult], reason: str) -> Finding:

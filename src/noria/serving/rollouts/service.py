@@ -16,6 +16,7 @@ from noria.serving.rollouts.deployment import settle_alias
 from noria.serving.rollouts.passage import end, pause, resume
 from noria.serving.rollouts.progress import judge, to_check
 from noria.serving.rollouts.sight import StoredRollout, load_rollout, see, select_rollouts, stored_rollout
+from noria.serving.sentences import ABORTED_BY_HAND, PROMOTED_BY_HAND
 from noria.serving.tables import endpoints, rollouts
 
 
@@ -98,13 +99,13 @@ class Rollouts(Service):
         NotApproved
             If the rollout waits for persons who have not agreed to it yet.
         """
-        rollout = self._end(project, rollout_id, RolloutStatus.PROMOTED, why.reason or "Promoted by hand")
+        rollout = self._end(project, rollout_id, RolloutStatus.PROMOTED, why.reason or PROMOTED_BY_HAND)
         return settle_alias(self.sibling(Models), rollout)
 
     @operation("POST", "/projects/{project}/rollouts/{rollout_id}/abort", needs=DEPLOY, status=200)
     def abort(self, project: str, rollout_id: str, why: Reason) -> Rollout:
         """Let the old version answer every request again."""
-        return self._end(project, rollout_id, RolloutStatus.ROLLED_BACK, why.reason or "Aborted by hand")
+        return self._end(project, rollout_id, RolloutStatus.ROLLED_BACK, why.reason or ABORTED_BY_HAND)
 
     def _end(self, project: str, rollout_id: str, status: RolloutStatus, reason: str) -> Rollout:
         def write(connection: sa.Connection, stored: StoredRollout) -> Rollout:
