@@ -78,15 +78,17 @@ class TargetFolder:
     durable
         Whether the files and their names are on disk when the context ends, whatever happens to the machine then.
     staged
-        Whether it is a stage, where nobody looks for files: each is written under its name at once, and replaces none.
+        Whether it is a stage in the folder that the files are for, where nobody looks for them: each is written under
+        its name at once, and replaces none.
     """
 
     def __init__(self, root: Path, *, durable: bool = True, staged: bool = False) -> None:
         self._root = root
+        self._named = root.parent if staged else root  # in errors: who asked for the tree knows no stage
         self._durable = durable
         self._staged = staged
         self._current = ""  # files come in the order of their paths, so one open folder serves many
-        with storage_errors(root):
+        with storage_errors(self._named):
             try:
                 root.mkdir(parents=True, exist_ok=True)
             except (FileExistsError, NotADirectoryError) as error:
@@ -105,7 +107,7 @@ class TargetFolder:
         self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None
     ) -> None:
         try:
-            with storage_errors(self._root):
+            with storage_errors(self._named):
                 self._flush(self._current_fd)
                 self._flush(self._root_fd)
         finally:
@@ -136,7 +138,7 @@ class TargetFolder:
         """
         status = self._status(path)
         if status is not None and stat.S_ISDIR(status.st_mode):
-            raise TargetBlocked(self._root, path, "there is a folder of this name")
+            raise TargetBlocked(self._named, path, "there is a folder of this name")
         return status is not None
 
     def holds(self, path: str, *, digest: Digest, size_bytes: int, executable: bool) -> bool:
@@ -147,7 +149,7 @@ class TargetFolder:
         if bool(status.st_mode & stat.S_IXUSR) != executable:
             return False
         folder, _, name = path.rpartition("/")
-        with storage_errors(self._root):
+        with storage_errors(self._named):
             fd = os.open(name, os.O_RDONLY | os.O_NOFOLLOW | os.O_CLOEXEC, dir_fd=self._enter(folder))
             with os.fdopen(fd, "rb", buffering=0) as stream:
                 return hash_stream(stream) == (digest, size_bytes)
@@ -179,7 +181,7 @@ class TargetFolder:
         if folder == self._current:
             folder_fd = self._current_fd
         else:
-            with storage_errors(self._root):
+            with storage_errors(self._named):
                 folder_fd = self._enter(folder, make=True)
         if self._staged:
             return self._written(folder_fd, name, path, chunks, executable=executable)
@@ -189,8 +191,8 @@ class TargetFolder:
             # Looked at here again: on a file system without capitals, the name may be taken by now.
             is_taken = os.access(name, os.F_OK, dir_fd=folder_fd, follow_symlinks=False)
             if is_taken and self.exists(path) and not overwrite:
-                raise TargetBlocked(self._root, path, "there is a file of this name")
-            with storage_errors(self._root):
+                raise TargetBlocked(self._named, path, "there is a file of this name")
+            with storage_errors(self._named):
                 os.rename(temporary, name, src_dir_fd=folder_fd, dst_dir_fd=folder_fd)
         except BaseException:
             os.unlink(temporary, dir_fd=folder_fd)
@@ -207,9 +209,9 @@ class TargetFolder:
         try:
             fd = os.open(name, _NEW_FILE, 0o777 if executable else 0o666, dir_fd=self._current_fd)
         except FileExistsError as error:
-            raise TargetBlocked(self._root, path, "there is a file of this name") from error
+            raise TargetBlocked(self._named, path, "there is a file of this name") from error
         except OSError as error:
-            raise storage_error(error, self._root) from error
+            raise storage_error(error, self._named) from error
         try:
             if os.write(fd, data) != len(data):
                 os.lseek(fd, 0, os.SEEK_SET)
@@ -218,7 +220,7 @@ class TargetFolder:
         except BaseException as error:
             os.unlink(name, dir_fd=self._current_fd)
             if isinstance(error, OSError):
-                raise storage_error(error, self._root) from error
+                raise storage_error(error, self._named) from error
             raise
         finally:
             os.close(fd)
@@ -227,7 +229,7 @@ class TargetFolder:
     def check_folder(self, path: str) -> None:
         """Raise what `make_folder` would raise, and make nothing."""
         check_path(path)
-        with storage_errors(self._root), contextlib.suppress(FileNotFoundError):
+        with storage_errors(self._named), contextlib.suppress(FileNotFoundError):
             self._enter(path)
 
     def make_folder(self, path: str) -> None:
@@ -239,14 +241,14 @@ class TargetFolder:
             As `write` does.
         """
         check_path(path)
-        with storage_errors(self._root):
+        with storage_errors(self._named):
             self._enter(path, make=True)
 
     def remove(self, path: str) -> None:
         """Remove a file, if it is there."""
         check_path(path)
         folder, _, name = path.rpartition("/")
-        with storage_errors(self._root), contextlib.suppress(FileNotFoundError):
+        with storage_errors(self._named), contextlib.suppress(FileNotFoundError):
             os.unlink(name, dir_fd=self._enter(folder))
 
     def _written(
@@ -257,20 +259,20 @@ class TargetFolder:
         try:
             fd = os.open(name, _NEW_FILE, 0o777 if executable else 0o666, dir_fd=folder_fd)
         except FileExistsError as error:
-            raise TargetBlocked(self._root, path, "there is a file of this name") from error
+            raise TargetBlocked(self._named, path, "there is a file of this name") from error
         except OSError as error:
-            raise storage_error(error, self._root) from error
+            raise storage_error(error, self._named) from error
         try:
             for chunk in chunks:
                 try:
                     write_all(fd, chunk)
                 except OSError as error:
-                    raise storage_error(error, self._root) from error
+                    raise storage_error(error, self._named) from error
             try:
                 self._flush(fd)
                 return os.fstat(fd)
             except OSError as error:
-                raise storage_error(error, self._root) from error
+                raise storage_error(error, self._named) from error
         except BaseException:
             os.unlink(name, dir_fd=folder_fd)
             raise
@@ -280,7 +282,7 @@ class TargetFolder:
     def _status(self, path: str) -> os.stat_result | None:
         check_path(path)
         folder, _, name = path.rpartition("/")
-        with storage_errors(self._root):
+        with storage_errors(self._named):
             try:
                 return os.stat(name, dir_fd=self._enter(folder), follow_symlinks=False)
             except FileNotFoundError:
@@ -326,5 +328,5 @@ class TargetFolder:
             return os.open(part, _OPEN_FOLDER, dir_fd=fd)
         except OSError as error:
             if error.errno in _NOT_A_FOLDER:
-                raise TargetBlocked(self._root, walked, "it is a link or a file, not a folder") from error
+                raise TargetBlocked(self._named, walked, "it is a link or a file, not a folder") from error
             raise
