@@ -79,6 +79,26 @@ def test_rows_that_do_not_fit_are_refused_with_the_mend(command: Command) -> Non
     assert [row["rain"] for row in rows_of(command, "SELECT rain FROM trips")] == [None, None, 0.5]
 
 
+def test_a_file_that_is_no_table_is_named_with_its_line(command: Command) -> None:
+    """Where the fault of a malformed file lies is told when it is added and when it becomes rows."""
+    command("append", "trips", "january.csv")
+    Path("ragged.csv").write_text("day,n,city\n2026-01-03,1,Sevilla\n2026-01-04,1,Sevilla,7\n")
+    Path("cut.jsonl").write_text('{"day": "2026-01-03", "n": 1, "city": "Sevilla"}\n{"day": \n')
+    line = "`ragged.csv` cannot be read as a table: line 3 has 4 fields, and the first line 3"
+    for refused in (
+        command("add", "ragged.csv", code=2),
+        command("append", "trips", "ragged.csv", code=2),
+        command("merge", "trips", "ragged.csv", "--on", "day", code=2),
+    ):
+        assert line in refused
+        assert "truncate_ragged_lines" not in refused  # an option of another library
+    assert "`cut.jsonl` cannot be read as a table: line 2 is not JSON" in command(
+        "append", "trips", "cut.jsonl", code=2
+    )
+    assert "trips" in command("log", "trips", "--json")
+    assert json.loads(command("log", "trips", "--json"))["items"][0]["version"] == 1
+
+
 def test_lines_of_json_come_in_by_standard_input(command: Command, monkeypatch: pytest.MonkeyPatch) -> None:
     """They are appended some at a time; a line that is no JSON is named."""
     monkeypatch.setattr("sys.stdin", io.StringIO("".join(f'{{"n": {n}}}\n' for n in range(25)) + "\n"))

@@ -3,16 +3,17 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Iterator, Mapping
-from contextlib import contextmanager
-from dataclasses import dataclass
+from contextlib import AbstractContextManager, contextmanager
+from dataclasses import dataclass, replace
 from functools import partial
 from pathlib import Path
-from typing import Any, Protocol
+from typing import Any
 
 import polars as pl
 
 from noria.core.errors import Invalid, NotFound
 from noria.data.delta.errors import SourceUnreadable
+from noria.data.faults import why_unreadable
 
 _TEXT = (pl.String(),)
 _PLAIN = (
@@ -49,20 +50,43 @@ class SqlQuery:
         return f"SqlQuery(query={self.query!r})"
 
 
-class Rows(Protocol):
-    """Rows that can be read more than once."""
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Rows:
+    """Rows that can be read more than once.
 
-    def __call__(self, expected: pl.Schema | None, *, thorough: bool = False) -> pl.LazyFrame:
+    Attributes
+    ----------
+    read
+        Gives them; told the types of columns for a source that does not say them, and whether to look through it.
+    path
+        The file that they stand in; None if it is none.
+    thorough
+        Whether the types of such a source are found in all of its rows instead, which takes much longer.
+    """
+
+    read: Callable[[pl.Schema | None, bool], pl.LazyFrame]
+    path: Path | None = None
+    thorough: bool = False
+
+    def __call__(self, expected: pl.Schema | None) -> pl.LazyFrame:
         """Give the rows.
 
         Parameters
         ----------
         expected
             Types of columns for a source that does not say them.
-        thorough
-            Find the types of such a source in all of its rows instead, which takes much longer.
         """
-        ...
+        return self.read(expected, self.thorough)
+
+    def looked_through(self) -> Rows:
+        """Give the same rows with the types that all of them have."""
+        return replace(self, thorough=True)
+
+    def naming(self) -> AbstractContextManager[None]:
+        """Say which source could not be read, if that is so, and where it is wrong once all of it was looked at."""
+        return naming(
+            "The source" if self.path is None else f"`{self.path}`", self.path if self.thorough else None
+        )
 
 
 Reader = Callable[[Path, pl.Schema | None, bool], pl.LazyFrame]
@@ -99,23 +123,19 @@ def rows_of(source: Any) -> Rows:
 
 
 @contextmanager
-def naming(what: str) -> Iterator[None]:
-    """Say which source could not be read."""
+def naming(what: str, path: Path | None = None) -> Iterator[None]:
+    """Say which source could not be read, and at which line of a file."""
     try:
         yield
     except (pl.exceptions.PolarsError, OSError, UnicodeDecodeError) as error:
         first = (str(error).strip() or type(error).__name__).splitlines()[0]
-        raise SourceUnreadable(f"{what} cannot be read as a table: {first}") from error
+        why = first if path is None else why_unreadable(path, error)
+        raise SourceUnreadable(f"{what} cannot be read as a table: {why}") from error
 
 
-def _settled(rows: pl.LazyFrame) -> Rows:
+def _settled(rows: pl.LazyFrame, *, path: Path | None = None) -> Rows:
     """Take rows that know their types."""
-
-    def give(expected: pl.Schema | None, *, thorough: bool = False) -> pl.LazyFrame:
-        del expected, thorough
-        return rows
-
-    return give
+    return Rows(read=lambda _expected, _thorough: rows, path=path)
 
 
 def _from_pandas(source: Any) -> pl.DataFrame:
@@ -191,11 +211,11 @@ def _rows_of_path(path: Path) -> Rows:
             hint=f"Its name should end in {', '.join(f'`{kind}`' for kind in kinds)}",
         )
 
-    def give(expected: pl.Schema | None, *, thorough: bool = False) -> pl.LazyFrame:
-        with naming(f"`{path}`"):
+    def give(expected: pl.Schema | None, thorough: bool) -> pl.LazyFrame:
+        with naming(f"`{path}`", path if thorough else None):
             return read(path, expected, thorough)
 
-    return give
+    return Rows(read=give, path=path)
 
 
 def _rows_of_folder(path: Path) -> Rows:
@@ -204,7 +224,7 @@ def _rows_of_folder(path: Path) -> Rows:
     if not (path / "_delta_log").is_dir():
         raise Invalid(f"The folder `{path}` holds no Delta table", hint="Give a file, or each file in turn")
     with naming(f"`{path}`"):
-        return _settled(pl.DataFrame(DeltaTable(path).scan()).lazy())
+        return _settled(pl.DataFrame(DeltaTable(path).scan()).lazy(), path=path)
 
 
 def _separated(separator: str, path: Path, expected: pl.Schema | None, thorough: bool) -> pl.LazyFrame:

@@ -8,7 +8,7 @@ from typing import Any, Self
 import polars as pl
 
 from noria.core.clock import Clock
-from noria.data.delta.sources import naming, rows_of
+from noria.data.delta.sources import rows_of
 from noria.data.delta.table import Table
 from noria.data.delta.types import conform, grow
 from noria.data.entities import DatasetVersion
@@ -103,5 +103,6 @@ class TableStream:
 
 
 def _frame(source: Any) -> pl.DataFrame:
-    with naming("The source"):
-        return rows_of(source)(None).collect()
+    rows = rows_of(source)
+    with rows.naming():
+        return rows(None).collect()

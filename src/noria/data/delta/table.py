@@ -4,7 +4,6 @@ from __future__ import annotations
 
 from collections.abc import Callable, Iterator, Sequence
 from dataclasses import replace
-from functools import partial
 from pathlib import Path
 from typing import Any
 
@@ -16,7 +15,7 @@ from noria.data.delta.layout import due, gatherable
 from noria.data.delta.log import Part
 from noria.data.delta.merging import check_keys, checked_condition, n_changed, updated
 from noria.data.delta.parquet import ROW_GROUP_ROWS
-from noria.data.delta.sources import Rows, naming, rows_of
+from noria.data.delta.sources import Rows, rows_of
 from noria.data.delta.types import Growth, check_fits, conform, grow, stored_schema
 from noria.data.delta.versions import Plan, Planner, Snapshot, StoredPart, TableVersions, not_a_table
 from noria.data.entities import DatasetVersion
@@ -90,7 +89,7 @@ class Table:
 
         def plan(rows: Rows, snapshot: Snapshot, folder: Path) -> Plan | None:
             growth = self._growth(snapshot, rows, evolve=evolve)
-            with naming("What is to be merged"):
+            with rows.naming():
                 found = rows(snapshot.schema).collect()
             new = conform(found, growth.schema).select(c for c in growth.schema if c in found.columns)
             check_keys(new, on)
@@ -199,7 +198,7 @@ class Table:
         return Growth(schema=snapshot.schema)
 
     def _put_rows(self, rows: Rows, snapshot: Snapshot, schema: pl.Schema, folder: Path) -> list[StoredPart]:
-        with naming("The source"):
+        with rows.naming():
             return self._versions.put(_batches(rows(snapshot.schema)), schema, folder)
 
 
@@ -273,13 +272,13 @@ def _with_types(rows: Rows, plan: Callable[[Rows, Snapshot, Path], Plan | None])
         try:
             return plan(rows, snapshot, folder)
         except SourceUnreadable:
-            return plan(partial(rows, thorough=True), snapshot, folder)
+            return plan(rows.looked_through(), snapshot, folder)
 
     return planner
 
 
 def _schema_of(rows: Rows, expected: pl.Schema | None) -> pl.Schema:
-    with naming("The source"):
+    with rows.naming():
         return rows(expected).collect_schema()
 
 

@@ -12,6 +12,7 @@ from typing import Any, Final
 import polars as pl
 
 from noria.core.errors import Invalid
+from noria.data.faults import why_unreadable
 from noria.data.profiling.sources import FrameTable, ScannedTable, Table
 
 IN_MEMORY_BYTES: Final = 512 << 20
@@ -62,7 +63,11 @@ def open_table_file(path: Path, *, in_memory_bytes: int = IN_MEMORY_BYTES) -> It
         try:
             table = _opened(path, scan, Path(folder), in_memory_bytes)
         except (pl.exceptions.PolarsError, OSError) as error:
-            raise Invalid(f"`{path}` cannot be read as a table: {error}") from error
+            raise Invalid(
+                f"`{path}` cannot be read as a table: {why_unreadable(path, error)}",
+                hint="Mend it; a file that is to be kept as it is can be added with the folder that it lies in",
+                details={"path": str(path)},
+            ) from error
         yield table
 
 
