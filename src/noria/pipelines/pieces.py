@@ -275,7 +275,7 @@ class _Going:
                 return call_body(self.piece.loaded.pipeline, self._values, self.piece.loaded.source)
             finally:
                 executor.close(at_once=False)
-                executor.calls.flush()
+                executor.calls.settle()
 
     def finish(self, status: RunStatus, **end: Any) -> None:
         """End the run."""

@@ -182,7 +182,6 @@ def _run_body(
             outputs = store_outputs(executor, run, call_body(pipeline, values, source))
             executor.finish()
             calls.rules.require_called(calls.called)
-            calls.values.flush(stored for report in calls.reports for stored in report.outputs)
         status = RunStatus.FINISHED
     except Exception as error:
         status, error_body = RunStatus.FAILED, body_of_error(error)
@@ -210,7 +209,7 @@ def _executing(calls: Calls, hands: Hands | None, setup: Setup) -> Iterator[Exec
         try:
             executor.close(at_once=at_once)
         finally:
-            calls.flush()
+            calls.settle()
 
 
 def call_body(pipeline: Pipeline[..., Any], values: dict[str, Any], source: CodeSource) -> Any:

@@ -19,7 +19,7 @@ from typing import Any, Protocol
 from noria.core.objects.checkouts import checkout
 from noria.core.objects.digests import hash_large_file
 from noria.core.objects.shelf import shelf_of
-from noria.core.objects.store import ObjectCorrupt, ObjectReader, ObjectWriter
+from noria.core.objects.store import ObjectCorrupt, ObjectInfo, ObjectReader, ObjectWriter
 from noria.core.objects.trees import Entry, make_manifest, put_manifest, put_tree, read_manifest
 from noria.pipelines.cache_entities import StoredValue
 from noria.pipelines.codecs import OutputNotStorable, decode, encode, find_codec, is_plain, is_registered
@@ -54,10 +54,14 @@ class ValueStore:
     ----------
     objects
         Objects of the project.
+    flushes
+        Whether whoever made this calls `flush` in the end. Small values then do not wait for the disk one by one.
     """
 
-    def __init__(self, objects: Objects) -> None:
+    def __init__(self, objects: Objects, *, flushes: bool = False) -> None:
         self._objects = objects
+        self._flushes = flushes
+        self._unflushed: set[str] = set()
         self._kept: OrderedDict[str, bytes] = OrderedDict()
         self._kept_bytes = 0
         self._folder: Path | None = None
@@ -83,6 +87,15 @@ class ValueStore:
     def take_in(self, data: bytes) -> None:
         """Store the bytes of a small object that another process made."""
         self._put(data)
+
+    def put_bytes(self, data: bytes) -> ObjectInfo:
+        """Store the bytes of a small object."""
+        shelf = shelf_of(self._objects) if self._flushes else None
+        if shelf is None:
+            return self._objects.put_bytes(data)
+        info = shelf.put_bytes(data)
+        self._unflushed.add(info.digest)
+        return info
 
     def save(self, value: Any) -> StoredValue:
         """Store a value.
@@ -126,14 +139,18 @@ class ValueStore:
             return None
         info = shelf.put_written(functools.partial(form.write, value))
         self._checked.add(info.digest)
+        if self._flushes:
+            self._unflushed.add(info.digest)
         return StoredValue(codec=form.codec, digest=info.digest, size_bytes=info.size_bytes)
 
     def flush(self, stored: Iterable[StoredValue]) -> None:
-        """Have large values on disk for good; smaller ones are when they are saved."""
+        """Have all that was saved on disk for good, and the large ones among values that other processes saved."""
         shelf = shelf_of(self._objects)
         if shelf is not None:
-            for digest in {value.digest for value in stored if value.size_bytes >= LARGE_BYTES}:
+            large = {value.digest for value in stored if value.size_bytes >= LARGE_BYTES}
+            for digest in sorted(large | self._unflushed):
                 shelf.flush(digest)
+            self._unflushed.clear()
 
     def load(self, stored: StoredValue) -> Any:
         """Make a stored value anew, verified.
@@ -203,7 +220,7 @@ class ValueStore:
         entries = [
             Entry(path=path, digest=part.digest, size_bytes=part.size_bytes) for path, part in files.items()
         ]
-        tree = put_manifest(self._objects, make_manifest(entries))
+        tree = put_manifest(self, make_manifest(entries))
         return StoredValue(
             codec="tree",
             digest=tree.digest,
@@ -224,7 +241,7 @@ class ValueStore:
         return _rebuild(structure, part)
 
     def _put(self, data: bytes) -> str:
-        digest = self._objects.put_bytes(data).digest
+        digest = self.put_bytes(data).digest
         if len(data) <= KEPT_BYTES // 8:
             self._keep(digest, data)
         return digest

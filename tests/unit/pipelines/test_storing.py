@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import dataclasses
 import math
+import os
 import threading
 from collections.abc import Collection, Iterator
 from pathlib import Path
@@ -20,6 +21,7 @@ from sklearn.preprocessing import FunctionTransformer, StandardScaler
 
 from noria.core.clock import SystemClock
 from noria.core.errors import Corrupt
+from noria.core.objects.digests import hash_bytes
 from noria.core.objects.local import LocalObjectStore
 from noria.pipelines.cache_entities import StoredValue
 from noria.pipelines.codecs import (
@@ -284,3 +286,35 @@ def test_a_stored_value_says_whether_it_is_a_tree() -> None:
     }
 
     assert kinds == {"json": False, "tree": True, "file": True, "folder": True}
+
+
+def test_small_values_reach_the_disk_together_at_the_end(
+    objects: LocalObjectStore, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """A store of values that is flushed waits for the disk then, for every object it made, and not value by value."""
+    flushed: set[int] = set()
+    fsync = os.fsync
+
+    def noting(fd: int) -> None:
+        flushed.add(os.fstat(fd).st_ino)
+        fsync(fd)
+
+    objects.put_bytes(b"the first one, with which the store's own folders are made")
+    monkeypatch.setattr(os, "fsync", noting)
+    together = ValueStore(objects, flushes=True)
+    stored = [together.save(value) for value in (1, "two", [3, np.arange(4)], 1)]
+    assert not flushed
+    assert [ValueStore(objects).load(one) for one in stored[:2]] == [1, "two"]
+
+    together.flush([])
+    places = [path for path in (objects.root / "objects").rglob("*") if path.is_file()]
+    assert len(places) == 6  # two values; a list's structure, its array, and the list of both; the one before
+    places.remove(
+        objects._layout.path(hash_bytes(b"the first one, with which the store's own folders are made"))
+    )
+    assert {path.stat().st_ino for path in places} <= flushed
+    assert {path.parent.stat().st_ino for path in places} <= flushed
+
+    flushed.clear()
+    ValueStore(objects).save(5)
+    assert flushed  # who flushes nothing in the end has each value on disk at once

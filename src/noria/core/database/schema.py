@@ -89,16 +89,20 @@ class JsonText(sa.types.TypeDecorator[Any]):
     def __init__(self, type_: Any = Any) -> None:
         super().__init__()
         self.type_ = type_
-        self._encoder = msgspec.json.Encoder()
-        self._decoder = msgspec.json.Decoder(type_)
+        # Made when it is needed: for all columns that a command never reads it would take a fiftieth of its time.
+        self._decoder: msgspec.json.Decoder[Any] | None = None
 
     def process_bind_param(self, value: Any, dialect: sa.Dialect) -> str | None:  # noqa: ARG002 - the base's signature
         """Encode; None stays null."""
-        return None if value is None else self._encoder.encode(value).decode()
+        return None if value is None else _ENCODER.encode(value).decode()
 
     def process_result_value(self, value: str | None, dialect: sa.Dialect) -> Any:  # noqa: ARG002 - the base's signature
         """Decode; null stays None."""
-        return None if value is None else self._decoder.decode(value)
+        if value is None:
+            return None
+        if self._decoder is None:
+            self._decoder = msgspec.json.Decoder(self.type_)
+        return self._decoder.decode(value)
 
 
 def pk() -> sa.Column[int]:
@@ -143,4 +147,5 @@ class Converters:
         return made
 
 
+_ENCODER = msgspec.json.Encoder()
 _NO_DIALECT: Any = None  # both types convert alike on every database

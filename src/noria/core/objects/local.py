@@ -19,7 +19,6 @@ import msgspec
 
 from noria.core.clock import Clock
 from noria.core.errors import Invalid, TooLarge, Unavailable
-from noria.core.objects.checking import PackChecker
 from noria.core.objects.chunks import LARGE_BYTES, Bytes, Codec
 from noria.core.objects.digests import (
     Digest,
@@ -33,15 +32,10 @@ from noria.core.objects.digests import (
 )
 from noria.core.objects.disk import storage_errors
 from noria.core.objects.drafts import draft
-from noria.core.objects.filing import Filing
-from noria.core.objects.garbage import Collector
-from noria.core.objects.helping import Helper
 from noria.core.objects.index import Index
 from noria.core.objects.index_writing import Located
-from noria.core.objects.intake import Examiner, Intake
 from noria.core.objects.layout import Layout
 from noria.core.objects.loose import LooseObjects
-from noria.core.objects.pack_garbage import PackCollector
 from noria.core.objects.packed import PackedReader, Wanted, raw, text
 from noria.core.objects.packs import PackedObject
 from noria.core.objects.shelf import Shelf
@@ -58,6 +52,12 @@ from noria.core.objects.store import (
     RangeInvalid,
     checked_chunks,
 )
+
+if TYPE_CHECKING:
+    from noria.core.objects.filing import Filing
+    from noria.core.objects.helping import Helper
+    from noria.core.objects.intake import Examiner, Intake
+    from noria.core.objects.pack_garbage import PackCollector
 
 _EPOCH: Final = datetime(1970, 1, 1, tzinfo=UTC)
 _THREADS: Final = 2  # that examine the chunks of one object while its next ones are read
@@ -89,7 +89,7 @@ class LocalObjectStore:
         self._helper = helper
         codec = Codec()
         self._packed = PackedReader(self._layout, self._index, codec)
-        self._examiner = Examiner(self._layout, self._index, self._packed, codec)
+        self._codec = codec
 
     @property
     def root(self) -> Path:
@@ -129,6 +129,18 @@ class LocalObjectStore:
         there = self._loose.renew(digest)
         if there is False or (there is None and not self._renew_packed(digest, data)):
             self._loose.put(digest, data)
+        return ObjectInfo(digest=digest, size_bytes=len(data))
+
+    def put_unflushed(self, data: bytes) -> ObjectInfo:
+        """Store bytes in memory; on disk for good only after `flush`, if they are a file of their own."""
+        if len(data) > LARGE_BYTES:
+            return self.put_bytes(data)
+        digest = hash_bytes(data)
+        there = self._loose.renew(digest, flushed=False)
+        if there is False or (there is None and not self._renew_packed(digest, data)):
+            with draft(self._layout) as written:
+                written.write(data)
+                self._loose.take_over(digest, written)
         return ObjectInfo(digest=digest, size_bytes=len(data))
 
     def put_file(self, path: Path) -> ObjectInfo:
@@ -228,6 +240,8 @@ class LocalObjectStore:
         """Read objects and give what is wrong with them."""
         if digests is None:
             yield from self._layout.problems(quick=quick)
+            from noria.core.objects.checking import PackChecker
+
             yield from PackChecker(self._layout, self._index, self._packed).run(quick=quick)
             return
         for digest in digests:
@@ -240,6 +254,8 @@ class LocalObjectStore:
         """Remove objects that nothing refers to and that were last put more than `grace_s` seconds ago."""
         if not grace_s >= 0:
             raise Invalid(f"`grace_s` is {grace_s}; it is a number of seconds, at least 0")
+        from noria.core.objects.garbage import Collector
+
         collector = Collector(self._layout, now_ns=self._now_ns(), grace_s=grace_s, dry_run=dry_run)
         loose = collector.run(is_live)
         packed = self._pack_collector(cutoff_ns=collector.cutoff_ns, dry_run=dry_run).run(is_live)
@@ -260,6 +276,8 @@ class LocalObjectStore:
         return self._pack_collector(cutoff_ns=0, dry_run=False).renew(pack_id)
 
     def _pack_collector(self, *, cutoff_ns: int, dry_run: bool) -> PackCollector:
+        from noria.core.objects.pack_garbage import PackCollector
+
         # An index of its own: whoever reads through this one does not wait.
         index = Index(self._layout, self._now_ns)
         reader = PackedReader(self._layout, index, Codec())
@@ -311,11 +329,22 @@ class LocalObjectStore:
                 hint="Put it again; and choose a grace period for `noria objects gc` that is longer than any upload",
             )
 
+    # What writes and collects packs is imported by who does, since most short commands do neither.
+    @functools.cached_property
+    def _examiner(self) -> Examiner:
+        from noria.core.objects.intake import Examiner
+
+        return Examiner(self._layout, self._index, self._packed, self._codec)
+
     def _intake(self) -> Intake:
+        from noria.core.objects.intake import Intake
+
         return Intake(self._layout, self._index, self._examiner, self._now_ns)
 
     @property
     def _filing(self) -> Filing:
+        from noria.core.objects.filing import Filing
+
         return Filing(self._index, self._loose, self._examiner, self._intake, helper=self._helper)
 
 

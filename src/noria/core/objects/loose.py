@@ -61,15 +61,16 @@ class LooseObjects:
             os.fsync(fd)
         self._flush_name(path)
 
-    def renew(self, digest: Digest) -> bool | None:
+    def renew(self, digest: Digest, *, flushed: bool = True) -> bool | None:
         """Make an object young, and tell whether its bytes are right; None if there is none."""
         path = self._layout.path(digest)
         with storage_errors(self._layout.root):
             try:
                 with self._layout.lock.shared():
                     os.utime(path, ns=(self._now_ns(),) * 2, follow_symlinks=False)
-                # Whoever renamed it into place may not have come to flush its name yet.
-                self._flush_name(path)
+                if flushed:
+                    # Whoever renamed it into place may not have come to flush its name yet.
+                    self._flush_name(path)
             except FileNotFoundError:
                 return None
         return self._layout.check(digest) is None

@@ -1,7 +1,8 @@
 """Objects that lie in a file as they were written, so that other processes can map them into memory.
 
-Large tables go from step to step this way: they are neither cut nor packed, written once, and read without a copy. Of
-the contract at the top of `store` one point is put off: an object outlives a loss of power only after `flush`.
+Large tables go from step to step this way: they are neither cut nor packed, written once, and read without a copy; and
+so do small values, of which a run would else wait for the disk four times each. Of the contract at the top of `store`
+one point is put off: an object outlives a loss of power only after `flush`.
 """
 
 from __future__ import annotations
@@ -47,6 +48,12 @@ class Shelf:
             If there is no room; nothing of the object is left behind.
         """
         info = self._store.put_written(write)
+        self._took_in(info)
+        return info
+
+    def put_bytes(self, data: bytes) -> ObjectInfo:
+        """Store bytes in memory."""
+        info = self._store.put_unflushed(data)
         self._took_in(info)
         return info
 

@@ -10,6 +10,7 @@ from __future__ import annotations
 import operator
 from collections.abc import Iterable, Sequence
 from pathlib import Path
+from typing import Protocol
 
 import msgspec
 
@@ -17,7 +18,7 @@ from noria.core.errors import Invalid, TooLarge
 from noria.core.objects.digests import Digest, is_digest
 from noria.core.objects.paths import all_folders, case_collisions, check_paths
 from noria.core.objects.sources import IGNORE_OWN, FoundFile, Ignore, scan
-from noria.core.objects.store import ObjectReader, ObjectWriter, Progress
+from noria.core.objects.store import ObjectInfo, ObjectReader, ObjectWriter, Progress
 from noria.core.serialisation import to_canonical_json
 
 FILE_MODE = 0o644
@@ -167,7 +168,15 @@ def put_found(
     ]
 
 
-def put_manifest(store: ObjectWriter, manifest: Manifest) -> TreeInfo:
+class BytesWriter(Protocol):
+    """Where bytes in memory can be put."""
+
+    def put_bytes(self, data: bytes, /) -> ObjectInfo:
+        """Store them."""
+        ...
+
+
+def put_manifest(store: BytesWriter, manifest: Manifest) -> TreeInfo:
     """Store the manifest of a tree whose files are stored.
 
     Raises

@@ -127,7 +127,7 @@ class Calls(msgspec.Struct):
             earlier={(step.step, step.occurrence): step for step in earlier},
             rules=rules or CallRules(),
             progress=progress or Silent(),
-            values=ValueStore(objects),
+            values=ValueStore(objects, flushes=True),
             objects=objects,
             cache=workspace.service(StepCache),
             runs=workspace.service(PipelineRuns),
@@ -353,6 +353,11 @@ class Calls(msgspec.Struct):
         waiting, self._waiting = self._waiting, []
         if waiting:
             self.runs.record_steps(self.run.project, self.run.id, waiting)
+
+    def settle(self) -> None:
+        """Record what waits for it, and have all that the steps gave on disk for good."""
+        self.flush()
+        self.values.flush(stored for report in self.reports for stored in report.outputs)
 
 
 def arranged(step: Step[..., Any], handles: list[Any]) -> Any:
