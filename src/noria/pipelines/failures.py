@@ -5,13 +5,19 @@ from __future__ import annotations
 import os
 import signal
 import traceback
+from collections.abc import Mapping
+from itertools import islice
 from pathlib import Path
 from types import TracebackType
 
 from noria.core.errors import ErrorBody, Failed, NoriaError, error_from_body
 from noria.pipelines.distributions import Home
+from noria.pipelines.outputs import Output
+from noria.pipelines.showing import shown
+from noria.tracking.redaction import redact
 
 _MOST_CHARS = 20_000
+_MOST_ARGUMENTS = 3
 _OWN = str(Path(__file__).parent) + os.sep
 
 
@@ -82,6 +88,30 @@ def pipeline_failure(name: str, error: BaseException, home: Home) -> PipelineFai
         f"The pipeline `{name}` failed{place_of(error, home)}: {told(error)}",
         details={"pipeline": name, "type": type(error).__name__, "traceback": traceback_text(error)},
     )
+
+
+def name_call(
+    failure: StepFailed, arguments: Mapping[str, object], *, item: int | None, occurrence: int
+) -> None:
+    """Have a failure say which call of its step it was, where the step is called more than once.
+
+    Parameters
+    ----------
+    arguments
+        What the step was called with; handles to outputs of other steps are not shown.
+    item
+        Which item of a map it was for, from 0; None if it was for none.
+    occurrence
+        How many calls of the step came before it.
+    """
+    if item is None and not occurrence:
+        return
+    which = f"call {occurrence + 1} of it" if item is None else f"item {item} of its map, counted from 0"
+    given = {name: shown(value) for name, value in arguments.items() if type(value) is not Output}
+    told = redact(", ".join(f"{name}={value}" for name, value in islice(given.items(), _MOST_ARGUMENTS)))
+    failure.message = f"{failure.message} ({which}{f': {told}' if told else ''})"
+    failure.args = (failure.message,)
+    failure.details |= {"occurrence": occurrence} | ({} if item is None else {"item": item})
 
 
 def failure_of(body: ErrorBody, step: str) -> StepFailed:

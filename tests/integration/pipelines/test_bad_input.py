@@ -7,9 +7,11 @@ from pathlib import Path
 import pytest
 
 from noria.core.errors import NoriaError
+from noria.pipelines.executors.choice import ExecutorChoice
 from noria.pipelines.failures import StepFailed
 from noria.pipelines.loading import load_pipeline
 from noria.pipelines.runner import run_pipeline
+from noria.pipelines.service import PipelineRuns
 from support.waiting import wait_until
 
 from .conftest import Desk
@@ -70,6 +72,47 @@ def test_a_mistake_is_told_with_its_place_and_the_mend(
         run_pipeline(desk.workspace, loaded.pipeline, {}, source=loaded.source)
     assert message in caught.value.message
     assert hint in (caught.value.hint or "")
+
+
+@pytest.mark.parametrize("workers", [None, 2])
+@pytest.mark.parametrize(
+    ("body", "told"),
+    [
+        ("half.map([5, 0], key='token=hunter2')", "item 1 of its map, counted from 0: n=0, key='token=***"),
+        ("[half(n, key=rows(n)) for n in (5, 0)]", "call 2 of it: n=0"),
+        ("[half(0, key='alone')]", ""),
+    ],
+)
+def test_a_step_that_is_called_often_says_which_call_failed(
+    desk: Desk, body: str, told: str, workers: int | None
+) -> None:
+    """The item of a map, or the number of the call, with what is short to say; a secret is not told."""
+    desk.write(f"""
+        @step
+        def rows(n: int) -> list[int]:
+            return [n]
+
+        @step
+        def half(n: int, key: Any) -> float:
+            return 1 / n
+
+        @pipeline
+        def study() -> Any:
+            return {body}
+        """)
+    study = desk.project.load("flow").study
+    with pytest.raises(StepFailed) as caught:
+        run_pipeline(desk.workspace, study, {}, executor=ExecutorChoice(workers=workers))
+    run = desk.workspace.service(PipelineRuns).list("default", limit=1).items[0]
+    steps = desk.workspace.service(PipelineRuns).steps("default", run.run_id, limit=100).items
+    [failed] = [step for step in steps if step.status == "failed"]
+
+    said = f"ZeroDivisionError: division by zero{f' ({told})' if told else ''}"
+    assert caught.value.message.endswith(said)
+    assert run.error is not None
+    assert run.error.message.endswith(said)
+    assert failed.error is not None
+    assert failed.error.message.endswith(said)
 
 
 def test_a_step_that_changes_what_it_closes_over_is_never_reused(desk: Desk) -> None:

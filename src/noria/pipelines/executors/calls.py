@@ -26,7 +26,7 @@ from noria.pipelines.executors.attempt import Made, Surroundings, Task
 from noria.pipelines.executors.progress import Progress, Silent
 from noria.pipelines.executors.rules import CallRules
 from noria.pipelines.executors.work import Outcome
-from noria.pipelines.failures import StepFailed
+from noria.pipelines.failures import StepFailed, name_call
 from noria.pipelines.fingerprint import MENDS, bound_arguments, explain, identity_of, key_of, key_parts
 from noria.pipelines.outputs import Output, outputs_in, taken_around
 from noria.pipelines.reads import still_as_read
@@ -233,7 +233,8 @@ class Calls(msgspec.Struct):
         self._record(call, self._report(call, StepStatus.FINISHED, made.outputs), entry)
 
     def failed(self, call: Call, failure: StepFailed) -> None:
-        """Record that a step failed for good."""
+        """Record that a step failed for good, and have the failure say which call of the step it was."""
+        name_call(failure, call.arguments, item=call.place.item, occurrence=call.occurrence)
         report = self._report(call, StepStatus.FAILED)
         self._record(call, msgspec.structs.replace(report, error=failure.to_body()))
 
