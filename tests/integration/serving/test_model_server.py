@@ -172,6 +172,8 @@ def test_a_model_that_raises_is_told_and_captured(live: LiveModelServer) -> None
 
     assert answer.status_code == 422
     assert "unknown categories" in answer.json()["message"]
+    assert "the value `99.0` of `x[0]` in row 0" in answer.json()["message"]
+    assert {"field": "x[0]", "row": 0, "value": 99.0}.items() <= answer.json()["details"].items()
     identity = answer.json()["details"]["prediction_id"]
     live.feedback({identity: 1}, endpoint="picky")
     row = live.workspace.service(Captures).get("default", "picky", identity)

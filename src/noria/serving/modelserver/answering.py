@@ -13,6 +13,7 @@ from noria.core.clock import Clock
 from noria.core.errors import Failed, Forbidden, Invalid
 from noria.core.ids import is_id, new_id
 from noria.registry.entities import Signature
+from noria.serving.modelserver.culprits import Culprit
 from noria.serving.modelserver.lanes import Outputs
 from noria.serving.modelserver.protocol import Answered, Encoded, ReadInputs
 from noria.serving.modelserver.recorder import CapturedRequest, Recorder
@@ -157,17 +158,24 @@ class Answerer:
             outputs=outputs,
         )
 
-    def failed(self, pending: Pending, error: Exception) -> Failed:
-        """Keep that the model raised, and give the error that says so."""
+    def failed(self, pending: Pending, error: Exception, culprit: Culprit | None = None) -> Failed:
+        """Keep that the model raised, and give the error that says so, and on which value where that is known."""
         ref = pending.chosen.entity.ref
         text = _told(error)
         self._log_failure(ref, error)
         if not pending.replay:
             self._record(pending, {}, text)
+        details = {"version": pending.chosen.entity.version, "prediction_id": pending.identity}
+        if culprit is None:
+            return Failed(
+                f"`{ref}` raised on this request: {text}",
+                hint="See the log of the model server",
+                details=details,
+            )
         return Failed(
-            f"`{ref}` raised on this request: {text}",
-            hint="See the log of the model server",
-            details={"version": pending.chosen.entity.version, "prediction_id": pending.identity},
+            f"`{ref}` cannot take the value `{culprit.value}` of `{culprit.field}` in row {culprit.row}: {text}",
+            hint="Send a value as the training data had them, or train a version on rows with this one",
+            details={**details, **culprit._asdict()},
         )
 
     def _log_failure(self, ref: str, error: Exception) -> None:

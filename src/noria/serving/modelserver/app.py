@@ -208,7 +208,10 @@ class ModelApp:
             except TooManyRequests:
                 raise
             except Exception as error:
-                raise self._answerer.failed(pending, error) from error
+                culprit = await asyncio.get_running_loop().run_in_executor(
+                    self._computing, pending.chosen.lane.culprit, *pending.inputs
+                )
+                raise self._answerer.failed(pending, error, culprit) from error
             answered = await self._answerer.finish(pending, outputs)
             encoded = ask.reply(answered)
             version, n_rows, status = answered.version, answered.n_rows, 200

@@ -6,6 +6,7 @@ import asyncio
 import itertools
 import math
 import os
+import threading
 import time
 from collections import deque
 from collections.abc import Mapping
@@ -18,6 +19,7 @@ from numpy.typing import NDArray
 
 from noria.core.http_errors import TooManyRequests
 from noria.registry.runtimes.port import LoadedModel
+from noria.serving.modelserver.culprits import Culprit, find_culprit, n_tries
 
 QUICK_S = {"onnxruntime": 0.005}
 """Engine → what may run in the event loop: handing it to a thread and back costs others as much."""
@@ -40,6 +42,9 @@ GATHER_SHARE, _GATHER_PAUSE_S = 0.5, 0.002
 Clients that were answered ask again. Were those that waited begun with at once, they and the others would take turns
 for ever, and each call would hold half of the rows that it could.
 """
+
+CULPRIT_S = 0.2
+"""Longest that may be spent on finding the value that a model raises on, by what its calls are known to take."""
 
 _ALWAYS = 8
 _WEIGHT = 0.1
@@ -102,6 +107,8 @@ class Lane:
         self._waiting: deque[Waiting] = deque()
         self._n_at_work = 0
         self._gathering: _Gathering | None = None
+        self._known: Arrays | None = None
+        self._blaming = threading.Lock()
 
     def measure(self, inputs: Arrays, n_rows: int) -> None:
         """Run some rows for warmth, and note how long one takes and how long many take.
@@ -114,6 +121,7 @@ class Lane:
         few = {name: array[:1] for name, array in inputs.items()}
         many = {name: np.resize(array, (_MANY, *array.shape[1:])) for name, array in inputs.items()}
         self.run(few, 1)
+        self._known = few
         one_s = min(self._timed(few, 1) for _ in range(_REPEATS))
         many_s = min(self._timed(many, _MANY) for _ in range(_REPEATS if one_s < 0.1 else 1))
         self._row_s = max(0.0, many_s - one_s) / (_MANY - 1)
@@ -149,6 +157,28 @@ class Lane:
             taken_s = time.perf_counter() - began - self._row_s * n_rows
             self._base_s += _WEIGHT * (max(0.0, taken_s) - self._base_s)
         return outputs
+
+    def culprit(self, inputs: Arrays, n_rows: int) -> Culprit | None:
+        """Find the value that the model raises on, from any thread.
+
+        None where no row is known that it answers, where that would take too long, and while another looks: requests
+        that fail must not keep the cores from those that do not.
+        """
+        if self._known is None or n_tries(inputs, n_rows) * (self._base_s + self._row_s * n_rows) > CULPRIT_S:
+            return None
+        if not self._blaming.acquire(blocking=False):
+            return None
+        try:
+            return find_culprit(self._raises, inputs, n_rows, self._known)
+        finally:
+            self._blaming.release()
+
+    def _raises(self, inputs: Arrays) -> bool:
+        try:
+            self._model.predict(inputs)
+        except Exception:  # noqa: BLE001 - whether it raises is the question
+            return True
+        return False
 
     async def predict(self, inputs: Arrays, n_rows: int, threads: Executor) -> Outputs:
         """Predict in a thread, with others where that pays.
