@@ -180,7 +180,13 @@ def test_bad_input_is_refused_by_name_and_nothing_is_written(workspace: Workspac
         "output": str(out),
         "key": ["id"],
     }
-    for change, kind, message in BAD:
+    (tmp_path / "ragged.csv").write_text("f0,f1,f2,f3\n1,2,3,4\n1,2,3,4,5\n")
+    ragged = (
+        {"input": str(tmp_path / "ragged.csv")},
+        Invalid,
+        r"ragged\.csv` cannot be read as a table: line 3 has 5",
+    )
+    for change, kind, message in [*BAD, ragged]:
         with pytest.raises(kind, match=message):
             predict(**{**good, **change}, workspace=workspace)
     assert not out.exists()

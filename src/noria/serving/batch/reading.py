@@ -147,7 +147,7 @@ def read_all(workspace: Workspace, found: Input) -> pl.LazyFrame:
     SourceUnreadable
         If it is none.
     """
-    with naming(f"`{found.name}`"):
+    with naming(f"`{found.name}`", Path(found.source) if found.kind == "file" else None):
         try:
             return _lazy(workspace, found, thorough=False).collect().lazy()
         except pl.exceptions.PolarsError:
@@ -166,7 +166,7 @@ def _staged(workspace: Workspace, found: Input, target: Path) -> TableRows:
             _lazy(workspace, found, thorough=False).sink_parquet(part, row_group_size=_STAGED_GROUP_ROWS)
         except pl.exceptions.PolarsError:
             # The first rows of a text file did not tell the types of all.
-            with naming(f"`{found.name}`"):
+            with naming(f"`{found.name}`", Path(found.source) if found.kind == "file" else None):
                 _lazy(workspace, found, thorough=True).sink_parquet(part, row_group_size=_STAGED_GROUP_ROWS)
         part.rename(target)
     return table_rows(target)
@@ -193,7 +193,8 @@ def _lazy(workspace: Workspace, found: Input, *, thorough: bool) -> pl.LazyFrame
         return dataset(found.source, workspace=workspace).scan()
     if found.kind == "sql":
         return rows_of(SqlQuery(query=found.source, url=found.url or ""))(None)
-    return rows_of(found.source)(None, thorough=thorough)
+    rows = rows_of(found.source)
+    return (rows.looked_through() if thorough else rows)(None)
 
 
 def _stage_arrays(arrays: Mapping[str, Any], folder: Path) -> ArrayRows:
