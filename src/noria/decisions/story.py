@@ -10,6 +10,7 @@ from typing import Any
 from noria.catalog.entities import Candidate, DecisionRecord, Figure
 from noria.core.web.drawings import Scale, scale_over
 from noria.core.web.formats import clipped
+from noria.decisions import evidence_words
 from noria.decisions.entities import Decision
 from noria.decisions.story_views import (
     BeforeAfter,
@@ -38,6 +39,7 @@ from noria.decisions.words import (
 )
 from noria.monitoring.sentences import retelling
 from noria.serving.entities import Rollout
+from noria.serving.sentences import retelling as gates
 
 LEAST_SHOWN_PROBABILITY = 0.001
 """As in the record's Markdown: what is less probable is left out."""
@@ -77,7 +79,7 @@ def tell(
                 question=in_words(STAGE_WORDS, found.stage),
                 verdict=in_words(VERDICT_WORDS, found.verdict),
                 state=verdict_state(found.verdict),
-                sentence=clipped(found.sentence, _TEXT),
+                sentence=evidence_words.retelling.find(found.sentence),
                 facts=facts_of(found.figures),
             )
             for found in record.evidence
@@ -164,7 +166,7 @@ def compare(candidates: Sequence[Candidate], choice: str | None) -> Comparison |
             words=in_words(REMEDY_WORDS, candidate.name),
             is_chosen=candidate.name == choice,
             is_admissible=candidate.admissible,
-            note=clipped(candidate.note),
+            note=evidence_words.retelling.find(candidate.note) if candidate.note else None,
             figures=tuple(candidate.figures.get(name) for name in columns),
             gain=_measured(candidate.gain, scale),
         )
@@ -215,5 +217,5 @@ def _step(rollout: Rollout, index: int) -> StepRow:
         verdict=ended.verdict if ended else None,
         n_requests=ended.n_requests if ended else None,
         ended_at=ended.ended_at if ended else None,
-        sentences=tuple(clipped(result.sentence) for result in ended.results) if ended else (),
+        sentences=tuple(gates.find(result.sentence) for result in ended.results) if ended else (),
     )

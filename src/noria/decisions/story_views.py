@@ -39,7 +39,7 @@ class Finding:
     question: str
     verdict: str
     state: str
-    sentence: str
+    sentence: Sentence
     facts: tuple[Fact, ...]
 
 
@@ -67,7 +67,7 @@ class CandidateRow:
     words: str
     is_chosen: bool
     is_admissible: bool
-    note: str
+    note: Sentence | None
     figures: tuple[Figure | None, ...]
     gain: Measured
 
@@ -107,7 +107,7 @@ class StepRow:
     verdict: str | None
     n_requests: int | None
     ended_at: datetime | None
-    sentences: tuple[str, ...]
+    sentences: tuple[Sentence, ...]
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

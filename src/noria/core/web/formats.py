@@ -19,7 +19,7 @@ NOTHING = "–"
 _LISTED = 8
 _CLIPPED = 240
 _COMMA_FOR_POINT = str.maketrans(",.", ".,")
-_FIGURE = re.compile(r"-?\d+(?:\.\d+)?(?:e-?\d+)?%?")
+_FIGURE = re.compile(r"[+-]?\d+(?:\.\d+)?(?:e[+-]?\d+)?%?")
 _BYTE_UNITS = ("B", "KiB", "MiB", "GiB", "TiB")
 
 
