@@ -1,17 +1,15 @@
 """Decomposition: how much of a rise of the loss the inputs explain, the mix of labels, or labels given inputs.
 
-Inputs: a classifier, scored on rows that it has not seen, tells live rows from training rows. Labels: training rows
-drawn in the live mix are told from live rows again; if that becomes (nearly) impossible, the mix explains the move.
-Where rows can hardly be
-told apart at all, as where every column says little, the model's answers have to follow the mix instead: by the mean
-answer that rows of each label got in training.
+Inputs: a classifier, scored on rows that it has not seen, tells live rows from training rows. Labels: where their mix
+changed, the model's answers tell whether labels follow the inputs or the inputs the labels (`conditionals`). Where
+another model answers by now, training rows drawn in the live mix are told from live rows again; if that becomes
+(nearly) impossible, the mix explains the move.
 Labels given inputs: what training rows lost when they were held out is weighted by the odds of being a live row
 (clipped), over the region where both lie; what live rows lose more than that is due to labels given inputs.
 
 References
 ----------
 Cai, T. T., Namkoong, H. and Yadlowsky, S. (2023). Diagnosing model performance under distribution shift.
-Lipton, Z., Wang, Y.-X. and Smola, A. (2018). Detecting and correcting for label shift with black box predictors. ICML.
 """
 
 from __future__ import annotations
@@ -23,6 +21,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from noria.core.stats.tests import chi_squared_counts
+from noria.decisions.stages.conditionals import Followed, apart_within_labels, followed
 from noria.decisions.stages.finding import Finding, lacks
 
 STAGE = "shift"
@@ -36,9 +35,7 @@ _MIX_LEVEL = 0.001
 _MOST_WEIGHT = 10.0
 _SURE = 3.0
 _N_BINS = 5
-_LEAST_FOLLOWED = 0.5
-_MOST_FOLLOWED = 1.5
-_LEAST_WAY = 1e-12
+_APART = 3.0  # standard errors
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -87,8 +84,10 @@ class Parts:
         Of telling live from training rows; of telling them from training rows drawn in the live mix.
     mix, mix_p
         Total variation between the labels' distributions, and how probable so large a difference is by chance.
-    followed, followed_se
-        How far the answers moved along the way that the mix implies, in shares of that way; its standard error.
+    held
+        How far the answers followed the labels; None where that is not known.
+    within_labels
+        How far live rows stand apart from training rows of the same label, in standard errors.
     rise, by_inputs, by_concept
         Rise of the mean loss; what the inputs explain; the rest, with its standard error `by_concept_se`.
     """
@@ -97,8 +96,8 @@ class Parts:
     auc_in_mix: float | None
     mix: float | None
     mix_p: float
-    followed: float | None
-    followed_se: float
+    held: Followed | None
+    within_labels: float
     rise: float
     rise_se: float
     by_inputs: float
@@ -113,19 +112,20 @@ def decompose(sides: Sides, *, seed: int = 0) -> Parts | None:
     if len(reference) < _FEWEST or len(current) < _FEWEST or not sides.reference.shape[1]:
         return None
     base, live = sides.reference[reference], sides.current[current]
-    odds, auc = _odds(base, live, sides, seed)
+    told = _told_apart(base, live, seed, sides.reference, sides.current)
+    odds = _odds(told, len(base) / max(len(live), 1))
     mix, mix_p, auc_mix = _mix(sides, base, reference, seed)
     rise = float(sides.loss.mean() - sides.reference_loss.mean()) if len(sides.loss) else 0.0
     rise_se = _se(sides.loss, sides.reference_loss)
     excess, se, overlap = _explained(sides, odds)
-    followed, followed_se = _followed(sides) if mix is not None and mix >= _LEAST_MIX else (None, 0.0)
+    mixed = mix is not None and mix >= _LEAST_MIX
     return Parts(
-        auc=auc,
+        auc=told.auc,
         auc_in_mix=auc_mix,
         mix=mix,
         mix_p=mix_p,
-        followed=followed,
-        followed_se=followed_se,
+        held=_held(sides) if mixed else None,
+        within_labels=_within_labels(sides, told, reference, current) if mixed else 0.0,
         rise=rise,
         rise_se=rise_se,
         by_inputs=rise - excess,
@@ -141,20 +141,19 @@ def decomposition(sides: Sides, *, seed: int = 0) -> Finding:
     if parts is None:
         return lacks(STAGE, "Too few live and training rows to decompose the loss")
     verdict = _verdict(parts, sides)
-    figures = {name: getattr(parts, name) for name in Parts.__slots__}
+    figures = {name: getattr(parts, name) for name in Parts.__slots__ if name != "held"}
+    if parts.held is not None:
+        figures |= {name: getattr(parts.held, name) for name in Followed.__slots__}
     return Finding(stage=STAGE, verdict=verdict, sentence=_sentence(parts), figures=figures)
 
 
 def _verdict(parts: Parts, sides: Sides) -> str:
     moved = parts.auc > _LEAST_AUC if sides.moved is None else sides.moved
     mixed = parts.mix is not None and parts.mix > _LEAST_MIX and parts.mix_p < _MIX_LEVEL
-    rest = parts.auc_in_mix
-    if (
-        mixed
-        and rest is not None
-        and (_mix_explains(parts.auc, rest) or (parts.auc < _LEAST_AUC and _answers_follow(parts)))
-    ):
-        return "label"
+    if mixed:
+        says = _says(parts)
+        if says in ("label", "covariate"):
+            return says
     risen = parts.by_concept > _SURE * parts.by_concept_se and parts.by_concept_se > 0
     if risen and (not moved or parts.by_concept > 0.4 * max(parts.rise, 1e-12)):
         return "concept"
@@ -170,29 +169,48 @@ def _mix_explains(auc: float, in_mix: float) -> bool:
     return in_mix - 0.5 < max(0.04, 0.4 * (auc - 0.5))
 
 
-def _answers_follow(parts: Parts) -> bool:
-    """Tell whether the answers moved as the mix implies: not at all if labels given inputs changed alone."""
-    if parts.followed is None or parts.followed <= max(_LEAST_FOLLOWED, _SURE * parts.followed_se):
-        return False
-    return parts.followed < _MOST_FOLLOWED + 2 * parts.followed_se
+def _says(parts: Parts) -> str | None:
+    """Tell what the change of the labels' mix goes with."""
+    in_mix = parts.auc_in_mix
+    explained = in_mix is not None and _mix_explains(parts.auc, in_mix)
+    if parts.held is None:
+        return "label" if explained else None
+    if parts.held.says == "either":
+        return "covariate" if parts.within_labels > _APART else "label" if explained else None
+    return parts.held.says
 
 
-def _odds(base: Floats, live: Floats, sides: Sides, seed: int) -> tuple[tuple[Floats, Floats], float]:
-    """Give the odds of being live for all training rows and for the labelled live rows, and the AUC."""
-    shares_base, shares_live, auc = _told_apart(base, live, seed, sides.reference, sides.current)
-    ratio = len(base) / max(len(live), 1)
+@dataclass(frozen=True, slots=True, kw_only=True)
+class _Told:
+    """What a cross-fitted classifier of sides says.
+
+    Attributes
+    ----------
+    base, live
+        Of thinned rows, each by the model of the folds that it is not in.
+    every_base, every_live
+        Of all rows, by the mean of all folds' models.
+    """
+
+    base: Floats
+    live: Floats
+    every_base: Floats
+    every_live: Floats
+    auc: float
+
+
+def _odds(told: _Told, ratio: float) -> tuple[Floats, Floats]:
+    """Give the odds of being live for all training rows and for all live rows."""
 
     def odds(shares: Floats) -> Floats:
         clipped = np.clip(shares, 1e-3, 1 - 1e-3)
         return np.asarray(clipped / (1 - clipped) * ratio)
 
-    return (odds(shares_base), odds(shares_live)), auc
+    return odds(told.every_base), odds(told.every_live)
 
 
-def _told_apart(
-    base: Floats, live: Floats, seed: int, every_base: Floats, every_live: Floats
-) -> tuple[Floats, Floats, float]:
-    """Cross-fit a classifier of sides; rows that were thinned out are scored by all folds' mean."""
+def _told_apart(base: Floats, live: Floats, seed: int, every_base: Floats, every_live: Floats) -> _Told:
+    """Cross-fit a classifier of sides."""
     from sklearn.metrics import roc_auc_score
 
     rows = np.vstack([base, live])
@@ -206,7 +224,13 @@ def _told_apart(
         scores[fold == number] = model.predict_proba(rows[fold == number])[:, 1]
         for place, every in enumerate((every_base, every_live)):
             totals[place] += model.predict_proba(every)[:, 1] / 3
-    return totals[0], totals[1], float(roc_auc_score(side, scores))
+    return _Told(
+        base=scores[: len(base)],
+        live=scores[len(base) :],
+        every_base=totals[0],
+        every_live=totals[1],
+        auc=float(roc_auc_score(side, scores)),
+    )
 
 
 def _classifier(seed: int) -> Any:
@@ -234,29 +258,25 @@ def _explained(sides: Sides, odds: tuple[Floats, Floats]) -> tuple[float, float,
     return excess * overlap, se * overlap, overlap
 
 
-def _followed(sides: Sides) -> tuple[float | None, float]:
-    """Tell how far the answers moved towards what the mix implies (Lipton et al., 2018, for the mean answer)."""
+def _held(sides: Sides) -> Followed | None:
     then, now = sides.reference_answers, sides.answers
-    if then is None or now is None or len(now) < _FEWEST or then.shape[1] != now.shape[1]:
-        return None, 0.0
-    before, after = _binned(sides.reference_labels, sides.labels)
-    counts = _counts(before, after)
-    shares_then, shares_now = counts / counts.sum(axis=1, keepdims=True)
-    if (shares_then[shares_now > 0] == 0).any():
-        return None, 0.0
-    means = np.array(
-        [
-            then[before == label].mean(axis=0) if share else 0.0 * then[0]
-            for label, share in enumerate(shares_then)
-        ]
+    if then is None or now is None:
+        return None
+    return followed(then, now, sides.reference_labels, sides.labels)
+
+
+def _within_labels(
+    sides: Sides, told: _Told, reference: NDArray[np.intp], current: NDArray[np.intp]
+) -> float:
+    """Compare scores of sides within each label, of the labelled live rows that were not thinned out."""
+    place = {row: index for index, row in enumerate(current.tolist())}
+    kept = [(place[row], at) for at, row in enumerate(sides.labelled.tolist()) if row in place]
+    if not kept:
+        return 0.0
+    scores, labels = map(np.array, zip(*kept, strict=True))
+    return apart_within_labels(
+        told.base, told.live[scores], sides.reference_labels[reference], sides.labels[labels]
     )
-    way = (shares_now - shares_then) @ means
-    length = float(way @ way)
-    if length < _LEAST_WAY:
-        return None, 0.0
-    along_then, along_now = then @ way / length, now @ way / length
-    se = float(np.sqrt(along_then.var() / len(then) + along_now.var() / len(now)))
-    return float(along_now.mean() - along_then.mean()), se
 
 
 def _mix(
@@ -374,10 +394,10 @@ def _sentence(parts: Parts) -> str:
         told += f"; {parts.mix:.0%} of the labels' mix changed"
     if parts.auc_in_mix is not None:
         told += f"; from training rows drawn in the live mix it tells them with AUC {parts.auc_in_mix:.2f}"
-    if parts.followed is not None:
+    if parts.held is not None:
         told += (
-            f"; the answers moved by {parts.followed:.2f} of what that mix implies (standard error "
-            f"{parts.followed_se:.2f})"
+            f"; the calibrated answers moved by {parts.held.followed:.2f} of what the labels moved, 1 if labels follow "
+            f"the inputs as before, {parts.held.implied:.2f} if the inputs follow the labels as before"
         )
     return (
         f"{told}. Of a rise of the loss by {parts.rise:+.4f}, the inputs explain {parts.by_inputs:+.4f} and labels "
