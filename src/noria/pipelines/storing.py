@@ -148,8 +148,7 @@ class ValueStore:
         shelf = shelf_of(self._objects)
         if shelf is not None:
             large = {value.digest for value in stored if value.size_bytes >= LARGE_BYTES}
-            for digest in sorted(large | self._unflushed):
-                shelf.flush(digest)
+            shelf.flush(sorted(large | self._unflushed))
             self._unflushed.clear()
 
     def load(self, stored: StoredValue) -> Any:

@@ -181,7 +181,7 @@ def test_bad_input_is_refused_by_name_and_nothing_is_written(workspace: Workspac
         "key": ["id"],
     }
     (tmp_path / "ragged.csv").write_text("f0,f1,f2,f3\n1,2,3,4\n1,2,3,4,5\n")
-    ragged = (
+    ragged: tuple[dict[str, Any], type[NoriaError], str] = (
         {"input": str(tmp_path / "ragged.csv")},
         Invalid,
         r"ragged\.csv` cannot be read as a table: line 3 has 5",

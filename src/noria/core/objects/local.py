@@ -165,10 +165,11 @@ class LocalObjectStore:
         """Tell where an object lies as a file of its own."""
         return self._layout.path(digest) if self._layout.status(digest) is not None else None
 
-    def flush(self, digest: str) -> None:
-        """Have an object that lies as a file on disk for good."""
-        if self._layout.status(digest) is not None:
-            self._loose.flush(parse_digest(digest))
+    def flush(self, digests: Iterable[str]) -> None:
+        """Have those of some objects that lie as files on disk for good."""
+        loose = [parse_digest(digest) for digest in digests if self._layout.status(digest) is not None]
+        if loose:
+            self._loose.flush(loose)
 
     def shelf(self) -> Shelf:
         """Give what puts files as they are."""

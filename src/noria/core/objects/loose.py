@@ -8,14 +8,18 @@ from __future__ import annotations
 
 import contextlib
 import os
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Collection, Iterator
+from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
+from typing import Final
 
 from noria.core.objects.digests import CHUNK_BYTES, Digest
 from noria.core.objects.disk import fsync_folder, storage_errors
 from noria.core.objects.drafts import Draft, draft
 from noria.core.objects.layout import Layout
 from noria.core.objects.store import ObjectNotFound
+
+_FLUSHED_AT_ONCE: Final = 16
 
 
 class LooseObjects:
@@ -54,12 +58,25 @@ class LooseObjects:
                 os.utime(written.fd, ns=(self._now_ns(),) * 2)
                 written.path.replace(path)
 
-    def flush(self, digest: Digest) -> None:
-        """Have the bytes and the name of an object on disk."""
-        path = self._layout.path(digest)
-        with self._reading(digest) as fd, storage_errors(self._layout.root):
+    def flush(self, digests: Collection[Digest]) -> None:
+        """Have the bytes and the names of objects on disk; those that are not there any more are passed over."""
+        # Several at a time: the file system writes its journal once for all that wait for it together.
+        with ThreadPoolExecutor(_FLUSHED_AT_ONCE) as pool:
+            for _ in pool.map(self._flush_bytes, digests):
+                pass
+        with storage_errors(self._layout.root):
+            for folder in sorted({self._layout.path(digest).parent for digest in digests}):
+                fsync_folder(folder)
+            fsync_folder(self._layout.objects)
+            fsync_folder(self._layout.root)
+
+    def _flush_bytes(self, digest: Digest) -> None:
+        with (
+            contextlib.suppress(ObjectNotFound),
+            self._reading(digest) as fd,
+            storage_errors(self._layout.root),
+        ):
             os.fsync(fd)
-        self._flush_name(path)
 
     def renew(self, digest: Digest, *, flushed: bool = True) -> bool | None:
         """Make an object young, and tell whether its bytes are right; None if there is none."""

@@ -7,7 +7,7 @@ one point is put off: an object outlives a loss of power only after `flush`.
 
 from __future__ import annotations
 
-from collections.abc import Callable
+from collections.abc import Callable, Iterable
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
@@ -62,9 +62,9 @@ class Shelf:
         self._require(digest)
         return self._store.place_of(digest)
 
-    def flush(self, digest: str) -> None:
-        """Have an object on disk for good."""
-        self._store.flush(digest)
+    def flush(self, digests: Iterable[str]) -> None:
+        """Have objects on disk for good."""
+        self._store.flush(digests)
 
     def within(
         self, *, took_in: Callable[[ObjectInfo], None], require: Callable[[str], Any] | None = None
