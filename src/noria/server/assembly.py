@@ -61,6 +61,7 @@ SERVICES = (
     "noria.serving.service:Captures",
     "noria.serving.service:EndpointKeys",
     "noria.serving.service:Cascades",
+    "noria.serving.service:InputRepairs",
     "noria.serving.service:ServiceLogs",
     "noria.serving.batch.service:Batches",
     "noria.monitoring.service:Monitors",

@@ -9,6 +9,7 @@ import typer
 from noria.core.console.options import JsonFlag, LimitOption, ProjectOption, WorkspaceOption, YesFlag, opened
 from noria.core.console.output import cell, facts, print_json, say, show, table
 from noria.serving.key_commands import capture_command, keys
+from noria.serving.repairs.commands import list_command, repair_command
 from noria.serving.rollouts.commands import ReasonOption, rollout_facts, rollout_table, steps_table
 
 if TYPE_CHECKING:
@@ -18,6 +19,8 @@ if TYPE_CHECKING:
 endpoints = typer.Typer(no_args_is_help=True, help="Endpoints and what they serve")
 endpoints.add_typer(keys, name="keys")
 endpoints.command("capture")(capture_command)
+endpoints.command("repair")(repair_command)
+endpoints.command("repairs")(list_command)
 
 EndpointArgument = Annotated[str, typer.Argument(metavar="ENDPOINT", help="Endpoint.")]
 

@@ -37,6 +37,7 @@ from noria.serving.plans import (
     PlanSet,
     ServerReport,
 )
+from noria.serving.repairs.standing import planned_repairs
 from noria.serving.rollouts.deployment import Deployer
 from noria.serving.rollouts.passage import end
 from noria.serving.rollouts.sight import (
@@ -189,11 +190,12 @@ class Endpoints(Service):
             )
             rows = connection.execute(query).all()
             asked = planned_options(connection)
+            mended = planned_repairs(connection)
         plans = [_plan(row[0], EndpointRow._make(row[1:])) for row in rows]
         return PlanSet(
             etag=current,
             plans=[
-                msgspec.structs.replace(plan, **asked.get(row[1], {}))
+                msgspec.structs.replace(plan, **asked.get(row[1], {}), repair=mended.get(row[1], []))
                 for plan, row in zip(plans, rows, strict=True)
             ],
         )

@@ -6,6 +6,8 @@ from noria.core.permissions import Permission, Role
 
 READ_ENDPOINTS = Permission(name="endpoints.read")
 DEPLOY = Permission(name="endpoints.deploy", role=Role.ENGINEER)
+END_REPAIRS = Permission(name="endpoints.end_repairs", role=Role.ENGINEER)
+"""To take inputs as they are sent again: what the job that looks after repairs may do, and no more."""
 APPROVE = Permission(name="rollouts.approve", role=Role.SCIENTIST)
 """To agree to a rollout, where the rollout asks for a role that the caller has."""
 READ_CAPTURES = Permission(name="captures.read")

@@ -8,6 +8,7 @@ from typing import Literal
 import msgspec
 
 from noria.serving.entities import Weight
+from noria.serving.repairs.entities import ColumnRepair
 
 
 class PlannedVersion(msgspec.Struct, frozen=True, kw_only=True):
@@ -78,6 +79,8 @@ class EndpointPlan(msgspec.Struct, frozen=True, kw_only=True):
         Versions that are asked too, once the answer is given. They need not be among the `versions`.
     cascade
         How the versions answer in turn; None when their weights alone choose.
+    repair
+        How inputs are put right before a version sees them; empty when they are taken as they are sent.
     """
 
     project: str
@@ -90,6 +93,7 @@ class EndpointPlan(msgspec.Struct, frozen=True, kw_only=True):
     capture_share: float = 1.0
     shadows: list[PlannedShadow] = []
     cascade: PlannedCascade | None = None
+    repair: list[ColumnRepair] = []
 
 
 class PlanSet(msgspec.Struct, frozen=True, kw_only=True):

@@ -1,5 +1,5 @@
 -- What the migrations make of an empty SQLite file. Written by tools/make_schema.py; a test compares.
--- revisions: access_0003 catalog_0001 core_0003 data_0003 decisions_0001 delivery_0001 monitoring_0005 pipelines_0003 registry_0004 serving_0009 tracking_0007;
+-- revisions: access_0003 catalog_0001 core_0003 data_0003 decisions_0001 delivery_0001 monitoring_0005 pipelines_0003 registry_0004 serving_0010 tracking_0007;
 
 CREATE TABLE alembic_version (
     version_num VARCHAR(32) NOT NULL,
@@ -463,6 +463,28 @@ CREATE TABLE former_model_names (
     FOREIGN KEY(model_pk) REFERENCES models (pk)
 )
  WITHOUT ROWID;
+
+CREATE TABLE input_repairs (
+    pk INTEGER NOT NULL,
+    id TEXT NOT NULL,
+    endpoint_pk BIGINT NOT NULL,
+    number BIGINT NOT NULL,
+    columns TEXT NOT NULL,
+    reason TEXT NOT NULL,
+    decision_id TEXT,
+    started_by TEXT NOT NULL,
+    created_at BIGINT NOT NULL,
+    revision BIGINT NOT NULL,
+    position BIGINT NOT NULL,
+    ended_at BIGINT,
+    ended_by TEXT,
+    ended_revision BIGINT,
+    ended_why TEXT,
+    PRIMARY KEY (pk),
+    CONSTRAINT input_repairs_by_endpoint UNIQUE (endpoint_pk, number),
+    UNIQUE (id),
+    FOREIGN KEY(endpoint_pk) REFERENCES endpoints (pk)
+);
 
 CREATE TABLE issues (
     pk INTEGER NOT NULL,
@@ -1620,6 +1642,8 @@ CREATE INDEX events_by_type ON events (type, position);
 
 CREATE INDEX experiments_by_number ON experiments (project_pk, number);
 
+CREATE UNIQUE INDEX input_repairs_under_way ON input_repairs (endpoint_pk) WHERE ended_at is null;
+
 CREATE INDEX issues_by_run ON issues (source_run_pk);
 
 CREATE INDEX issues_in_order ON issues (experiment_pk, severity desc, created_ms desc, id desc);
@@ -1784,7 +1808,7 @@ insert into alembic_version (version_num) values ('pipelines_0003');
 
 insert into alembic_version (version_num) values ('registry_0004');
 
-insert into alembic_version (version_num) values ('serving_0009');
+insert into alembic_version (version_num) values ('serving_0010');
 
 insert into alembic_version (version_num) values ('tracking_0007');
 

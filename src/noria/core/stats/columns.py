@@ -2,13 +2,16 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+import re
+from collections.abc import Mapping, MutableMapping, Sequence
 from typing import Any
 
 import numpy as np
 from numpy.typing import NDArray
 
 from noria.core.errors import Invalid
+
+_PLACE = re.compile(r"(?P<name>.+)\[(?P<index>\d+(?:,\d+)*)\]")
 
 
 def flatten_columns(arrays: Mapping[str, NDArray[Any]]) -> dict[str, NDArray[Any]]:
@@ -40,3 +43,58 @@ def flatten_columns(arrays: Mapping[str, NDArray[Any]]) -> dict[str, NDArray[Any
         for index in np.ndindex(*array.shape[1:]):
             columns[f"{name}[{','.join(map(str, index))}]"] = array[(slice(None), *index)]
     return columns
+
+
+def flatten_names(name: str, shape: Sequence[int]) -> list[str]:
+    """Give the names of the columns of an array by the shape of its rows, as `flatten_columns` does.
+
+    Examples
+    --------
+    >>> flatten_names("x", [2]), flatten_names("y", [])
+    (['x[0]', 'x[1]'], ['y'])
+    """
+    return [f"{name}[{','.join(map(str, at))}]" for at in np.ndindex(*shape)] if shape else [name]
+
+
+def take_column(arrays: Mapping[str, NDArray[Any]], column: str) -> NDArray[Any] | None:
+    """Give a column by the name that `flatten_columns` gives it; None when the arrays have none of it.
+
+    Examples
+    --------
+    >>> take_column({"x": np.array([[1, 2], [3, 4]])}, "x[1]").tolist()
+    [2, 4]
+    """
+    if column in arrays:
+        return arrays[column]
+    place = _PLACE.fullmatch(column)
+    if place is None or place["name"] not in arrays:
+        return None
+    array, index = arrays[place["name"]], [int(part) for part in place["index"].split(",")]
+    if len(index) != array.ndim - 1 or any(i >= n for i, n in zip(index, array.shape[1:], strict=True)):
+        return None
+    at: Any = (slice(None), *index)
+    found: NDArray[Any] = array[at]
+    return found
+
+
+def put_column(arrays: MutableMapping[str, NDArray[Any]], column: str, values: NDArray[Any]) -> None:
+    """Write a column, named as `flatten_columns` names it, into the array that it is of; its type stays.
+
+    Examples
+    --------
+    >>> arrays = {"x": np.zeros((2, 3))}
+    >>> put_column(arrays, "x[1]", np.array([5.0, 6.0]))
+    >>> arrays["x"][:, 1].tolist()
+    [5.0, 6.0]
+    """
+    place = None if column in arrays else _PLACE.fullmatch(column)
+    if place is None:
+        texts = arrays[column].dtype.kind in "US"
+        arrays[column] = values.astype(np.str_ if texts else arrays[column].dtype)
+        return
+    changed = np.array(arrays[place["name"]])
+    index: Any = (slice(None), *(int(part) for part in place["index"].split(",")))
+    if changed.dtype.kind == "U" and values.dtype.itemsize > changed.dtype.itemsize:
+        changed = changed.astype(values.dtype)  # a longer text than any before
+    changed[index] = values.astype(changed.dtype)
+    arrays[place["name"]] = changed

@@ -62,6 +62,8 @@ class Pending(msgspec.Struct, frozen=True):
     ----------
     first
         Version that is asked before the chosen one; None when there is none.
+    received
+        Inputs as they were sent, where they were put right, by the names under which they are captured.
     """
 
     route: Route
@@ -71,6 +73,7 @@ class Pending(msgspec.Struct, frozen=True):
     began: float
     replay: bool
     first: LoadedVersion | None = None
+    received: Outputs = {}
 
 
 class Answerer:
@@ -120,9 +123,14 @@ class Answerer:
         chosen = route.choose(key or identity) if version is None else route.version(version)
         inputs = ask.inputs(chosen.entity.signature)
         began = self._clock.monotonic()
+        received: Outputs = {}
+        # Frozen rows are as they were at registration: there is nothing to put right about them.
+        if route.repair is not None and not replay:
+            mended, received = route.repair(inputs.arrays)
+            inputs = ReadInputs(mended, inputs.n_rows)
         if route.cascade is None or version is not None or replay:
-            return Pending(route, chosen, identity, inputs, began, replay)
-        return Pending(route, chosen, identity, inputs, began, replay, route.before(chosen))
+            return Pending(route, chosen, identity, inputs, began, replay, None, received)
+        return Pending(route, chosen, identity, inputs, began, replay, route.before(chosen), received)
 
     def unsure(self, pending: Pending, outputs: Outputs, error: Exception | None) -> None:
         """Keep what the first of two versions made of a request that the second answers."""
@@ -205,7 +213,7 @@ class Answerer:
             round((self._clock.monotonic() - pending.began) * 1e6),
             pending.inputs.n_rows,
             pending.inputs.arrays,
-            outputs,
+            _with_received(pending, outputs),
             error,
             role,
         )
@@ -221,12 +229,17 @@ class Answerer:
             pending.identity,
             round((self._clock.monotonic() - pending.began) * 1e6),
             pending.inputs.arrays,
-            outputs,
+            _with_received(pending, outputs),
         )
         return turn
 
     def _now_us(self) -> int:
         return round(self._clock.now().timestamp() * 1e6)
+
+
+def _with_received(pending: Pending, outputs: Outputs) -> Outputs:
+    """Give what is captured beside the inputs that the model saw."""
+    return {**outputs, **pending.received} if pending.received and outputs else outputs
 
 
 def _told(error: Exception) -> str:

@@ -17,6 +17,7 @@ from noria.serving.modelserver.link import Link
 from noria.serving.modelserver.routes import LoadedVersion, Route, Routes, address_name, normalised
 from noria.serving.modelserver.store import ModelStore
 from noria.serving.plans import AppliedPlan, EndpointPlan, PlannedCascade, PlannedVersion, PlanSet
+from noria.serving.repairs.applying import Repairer
 
 View = Callable[[EndpointPlan], EndpointPlan]
 
@@ -267,6 +268,7 @@ class Follower:
             keys={key.hash: key for key in plan.keys},
             capture_share=plan.capture_share,
             cascade=plan.cascade if _has_both(plan.cascade, loaded) else None,
+            repair=Repairer(plan.repair) if plan.repair else None,
         )
         self._routes = {**self._routes, self._name(plan.project, plan.endpoint): route}
 

@@ -12,6 +12,7 @@ from noria.registry.runtimes.port import LoadedModel
 from noria.serving.modelserver.fast import Numbers
 from noria.serving.modelserver.lanes import Lane
 from noria.serving.plans import PlannedCascade, PlannedKey
+from noria.serving.repairs.applying import Repairer
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -56,6 +57,8 @@ class Route:
         Share of answered requests that is captured.
     cascade
         Versions that answer in turn, both of them loaded.
+    repair
+        Puts inputs right before a version sees them.
     """
 
     project: str
@@ -67,6 +70,7 @@ class Route:
     keys: Mapping[str, PlannedKey] = field(default_factory=dict)
     capture_share: float = 1.0
     cascade: PlannedCascade | None = None
+    repair: Repairer | None = None
 
     @property
     def newest(self) -> LoadedVersion:

@@ -839,6 +839,28 @@ CREATE TABLE former_model_names (
     CONSTRAINT former_model_names_project_pk_fkey FOREIGN KEY(project_pk) REFERENCES projects (pk)
 );
 
+CREATE TABLE input_repairs (
+    pk BIGSERIAL NOT NULL,
+    id TEXT NOT NULL,
+    endpoint_pk BIGINT NOT NULL,
+    number BIGINT NOT NULL,
+    columns TEXT NOT NULL,
+    reason TEXT NOT NULL,
+    decision_id TEXT,
+    started_by TEXT NOT NULL,
+    created_at BIGINT NOT NULL,
+    revision BIGINT NOT NULL,
+    position BIGINT NOT NULL,
+    ended_at BIGINT,
+    ended_by TEXT,
+    ended_revision BIGINT,
+    ended_why TEXT,
+    CONSTRAINT input_repairs_by_endpoint UNIQUE (endpoint_pk, number),
+    CONSTRAINT input_repairs_endpoint_pk_fkey FOREIGN KEY(endpoint_pk) REFERENCES endpoints (pk),
+    CONSTRAINT input_repairs_id_key UNIQUE (id),
+    CONSTRAINT input_repairs_pkey PRIMARY KEY (pk)
+);
+
 CREATE TABLE job_logs (
     job_pk BIGINT NOT NULL,
     line BIGINT NOT NULL,
@@ -1622,6 +1644,8 @@ CREATE INDEX events_by_type ON events (type, position);
 
 CREATE INDEX experiments_by_number ON experiments (project_pk, number);
 
+CREATE UNIQUE INDEX input_repairs_under_way ON input_repairs (endpoint_pk) WHERE (ended_at IS NULL);
+
 CREATE INDEX issues_by_run ON issues (source_run_pk);
 
 CREATE INDEX issues_in_order ON issues (experiment_pk, severity DESC, created_ms DESC, id DESC);
@@ -1786,6 +1810,6 @@ insert into alembic_version (version_num) values ('pipelines_0003');
 
 insert into alembic_version (version_num) values ('registry_0004');
 
-insert into alembic_version (version_num) values ('serving_0009');
+insert into alembic_version (version_num) values ('serving_0010');
 
 insert into alembic_version (version_num) values ('tracking_0007');

@@ -461,6 +461,28 @@ CREATE TABLE former_model_names (
 )
  WITHOUT ROWID;
 
+CREATE TABLE input_repairs (
+	pk INTEGER NOT NULL, 
+	id TEXT NOT NULL, 
+	endpoint_pk BIGINT NOT NULL, 
+	number BIGINT NOT NULL, 
+	columns TEXT NOT NULL, 
+	reason TEXT NOT NULL, 
+	decision_id TEXT, 
+	started_by TEXT NOT NULL, 
+	created_at BIGINT NOT NULL, 
+	revision BIGINT NOT NULL, 
+	position BIGINT NOT NULL, 
+	ended_at BIGINT, 
+	ended_by TEXT, 
+	ended_revision BIGINT, 
+	ended_why TEXT, 
+	PRIMARY KEY (pk), 
+	CONSTRAINT input_repairs_by_endpoint UNIQUE (endpoint_pk, number), 
+	UNIQUE (id), 
+	FOREIGN KEY(endpoint_pk) REFERENCES endpoints (pk)
+);
+
 CREATE TABLE issues (
 	pk INTEGER NOT NULL, 
 	id TEXT NOT NULL, 
@@ -1617,6 +1639,8 @@ CREATE INDEX events_by_type ON events (type, position);
 
 CREATE INDEX experiments_by_number ON experiments (project_pk, number);
 
+CREATE UNIQUE INDEX input_repairs_under_way ON input_repairs (endpoint_pk) WHERE ended_at is null;
+
 CREATE INDEX issues_by_run ON issues (source_run_pk);
 
 CREATE INDEX issues_in_order ON issues (experiment_pk, severity desc, created_ms desc, id desc);
@@ -1781,6 +1805,6 @@ insert into alembic_version (version_num) values ('pipelines_0003');
 
 insert into alembic_version (version_num) values ('registry_0004');
 
-insert into alembic_version (version_num) values ('serving_0009');
+insert into alembic_version (version_num) values ('serving_0010');
 
 insert into alembic_version (version_num) values ('tracking_0007');
