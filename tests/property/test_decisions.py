@@ -80,6 +80,8 @@ def test_nothing_inadmissible_or_forbidden_is_chosen(
     assert choice.remedy in admissible(causes, contract_broken=broken)
     if choice.remedy in BY_A_PERSON:
         assert choice.policy is Policy.ASK
+    elif choice.remedy is Remedy.REPAIR_INPUTS and choice.policy is Policy.ASK:
+        assert causes[Cause.INPUT_FAULT] > 0.1  # told to a person, also where it was not shown to pay
     elif choice.remedy is not Remedy.WAIT:
         (chosen,) = [c for c in tried if c.name == choice.remedy.value]
         assert chosen.admissible

@@ -31,6 +31,7 @@ from noria.serving.captures import Captures
 from noria.serving.endpoints import Endpoints
 from noria.serving.entities import Deployment, Reason, RolloutStatus
 from noria.serving.predictions import CaptureBatch, LabelBatch, NewLabel, Prediction
+from noria.serving.repairs.applying import Repairer
 from noria.serving.rollouts.service import Rollouts
 
 PROJECT = "default"
@@ -73,17 +74,21 @@ class Incident:
         place = self.context.service(Endpoints).get(PROJECT, self.endpoint)
         number = version or place.version
         loaded = model(f"{place.model}@{number}", workspace=self.workspace)
-        predicted = loaded.predict({"x": np.asarray(x)}).tolist()
+        seen, received = self._repaired({"x": np.asarray(x)})
+        predicted = loaded.predict(seen).tolist()
         made = [
             Prediction(
                 id=new_id(),
                 version=number,
                 at=self.context.clock.now() + timedelta(milliseconds=index),
                 inputs={"x": row.tolist()},
-                outputs={"predictions": value},
+                outputs={
+                    "predictions": value,
+                    **{name: each[index].tolist() for name, each in received.items()},
+                },
                 revision=place.revision,
             )
-            for index, (row, value) in enumerate(zip(np.asarray(x), predicted, strict=True))
+            for index, (row, value) in enumerate(zip(seen["x"], predicted, strict=True))
         ]
         captures = self.context.service(Captures)
         before = captures.head(PROJECT, self.endpoint).position
@@ -92,6 +97,12 @@ class Incident:
             labels = [NewLabel(prediction_id=p.id, value=v) for p, v in zip(made, _plain(y), strict=True)]
             captures.label(PROJECT, self.endpoint, LabelBatch(labels=labels))
         return list(range(before + 1, before + 1 + len(made)))
+
+    def _repaired(self, arrays: dict[str, Any]) -> tuple[dict[str, Any], dict[str, Any]]:
+        """Put inputs right as a model server does that follows the plans."""
+        plans = self.context.service(Endpoints).plans().plans or []
+        repair = next(plan.repair for plan in plans if plan.endpoint == self.endpoint)
+        return Repairer(repair)(arrays) if repair else (arrays, {})
 
     def alarm(self, onset_position: int, *, kind: AlertKind = AlertKind.QUALITY, version: int = 1) -> Alert:
         """Raise an alert as a monitor does."""

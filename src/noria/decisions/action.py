@@ -9,6 +9,7 @@ from noria.decisions.ending import close_alerts, finish
 from noria.decisions.entities import Decision, DecisionStatus, Remedy, Scheme
 from noria.decisions.events import DECISION_ACTED, DECISION_PROMOTED
 from noria.decisions.ledger import move, note
+from noria.decisions.mending import Mending
 from noria.decisions.steering import Helm, JobFailed
 from noria.registry.service import Models
 from noria.serving.captures import Captures
@@ -33,6 +34,9 @@ class Action:
     def run(self) -> None:
         """Carry the chosen remedy out."""
         begun: Any = self._helm.step("carry out", self._begin)
+        if begun["remedy"] == Remedy.REPAIR_INPUTS.value:
+            Mending(self._helm).run(begun)
+            return
         target, fit = begun["target"], ""
         if begun["remedy"] == Remedy.RETRAIN.value and self._settings.refit_on_all and not begun["is_out"]:
             target, fit = self._refit(begun)

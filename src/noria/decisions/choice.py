@@ -20,10 +20,13 @@ from noria.decisions.entities import (
 MOST_LABELS = 2_000
 """More labels than this are not asked for: the effect is too small to be worth them."""
 
+UNTRIED = "not tried: a person would carry it out"
+"""Note of a candidate that no trial can judge."""
+
 _LARGEST_RATIO = 1e6  # beyond it the number of rows is past all bounds, and its square past a float's
 
 _PROBABLE = 0.5
-"""A person is sent to mend something only if it is more likely than not what is broken."""
+"""Inputs are put right, and a person is sent to mend something, only if that is more likely than not what is broken."""
 
 _PROPOSED: Mapping[Cause, Remedy] = {
     Cause.INPUT_FAULT: Remedy.REPAIR_INPUTS,
@@ -91,7 +94,7 @@ def choose(
         Never a remedy that is inadmissible or forbidden.
     """
     allowed = admissible(causes, contract_broken=contract_broken)
-    measured = [c for c in candidates if _may_win(c, allowed, settings)]
+    measured = [c for c in candidates if _may_win(c, allowed, causes, settings)]
     sure = [c for c in measured if c.gain is not None and c.gain.low is not None and c.gain.low > 0]
     if sure:
         best = max(sure, key=_value)
@@ -134,8 +137,15 @@ def labels_needed(gain: Figure) -> int:
     return max(1, math.ceil(gain.n * ratio * ratio) - gain.n)
 
 
-def _may_win(candidate: Candidate, allowed: frozenset[Remedy], settings: DecisionSection) -> bool:
+def _may_win(
+    candidate: Candidate,
+    allowed: frozenset[Remedy],
+    causes: Mapping[Cause, float],
+    settings: DecisionSection,
+) -> bool:
     remedy = Remedy(candidate.name)
+    if remedy is Remedy.REPAIR_INPUTS and not _is_fault(causes):
+        return False
     return (
         candidate.admissible
         and candidate.gain is not None
@@ -143,6 +153,12 @@ def _may_win(candidate: Candidate, allowed: frozenset[Remedy], settings: Decisio
         and remedy not in BY_A_PERSON | {Remedy.WAIT}
         and settings.policy_of(remedy) is not Policy.FORBID
     )
+
+
+def _is_fault(causes: Mapping[Cause, float]) -> bool:
+    """Tell whether inputs are more likely broken than not, and most likely by their sender."""
+    broken = sum(causes.get(cause, 0.0) for cause in _PROPOSED)
+    return broken >= _PROBABLE and max(causes, key=causes.__getitem__) is Cause.INPUT_FAULT
 
 
 def _proposal(
@@ -158,9 +174,9 @@ def _proposal(
     if remedy not in allowed:
         return None
     reason = f"The cause is {plain(cause)} with probability {causes[cause]:.0%}, which a person has to mend"
-    tried = next((c for c in candidates if c.name == remedy.value and c.gain is not None), None)
+    tried = next((c for c in candidates if c.name == remedy.value and c.note not in ("", UNTRIED)), None)
     if tried is not None:
-        reason += f": {tried.note}. {_worth(tried, settings)}"
+        reason += f": {tried.note}" + (f". {_worth(tried, settings)}" if tried.gain is not None else "")
     return Choice(remedy=remedy, policy=Policy.ASK, reason=reason)
 
 
@@ -193,9 +209,11 @@ def _ask_for_labels(best: Candidate, settings: DecisionSection) -> Choice:
 def _why(best: Candidate, settings: DecisionSection) -> str:
     gain = best.gain
     assert gain is not None  # noqa: S101 - only measured candidates come here
+    what = plain(best.name).capitalize()
+    what += f" ({best.note})" if best.name == Remedy.REPAIR_INPUTS.value else ""
     return (
-        f"{plain(best.name).capitalize()}: expected to gain {gain.value:.0f} right answers more than it costs over the "
-        f"next {settings.horizon_rows} rows ({gain.level:.0%} interval {gain.low:.0f} to {gain.high:.0f}), judged on "
+        f"{what}: expected to gain {gain.value:.0f} right answers more than it costs over the next "
+        f"{settings.horizon_rows} rows ({gain.level:.0%} interval {gain.low:.0f} to {gain.high:.0f}), judged on "
         f"{gain.n} rows that it did not learn from"
     )
 

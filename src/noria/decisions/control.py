@@ -22,12 +22,21 @@ from noria.decisions.events import DECISION_APPROVED, DECISION_REQUESTED
 from noria.decisions.ledger import NewDecision, find_of_alert, find_open, move, open_decision, supersede
 from noria.decisions.steering import Helm
 from noria.monitoring.events import ALERT_OPENED
+from noria.pipelines.job_entities import NewJob
+from noria.pipelines.jobs import Jobs
+from noria.serving.captures import Captures
 from noria.serving.endpoints import Endpoints
+from noria.serving.permissions import END_REPAIRS, READ_CAPTURES, READ_ENDPOINTS
+from noria.serving.repairs.standing import standing_repairs
 
 DECIDE = "decisions.decide"
 CARRY_OUT = "decisions.carry_out"
 
 CONTROL = Principal(name="control", role=Role.ADMIN, holds_key=True)
+
+LOOK_AFTER_EVERY_S = 5.0
+LOOK_AFTER_ROWS = 50
+"""Rows after which a standing repair is looked at again."""
 
 _TRIES_TO_OPEN = 600
 _BUSY_PAUSE_S = 2.0
@@ -135,6 +144,25 @@ def _open(context: Context, event: Mapping[str, Any]) -> dict[str, Any]:
     return {"busy": False, "decision": made.id}
 
 
+def look_after_repairs(app: Context) -> None:
+    """Have workers see whether what is repaired is due still, whenever enough rows have come since."""
+    with app.database.read() as connection:
+        standing = standing_repairs(connection)
+    context = app.acting_as(CONTROL)
+    for project, endpoint, repair_id, position in standing:
+        head = context.service(Captures).head(project, endpoint)
+        number = (head.position - position) // LOOK_AFTER_ROWS
+        if number > 0:
+            new = NewJob(
+                entry="noria.decisions.mended:look_after",
+                args={"project": project, "endpoint": endpoint, "repair_id": repair_id},
+                key=f"repair:{repair_id}:{number}",
+                permissions=[p.name for p in (READ_ENDPOINTS, READ_CAPTURES, END_REPAIRS)],
+                routine=True,
+            )
+            context.service(Jobs).submit(project, new)
+
+
 def is_about_a_model(_app: Context, event: LoggedEvent) -> bool:
     """Tell whether an alert is about what a model answers; no remedy of ours mends a machine."""
     return event.payload["kind"] in list(Trigger)
@@ -142,7 +170,7 @@ def is_about_a_model(_app: Context, event: LoggedEvent) -> bool:
 
 WORKFLOWS = (decide, carry_out)
 TICKS: tuple[Tick, ...] = ()
-CHORES: tuple[Chore, ...] = ()
+CHORES = (Chore("decisions.repairs", LOOK_AFTER_EVERY_S, look_after_repairs),)
 REACTIONS = (
     Reaction("decisions.alerts", frozenset({str(ALERT_OPENED)}), DECIDE, when=is_about_a_model),
     Reaction("decisions.requests", frozenset({str(DECISION_REQUESTED)}), DECIDE),

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Mapping
+from dataclasses import dataclass
 from typing import Any
 
 from noria.catalog.entities import Candidate, DecisionRecord, Evidence, RecordChange, RecordKind
@@ -32,11 +33,21 @@ from noria.decisions.steering import Helm
 from noria.decisions.trying import Trying
 from noria.serving.captures import Captures
 from noria.serving.endpoints import Endpoints
+from noria.serving.repairs.entities import ColumnRepair
 
 _NEED_LABELS = frozenset({Remedy.ROLL_BACK_MODEL, Remedy.RECALIBRATE, Remedy.RETRAIN, Remedy.NEW_MODEL})
 _TRIED = _NEED_LABELS | {Remedy.REPAIR_INPUTS}
 _LABELS_POLL_S = 10.0
 _REMEMBERED = 200
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Means:
+    """By what a remedy is carried out: the version that it puts live and how it is made, or a repair of inputs."""
+
+    version: int | None
+    way: str
+    repair: list[ColumnRepair]
 
 
 class Course:
@@ -129,9 +140,7 @@ class Course:
             stages=[found["stage"] for found in diagnosis["evidence"]],
             credibility=known,
         )
-        target = tried.get("targets", {}).get(choice.remedy.value)
-        way = tried.get("ways", {}).get(choice.remedy.value, "")
-        self._helm.step("chosen", lambda: self._chosen(choice, target, way, basis))
+        self._helm.step("chosen", lambda: self._chosen(choice, _means(tried, choice), basis))
         return 0, choice.reason, None
 
     def _try(
@@ -250,13 +259,13 @@ class Course:
             payload=payload,
         )
 
-    def _chosen(self, choice: Choice, target: int | None, way: str, basis: Basis) -> None:
+    def _chosen(self, choice: Choice, means: Means, basis: Basis) -> None:
         self._helm.record(RecordChange(choice=choice.remedy.value, reason=choice.reason))
-        acts = choice.policy is Policy.AUTOMATIC and target is not None
+        acts = choice.policy is Policy.AUTOMATIC and (means.version is not None or bool(means.repair))
         payload = {
             "remedy": choice.remedy.value,
             "policy": choice.policy.value,
-            "version": target,
+            "version": means.version,
             "reason": choice.reason,
         }
         move(
@@ -268,8 +277,9 @@ class Course:
             event=DECISION_CHOSEN if acts else DECISION_ASKED,
             payload=payload,
             remedy=choice.remedy,
-            target_version=target,
-            way=way,
+            target_version=means.version,
+            way=means.way,
+            repair=means.repair,
             basis=basis,
             reason=choice.reason,
         )
@@ -344,6 +354,16 @@ class Course:
         finish(self._helm.context, found, outcome={"result": result}, reason=reason)
         # Trouble that goes on is raised anew, by fresh labels.
         close_alerts(self._helm.context, found, f"Decision {found.id}: {Remedy.WAIT.value}")
+
+
+def _means(tried: dict[str, Any], choice: Choice) -> Means:
+    remedy = choice.remedy.value
+    repair = tried.get("repair", []) if choice.remedy is Remedy.REPAIR_INPUTS else []
+    return Means(
+        version=tried.get("targets", {}).get(remedy),
+        way=tried.get("ways", {}).get(remedy, ""),
+        repair=convert(repair, list[ColumnRepair]),
+    )
 
 
 def lowered(text: str) -> str:

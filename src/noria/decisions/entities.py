@@ -11,6 +11,7 @@ import msgspec
 
 from noria.core.config import Section
 from noria.serving.entities import Strategy
+from noria.serving.repairs.entities import ColumnRepair
 
 Positive = Annotated[int, msgspec.Meta(ge=1)]
 NotNegative = Annotated[float, msgspec.Meta(ge=0.0)]
@@ -100,7 +101,7 @@ ADMISSIBLE: Mapping[Cause, frozenset[Remedy]] = {
 LEARNS_FROM_LIVE_ROWS = frozenset({Remedy.RECALIBRATE, Remedy.RETRAIN, Remedy.NEW_MODEL})
 """Never admissible while live rows break their contract, whatever the causes' probabilities."""
 
-BY_A_PERSON = frozenset({Remedy.REPAIR_INPUTS, Remedy.FIX_PIPELINE, Remedy.ASK})
+BY_A_PERSON = frozenset({Remedy.FIX_PIPELINE, Remedy.ASK})
 """What Noria proposes and a person carries out."""
 
 OWN = (Remedy.RECALIBRATE, Remedy.NEW_MODEL)
@@ -298,6 +299,8 @@ class Decision(msgspec.Struct, frozen=True, kw_only=True):
         The version that the remedy puts live.
     way
         How the remedy is done, where there are several ways: a retraining on `all`, `recent` or `weighted` rows.
+    repair
+        How the remedy puts inputs right, and `repair_id` under which it stands at the endpoint.
     reason
         Why it stands where it stands.
     basis
@@ -321,6 +324,8 @@ class Decision(msgspec.Struct, frozen=True, kw_only=True):
     remedy: Remedy | None = None
     target_version: int | None = None
     way: str = ""
+    repair: list[ColumnRepair] = []
+    repair_id: str | None = None
     rollout_id: str | None = None
     reason: str = ""
     basis: Basis | None = None
@@ -329,6 +334,11 @@ class Decision(msgspec.Struct, frozen=True, kw_only=True):
     updated_at: datetime
     ended_at: datetime | None = None
     timeline: list[Moment] = []
+
+    @property
+    def can_be_carried_out(self) -> bool:
+        """Tell whether Noria can do what was chosen; a person has to do everything else."""
+        return self.target_version is not None or bool(self.repair)
 
 
 class DecisionPage(msgspec.Struct, frozen=True, kw_only=True):

@@ -24,6 +24,7 @@ from noria.pipelines.jobs_entry import OWN
 from noria.registry.entities import ModelVersion, Origin
 from noria.registry.service import Models
 from noria.serving.endpoints import Endpoints
+from noria.serving.repairs.entities import ColumnRepair
 
 PERMISSIONS = ["endpoints.read", "endpoints.replay", "captures.read", "monitors.read"]
 """What these jobs need beyond what every job may do."""
@@ -186,8 +187,8 @@ def try_remedies(
     Returns
     -------
     dict
-        `candidates`, `targets` (remedy → version that it puts live), `ways` (remedy → how it is done), `n_judged`,
-        and `lacks` as in `teach`.
+        `candidates`, `targets` (remedy → version that it puts live), `ways` (remedy → how it is done), `repair` (how
+        inputs would be put right), `n_judged`, and `lacks` as in `teach`; where labels are lacking, the repair alone.
     """
     from threadpoolctl import threadpool_limits
 
@@ -196,21 +197,24 @@ def try_remedies(
     labelled = case.rows.labelled
     newest = split(labelled, onset_position=onset_position, judged_share=chosen.judged_share).judging
     judging = newest if cut_position is None else labelled.since(cut_position)
-    if len(judging) < FEWEST_JUDGED:
-        return {"lacks": FEWEST_JUDGED - len(judging)}
-    trained, missing = _trained(workspace, case, runs, why_not)
     remedies = frozenset(Remedy(name) for name in allowed)
+    if len(judging) < FEWEST_JUDGED:
+        return {"lacks": FEWEST_JUDGED - len(judging), **_untried_repair(case, remedies, chosen)}
+    trained, missing = _trained(workspace, case, runs, why_not)
     teaching = labelled.since(onset_position).before(judging.positions[0])
     found = judge(case, judging, remedies, chosen, trained=trained, made=made, why_not=missing)
+    repair: list[ColumnRepair] = []
     if Remedy.REPAIR_INPUTS in remedies:
         with threadpool_limits(limits=1):
             repaired = try_repairs(LiveInputs(case), case, teaching, judging, chosen)
-        found = found.with_candidate(repaired) if repaired is not None else found
+        if repaired is not None:
+            found, repair = found.with_candidate(repaired[0]), repaired[1]
     return {
         "lacks": 0,
         "candidates": [to_builtins(candidate) for candidate in found.candidates],
         "targets": found.targets,
         "ways": found.ways,
+        "repair": [to_builtins(column) for column in repair],
         "n_judged": len(judging),
     }
 
@@ -269,6 +273,52 @@ def measure_outcome(
             figures[f"score_{name}"] = figure.value
             figures[f"score_{name}_low"], figures[f"score_{name}_high"] = figure.low, figure.high
     return figures
+
+
+def measure_repair(
+    workspace: Workspace,
+    project: str,
+    endpoint: str,
+    version: int,
+    onset_position: int,
+    settings: dict[str, Any],
+    repaired_position: int,
+) -> dict[str, Any]:
+    """Compare what clients got since the onset with what they get since inputs are put right.
+
+    Returns
+    -------
+    dict
+        `result`, and scores before and after with their intervals; `worse` tells whether it surely does harm.
+    """
+    chosen = _settings(settings)
+    case = _case(workspace, project, endpoint, version, onset_position, None, chosen)
+    labelled = case.rows.labelled.since(onset_position)
+    parts = {"before": labelled.before(repaired_position + 1), "after": labelled.since(repaired_position + 1)}
+    figures: dict[str, Any] = {"result": "repaired"}
+    for name, rows in parts.items():
+        figures[f"n_{name}"] = len(rows)
+        if len(rows):
+            figure = score_figure(case.scores(rows), alpha=1 - chosen.confidence)
+            figures[f"score_{name}"] = figure.value
+            figures[f"score_{name}_low"], figures[f"score_{name}_high"] = figure.low, figure.high
+    before, after = figures.get("score_before_low"), figures.get("score_after_high")
+    return {**figures, "worse": before is not None and after is not None and after < before}
+
+
+def _untried_repair(case: Case, remedies: frozenset[Remedy], settings: DecisionSection) -> dict[str, Any]:
+    """Give the likeliest repair, which no label speaks for."""
+    if Remedy.REPAIR_INPUTS not in remedies:
+        return {}
+    nothing = case.rows.take([])
+    found = try_repairs(LiveInputs(case), case, nothing, nothing, settings)
+    if found is None:
+        return {}
+    candidate, repair = found
+    return {
+        "candidates": [to_builtins(candidate)],
+        "repair": [to_builtins(column) for column in repair],
+    }
 
 
 def _needs_no_labels(diagnosis: Diagnosis) -> bool:

@@ -36,6 +36,7 @@ from noria.decisions.steering import JOBS, PERMISSIONS_OF_JOBS, PIPELINE_JOB, Jo
 from noria.decisions.trying import Bench, Trying
 from noria.pipelines.job_entities import JobStatus, NewJob
 from noria.pipelines.jobs import Jobs
+from noria.serving.repairs.entities import ColumnRepair
 
 _REMEMBERED = 200
 _FIRST_PAUSE_S = 0.1
@@ -57,6 +58,8 @@ class Rehearsal(msgspec.Struct, frozen=True, kw_only=True):
         What would be chosen, and whether Noria would do it by itself.
     version
         That the remedy would put live.
+    repair
+        How inputs would be put right.
     n_labels
         Labelled rows that are missing before it can be decided; 0 when they suffice.
     basis
@@ -79,6 +82,7 @@ class Rehearsal(msgspec.Struct, frozen=True, kw_only=True):
     policy: Policy
     reason: str
     version: int | None
+    repair: list[ColumnRepair] = []
     n_labels: int
     basis: Basis
 
@@ -148,6 +152,9 @@ def _rehearsal(
         policy=choice.policy,
         reason=choice.reason,
         version=tried.get("targets", {}).get(choice.remedy.value),
+        repair=convert(
+            tried.get("repair", []) if choice.remedy is Remedy.REPAIR_INPUTS else [], list[ColumnRepair]
+        ),
         n_labels=choice.n_labels,
         basis=Basis(
             settings=to_builtins(outlook.settings),

@@ -1,49 +1,52 @@
-"""Try repairs of inputs on labelled rows: scale back, recode, shift back, estimate from the other columns. Worker only.
+"""Try repairs of inputs on labelled rows: scale back, recode, or estimate from the other columns. Worker only.
 
-Nothing here touches what is live. A repair that pays is proposed to a person with what it is and what it gains: a
-factor found on a sample is no proof of what the sender changed, and a repair in the live path would be wrong from the
-moment in which the sender mends it.
+What is tried is what would be applied: repairs are data (`noria.serving.repairs`), and the trial puts rows right by the
+same function as a model server does.
 """
 
 from __future__ import annotations
 
-import re
-from collections.abc import Mapping
+from collections.abc import Sequence
 from functools import partial
-from typing import Any
 
 import numpy as np
 from numpy.typing import NDArray
 
 from noria.catalog.entities import Candidate
 from noria.core.errors import NoriaError
-from noria.decisions.case import Arrays, Case, Rows
+from noria.decisions.case import Case, Rows
 from noria.decisions.entities import DecisionSection, Remedy
 from noria.decisions.figures import scores_of
 from noria.decisions.live_inputs import LiveInputs
-from noria.decisions.replay.repairs import Mending, mendings
+from noria.decisions.mapping import ways
 from noria.decisions.trials import Trial
 from noria.registry.signatures import check_inputs
+from noria.serving.repairs.applying import Repairer
+from noria.serving.repairs.entities import ColumnRepair
 
 _MOST_COLUMNS = 16
 _SHOWN = 5
-_PLACE = re.compile(r"(?P<name>.+)\[(?P<index>\d+(?:,\d+)*)\]")
+
+Tried = tuple[Candidate, list[ColumnRepair]]
 
 
 def try_repairs(
     inputs: LiveInputs, case: Case, teaching: Rows, judging: Rows, settings: DecisionSection
-) -> Candidate | None:
+) -> Tried | None:
     """Repair each broken column in the way that does best on the teaching rows, and judge all on the judging ones.
 
     Parameters
     ----------
     teaching, judging
-        Labelled rows since the onset; a way of repair is chosen on the former only.
+        Labelled rows since the onset; a way of repair is chosen on the former only. Without any to judge, the
+        candidate has no figures.
 
     Returns
     -------
-    Candidate or None
-        None when no column is broken.
+    Candidate
+        How it fared.
+    list of ColumnRepair
+        The repair; empty when there is none. None in place of both when no column is broken.
     """
     if not inputs.signs:
         return None
@@ -51,90 +54,45 @@ def try_repairs(
     try:
         chosen = _chosen(inputs, case, teaching)
         if not chosen:
-            return Candidate(name=name, note="nothing is known that would put the columns right")
-        scores = _scores(case, judging, _applied(chosen, inputs, judging))
+            return Candidate(name=name, note="nothing is known that would put the columns right"), []
+        if not len(judging):
+            note = f"{_words(chosen)}; what it gains is not known, for want of labels"
+            return Candidate(name=name, note=note), chosen
+        scores = _scores(case, judging, chosen)
     except NoriaError as error:
-        return Candidate(name=name, note=f"it could not be tried: {error.message}")
-    words = "; ".join(mending.words for mending in chosen[:_SHOWN])
-    more = f"; and {len(chosen) - _SHOWN} more columns" if len(chosen) > _SHOWN else ""
-    return Trial(case.scores(judging), settings).candidate(Remedy.REPAIR_INPUTS, scores, words + more)
+        return Candidate(name=name, note=f"it could not be tried: {error.message}"), []
+    trial = Trial(case.scores(judging), settings)
+    return trial.candidate(Remedy.REPAIR_INPUTS, scores, _words(chosen)), chosen
 
 
-def _chosen(inputs: LiveInputs, case: Case, teaching: Rows) -> list[Mending]:
+def _words(chosen: Sequence[ColumnRepair]) -> str:
+    words = "; ".join(repair.words for repair in chosen[:_SHOWN])
+    return words + (f"; and {len(chosen) - _SHOWN} more columns" if len(chosen) > _SHOWN else "")
+
+
+def _chosen(inputs: LiveInputs, case: Case, teaching: Rows) -> list[ColumnRepair]:
     """Choose a repair for each column, one after the other."""
-    import polars as pl
-
-    chosen: list[Mending] = []
-    reference = pl.DataFrame(_framed(inputs.reference))
+    chosen: list[ColumnRepair] = []
     current = inputs.columns(case.since)
     for sign in inputs.signs[:_MOST_COLUMNS]:
-        ways = mendings(
-            sign,
-            reference,
-            inputs.reference,
-            current,
-            shows=partial(inputs.inputs.shows, name=sign.column),
-            still=lambda _: True,
-        )
-        if ways:
-            chosen.append(_best(ways, chosen, inputs, case, teaching))
+        shows = partial(inputs.inputs.shows, name=sign.column)
+        known = ways(sign, inputs.reference, current, shows=shows)
+        if known:
+            chosen.append(_best(known, chosen, case, teaching))
     return chosen
 
 
-def _best(
-    ways: list[Mending], chosen: list[Mending], inputs: LiveInputs, case: Case, teaching: Rows
-) -> Mending:
+def _best(known: list[ColumnRepair], chosen: list[ColumnRepair], case: Case, teaching: Rows) -> ColumnRepair:
     """Take the way with the highest mean score on the teaching rows; the likeliest, where these are too few."""
-    if len(ways) == 1 or not len(teaching):
-        return ways[0]
-    means = [
-        float(_scores(case, teaching, _applied([*chosen, way], inputs, teaching)).mean()) for way in ways
-    ]
-    return ways[int(np.argmax(means))]
+    if len(known) == 1 or not len(teaching):
+        return known[0]
+    means = [float(_scores(case, teaching, [*chosen, way]).mean()) for way in known]
+    return known[int(np.argmax(means))]
 
 
-def _applied(chosen: list[Mending], inputs: LiveInputs, rows: Rows) -> Arrays:
-    """Give the columns of rows, repaired."""
-    import polars as pl
-
-    frame = pl.DataFrame(_framed(inputs.columns(rows)))
-    for mending in chosen:
-        frame = mending.apply(frame)
-    return {mending.column: frame[mending.column].to_numpy() for mending in chosen}
-
-
-def _scores(case: Case, rows: Rows, repaired: Mapping[str, NDArray[Any]]) -> NDArray[np.float64]:
+def _scores(case: Case, rows: Rows, repair: Sequence[ColumnRepair]) -> NDArray[np.float64]:
     """Score rows as the version would have answered them with the repaired columns."""
-    arrays = case.arrays(rows)
-    for column, values in repaired.items():
-        put_column(arrays, column, values)
-    inputs = check_inputs(case.version.signature, arrays)
+    mended, _ = Repairer(repair)(case.arrays(rows))
+    inputs = check_inputs(case.version.signature, mended)
     predicted = case.load(case.version).predict(inputs)["predictions"].tolist()
     return scores_of(case.version.task.value, predicted, rows.labels, case.error_bound)
-
-
-def put_column(arrays: Arrays, column: str, values: NDArray[Any]) -> None:
-    """Write a column, named as `flatten_columns` names it, into the array that it is of.
-
-    Examples
-    --------
-    >>> arrays = {"x": np.zeros((2, 3))}
-    >>> put_column(arrays, "x[1]", np.array([5.0, 6.0]))
-    >>> arrays["x"][:, 1].tolist()
-    [5.0, 6.0]
-    """
-    place = None if column in arrays else _PLACE.fullmatch(column)
-    if place is None:
-        arrays[column] = values.astype(arrays[column].dtype)
-        return
-    changed = np.array(arrays[place["name"]])
-    index: Any = (slice(None), *(int(part) for part in place["index"].split(",")))
-    changed[index] = values.astype(changed.dtype)
-    arrays[place["name"]] = changed
-
-
-def _framed(columns: Arrays) -> dict[str, Any]:
-    return {
-        name: column if column.dtype.kind == "f" else [None if v is None else str(v) for v in column]
-        for name, column in columns.items()
-    }

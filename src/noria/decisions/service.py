@@ -144,7 +144,7 @@ class Decisions(Service):
         found = self.get(project, decision_id)
         if found.status is not DecisionStatus.ASKING:
             raise DecisionMoved(found, DecisionStatus.ACTING)
-        if found.target_version is None:
+        if not found.can_be_carried_out:
             raise NothingToApprove(found)
         who = self.context.principal.name
         text = f"{who} approved {found.remedy}" + (f": {answer.reason}" if answer.reason else "")

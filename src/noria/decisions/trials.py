@@ -13,7 +13,7 @@ from noria.catalog.entities import Candidate, Figure
 from noria.core.errors import NoriaError
 from noria.core.stats.intervals import mean_interval, wilson
 from noria.decisions.case import Case, Rows
-from noria.decisions.choice import net_gain
+from noria.decisions.choice import UNTRIED, net_gain
 from noria.decisions.entities import SCHEME_WORDS, DecisionSection, Policy, Remedy, Scheme
 from noria.decisions.figures import paired_gain
 from noria.registry.entities import ModelVersion
@@ -281,4 +281,4 @@ def _untried(remedy: Remedy, allowed: frozenset[Remedy], settings: DecisionSecti
         )
     if settings.policy_of(remedy) is Policy.FORBID:
         return Candidate(name=remedy.value, admissible=False, note="the project's policy forbids it")
-    return Candidate(name=remedy.value, note="not tried: a person would carry it out")
+    return Candidate(name=remedy.value, note=UNTRIED)

@@ -5,8 +5,8 @@ from __future__ import annotations
 import numpy as np
 import pytest
 
+from noria.core.stats.columns import put_column
 from noria.decisions.entities import Cause, Scheme
-from noria.decisions.repairing import put_column
 from noria.decisions.schemes import schemes_for
 from noria.decisions.teaching import kept_rows, taught_arrays
 
