@@ -19,8 +19,9 @@ from noria.core.web.languages import mark
 from noria.core.web.pages import Page, Visit
 from noria.core.web.urls import VERSION_PATH
 from noria.registry.page_subjects import version_number
-from noria.registry.pages_version import DeployView, VersionContext, version_page
+from noria.registry.pages_version import version_page
 from noria.registry.permissions import READ_MODELS
+from noria.registry.version_views import DeployView, VersionContext
 from noria.serving.entities import Deployment, Rollout, RolloutStatus, Strategy
 from noria.serving.page_reads import EndpointReads, Standing
 from noria.serving.permissions import DEPLOY
