@@ -1,9 +1,10 @@
-"""Import SQLAlchemy without what it imports for asynchronous drivers and for plugins, which no command uses.
+"""Import SQLAlchemy and Typer without what they import for uses that no command has.
 
 SQLAlchemy imports `asyncio` (with TLS and sockets), `importlib.metadata` (with a parser of mail), `hashlib` (with
-OpenSSL) and, with SQLite's dialect, a driver for `asyncio`: together a tenth of what a short command takes. While one
-of its packages is imported, stand-ins take their places; SQLAlchemy keeps these, and they give what they stand for when
-they are first asked. Once the package is there they stand aside, so that nobody else ever sees one.
+OpenSSL) and, with SQLite's dialect, a driver for `asyncio`: together a tenth of what a short command takes. Typer
+imports what starts other programs, to open a browser and to install completion. While one of these packages is
+imported, stand-ins take their places; the package keeps them (as does a module of Python's library that it imports
+first), and they give what they stand for when they are first asked. Once the package is there they stand aside.
 """
 
 from __future__ import annotations
@@ -20,6 +21,7 @@ if TYPE_CHECKING:
     from importlib.abc import Loader
 
 _LEFT_OUT: Final = {
+    "typer": ("shellingham", "subprocess"),
     "sqlalchemy": ("asyncio", "hashlib", "importlib.metadata"),
     "sqlalchemy.dialects.sqlite": (
         "sqlalchemy.dialects.sqlite.aiosqlite",
@@ -48,7 +50,7 @@ def _is_coroutine(value: object) -> bool:
 
 
 class LeanImports:  # no `MetaPathFinder`: to import that would cost a part of what is won
-    """Finds SQLAlchemy's packages as they are, and has them imported without what is left out."""
+    """Finds these packages as they are, and has them imported without what is left out."""
 
     def find_spec(
         self, fullname: str, path: Sequence[str] | None, target: ModuleType | None = None
@@ -94,6 +96,6 @@ def _standing_in(names: Sequence[str]) -> Iterator[None]:
 
 
 def import_leanly() -> None:
-    """Have SQLAlchemy imported so from now on, in this process."""
+    """Have SQLAlchemy and Typer imported so from now on, in this process."""
     if not any(isinstance(finder, LeanImports) for finder in sys.meta_path):
         sys.meta_path.insert(0, LeanImports())

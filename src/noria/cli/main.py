@@ -81,9 +81,10 @@ def _main(args: list[str]) -> int:
     if command is None:
         return _unknown(args)
     from noria.cli.lean_imports import import_leanly
-    from noria.cli.running import run
 
     import_leanly()
+    from noria.cli.running import run
+
     return run(command, args[1:])
 
 

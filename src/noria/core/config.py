@@ -21,6 +21,7 @@ from noria.core.errors import ConfigInvalid, near
 
 CONFIG_FILE = "noria.toml"
 WORKSPACE_FOLDER = ".noria"
+DATABASE_FILE = "noria.db"
 DEFAULT_PROJECT = "default"
 
 ENVIRONMENT = {
@@ -212,7 +213,7 @@ def load_settings(
         workspace=location,
         database_url=_database(env.get("NORIA_DATABASE"), start)
         or _database(declared.database, root)
-        or f"sqlite:///{inside}/noria.db",
+        or f"sqlite:///{inside}/{DATABASE_FILE}",
         objects_url=_objects(env.get("NORIA_OBJECTS"), start)
         or _objects(declared.objects, root)
         or f"{inside}/objects",

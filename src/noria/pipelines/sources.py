@@ -16,6 +16,7 @@ from types import CodeType
 
 import blake3
 
+from noria.core.config import DATABASE_FILE
 from noria.core.errors import TooLarge
 from noria.pipelines.hidden import Definition
 from noria.pipelines.members import constants_but_docstring
@@ -182,6 +183,9 @@ def python_files(root: Path) -> list[Path]:
 
 def _walk(root: Path) -> Iterator[Path]:
     for folder, folders, files in os.walk(root):
+        if DATABASE_FILE in files and folder != str(root):
+            folders.clear()  # a workspace, whose hundreds of folders hold objects, and unpacked code of other days
+            continue
         folders[:] = [
             name
             for name in folders

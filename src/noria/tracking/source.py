@@ -7,7 +7,6 @@ from __future__ import annotations
 
 import os
 import re
-import subprocess
 from collections.abc import Sequence
 from pathlib import Path
 
@@ -66,6 +65,10 @@ def git_diff(folder: Path, *, limit_bytes: int = MAX_DIFF_BYTES) -> str | None:
 
 
 def _git(folder: Path, *arguments: str) -> bytes | None:
+    if not _may_be_a_repository(folder):
+        return None
+    import subprocess  # most of what this costs outside of a repository
+
     try:
         done = subprocess.run(
             # A monitor of the file system would stay behind as a process of its own.
@@ -81,6 +84,21 @@ def _git(folder: Path, *arguments: str) -> bytes | None:
     except (OSError, subprocess.TimeoutExpired):
         return None
     return done.stdout if done.returncode == 0 else None
+
+
+def _may_be_a_repository(folder: Path) -> bool:
+    """Tell whether git can find a repository from a folder; to ask git takes longer than a step of a pipeline."""
+    if "GIT_DIR" in os.environ:
+        return True
+    place = os.path.realpath(folder)
+    while True:
+        # `.git` of a work tree, or what a repository without one holds itself.
+        if os.path.lexists(f"{place}/.git") or os.path.lexists(f"{place}/HEAD"):
+            return True
+        above = os.path.dirname(place)  # noqa: PTH120 - each command asks for it
+        if above == place:
+            return False
+        place = above
 
 
 def _parse_status(text: str) -> tuple[str | None, bool | None]:

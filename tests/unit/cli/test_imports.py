@@ -103,3 +103,17 @@ def test_a_local_list_loads_one_dialect(tmp_path: object) -> None:
     imported_by(program)
 
     assert imported_by(program + check)
+
+
+def test_what_typer_goes_without_is_there_for_others() -> None:
+    """Help starts no program, and imports nothing that does; who starts one then has the usual module."""
+    program = "from noria.cli.main import main; main(['data', '--help'])"
+    check = """
+import sys
+assert not {"subprocess", "shellingham"} & set(sys.modules)
+import platform, subprocess, typer.main
+assert subprocess is sys.modules["subprocess"] and subprocess.run is typer.main.subprocess.run
+assert subprocess.run([sys.executable, "-c", "print(3)"], capture_output=True).stdout == b"3\\n"
+assert platform.libc_ver(sys.executable) is not None and platform.platform()
+"""
+    assert imported_by(program + check)

@@ -5,6 +5,8 @@ from __future__ import annotations
 import subprocess
 from pathlib import Path
 
+import pytest
+
 from noria.tracking.redaction import HIDDEN
 from noria.tracking.source import capture_source, git_diff, git_state
 
@@ -33,6 +35,37 @@ def test_the_state_of_a_repository_is_told(tmp_path: Path) -> None:
     assert git_state(tmp_path)[1] is True
 
 
+def test_repositories_of_other_forms_are_found(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    """A folder below, a work tree elsewhere, a repository that the environment names, and one without a work tree."""
+    made = repository(tmp_path / "made")
+    (made / "below").mkdir()
+    git(made, "worktree", "add", "-q", str(tmp_path / "other"))
+    (tmp_path / "outside").mkdir()
+    commit = git_state(made)[0]
+    assert commit is not None
+    assert git_state(made / "below")[0] == git_state(tmp_path / "other")[0] == commit
+    (tmp_path / "link").symlink_to(made / "below")
+    assert git_state(tmp_path / "link")[0] == commit
+    assert git_state(tmp_path / "outside") == (None, None)
+    monkeypatch.setenv("GIT_DIR", str(made / ".git"))
+    assert git_state(tmp_path / "outside")[0] == commit
+
+
+def test_outside_of_a_repository_git_is_not_started(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    """Each run would wait for it."""
+    programs = tmp_path / "programs"
+    programs.mkdir()
+    (programs / "git").write_text(f"#!/bin/sh\necho started >> {tmp_path}/note\n")
+    (programs / "git").chmod(0o755)
+    monkeypatch.setenv("PATH", str(programs))
+    (tmp_path / "outside").mkdir()
+    git_state(tmp_path / "outside")
+    assert not (tmp_path / "note").exists()
+    (tmp_path / "outside" / ".git").write_text("gitdir: elsewhere")
+    git_state(tmp_path / "outside")
+    assert (tmp_path / "note").exists()
+
+
 def test_a_source_holds_what_was_passed_in(tmp_path: Path) -> None:
     """Outside a repository there is no commit; the rest is told."""
     source = capture_source(["a.py", "--password", "x"], tmp_path, python="3.12.0", host="h")
@@ -47,6 +80,7 @@ def test_a_folder_that_is_gone_has_no_state(tmp_path: Path) -> None:
 
 
 def repository(folder: Path) -> Path:
+    folder.mkdir(exist_ok=True)
     git(folder, "init", "-q")
     (folder / "a.py").write_text("one\n")
     git(folder, "add", "a.py")
