@@ -3,18 +3,19 @@
 from __future__ import annotations
 
 import os
+import pickle
 import stat
 from collections import deque
 from collections.abc import Callable, Generator, Iterator, Sequence
 from concurrent.futures import Future, ThreadPoolExecutor
 from pathlib import Path
-from typing import Final, NamedTuple
+from typing import Final, NamedTuple, cast
 
 from blake3 import blake3
 
 from noria.core.errors import Unavailable
 from noria.core.objects.batches import again_if_changed
-from noria.core.objects.chunks import LARGE_BYTES, Codec, Encoded
+from noria.core.objects.chunks import LARGE_BYTES, Bytes, Codec, Encoded
 from noria.core.objects.digests import ALGORITHM, Hasher
 from noria.core.objects.helping import Helper
 from noria.core.objects.index import Index
@@ -73,9 +74,14 @@ def prepare(paths: Sequence[str]) -> list[_Prepared | None]:
     codec = Codec()
     contents = [_read_small(path) for path in paths]
     return [
-        None if data is None else _Prepared(blake3(data).digest(), len(data), codec.encode(data))
+        None if data is None else _Prepared(blake3(data).digest(), len(data), _shared(codec.encode(data)))
         for data in contents
     ]
+
+
+def _shared(encoded: Encoded) -> Encoded:
+    """Have the bytes of a stored form go to the other process by shared memory, and be bytes again there."""
+    return Encoded(encoded.codec, cast("Bytes", pickle.PickleBuffer(encoded.stored)))
 
 
 class Filing:

@@ -9,6 +9,8 @@ would not leave.
 from __future__ import annotations
 
 import contextlib
+import itertools
+import mmap
 import os
 import pickle
 import select
@@ -27,6 +29,8 @@ _PIPE_BYTES: Final = 1024 * 1024
 _USUAL_PIPE_BYTES: Final = 64 * 1024
 _SET_PIPE_SIZE: Final = 1031  # F_SETPIPE_SZ, which older versions of `fcntl` do not name
 _HEAD: Final = struct.Struct("<Q")
+_SLOT_BYTES: Final = 2 * 1024 * 1024
+_N_SLOTS: Final = AHEAD + 1
 
 
 class Helper:
@@ -36,20 +40,23 @@ class Helper:
     ----------
     answer
         Gives the answer to a request; both must be such that `pickle` can carry them. What it raises is raised by
-        `take`.
+        `take`. Bytes that the answer wraps in `pickle.PickleBuffer` come back as bytes, through memory that both
+        processes share: through the pipe they would be copied four times.
     """
 
     def __init__(self, answer: Callable[[Any], Any]) -> None:
         request_read, self._request_write = os.pipe()
         self._answer_read, answer_write = os.pipe()
         self.n_asked = 0
+        self._n_taken = 0
+        self._shared = mmap.mmap(-1, _N_SLOTS * _SLOT_BYTES)
         sys.stdout.flush()
         sys.stderr.flush()
         self._pid = os.fork()
         if self._pid == 0:
             os.close(self._request_write)
             os.close(self._answer_read)
-            _serve_and_end(answer, request_read, answer_write)
+            _serve_and_end(answer, request_read, answer_write, self._shared)
         os.close(request_read)
         os.close(answer_write)
         _enlarge(self._answer_read)
@@ -64,6 +71,7 @@ class Helper:
         os.close(self._request_write)
         os.close(self._answer_read)
         os.waitpid(self._pid, 0)
+        self._shared.close()
 
     def ask(self, request: object) -> bool:
         """Ask for something, unless enough is asked for, or the request is too long; tell whether it was."""
@@ -94,9 +102,21 @@ class Helper:
         self.n_asked -= 1
         if data is None:
             raise Failed("The process that helped this one was killed", hint="Try again")
-        found = pickle.loads(data)  # noqa: S301 - from our own child, by a pipe that nobody else has
+        # From our own child, by a pipe and memory that nobody else has.
+        lengths, packed = pickle.loads(data)  # noqa: S301
+        found = pickle.loads(packed, buffers=self._shared_bytes(lengths))  # noqa: S301
         if isinstance(found, BaseException):
             raise found
+        return found
+
+    def _shared_bytes(self, lengths: list[int]) -> list[bytes]:
+        """Copy what an answer left in its slot, which is written to again when `_N_SLOTS` more were taken."""
+        end = self._n_taken % _N_SLOTS * _SLOT_BYTES
+        self._n_taken += 1
+        found = []
+        for length in lengths:
+            begin, end = end, end + length
+            found.append(self._shared[begin:end])
         return found
 
 
@@ -107,17 +127,31 @@ def helper(answer: Callable[[Any], Any]) -> contextlib.AbstractContextManager[He
     return Helper(answer)
 
 
-def _serve_and_end(answer: Callable[[Any], Any], requests: int, answers: int) -> None:
+def _serve_and_end(answer: Callable[[Any], Any], requests: int, answers: int, shared: mmap.mmap) -> None:
     """Answer until nobody asks any more, and end without anything that only the parent is to do at its end."""
+    slots = itertools.cycle(range(0, _N_SLOTS * _SLOT_BYTES, _SLOT_BYTES))
     try:
         while (data := _read(requests)) is not None:
             try:
                 found = answer(pickle.loads(data))  # noqa: S301 - from our own parent
             except Exception as error:  # noqa: BLE001 - raised where it can be told
                 found = error
-            _write(answers, pickle.dumps(found, pickle.HIGHEST_PROTOCOL))
+            _write(answers, _packed(found, shared, next(slots)))
     finally:
         os._exit(0)
+
+
+def _packed(found: object, shared: mmap.mmap, begin: int) -> bytes:
+    """Put what an answer wraps into its slot, and give the rest of it; all of it if there is more than fits."""
+    buffers: list[pickle.PickleBuffer] = []
+    packed = pickle.dumps(found, pickle.HIGHEST_PROTOCOL, buffer_callback=buffers.append)
+    views = [buffer.raw() for buffer in buffers]
+    if sum(map(len, views)) > _SLOT_BYTES:
+        packed, views = pickle.dumps(found, pickle.HIGHEST_PROTOCOL), []
+    for view in views:
+        shared[begin : begin + len(view)] = view
+        begin += len(view)
+    return pickle.dumps(([len(view) for view in views], packed), pickle.HIGHEST_PROTOCOL)
 
 
 def _write(fd: int, data: bytes) -> None:

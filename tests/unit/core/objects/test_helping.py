@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import os
+import pickle
 import signal
 from pathlib import Path
 
@@ -72,6 +73,22 @@ def test_what_a_helper_cannot_do_is_told(tmp_path: Path) -> None:
         assert helper.ask("end")
         with pytest.raises(Failed, match="was killed"):
             helper.take()
+
+
+def test_answers_of_any_size_come_whole() -> None:
+    """What an answer wraps is what it was, however much of it there is and however many answers wait."""
+
+    def answer(sizes: list[int]) -> tuple[str, list[object]]:
+        return "known", [pickle.PickleBuffer(bytes([len(sizes)]) * size) for size in sizes]
+
+    asked = [[0], [1, 70_000, 3], [3_000_000], [600_000] * 4, [], [2_097_152], [5] * 40] * 3
+    with Helper(answer) as helper:
+        waiting = list(asked)
+        for sizes in asked:
+            while waiting and helper.ask(waiting[0]):
+                waiting.pop(0)
+            assert helper.take() == ("known", [bytes([len(sizes)]) * size for size in sizes])
+    assert not waiting
 
 
 def test_a_checkout_with_a_helper_writes_the_same(tmp_path: Path) -> None:
