@@ -23,6 +23,7 @@ if TYPE_CHECKING:
     from noria.core.errors import Invalid, NoriaError, Unavailable
     from noria.core.workspace import Workspace, current_workspace, open_workspace, use_workspace
     from noria.data.client import dataset
+    from noria.decisions.client import announce
     from noria.pipelines.authoring import pipeline, step
     from noria.pipelines.codecs import register_codec
     from noria.pipelines.entities import Resources
@@ -49,6 +50,7 @@ _HOMES = {
     "Workspace": "noria.core.workspace",
     "Unavailable": "noria.core.errors",
     "active_run": "noria.tracking.current",
+    "announce": "noria.decisions.client",
     "autolog": "noria.tracking.autolog",
     "check": "noria.registry.validation.own",
     "choose": "noria.catalog.client",
@@ -86,6 +88,7 @@ __all__ = [
     "Workspace",
     "__version__",
     "active_run",
+    "announce",
     "autolog",
     "check",
     "choose",

@@ -8,11 +8,16 @@ import typer
 
 from noria.core.console.options import JsonFlag, LimitOption, ProjectOption, WorkspaceOption, opened
 from noria.core.console.output import facts, print_json, show, stdout, table
+from noria.decisions.announcement_commands import announce_command, announced_command, withdraw_command
 
 if TYPE_CHECKING:
     from noria.decisions.entities import Decision, DecisionPage
 
 decisions = typer.Typer(no_args_is_help=True, help="Incidents, diagnoses and remedies")
+
+decisions.command("announce")(announce_command)
+decisions.command("announced")(announced_command)
+decisions.command("withdraw")(withdraw_command)
 
 DecisionId = Annotated[str, typer.Argument(help="Id of the decision.")]
 Why = Annotated[str, typer.Option("--reason", "-m", help="Why, for the record.")]

@@ -1,7 +1,7 @@
 """Types of event that this capability appends.
 
-The subject is `decision:<id>`. Every payload has `decision`, `record` (the catalogue record), `endpoint`, `status`, and
-`sentence`, which tells a person what happened.
+The subject is `decision:<id>`, that of announcements `endpoint:<name>`. Every payload about a decision has `decision`,
+`record` (the catalogue record), `endpoint`, `status`, and `sentence`, which tells a person what happened.
 """
 
 from __future__ import annotations
@@ -47,4 +47,11 @@ DECISION_SUPERSEDED = EventType(
 DECISION_FINISHED = EventType(
     "decision.finished",
     "A decision ended; the payload has status, cause, remedy, version, reason and outcome",
+)
+CHANGE_ANNOUNCED = EventType(
+    "change.announced",
+    "Somebody said that inputs of an endpoint change by design; the payload has announcement, text, columns and at",
+)
+CHANGE_WITHDRAWN = EventType(
+    "change.withdrawn", "An announcement was taken back; the payload has announcement, its id"
 )

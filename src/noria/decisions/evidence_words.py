@@ -33,6 +33,7 @@ _EVENTS: Final = (
         "near that"
     ),
     mark("version %(version)s was deployed at %(time)s"),
+    mark("`%(name)s` was announced to change from %(day)s %(time)s UTC on: %(text)s"),
 )
 _REPLAY: Final = (
     mark("There is no golden batch to replay"),
@@ -149,6 +150,19 @@ _NOTES: Final = (
     mark("and %(n)s more columns"),
 )
 
+_REPAIRS: Final = (
+    mark("`%(name)s` is divided by %(factor)s where it lies outside all it was"),
+    mark("`%(name)s` is divided by %(factor)s after taking %(offset)s off"),
+    mark("`%(name)s` is divided by %(factor)s"),
+    mark("codes of `%(name)s` are put back (%(one)s and %(other)s are exchanged)"),
+    mark("codes of `%(name)s` are put back"),
+    mark("`%(name)s` is estimated from the other columns where it is lost"),
+    mark("`%(name)s` is estimated from the other columns"),
+    mark("`%(name)s` is taken for its commonest code, `%(value)s`, where it is lost"),
+    mark("`%(name)s` is taken for its commonest code, `%(value)s`"),
+    mark("what it gains is not known, for want of labels"),
+)
+
 retelling: Final = Retelling(
     *_REALITY,
     *_EVENTS,
@@ -159,5 +173,6 @@ retelling: Final = Retelling(
     *_NEW_CLASS,
     *_SHIFT,
     *_NOTES,
+    *_REPAIRS,
 )
 """Of the evidence of stages, and of the notes of candidates."""

@@ -26,9 +26,6 @@ from noria.registry.service import Models
 from noria.serving.endpoints import Endpoints
 from noria.serving.repairs.entities import ColumnRepair
 
-PERMISSIONS = ["endpoints.read", "endpoints.replay", "captures.read", "monitors.read"]
-"""What these jobs need beyond what every job may do."""
-
 _BROKEN_REFIT_LEVEL = 0.001  # more rows seldom hurt; only a refit that broke is to be left
 
 _SEEN_WITHOUT_LABELS = (Cause.INPUT_FAULT, Cause.INPUT_CHANGE, Cause.PIPELINE_FAULT)

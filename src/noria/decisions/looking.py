@@ -11,6 +11,7 @@ import numpy as np
 
 from noria.core.errors import Invalid, NoriaError
 from noria.core.stats.novelty import Novelty, novelty
+from noria.decisions.announced import announced
 from noria.decisions.case import Arrays, Case, Rows
 from noria.decisions.diagnosis import STAGES, is_certain
 from noria.decisions.entities import DecisionSection
@@ -71,6 +72,9 @@ class _Stages:
         )
 
     def _events(self) -> Finding:
+        said = announced(self._case, self._inputs)
+        if said is not None:
+            return said
         rows = self._case.rows.labelled
         scores = self._case.scores(rows).tolist() if len(rows) else []
         return events(scores, rows.times, _changes(self._case), slack=_SLACK, rng=self._rng)

@@ -186,7 +186,8 @@ def _by_estimate(sign: Sign, known: Arrays, current: Arrays) -> ColumnRepair:
     if column.dtype.kind != "f":
         commonest = (shares(column) or [""])[0]
         change = ByEstimate(bad=bad, value=value, known=codes, code=commonest)
-        words = f"`{name}` is taken for `{commonest}`, its commonest code"
+        words = f"`{name}` is taken for its commonest code, `{commonest}`"
+        words += "," if bad is not Bad.ALL else ""
         usual = _usual(column)
     else:
         low, high = _reach(column)

@@ -47,6 +47,11 @@ def approve(visit: Visit, form: AnswerForm) -> Done:
     """Let the proposed remedy be carried out."""
     project, decision_id = _which(visit)
     found = visit.context.service(Decisions).approve(project, decision_id, Answer(reason=form.reason))
+    if found.target_version is None:
+        return Done(
+            words=mark("Approved: inputs of `%(endpoint)s` are put right before the model sees them"),
+            values={"endpoint": found.endpoint},
+        )
     return Done(
         words=mark("Approved: version %(new)s goes out to `%(endpoint)s`"),
         values={"new": str(found.target_version), "endpoint": found.endpoint},
@@ -54,10 +59,12 @@ def approve(visit: Visit, form: AnswerForm) -> Done:
 
 
 def confirm_approve(visit: Visit, _form: AnswerForm) -> Confirmation | None:
-    """Show which version would take the place of which."""
+    """Show which version would take the place of which, or what would be done to inputs."""
     found = _asking(visit)
-    if found is None or found.target_version is None:
+    if found is None or not found.can_be_carried_out:
         return None
+    if found.target_version is None:
+        return _confirm_repair(visit, found)
     return Confirmation(
         words=mark("Approve: version %(old)s → version %(new)s at `%(endpoint)s`?"),
         consequences=(
@@ -69,6 +76,20 @@ def confirm_approve(visit: Visit, _form: AnswerForm) -> Confirmation | None:
             "new": str(found.target_version),
             "endpoint": found.endpoint,
         },
+        button=mark("Approve"),
+        back=visit.here,
+    )
+
+
+def _confirm_repair(visit: Visit, found: Decision) -> Confirmation:
+    return Confirmation(
+        words=mark("Approve: put inputs of `%(endpoint)s` right before the model sees them?"),
+        consequences=(
+            mark("It begins at once, or when the rollout under way has ended"),
+            mark("It ends by itself when answers get worse, or when the sender is right again"),
+            mark("This can be undone: noria endpoints repair %(endpoint)s --off"),
+        ),
+        values={"endpoint": found.endpoint},
         button=mark("Approve"),
         back=visit.here,
     )

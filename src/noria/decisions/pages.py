@@ -16,6 +16,7 @@ from noria.core.web.pages import Crumb, Page, Visit
 from noria.core.web.references import reference_url
 from noria.core.web.urls import DECISION_PATH
 from noria.decisions.entities import Decision, DecisionStatus, Remedy
+from noria.decisions.evidence_words import retelling
 from noria.decisions.permissions import DECIDE, READ_DECISIONS
 from noria.decisions.service import Decisions
 from noria.decisions.story import tell
@@ -72,6 +73,7 @@ def _question(visit: Visit, decision: Decision) -> Question | None:
         remedy=in_words(REMEDY_WORDS, remedy.value),
         from_version=decision.version,
         to_version=decision.target_version,
+        repair=tuple(retelling.find(column.words or column.column) for column in decision.repair),
         reason=decision.reason,
         approve_url=urls.decision(decision.project, decision.id, "approve"),
         reject_url=urls.decision(decision.project, decision.id, "reject"),

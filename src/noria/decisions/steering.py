@@ -20,7 +20,13 @@ from noria.serving.captures import Captures
 T = TypeVar("T", bound=JSON)
 
 JOBS = "noria.decisions.jobs"
-PERMISSIONS_OF_JOBS = ["endpoints.read", "endpoints.replay", "captures.read", "monitors.read"]
+PERMISSIONS_OF_JOBS = [
+    "endpoints.read",
+    "endpoints.replay",
+    "captures.read",
+    "monitors.read",
+    "decisions.read",
+]
 """What the jobs of a decision need beyond what every job may do."""
 
 PIPELINE_JOB = "noria.pipelines.jobs_entry:run_pipeline_job"

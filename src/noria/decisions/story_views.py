@@ -155,7 +155,9 @@ class Question:
     remedy
         What it proposes, in words to be translated.
     from_version, to_version
-        What would change; `to_version` is None where a person has to carry the remedy out.
+        What would change; `to_version` is None where no version would.
+    repair
+        What would be done to inputs before the model sees them; empty where nothing would.
     reason
         Why it asks, in English.
     approve_url, reject_url
@@ -169,10 +171,16 @@ class Question:
     remedy: str
     from_version: int
     to_version: int | None
+    repair: tuple[Sentence, ...]
     reason: str
     approve_url: str
     reject_url: str
     may_answer: bool
+
+    @property
+    def can_be_carried_out(self) -> bool:
+        """Whether Noria can do it; else a person has to."""
+        return self.to_version is not None or bool(self.repair)
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

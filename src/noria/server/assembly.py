@@ -68,6 +68,7 @@ SERVICES = (
     "noria.monitoring.alerts.service:Alerts",
     "noria.monitoring.estimated.service:Estimates",
     "noria.decisions.service:Decisions",
+    "noria.decisions.announcements:Announcements",
     "noria.delivery.service:Webhooks",
 )
 """Classes whose operations are routes."""

@@ -2,12 +2,15 @@
 
 from __future__ import annotations
 
+from datetime import timedelta
 from typing import Any
 
 import numpy as np
 import pytest
 
 from noria.catalog.service import Catalog
+from noria.decisions.announcements import Announcements
+from noria.decisions.client import announce
 from noria.decisions.control import look_after_repairs
 from noria.decisions.entities import OWN, Answer, Cause, Decision, DecisionStatus, Policy, Remedy
 from noria.decisions.mended import BACK_AS_IT_WAS
@@ -154,3 +157,31 @@ def test_a_repair_waits_for_the_end_of_a_rollout(incident: Incident, passes: boo
     assert record.outcome is not None, (found.reason, found.cause, record.cause_probability)
     assert record.outcome["result"] == ("overtaken" if passes else "repaired"), record.outcome
     assert len(repairs(incident)) == (0 if passes else 1)
+
+
+@AUTOMATIC
+def test_a_unit_that_was_announced_is_no_fault(incident: Incident) -> None:
+    """The same figures lead to another cause when somebody says that it is meant: features are to be adapted."""
+    announce("shop", "amounts come in cents", columns=["x[1]"], workspace=incident.workspace)
+    found = broken(incident)
+    record = incident.context.service(Catalog).get(PROJECT, found.record_id)
+    said = next(evidence for evidence in record.evidence if evidence.stage == "events")
+
+    assert said.verdict == "announced"
+    assert "amounts come in cents" in said.sentence
+    assert (found.cause, found.subject) == (Cause.INPUT_CHANGE, "column x[1]"), record.cause_probability
+    assert (found.status, found.remedy) == (DecisionStatus.ASKING, Remedy.FIX_PIPELINE), found.reason
+    assert repairs(incident) == []
+
+
+@AUTOMATIC
+@pytest.mark.parametrize("other", ["another column", "withdrawn", "long ago"])
+def test_what_was_announced_of_something_else_explains_nothing(incident: Incident, other: str) -> None:
+    """Another column, a word that was taken back, and a change of last month leave a fault a fault."""
+    column = "x[3]" if other == "another column" else "x[1]"
+    at = incident.context.clock.now() - timedelta(days=30) if other == "long ago" else None
+    made = announce("shop", "it changes", columns=[column], at=at, workspace=incident.workspace)
+    if other == "withdrawn":
+        incident.context.service(Announcements).withdraw(PROJECT, "shop", made.id)
+
+    assert broken(incident).remedy is Remedy.REPAIR_INPUTS

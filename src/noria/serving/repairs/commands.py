@@ -50,13 +50,13 @@ def repair_command(
 
     Captured rows hold what the model saw, and what was sent as `received:NAME` beside the outputs.
     """
-    import noria
+    from noria.core.errors import Invalid
     from noria.serving.repairs.entities import EndRepair, NewRepair
     from noria.serving.service import InputRepairs
 
     wanted = _wanted(divide or [], recode or [], file)
     if off == bool(wanted):
-        raise noria.Invalid(
+        raise Invalid(
             "Say what is to be put right, or `--off`",
             hint=f"For example `noria endpoints repair {name} --divide rooms=1000`",
         )
@@ -128,15 +128,15 @@ def _wanted(divide: list[str], recode: list[str], file: Path | None) -> list[Col
 def _read(file: Path) -> list[ColumnRepair]:
     import msgspec
 
-    import noria
+    from noria.core.errors import Invalid
     from noria.serving.repairs.entities import ColumnRepair
 
     try:
         return msgspec.json.decode(file.read_bytes(), type=list[ColumnRepair])
     except OSError as error:
-        raise noria.Invalid(f"`{file}` cannot be read: {error.strerror}") from error
+        raise Invalid(f"`{file}` cannot be read: {error.strerror}") from error
     except msgspec.DecodeError as error:
-        raise noria.Invalid(
+        raise Invalid(
             f"`{file}` is no list of repairs: {error}", hint="See `noria endpoints repairs ENDPOINT --json`"
         ) from error
 
@@ -149,6 +149,6 @@ def _number(text: str, factor: str) -> float:
 
 
 def _unread(text: str, form: str) -> Exception:
-    import noria
+    from noria.core.errors import Invalid
 
-    return noria.Invalid(f"`{text}` has not the form {form}")
+    return Invalid(f"`{text}` has not the form {form}")
