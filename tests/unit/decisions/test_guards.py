@@ -57,6 +57,18 @@ def test_a_column_of_codes_shows_one_sign(kind: str, names: str) -> None:
     assert [sign.kind for sign in found] == [kind]
 
 
+def test_codes_that_begin_once_for_all_rows_may_begin_again() -> None:
+    """Training rows saw two seasons, the second from between two of the blocks on: a third is no fault."""
+    seasons = np.repeat(np.array(["winter", "spring"], dtype=object), [1130, 870])
+    first_only = np.repeat(np.array(["winter"], dtype=object), 2000)
+    summer = np.full(100, "summer", dtype=object)
+
+    assert not Guard("season", seasons, reference_blocks(2000, 100)).is_steady
+    assert [s.kind for s in Guard("season", first_only, reference_blocks(2000, 100)).signs(summer)] == [
+        "unseen"
+    ]
+
+
 def test_what_blocks_always_did_is_no_sign() -> None:
     """A column that stands still for whole blocks in training may stand still."""
     months = np.repeat(np.arange(10.0), 200)

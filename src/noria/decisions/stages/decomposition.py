@@ -35,7 +35,7 @@ _MIX_LEVEL = 0.001
 _MOST_WEIGHT = 10.0
 _SURE = 3.0
 _N_BINS = 5
-_APART = 3.0  # standard errors
+_APART = 2.0  # standard errors
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

@@ -27,6 +27,8 @@ FEWEST_ROWS = 10
 LEAST_PAST = 1 / 3
 """Share of the training rows that have to lie before a block to be a past."""
 
+_MOST_STARTS = 200
+
 _LEVELS = np.array([0.05, 0.1, 0.25, 0.5, 0.75, 0.9, 0.95])
 _FEW_VALUES = 20
 _UNIT = math.log(1.25)
@@ -130,6 +132,8 @@ class Guard:
             # there yet, a price that rose) is what windows do by themselves.
             if block[0] >= LEAST_PAST * len(reference):
                 self.accept(_measures(reference[block], _norm(reference[: block[0]]), self.is_number))
+        if blocks and not self.is_number:
+            self.accept({"unseen": _began(reference, len(blocks[0]))})
         self.is_steady = self._natural.get("outside", 0.0) < 0.3 and self._natural.get("unseen", 0.0) < 0.3
 
     def measure(self, values: Array) -> dict[str, float]:
@@ -195,6 +199,25 @@ def reference_blocks(n_rows: int, block_rows: int) -> list[NDArray[np.intp]]:
     if len(starts) > MOST_BLOCKS:
         starts = starts[np.linspace(0, len(starts) - 1, MOST_BLOCKS).round().astype(int)]
     return [np.arange(start, start + size) for start in starts]
+
+
+def _began(reference: Array, block_rows: int) -> float:
+    """Give the largest share of any block that had codes which no row before it had.
+
+    Blocks are a sample of all that may begin anywhere, and would miss a season that came once.
+    """
+    known = reference[~is_missing(reference)].astype(str)
+    least = max(1, int(LEAST_PAST * len(known)))
+    _, first, codes = np.unique(known, return_index=True, return_inverse=True)
+    since = first[codes]  # row in which the code of each row was there first
+    starts = _spread(np.sort(first[(first >= least) & (first <= len(known) - block_rows)]))
+    return max((float((since[start : start + block_rows] >= start).mean()) for start in starts), default=0.0)
+
+
+def _spread(starts: NDArray[np.intp]) -> NDArray[np.intp]:
+    if len(starts) <= _MOST_STARTS:
+        return starts
+    return starts[np.linspace(0, len(starts) - 1, _MOST_STARTS).round().astype(np.intp)]
 
 
 def _norm(reference: Array) -> dict[str, Any]:
