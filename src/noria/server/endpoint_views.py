@@ -227,7 +227,7 @@ class RolloutRow:
     started_by: str
     created_at: datetime
     duration_s: float | None
-    reason: str
+    reason: Sentence | None
     decision_url: str
 
 

@@ -52,6 +52,7 @@ from noria.serving.page_views import Badge, ShareBar
 from noria.serving.pages import ENDPOINTS_WORDS, rollout_badge
 from noria.serving.permissions import DEPLOY, READ_CAPTURES, READ_ENDPOINTS
 from noria.serving.predictions import StatsTable
+from noria.serving.sentences import retelling as rollout_retelling
 from noria.serving.service import Captures, Endpoints, Rollouts
 from noria.serving.words import STRATEGY_WORDS
 
@@ -371,7 +372,7 @@ def _rollout_row(visit: Visit, rollout: Rollout) -> RolloutRow:
         started_by=rollout.started_by,
         created_at=rollout.created_at,
         duration_s=None if ended_at is None else (ended_at - rollout.created_at).total_seconds(),
-        reason=clipped(rollout.reason or "", _SENTENCE),
+        reason=rollout_retelling.find(rollout.reason) if rollout.reason else None,
         decision_url=urls.decision(rollout.project, rollout.decision_id) if rollout.decision_id else "",
     )
 

@@ -134,6 +134,16 @@ def test_rolling_back_in_a_canary_ends_it(reader: Reader, context: Context, endp
     assert endpoints.get(PROJECT, "digits").version == 1
 
 
+def test_why_a_rollout_ended_is_told_in_the_readers_language(reader: Reader, context: Context) -> None:
+    """Among the rollouts of the endpoint."""
+    turn_once(context, close=False)
+    rollouts = context.service(Rollouts)
+    rollouts.abort(PROJECT, rollouts.list(PROJECT).items[0].id, Reason())
+
+    assert "Aborted by hand" in reader.text(DIGITS)
+    assert "Terminado a mano" in visible_text(reader.get(DIGITS, language="es").text)
+
+
 def test_a_way_back_that_changed_meanwhile_is_told(
     reader: Reader, context: Context, endpoints: Endpoints
 ) -> None:

@@ -11,7 +11,7 @@ from jinja2 import TemplateNotFound, UndefinedError
 from noria.core.web.assets import assets, find_asset, gzipped
 from noria.core.web.languages import Language
 from noria.core.web.pages import Frame, Page, PageContext
-from noria.core.web.rendering import compile_beside, environment, prose
+from noria.core.web.rendering import author, compile_beside, environment, prose
 from noria.core.web.urls import Urls
 from noria.decisions.pages import PAGES as DECISION_PAGES
 from noria.decisions.story_views import StoryContext
@@ -102,3 +102,12 @@ def test_static_files_are_found_by_the_digest_of_their_content() -> None:
         for name, asset in assets().items()
         if name.endswith(".js") and "/" not in name
     )
+
+
+def test_a_worker_is_told_by_the_end_of_its_id() -> None:
+    """Its whole name is there for who points at it; names of people stay, and stay text."""
+    worker = f"worker:{'0' * 24}eecda2ab"
+
+    assert author(worker) == f'<span title="{worker}">worker …eecda2ab</span>'
+    assert author("worker:me") == "worker:me"
+    assert author("<b>ana</b>") == "&lt;b&gt;ana&lt;/b&gt;"
