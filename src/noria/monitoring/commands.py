@@ -121,6 +121,27 @@ def list_segments(
     show(series, json=json, render=lambda s: table(columns, [_part_row(part) for part in s.items]))
 
 
+@monitors.command("labels")
+def list_labels(
+    endpoint: EndpointArgument,
+    json: JsonFlag = False,
+    workspace: WorkspaceOption = None,
+    project: ProjectOption = None,
+) -> None:
+    """Tell how long labels take, which share of them is expected by now, and the quality by when it was answered."""
+    from noria.monitoring.delays.reporting import delay_report
+    from noria.monitoring.delays.words import delay_facts, delay_table
+    from noria.monitoring.service import Monitors
+
+    with opened(workspace, project) as ws:
+        found = delay_report(ws.service(Monitors).label_delays(ws.project, endpoint), ws.clock.now())
+    if json:
+        show(found, json=True, render=str)
+        return
+    show(found, json=False, render=lambda report: facts(delay_facts(report)))
+    show(found, json=False, render=delay_table)
+
+
 @monitors.command("check")
 def check(json: JsonFlag = False, workspace: WorkspaceOption = None, project: ProjectOption = None) -> None:
     """Hold `[monitors]` of `noria.toml` to the endpoints there are, and list the segments it makes of each."""

@@ -9,6 +9,7 @@ from typing import Annotated
 import msgspec
 
 from noria.core.config import Section
+from noria.monitoring.delays.entities import LabelDelays
 from noria.monitoring.detector import DropDetector
 from noria.monitoring.windows.entities import HistoryPoint, WindowCounts
 
@@ -477,6 +478,8 @@ class Look(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fields=True
         all, so that each row is counted once.
     over
         Kinds of alert whose open one is closed before `alerts` are raised.
+    delays
+        Of the labels, with those of this look; None where nothing came.
     """
 
     from_position: int
@@ -493,6 +496,7 @@ class Look(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fields=True
     counts: list[WindowCounts] = []
     history: list[HistoryPoint] = []
     segments: list[SegmentQuality] = []
+    delays: LabelDelays | None = None
 
 
 class CloseAlert(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fields=True):

@@ -12,6 +12,9 @@ from noria.core.serialisation import convert
 from noria.core.workspace import Workspace
 from noria.data.quality.settings import DatasetRules
 from noria.monitoring.alerts.resolving import over
+from noria.monitoring.delays.entities import LabelDelays
+from noria.monitoring.delays.looking import Delays
+from noria.monitoring.delays.reporting import expected_since
 from noria.monitoring.entities import (
     Alert,
     AlertOver,
@@ -106,6 +109,7 @@ class _Look:
         self._layouts: dict[int, Layout | None] = {}
         self._stored = _Stored(workspace, project, endpoint)
         self._monitor_last = self._stored.newest()
+        self._delays = Delays(workspace.clock.now())
         self._ruling = Ruling(
             workspace, project, endpoint, checks, self._reference, settings.tolerated_broken
         )
@@ -121,9 +125,10 @@ class _Look:
         segments = self._segments(version, labelled.items)
         beside = _Forecasts(self._captures, self._project, self._endpoint.name, self._settings)
         beside.judge(self._reference(version), labelled)
+        delays = self._label_delays(version, labelled.items)
         ended = self._over(windows, quality, segments, beside)
         alerts = [
-            self._quality_alert(version, detector, quality, position)
+            self._quality_alert(version, detector, quality, position, delays)
             or self._segment_alert(version, segments, position)
             or beside.alert(),
             *(error_alert(window, tolerated=self._settings.tolerated_errors) for window in windows[-1:]),
@@ -144,6 +149,7 @@ class _Look:
             counts=folded.counts,
             history=folded.history,
             segments=segments,
+            delays=delays,
             # A detector that alarmed goes on alarming until the alert is closed.
             alerts=[alert for alert in alerts if alert is not None and alert.kind not in over_now],
             over=ended,
@@ -197,7 +203,9 @@ class _Look:
             page = self._captures.chunks(
                 self._project, self._endpoint.name, after=position, n_rows=self._n_at_once(folding.n_over)
             )
-            folding.take(blocks_of_page(page))
+            blocks = blocks_of_page(page)
+            folding.take(blocks)
+            self._delays.take(blocks)
             position = page.next
             if not page.more:
                 break
@@ -257,6 +265,16 @@ class _Look:
             detector, quality = take_in(detector, quality, rows, baseline, drop_rule(self._settings))
         return detector, quality
 
+    def _label_delays(self, version: int, labelled: list[CapturedRow]) -> LabelDelays | None:
+        """Take in how long the labels took."""
+        before = LabelDelays()
+        if self._knows_endpoint():
+            before = self._workspace.service(Monitors).label_delays(self._project, self._endpoint.name)
+        reference, scores = self._reference(version), []
+        if reference is not None and reference.baseline is not None:
+            scores = scored(reference.task, reference.baseline, version, labelled)
+        return self._delays.result(before, version, labelled, scores)
+
     def _segments(self, version: int, labelled: list[CapturedRow]) -> list[SegmentQuality]:
         """Follow the quality of segments, and of versions beside the one that answers most."""
         if not labelled:
@@ -273,14 +291,27 @@ class _Look:
         return looked_at is not None and looked_at >= self._endpoint.created_at
 
     def _quality_alert(
-        self, version: int, detector: DropDetector | None, quality: QualityReport | None, position: int
+        self,
+        version: int,
+        detector: DropDetector | None,
+        quality: QualityReport | None,
+        position: int,
+        delays: LabelDelays | None,
     ) -> NewAlert | None:
         if detector is None or quality is None or not quality.recent:
             return None
         last = max(position, quality.recent[-1].position)
         measure = "accuracy" if self._endpoint.task == "classification" else "score"
         found = quality_alert(detector, quality, version=version, measure=measure, last_position=last)
-        return None if found is None else replace(found, since=self._captured_at(found.onset_position))
+        if found is None:
+            return None
+        since = self._captured_at(found.onset_position)
+        share = None
+        if delays is not None and since is not None:
+            share = expected_since(delays, since, self._workspace.clock.now())
+        # Who judges an alert is to know how much of the truth is still to come.
+        figures = found.figures if share is None else {**found.figures, "labels_expected": share}
+        return replace(found, since=since, figures=figures)
 
     def _segment_alert(self, version: int, segments: list[SegmentQuality], position: int) -> NewAlert | None:
         measure = "accuracy" if self._endpoint.task == "classification" else "score"

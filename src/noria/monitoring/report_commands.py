@@ -83,6 +83,7 @@ def _write_html(found: EndpointReport, path: Path, language: Language) -> None:
 
 def _print(found: EndpointReport, *, all_columns: bool) -> None:
     from noria.core.console.output import facts, say, stdout
+    from noria.monitoring.delays.words import delay_facts
     from noria.monitoring.estimated.words import estimate_facts
     from noria.monitoring.reports.words import (
         comparison_parts,
@@ -105,6 +106,7 @@ def _print(found: EndpointReport, *, all_columns: bool) -> None:
         ("at registration", f"{quality.reference:.3f} on {quality.reference_n} rows" if quality else None),
         *(estimate_facts(found.estimated) if found.estimated else ()),
         *([("rules", rules_summary(found.rules))] if found.rules else ()),
+        *(delay_facts(found.labels) if found.labels else ()),
         ("logs of model servers", logs_summary(found.logs) if found.logs else None),
         *(("lacks", lack) for lack in found.lacks),
     ]

@@ -12,6 +12,7 @@ from noria.core.events.log import append
 from noria.core.ids import new_id
 from noria.core.operations import Service, operation
 from noria.monitoring.alerts.raising import Raising
+from noria.monitoring.delays.entities import LabelDelays
 from noria.monitoring.entities import (
     Alert,
     AlertKind,
@@ -123,6 +124,12 @@ class Monitors(Service):
         with self.context.database.read() as connection:
             pk = _find(connection, project, endpoint)["pk"]
             return SegmentQualityList(items=store.segments_of(connection, pk))
+
+    @operation("GET", "/projects/{project}/monitors/{endpoint}/label-delays", needs=READ_MONITORS)
+    def label_delays(self, project: str, endpoint: str) -> LabelDelays:
+        """Give answers and the delays of their labels by when the answers were given; `delay_report` reads them."""
+        with self.context.database.read() as connection:
+            return store.delays_of(connection, _find(connection, project, endpoint)["pk"])
 
     @operation("POST", "/projects/{project}/monitors/{endpoint}/looks", needs=WRITE_MONITORS)
     def record(self, project: str, endpoint: str, look: Look) -> Monitor:

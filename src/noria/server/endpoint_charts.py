@@ -10,6 +10,7 @@ from typing import Final
 from noria.core.web.charts import Chart, Series, Shape
 from noria.core.web.languages import mark, translations
 from noria.core.web.pages import Visit
+from noria.monitoring.delays.entities import DelayReport
 from noria.monitoring.entities import Alert, Monitor, QualityReport, Window
 from noria.monitoring.estimated.entities import EstimatedMetric, EstimatePoint
 from noria.monitoring.estimated.page_words import METRIC_WORDS
@@ -25,6 +26,7 @@ _WINDOWS: Final = 100
 _RUNNING: Final = 40
 _PARTS: Final = 8
 _ESTIMATES: Final = 200
+_FEWEST_ANSWERS: Final = 2
 
 QUALITY_WORDS = mark("Quality over the newest labels")
 RUNNING_WORDS = mark("mean of 40 labels")
@@ -41,6 +43,10 @@ INPUTS_WORDS = mark("inputs")
 FAILED_WORDS = mark("Requests that failed, by window")
 SHARE_WORDS = mark("share")
 WINDOW_WORDS = mark("window")
+BY_ANSWER_WORDS = mark("Quality by when it was answered")
+SO_FAR_WORDS = mark("mean of the labels so far")
+EXPECTED_WORDS = mark("share of the labels expected by now")
+ANSWERED_WORDS = mark("answered until (UTC)")
 LOGGED_WORDS = mark("What model servers logged, by five minutes")
 ERRORS_WORDS = mark("errors")
 WARNINGS_WORDS = mark("warnings")
@@ -225,6 +231,38 @@ def _part_charts(visit: Visit, windows: Sequence[Window]) -> list[Chart]:
             y_range=_from_zero(highest),
         )
     ]
+
+
+def label_charts(visit: Visit, report: DelayReport | None) -> tuple[Chart, ...]:
+    """Draw the quality of answers by when they were given, and how much of their labels is expected by now."""
+    scored = [each for each in report.answers if each.mean is not None] if report else []
+    if report is None or len(scored) < _FEWEST_ANSWERS:
+        return ()
+    say = translations(visit.language).gettext
+    at = [each.ends_at for each in scored]
+    quality = Series(
+        name=say(SO_FAR_WORDS),
+        x=at,
+        y=[each.mean for each in scored],
+        lower=[each.low for each in scored],
+        upper=[each.high for each in scored],
+    )
+    known = [each for each in scored if each.expected is not None]
+    expected = Series(
+        name=say(EXPECTED_WORDS),
+        x=[each.ends_at for each in known],
+        y=[each.expected for each in known],
+        is_faint=True,
+    )
+    return (
+        Chart(
+            title=say(BY_ANSWER_WORDS),
+            series=(quality, *([expected] if known else [])),
+            x_name=say(ANSWERED_WORDS),
+            y_name=say(SCORE_WORDS),
+            y_range=(0.0, 1.0),
+        ),
+    )
 
 
 def log_charts(visit: Visit, endpoint: Endpoint) -> tuple[Chart, ...]:

@@ -12,6 +12,7 @@ from noria.core.web.lists import ListContext
 from noria.core.web.pages import PageContext
 from noria.core.web.parts import Column, Pager
 from noria.core.web.retelling import Sentence
+from noria.monitoring.delays.entities import DelayReport
 from noria.monitoring.entities import WindowRule
 from noria.monitoring.estimated.entities import StandingEstimate
 from noria.serving.keys import EndpointKey
@@ -311,6 +312,8 @@ class EndpointContext(PageContext):
         Where all of them are listed.
     quality
         As of the newest label; None while there is none.
+    labels
+        How long labels take, and how complete they are; None before the first.
     estimate, metric_words, assumption
         Quality of the newest answers without labels, None while there is none; names of its metrics, in words to be
         translated; and what every such figure supposes.
@@ -352,6 +355,7 @@ class EndpointContext(PageContext):
     silences: tuple[SilenceRow, ...]
     silence_options: tuple[tuple[str, str], ...]
     incidents_url: str
+    labels: DelayReport | None
     quality: Quality | None
     estimate: StandingEstimate | None
     metric_words: Mapping[str, str]

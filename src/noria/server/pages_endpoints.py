@@ -22,6 +22,8 @@ from noria.core.web.parts import Column, Pager
 from noria.core.web.urls import ENDPOINT_PATH, ENDPOINTS_PATH
 from noria.decisions.words import CAUSE_WORDS, REMEDY_WORDS, VALUE_WORDS, in_words
 from noria.monitoring.alerts.service import Alerts
+from noria.monitoring.delays.entities import DelayReport
+from noria.monitoring.delays.reporting import delay_report
 from noria.monitoring.entities import Alert, Monitor, QualityReport
 from noria.monitoring.estimated.entities import StandingEstimate
 from noria.monitoring.estimated.page_words import ASSUMPTION_WORDS, METRIC_WORDS
@@ -31,7 +33,7 @@ from noria.monitoring.page_reads import AlertReads
 from noria.monitoring.permissions import READ_MONITORS, WRITE_MONITORS
 from noria.monitoring.sentences import retelling
 from noria.monitoring.service import Monitors
-from noria.server.endpoint_charts import log_charts, monitor_charts, newest_lacks, rules_part
+from noria.server.endpoint_charts import label_charts, log_charts, monitor_charts, newest_lacks, rules_part
 from noria.server.endpoint_views import (
     AlertRow,
     DecisionRow,
@@ -100,6 +102,7 @@ def endpoint_page(visit: Visit) -> EndpointContext:
     alerts = _alerts(visit, endpoint)
     n_open = sum(alert.closed_at is None for alert in alerts or ())
     monitor = _monitor(visit, endpoint)
+    labels = _labels(visit, monitor) if monitor else None
     rollouts, pager = _rollouts(visit, endpoint)
     may_deploy = context.principal.may(DEPLOY, project)
     keys = context.service(EndpointKeys)
@@ -132,12 +135,14 @@ def endpoint_page(visit: Visit) -> EndpointContext:
         silences=() if alerts is None else _silences(visit, endpoint),
         silence_options=SILENCE_OPTIONS if context.principal.may(WRITE_MONITORS, project) else (),
         incidents_url=urls.incidents(project, endpoint=endpoint.name),
+        labels=labels,
         quality=_quality(monitor.quality) if monitor and monitor.quality else None,
         estimate=_estimate(visit, endpoint) if monitor else None,
         metric_words=METRIC_WORDS,
         assumption=ASSUMPTION_WORDS,
         charts=(
             *(monitor_charts(visit, monitor, alerts or (), since=endpoint.created_at) if monitor else ()),
+            *label_charts(visit, labels),
             *log_charts(visit, endpoint),
         ),
         rules=rules_part(visit, monitor) if monitor else None,
@@ -308,6 +313,13 @@ def _monitor(visit: Visit, endpoint: Endpoint) -> Monitor | None:
         return visit.context.service(Monitors).get(endpoint.project, endpoint.name)
     except NotFound:
         return None
+
+
+def _labels(visit: Visit, monitor: Monitor) -> DelayReport | None:
+    """Give how complete labels are; None before the first."""
+    found = visit.context.service(Monitors).label_delays(monitor.project, monitor.endpoint)
+    report = delay_report(found, visit.context.clock.now())
+    return report if report.n_labels else None
 
 
 def _estimate(visit: Visit, endpoint: Endpoint) -> StandingEstimate | None:

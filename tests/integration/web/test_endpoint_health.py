@@ -2,10 +2,15 @@
 
 from __future__ import annotations
 
+from datetime import timedelta
+
 import pytest
 
 from noria.core.context import Context
-from noria.monitoring.entities import WindowRule
+from noria.monitoring.delays.entities import AnswerBucket, LabelDelays
+from noria.monitoring.delays.estimating import bin_of
+from noria.monitoring.entities import Look, WindowRule
+from noria.monitoring.service import Monitors
 from noria.serving.plans import AppliedPlan, LogLine, ServerReport, ServerStanding
 from noria.serving.service import Endpoints
 from support.hostile import HOSTILE, assert_harmless
@@ -65,3 +70,50 @@ def test_the_page_tells_which_rules_the_newest_window_breaks(reader: Reader, con
     assert shown.index("pen: values") < shown.index("ink: missing")
     assert "of the whole window" in shown
     assert_harmless(page)
+
+
+@BOTH
+def test_the_page_tells_how_complete_labels_are(reader: Reader, context: Context) -> None:
+    """How long they take, and of the newest answers how many are expected; that it is not known, where it is not."""
+    turn_once(context)
+    record(context, [40] * 3)
+    unknown = reader.text(DIGITS)
+    record(context, [40] * 48)
+    known = reader.text(DIGITS)
+
+    assert "How many labels are still to come is not known yet" in unknown
+    assert "Half of the labels come within 1 hr, 95 of 100 within 1 hr." in known
+    assert "of the labels are expected by now: what they score may still change" in known
+    assert "Quality by when it was answered" in known
+
+
+def record(context: Context, labels: list[int]) -> None:
+    """Record answers of some hours, the newest of which has no labels yet, and labels that took an hour and a half."""
+    monitors = context.service(Monitors)
+    seen = monitors.get(PROJECT, "digits")
+    now, hour = context.clock.now(), timedelta(hours=1)
+    buckets = [
+        AnswerBucket(
+            starts_at=now - (ago + 1) * hour,
+            ends_at=now - ago * hour,
+            n_rows=50,
+            delays={bin_of(5000): n} if ago > 1 else {},
+            n_scored=n if ago > 1 else 0,
+            total=0.8 * n if ago > 1 else 0.0,
+            squares=0.7 * n if ago > 1 else 0.0,
+        )
+        for ago, n in reversed(list(enumerate([0, *labels])))
+    ]
+    look = Look(
+        from_position=seen.position,
+        from_label_position=seen.label_position,
+        position=seen.position + 1,
+        label_position=seen.label_position,
+        version=seen.version,
+        windows=[],
+        detector=seen.detector,
+        quality=seen.quality,
+        alerts=[],
+        delays=LabelDelays(version=seen.version, buckets=buckets),
+    )
+    monitors.record(PROJECT, "digits", look)

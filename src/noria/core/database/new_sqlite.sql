@@ -1,5 +1,5 @@
 -- What the migrations make of an empty SQLite file. Written by tools/make_schema.py; a test compares.
--- revisions: access_0003 catalog_0001 core_0003 data_0003 decisions_0001 delivery_0001 monitoring_0005 pipelines_0003 registry_0004 serving_0010 tracking_0007;
+-- revisions: access_0003 catalog_0001 core_0003 data_0003 decisions_0001 delivery_0001 monitoring_0006 pipelines_0003 registry_0004 serving_0010 tracking_0007;
 
 CREATE TABLE alembic_version (
     version_num VARCHAR(32) NOT NULL,
@@ -862,6 +862,13 @@ CREATE TABLE monitor_history (
     hour BIGINT NOT NULL,
     psi TEXT NOT NULL,
     PRIMARY KEY (monitor_pk, version, hour),
+    FOREIGN KEY(monitor_pk) REFERENCES monitors (pk)
+);
+
+CREATE TABLE monitor_label_delays (
+    monitor_pk BIGINT NOT NULL,
+    body TEXT NOT NULL,
+    PRIMARY KEY (monitor_pk),
     FOREIGN KEY(monitor_pk) REFERENCES monitors (pk)
 );
 
@@ -1802,7 +1809,7 @@ insert into alembic_version (version_num) values ('decisions_0001');
 
 insert into alembic_version (version_num) values ('delivery_0001');
 
-insert into alembic_version (version_num) values ('monitoring_0005');
+insert into alembic_version (version_num) values ('monitoring_0006');
 
 insert into alembic_version (version_num) values ('pipelines_0003');
 

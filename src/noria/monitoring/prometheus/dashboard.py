@@ -91,6 +91,11 @@ PANELS = (
         ),
     ),
     Panel(
+        title="Delay of labels",
+        unit="s",
+        queries=((f"noria_monitor_label_delay_seconds{_CHOSEN}", "{{endpoint}} {{quantile}}"),),
+    ),
+    Panel(
         title="Model servers",
         queries=((f"noria_endpoint_servers{_CHOSEN}", "{{endpoint}}"),),
     ),

@@ -16,6 +16,8 @@ import sqlalchemy as sa
 from noria.access.tables import projects
 from noria.core.context import Context
 from noria.monitoring.alerts.tables import alert_groups, alert_notices
+from noria.monitoring.delays.reporting import delay_report
+from noria.monitoring.delays.tables import monitor_label_delays
 from noria.monitoring.entities import Window
 from noria.monitoring.tables import alerts, monitor_windows, monitors
 from noria.serving.plans import ServerStanding
@@ -45,6 +47,7 @@ def exposition(context: Context) -> bytes:
             *_of_endpoints(connection),
             *_of_servers(connection, now),
             *_of_monitors(connection),
+            *_of_labels(connection, now),
             *_of_alerts(connection),
         ]
     return "".join(map(_text, families)).encode()
@@ -195,6 +198,26 @@ def _of_monitors(connection: sa.Connection) -> Iterable[Family]:
     ):
         samples = [(labels, getattr(quality, name)) for labels, quality in found]
         yield _gauge(f"monitor_quality_{name}", text, samples)
+
+
+def _of_labels(connection: sa.Connection, now: datetime) -> Iterable[Family]:
+    d, m = monitor_label_delays.c, monitors.c
+    query = (
+        sa.select(projects.c.name.label("project"), m.endpoint.label("name"), d.body)
+        .join(monitors, m.pk == d.monitor_pk)
+        .join(projects, projects.c.pk == m.project_pk)
+        .order_by(projects.c.name, m.endpoint)
+    )
+    told = [(_place(row), delay_report(row.body, now)) for row in connection.execute(query)]
+    known = [(labels, found) for labels, found in told if found.median_s is not None]
+    delays = [
+        ({**labels, "quantile": quantile}, value)
+        for labels, found in known
+        for quantile, value in (("0.5", found.median_s or 0.0), ("0.95", found.high_s or 0.0))
+    ]
+    yield _gauge("monitor_label_delay_seconds", "Delay within which a share of the labels comes.", delays)
+    shares = [(labels, found.label_share) for labels, found in known if found.label_share is not None]
+    yield _gauge("monitor_label_share", "Share of the answered rows that get a label in the end.", shares)
 
 
 def _of_windows(found: Sequence[tuple[Labels, Window]]) -> Iterable[Family]:

@@ -8,6 +8,7 @@ from typing import Literal
 import msgspec
 
 from noria.data.quality.entities import RuleResult
+from noria.monitoring.delays.entities import DelayReport
 from noria.monitoring.entities import QualityReport
 from noria.monitoring.estimated.entities import EstimatedQuality
 from noria.monitoring.tasks.entities import ForecastReport, UnsupervisedReport
@@ -239,6 +240,8 @@ class EndpointReport(msgspec.Struct, frozen=True, kw_only=True):
         Quality of these rows as far as it can be told without labels, and what that supposes.
     forecast, unsupervised
         Where `noria models task` said that the version forecasts, or has no target.
+    labels
+        How long labels take and how complete they are, of all versions' answers in that time; None before the first.
     logs
         Of its model servers, whatever version answered; None where none reported in that time (of the last week).
     lacks
@@ -260,4 +263,5 @@ class EndpointReport(msgspec.Struct, frozen=True, kw_only=True):
     forecast: ForecastReport | None = None
     unsupervised: UnsupervisedReport | None = None
     logs: LogSummary | None = None
+    labels: DelayReport | None = None
     lacks: list[str] = []

@@ -16,6 +16,8 @@ from noria.core.stats.columns import flatten_columns
 from noria.core.workspace import Workspace
 from noria.data.profiling.sources import ArraysTable
 from noria.data.quality.entities import RuleResult
+from noria.monitoring.delays.entities import DelayReport
+from noria.monitoring.delays.reporting import delay_report
 from noria.monitoring.estimated.entities import EstimatedQuality
 from noria.monitoring.estimated.live import estimated_quality
 from noria.monitoring.reference import Reference, load_reference, no_reference
@@ -111,9 +113,25 @@ def endpoint_report(
         estimated=estimated,
         forecast=forecast,
         unsupervised=unsupervised,
+        labels=_labels(workspace, endpoint, (start, end)) if monitor is not None else None,
         logs=_logs(workspace, endpoint, start, end),
         lacks=lacks,
     )
+
+
+def _labels(
+    workspace: Workspace, endpoint: str, times: tuple[datetime | None, datetime | None]
+) -> DelayReport | None:
+    """Tell how complete the labels of some time's answers are; their delay is learned from those of all times."""
+    known = workspace.service(Monitors).label_delays(workspace.project, endpoint)
+    found = delay_report(known, workspace.clock.now())
+    start, end = times
+    inside = [
+        each
+        for each in found.answers
+        if (start is None or each.ends_at > start) and (end is None or each.starts_at < end)
+    ]
+    return replace(found, answers=inside) if found.n_labels else None
 
 
 def _logs(

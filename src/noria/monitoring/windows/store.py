@@ -8,6 +8,8 @@ import msgspec
 import sqlalchemy as sa
 
 from noria.core.database.engine import Database
+from noria.monitoring.delays.entities import LabelDelays
+from noria.monitoring.delays.tables import monitor_label_delays
 from noria.monitoring.entities import Look, SegmentQuality
 from noria.monitoring.quality import begun_anew
 from noria.monitoring.tables import monitor_windows
@@ -50,6 +52,9 @@ def keep(
         points = [{"monitor_pk": monitor_pk, **msgspec.structs.asdict(point)} for point in look.history]
         # Only the first window of an hour counts: chosen by its time, not by what was in it.
         connection.execute(database.insert(monitor_history).values(points).on_conflict_do_nothing())
+    if look.delays is not None:
+        delays = [{"monitor_pk": monitor_pk, "body": look.delays}]
+        _upsert(database, connection, monitor_label_delays, delays)
     _forget(connection, monitor_pk, look, keep_windows)
     return len(look.windows) - len(known)
 
@@ -82,6 +87,13 @@ def segments_of(connection: sa.Connection, monitor_pk: int) -> list[SegmentQuali
     c = monitor_segments.c
     query = sa.select(c.body).where(c.monitor_pk == monitor_pk).order_by(c.version, c.segment)
     return list(connection.execute(query).scalars())
+
+
+def delays_of(connection: sa.Connection, monitor_pk: int) -> LabelDelays:
+    """Read the delays of an endpoint's labels; of none where no label came yet."""
+    c = monitor_label_delays.c
+    found = connection.execute(sa.select(c.body).where(c.monitor_pk == monitor_pk)).scalar_one_or_none()
+    return LabelDelays() if found is None else found
 
 
 def begin_segment_anew(connection: sa.Connection, of_monitor: sa.ColumnElement[bool], segment: str) -> None:

@@ -1028,6 +1028,13 @@ CREATE TABLE monitor_history (
     CONSTRAINT monitor_history_pkey PRIMARY KEY (monitor_pk, version, hour)
 );
 
+CREATE TABLE monitor_label_delays (
+    monitor_pk BIGINT NOT NULL,
+    body TEXT NOT NULL,
+    CONSTRAINT monitor_label_delays_monitor_pk_fkey FOREIGN KEY(monitor_pk) REFERENCES monitors (pk),
+    CONSTRAINT monitor_label_delays_pkey PRIMARY KEY (monitor_pk)
+);
+
 CREATE TABLE monitor_segments (
     monitor_pk BIGINT NOT NULL,
     version BIGINT NOT NULL,
@@ -1804,7 +1811,7 @@ insert into alembic_version (version_num) values ('decisions_0001');
 
 insert into alembic_version (version_num) values ('delivery_0001');
 
-insert into alembic_version (version_num) values ('monitoring_0005');
+insert into alembic_version (version_num) values ('monitoring_0006');
 
 insert into alembic_version (version_num) values ('pipelines_0003');
 

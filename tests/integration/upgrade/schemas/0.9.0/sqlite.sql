@@ -862,6 +862,13 @@ CREATE TABLE monitor_history (
 	FOREIGN KEY(monitor_pk) REFERENCES monitors (pk)
 );
 
+CREATE TABLE monitor_label_delays (
+	monitor_pk BIGINT NOT NULL, 
+	body TEXT NOT NULL, 
+	PRIMARY KEY (monitor_pk), 
+	FOREIGN KEY(monitor_pk) REFERENCES monitors (pk)
+);
+
 CREATE TABLE monitor_segments (
 	monitor_pk BIGINT NOT NULL, 
 	version BIGINT NOT NULL, 
@@ -1799,7 +1806,7 @@ insert into alembic_version (version_num) values ('decisions_0001');
 
 insert into alembic_version (version_num) values ('delivery_0001');
 
-insert into alembic_version (version_num) values ('monitoring_0005');
+insert into alembic_version (version_num) values ('monitoring_0006');
 
 insert into alembic_version (version_num) values ('pipelines_0003');
 
