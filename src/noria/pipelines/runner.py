@@ -17,6 +17,7 @@ from noria.core.author import local_author
 from noria.core.errors import ErrorBody, Invalid, NoriaError, TooLarge
 from noria.core.ids import new_id
 from noria.core.machine import system_in_words
+from noria.core.objects.digests import hash_bytes
 from noria.core.serialisation import to_canonical_json
 from noria.core.workspace import Workspace, use_workspace
 from noria.pipelines.authoring import Pipeline
@@ -327,7 +328,10 @@ def _store_environment(workspace: Workspace) -> str:
         "distributions": installed_distributions(),
     }
     data = to_canonical_json(environment)
-    return workspace.objects().put_bytes(data).digest
+    digest, store = hash_bytes(data), workspace.objects()
+    if store.missing([digest]):  # it seldom changes, and to put it again waits for the disk
+        store.put_bytes(data)
+    return digest
 
 
 def body_of_error(error: Exception) -> ErrorBody:
