@@ -1,7 +1,7 @@
 """Rollouts of every strategy under load, while processes are killed.
 
 `pytest -m soak --log-cli-level=INFO` on this file kills each process 20 times in each strategy, and prints what became
-of the rollouts and requests; `-k canary-many` is one strategy alone.
+of the rollouts and requests, and why each that went back did; `-k canary-many` is one strategy alone.
 """
 
 from __future__ import annotations
@@ -24,6 +24,7 @@ import pytest
 from noria.core.clock import SystemClock
 from noria.core.config import load_settings
 from noria.core.context import Context
+from noria.core.serialisation import to_builtins
 from noria.core.workspace import open_context
 from noria.serving.entities import Deployment, Rollout, RolloutStatus, RolloutStep, Share, Strategy
 from noria.serving.gate_rules import Gates
@@ -109,7 +110,7 @@ def up(
         processes.end_all()
 
 
-def _roll_out(up: Up, this: Round, load: Load) -> str:
+def _roll_out(up: Up, this: Round, load: Load) -> Rollout:
     """Bring the other version, and kill a process on the way: what answers then is one version, alone."""
     strategy = this.strategy
     endpoints, rollouts = up.context.service(Endpoints), up.context.service(Rollouts)
@@ -140,7 +141,14 @@ def _roll_out(up: Up, this: Round, load: Load) -> str:
     assert ended.status in (RolloutStatus.PROMOTED, RolloutStatus.ROLLED_BACK), ended.reason
     version = wish.version if ended.status is RolloutStatus.PROMOTED else before
     assert endpoints.get("default", NAME).shares == [Share(version=int(version), weight=1.0)]
-    return f"{ended.status} ({ended.reason})" if ended.reason else str(ended.status)
+    return ended
+
+
+def _why(this: Round, ended: Rollout) -> dict[str, object]:
+    """Tell what was killed and when, why the rollout went back, and what the gates had seen by then."""
+    when = "while it was loaded" if this.step == LOADING else f"in step {this.step}"
+    seen = [to_builtins(result) for result in ended.history[-1:]]
+    return {"killed": this.victim, "when": when, "reason": ended.reason, "last step": seen}
 
 
 def _captured(context: Context) -> list[str]:
@@ -186,7 +194,7 @@ def test_a_rollout_under_load_outlives_kills(up: Up, rounds: list[Round]) -> Non
     )
     with PlanLog(up.context, PLACE, grace_s=60.0).kept() as plans, load:
         wait_until(lambda: load.n_good > 20, PATIENCE_S)
-        ends = Counter(_roll_out(up, each, load) for each in rounds)
+        ends = [(each, _roll_out(up, each, load)) for each in rounds]
     answers = load.answers
 
     assert plans.misfits(answers) == []
@@ -205,9 +213,12 @@ def test_a_rollout_under_load_outlives_kills(up: Up, rounds: list[Round]) -> Non
     told = {
         "strategies": dict(Counter(str(each.strategy) for each in rounds)),
         "killed": dict(Counter(each.victim for each in rounds)),
-        "ended": dict(ends),
+        "ended": dict(Counter(f"{ended.status} ({ended.reason})" for _, ended in ends)),
         "answers": dict(Counter(answer.status for answer in answers)),
         "connections broken and asked again": len(load.broken),
         "captured once": len(captured),
     }
     LOGGER.info("%s", told)
+    for each, ended in ends:
+        if ended.status is RolloutStatus.ROLLED_BACK:
+            LOGGER.info("rolled back: %s", _why(each, ended))
