@@ -14,10 +14,11 @@ from noria.decisions.replay.case import Case, State, answers_as_trained, losses_
 from noria.decisions.replay.code_checks import CodeCheck, answers_differ
 from noria.decisions.replay.deployed import older_path
 from noria.decisions.replay.importance import importances
+from noria.decisions.replay.misjoined import misjoined
 from noria.decisions.replay.outputs import Floats, Predicted
 from noria.decisions.replay.permuting import exchanged_codes
 from noria.decisions.replay.recoding import TABLE
-from noria.decisions.replay.repairs import UNRELATED, drawn_from
+from noria.decisions.replay.repairs import TOGETHER, UNRELATED, drawn_from
 from noria.decisions.replay.rows import Window, joined
 from noria.decisions.replay.watch import Rise
 from noria.decisions.replay.world import Path
@@ -193,11 +194,15 @@ def _contract(state: State, case: Case) -> Finding:
             )
         if not lasting and not state.relearnt:
             lasting = _silent(state, case, case.rise, sum(map(len, windows)))
+        if not lasting and not state.relearnt:
+            lasting = misjoined(state, case.labelled(state)[-_NEWEST:], case.rise, _to_explain(case.rise))
     if not lasting:
         n = len(state.inputs.relations.encoding.names)
         return Finding(stage="contract", verdict="kept", sentence=f"All {n} columns do what they always did")
     case.suspected = [
-        sign for sign in lasting if TABLE in sign.values or (sign.kind in _BY_LABELS and not sign.values)
+        sign
+        for sign in lasting
+        if {TABLE, TOGETHER} & sign.values.keys() or (sign.kind in _BY_LABELS and not sign.values)
     ]
     lasting.sort(key=lambda sign: not sign.hard)
     corrupt = [sign for sign in lasting if sign.kind in _CORRUPT]

@@ -23,6 +23,9 @@ if TYPE_CHECKING:
     import polars as pl
 
 UNRELATED = "unrelated"
+TOGETHER = (
+    "together"  # in the values of a sign: columns that broke with this one, which tell nothing about it
+)
 _OFF = 0.01  # of the width of a column of few values
 _STRANGE = 0.05
 _MAY_BE_SCALES = (*SCALES, "outside", "default", UNRELATED)
@@ -73,7 +76,8 @@ def mendings(
         ways.append(_Way(words=f"`{name}` is moved back by {lag} rows", change=_shift(lag), lasts=False))
     if sign.kind != "rounded":
         words = f"`{name}` is estimated from the other columns"
-        ways.append(_Way(words=words, change=_imputation(sign, known), lasts=False, exact=False))
+        told = TOGETHER in sign.values
+        ways.append(_Way(words=words, change=_imputation(sign, known), lasts=False, told=told, exact=False))
     return [
         Mending(
             column=name,
@@ -242,11 +246,13 @@ def _shift(lag: int) -> Change:
 
 def _imputation(sign: Sign, known: Columns) -> Change:
     name = sign.column
+    broken = {*sign.values.get(TOGETHER, ())} - {name}
+    whole = {other: column for other, column in known.items() if other not in broken}
     estimate: list[Callable[[Columns], NDArray[Any]]] = []
 
     def impute(values: NDArray[Any], columns: Columns) -> NDArray[Any]:
         if not estimate:
-            estimate.append(estimator(name, known))
+            estimate.append(estimator(name, whole))
         bad = _bad(sign, values, known[name])
         found = np.array(values)
         if bad.any():

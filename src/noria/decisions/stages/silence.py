@@ -69,9 +69,7 @@ def silent_column(
     worths = {name: tuple(_worth(side, dimensions[name]) for side in sides) for name in candidates}
     sure = {name: pair for name, pair in worths.items() if pair[0].is_sure}
     silent = [name for name, (then, now) in sure.items() if _fell_silent(then, now)]
-    if len(silent) != 1 or not _others_hold(
-        _drawn(reference, _MOST_ROWS, rng), sides[1], dimensions[silent[0]]
-    ):
+    if len(silent) != 1 or not others_hold(reference, sides[1], dimensions[silent[0]]):
         return None
     then, now = sure[silent[0]]
     return silent[0], then, now
@@ -82,12 +80,13 @@ def _fell_silent(then: Worth, now: Worth) -> bool:
     return not now.is_sure and now.mean < _SILENT * then.mean and now.mean + 2 * now.se < then.mean
 
 
-def _others_hold(reference: Side, live: Side, left_out: NDArray[np.intp]) -> bool:
-    """Tell whether the other columns say of the target what they always did.
+def others_hold(reference: Side, live: Side, left_out: NDArray[np.intp]) -> bool:
+    """Tell whether the columns that are not left out say of the target what they always did.
 
-    Where one column only was shuffled they do; a rule that changed for some of the rows may silence a column too, for
-    its old and its new effect cancel, but then what the others say is wrong as well.
+    Where only those left out were shuffled they do; a rule that changed for some of the rows may silence a column too,
+    for its old and its new effect cancel, but then what the others say is wrong as well.
     """
+    reference = _drawn(reference, min(len(reference.targets), _MOST_ROWS), np.random.default_rng(0))
     half = np.arange(len(reference.targets)) % 2 == 0
     rows = np.delete(reference.rows, left_out, axis=1)
     taught = (rows[half], reference.targets[half])
