@@ -4,12 +4,14 @@ from __future__ import annotations
 
 import json
 import random
+import secrets
 import shutil
 import signal
 import sys
 import threading
 from collections.abc import Iterator
 from contextlib import contextmanager
+from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
@@ -17,17 +19,22 @@ import pytest
 
 from noria.cli.main import main
 from noria.core.clock import SystemClock
-from noria.core.config import Settings
+from noria.core.config import Settings, load_settings
 from noria.core.errors import Invalid, NoriaError, Unavailable
 from noria.core.objects.service import Objects
-from noria.core.workspace import Workspace, open_workspace, use_workspace
+from noria.core.workspace import OverHttp, Workspace, open_workspace, use_workspace
 from noria.pipelines.executors.child import OtherCode
 from noria.pipelines.executors.choice import ExecutorChoice
 from noria.pipelines.failures import ClusterLost
+from noria.pipelines.jobs_entry import pipeline_job
+from noria.pipelines.outputs import Output
 from noria.pipelines.run_records import PipelineRunOver
 from noria.pipelines.runner import PipelineResult, run_pipeline
-from noria.pipelines.service import PipelineRuns, StepCache
+from noria.pipelines.service import Jobs, PipelineRuns, StepCache
+from noria.pipelines.snapshots import take_snapshot
+from noria.pipelines.storing import ValueStore
 from noria.tracking.service import Runs
+from support.buckets import S3Server, running_moto
 from support.conformance import open_test_context, workspace_settings
 from support.live_server import KEY, LiveServer
 from support.processes import Processes
@@ -52,12 +59,19 @@ def project(tmp_path_factory: pytest.TempPathFactory) -> Iterator[UserProject]:
 
 
 @pytest.fixture(scope="module")
-def cluster() -> Iterator[str]:
-    """Give the address of a Dask cluster of two workers, each a process."""
+def s3() -> Iterator[S3Server]:
+    """Give a server that speaks S3."""
+    with running_moto() as made:
+        yield made
+
+
+@pytest.fixture(scope="module")
+def cluster(s3: S3Server) -> Iterator[str]:
+    """Give the address of a Dask cluster of two workers, each a process that may read and write the bucket."""
     from distributed import LocalCluster
 
     make: Any = LocalCluster
-    with make(n_workers=2, threads_per_worker=1, dashboard_address=":0") as made:
+    with make(n_workers=2, threads_per_worker=1, dashboard_address=":0", env=s3.environment) as made:
         yield made.scheduler_address.replace("tcp://", "dask://")
 
 
@@ -83,6 +97,19 @@ def place(tmp_path: Path, migrated: Path, project: UserProject) -> Settings:
         objects_url=made.objects_url,
         project_root=project.root,
     )
+
+
+@pytest.fixture
+def store(request: pytest.FixtureRequest, place: Settings, monkeypatch: pytest.MonkeyPatch) -> Settings:
+    """Give the settings of a fresh workspace whose objects or rows are kept elsewhere than in its folder."""
+    if request.param == "bucket":
+        bucket: S3Server = request.getfixturevalue("s3")
+        for name, value in bucket.environment.items():
+            monkeypatch.setenv(name, value)
+        return replace(place, objects_url=f"s3://{bucket.bucket}/{secrets.token_hex(8)}")
+    if request.param == "postgres":
+        return replace(place, database_url=request.getfixturevalue("migrated_postgres_url"))
+    return place
 
 
 @contextmanager
@@ -145,6 +172,19 @@ def facts(workspace: Workspace, result: PipelineResult) -> dict[str, Any]:
     }
 
 
+def left_by(workspace: Workspace, run_id: str) -> PipelineResult:
+    """Give what a run of another process left."""
+    runs = workspace.service(PipelineRuns)
+    kept = runs.get("default", run_id)
+    values = ValueStore(workspace.objects())
+    return PipelineResult(
+        run_id=run_id,
+        status=kept.status,
+        outputs={name: Output(stored, values.load) for name, stored in kept.outputs.items()},
+        steps=runs.steps("default", run_id, limit=1000).items,
+    )
+
+
 EXECUTORS = ["inline", "processes", "dask"]
 
 
@@ -161,13 +201,17 @@ def expected() -> dict[str, Any]:
     return {}
 
 
-@pytest.mark.parametrize("store", ["folder", "server"])
+@pytest.mark.parametrize(
+    ("store", "served"),
+    [("folder", False), ("folder", True), ("bucket", False), ("bucket", True), ("postgres", True)],
+    indirect=["store"],
+)
 @pytest.mark.parametrize("executor", EXECUTORS)
 def test_every_graph_gives_the_same_everywhere(
     executor: str,
-    store: str,
+    store: Settings,
+    served: bool,
     request: pytest.FixtureRequest,
-    place: Settings,
     project: UserProject,
     expected: dict[str, Any],
     tmp_path: Path,
@@ -178,7 +222,7 @@ def test_every_graph_gives_the_same_everywhere(
     note = project.root / "note"
     note.unlink(missing_ok=True)
     given = {"source": project.root / "source.txt", "note": str(note)}
-    with opened(place, request.getfixturevalue("server") if store == "server" else None) as workspace:
+    with opened(store, request.getfixturevalue("server") if served else None) as workspace:
         first = study(workspace, project, "everything", choice, **given)
         found = facts(workspace, first)
         again = study(workspace, project, "everything", None, **given)
@@ -191,6 +235,70 @@ def test_every_graph_gives_the_same_everywhere(
     ran = [step.name for step in again.steps if step.status != "reused"]
     assert sorted(ran) == ["always", "fail"]
     assert [step.outputs for step in again.steps] == [step.outputs for step in first.steps]
+
+
+@pytest.mark.parametrize("executor", EXECUTORS)
+def test_the_command_line_leaves_what_the_library_leaves(
+    executor: str,
+    request: pytest.FixtureRequest,
+    place: Settings,
+    project: UserProject,
+    expected: dict[str, Any],
+    capfd: pytest.CaptureFixture[str],
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    """`noria run` on each executor, in a workspace where nothing was run: the same outputs, steps, logs and lineage."""
+    note = project.root / "note"
+    note.unlink(missing_ok=True)
+    choice = chosen(executor, request)
+    where = ["--workers", str(choice.workers)] if choice.workers else ["--on", choice.on] if choice.on else []
+    project.load("flow")
+    monkeypatch.chdir(project.root)
+    capfd.readouterr()
+    given = ["-p", f"source={project.root / 'source.txt'}", "-p", f"note={note}"]
+    assert main(["run", "flow:everything", *given, "--json", "--workspace", place.workspace, *where]) == 0
+    answer = json.loads(capfd.readouterr().out)
+
+    with opened(place, None) as workspace:
+        found = facts(workspace, left_by(workspace, answer["run_id"]))
+    assert found == expected.setdefault("facts", found)
+    assert answer["outputs"]["total"]["value"] == found["outputs"]["total"]
+
+
+@pytest.mark.parametrize("executor", ["inline", "processes"])
+def test_a_job_that_was_asked_for_by_http_leaves_what_the_library_leaves(
+    executor: str,
+    place: Settings,
+    project: UserProject,
+    expected: dict[str, Any],
+    processes: Processes,
+    noria_command: tuple[str, ...],
+) -> None:
+    """A worker that gets code and work from a server, as processes of their own, runs every graph alike."""
+    note = project.root / "note"
+    note.unlink(missing_ok=True)
+    server = processes.start([*noria_command, "server", "--port", "0", "--workspace", place.workspace])
+    server.wait_for_output("Noria answers at")
+    worker = processes.start([*noria_command, "worker", "--workspace", place.workspace])
+    worker.wait_for_output("worker.started")
+    project.load("flow")
+    given = {"source": str(project.root / "source.txt"), "note": str(note)}
+    with open_workspace(load_settings(workspace=place.workspace), send_left=False) as workspace:
+        assert isinstance(workspace.backend, OverHttp)
+        new = pipeline_job(
+            "flow:everything",
+            given,
+            snapshot=take_snapshot(workspace, project.root),
+            workers=2 if executor == "processes" else None,
+        )
+        jobs = workspace.service(Jobs)
+        job = jobs.submit("default", new)
+        wait_until(
+            lambda: jobs.get("default", job.id).status.ended, 120, lambda: str(jobs.get("default", job.id))
+        )
+        result: Any = jobs.get("default", job.id).result
+        found = facts(workspace, left_by(workspace, result["run_id"]))
+    assert found == expected.setdefault("facts", found)
 
 
 @pytest.mark.parametrize("executor", EXECUTORS)
