@@ -60,7 +60,7 @@ class AskingRow:
     url: str
     endpoint: str
     remedy: str
-    reason: str
+    reason: Sentence | None
     since: datetime
 
 

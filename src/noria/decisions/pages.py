@@ -15,6 +15,7 @@ from noria.core.web.languages import mark
 from noria.core.web.pages import Crumb, Page, Visit
 from noria.core.web.references import reference_url
 from noria.core.web.urls import DECISION_PATH
+from noria.decisions import course_words
 from noria.decisions.entities import Decision, DecisionStatus, Remedy
 from noria.decisions.evidence_words import retelling
 from noria.decisions.permissions import DECIDE, READ_DECISIONS
@@ -74,7 +75,7 @@ def _question(visit: Visit, decision: Decision) -> Question | None:
         from_version=decision.version,
         to_version=decision.target_version,
         repair=tuple(retelling.find(column.words or column.column) for column in decision.repair),
-        reason=decision.reason,
+        reason=course_words.found(decision.reason) if decision.reason else None,
         approve_url=urls.decision(decision.project, decision.id, "approve"),
         reject_url=urls.decision(decision.project, decision.id, "reject"),
         may_answer=visit.context.principal.may(DECIDE, decision.project),

@@ -19,6 +19,7 @@ from noria.core.web.pages import Crumb, Page, Visit
 from noria.core.web.parts import Column, Tab
 from noria.core.web.references import reference_url
 from noria.core.web.urls import INCIDENT_PATH, INCIDENTS_PATH
+from noria.decisions import course_words
 from noria.decisions.entities import Decision, DecisionStatus, Trigger
 from noria.decisions.incident_views import (
     AskingRow,
@@ -234,7 +235,7 @@ def _asking(visit: Visit, endpoint: str) -> tuple[AskingRow, ...]:
             url=visit.urls.decision(project, decision.record_id),
             endpoint=decision.endpoint,
             remedy=in_words(REMEDY_WORDS, decision.remedy.value) if decision.remedy else REMEDY_WORDS["ask"],
-            reason=clipped(decision.reason, _SENTENCE),
+            reason=course_words.found(decision.reason) if decision.reason else None,
             since=decision.updated_at,
         )
         for decision in found.items

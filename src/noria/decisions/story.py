@@ -9,8 +9,7 @@ from typing import Any
 
 from noria.catalog.entities import Candidate, DecisionRecord, Figure
 from noria.core.web.drawings import Scale, scale_over
-from noria.core.web.formats import clipped
-from noria.decisions import evidence_words
+from noria.decisions import course_words, evidence_words
 from noria.decisions.entities import Decision
 from noria.decisions.story_views import (
     BeforeAfter,
@@ -47,7 +46,6 @@ LEAST_SHOWN_PROBABILITY = 0.001
 _FACTS = 24
 _CANDIDATES = 50
 _FIGURES = 4
-_TEXT = 2000
 _PASSAGES = 40
 _PAIRED = ("_before", "_after", "_low", "_high")
 _PLACES = {"score": "score_{when}", "low": "score_{when}_low", "high": "score_{when}_high", "n": "n_{when}"}
@@ -72,7 +70,7 @@ def tell(
         cause=in_words(CAUSE_WORDS, record.cause) if record.cause else None,
         cause_probability=record.cause_probability.get(record.cause or ""),
         choice=in_words(REMEDY_WORDS, record.choice) if record.choice else None,
-        reason=clipped(record.reason, _TEXT),
+        reason=course_words.found(record.reason) if record.reason else None,
         findings=tuple(
             Finding(
                 stage=found.stage,
@@ -91,7 +89,7 @@ def tell(
         before_after=before_after(outcome),
         status=in_words(STATUS_WORDS, decision.status) if decision else None,
         course=tuple(
-            Passage(at=moment.at, text=clipped(moment.text, _TEXT))
+            Passage(at=moment.at, text=course_words.found(moment.text))
             for moment in (decision.timeline[-_PASSAGES:] if decision else ())
         ),
         rollouts=tuple(_rollout(rollout) for rollout in rollouts),
@@ -166,7 +164,7 @@ def compare(candidates: Sequence[Candidate], choice: str | None) -> Comparison |
             words=in_words(REMEDY_WORDS, candidate.name),
             is_chosen=candidate.name == choice,
             is_admissible=candidate.admissible,
-            note=evidence_words.retelling.find(candidate.note) if candidate.note else None,
+            note=course_words.found(candidate.note) if candidate.note else None,
             figures=tuple(candidate.figures.get(name) for name in columns),
             gain=_measured(candidate.gain, scale),
         )
@@ -202,7 +200,7 @@ def _rollout(rollout: Rollout) -> RolloutStory:
         from_version=rollout.from_version,
         to_version=rollout.to_version,
         status=rollout.status,
-        reason=rollout.reason,
+        reason=course_words.found(rollout.reason) if rollout.reason else None,
         created_at=rollout.created_at,
         ended_at=rollout.ended_at,
         steps=tuple(_step(rollout, index) for index in range(len(rollout.steps))),

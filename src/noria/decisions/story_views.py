@@ -120,7 +120,7 @@ class RolloutStory:
     from_version: int | None
     to_version: int
     status: str
-    reason: str | None
+    reason: Sentence | None
     created_at: datetime
     ended_at: datetime | None
     steps: tuple[StepRow, ...]
@@ -139,7 +139,7 @@ class Passage:
     """A line of the decision's course."""
 
     at: datetime
-    text: str
+    text: Sentence
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -159,7 +159,7 @@ class Question:
     repair
         What would be done to inputs before the model sees them; empty where nothing would.
     reason
-        Why it asks, in English.
+        Why it asks; None where nobody said.
     approve_url, reject_url
         Where the answers go.
     may_answer
@@ -172,7 +172,7 @@ class Question:
     from_version: int
     to_version: int | None
     repair: tuple[Sentence, ...]
-    reason: str
+    reason: Sentence | None
     approve_url: str
     reject_url: str
     may_answer: bool
@@ -243,7 +243,7 @@ class StoryContext(PageContext):
     cause: str | None
     cause_probability: float | None
     choice: str | None
-    reason: str
+    reason: Sentence | None
     findings: tuple[Finding, ...]
     causes: tuple[CauseRow, ...]
     comparison: Comparison | None

@@ -7,7 +7,7 @@ So a page does not translate a key beside the text: it looks for the words that 
 from __future__ import annotations
 
 import re
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
 from typing import Final
 
@@ -18,10 +18,11 @@ TEXT: Final = "text"
 LIST_ENDS: Final = "_list"
 WORDS_END: Final = "_words"
 
+Known = tuple[tuple[re.Pattern[str], str], ...]
+
 _DEPTH: Final = 16
-_BETWEEN: Final = "; "
+_BETWEEN: Final = ("; ", ", ")
 _MOST_JOINED: Final = 12
-_JOINED: Final = "%(first)s; %(rest)s"
 _PLACE: Final = re.compile(r"%\((?P<name>\w+)\)s")
 _TICKED: Final = r"[^`]+"
 
@@ -56,19 +57,23 @@ class Retelling:
         few words, and is told so too; one whose name ends in `_list` holds names in backticks with commas between
         them; every other holds letters without a space.
 
+    also
+        Others, whose words are known too, after these.
+
     Raises
     ------
     ValueError
         If words have more than one place called `text`: a long text could be cut in too many ways.
     """
 
-    def __init__(self, *words: str) -> None:
-        self._known = tuple((_pattern(each), each) for each in words)
+    def __init__(self, *words: str, also: Sequence[Retelling] = ()) -> None:
+        own = tuple((_pattern(each), each) for each in words)
+        self._known: Known = own + tuple(known for other in also for known in other._known)
 
     def find(self, text: str) -> Sentence:
         """Give the sentence that a text is; one that is not known where nobody said it.
 
-        Sentences with semicolons between them are one sentence, if each of them is known.
+        Sentences with semicolons between them are one sentence, if each of them is known; so are words with commas.
 
         Examples
         --------
@@ -84,7 +89,9 @@ class Retelling:
         if not depth:
             return Sentence(text, is_known=False)
         if text not in seen:
-            found = self._matched(text, depth, seen) or self._joined(text, depth, seen)
+            found = self._matched(text, depth, seen)
+            for between in _BETWEEN if found is None else ():
+                found = found or self._joined(text, between, depth, seen)
             seen[text] = found or Sentence(text, is_known=False)
         return seen[text]
 
@@ -97,14 +104,18 @@ class Retelling:
                 return Sentence(words, values)
         return None
 
-    def _joined(self, text: str, depth: int, seen: dict[str, Sentence]) -> Sentence | None:
+    def _joined(self, text: str, between: str, depth: int, seen: dict[str, Sentence]) -> Sentence | None:
         """Find sentences that stand behind one another, each as long as can be: some have semicolons of their own."""
-        parts = text.split(_BETWEEN)
+        parts = text.split(between)
         for end in range(len(parts) - 1, 0, -1) if len(parts) <= _MOST_JOINED else ():
-            first = self._matched(_BETWEEN.join(parts[:end]), depth - 1, seen)
+            first = self._matched(between.join(parts[:end]), depth - 1, seen)
             if first is not None:
-                rest = self._find(_BETWEEN.join(parts[end:]), depth - 1, seen)
-                return Sentence(_JOINED, {"first": first, "rest": rest}) if rest.is_known else None
+                rest = self._find(between.join(parts[end:]), depth - 1, seen)
+                return (
+                    Sentence(f"%(first)s{between}%(rest)s", {"first": first, "rest": rest})
+                    if rest.is_known
+                    else None
+                )
         return None
 
 

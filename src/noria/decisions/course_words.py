@@ -1,0 +1,115 @@
+"""What a decision says as it goes on: why something was chosen, and what happened. Told in the reader's language."""
+
+from __future__ import annotations
+
+from typing import Final
+
+from noria.core.web.languages import mark
+from noria.core.web.retelling import Retelling, Sentence
+from noria.decisions import evidence_words
+from noria.monitoring import sentences as alerts
+from noria.serving import sentences as rollouts
+
+_REASONS: Final = (
+    mark("The labels did not come in time. %(text)s"),
+    mark("%(text)s. It is not asked again: on the same evidence, record %(record)s was rejected by %(name)s"),
+    mark("No remedy that is admissible and was tried is expected to gain more than it costs"),
+    mark("The causes stayed unclear"),
+    mark("%(n)s more labelled rows are needed before remedies can be judged"),
+    mark("%(n)s more labelled rows are needed to try remedies"),
+    mark(
+        "The cause is %(cause_words)s with probability %(probability)s, which a person has to mend: %(text)s"
+    ),
+    mark("The cause is %(cause_words)s with probability %(probability)s, which a person has to mend"),
+    mark(
+        "%(text)s. On %(n)s labelled rows that gains %(gain)s right answers more than it costs over the next %(rows)s "
+        "rows (%(level)s interval %(low)s to %(high)s)"
+    ),
+    mark("The gain of %(remedy_words)s is too small to be told from chance within %(n)s more labels"),
+    mark(
+        "%(remedy_words)s is expected to gain %(gain)s right answers net over the next %(rows)s rows, but its interval "
+        "(%(low)s to %(high)s) holds 0; about %(n)s more labels would decide"
+    ),
+    mark(
+        "%(remedy_words)s: expected to gain %(gain)s right answers more than it costs over the next %(rows)s rows "
+        "(%(level)s interval %(low)s to %(high)s), judged on %(n)s rows that it did not learn from"
+    ),
+)
+_COURSE: Final = (
+    mark(
+        "The cause is %(cause_words)s (%(subject_words)s) with probability %(probability)s, on %(n)s labelled rows "
+        "since the onset"
+    ),
+    mark(
+        "The cause is %(cause_words)s with probability %(probability)s, on %(n)s labelled rows since the onset"
+    ),
+    mark("The labels came; looking again"),
+    mark("Trying %(remedy_words)s on the newest labelled rows"),
+    mark("Judged on the newest %(n)s labelled rows: %(text)s"),
+    mark("%(model)s goes out as a canary"),
+    mark("%(model)s goes out as a replace"),
+    mark("%(model)s goes out as a blue_green"),
+    mark("Version %(version)s answers every request; its outcome is being measured"),
+    mark("Version %(version)s was promoted; no labels have come for it yet"),
+    mark(
+        "Version %(version)s was promoted; it scores %(after)s on its first %(n)s labelled rows, after %(before)s on "
+        "the %(m)s since the onset before it"
+    ),
+    mark("Version %(version)s was promoted; it scores %(after)s on its first %(n)s labelled rows"),
+    mark("The rollout ended as %(status)s: %(text)s"),
+    mark("Another rollout of the endpoint did not end"),
+    mark("It could not be carried through: %(text)s"),
+    mark("Rejected by %(name)s"),
+    mark("no reason was told"),
+    mark("the present version as it is"),
+)
+_NAMES: Final = (
+    mark("class %(name)s"),
+    mark("version %(name)s"),
+    mark("column %(name)s"),
+    mark("feature %(name)s"),
+    mark("input fault"),
+    mark("input change"),
+    mark("pipeline fault"),
+    mark("model regression"),
+    mark("covariate drift"),
+    mark("label drift"),
+    mark("concept drift"),
+    mark("new class"),
+    mark("unknown"),
+    mark("wait"),
+    mark("repair inputs"),
+    mark("fix pipeline"),
+    mark("roll back model"),
+    mark("recalibrate"),
+    mark("retrain"),
+    mark("new model"),
+    mark("ask"),
+    mark("Repair inputs"),
+    mark("Roll back model"),
+    mark("Recalibrate"),
+    mark("Retrain"),
+    mark("New model"),
+)
+_SCORES: Final = (
+    mark("wait %(score)s"),
+    mark("repair inputs %(score)s"),
+    mark("roll back model %(score)s"),
+    mark("recalibrate %(score)s"),
+    mark("retrain %(score)s"),
+    mark("new model %(score)s"),
+)
+
+retelling: Final = Retelling(
+    *_REASONS,
+    *_COURSE,
+    *_NAMES,
+    *_SCORES,
+    also=(evidence_words.retelling, alerts.retelling, rollouts.retelling),
+)
+"""Of the course of a decision, with what stages, alerts and rollouts say in it."""
+
+
+def found(text: str) -> Sentence:
+    """Give the sentence that a text of a decision is; one that is not known where nobody of ours said it."""
+    return retelling.find(text)
