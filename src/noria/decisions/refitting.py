@@ -16,7 +16,7 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
-from noria.core.errors import Invalid
+from noria.core.errors import Invalid, NotFound
 from noria.data.client import dataset
 from noria.decisions.case import Case, Rows
 from noria.decisions.entities import SCHEME_WORDS, Remedy, Scheme
@@ -169,8 +169,8 @@ def _taught(case: Case, old: Arrays, rows: Rows, scheme: Scheme, target: str) ->
 def _old_rows(case: Case) -> tuple[Arrays, str]:
     """Give the training rows, or the sample of them that the version holds, and the name of their target."""
     names = [spec.name for spec in case.version.signature.inputs]
-    if case.version.origin.dataset is not None:
-        arrays = dataset(case.version.origin.dataset, workspace=case.workspace).arrays()
+    arrays = _training_arrays(case)
+    if arrays is not None:
         target = target_name(arrays, names)
         return {name: arrays[name] for name in (*names, target)}, target
     if case.reference is None:
@@ -182,6 +182,16 @@ def _old_rows(case: Case) -> tuple[Arrays, str]:
         **{n: np.asarray(a) for n, a in case.reference.inputs.items()},
         target: np.asarray(case.reference.target),
     }, target
+
+
+def _training_arrays(case: Case) -> Arrays | None:
+    """Read the data set that the version was trained on; None when none is known, or it is there no more."""
+    if case.version.origin.dataset is None:
+        return None
+    try:
+        return dataset(case.version.origin.dataset, workspace=case.workspace).arrays()
+    except NotFound:
+        return None
 
 
 def _fitted(name: str, case: Case, arrays: Arrays, names: list[str], target: str) -> Any:

@@ -11,7 +11,7 @@ from sklearn.svm import SVC
 
 from noria.core.errors import Invalid
 from noria.decisions.case import Case, load_case
-from noria.decisions.entities import DecisionStatus, Policy, Remedy
+from noria.decisions.entities import DecisionStatus, Policy, Remedy, Scheme
 from noria.decisions.refitting import refitted
 from noria.decisions.trials import misfit
 from noria.registry.client import register
@@ -167,3 +167,28 @@ def test_a_new_model_is_proposed_and_waits_for_a_person(incident: Incident) -> N
     assert (found.remedy, found.status) == (Remedy.NEW_MODEL, DecisionStatus.ASKING), found.reason
     assert found.target_version == incident.n_versions("customers")
     assert incident.context.service(Endpoints).get(PROJECT, incident.endpoint).version == 1
+
+
+def test_a_new_model_learns_from_the_kept_sample_when_the_data_set_is_gone(incident: Incident) -> None:
+    """What a version holds of its training rows stays when these are removed."""
+    x, y = mixed(600, 0)
+    fitted = LogisticRegression().fit(x, y)
+    held = mixed(300, 1)
+    register(
+        fitted,
+        "mixed",
+        x={"x": x},
+        y=y,
+        holdout=({"x": held[0]}, held[1]),
+        dataset="removed@3",
+        workspace=incident.workspace,
+    )
+    incident.endpoint = "second"
+    incident.deploy("mixed")
+    onset = incident.answer(*mixed(200, 2))[0]
+    case = case_of(incident, onset)
+    found = refitted(case, Remedy.NEW_MODEL, case.rows.labelled, schemes=[Scheme.ALL])
+
+    assert found.version == 2
+    assert found.holdout is not None
+    assert found.holdout.n > 100  # a fifth of 600 old rows and 200 new ones
