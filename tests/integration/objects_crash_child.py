@@ -58,13 +58,15 @@ def put_for_ever(root: Path, seed: int) -> None:
         size_bytes = source.choice([0, 10, 10_000, 300_000, 1_500_000])
         data = random.Random(source.randrange(40)).randbytes(size_bytes)
         file.write_bytes(data)
-        way = source.randrange(4)
+        way = source.randrange(5)
         if way == 0:
             info = store.put_bytes(data)
         elif way == 1:
             info = store.put(data[i : i + 50_000] for i in range(0, size_bytes, 50_000))
         elif way == 2:
             info = store.put_file(file)
+        elif way == 3:
+            info = store.put_unflushed(data)
         else:
             info = store.put_files([file, Path(__file__), file])[2]
         say(info.digest)
@@ -189,6 +191,12 @@ def tree_digest(folder: Path) -> str:
     return put_tree(LocalObjectStore(folder / "other", SystemClock()), folder / "source").digest
 
 
+def put_and_flush(folder: Path) -> None:
+    """Put without waiting for the disk, what is new and what is there, and have both on it afterwards."""
+    store = store_in(folder)
+    store.flush([store.put_unflushed(data).digest for data in (NEW, OLD)])
+
+
 def damage_and_put(folder: Path) -> None:
     """Put over a damaged object, which is cut to a part of its bytes first."""
     name = hash_bytes(NEW).removeprefix("blake3:")
@@ -248,6 +256,7 @@ DEEDS = {
     ),
     "put": Deed(do=lambda folder: store_in(folder).put([NEW, b""]), look=check_store, done=check_new),
     "put again": Deed(do=lambda folder: store_in(folder).put_bytes(OLD), look=check_store, done=check_store),
+    "put unflushed": Deed(do=put_and_flush, look=check_store, done=check_new),
     "put file": Deed(
         do=lambda folder: store_in(folder).put_file(folder / "source" / "sub" / "data"),
         look=check_store,
