@@ -158,3 +158,28 @@ def test_the_project_file_sets_policies_and_costs(tmp_path: Any) -> None:
     )
     assert found.policy_of(Remedy.WAIT) is Policy.AUTOMATIC
     assert msgspec.convert(msgspec.to_builtins(found), DecisionSection) == found
+
+
+@pytest.mark.parametrize(
+    ("causes", "low", "expected"),
+    [
+        (
+            {Cause.INPUT_FAULT: 0.45, Cause.PIPELINE_FAULT: 0.3, Cause.UNKNOWN: 0.25},
+            500,
+            (Remedy.REPAIR_INPUTS, Policy.AUTOMATIC),
+        ),
+        ({Cause.INPUT_FAULT: 0.9, Cause.UNKNOWN: 0.1}, -500, (Remedy.REPAIR_INPUTS, Policy.ASK)),
+        ({Cause.INPUT_FAULT: 0.4, Cause.PIPELINE_FAULT: 0.6}, 500, (Remedy.FIX_PIPELINE, Policy.ASK)),
+        ({Cause.INPUT_FAULT: 0.3, Cause.INPUT_CHANGE: 0.7}, 500, (Remedy.FIX_PIPELINE, Policy.ASK)),
+        ({Cause.INPUT_FAULT: 0.3, Cause.COVARIATE_DRIFT: 0.7}, 500, (Remedy.WAIT, Policy.AUTOMATIC)),
+    ],
+)
+def test_inputs_are_put_right_only_where_a_fault_is_likeliest(
+    causes: dict[Cause, float], low: float, expected: tuple[Remedy, Policy]
+) -> None:
+    """And by itself only where that surely pays; a change by design and broken code are a person's."""
+    settings = DecisionSection(policy={Remedy.REPAIR_INPUTS: Policy.AUTOMATIC})
+    tried = [WAIT, candidate(Remedy.REPAIR_INPUTS, 900, low, 1300, note="`a` is divided by 7")]
+    choice = choose(causes, tried, settings, contract_broken=True)
+
+    assert (choice.remedy, choice.policy) == expected
