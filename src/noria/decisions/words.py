@@ -83,6 +83,11 @@ STATUS_WORDS: Mapping[str, str] = {
 
 FACT_WORDS: Mapping[str, str] = {
     "accuracy": mark("accuracy"),
+    "announcement": mark("announcement"),
+    "at": mark("when"),
+    "columns": mark("columns"),
+    "repair": mark("repair of inputs"),
+    "words": mark("what it does"),
     "adjusted_p_value": mark("adjusted p"),
     "endpoint": mark("endpoint"),
     "evidence": mark("evidence (natural logarithm)"),
@@ -154,6 +159,7 @@ VALUE_WORDS: Mapping[str, str] = {
     "canary": mark("in steps"),
     "replace": mark("at once"),
     "promoted": mark("promoted"),
+    "repaired": mark("inputs put right"),
     "rolled_back": mark("rolled back"),
     "rejected": mark("rejected"),
     "not_asked_again": mark("rejected before, not asked again"),
