@@ -19,6 +19,7 @@ from noria.core.database.prepared import Prepared
 from noria.core.database.schema import Converters
 from noria.core.errors import NoriaError, NotFound
 from noria.core.objects.references import add_reference, drop_owner
+from noria.core.objects.store import ObjectStore
 from noria.core.objects.tree_references import add_tree_reference
 from noria.core.objects.trees import read_manifest
 from noria.pipelines.cache_entities import CacheAnswer, CacheEntry, Followed, NewCacheEntry, StoredValue
@@ -157,7 +158,7 @@ def _fault(context: Context, project: str, entry: CacheEntry, writer: str) -> st
     if entry.writer != writer and not all(map(is_data, entry.outputs)):
         return f"only `{entry.writer}`, who computed it, may read it back, since that runs code"
     for output in entry.outputs:
-        if not _is_sound(context, output):
+        if not is_sound(context.objects, output):
             return f"its output of run {entry.run_id} is gone or damaged"
     for link in entry.inputs:
         if _failed_check(context, project, link.ref):
@@ -174,23 +175,23 @@ def is_data(output: StoredValue) -> bool:
     return output.portable and output.codec != PICKLE and not output.code
 
 
-def _is_sound(context: Context, output: StoredValue) -> bool:
+def is_sound(objects: ObjectStore, output: StoredValue) -> bool:
     """Tell whether an output is there: small ones are read; large ones, which are checked when they are loaded, not."""
     sizes = {output.digest: output.size_bytes}
     if output.is_tree:
         try:
-            entries = read_manifest(context.objects, output.digest).entries
+            entries = read_manifest(objects, output.digest).entries
         except NoriaError:
             return False
         sizes = {entry.digest: entry.size_bytes for entry in entries}
     large = [digest for digest, size_bytes in sizes.items() if size_bytes > READ_BYTES]
     problems = itertools.chain(
-        context.objects.verify([digest for digest in sizes if digest not in large]),
-        context.objects.verify(large, quick=True),
+        objects.verify([digest for digest in sizes if digest not in large]),
+        objects.verify(large, quick=True),
     )
     if next(problems, None) is not None:
         return False
-    return all(context.objects.size(digest) == sizes[digest] for digest in large)
+    return all(objects.size(digest) == sizes[digest] for digest in large)
 
 
 def _failed_check(context: Context, project: str, ref: str) -> bool:

@@ -6,9 +6,9 @@ from collections.abc import Collection, Iterator
 
 import msgspec
 
-from noria.core.objects.store import ObjectReader
-from noria.core.workspace import Workspace
-from noria.pipelines.cache_entities import KeyParts
+from noria.core.workspace import InProcess, Workspace
+from noria.pipelines.cache import is_sound
+from noria.pipelines.cache_entities import KeyParts, StoredValue
 from noria.pipelines.entities import PipelineRun, StartedRun, StepReport, StepStatus
 from noria.pipelines.fingerprint import key_of
 from noria.pipelines.presence import is_gone
@@ -96,11 +96,11 @@ def resume(workspace: Workspace, run_id: str, *, snapshot: str | None) -> Resume
     started = _taken_up(workspace, run_id)
     found = runs.get(project, run_id)
     reports = list(_steps_of(workspace, found))
-    digests = {stored.digest for report in reports for stored in report.outputs}
+    outputs = {stored.digest: stored for report in reports for stored in report.outputs}
     before = Before(
         steps={(report.step, report.occurrence): report for report in reports},
         same_code=snapshot is not None and snapshot == found.snapshot,
-        gone=_gone(workspace.objects(), digests),
+        gone=_gone(workspace, outputs),
     )
     points = workspace.service(Runs).metrics(project, run_id).items
     return Resumed(started, before, {point.key: point.step for point in points})
@@ -129,5 +129,12 @@ def _steps_of(workspace: Workspace, run: PipelineRun) -> Iterator[StepReport]:
         after = page.next
 
 
-def _gone(objects: ObjectReader, digests: set[str]) -> frozenset[str]:
-    return frozenset(objects.missing(digests)) if digests else frozenset()
+def _gone(workspace: Workspace, outputs: dict[str, StoredValue]) -> frozenset[str]:
+    """Tell which outputs are not there any more, or not as they were: of a folder's, power may have failed before."""
+    if not outputs:
+        return frozenset()
+    gone = workspace.objects().missing(outputs)
+    if isinstance(workspace.backend, InProcess):
+        objects = workspace.backend.context.objects
+        gone |= {digest for digest in outputs.keys() - gone if not is_sound(objects, outputs[digest])}
+    return frozenset(gone)

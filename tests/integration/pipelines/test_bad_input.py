@@ -202,6 +202,53 @@ def test_nested_pipelines_maps_and_edges_are_recorded(desk: Desk) -> None:
     ]
 
 
+@pytest.mark.parametrize("harm", ["deleted", "emptied"])
+@pytest.mark.parametrize("made", ["7", "[7, {'a': b'bytes'}]"])
+def test_a_resumed_run_makes_again_what_did_not_reach_the_disk(
+    desk: Desk, tmp_path: Path, made: str, harm: str
+) -> None:
+    """After a loss of power files may be empty or gone that a killed process left whole; the other steps are kept."""
+    desk.write(f"""
+        @step
+        def first() -> Any: return {made}
+
+        @step
+        def other() -> str: return "other"
+
+        @step(cache=False)
+        def last(one: Any, two: str, go: str) -> str:
+            if not Path(go).exists():
+                raise RuntimeError("not yet")
+            return f"{{one}} {{two}}"
+
+        @pipeline
+        def study(go: str) -> Any:
+            return last(first(), other(), go)
+        """)
+    go = tmp_path / "go"
+    with pytest.raises(StepFailed):
+        desk.run(go=str(go))
+    runs = desk.workspace.service(PipelineRuns)
+    run_id = runs.list("default", limit=1).items[0].run_id
+    [stored] = runs.steps("default", run_id).items[0].outputs
+    place = desk.workspace.backend.context.objects.place_of(stored.digest)  # type: ignore[attr-defined]
+    place.chmod(0o600)
+    if harm == "deleted":
+        place.unlink()
+    else:
+        place.write_bytes(b"")
+    go.touch()
+    study = desk.project.load("flow").study
+    again = run_pipeline(desk.workspace, study, {"go": str(go)}, resume=run_id)
+
+    assert again.outputs["output"].value == f"{eval(made)} other"  # noqa: S307 - of the list above
+    assert {step.name: step.reason.startswith("finished before") for step in again.steps} == {
+        "first": False,
+        "other": True,
+        "last": False,
+    }
+
+
 @pytest.mark.parametrize("harm", ["deleted", "damaged"])
 def test_an_output_that_somebody_deleted_or_damaged_is_made_again(desk: Desk, harm: str) -> None:
     """The step whose output is not what it was runs again, and the one after it does not; the result is right."""
