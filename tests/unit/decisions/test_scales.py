@@ -7,7 +7,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from noria.decisions.stages.scales import Estimates, Line, lines
+from noria.decisions.stages.scales import Estimates, Line, goes_along, lines
 
 RNG = np.random.default_rng(4)
 
@@ -88,3 +88,15 @@ def test_values_off_the_steps_stay_as_they_are() -> None:
     line = Line(slope=2.0, offset=0.0, points=np.array([0.0, 1.0, 2.0]))
 
     assert line.back(np.array([2.0000001, 3.0, 9.0])).tolist() == [1.0, 1.5, 4.5]
+
+
+def test_a_relation_that_became_weaker_is_no_change_of_units() -> None:
+    """A column in another unit goes with its estimates as ever; one with other rows' values does not."""
+    rng = np.random.default_rng(8)
+    truth = rng.normal(size=900)
+    column = truth + rng.normal(0, 0.2, 900)
+    known = Estimates(then=truth[:600], actual=column[:600], now=truth[600:])
+
+    assert goes_along(column[600:] * 1000 + 3, known)
+    assert not goes_along(rng.permutation(column[600:]) * 0.5 + 0.5 * column[600:], known)
+    assert goes_along(column[600:], None)

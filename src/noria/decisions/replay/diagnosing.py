@@ -11,6 +11,7 @@ from numpy.typing import NDArray
 from noria.decisions.diagnosis import Diagnosis, conclude
 from noria.decisions.replay.announcing import announces, may_be_by_design
 from noria.decisions.replay.case import Case, State, answers_as_trained, losses_under, signs_of, targets_of
+from noria.decisions.replay.clocks import shifted_clocks
 from noria.decisions.replay.code_checks import CodeCheck, answers_differ
 from noria.decisions.replay.deployed import older_path
 from noria.decisions.replay.importance import importances
@@ -18,7 +19,7 @@ from noria.decisions.replay.misjoined import misjoined
 from noria.decisions.replay.outputs import Floats, Predicted
 from noria.decisions.replay.permuting import exchanged_codes
 from noria.decisions.replay.recoding import TABLE
-from noria.decisions.replay.repairs import TOGETHER, UNRELATED, drawn_from
+from noria.decisions.replay.repairs import CLOCK, TOGETHER, UNRELATED, drawn_from
 from noria.decisions.replay.rows import Window, joined
 from noria.decisions.replay.watch import Rise
 from noria.decisions.replay.world import Path
@@ -185,24 +186,14 @@ def _contract(state: State, case: Case) -> Finding:
         lasting = _given_to_others(state, case)
         # What a column says about the target is known of training rows' rule only.
         if not lasting and not state.relearnt:
-            lasting = exchanged_codes(
-                state,
-                case.labelled(state)[-_NEWEST:],
-                _importances(state),
-                _to_explain(case.rise),
-                case.rise.rise,
-            )
-        if not lasting and not state.relearnt:
-            lasting = _silent(state, case, case.rise, sum(map(len, windows)))
-        if not lasting and not state.relearnt:
-            lasting = misjoined(state, case.labelled(state)[-_NEWEST:], case.rise, _to_explain(case.rise))
+            lasting = _by_loss(state, case, case.rise, sum(map(len, windows)))
     if not lasting:
         n = len(state.inputs.relations.encoding.names)
         return Finding(stage="contract", verdict="kept", sentence=f"All {n} columns do what they always did")
     case.suspected = [
         sign
         for sign in lasting
-        if {TABLE, TOGETHER} & sign.values.keys() or (sign.kind in _BY_LABELS and not sign.values)
+        if {CLOCK, TABLE, TOGETHER} & sign.values.keys() or (sign.kind in _BY_LABELS and not sign.values)
     ]
     lasting.sort(key=lambda sign: not sign.hard)
     corrupt = [sign for sign in lasting if sign.kind in _CORRUPT]
@@ -213,6 +204,18 @@ def _contract(state: State, case: Case) -> Finding:
         sentence="; ".join(sign.sentence for sign in lasting[:5]),
         figures={"signs": [{"column": s.column, "kind": s.kind, "size": s.size} for s in lasting[:20]]},
         subject=ROWS if first.column == ROWS else f"column {first.column}",
+    )
+
+
+def _by_loss(state: State, case: Case, rise: Rise, n_rows: int) -> list[Sign]:
+    """Find what no look of the columns tells, but what labelled rows lose: what can be put back exactly comes first."""
+    parts, least = case.labelled(state)[-_NEWEST:], _to_explain(rise)
+    importance = _importances(state)
+    return (
+        exchanged_codes(state, parts, importance, least, rise.rise)
+        or shifted_clocks(state, parts, importance, least, rise.rise)
+        or _silent(state, case, rise, n_rows)
+        or misjoined(state, parts, rise, least)
     )
 
 

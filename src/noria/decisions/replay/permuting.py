@@ -107,7 +107,9 @@ def _assigned(state: State, parts: Parts, name: str) -> _Found | None:
     """Assign codes of today to those of training, if rows that had no say in it agree."""
     known = state.inputs.reference
     codes = sorted(shares(known[name]))
-    under = np.column_stack([_errors(state, parts, _all_of(state.world.raw, name, code)) for code in codes])
+    under = np.column_stack(
+        [errors_with(state, parts, _all_of(state.world.raw, name, code)) for code in codes]
+    )
     now = np.concatenate([state.scenes[window.number].columns[name][rows] for window, rows in parts])
     at = _places(now, codes)
     rows = np.flatnonzero((at >= 0) & np.isfinite(under).all(axis=1))
@@ -149,8 +151,8 @@ def _places(values: NDArray[Any], codes: list[str]) -> NDArray[np.intp]:
     return np.array([place.get(str(value), -1) for value in values], dtype=np.intp)
 
 
-def _errors(state: State, parts: Parts, repair: Repair) -> Floats:
-    """Give what each labelled row is wrong by: 1 less the probability of its class, or the loss of a number."""
+def errors_with(state: State, parts: Parts, repair: Repair) -> Floats:
+    """Give what each labelled row is wrong by after a repair: 1 less its class's probability, or a number's loss."""
     path = replace(state.path, repairs=(*state.path.repairs, repair))
     if not state.world.classifies:
         return losses_under(state, path, parts)

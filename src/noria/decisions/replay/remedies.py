@@ -11,7 +11,7 @@ from noria.decisions.replay.candidates import CANDIDATES
 from noria.decisions.replay.case import Case, State, signs_of
 from noria.decisions.replay.deployed import older_path
 from noria.decisions.replay.lessons import Lessons
-from noria.decisions.replay.repairs import Mending, mendings
+from noria.decisions.replay.repairs import CLOCK, Mending, mendings
 from noria.decisions.replay.rows import joined
 from noria.decisions.replay.runner import CodeRaised
 from noria.decisions.replay.trial import Trial, judged, split, worth
@@ -150,7 +150,7 @@ class Trials:
         scenes = [state.scenes[window.number] for window in self._case.windows(state)]
         listed = []
         for name, sign in signs.items():
-            if name in scenes[-1].columns:
+            if name in scenes[-1].columns or sign.kind == CLOCK:
                 # Windows in which it looked as ever, as before a change in the midst of the case, would blur it.
                 showing = [each.columns for each in scenes if name in {s.column for s in signs_of(each)}]
                 columns = joined(showing or [scenes[-1].columns])

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import datetime
 from collections.abc import Callable, Iterator
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any
@@ -17,12 +18,13 @@ from noria.decisions.replay.world import Repair
 from noria.decisions.stages.alignment import LAGGED
 from noria.decisions.stages.distances import distance
 from noria.decisions.stages.guards import SCALES, Sign
-from noria.decisions.stages.scales import Line, factor_of, lines
+from noria.decisions.stages.scales import Line, factor_of, goes_along, lines
 
 if TYPE_CHECKING:
     import polars as pl
 
 UNRELATED = "unrelated"
+CLOCK = "clock"  # kind of a sign, and in its values: hours to add
 TOGETHER = (
     "together"  # in the values of a sign: columns that broke with this one, which tell nothing about it
 )
@@ -70,6 +72,8 @@ def mendings(
         Tells of rows to come whether they are to be repaired.
     """
     name = sign.column
+    if sign.kind == CLOCK:
+        return [_clock(name, sign.values[CLOCK])]
     ways = [*_scales(sign, known, current, shows), *_recodings(sign, known[name], current, shows)]
     if sign.kind == LAGGED:
         lag = sign.values["lag"]
@@ -145,8 +149,11 @@ def _recodings(
 
 def _lines(sign: Sign, known: Columns, current: Columns) -> list[Line]:
     name = sign.column
+    others = estimates(name, known, current)
+    if sign.kind == UNRELATED and not goes_along(current[name], others):
+        return []
     told = [Line(slope=sign.values["slope"], offset=sign.values["offset"])] if sign.kind in SCALES else []
-    return lines(known[name], current[name], estimates(name, known, current), told)
+    return lines(known[name], current[name], others, told)
 
 
 def _fits(values: NDArray[Any], known: NDArray[Any]) -> bool:
@@ -184,6 +191,24 @@ def _still_so(change: Change, name: str, known: NDArray[Any], still: Callable[[C
         return still(columns) or distance(change(values, columns), known) < distance(values, known)
 
     return holds
+
+
+def _clock(name: str, hours: int) -> Mending:
+    return Mending(
+        column=name,
+        words=f"{abs(hours)} hours are {'added to' if hours > 0 else 'taken off'} `{name}`",
+        apply=shifted_clock(name, datetime.timedelta(hours=hours)),
+        exact=True,
+    )
+
+
+def shifted_clock(name: str, by: datetime.timedelta) -> Repair:
+    """Move the times of a column."""
+
+    def apply(raw: pl.DataFrame) -> pl.DataFrame:
+        return raw.with_columns(raw[name] + by)
+
+    return apply
 
 
 def drawn_from(reference: pl.DataFrame, names: list[str]) -> Repair:

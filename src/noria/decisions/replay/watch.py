@@ -84,12 +84,15 @@ class Inputs:
             self._left_to_learn -= 1
             scene = self.look_at(window, columns)
             self.learn(scene)
-            return replace(
-                scene,
-                signs=[sign for sign in scene.signs if sign.kind in _OF_VALUES],
-                look=Look(),
-                moved=frozenset(),
-            )
+            return _but(scene, [sign for sign in scene.signs if sign.kind in _OF_VALUES])
+        if self._n_looks == 1:
+            # How live rows come may differ from how training rows were drawn: what no live row ever did otherwise is
+            # no news, unless no world does it.
+            scene = self.look_at(window, columns)
+            plain = [sign for sign in scene.signs if sign.hard]
+            if not plain:
+                self.learn(scene)
+            return _but(scene, plain)
         self._recent = [*self._recent, columns][-max(_POOLED) :]
         moved: set[str] = set()
         for length in _POOLED:
@@ -157,6 +160,11 @@ class Inputs:
         self.relations.accept(scene.columns, slack=slack)
         self._moves.accept(scene.columns, slack=slack)
         self._repeats.accept(scene.columns)
+
+
+def _but(scene: Scene, signs: list[Sign]) -> Scene:
+    """Give a scene of which nothing else than some signs counts."""
+    return replace(scene, signs=signs, look=Look(), moved=frozenset())
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

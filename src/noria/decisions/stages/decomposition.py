@@ -159,7 +159,10 @@ def _verdict(parts: Parts, sides: Sides) -> str:
         return "concept"
     if moved:
         return "covariate"
-    return "concept" if parts.rise > _SURE * parts.rise_se else "none"
+    if parts.rise <= _SURE * parts.rise_se:
+        return "none"
+    # More is lost, and if not by labels given inputs then by rows that are harder.
+    return "concept" if parts.by_concept >= _APART * parts.by_concept_se else "covariate"
 
 
 def _mix_explains(auc: float, in_mix: float) -> bool:

@@ -21,6 +21,7 @@ Floats = NDArray[np.float64]
 _LEVELS = np.linspace(0.05, 0.95, 19)
 _FEWEST = 20
 _EXPLAINED = 0.3
+_WHOLE = 0.85  # of the correlation on training rows
 _MOST_STEPS = 5_000
 _ON_STEP = 0.02
 _NEAR = 0.3  # of the logarithm of a slope
@@ -80,13 +81,14 @@ _FACTORS = (
     *(7.0, 12.0, 24.0, 60.0, 1_440.0, 3_600.0, 86_400.0),  # time, and months of a year
     *(
         2.54,
+        25.4,
         3.280_839_895,
         1.609_344,
         1.852,
         3.6,
         2.236_936_292,
         1.943_844_492,
-    ),  # inch, foot, mile, knots, km/h
+    ),  # inch in cm and mm, foot, mile, knots, km/h
     *(2.204_622_622, 28.349_523_125, 3.785_411_784),  # pound, ounce, gallon
     *(4.184, 1.341_022_09, 6.894_757_293, 33.863_886_67),  # calorie, horsepower, psi, inch of mercury
 )
@@ -124,6 +126,22 @@ def lines(
         line for line in [*exact, *rough] if not _alike(line, Line(slope=1.0, offset=0.0), spread, _NO_CHANGE)
     ]
     return _apart(changed, spread)
+
+
+def goes_along(now: Floats, estimates: Estimates | None) -> bool:
+    """Tell whether a column goes with what the others say of it as well as it did, in whatever unit.
+
+    Where that relation became weaker no unit explains it, and a regression would only give a flatter line.
+    """
+    if estimates is None:
+        return True
+    known, there = np.isfinite(estimates.actual), np.isfinite(now)
+    if min(known.sum(), there.sum()) < _FEWEST or not np.ptp(estimates.then[known]) * np.ptp(
+        estimates.now[there]
+    ):
+        return True
+    then = np.corrcoef(estimates.then[known], estimates.actual[known])[0, 1]
+    return bool(abs(np.corrcoef(estimates.now[there], now[there])[0, 1]) >= _WHOLE * then)
 
 
 def factor_of(then: Floats, now: Floats) -> float | None:

@@ -65,3 +65,18 @@ def test_a_column_that_is_gone_from_the_first_window_is_told() -> None:
     scene = inputs.see(0, {**first, "held": np.full(SIZE, np.nan)})
 
     assert {sign.column for sign in signs_of(scene)} == {"held"}
+
+
+def test_what_the_first_live_window_shows_is_learnt_unless_it_is_plain() -> None:
+    """A relation that is weaker in live rows from the start is how they come; a unit is a fault at once."""
+    rng = np.random.default_rng(4)
+    known = walk(2_000, rng)
+    live = walk(400, rng)
+    weaker = {**live, "echo": live["echo"] + rng.normal(0, 8, 400)}
+
+    inputs = Inputs(known, SIZE)
+    first, second = windows(weaker)
+    plain = Inputs(known, SIZE).see(0, {**first, "echo": first["echo"] * 1000})
+
+    assert [signs_of(inputs.see(number, part)) for number, part in enumerate((first, second))] == [[], []]
+    assert "echo" in {sign.column for sign in signs_of(plain)}
