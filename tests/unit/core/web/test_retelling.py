@@ -40,7 +40,9 @@ def test_what_is_found_says_the_same(text: str) -> None:
 def test_sentences_that_stand_behind_one_another_are_found_one_by_one() -> None:
     """A sentence with a semicolon of its own stays whole, and one that nobody knows makes the whole unknown."""
     own = mark("%(n_words)s wait; %(m)s do not")
-    joined = Retelling(own, SHARE).find("3 old ones wait; 2 do not; 1 of 2 requests failed, 50.0% (99% interval)")
+    joined = Retelling(own, SHARE).find(
+        "3 old ones wait; 2 do not; 1 of 2 requests failed, 50.0% (99% interval)"
+    )
 
     assert [each.words for each in joined.values.values()] == [own, SHARE]
     assert english(joined) == "3 old ones wait; 2 do not; 1 of 2 requests failed, 50.0% (99% interval)"
