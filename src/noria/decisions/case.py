@@ -14,6 +14,7 @@ from numpy.typing import NDArray
 from noria.core.stats.columns import flatten_columns
 from noria.core.workspace import Workspace
 from noria.decisions.figures import scores_of
+from noria.decisions.replay.outputs import texts
 from noria.registry.client import fetch_version
 from noria.registry.entities import ModelVersion, ServableVersion, Task
 from noria.registry.golden import ReferenceSample, load_held_out_sample, load_reference_sample
@@ -146,6 +147,23 @@ class Case:
         predicted = self.load(self.version).predict(inputs)["predictions"].tolist()
         actual = np.asarray(sample.target).tolist()
         return scores_of(self.version.task.value, predicted, actual, self.error_bound)
+
+    def answers(self, inputs: Arrays) -> NDArray[np.float64] | None:
+        """Give what the version answers, shape (n_rows, width).
+
+        Returns
+        -------
+        ndarray or None
+            Numbers in one column, or a share for each class in the order of their names as texts; None of a classifier
+            that gives no shares.
+        """
+        found = self.load(self.version).predict(check_inputs(self.version.signature, inputs))
+        if not self.is_classification:
+            return np.asarray(found["predictions"], dtype=np.float64).reshape(-1, 1)
+        shares, classes = found.get("probabilities"), self.version.classes
+        if shares is None or classes is None:
+            return None
+        return np.asarray(shares, dtype=np.float64)[:, np.argsort(texts(classes))]
 
     def scores(self, rows: Rows) -> NDArray[np.float64]:
         """Score labelled rows as they were answered."""

@@ -126,6 +126,8 @@ class _Stages:
             reference_labels=self._targets(list(held.target)),
             labels=self._targets(self._labelled.labels),
             labelled=np.array([places[at] for at in self._labelled.positions], dtype=np.intp),
+            reference_answers=self._case.answers(held.inputs),
+            answers=self._case.answers(self._case.arrays(self._labelled)) if len(self._labelled) else None,
         )
 
     def _targets(self, values: list[Any]) -> Any:

@@ -67,6 +67,17 @@ def test_another_unit_is_proposed_to_be_scaled_back(incident: Incident) -> None:
     assert incident.n_versions("customers") == 1
 
 
+def test_another_mix_of_classes_is_told_by_how_far_answers_follow(incident: Incident) -> None:
+    """The version answers held-out and live rows anew, since captured answers may be of others."""
+    incident.answer(*blobs(100, KNOWN, seed=1))
+    onset = incident.answer(*blobs(200, [0], seed=2))[0]
+
+    evidence = {each.stage: each for each in rehearsed(incident, onset).evidence}
+
+    assert evidence["shift"].figures["mix"] > 0.5
+    assert evidence["shift"].figures["followed"] == pytest.approx(1.0, abs=0.1)
+
+
 def test_a_rejected_proposal_is_not_asked_again(incident: Incident) -> None:
     """The same column in the same unit ends by itself, and names the record in which it was rejected."""
     incident.answer(*blobs(100, KNOWN, seed=1))
