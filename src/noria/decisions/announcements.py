@@ -17,7 +17,7 @@ from noria.core.events.log import Event, EventLog, append
 from noria.core.events.sealer import assign_positions
 from noria.core.ids import new_id
 from noria.core.operations import Service, operation
-from noria.core.stats.columns import flatten_names
+from noria.core.stats.column_names import flatten_names
 from noria.decisions.events import CHANGE_ANNOUNCED, CHANGE_WITHDRAWN
 from noria.decisions.permissions import ANNOUNCE, READ_DECISIONS
 from noria.registry.service import Models

@@ -182,7 +182,9 @@ def test_a_canary_that_fails_requests_is_rolled_back(up: Up) -> None:
     assert ended.status is RolloutStatus.ROLLED_BACK
     assert (ended.reason or "").startswith("errors:")
     assert [(share.version, share.weight) for share in shares] == [(1, 1.0)]
-    assert all("raised on this request" in failure for failure in unseen.failures)
+    # The value is named where one is to blame and the search for it does not keep other requests waiting.
+    told = ("cannot take the value", "raised on this request")
+    assert all(any(words in failure for words in told) for failure in unseen.failures), unseen.failures[:3]
 
 
 def test_a_rollout_outlives_kills_of_the_server_and_of_the_model_server(up: Up) -> None:

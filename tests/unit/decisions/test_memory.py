@@ -152,7 +152,8 @@ def test_only_what_was_rejected_counts() -> None:
 
 def test_a_wait_and_what_a_person_does_keep_their_figures() -> None:
     """Only what Noria carries out itself has outcomes to be judged by."""
-    settings = DecisionSection(policy={Remedy.REPAIR_INPUTS: Policy.ASK})
-    candidates = [record().candidates[0], msgspec.structs.replace(record().candidates[0], name="wait")]
+    settings = DecisionSection(policy={Remedy.FIX_PIPELINE: Policy.ASK})
+    first = record().candidates[0]
+    candidates = [msgspec.structs.replace(first, name=name) for name in ("fix_pipeline", "wait")]
 
-    assert believed(candidates, {"repair_inputs": 0.1, "wait": 0.1}, settings) == candidates
+    assert believed(candidates, {"fix_pipeline": 0.1, "wait": 0.1}, settings) == candidates

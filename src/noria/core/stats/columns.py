@@ -3,13 +3,14 @@
 from __future__ import annotations
 
 import re
-from collections.abc import Mapping, MutableMapping, Sequence
+from collections.abc import Mapping, MutableMapping
 from typing import Any
 
 import numpy as np
 from numpy.typing import NDArray
 
 from noria.core.errors import Invalid
+from noria.core.stats.column_names import flatten_names
 
 _PLACE = re.compile(r"(?P<name>.+)\[(?P<index>\d+(?:,\d+)*)\]")
 
@@ -40,20 +41,10 @@ def flatten_columns(arrays: Mapping[str, NDArray[Any]]) -> dict[str, NDArray[Any
         if array.ndim == 1:
             columns[name] = array
             continue
-        for index in np.ndindex(*array.shape[1:]):
-            columns[f"{name}[{','.join(map(str, index))}]"] = array[(slice(None), *index)]
+        places = np.ndindex(*array.shape[1:])
+        for column, index in zip(flatten_names(name, array.shape[1:]), places, strict=True):
+            columns[column] = array[(slice(None), *index)]
     return columns
-
-
-def flatten_names(name: str, shape: Sequence[int]) -> list[str]:
-    """Give the names of the columns of an array by the shape of its rows, as `flatten_columns` does.
-
-    Examples
-    --------
-    >>> flatten_names("x", [2]), flatten_names("y", [])
-    (['x[0]', 'x[1]'], ['y'])
-    """
-    return [f"{name}[{','.join(map(str, at))}]" for at in np.ndindex(*shape)] if shape else [name]
 
 
 def take_column(arrays: Mapping[str, NDArray[Any]], column: str) -> NDArray[Any] | None:

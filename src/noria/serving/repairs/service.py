@@ -13,7 +13,7 @@ from noria.core.errors import Invalid, NotFound, near
 from noria.core.events.log import EventType, append
 from noria.core.ids import new_id
 from noria.core.operations import Service, operation
-from noria.core.stats.columns import flatten_names
+from noria.core.stats.column_names import flatten_names
 from noria.registry.entities import Signature
 from noria.registry.service import Models
 from noria.serving.chunks import last_position
