@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import ast
 from pathlib import Path
+from typing import Any
 
 import numpy as np
 import pytest
@@ -40,6 +41,18 @@ def test_a_column_of_numbers_shows_one_sign(kind: str, change: object) -> None:
 
     assert not guard.signs(values)
     assert [sign.kind for sign in guard.signs(change(values))] == [kind]  # type: ignore[operator]
+
+
+def test_a_few_values_in_another_unit_lie_outside() -> None:
+    """Prices in thousands lie between 0 and the least price there was; prices that fell by half do not."""
+    rng = np.random.default_rng(0)
+    guard = Guard("price", rng.lognormal(6, 0.7, 3000), reference_blocks(3000, 200))
+    values = rng.lognormal(6, 0.7, 200)
+    thousands = np.where(np.arange(200) % 5 == 0, values / 1000, values)
+
+    assert [sign.kind for sign in guard.signs(thousands)] == ["outside"]
+    assert guard.signs(np.where(thousands < values, values / 1e6, values))[0].hard
+    assert "outside" not in {sign.kind for sign in guard.signs(values / 2)}
 
 
 @pytest.mark.parametrize(("kind", "names"), [("spelt", " U v w"), ("exchanged", "wuv"), ("unseen", "uvz")])
@@ -112,6 +125,29 @@ class TestRelations:
         """The share of its variance that the others explain: much of `b`, nothing of `d`."""
         assert self.relations.related("b") > 0.7
         assert self.relations.related("d") < 0.05
+
+    def test_codes_do_not_explain_themselves(self) -> None:
+        """A column of codes that nothing tells is related to nothing; exchanged codes strain what they tell."""
+        rng = np.random.default_rng(5)
+
+        def drawn(n: int) -> dict[str, NDArray[Any]]:
+            kind = rng.integers(3, size=n)
+            return {
+                "kind": np.array(["dry", "mist", "rain"], dtype=object)[kind],
+                "wet": kind + rng.normal(0, 0.6, n),
+                "dark": kind + rng.normal(0, 0.9, n),
+                "lot": rng.choice(np.array(["a", "b", "c"], dtype=object), n),
+            }
+
+        relations = Relations(drawn(2000), reference_blocks(2000, 200))
+        live = drawn(200)
+        table = {"dry": "rain", "rain": "mist", "mist": "dry"}
+        wrong = {**live, "kind": np.array([table[code] for code in live["kind"]], dtype=object)}
+
+        assert relations.related("lot") < 0.1
+        assert relations.related("kind") > 0.3
+        assert relations.look(live).strained == frozenset()
+        assert relations.look(wrong).column == "kind"
 
     def test_a_shuffle_would_be_seen_of_related_columns_only(self) -> None:
         """Of `b`, which follows the others, and not of `d`, which stands alone, nor of a column that is unknown."""

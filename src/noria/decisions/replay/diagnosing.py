@@ -29,6 +29,7 @@ from noria.decisions.stages.guards import Sign
 from noria.decisions.stages.new_class import new_class
 from noria.decisions.stages.repeats import ROWS, contradicting
 from noria.decisions.stages.silence import Side, silent_column
+from noria.decisions.stages.swaps import SWAPPED
 
 _CORRUPT = frozenset(
     {
@@ -42,6 +43,7 @@ _CORRUPT = frozenset(
         "unrelated",
         "lagged",
         "duplicated",
+        SWAPPED,
     }
 )
 _NEAR = 1

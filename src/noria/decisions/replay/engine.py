@@ -22,7 +22,7 @@ from noria.decisions.replay.metrics import Metric
 from noria.decisions.replay.outputs import Predicted
 from noria.decisions.replay.refining import Learnt, refined
 from noria.decisions.replay.remedies import Trials
-from noria.decisions.replay.rows import Window, columns_of, windows_of
+from noria.decisions.replay.rows import Window, columns_of, rows_of_span, windows_of
 from noria.decisions.replay.runner import Runner
 from noria.decisions.replay.telling import candidates, evidence, quality_of, window_seen
 from noria.decisions.replay.trial import Trial
@@ -89,14 +89,15 @@ class _Engine:
         names = [name for name in world.episode.columns if name not in world.episode.apart]
         self._names = names
         reference = columns_of(world.raw, world.raw, names)
-        baseline = make_baseline(world, block_rows)
+        span = rows_of_span(world.raw, self._windows[0], self._episode.description.time) or block_rows
+        baseline = make_baseline(world, span)
         self._state = State(
             world=world,
             baseline=baseline,
-            inputs=Inputs(reference, block_rows),
+            inputs=Inputs(reference, span),
             losses=Losses.of(baseline),
             block_rows=block_rows,
-            mix=Moves({TARGET: world.actual}, reference_blocks(len(world.actual), block_rows)),
+            mix=Moves({TARGET: world.actual}, reference_blocks(len(world.actual), span)),
         )
         self._case: Case | None = None
         self._incidents: list[Incident] = []

@@ -5,20 +5,23 @@ from __future__ import annotations
 import datetime
 from collections.abc import Callable, Iterator
 from dataclasses import dataclass
+from functools import partial
 from typing import TYPE_CHECKING, Any
 
 import numpy as np
 from numpy.typing import NDArray
 
 from noria.core.stats.samples import is_missing
+from noria.decisions.replay.dividing import divided_where
 from noria.decisions.replay.estimating import estimates, estimator
 from noria.decisions.replay.recoding import FEW_CODES, TABLE, Change, by_table, exchanges, recoding, shares
 from noria.decisions.replay.rows import Columns, columns_of
 from noria.decisions.replay.world import Repair
 from noria.decisions.stages.alignment import LAGGED
 from noria.decisions.stages.distances import distance
-from noria.decisions.stages.guards import SCALES, Sign
-from noria.decisions.stages.scales import Line, factor_of, goes_along, lines
+from noria.decisions.stages.guards import SCALES, Sign, reach
+from noria.decisions.stages.scales import Line, goes_along, lines
+from noria.decisions.stages.swaps import SWAPPED
 
 if TYPE_CHECKING:
     import polars as pl
@@ -74,6 +77,8 @@ def mendings(
     name = sign.column
     if sign.kind == CLOCK:
         return [_clock(name, sign.values[CLOCK])]
+    if sign.kind == SWAPPED:
+        return [_exchanged(name, sign.values[SWAPPED], reference, known)]
     ways = [*_scales(sign, known, current, shows), *_recodings(sign, known[name], current, shows)]
     if sign.kind == LAGGED:
         lag = sign.values["lag"]
@@ -122,10 +127,9 @@ def _scales(sign: Sign, known: Columns, current: Columns, shows: Callable[[Colum
         if _fits(back, known[name]) and not shows({**current, name: back}):
             yield _Way(words=_words(name, line), change=_line(line))
     if sign.kind == "outside":
-        factor = factor_of(known[name], current[name][_bad(sign, current[name], known[name])])
-        if factor is not None:
-            words = f"`{name}` is divided by {factor:.4g} where it lies outside all it was"
-            yield _Way(words=words, change=_where_outside(sign, known[name], factor), lasts=False)
+        divided = divided_where(name, known, current, bad=partial(_bad, sign))
+        if divided is not None:
+            yield _Way(words=divided.words, change=divided.change, lasts=False)
 
 
 def _recodings(
@@ -202,6 +206,25 @@ def _clock(name: str, hours: int) -> Mending:
     )
 
 
+def _exchanged(one: str, other: str, reference: pl.DataFrame, known: Columns) -> Mending:
+    """Give each of two columns the values of the other while that brings both nearer to what they were."""
+    import polars as pl
+
+    def still(columns: Columns) -> bool:
+        crossed = distance(columns[one], known[other]) + distance(columns[other], known[one])
+        return crossed < distance(columns[one], known[one]) + distance(columns[other], known[other])
+
+    def apply(raw: pl.DataFrame) -> pl.DataFrame:
+        if not {one, other} <= set(raw.columns) or not still(columns_of(raw, reference, [one, other])):
+            return raw
+        return raw.with_columns(
+            pl.col(other).cast(reference[one].dtype, strict=False).alias(one),
+            pl.col(one).cast(reference[other].dtype, strict=False).alias(other),
+        )
+
+    return Mending(column=one, words=f"`{one}` and `{other}` are exchanged again", apply=apply, exact=True)
+
+
 def shifted_clock(name: str, by: datetime.timedelta) -> Repair:
     """Move the times of a column."""
 
@@ -250,13 +273,6 @@ def _line(line: Line) -> Change:
     return lambda values, _: line.back(values)
 
 
-def _where_outside(sign: Sign, known: NDArray[Any], factor: float) -> Change:
-    """Divide the values that lie outside: rows of one sender, say, that has another unit."""
-    return lambda values, _: np.where(
-        _bad(sign, values, known) & ~is_missing(values), values.astype(np.float64) / factor, values
-    )
-
-
 def _shift(lag: int) -> Change:
     def shift(values: NDArray[Any], _: Columns) -> NDArray[Any]:
         moved = np.roll(values, -lag)
@@ -295,11 +311,8 @@ def _bad(sign: Sign, values: NDArray[Any], known: NDArray[Any]) -> NDArray[np.bo
         text = sign.values["value"]
         return np.asarray(gone | np.array([v == text for v in values], dtype=bool))
     if sign.kind == "outside":
-        there = known[~is_missing(known)].astype(np.float64)
-        width = float(there.max() - there.min())
-        return np.asarray(
-            gone | (values < there.min() - 0.25 * width) | (values > there.max() + 0.25 * width)
-        )
+        low, high = reach(known[~is_missing(known)].astype(np.float64))
+        return np.asarray(gone | (values < low) | (values > high))
     if sign.kind == "unseen":
         codes = set(shares(known))
         return np.asarray(gone | np.array([str(v) not in codes for v in values], dtype=bool))

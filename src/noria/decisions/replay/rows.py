@@ -67,6 +67,23 @@ def _window(episode: Episode, part: pl.DataFrame) -> Window:
     )
 
 
+def rows_of_span(reference: pl.DataFrame, window: Window, time: str | None) -> int | None:
+    """Give how many training rows span as much time as a window does.
+
+    What rows that follow one another do by themselves depends on the time between them: training rows may be a part of
+    those that live ones are all of. None where no time is told, or training rows are in another order.
+    """
+    if time is None or time not in reference.columns:
+        return None
+    then = _array(reference[time], reference[time])
+    now = _array(window.raw[time], reference[time])
+    if then.dtype.kind != "f" or len(now) < 2 or not (np.diff(then) >= 0).all():
+        return None
+    step = (then[-1] - then[0]) / max(len(then) - 1, 1)
+    span = (np.nanmax(now) - np.nanmin(now)) * len(now) / (len(now) - 1)
+    return max(1, round(float(span / step))) if step > 0 and np.isfinite(span) and span > 0 else None
+
+
 def actual_of(target: pl.Series, *, classifies: bool) -> tuple[NDArray[Any], NDArray[np.bool_]]:
     """Give targets as texts or numbers, and which are there."""
     if classifies:

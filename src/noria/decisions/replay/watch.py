@@ -14,14 +14,14 @@ from noria.decisions.replay.rows import Columns, joined
 from noria.decisions.stages.alignment import Alignment, are_dealt
 from noria.decisions.stages.guards import Guard, Sign, reference_blocks
 from noria.decisions.stages.moves import Moves
-from noria.decisions.stages.relations import Look, Relations
+from noria.decisions.stages.relations import RELATED, Look, Relations
 from noria.decisions.stages.repeats import Repeats
+from noria.decisions.stages.swaps import SWAPPED, swapped
 
 _ALPHA = 0.02
 _LENGTHS = (1, 2, 3, 4, 6, 8, 12)
 _FEWEST = 10
 _POOLED = (1, 2, 4)
-_RELATED = 0.3
 _HYPOTHESIS_ALPHA = 0.002
 _LATELY = 4  # windows
 _DEALT = 3  # windows
@@ -65,6 +65,7 @@ class Inputs:
         steady = {
             name: reference[name] for name in reference if name in {guard.name for guard in self._guards}
         }
+        self._steady = steady
         self.relations = Relations(steady, blocks)
         self._moves = Moves(steady, blocks)
         self._repeats = Repeats(reference, blocks)
@@ -109,9 +110,25 @@ class Inputs:
         )
 
     def _scene(self, window: int, columns: Columns, moved: frozenset[str]) -> Scene:
-        look = self.relations.look({name: columns[name] for name in self.relations.encoding.names})
+        look = self.relations.look({name: columns[name] for name in self.relations.encoding.names}, moved)
         signs = [sign for guard in self._guards for sign in guard.signs(columns[guard.name])]
         hard = {sign.column for sign in signs if sign.hard}
+        exchanged = swapped(
+            self._steady,
+            columns,
+            moved | {sign.column for sign in signs},
+            strain=self.relations.strain_of,
+        )
+        if exchanged:
+            both = {name for sign in exchanged for name in (sign.column, sign.values[SWAPPED])}
+            others = [sign for sign in signs if sign.hard and sign.column not in both]
+            return Scene(
+                window=window,
+                signs=[*exchanged, *others],
+                look=Look(strained=look.strained),
+                columns=columns,
+                moved=moved,
+            )
         kept = [sign for sign in signs if sign.hard or self._alone(sign.column, look, moved - hard)]
         late = [] if kept else self._alignment.signs(columns)
         if late:
@@ -127,8 +144,8 @@ class Inputs:
         """Tell whether a column changed by itself rather than with the world."""
         if look.column == name:
             return True
-        if self.relations.related(name) > _RELATED:
-            return name in look.strained and look.column is None
+        if self.relations.related(name) > RELATED:
+            return name in look.strained and (look.column is None or look.column not in moved)
         return not moved - {name}
 
     def shows(self, columns: Columns, name: str) -> bool:

@@ -60,7 +60,9 @@ _EXPLAINS: Mapping[str, tuple[str, ...]] = {
 }
 """Sign → signs of the same column that it explains."""
 
-_NEVER_NATURAL = frozenset({"missing", "frozen", "spelt", "rounded", "repeat", "duplicated", "lagged"})
+_NEVER_NATURAL = frozenset(
+    {"missing", "frozen", "spelt", "rounded", "repeat", "duplicated", "lagged", "swapped"}
+)
 _SURE_FACTOR = math.log(3.0)
 _SURE_REACH = 0.97
 _SURE_UNSEEN = 0.5
@@ -79,7 +81,7 @@ class Sign:
         `missing`, `outside`, `default` (one value too often), `frozen`, `repeat` (values stay too long), `rounded`,
         `rescaled`, `mapped` (another unit, by a line), `flipped` (sign), `unseen` (codes), `spelt` (codes that differ
         in case or blanks only), `exchanged` (codes), `duplicated` (whole rows), `lagged` (values of other rows, a fixed
-        number away).
+        number away), `swapped` (with another column).
     size
         What was measured; `natural` is the largest that calm blocks gave.
     values
@@ -231,11 +233,31 @@ def _norm(reference: Array) -> dict[str, Any]:
     points, counts = np.unique(values, return_counts=True)
     norm: dict[str, Any] = {"sorted": values, "points": points, "shares": counts / max(len(values), 1)}
     if len(values):
-        width = float(values[-1] - values[0])
-        norm |= {"low": values[0] - 0.25 * width, "high": values[-1] + 0.25 * width}
+        norm["low"], norm["high"] = reach(values)
         norm["quantiles"] = np.quantile(values, _LEVELS)
         norm["whole"] = float((values == np.round(values)).mean())
     return norm
+
+
+def reach(values: Floats, beyond: float = 0.25) -> tuple[float, float]:
+    """Give the bounds beyond which numbers lie outside all they were.
+
+    Numbers that were all above 0 are held against their orders of magnitude, too: a few in thousandths lie between 0
+    and what there was.
+
+    Parameters
+    ----------
+    values
+        Training values; at least one, all finite.
+    beyond
+        How far behind the outermost, in widths.
+    """
+    low, high = float(values.min()), float(values.max())
+    width = high - low
+    least = low - beyond * width
+    if low > 0:
+        least = max(least, low * (low / high) ** beyond)
+    return least, high + beyond * width
 
 
 def _measures(values: Array, norm: Mapping[str, Any], is_number: bool) -> dict[str, float]:
@@ -342,9 +364,11 @@ def _details(kind: str, values: Array, norm: Mapping[str, Any]) -> dict[str, Any
     """Give what a repair needs, and what tells how sure a sign is."""
     if kind == "outside":
         # Further away than the whole width of what there ever was.
-        low, high = norm["sorted"][0], norm["sorted"][-1]
+        low, high = reach(norm["sorted"], 1.0)
         known = values[~is_missing(values)].astype(np.float64)
-        return {"far": float(((known < 2 * low - high) | (known > 2 * high - low)).mean())}
+        # A zero may be a filler, and is no order of magnitude.
+        far = (known < low) & ((low <= 0) | (known != 0)) | (known > high)
+        return {"far": float(far.mean())}
     if kind in ("rescaled", "mapped", "flipped"):
         finite = values[~is_missing(values)].astype(np.float64)
         after = np.quantile(finite[np.isfinite(finite)], _LEVELS)

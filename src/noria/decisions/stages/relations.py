@@ -10,7 +10,7 @@ another unit does not.
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Collection, Mapping
 from dataclasses import dataclass
 from typing import Any
 
@@ -25,6 +25,9 @@ Array = NDArray[Any]
 Floats = NDArray[np.float64]
 Columns = Mapping[str, Array]
 
+RELATED = 0.3
+"""Share of a column's variance that the others explain, from which on its relations tell of it."""
+
 _MOST_WIDTH = 80
 _TOP_CODES = 6
 _RIDGE = 0.05
@@ -34,6 +37,7 @@ _FACTOR = 2.5
 _MARGIN = 0.2
 _CHANCE = 4.0
 _LEFT = 0.35
+_AS_WELL = 0.1
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -88,35 +92,53 @@ class Encoding:
 
 
 class _Moments:
-    """Means, spreads and correlations of encoded rows, and the residuals that they imply."""
+    """Means, spreads and correlations of encoded rows, and the residuals that they imply.
 
-    def __init__(self, rows: Floats, kept: NDArray[np.bool_] | None = None) -> None:
-        self._kept = np.ones(rows.shape[1], dtype=bool) if kept is None else kept
-        mine = rows[:, self._kept]
+    Parameters
+    ----------
+    owners : ndarray, shape (width,)
+        Column to which each dimension belongs: the indicators of one column of codes tell nothing about one another.
+    kept
+        Columns to look at; all unless given.
+    """
+
+    def __init__(self, rows: Floats, owners: NDArray[np.intp], kept: NDArray[np.bool_] | None = None) -> None:
+        self._n_columns = int(owners.max()) + 1 if len(owners) else 0
+        columns = np.arange(self._n_columns) if kept is None else np.flatnonzero(kept)
+        self._dimensions = np.isin(owners, columns)
+        mine, places = rows[:, self._dimensions], owners[self._dimensions]
         self._mean, self._spread = mine.mean(axis=0), np.maximum(mine.std(axis=0), 0.02)
         scores = (mine - self._mean) / self._spread
         known = scores.T @ scores / max(len(rows), 1)
-        width = known.shape[0]
-        self._precision = np.linalg.inv((1 - _RIDGE) * known + _RIDGE * np.eye(width))
+        alone = (1 - _RIDGE) * known + _RIDGE * np.eye(len(known))
+        self._precision = np.linalg.inv(alone)
+        self._parts = []
+        self.related = np.zeros(self._n_columns)
+        for column in columns:
+            at = np.flatnonzero(places == column)
+            block = np.ix_(at, at)
+            given_others = np.linalg.inv(self._precision[block])
+            self._parts.append((int(column), at, given_others, np.linalg.inv(alone[block])))
+            self.related[column] = np.clip(1 - np.diag(given_others).min(), 0.0, 1.0)
         self.usual = self.strains(rows).mean(axis=0)
 
     def strains(self, rows: Floats) -> Floats:
-        """Give for each row and kept dimension: squared residual given the others less that given nothing."""
-        scores = (rows[:, self._kept] - self._mean) / self._spread
-        given_others = (scores @ self._precision) ** 2 / np.diag(self._precision)
-        return np.asarray(np.minimum(given_others, _MOST_STRAIN) - np.minimum(scores**2, _MOST_STRAIN))
+        """Give for each row and column: squared residual given the others less that given nothing; 0 if left out.
 
-    def strain(self, rows: Floats) -> Floats:
-        """Give the mean strain of each dimension beyond what is usual; 0 for those left out."""
-        found = np.zeros(len(self._kept))
-        found[self._kept] = self.strains(rows).mean(axis=0) - self.usual
+        Residuals of a column of codes are Mahalanobis distances of all its indicators.
+        """
+        scores = (rows[:, self._dimensions] - self._mean) / self._spread
+        weighted = scores @ self._precision
+        found = np.zeros((len(rows), self._n_columns))
+        for column, at, given_others, alone in self._parts:
+            told = (weighted[:, at] @ given_others * weighted[:, at]).sum(axis=1)
+            free = (scores[:, at] @ alone * scores[:, at]).sum(axis=1)
+            found[:, column] = np.minimum(told, _MOST_STRAIN) - np.minimum(free, _MOST_STRAIN)
         return found
 
-    @property
-    def related(self) -> Floats:
-        """Share of each dimension's variance that the others explain."""
-        found = np.zeros(len(self._kept))
-        found[self._kept] = np.clip(1 - 1 / np.diag(self._precision), 0.0, 1.0)
+    def strain(self, rows: Floats) -> Floats:
+        """Give the mean strain of each column beyond what is usual; 0 for those left out."""
+        found: Floats = self.strains(rows).mean(axis=0) - self.usual
         return found
 
 
@@ -129,17 +151,24 @@ class Relations:
         self._natural = np.zeros(len(self.encoding.names))
         if not self.rows.shape[1]:
             return
-        self._moments = _Moments(self.rows)
+        self._moments = _Moments(self.rows, self.encoding.owners)
         self._spread = self._moments.strains(self.rows).std(axis=0)
         for block in blocks:
             rest = np.delete(self.rows, block, axis=0) if len(blocks) > 1 else self.rows
-            self._accept(self.rows[block], _Moments(rest))
+            self._accept(self.rows[block], _Moments(rest, self.encoding.owners))
             if block[0] >= LEAST_PAST * len(self.rows):
                 # As guards do: what blocks did beyond their past, live windows may do beyond theirs.
-                self._accept(self.rows[block], _Moments(self.rows[: block[0]]))
+                self._accept(self.rows[block], _Moments(self.rows[: block[0]], self.encoding.owners))
 
-    def look(self, columns: Columns) -> Look:
-        """Compare a window."""
+    def look(self, columns: Columns, moved: Collection[str] = ()) -> Look:
+        """Compare a window.
+
+        Parameters
+        ----------
+        moved
+            Columns that are distributed otherwise than ever: of two without which the others hang together about as
+            well, the one that moved is the broken one.
+        """
         rows = self.encoding(columns)
         if rows.shape[1] < 2 or len(rows) < FEWEST_ROWS:
             return Look()
@@ -148,12 +177,12 @@ class Relations:
         if not len(strained):
             return Look()
         names = frozenset(self.encoding.names[index] for index in strained)
-        best = self._culprit(rows, excess, strained)
+        best = self._culprit(rows, excess, strained, moved)
         if best is None:
             return Look(strained=names)
         return Look(
             column=self.encoding.names[best],
-            strain=float(self._by_column(self._moments.strain(rows))[best]),
+            strain=float(self._moments.strain(rows)[best]),
             natural=float(self._natural[best]),
             lag=self._lag(rows, best),
             strained=names,
@@ -163,7 +192,16 @@ class Relations:
         """Give the share of a column's variance that the others explain; 0 for one that is not encoded."""
         if name not in self.encoding.names or self.rows.shape[1] < 2:
             return 0.0
-        return float(self._moments.related[self.encoding.owners == self.encoding.names.index(name)].max())
+        return float(self._moments.related[self.encoding.names.index(name)])
+
+    def strain_of(self, columns: Columns, names: Collection[str]) -> float | None:
+        """Sum by how much the relations of some columns are strained beyond nature; None where none is related."""
+        if not any(self.related(name) > RELATED for name in names):
+            return None
+        rows = self.encoding(columns)
+        excess = self._excess(self._moments.strain(rows), len(rows))
+        mine = [self.encoding.names.index(name) for name in names if name in self.encoding.names]
+        return float(np.maximum(excess[mine], 0.0).sum())
 
     def would_show(self, name: str, n_rows: int) -> bool:
         """Tell whether a column whose values were shuffled among that many rows would be seen here."""
@@ -182,34 +220,35 @@ class Relations:
             self._accept(rows, self._moments, slack)
 
     def _accept(self, rows: Floats, moments: _Moments, slack: float = 1.0) -> None:
-        self._natural = np.maximum(self._natural, slack * self._by_column(moments.strain(rows)))
-
-    def _by_column(self, strain: Floats) -> Floats:
-        owners = self.encoding.owners
-        return np.array([strain[owners == index].mean() for index in range(len(self.encoding.names))])
+        self._natural = np.maximum(self._natural, slack * moments.strain(rows))
 
     def _excess(self, strain: Floats, n_rows: int) -> Floats:
-        chance = _CHANCE * self._by_column(self._spread) / np.sqrt(n_rows)
-        return np.asarray(self._by_column(strain) - _FACTOR * self._natural - _MARGIN - chance)
+        chance = _CHANCE * self._spread / np.sqrt(n_rows)
+        return np.asarray(strain - _FACTOR * self._natural - _MARGIN - chance)
 
-    def _culprit(self, rows: Floats, excess: Floats, strained: NDArray[np.intp]) -> int | None:
+    def _culprit(
+        self, rows: Floats, excess: Floats, strained: NDArray[np.intp], moved: Collection[str]
+    ) -> int | None:
         """Find the column without which the others hang together as before."""
         left = {}
         for index in strained:
-            kept = self.encoding.owners != index
+            kept = np.arange(len(self.encoding.names)) != index
             if kept.sum() < 2:
                 left[int(index)] = 0.0
                 continue
-            without = self._excess(_Moments(self.rows, kept).strain(rows), len(rows))
+            without = self._excess(_Moments(self.rows, self.encoding.owners, kept).strain(rows), len(rows))
             left[int(index)] = float(np.maximum(without, 0.0).sum())
-        best = min(left, key=lambda index: (left[index], -excess[index]))
         others = float(excess[strained].sum())
-        return best if left[best] <= _LEFT * others else None
+        least = min(left.values())
+        if least > _LEFT * others:
+            return None
+        near = [index for index in left if left[index] <= min(_LEFT, least / others + _AS_WELL) * others]
+        return min(near, key=lambda i: (self.encoding.names[i] not in moved, left[i], -excess[i]))
 
     def _lag(self, rows: Floats, index: int) -> int:
         """Find by how many rows a column has to be moved for the relations to be what they were."""
         mine = self.encoding.owners == index
-        now = float(self._by_column(self._moments.strain(rows))[index])
+        now = float(self._moments.strain(rows)[index])
         found: list[tuple[float, int]] = []
         for lag in (sign * size for size in LAGS for sign in (1, -1)):
             if abs(lag) > len(rows) // 4:
@@ -217,7 +256,7 @@ class Relations:
             moved = np.array(rows)
             moved[:, mine] = np.roll(rows[:, mine], -lag, axis=0)
             kept = moved[: len(rows) - lag] if lag > 0 else moved[-lag:]
-            found.append((float(self._by_column(self._moments.strain(kept))[index]), lag))
+            found.append((float(self._moments.strain(kept)[index]), lag))
         best = min(found, default=(np.inf, 0))
         calm = float(self._natural[index])
         return best[1] if best[0] < calm + 0.4 * (now - calm) else 0

@@ -167,6 +167,14 @@ def factor_of(then: Floats, now: Floats) -> float | None:
     return min(found)[1] if found else None
 
 
+def factor_near(ratio: float, within: float) -> float | None:
+    """Give the known factor nearest to a ratio, if it lies within so much of it (of logarithms)."""
+    if not ratio > 0:
+        return None
+    nearest = min((*_FACTORS, *(1 / each for each in _FACTORS)), key=lambda each: abs(math.log(ratio / each)))
+    return nearest if abs(math.log(ratio / nearest)) <= within else None
+
+
 def _unit(line: Line, spread: float) -> Line | None:
     """Give the change of units that a line nearly is."""
     for unit in _UNITS:

@@ -53,3 +53,28 @@ def test_codes_that_were_cut_off_are_completed(letters: int) -> None:
 
     whole = [mending for mending in found if mending.exact and mending.apply(cut).equals(live)]
     assert bool(whole) is (letters == 3)
+
+
+def test_rows_in_another_unit_are_told_by_the_other_columns() -> None:
+    """Of rows in thousands, those that lie among the others are found by what the others say of them."""
+    rng = np.random.default_rng(3)
+
+    def drawn(n: int) -> pl.DataFrame:
+        level = rng.normal(0, 1.5, n)
+        return pl.DataFrame({"c": np.exp(level + rng.normal(0, 0.1, n)), "level": level, "of": rng.random(n)})
+
+    known, live = drawn(2_000), drawn(N)
+    part = np.arange(N) % 3 == 0
+    wrong = live.with_columns(pl.Series("c", np.where(part, live["c"] / 1000, live["c"])))
+    sign = Sign(column="c", kind="outside", size=0.3, natural=0.0, sentence="", values={"far": 0.3})
+
+    def columns(frame: pl.DataFrame) -> dict[str, np.ndarray]:
+        return {name: frame[name].to_numpy() for name in frame.columns}
+
+    found = mendings(sign, known, columns(known), columns(wrong), shows=lambda _: True, still=lambda _: True)
+
+    factor = next(mending for mending in found if mending.exact)
+    assert "divided by 0.001" in factor.words
+    assert "what the other columns say" in factor.words
+    mended = factor.apply(wrong)["c"].to_numpy()
+    assert float(np.mean(np.isclose(mended, live["c"].to_numpy()))) > 0.99

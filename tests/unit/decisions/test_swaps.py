@@ -1,0 +1,91 @@
+"""Two columns that have each other's values."""
+
+from __future__ import annotations
+
+import numpy as np
+import polars as pl
+import pytest
+
+from noria.decisions.replay.case import signs_of
+from noria.decisions.replay.repairs import mendings
+from noria.decisions.replay.watch import Inputs
+
+SIZE = 150
+
+
+def draw(n: int, rng: np.random.Generator, *, warmer: float = 0.0) -> dict[str, np.ndarray]:
+    """Draw related columns (`inside` and `outside` lie near one another), and two that nothing tells."""
+    outside = rng.normal(10 + warmer, 4, n)
+    return {
+        "outside": outside,
+        "inside": 12 + 0.5 * outside + rng.normal(0, 0.5, n),
+        "ground": outside - 1 + rng.normal(0, 1, n),
+        "stock": rng.gamma(2.0, 10.0, n),
+        "price": rng.normal(100, 5, n),
+        "kind": rng.choice(["a", "b", "c"], n).astype(object),
+        "place": rng.choice(["north", "south"], n).astype(object),
+    }
+
+
+def watch(rng: np.random.Generator, n_calm: int = 2) -> Inputs:
+    inputs = Inputs(draw(1_200, rng), SIZE)
+    for number in range(n_calm):
+        assert signs_of(inputs.see(number, draw(SIZE, rng))) == []
+    return inputs
+
+
+@pytest.mark.parametrize(
+    ("one", "other"), [("outside", "inside"), ("stock", "price"), ("kind", "place"), ("ground", "price")]
+)
+def test_swapped_columns_are_named_and_put_back(one: str, other: str) -> None:
+    """Whether or not other columns hang together with them; and nothing else is named."""
+    rng = np.random.default_rng(1)
+    inputs = watch(rng)
+    right = draw(SIZE, rng)
+    wrong = {**right, one: right[other], other: right[one]}
+
+    signs = signs_of(inputs.see(4, wrong))
+
+    assert [(sign.kind, {sign.column, sign.values["swapped"]}) for sign in signs] == [
+        ("swapped", {one, other})
+    ]
+    assert signs[0].hard
+    known = pl.DataFrame({name: values.tolist() for name, values in inputs.reference.items()})
+    found = mendings(signs[0], known, inputs.reference, wrong, shows=lambda _: False, still=lambda _: True)
+    assert [mending.exact for mending in found] == [True]
+    frame = pl.DataFrame({name: values.tolist() for name, values in wrong.items()})
+    mended = pl.DataFrame({name: values.tolist() for name, values in right.items()})
+    assert found[0].apply(frame).equals(mended)
+    assert found[0].apply(mended).equals(mended), "rows that are right stay as they are"
+
+
+@pytest.mark.parametrize("warmer", [-6.0, 6.0, 12.0])
+def test_a_world_that_moves_is_no_swap(warmer: float) -> None:
+    """One column of a family comes to lie where another one was, and keeps its relations."""
+    rng = np.random.default_rng(2)
+    inputs = watch(rng)
+
+    found = [inputs.see(4 + number, draw(SIZE, rng, warmer=warmer)) for number in range(6)]
+
+    assert [sign for scene in found for sign in scene.signs if sign.kind == "swapped"] == []
+
+
+def test_columns_that_trade_places_with_their_world_are_no_swap() -> None:
+    """Where a mix of rows gives each of two related columns the look of the other, their relations hold."""
+    rng = np.random.default_rng(3)
+
+    def mixed(n: int, share: float) -> dict[str, np.ndarray]:
+        left = rng.random(n) < share
+        return {
+            "left": np.where(left, 8, 2) + rng.normal(0, 1, n),
+            "right": np.where(left, 2, 8) + rng.normal(0, 1, n),
+            "side": np.where(left, "l", "r").astype(object),
+        }
+
+    inputs = Inputs(mixed(3_000, 0.8), SIZE)
+    for number in range(4):
+        inputs.see(number, mixed(SIZE, 0.8))
+
+    found = [inputs.see(4 + number, mixed(SIZE, 0.2)) for number in range(4)]
+
+    assert [sign for scene in found for sign in scene.signs if sign.kind == "swapped"] == []
