@@ -55,6 +55,35 @@ def test_a_few_values_in_another_unit_lie_outside() -> None:
     assert "outside" not in {sign.kind for sign in guard.signs(values / 2)}
 
 
+def test_a_meter_that_rests_for_longer_is_at_rest() -> None:
+    """Nothing runs most of the night: more zeros in a row are no fault, a reading that stays is one."""
+    rng = np.random.default_rng(0)
+
+    def read(n: int, rests: float) -> NDArray[np.float64]:
+        runs = np.repeat(rng.random(n // 10) > rests, 10)
+        return np.where(runs, np.round(rng.gamma(2, 2, n), 2), 0.0)
+
+    guard = Guard("kitchen", read(3000, 0.5), reference_blocks(3000, 300))
+    stuck = read(300, 0.5)
+    stuck[stuck > 0] = np.repeat(stuck[stuck > 0][::20], 20)[: (stuck > 0).sum()]
+
+    assert "repeat" not in {sign.kind for sign in guard.signs(read(300, 0.9))}
+    assert [sign.kind for sign in guard.signs(stuck)] == ["repeat"]
+
+
+@pytest.mark.parametrize(("spread", "is_spike"), [(0.0, True), (0.7, False)])
+def test_a_filler_stands_alone_among_the_values(spread: float, is_spike: bool) -> None:
+    """One value in a third of the rows is a filler; a meter that rests about a level has those beside it as well."""
+    rng = np.random.default_rng(0)
+    guard = Guard("power", np.round(rng.gamma(4, 10, 3000)), reference_blocks(3000, 300))
+    values = np.round(rng.gamma(4, 10, 300))
+    values[::2] = np.round(120 + rng.normal(0, spread, 150))
+
+    found = [sign for sign in guard.signs(values) if sign.kind == "default"]
+
+    assert [sign.hard for sign in found] == [is_spike]
+
+
 @pytest.mark.parametrize(("kind", "names"), [("spelt", " U v w"), ("exchanged", "wuv"), ("unseen", "uvz")])
 def test_a_column_of_codes_shows_one_sign(kind: str, names: str) -> None:
     """Another spelling, exchanged codes, and codes that were never there."""

@@ -69,6 +69,8 @@ _SURE_UNSEEN = 0.5
 _SURE_FAR = 0.1
 _SURE_LAG = 10  # rows; where series have periods, half a day or a day later is like now
 _SPIKE_SHARE = 0.01
+_ALONE = 3.0  # times as frequent as the values beside it
+_RESTS = 0.05  # share of training rows
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -273,7 +275,9 @@ def _measures(values: Array, norm: Mapping[str, Any], is_number: bool) -> dict[s
 
 def _number_measures(known: Floats, norm: Mapping[str, Any]) -> dict[str, float]:
     finite = known[np.isfinite(known)]
-    found = _repeats(known, many=len(norm["points"]) > _FEW_VALUES)
+    found = _repeats(
+        known, many=len(norm["points"]) > _FEW_VALUES, rests=norm["points"][norm["shares"] > _RESTS]
+    )
     if "quantiles" not in norm or len(finite) < FEWEST_ROWS:
         return found
     found["outside"] = float(1 - ((known >= norm["low"]) & (known <= norm["high"])).mean())
@@ -305,12 +309,21 @@ def _code_measures(known: NDArray[np.str_], norm: Mapping[str, Any]) -> dict[str
     return found | _exchange(names, shares, norm["codes"], norm["shares"])
 
 
-def _repeats(known: Array, *, many: bool) -> dict[str, float]:
-    """Measure how often values come; a column of few values repeats itself by chance."""
+def _repeats(known: Array, *, many: bool, rests: Array | None = None) -> dict[str, float]:
+    """Measure how often values come, and how often one stays.
+
+    A column of few values repeats itself by chance, and a meter that rests at a value of its own for longer is at rest.
+
+    Parameters
+    ----------
+    rests
+        Values that were frequent in training.
+    """
     _, counts = np.unique(known, return_counts=True)
     found = {"mode": float(counts.max() / len(known))}
     if many:
-        found["repeat"] = float((known[1:] == known[:-1]).mean())
+        stays = known[1:] == known[:-1]
+        found["repeat"] = float((stays if rests is None else stays & ~np.isin(known[1:], rests)).mean())
     return found
 
 
@@ -387,7 +400,10 @@ def _details(kind: str, values: Array, norm: Mapping[str, Any]) -> dict[str, Any
         excess = [count / len(known) - reference.get(p, 0.0) for p, count in zip(points, counts, strict=True)]
         worst = int(np.argmax(excess))
         of_many = "points" in norm and len(norm["points"]) > _FEW_VALUES
-        spike = of_many and reference.get(points[worst], 0.0) < _SPIKE_SHARE
+        # A filler stands alone; where a meter rests at another level than it did, the values beside are frequent too.
+        beside = max((int(counts[at]) for at in (worst - 1, worst + 1) if 0 <= at < len(counts)), default=0)
+        stands_alone = counts[worst] >= _ALONE * beside
+        spike = of_many and stands_alone and reference.get(points[worst], 0.0) < _SPIKE_SHARE
         return {"value": points[worst].item(), "spike": bool(spike)}
     return {}
 
