@@ -72,7 +72,7 @@ def _report(context: Context, position: int, *, fails: bool) -> StepReport:
         name=name,
         position=position,
         status=StepStatus.FAILED if failed else StepStatus.FINISHED,
-        reason="nothing like it has run yet",
+        reason="first run",
         started_at=context.clock.now() - timedelta(seconds=1),
         duration_s=0.5,
         sources=[StepInput(argument=a, source_position=at, output=output) for a, at, output in sources],

@@ -30,7 +30,7 @@ from noria.monitoring.tasks.entities import (
 from support.wheel import PROJECT
 
 ENDPOINT = "digits"
-LACK = "Rows have inputs that the model does not take"
+LACK = "What version 1 is compared with changed within this window"
 
 
 def see_windows(

@@ -44,8 +44,24 @@ _COURSE: Final = (
         "The cause is %(cause_words)s with probability %(probability)s, on %(n)s labelled rows since the onset"
     ),
     mark("The labels came; looking again"),
+    mark("Noria was changed while this was under way; looking again"),
+    mark("%(name)s asked for a look at `%(endpoint)s`"),
+    mark("A more urgent alert about the endpoint takes over: %(text)s"),
+    mark("Version %(version)s is not served any more; version %(other)s stays back"),
+    mark("Version %(version)s is not served any more; its inputs are left as they are"),
+    mark("Version %(version)s is not served any more"),
+    mark("%(name)s approved %(remedy_words)s: %(text)s"),
+    mark("%(name)s approved %(remedy_words)s"),
     mark("Trying %(remedy_words)s on the newest labelled rows"),
     mark("Judged on the newest %(n)s labelled rows: %(text)s"),
+    mark("The refit registered no version; version %(version)s goes out"),
+    mark("The refit %(refit)s does not fit the endpoint's clients: %(text)s; version %(version)s goes out"),
+    mark(
+        "The refit scores %(score)s on its held-out rows, surely less than %(other)s; version %(version)s goes out"
+    ),
+    mark("Version %(version)s was fitted on all labelled rows: %(score)s on %(n)s rows held out from it"),
+    mark("Version %(version)s was fitted on all labelled rows"),
+    mark("It was not fitted on all labelled rows: %(text)s"),
     mark("%(model)s goes out as a canary"),
     mark("%(model)s goes out as a replace"),
     mark("%(model)s goes out as a blue_green"),
@@ -59,10 +75,35 @@ _COURSE: Final = (
     mark("The rollout ended as %(status)s: %(text)s"),
     mark("Another rollout of the endpoint did not end"),
     mark("It could not be carried through: %(text)s"),
+    mark("A rollout of the endpoint did not end"),
+    mark("Repair %(number)s of the inputs of %(endpoint)s: %(text)s"),
+    mark("Inputs are put right before the model sees them: %(text)s; the outcome is being measured"),
+    mark("Inputs are put right; no labels have come since"),
+    mark("Inputs are put right; %(text)s"),
+    mark("Inputs were put right, and are taken as they are sent again: %(text)s"),
+    mark(
+        "answers score %(after)s on %(n)s labelled rows since, after %(before)s on the %(m)s since the onset before it"
+    ),
+    mark("answers score %(after)s on %(n)s labelled rows since"),
+    mark("Rejected by %(name)s: %(text)s"),
     mark("Rejected by %(name)s"),
     mark("no reason was told"),
     mark("the present version as it is"),
 )
+_ENDS: Final = (
+    mark("Decision %(decision)s: version %(version)s was promoted"),
+    mark("Decision %(decision)s: left as it is by %(name)s: %(text)s"),
+    mark("Decision %(decision)s: left as it is by %(name)s"),
+    mark("Decision %(decision)s: rejected before"),
+    mark("Decision %(decision)s: %(remedy_words)s against %(cause_words)s"),
+    mark("Decision %(decision)s: %(text)s"),
+    mark("What is sent is as it was in training again"),
+    mark("Answers were surely worse with it"),
+    mark("Another repair takes its place"),
+    mark("Ended by hand"),
+)
+"""Why alerts, rollouts and repairs that a decision began are over, or began."""
+
 _NAMES: Final = (
     mark("class %(name)s"),
     mark("version %(name)s"),
@@ -77,6 +118,7 @@ _NAMES: Final = (
     mark("concept drift"),
     mark("new class"),
     mark("unknown"),
+    mark("an unknown cause"),
     mark("wait"),
     mark("repair inputs"),
     mark("fix pipeline"),
@@ -103,6 +145,7 @@ _SCORES: Final = (
 retelling: Final = Retelling(
     *_REASONS,
     *_COURSE,
+    *_ENDS,
     *_NAMES,
     *_SCORES,
     also=(evidence_words.retelling, alerts.retelling, rollouts.retelling),

@@ -5,6 +5,7 @@ from __future__ import annotations
 from typing import Any
 
 from noria.catalog.entities import RecordChange
+from noria.decisions.choice import plain
 from noria.decisions.ending import close_alerts, finish
 from noria.decisions.entities import DecisionStatus
 from noria.decisions.events import DECISION_ACTED, DECISION_PROMOTED
@@ -90,7 +91,7 @@ class Mending:
             return {
                 "gone": f"Version {found.version} is not served any more; its inputs are left as they are"
             }
-        reason = f"Decision {found.id}: {found.cause or 'an unknown cause'}"
+        reason = f"Decision {found.id}: {plain(found.cause or 'an unknown cause')}"
         wish = NewRepair(columns=found.repair, reason=reason, decision_id=found.id)
         try:
             repair = helm.context.service(InputRepairs).set(found.project, found.endpoint, wish)

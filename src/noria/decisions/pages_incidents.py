@@ -40,7 +40,6 @@ from noria.monitoring.alerts.wording import next_command
 from noria.monitoring.entities import Alert, AlertKind
 from noria.monitoring.page_reads import AlertReads
 from noria.monitoring.permissions import READ_MONITORS, WRITE_MONITORS
-from noria.monitoring.sentences import retelling
 from noria.monitoring.service import Monitors
 from noria.serving.permissions import READ_ENDPOINTS
 from noria.serving.service import Endpoints
@@ -116,7 +115,7 @@ def incident_page(visit: Visit) -> IncidentContext:
         now=context.clock.now(),
         incident=alert.id,
         kind=KIND_WORDS[alert.kind],
-        sentence=retelling.find(alert.sentence),
+        sentence=course_words.found(alert.sentence),
         endpoint=alert.endpoint,
         endpoint_url=urls.endpoint(project, alert.endpoint),
         version=alert.version,
@@ -124,7 +123,7 @@ def incident_page(visit: Visit) -> IncidentContext:
         since=alert.since or alert.opened_at,
         opened_at=alert.opened_at,
         closed_at=alert.closed_at,
-        closed_why=retelling.find(alert.closed_why) if alert.closed_why else None,
+        closed_why=course_words.found(alert.closed_why) if alert.closed_why else None,
         next_command=next_command(alert),
         is_decided=is_decided(alert.kind),
         onset_position=alert.onset_position,
@@ -204,7 +203,7 @@ def _incident_row(visit: Visit, alert: Alert, decision: Decision | None) -> Inci
     return IncidentRow(
         url=urls.incident(project, alert.id),
         kind=KIND_WORDS[alert.kind],
-        sentence=retelling.find(alert.sentence),
+        sentence=course_words.found(alert.sentence),
         endpoint=alert.endpoint,
         endpoint_url=urls.endpoint(project, alert.endpoint),
         version=alert.version,
@@ -256,7 +255,7 @@ def _record_row(visit: Visit, record: DecisionRecord) -> RecordRow:
     return RecordRow(
         url=visit.urls.decision(record.project, record.id),
         kind=record.kind,
-        problem=retelling.find(record.problem),
+        problem=course_words.found(record.problem),
         subject=clipped(record.subject, _SENTENCE),
         subject_url=reference_url(visit.urls, record.project, record.subject) or "",
         cause=in_words(CAUSE_WORDS, record.cause) if record.cause else "",

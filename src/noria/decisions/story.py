@@ -36,7 +36,6 @@ from noria.decisions.words import (
     VERDICT_WORDS,
     in_words,
 )
-from noria.monitoring.sentences import retelling
 from noria.serving.entities import Rollout
 from noria.serving.sentences import retelling as gates
 
@@ -63,7 +62,7 @@ def tell(
         record_id=record.id,
         kind=record.kind,
         subject=record.subject,
-        problem=retelling.find(record.problem),
+        problem=course_words.found(record.problem),
         author=record.author,
         created_at=record.created_at,
         closed_at=record.closed_at,

@@ -13,6 +13,7 @@ from noria.core.web.languages import Language, mark, translations
 from noria.core.web.lists import ListContext, keyset_pager
 from noria.core.web.pages import Crumb, Page, PageContext, Visit
 from noria.core.web.parts import Column, Pager, Tab
+from noria.core.web.retelling import Sentence
 from noria.core.web.urls import PIPELINE_PATH, PIPELINE_RUN_PATH, PIPELINES_PATH
 from noria.data.pages import number_of
 from noria.pipelines.drawing import Wording, draw
@@ -21,6 +22,7 @@ from noria.pipelines.graph import graph_of_run
 from noria.pipelines.graph_svg import shapes
 from noria.pipelines.page_reads import PipelinePages
 from noria.pipelines.permissions import READ_PIPELINES
+from noria.pipelines.reason_sentences import retelling
 from noria.pipelines.schedules.permissions import READ_SCHEDULES
 from noria.pipelines.service import PipelineRuns
 from noria.tracking.entities import RunStatus
@@ -44,7 +46,6 @@ STEP_SIGNS = {
 }
 
 _BEAT_S: Final = 3
-_LONG = 400
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -149,10 +150,10 @@ class StepRow:
     name: str
     step: str
     sign: Sign
-    reason: str
+    reason: Sentence
     attempts: int
     duration_s: float
-    error: str | None
+    error: Sentence | None
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -186,7 +187,7 @@ class PipelineRunContext(PageContext):
     pipeline_url: str
     run: PipelineRunRow
     run_url: str | None
-    error: str | None
+    error: Sentence | None
     outputs: tuple[tuple[str, str], ...]
     graph: GraphView | None
     is_cut: bool
@@ -272,7 +273,7 @@ def pipeline_run_page(visit: Visit) -> PipelineRunContext:
         pipeline_url=pipeline_url,
         run=_run_row(visit, run),
         run_url=visit.urls.run(project, run_id) if may_see_run else None,
-        error=run.error.message if run.error else None,
+        error=retelling.find(run.error.message) if run.error else None,
         outputs=tuple((name, stored.codec) for name, stored in run.outputs.items()),
         graph=_graph(run, drawn.items, visit.language) if drawn.items else None,
         is_cut=drawn.next is not None,
@@ -343,10 +344,10 @@ def _step_row(step: StepReport) -> StepRow:
         name=clipped(f"{within}{step.name}{item}"),
         step=step.step,
         sign=STEP_SIGNS[step.status],
-        reason=clipped(step.reason, _LONG),
+        reason=retelling.find(step.reason),
         attempts=step.attempts,
         duration_s=step.duration_s,
-        error=clipped(step.error.message, _LONG) if step.error else None,
+        error=retelling.find(step.error.message) if step.error else None,
     )
 
 

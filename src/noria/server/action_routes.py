@@ -33,6 +33,7 @@ from noria.core.web.pages import Browser, Frame, Visit
 from noria.core.web.rendering import render
 from noria.core.web.urls import OVERVIEW_PATH, SIGN_IN_PATH, is_local
 from noria.server.answers import Answer
+from noria.server.error_sentences import retelling
 from noria.server.gate import FORM, PRINCIPAL, SEALS, STRANGER, routed_path
 from noria.server.page_routes import (
     PATH_PARAMETER,
@@ -294,7 +295,8 @@ def _refusal(error: Exception) -> tuple[int, FormState]:
         return 409, FormState(action="", current=error.current, words=REFUSED_STALE)
     if isinstance(error, NoriaError):
         status = status_of(error)
-        state = FormState(action="", message=error.message, hint=error.hint or "")
+        hint = retelling.find(error.hint) if error.hint else None
+        state = FormState(action="", message=retelling.find(error.message), hint=hint)
         return (422 if status == 400 else status), state
     return 403, FormState(action="", words=REFUSED_TOKEN)
 

@@ -10,11 +10,13 @@ from typing import Final
 from noria.core.web.charts import Chart, Series, Shape
 from noria.core.web.languages import mark, translations
 from noria.core.web.pages import Visit
+from noria.core.web.retelling import Sentence
 from noria.monitoring.delays.entities import DelayReport
 from noria.monitoring.entities import Alert, Monitor, QualityReport, Window
 from noria.monitoring.estimated.entities import EstimatedMetric, EstimatePoint
 from noria.monitoring.estimated.page_words import METRIC_WORDS
 from noria.monitoring.estimated.service import Estimates
+from noria.monitoring.lack_sentences import retelling
 from noria.monitoring.service import Monitors
 from noria.monitoring.windows.series import part_series
 from noria.server.endpoint_views import RulesPart
@@ -304,10 +306,11 @@ def rules_part(visit: Visit, monitor: Monitor) -> RulesPart | None:
     )
 
 
-def newest_lacks(visit: Visit, monitor: Monitor) -> tuple[str, ...]:
+def newest_lacks(visit: Visit, monitor: Monitor) -> tuple[Sentence, ...]:
     """Give what the newest window could not be looked at by."""
     found = visit.context.service(Monitors).windows(monitor.project, monitor.endpoint, limit=1).items
-    return (*found[0].lacks, *([found[0].season] if found[0].season else [])) if found else ()
+    said = (*found[0].lacks, *([found[0].season] if found[0].season else [])) if found else ()
+    return tuple(retelling.find(each) for each in said)
 
 
 def _mean(values: Sequence[float]) -> float:

@@ -267,6 +267,39 @@ class RulesPart:
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
+class RepairRow:
+    """How inputs are put right before the model sees them, or were.
+
+    Attributes
+    ----------
+    words
+        What is done, column by column.
+    ended_at, ended_why
+        None while it stands.
+    decision_url
+        Page of the decision that began it; empty for none.
+    """
+
+    number: int
+    words: tuple[Sentence, ...]
+    started_by: str
+    created_at: datetime
+    ended_at: datetime | None
+    ended_why: Sentence | None
+    decision_url: str
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class AnnouncedRow:
+    """A change of inputs that somebody means, from a moment on."""
+
+    text: str
+    columns: tuple[str, ...]
+    at: datetime
+    by: str
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
 class EndpointContext(PageContext):
     """What the page of an endpoint shows.
 
@@ -317,6 +350,8 @@ class EndpointContext(PageContext):
     estimate, metric_words, assumption
         Quality of the newest answers without labels, None while there is none; names of its metrics, in words to be
         translated; and what every such figure supposes.
+    estimate_lacks
+        Why there is no estimate.
     charts
         What the monitor saw.
     rules
@@ -327,6 +362,10 @@ class EndpointContext(PageContext):
         Whether a monitor looks at the endpoint.
     decisions
         Newest first; None where the reader may not see them.
+    repairs
+        Of inputs, newest first.
+    announced
+        Changes of inputs that are meant, newest first.
     columns
         Headings of the rollouts.
     rollouts
@@ -358,13 +397,16 @@ class EndpointContext(PageContext):
     labels: DelayReport | None
     quality: Quality | None
     estimate: StandingEstimate | None
+    estimate_lacks: Sentence | None
     metric_words: Mapping[str, str]
     assumption: str
     charts: tuple[Chart, ...]
     rules: RulesPart | None
-    lacks: tuple[str, ...]
+    lacks: tuple[Sentence, ...]
     is_watched: bool
     decisions: tuple[DecisionRow, ...] | None
+    repairs: tuple[RepairRow, ...]
+    announced: tuple[AnnouncedRow, ...]
     columns: tuple[Column, ...]
     rollouts: tuple[RolloutRow, ...]
     pager: Pager

@@ -3,19 +3,15 @@
 from __future__ import annotations
 
 import enum
-from collections.abc import Callable, Iterable
-from dataclasses import dataclass, field
+from collections.abc import Iterable
+from dataclasses import dataclass
 from datetime import datetime
-from typing import Any
 
-from noria.core.ids import is_id
 from noria.core.web.drawings import Interval, WheelDrawing
-from noria.core.web.formats import clipped
 from noria.core.web.languages import mark
 from noria.core.web.pages import PageContext
 from noria.core.web.retelling import Sentence
-from noria.core.web.urls import Urls
-from noria.decisions.words import VALUE_WORDS, in_words
+from noria.server.told_events import EventRow
 from noria.serving.entities import RolloutStatus
 
 ERROR_SHARE_SHOWN = 0.01
@@ -207,19 +203,6 @@ class AlertRow:
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
-class EventRow:
-    """Something that happened: what (to be translated), to whom, by whom, details, and the page of what it is about."""
-
-    at: datetime
-    words: str
-    subject: str
-    short_subject: str
-    actor: str
-    details: tuple[str, ...]
-    url: str | None
-
-
-@dataclass(frozen=True, slots=True, kw_only=True)
 class RunningRow:
     """A run that is under way."""
 
@@ -263,50 +246,6 @@ class OverviewContext(PageContext):
     drawing: WheelDrawing
 
 
-@dataclass(frozen=True, slots=True, kw_only=True)
-class Told:
-    """How an event is told: in words (to be translated), and which of its figures are worth a look."""
-
-    words: str
-    figures: tuple[str, ...] = field(default=())
-
-
-TOLD_EVENTS = {
-    "dataset.version_added": Told(words=mark("data added"), figures=("n_rows",)),
-    "run.finished": Told(words=mark("run ended"), figures=("status",)),
-    "pipeline.finished": Told(words=mark("pipeline ended"), figures=("status",)),
-    "model.version_registered": Told(words=mark("model version registered")),
-    "model.alias_moved": Told(words=mark("alias moved"), figures=("alias", "version")),
-    "model.alias_deleted": Told(words=mark("alias deleted"), figures=("alias",)),
-    "endpoint.created": Told(words=mark("endpoint made"), figures=("model", "version")),
-    "endpoint.deleted": Told(words=mark("endpoint deleted")),
-    "rollout.started": Told(words=mark("rollout began"), figures=("strategy", "to_version")),
-    "rollout.advanced": Told(words=mark("rollout went a step on"), figures=("step", "weight")),
-    "rollout.paused": Told(words=mark("rollout paused"), figures=("reason",)),
-    "rollout.resumed": Told(words=mark("rollout went on")),
-    "rollout.promoted": Told(words=mark("rollout promoted")),
-    "rollout.rolled_back": Told(words=mark("rollout rolled back"), figures=("reason",)),
-    "rollout.compared": Told(words=mark("rollout compared"), figures=("reason",)),
-    "rollout.approved": Told(words=mark("rollout approved")),
-    "rollout.failed": Told(words=mark("rollout failed"), figures=("reason",)),
-    "endpoint.key_created": Told(words=mark("endpoint key made"), figures=("key",)),
-    "endpoint.key_revoked": Told(words=mark("endpoint key revoked"), figures=("key",)),
-    "serving.captures_dropped": Told(words=mark("no room for predictions"), figures=("n_dropped",)),
-    "serving.captures_kept": Told(words=mark("predictions kept again"), figures=("n_dropped",)),
-    "serving.workers_replaced": Told(words=mark("workers replaced"), figures=("n_replaced",)),
-    "alert.opened": Told(words=mark("alert raised"), figures=("kind",)),
-    "alert.closed": Told(words=mark("alert closed"), figures=("why",)),
-    "decision.started": Told(words=mark("diagnosis began")),
-    "decision.diagnosed": Told(words=mark("cause found"), figures=("cause",)),
-    "decision.tried": Told(words=mark("remedies tried")),
-    "decision.chosen": Told(words=mark("remedy chosen"), figures=("choice", "remedy")),
-    "decision.acted": Told(words=mark("remedy put to work")),
-    "decision.finished": Told(words=mark("decision ended")),
-    "record.closed": Told(words=mark("decision recorded"), figures=("choice",)),
-}
-"""The events that the overview tells, of all that are logged."""
-
-
 def run_state(status: str) -> State:
     """Judge a run."""
     return {"finished": State.GOOD, "running": State.BUSY}.get(status, State.BAD)
@@ -336,55 +275,3 @@ def decision_state(*, is_closed: bool, choice: str | None) -> State:
     if choice == "ask":
         return State.LOOK
     return State.GOOD if is_closed else State.BUSY
-
-
-def short_subject(subject: str) -> str:
-    """Give a subject with only the end of an id, which is what differs between ids of one day.
-
-    Examples
-    --------
-    >>> short_subject("run:01a1fe334b7176c49e423563c9819fa6"), short_subject("model:digits@2")
-    ('run …c9819fa6', 'model digits@2')
-    """
-    kind, _, name = subject.partition(":")
-    shown = f"…{name[-8:]}" if is_id(name) else name
-    return clipped(f"{kind} {shown}".strip(), 80)
-
-
-def subject_url(urls: Urls, project: str, subject: str) -> str | None:
-    """Give the page of what an event is about, or None for what has none.
-
-    Examples
-    --------
-    >>> subject_url(Urls(), "a", "model:digits@2"), subject_url(Urls(), "a", "endpoint:d/x")
-    ('/projects/a/models/digits/versions/2', '/projects/a/endpoints/d%2Fx')
-    """
-    kind, _, name = subject.partition(":")
-    thing, _, number = name.partition("@")
-    if number.isdigit() and kind in ("model", "dataset"):
-        version = urls.version if kind == "model" else urls.dataset_version
-        return version(project, thing, int(number))
-    pages: dict[str, Callable[[str, str], str]] = {
-        "run": urls.run,
-        "model": urls.model,
-        "dataset": urls.dataset,
-        "endpoint": urls.endpoint,
-        "rollout": urls.rollout,
-        "record": urls.decision,
-        "decision": urls.decision,
-    }
-    return pages[kind](project, name) if kind in pages else None
-
-
-def event_details(told: Told, payload: dict[str, Any]) -> tuple[str, ...]:
-    """Give the figures of an event that are worth a look; names of ours are to be translated."""
-    found = [(name, payload[name]) for name in told.figures if payload.get(name) is not None]
-    return tuple(_percent(value) if name == "weight" else _in_short(value) for name, value in found)
-
-
-def _percent(share: Any) -> str:
-    return f"{100 * share:g}\N{NO-BREAK SPACE}%" if isinstance(share, int | float) else _in_short(share)
-
-
-def _in_short(value: Any) -> str:
-    return clipped(in_words(VALUE_WORDS, str(value)), 100)

@@ -24,10 +24,12 @@ from noria.core.web.languages import Language, choose_language
 from noria.core.web.notices import open_notice
 from noria.core.web.pages import Browser, Elsewhere, Frame, Page, PageContext, Visit
 from noria.core.web.rendering import PAGE_HEADERS, render
+from noria.core.web.retelling import Sentence
 from noria.core.web.themes import theme_of
 from noria.core.web.urls import LANGUAGE_PARAMETER, OVERVIEW_PATH, Urls
 from noria.server.answers import Answer
 from noria.server.compression import PACKED_PAGES
+from noria.server.error_sentences import retelling
 from noria.server.gate import PRINCIPAL, SEALS, SESSION, UNAUTHORIZED
 from noria.server.navigation import sections
 from noria.server.requests import HIDDEN_SLASH
@@ -60,8 +62,8 @@ class ErrorContext(PageContext):
 
     status: int
     code: str
-    message: str
-    hint: str | None
+    message: Sentence
+    hint: Sentence | None
 
 
 def page_routes(table: PageTable, *, threads: Threads) -> list[BaseRouteHandler]:
@@ -118,7 +120,8 @@ def error_page(request: Request[Any, Any, Any], error: NoriaError) -> Response[b
     status = status_of(error)
     if status == UNAUTHORIZED and _may_sign_in(request):
         return _to_sign_in(request.scope)
-    shown = ErrorContext(status=status, code=error.code, message=error.message, hint=error.hint)
+    hint = retelling.find(error.hint) if error.hint else None
+    shown = ErrorContext(status=status, code=error.code, message=retelling.find(error.message), hint=hint)
     headers = {**PAGE_HEADERS, **({"www-authenticate": "Bearer"} if status == 401 else {})}
     media_type = headers.pop("content-type").partition(";")[0]  # Litestar adds the encoding
     body = render(ERROR_TEMPLATE, shown, frame_of(request.scope))

@@ -6,32 +6,27 @@ from noria.access.permissions import LIST_PROJECTS, READ_AUDIT, READ_PROJECTS
 from noria.access.projects import Projects
 from noria.catalog.permissions import READ_RECORDS
 from noria.core.errors import Forbidden, NotFound
-from noria.core.events.log import Event, EventLog
+from noria.core.events.log import EventLog
 from noria.core.web.drawings import draw_wheel
 from noria.core.web.formats import clipped
 from noria.core.web.pages import Page, Visit
-from noria.core.web.urls import OVERVIEW_PATH, PROJECT_PATH, Urls
+from noria.core.web.urls import OVERVIEW_PATH, PROJECT_PATH
 from noria.data.permissions import READ_DATA
+from noria.decisions import course_words
 from noria.monitoring.entities import Alert
 from noria.monitoring.permissions import READ_MONITORS
 from noria.monitoring.sentences import retelling
 from noria.monitoring.service import Monitors
 from noria.registry.permissions import READ_MODELS
 from noria.registry.service import Models
-from noria.server.overview import (
-    TOLD_EVENTS,
-    AlertRow,
-    EventRow,
-    OverviewContext,
-    RunningRow,
-    event_details,
-    short_subject,
-    subject_url,
-)
+from noria.server.overview import AlertRow, OverviewContext, RunningRow
+from noria.server.told_events import TYPES, EventRow, runs_of, tell
 from noria.server.wheels import WheelMaker
 from noria.serving.permissions import READ_CAPTURES, READ_ENDPOINTS
 from noria.tracking.entities import RunStatus
 from noria.tracking.permissions import READ_RUNS
+from noria.tracking.run_cells import Wanted
+from noria.tracking.run_tables import RunTables
 from noria.tracking.service import Runs
 
 TEMPLATE = "noria.server/overview.html"
@@ -43,6 +38,8 @@ _PROJECTS = 50
 _RUNNING = 6
 _ALERTS = 6
 _EVENTS = 14
+_EVENTS_READ = 24
+"""Some of which tell of one thing."""
 
 
 def overview(visit: Visit) -> OverviewContext:
@@ -114,7 +111,7 @@ def _alert_row(visit: Visit, alert: Alert) -> AlertRow:
         sentence=retelling.find(alert.sentence),
         opened_at=alert.opened_at,
         closed_at=alert.closed_at,
-        closed_why=retelling.find(alert.closed_why) if alert.closed_why else None,
+        closed_why=course_words.found(alert.closed_why) if alert.closed_why else None,
     )
 
 
@@ -122,23 +119,10 @@ def _events(visit: Visit, project: str) -> tuple[EventRow, ...] | None:
     if not visit.context.principal.may(READ_AUDIT, project):
         return None
     log = EventLog(visit.context.database)
-    return tuple(
-        _event_row(event, project, visit.urls)
-        for event in log.latest(types=list(TOLD_EVENTS), project=project, limit=_EVENTS)
-    )
-
-
-def _event_row(event: Event, project: str, urls: Urls) -> EventRow:
-    told = TOLD_EVENTS[event.type]
-    return EventRow(
-        at=event.at,
-        words=told.words,
-        subject=clipped(event.subject, 160),
-        short_subject=short_subject(event.subject),
-        actor=event.actor,
-        details=event_details(told, event.payload),
-        url=subject_url(urls, project, event.subject),
-    )
+    found = log.latest(types=list(TYPES), project=project, limit=_EVENTS_READ)
+    runs = visit.context.service(RunTables).cells(project, runs_of(found), Wanted())
+    names = {run.id: run.name for run in runs}
+    return tell(found, project=project, urls=visit.urls, names=names, limit=_EVENTS)
 
 
 PAGES = (

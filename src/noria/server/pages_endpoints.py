@@ -20,6 +20,9 @@ from noria.core.web.lists import keyset_pager
 from noria.core.web.pages import Crumb, Page, Visit
 from noria.core.web.parts import Column, Pager
 from noria.core.web.urls import ENDPOINT_PATH, ENDPOINTS_PATH
+from noria.decisions import course_words
+from noria.decisions.announcements import Announcements
+from noria.decisions.permissions import READ_DECISIONS
 from noria.decisions.words import CAUSE_WORDS, REMEDY_WORDS, VALUE_WORDS, in_words
 from noria.monitoring.alerts.service import Alerts
 from noria.monitoring.delays.entities import DelayReport
@@ -28,19 +31,21 @@ from noria.monitoring.entities import Alert, Monitor, QualityReport
 from noria.monitoring.estimated.entities import StandingEstimate
 from noria.monitoring.estimated.page_words import ASSUMPTION_WORDS, METRIC_WORDS
 from noria.monitoring.estimated.service import Estimates
+from noria.monitoring.lack_sentences import retelling as lacking
 from noria.monitoring.page_actions import SILENCE_OPTIONS
 from noria.monitoring.page_reads import AlertReads
 from noria.monitoring.permissions import READ_MONITORS, WRITE_MONITORS
-from noria.monitoring.sentences import retelling
 from noria.monitoring.service import Monitors
 from noria.server.endpoint_charts import label_charts, log_charts, monitor_charts, newest_lacks, rules_part
 from noria.server.endpoint_views import (
     AlertRow,
+    AnnouncedRow,
     DecisionRow,
     EndpointContext,
     EndpointRow,
     EndpointsContext,
     Quality,
+    RepairRow,
     RolloutLink,
     RolloutRow,
     ServerRow,
@@ -54,8 +59,7 @@ from noria.serving.page_views import Badge, ShareBar
 from noria.serving.pages import ENDPOINTS_WORDS, rollout_badge
 from noria.serving.permissions import DEPLOY, READ_CAPTURES, READ_ENDPOINTS
 from noria.serving.predictions import StatsTable
-from noria.serving.sentences import retelling as rollout_retelling
-from noria.serving.service import Captures, Endpoints, Rollouts
+from noria.serving.service import Captures, Endpoints, InputRepairs, Rollouts
 from noria.serving.words import STRATEGY_WORDS
 
 ENDPOINTS_PER_PAGE: Final = 50
@@ -63,6 +67,9 @@ ROLLOUTS_PER_PAGE: Final = 10
 
 _ALERTS: Final = 5
 _DECISIONS: Final = 5
+_REPAIRS: Final = 3
+_ANNOUNCED: Final = 3
+_COLUMNS: Final = 8
 _VERSIONS: Final = 12
 _SENTENCE: Final = 400
 
@@ -103,6 +110,7 @@ def endpoint_page(visit: Visit) -> EndpointContext:
     n_open = sum(alert.closed_at is None for alert in alerts or ())
     monitor = _monitor(visit, endpoint)
     labels = _labels(visit, monitor) if monitor else None
+    estimate = _estimate(visit, endpoint) if monitor else None
     rollouts, pager = _rollouts(visit, endpoint)
     may_deploy = context.principal.may(DEPLOY, project)
     keys = context.service(EndpointKeys)
@@ -137,7 +145,8 @@ def endpoint_page(visit: Visit) -> EndpointContext:
         incidents_url=urls.incidents(project, endpoint=endpoint.name),
         labels=labels,
         quality=_quality(monitor.quality) if monitor and monitor.quality else None,
-        estimate=_estimate(visit, endpoint) if monitor else None,
+        estimate=estimate,
+        estimate_lacks=lacking.find(estimate.why) if estimate and estimate.why else None,
         metric_words=METRIC_WORDS,
         assumption=ASSUMPTION_WORDS,
         charts=(
@@ -149,6 +158,8 @@ def endpoint_page(visit: Visit) -> EndpointContext:
         lacks=newest_lacks(visit, monitor) if monitor else (),
         is_watched=monitor is not None,
         decisions=_decisions(visit, endpoint),
+        repairs=_repairs(visit, endpoint),
+        announced=_announced(visit, endpoint),
         columns=_ROLLOUT_COLUMNS,
         rollouts=rollouts,
         pager=pager,
@@ -300,7 +311,7 @@ def _alert_row(visit: Visit, alert: Alert) -> AlertRow:
     return AlertRow(
         url=visit.urls.incident(alert.project, alert.id),
         kind=in_words(VALUE_WORDS, alert.kind.value),
-        sentence=retelling.find(alert.sentence),
+        sentence=course_words.found(alert.sentence),
         opened_at=alert.opened_at,
         closed_at=alert.closed_at,
     )
@@ -351,13 +362,44 @@ def _decisions(visit: Visit, endpoint: Endpoint) -> tuple[DecisionRow, ...] | No
     return tuple(
         DecisionRow(
             url=visit.urls.decision(project, record.id),
-            problem=retelling.find(record.problem),
+            problem=course_words.found(record.problem),
             cause=in_words(CAUSE_WORDS, record.cause) if record.cause else "",
             choice=in_words(REMEDY_WORDS, record.choice) if record.choice else "",
             created_at=record.created_at,
             is_closed=record.closed_at is not None,
         )
         for record in found
+    )
+
+
+def _repairs(visit: Visit, endpoint: Endpoint) -> tuple[RepairRow, ...]:
+    project = endpoint.project
+    found = visit.context.service(InputRepairs).list(project, endpoint.name, limit=_REPAIRS).items
+    return tuple(
+        RepairRow(
+            number=each.number,
+            words=tuple(
+                course_words.found(column.words or column.column) for column in each.columns[:_COLUMNS]
+            ),
+            started_by=each.started_by,
+            created_at=each.created_at,
+            ended_at=each.ended_at,
+            ended_why=course_words.found(each.ended_why) if each.ended_why else None,
+            decision_url=visit.urls.decision(project, each.decision_id) if each.decision_id else "",
+        )
+        for each in found
+    )
+
+
+def _announced(visit: Visit, endpoint: Endpoint) -> tuple[AnnouncedRow, ...]:
+    if not visit.context.principal.may(READ_DECISIONS, endpoint.project):
+        return ()
+    found = visit.context.service(Announcements).list(endpoint.project, endpoint.name).items[:_ANNOUNCED]
+    return tuple(
+        AnnouncedRow(
+            text=clipped(each.text, _SENTENCE), columns=tuple(each.columns[:_COLUMNS]), at=each.at, by=each.by
+        )
+        for each in found
     )
 
 
@@ -384,7 +426,7 @@ def _rollout_row(visit: Visit, rollout: Rollout) -> RolloutRow:
         started_by=rollout.started_by,
         created_at=rollout.created_at,
         duration_s=None if ended_at is None else (ended_at - rollout.created_at).total_seconds(),
-        reason=rollout_retelling.find(rollout.reason) if rollout.reason else None,
+        reason=course_words.found(rollout.reason) if rollout.reason else None,
         decision_url=urls.decision(rollout.project, rollout.decision_id) if rollout.decision_id else "",
     )
 

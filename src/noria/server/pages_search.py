@@ -13,7 +13,7 @@ from noria.core.web.pages import Crumb, Elsewhere, Page, PageContext, Visit
 from noria.core.web.references import reference_url
 from noria.core.web.retelling import Sentence
 from noria.core.web.urls import SEARCH_PATH
-from noria.monitoring.sentences import retelling
+from noria.decisions import course_words
 from noria.server.search import SHOWN, Hit, Search
 
 MAX_QUERY: Final = 200
@@ -140,7 +140,7 @@ def _row(visit: Visit, hit: Hit) -> HitRow:
 
 def _told(hit: Hit) -> Sentence | None:
     if hit.kind == "incident":
-        return retelling.find(hit.note)
+        return course_words.found(hit.note)
     return Sentence(_DECISION_WORDS[hit.note]) if hit.kind == "decision" else None
 
 

@@ -6,14 +6,10 @@ import itertools
 
 import pytest
 
-from noria.core.events.log import EventType
-from noria.server.assembly import SERVICES
 from noria.server.overview import (
-    TOLD_EVENTS,
     State,
     decision_state,
     endpoint_state,
-    event_details,
     monitor_state,
     run_state,
     worst,
@@ -68,27 +64,3 @@ def test_a_model_is_as_bad_as_its_worst_station() -> None:
     for states in itertools.permutations(State, 3):
         assert worst(states) is max(states, key=list(State).index)
     assert worst([]) is State.NONE
-
-
-def test_every_told_event_exists() -> None:
-    """The overview tells only of events that some capability appends."""
-    import importlib
-
-    rooms = {name.split(".")[1] for name in SERVICES} | {"decisions", "serving"}
-    modules = [importlib.import_module(f"noria.{room}.events") for room in sorted(rooms - {"core"})]
-    known = {
-        str(value) for module in modules for value in vars(module).values() if isinstance(value, EventType)
-    }
-
-    assert set(TOLD_EVENTS) <= known
-
-
-def test_details_of_an_event_are_short() -> None:
-    """Only the figures named for its type are shown, names of ours in words, the rest cut."""
-    told = TOLD_EVENTS["rollout.started"]
-    details = event_details(told, {"strategy": "canary", "to_version": 2, "secret": "x"})
-
-    assert details == ("in steps", "2")
-    assert event_details(TOLD_EVENTS["rollout.advanced"], {"weight": 0.25}) == ("25\N{NO-BREAK SPACE}%",)
-    assert event_details(TOLD_EVENTS["rollout.advanced"], {"weight": "x"}) == ("x",)
-    assert len(event_details(told, {"strategy": "y" * 1000})[0]) == 100

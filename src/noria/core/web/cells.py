@@ -15,6 +15,8 @@ from noria.core.web.parts import Sign
 
 _SHOWN: Final = 80
 _TOLD: Final = 500
+_SURELY_FITS: Final = 16
+"""Letters that no column is too narrow for. A cell that may have to cut its text is a layer of its own to a browser."""
 
 
 class CellKind(enum.StrEnum):
@@ -114,6 +116,8 @@ class Cells:
         return f'<td class="nowrap">{self._formats.brief(value)}</td>'
 
     def _text(self, value: str) -> str:
+        if len(value) <= _SURELY_FITS:
+            return f'<td class="nowrap">{escape(value)}</td>'
         if len(value) <= _SHOWN:
             return f'<td class="is-text">{escape(value)}</td>'
         told, shown = escape(clipped(value, _TOLD)), escape(clipped(value, _SHOWN))

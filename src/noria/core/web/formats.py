@@ -85,6 +85,10 @@ class Formats:
         """Give the time of the day to the second, in UTC."""
         return str(format_datetime(at, "HH:mm:ss", locale=self._locale))
 
+    def day(self, at: datetime) -> str:
+        """Give the day without its year, in UTC."""
+        return str(format_datetime(at, "d MMM", locale=self._locale))
+
     def ago(self, at: datetime, now: datetime) -> str:
         """Give how long ago something was, at least a second."""
         age = max(now - at, timedelta(seconds=1))

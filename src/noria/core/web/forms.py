@@ -17,6 +17,7 @@ import msgspec
 
 from noria.core.errors import Invalid
 from noria.core.web.languages import mark
+from noria.core.web.retelling import Sentence
 
 F = TypeVar("F", bound=msgspec.Struct)
 
@@ -204,7 +205,7 @@ class FormState:
     words
         Why it was not taken, to be translated.
     message, hint
-        The same from a service, in English; empty when there is none.
+        The same from a service; None when there is none.
     """
 
     action: str
@@ -213,8 +214,8 @@ class FormState:
     errors: Mapping[str, FieldError] = field(default_factory=dict)
     current: Mapping[str, str] = field(default_factory=dict)
     words: str = ""
-    message: str = ""
-    hint: str = ""
+    message: Sentence | None = None
+    hint: Sentence | None = None
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

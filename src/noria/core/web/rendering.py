@@ -16,6 +16,7 @@ from jinja2 import BaseLoader, BytecodeCache, Environment, StrictUndefined, Temp
 from jinja2.bccache import Bucket
 from markupsafe import Markup, escape
 
+from noria.core.ids import is_id
 from noria.core.web.cells import Cells
 from noria.core.web.charts import Chart, figure, packed, point_table
 from noria.core.web.formats import Formats, clipped
@@ -23,6 +24,7 @@ from noria.core.web.languages import Language, translations
 from noria.core.web.markdown import markdown
 from noria.core.web.pages import Frame, PageContext
 from noria.core.web.parts import together
+from noria.core.web.phrases import Phrase, Place
 from noria.core.web.pictures import picture
 from noria.core.web.retelling import Sentence
 from noria.core.web.revisions import tags_revision, text_revision
@@ -100,8 +102,31 @@ class Telling:
 
     def _value(self, sentence: Sentence, name: str) -> str:
         text = self._text(sentence.values[name])
+        if is_id(text):
+            return f"…{text[-_END_OF_ID:]}"  # which is what differs between ids of one day
         # What stands in backticks is a name, though it may look like a figure.
         return text if f"`%({name})s`" in sentence.words else self._formats.figure(text)
+
+
+class Phrasing:
+    """Says a phrase in a language, with what stands in its places set off from the words around it."""
+
+    def __init__(self, catalogue: NullTranslations, formats: Formats) -> None:
+        self._catalogue, self._formats = catalogue, formats
+
+    def __call__(self, phrase: Phrase) -> Markup:
+        """Give a phrase as HTML."""
+        shown = {name: self._shown(place) for name, place in phrase.places.items()}
+        return Markup(escape(self._catalogue.gettext(phrase.words))) % shown  # noqa: S704 - escaped just before
+
+    def _shown(self, place: Place) -> Markup:
+        if place.number is None:
+            text = self._catalogue.gettext(place.text) if place.is_ours else place.text
+        elif place.is_share:
+            text = self._formats.whole_percent(place.number)
+        else:
+            text = self._formats.number(place.number)
+        return Markup("<strong>{}</strong>").format(text)
 
 
 class Words:
@@ -205,6 +230,7 @@ def environment(language: Language) -> Environment:
     made.filters["prose"] = prose
     made.filters["author"] = author
     made.filters["told"] = Telling(catalogue, formats)
+    made.filters["phrased"] = Phrasing(catalogue, formats)
     made.filters["markdown"] = markdown
     made.filters["together"] = together
     made.filters["text_revision"] = text_revision

@@ -104,7 +104,8 @@
   addEventListener("pagehide", leave);
   document.querySelectorAll("[data-live]").forEach((part) => shown.set(part, part.innerHTML));
   say("found");
-  listen();
+  // The stream waits until the page is there, whose files come first.
+  if (document.readyState === "complete") listen(); else addEventListener("load", listen);
   last = performance.now();
   plan();
 })();
