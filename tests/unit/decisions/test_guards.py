@@ -11,7 +11,7 @@ import pytest
 from numpy.typing import NDArray
 
 from noria.decisions.stages.decomposition import Sides, decomposition, mix_dispersion
-from noria.decisions.stages.guards import Guard, reference_blocks
+from noria.decisions.stages.guards import Guard, Sign, reference_blocks
 from noria.decisions.stages.relations import Relations
 
 BENCHMARK = Path(__file__).parents[3] / "benchmarks" / "remedies"
@@ -312,3 +312,13 @@ def test_what_blocks_did_beyond_their_past_is_natural() -> None:
     mixed = np.where(np.arange(50) % 2, "9", shuffled[:50]).astype(object)
     steady = Guard("month", shuffled, reference_blocks(len(shuffled), 50))
     assert "unseen" in {sign.kind for sign in steady.signs(mixed)}
+
+
+@pytest.mark.parametrize(("n_rows", "is_hard"), [(52, False), (250, True)])
+def test_a_lag_of_few_rows_is_no_sure_sign(n_rows: int, is_hard: bool) -> None:
+    """So many lags of so many columns are tried that one fits a few rows by chance."""
+    lag = Sign(
+        column="x", kind="lagged", size=0.5, natural=0.0, sentence="", values={"lag": -6, "rows": n_rows}
+    )
+
+    assert lag.hard is is_hard

@@ -8,6 +8,7 @@ import numpy as np
 import pytest
 from numpy.typing import NDArray
 
+from noria.decisions.replay.watch import Inputs
 from noria.decisions.stages.guards import reference_blocks
 from noria.decisions.stages.repeats import ROWS, Repeats, contradicting, copies
 
@@ -74,3 +75,19 @@ def test_equal_inputs_with_other_targets() -> None:
     found = contradicting((calm, targets), (rows(live, mixed), targets))
     assert found is not None
     assert found.size == 1.0
+
+
+def test_windows_that_drew_the_same_rows_hold_no_copies() -> None:
+    """Each window has a row once; that two of them share rows is told of none when both are looked at together."""
+    rng = np.random.default_rng(3)
+    known = {"a": rng.normal(size=2000), "b": rng.normal(size=2000)}
+    inputs = Inputs(known, 200)
+    pool = {"a": rng.normal(size=300), "b": rng.normal(size=300)}
+    parts = [rows(pool, rng.permutation(300)[:200]) for _ in range(6)]
+    for number, part in enumerate(parts):
+        inputs.learn(inputs.see(number, part))
+    both = {name: np.concatenate([part[name] for part in parts[-2:]]) for name in pool}
+
+    assert inputs.look_at(5, both, is_one=False).signs == []
+    twice = rows(parts[-1], np.r_[0:200, 0:120])
+    assert [sign.kind for sign in inputs.see(6, twice).signs] == ["duplicated"]

@@ -180,7 +180,7 @@ def _skewed(state: State, case: Case, checks: list[CodeCheck]) -> CodeCheck | No
 def _contract(state: State, case: Case) -> Finding:
     windows = case.windows(state)[-_NEWEST:]
     together = joined([state.scenes[window.number].columns for window in windows])
-    lasting = signs_of(state.inputs.look_at(state.now, together))
+    lasting = signs_of(state.inputs.look_at(state.now, together, is_one=len(windows) == 1))
     lasting += [s for s in case.signs(state) if s.hard and s.column not in {each.column for each in lasting}]
     case.innocent |= _innocent(state, case, lasting)
     lasting = [sign for sign in lasting if sign.column not in case.innocent]

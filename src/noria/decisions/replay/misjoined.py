@@ -1,6 +1,7 @@
-"""Columns that came with other rows, several together, as a join by the wrong key brings them.
+"""Columns that came with other rows, alone or several together, as a join by the wrong key brings them.
 
-Among themselves such columns hang together as ever, so that none stands out. But the model gains nothing from them any
+Among themselves such columns hang together as ever, so that none stands out, and neither does one that hangs together
+with no other. But the model gains nothing from them any
 more: among the rows of a window they may be shuffled, all by one order, and nothing more is lost, where that cost on
 held-out training rows about what is lost now. The other columns tell the model what they always did, and what a small
 model says of the target without the doubtful ones holds on live rows as on training rows; where a rule changed, it
@@ -45,13 +46,18 @@ class _Cost:
     mean: float
     se: float
 
+    def times(self, factor: float) -> _Cost:
+        """Give so many times the cost."""
+        return _Cost(mean=factor * self.mean, se=factor * self.se)
+
     def is_none_beside(self, other: _Cost) -> bool:
-        """Tell whether it is nothing, where the other one was something."""
-        return self.mean <= _NOTHING * self.se and self.mean < _SILENT * other.mean
+        """Tell whether it is nothing, where the other one was something, and surely less than that."""
+        surely = other.mean - self.mean > _NOTHING * math.hypot(self.se, other.se)
+        return surely and self.mean <= _NOTHING * self.se and self.mean < _SILENT * other.mean
 
 
 def misjoined(state: State, parts: Parts, rise: Rise, least: float) -> list[Sign]:
-    """Find two columns or more that came with other rows and explain the rise of the loss.
+    """Find the columns that came with other rows and explain the rise of the loss.
 
     Parameters
     ----------
@@ -66,8 +72,15 @@ def misjoined(state: State, parts: Parts, rise: Rise, least: float) -> list[Sign
     then = {name: _in_training(state, [name]) for name in names}
     told = [name for name, cost in then.items() if cost.mean > _SURE * cost.se]
     now = {name: _in_live_rows(state, parts, [name]) for name in told}
-    silent = [name for name in told if now[name].is_none_beside(then[name])]
-    if len(silent) < 2 or not any(now[name].mean > _SPEAKS * then[name].mean for name in told):
+    speak = [name for name in told if now[name].mean > _SPEAKS * then[name].mean]
+    if not speak:
+        return []
+    # Where much is lost already, a shuffle of any column costs less than it did.
+    usual = min(1.0, float(np.median([now[name].mean / then[name].mean for name in speak])))
+    silent = [name for name in told if now[name].is_none_beside(then[name].times(usual))]
+    if not silent:
+        return []
+    if len(silent) == 1 and state.inputs.relations.would_show(silent[0], state.block_rows):
         return []
     before, after = _in_training(state, silent), _in_live_rows(state, parts, silent)
     slack = _NOTHING * before.se
@@ -77,9 +90,15 @@ def misjoined(state: State, parts: Parts, rise: Rise, least: float) -> list[Sign
     if not explains or not changes_nothing or not _others_hold(state, parts, silent):
         return []
     listed = ", ".join(f"`{name}`" for name in silent)
+    costs = "cost" if len(silent) > 1 else "costs"
+    figures = (
+        f"{costs} {after.mean:+.4f} (standard error {after.se:.4f}), on training rows {before.mean:+.4f}"
+    )
     says = (
         f"{listed} hang together as always but not with the rows they came with: shuffled together among these they "
-        f"cost {after.mean:+.4f} (standard error {after.se:.4f}), on training rows {before.mean:+.4f}"
+        f"{figures}"
+        if len(silent) > 1
+        else f"{listed} looks as always but does not go with the rows it came with: shuffled among these it {figures}"
     )
     return [
         Sign(

@@ -103,13 +103,12 @@ class Inputs:
                 ).keys()
         return self._scene(window, columns, frozenset(moved))
 
-    def look_at(self, window: int, columns: Columns) -> Scene:
-        """Look at rows of any windows, the newest of which is given."""
-        return self._scene(
-            window, columns, frozenset(self._moves.moved(columns, n_looks=max(self._n_looks, 1)))
-        )
+    def look_at(self, window: int, columns: Columns, *, is_one: bool = True) -> Scene:
+        """Look at rows of a window, or of several up to it: these may have rows in common without any fault."""
+        moved = frozenset(self._moves.moved(columns, n_looks=max(self._n_looks, 1)))
+        return self._scene(window, columns, moved, is_one=is_one)
 
-    def _scene(self, window: int, columns: Columns, moved: frozenset[str]) -> Scene:
+    def _scene(self, window: int, columns: Columns, moved: frozenset[str], *, is_one: bool = True) -> Scene:
         look = self.relations.look({name: columns[name] for name in self.relations.encoding.names}, moved)
         signs = [sign for guard in self._guards for sign in guard.signs(columns[guard.name])]
         hard = {sign.column for sign in signs if sign.hard}
@@ -136,7 +135,7 @@ class Inputs:
             look = Look(strained=look.strained)
             kept += late
         # Columns that stand still or are gone make rows alike by themselves.
-        copied = None if kept else self._repeats.sign(columns)
+        copied = self._repeats.sign(columns) if is_one and not kept else None
         kept += [copied] if copied is not None else []
         return Scene(window=window, signs=kept, look=look, columns=columns, moved=moved)
 

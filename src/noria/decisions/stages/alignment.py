@@ -86,7 +86,7 @@ class Alignment:
                 size=self._deficit(columns) - min(left),
                 natural=0.0,
                 sentence=f"`{name}` goes with the other columns as before once it is moved by {lag} rows",
-                values={"lag": lag},
+                values={"lag": lag, "rows": len(columns[name])},
             )
         ]
 

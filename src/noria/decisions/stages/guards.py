@@ -68,6 +68,7 @@ _SURE_REACH = 0.97
 _SURE_UNSEEN = 0.5
 _SURE_FAR = 0.1
 _SURE_LAG = 10  # rows; where series have periods, half a day or a day later is like now
+_SURE_ROWS = 100  # so many lags of so many columns are tried that one fits a few rows by chance
 _SPIKE_SHARE = 0.01
 _ALONE = 3.0  # times as frequent as the values beside it
 _RESTS = 0.05  # share of training rows
@@ -109,7 +110,9 @@ class Sign:
             return self.size >= _SURE_UNSEEN
         if self.kind == "outside":
             return bool(self.values["far"] >= _SURE_FAR)
-        if self.kind == "lagged" and abs(self.values["lag"]) > _SURE_LAG:
+        if self.kind == "lagged" and (
+            abs(self.values["lag"]) > _SURE_LAG or self.values.get("rows", _SURE_ROWS) < _SURE_ROWS
+        ):
             return False
         return self.kind in _NEVER_NATURAL or bool(self.values.get("spike"))
 

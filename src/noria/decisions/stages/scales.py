@@ -22,6 +22,7 @@ _LEVELS = np.linspace(0.05, 0.95, 19)
 _FEWEST = 20
 _EXPLAINED = 0.3
 _WHOLE = 0.85  # of the correlation on training rows
+_LEAST_TOLD = 0.2  # correlation
 _MOST_STEPS = 5_000
 _ON_STEP = 0.02
 _NEAR = 0.3  # of the logarithm of a slope
@@ -131,7 +132,8 @@ def lines(
 def goes_along(now: Floats, estimates: Estimates | None) -> bool:
     """Tell whether a column goes with what the others say of it as well as it did, in whatever unit.
 
-    Where that relation became weaker no unit explains it, and a regression would only give a flatter line.
+    Where that relation became weaker no unit explains it, and a regression would only give a flatter line. Where there
+    hardly was one, nothing tells.
     """
     if estimates is None:
         return True
@@ -141,7 +143,8 @@ def goes_along(now: Floats, estimates: Estimates | None) -> bool:
     ):
         return True
     then = np.corrcoef(estimates.then[known], estimates.actual[known])[0, 1]
-    return bool(abs(np.corrcoef(estimates.now[there], now[there])[0, 1]) >= _WHOLE * then)
+    now_goes = abs(np.corrcoef(estimates.now[there], now[there])[0, 1])
+    return bool(then >= _LEAST_TOLD and now_goes >= _WHOLE * then)
 
 
 def factor_of(then: Floats, now: Floats) -> float | None:

@@ -68,6 +68,21 @@ def test_a_wrong_join_is_told_by_all_its_columns(tmp_path: Path) -> None:
     assert not {Remedy.RETRAIN, Remedy.NEW_MODEL} & {each.remedy for each in answer.incidents}
 
 
+def test_one_column_of_other_rows_is_told_alone(tmp_path: Path) -> None:
+    """It hangs together with none, and one that says little does not join it by chance."""
+    rng = np.random.default_rng(7)
+    live = stream(rng)
+    order = np.arange(live.height)
+    for start in range(ONSET * SIZE, live.height, SIZE):
+        order[start : start + SIZE] = rng.permutation(np.arange(start, start + SIZE))
+
+    incident = replayed(tmp_path / "e", live.with_columns(live["hour"].gather(order))).incidents[0]
+
+    assert max(incident.causes, key=incident.causes.__getitem__) is Cause.INPUT_FAULT
+    assert incident.subject == "column hour"
+    assert "divided" not in incident.reason
+
+
 def test_a_rule_that_forgot_two_columns_is_no_wrong_join(tmp_path: Path) -> None:
     """Where the target follows a column more than it did, the others do not hold."""
     rng = np.random.default_rng(6)
