@@ -6,11 +6,12 @@ from collections.abc import Iterator
 from pathlib import Path
 
 import pytest
+from msgspec import structs
 from playwright.sync_api import expect
 
 from noria.core.clock import SystemClock
 from noria.core.context import Context
-from noria.pipelines.schedules.entities import ScheduleStatus
+from noria.pipelines.schedules.entities import NewSchedules, ScheduleStatus
 from noria.pipelines.schedules.service import Schedules
 from noria.server.assembly import load_actions, load_pages
 from support.browser import Browser
@@ -75,8 +76,32 @@ def test_a_schedule_is_paused_resumed_and_run(browser: Browser, context: Context
     assert schedules.get(PROJECT, "nightly").status is ScheduleStatus.ACTIVE
     page.get_by_role("button", name="Ejecutar ahora").click()
     page.get_by_role("link", name="en espera").click()
-    expect(page.get_by_role("row")).to_have_count(3)
+    expect(page.locator("#history-now").get_by_role("row")).to_have_count(3)
 
     assert len(schedules.history(PROJECT, "nightly").items) == 2
     assert page.evaluate("document.documentElement.scrollWidth") <= 390
+    assert browser.complaints == []
+
+
+def test_a_schedule_is_pinned_and_unpinned(browser: Browser, context: Context, url: str) -> None:
+    """By the keyboard, in Spanish: the page asks what pinning means, tells who pinned it, and has a way back."""
+    page, schedules = browser.page, context.service(Schedules)
+    spec = schedules.get(PROJECT, "nightly").spec
+    changed = structs.replace(spec, params={"day": "{end_date}"})
+    schedules.apply(PROJECT, NewSchedules(schedules=[changed]))
+    page.goto(f"{url}/projects/{PROJECT}/schedules/nightly?lang=en")
+    expect(page.get_by_text("noria schedules pin nightly --to 1")).to_be_visible()
+    page.set_extra_http_headers({"authorization": f"Bearer {KEY}"})
+    page.goto(f"{url}/projects/{PROJECT}/schedules/nightly?lang=es")
+    page.get_by_role("button", name="Fijar en la revisión 1").focus()
+    page.keyboard.press("Enter")
+    expect(page.get_by_role("heading", name="¿Fijar")).to_be_visible()
+    page.get_by_role("button", name="Fijar").click()
+    expect(page.get_by_text("en la revisión 1 de 2")).to_be_visible()
+    pinned = schedules.get(PROJECT, "nightly")
+    page.get_by_role("button", name="Soltar").click()
+    expect(page.get_by_text("en la revisión 1 de 2")).not_to_be_visible()
+
+    assert (pinned.revision, pinned.spec) == (1, spec)
+    assert schedules.get(PROJECT, "nightly").revision == 2
     assert browser.complaints == []

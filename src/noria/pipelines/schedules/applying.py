@@ -9,8 +9,8 @@ from typing import Any
 import sqlalchemy as sa
 
 from noria.core.context import Context
+from noria.core.errors import near
 from noria.core.ids import new_id
-from noria.core.objects.references import add_reference, drop_owner
 from noria.core.permissions import Role
 from noria.pipelines.receivers import check_notice_address
 from noria.pipelines.schedules.entities import (
@@ -23,9 +23,16 @@ from noria.pipelines.schedules.entities import (
 )
 from noria.pipelines.schedules.events import SCHEDULE_APPLIED, SCHEDULE_REMOVED
 from noria.pipelines.schedules.planning import PLACEHOLDERS
-from noria.pipelines.schedules.rows import Held, end_waiting, hold_named, tell
+from noria.pipelines.schedules.revisions import (
+    add_revision,
+    drop_old,
+    forget_revisions,
+    keep_code,
+    next_interval,
+)
+from noria.pipelines.schedules.rows import Held, change, end_waiting, hold_named, tell
 from noria.pipelines.schedules.tables import schedule_runs, schedules
-from noria.pipelines.schedules.timing import Interval, ScheduleInvalid, interval_at, timing_of
+from noria.pipelines.schedules.timing import ScheduleInvalid, timing_of
 from noria.pipelines.schedules.triggers import check_trigger
 
 MAX_SCHEDULES = 200
@@ -51,6 +58,13 @@ def check_all(new: NewSchedules) -> None:
     twice = next((name for name in names if names.count(name) > 1), None)
     if twice is not None:
         raise ScheduleInvalid(f"Two schedules have the name `{twice}`", hint="Rename one of them")
+    for name in new.unpin:
+        if name not in names:
+            close = near(name, names)
+            raise ScheduleInvalid(
+                f"`{name[:100]}` is to be unpinned, and is not declared",
+                hint=f"Did you mean `{close}`?" if close else "Declare it, or use `noria schedules unpin`",
+            )
     for spec in new.schedules:
         _check(spec, new.snapshot)
     _check_circle(new.schedules)
@@ -66,81 +80,83 @@ def apply_one(
     project: str,
     position: int,
 ) -> AppliedSchedule:
-    """Make or change one schedule; one that changes neither time nor zone goes on where it stands."""
+    """Make or change one schedule; one that changes neither time nor zone goes on where it stands.
+
+    One that is pinned goes on with what it is pinned to, unless it is named in `new.unpin`: what is applied is kept as
+    its newest revision.
+    """
     there = known if known is not None and known.schedule.status is not ScheduleStatus.REMOVED else None
-    values = _values(context, spec, new, there, project, position)
+    bound = _bound(context, spec, new, project)
+    if there is not None and there.schedule.pin is not None and spec.name not in new.unpin:
+        add_revision(connection, there.pk, bound)
+        return _told(connection, context, project, spec.name, "pinned", new)
+    values = {**bound, "pin": None, **_beginning(there, position)}
+    values |= next_interval(context, there.schedule.spec if there else None, spec)
     if known is None:
         made = {"id": new_id(), "project_pk": owner, "name": spec.name, "salt": secrets.token_hex(16)}
-        connection.execute(sa.insert(schedules).values(**made, **values))
+        connection.execute(sa.insert(schedules).values(**made, **values, revision=0, newest=0))
     else:
         change(connection, known, **values)
     held = hold_named(connection, project, spec.name)
-    _refer(connection, context, held)
+    change(connection, held, revision=add_revision(connection, held.pk, bound))
     is_same = there is not None and (there.schedule.spec, there.schedule.snapshot) == (spec, new.snapshot)
     what = "same" if is_same else "changed" if there is not None else "new"
-    payload = {"snapshot": new.snapshot, "change": what}
-    tell(connection, context, SCHEDULE_APPLIED, held, payload)
-    return applied(held.schedule, what)
+    return _told(connection, context, project, spec.name, what, new)
 
 
 def remove(connection: sa.Connection, context: Context, held: Held) -> None:
     """Remove a schedule; its runs stay on record."""
-    change(connection, held, status=str(ScheduleStatus.REMOVED), next_start=None, next_due=None)
+    change(connection, held, status=str(ScheduleStatus.REMOVED), next_start=None, next_due=None, pin=None)
     of_it = schedule_runs.c.schedule_pk == held.pk
     end_waiting(connection, context, RunState.CANCELLED, "the schedule was removed", of_it)
-    drop_owner(connection, f"schedule:{held.schedule.id}")
+    forget_revisions(connection, held)
     tell(connection, context, SCHEDULE_REMOVED, held, {})
-
-
-def change(connection: sa.Connection, held: Held, **values: Any) -> None:
-    """Write columns of a schedule."""
-    connection.execute(sa.update(schedules).where(schedules.c.pk == held.pk).values(**values))
 
 
 def applied(schedule: Schedule, what: str) -> AppliedSchedule:
     """Tell what became of a schedule."""
     return AppliedSchedule(
-        name=schedule.name, change=what, snapshot=schedule.snapshot, next_due=schedule.next_due
+        name=schedule.name,
+        change=what,
+        snapshot=schedule.snapshot,
+        next_due=schedule.next_due,
+        revision=schedule.revision,
+        newest=schedule.newest,
     )
 
 
-def coming_interval(context: Context, spec: ScheduleSection) -> Interval | None:
-    """Give the interval of the present; None where nothing runs by the clock."""
-    return interval_at(timing_of(spec), context.clock.now()) if spec.has_intervals else None
+def _told(
+    connection: sa.Connection, context: Context, project: str, name: str, what: str, new: NewSchedules
+) -> AppliedSchedule:
+    """Keep what was applied, and tell of it."""
+    held = hold_named(connection, project, name)
+    drop_old(connection, held)
+    keep_code(connection, context, held)
+    payload = {"snapshot": new.snapshot, "change": what, "revision": held.schedule.newest}
+    tell(connection, context, SCHEDULE_APPLIED, held, payload)
+    return applied(held.schedule, what)
 
 
-def _values(
-    context: Context,
-    spec: ScheduleSection,
-    new: NewSchedules,
-    there: Held | None,
-    project: str,
-    position: int,
-) -> dict[str, Any]:
-    values: dict[str, Any] = {
+def _bound(context: Context, spec: ScheduleSection, new: NewSchedules, project: str) -> dict[str, Any]:
+    return {
         "spec": spec,
         "snapshot": new.snapshot,
         "applied_by": context.principal.name,
         "role": str(context.principal.role_in(project) or Role.VIEWER),
         "applied_at": context.clock.now(),
     }
-    if there is None:
-        values |= {"status": str(ScheduleStatus.ACTIVE), "failing_since": None, "n_failures": 0}
-        values |= {"since_position": position}
-    if there is None or there.schedule.spec.timing != spec.timing:
-        coming = coming_interval(context, spec)
-        values |= {"next_start": coming and coming.start, "next_due": coming and coming.end}
-    return values
 
 
-def _refer(connection: sa.Connection, context: Context, held: Held) -> None:
-    """Keep the code for as long as the schedule runs it."""
-    owner, schedule = f"schedule:{held.schedule.id}", held.schedule
-    drop_owner(connection, owner)
-    if schedule.snapshot is not None:
-        add_reference(
-            connection, context.clock, project=schedule.project, digest=schedule.snapshot, owner=owner
-        )
+def _beginning(there: Held | None, position: int) -> dict[str, Any]:
+    """Give the columns of a schedule that begins; nothing where it goes on."""
+    if there is not None:
+        return {}
+    return {
+        "status": str(ScheduleStatus.ACTIVE),
+        "failing_since": None,
+        "n_failures": 0,
+        "since_position": position,
+    }
 
 
 def _check(spec: ScheduleSection, snapshot: str | None) -> None:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from datetime import UTC, datetime
 from pathlib import Path
 
@@ -19,7 +20,9 @@ _OWN = "noria."
 _EXAMPLE = {"subject": "model:name", "version": 1}
 
 
-def apply_declared(workspace: Workspace, *, prune: bool = False) -> AppliedSchedules:
+def apply_declared(
+    workspace: Workspace, *, prune: bool = False, unpin: Sequence[str] = ()
+) -> AppliedSchedules:
     """Check the declared schedules against their pipelines, take a snapshot of the code, and hand both over.
 
     Raises
@@ -33,7 +36,7 @@ def apply_declared(workspace: Workspace, *, prune: bool = False) -> AppliedSched
         check_pipeline(spec, settings.project_root, workspace.clock.now())
     with_code = any(not spec.run.startswith(_OWN) for spec in specs)
     snapshot = take_snapshot(workspace, settings.project_root) if with_code else None
-    new = NewSchedules(schedules=specs, snapshot=snapshot, prune=prune)
+    new = NewSchedules(schedules=specs, snapshot=snapshot, prune=prune, unpin=list(unpin))
     return workspace.service(Schedules).apply(workspace.project, new)
 
 

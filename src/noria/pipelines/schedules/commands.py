@@ -7,21 +7,23 @@ from typing import TYPE_CHECKING, Annotated, Any
 import typer
 
 from noria.core.console.options import JsonFlag, LimitOption, ProjectOption, WorkspaceOption, YesFlag, opened
-from noria.core.console.output import cell, facts, say, show, table
+from noria.core.console.output import say, show
+from noria.pipelines.schedules.rendering import (
+    applied_table,
+    backfill_facts,
+    history_table,
+    hook_facts,
+    revisions_table,
+    run_facts,
+    schedule_facts,
+    schedules_table,
+)
 
 if TYPE_CHECKING:
     from datetime import datetime
 
     from noria.core.workspace import Workspace
-    from noria.pipelines.schedules.entities import (
-        AppliedSchedules,
-        Backfill,
-        Hook,
-        Schedule,
-        SchedulePage,
-        ScheduleRun,
-        ScheduleRunPage,
-    )
+    from noria.pipelines.schedules.entities import AppliedSchedules, ScheduleRun
 
 schedules = typer.Typer(
     no_args_is_help=True, help="Pipelines that run by the clock or after something happened"
@@ -35,6 +37,15 @@ _LOOK_S = 0.3
 @schedules.command("apply")
 def apply_schedules(
     prune: Annotated[bool, typer.Option("--prune", help="Remove those that are not declared.")] = False,
+    unpin: Annotated[
+        list[str] | None,
+        typer.Option(
+            "--unpin",
+            metavar="NAME",
+            help="A pinned one that is to run this from now on.",
+            show_default=False,
+        ),
+    ] = None,
     json: JsonFlag = False,
     workspace: WorkspaceOption = None,
     project: ProjectOption = None,
@@ -50,9 +61,10 @@ def apply_schedules(
                 "`noria.toml` declares no schedule",
                 hint="Write `[[schedules]]` with `name`, `run` and `cron`; `--prune` removes those there are",
             )
-        applied = apply_declared(ws, prune=prune)
+        applied = apply_declared(ws, prune=prune, unpin=unpin or ())
+        _say_pinned(applied)
         _say_without_server(ws)
-    show(applied, json=json, render=_applied_table)
+    show(applied, json=json, render=applied_table)
 
 
 @schedules.command("list")
@@ -64,7 +76,7 @@ def list_schedules(
 
     with opened(workspace, project) as ws:
         page = ws.service(Schedules).list(ws.project)
-    show(page, json=json, render=_schedules_table)
+    show(page, json=json, render=schedules_table)
 
 
 @schedules.command("show")
@@ -79,7 +91,7 @@ def show_schedule(
 
     with opened(workspace, project) as ws:
         found = ws.service(Schedules).get(ws.project, name)
-    show(found, json=json, render=_schedule_facts)
+    show(found, json=json, render=schedule_facts)
 
 
 @schedules.command("pause")
@@ -94,7 +106,7 @@ def pause_schedule(
 
     with opened(workspace, project) as ws:
         found = ws.service(Schedules).pause(ws.project, name)
-    show(found, json=json, render=_schedule_facts)
+    show(found, json=json, render=schedule_facts)
 
 
 @schedules.command("resume")
@@ -109,7 +121,7 @@ def resume_schedule(
 
     with opened(workspace, project) as ws:
         found = ws.service(Schedules).resume(ws.project, name)
-    show(found, json=json, render=_schedule_facts)
+    show(found, json=json, render=schedule_facts)
 
 
 @schedules.command("remove")
@@ -158,7 +170,7 @@ def run_schedule(
         while wait and not found.state.ended:
             ws.clock.sleep(_LOOK_S)
             found = _again(ws, found)
-    show(found, json=json, render=_run_facts)
+    show(found, json=json, render=run_facts)
     if wait and found.state is not RunState.SUCCEEDED:
         raise typer.Exit(1)
 
@@ -200,7 +212,7 @@ def backfill_schedule(
             new = NewBackfill(start=_moment(ws, name, start), end=until, at_once=at_once, again=again)
             found = service.backfill(ws.project, name, new)
             _say_without_server(ws)
-    show(found, json=json, render=_backfill_facts)
+    show(found, json=json, render=backfill_facts)
 
 
 @schedules.command("history")
@@ -225,7 +237,63 @@ def show_history(
         page = ws.service(Schedules).history(
             ws.project, name, state=_state(state), backfill=backfill, limit=limit
         )
-    show(page, json=json, render=_history_table)
+    show(page, json=json, render=history_table)
+
+
+@schedules.command("revisions")
+def list_revisions(
+    name: NameArgument,
+    json: JsonFlag = False,
+    workspace: WorkspaceOption = None,
+    project: ProjectOption = None,
+) -> None:
+    """List what was applied to a schedule, newest first."""
+    from noria.pipelines.schedules.service import Schedules
+
+    with opened(workspace, project) as ws:
+        found = ws.service(Schedules).revisions(ws.project, name)
+    show(found, json=json, render=revisions_table)
+
+
+@schedules.command("pin")
+def pin_schedule(
+    name: NameArgument,
+    to: Annotated[
+        str | None,
+        typer.Option(
+            "--to",
+            metavar="REVISION|RUN",
+            help="A revision, or a run of the schedule or its pipeline, whose revision is meant.",
+            show_default="the one before",
+        ),
+    ] = None,
+    reason: Annotated[str, typer.Option("--reason", help="Why, for the record.", show_default=False)] = "",
+    json: JsonFlag = False,
+    workspace: WorkspaceOption = None,
+    project: ProjectOption = None,
+) -> None:
+    """Run an earlier revision, code and declaration, until the schedule is unpinned."""
+    from noria.pipelines.schedules.revision_entities import PinSchedule
+    from noria.pipelines.schedules.service import Schedules
+
+    with opened(workspace, project) as ws:
+        found = ws.service(Schedules).pin(ws.project, name, PinSchedule(to=to, reason=reason))
+    show(found, json=json, render=schedule_facts)
+
+
+@schedules.command("unpin")
+def unpin_schedule(
+    name: NameArgument,
+    json: JsonFlag = False,
+    workspace: WorkspaceOption = None,
+    project: ProjectOption = None,
+) -> None:
+    """Run what was applied last again."""
+    from noria.pipelines.schedules.service import Schedules
+
+    with opened(workspace, project) as ws:
+        found = ws.service(Schedules).unpin(ws.project, name)
+    show(found, json=json, render=schedule_facts)
 
 
 @schedules.command("hook")
@@ -240,7 +308,7 @@ def show_hook(
 
     with opened(workspace, project) as ws:
         hook = ws.service(Schedules).hook(ws.project, name)
-    show(hook, json=json, render=_hook_facts)
+    show(hook, json=json, render=hook_facts)
 
 
 def _state(text: str | None) -> Any:
@@ -282,113 +350,10 @@ def _say_without_server(ws: Workspace) -> None:
         say("No server runs on this workspace; schedules run when one does: `noria up`")
 
 
-def _applied_table(applied: AppliedSchedules) -> Any:
-    rows = [(item.name, item.change, item.snapshot, item.next_due) for item in applied.items]
-    return table(["schedule", "change", "code", "next"], rows)
-
-
-def _schedules_table(page: SchedulePage) -> Any:
-    rows = [
-        (found.name, found.status.value, _when(found), found.spec.run, found.next_due, found.failing_since)
-        for found in page.items
-    ]
-    return table(["schedule", "status", "when", "run", "next", "failing since"], rows)
-
-
-def _when(found: Schedule) -> str:
-    spec = found.spec
-    parts = []
-    if spec.cron is not None:
-        parts.append(f"{spec.cron} {spec.timezone}")
-    if spec.every_s is not None:
-        parts.append(f"every {spec.every_s} s")
-    if spec.on is not None:
-        from noria.core.serialisation import to_builtins
-
-        given = to_builtins(spec.on)
-        parts.append(
-            "on " + " ".join(f"{key} {value}" if value is not True else key for key, value in given.items())
-        )
-    return ", ".join(parts)
-
-
-def _schedule_facts(found: Schedule) -> Any:
-    spec = found.spec
-    return facts(
-        [
-            ("schedule", found.name),
-            ("project", found.project),
-            ("status", found.status.value),
-            ("when", _when(found)),
-            ("run", spec.run),
-            ("params", [f"{key}={value}" for key, value in spec.params.items()]),
-            ("code", found.snapshot),
-            ("applied by", found.applied_by),
-            ("applied", found.applied_at),
-            ("next", found.next_due),
-            ("catch-up", spec.catchup),
-            ("overlap", spec.overlap.value),
-            ("queue", spec.queue),
-            ("notify", spec.notify),
-            ("failing since", found.failing_since),
-            ("failures since", found.n_failures),
-        ]
-    )
-
-
-def _run_facts(run: ScheduleRun) -> Any:
-    return facts(
-        [
-            ("run", run.id),
-            ("schedule", run.schedule),
-            ("why", run.cause.value),
-            ("state", run.state.value),
-            ("attempt", run.attempt),
-            ("interval", [run.interval_start, run.interval_end] if run.interval_start else None),
-            ("job", run.job_id),
-            ("reason", run.reason),
-        ]
-    )
-
-
-def _backfill_facts(found: Backfill) -> Any:
-    counts = ", ".join(f"{count} {state}" for state, count in sorted(found.counts.items()))
-    return facts(
-        [
-            ("backfill", found.id),
-            ("schedule", found.schedule),
-            ("from", found.start),
-            ("to", found.end),
-            ("at once", found.at_once),
-            ("runs", counts or "none: every interval has a run already"),
-            ("stopped", found.stopped_at),
-        ]
-    )
-
-
-def _history_table(page: ScheduleRunPage) -> Any:
-    columns = ["interval", "why", "state", "attempt", "began", "ended", "job", "reason"]
-    rows = [
-        (
-            _what(run),
-            run.cause.value,
-            run.state.value,
-            run.attempt,
-            run.started_at,
-            run.ended_at,
-            run.job_id,
-            run.reason,
-        )
-        for run in page.items
-    ]
-    return table(columns, rows)
-
-
-def _what(run: ScheduleRun) -> object:
-    if run.cause.value == "missed":
-        return f"{cell(run.interval_start)} to {cell(run.interval_end)}"
-    return run.interval_start or run.details.get("subject") or run.key
-
-
-def _hook_facts(hook: Hook) -> Any:
-    return facts([("path", hook.path), ("secret", hook.secret), ("secret of notices", hook.notice_secret)])
+def _say_pinned(applied: AppliedSchedules) -> None:
+    for item in applied.items:
+        if item.change == "pinned":
+            say(
+                f"`{item.name}` is pinned: it goes on with revision {item.revision}, and this is kept as revision "
+                f"{item.newest}; `noria schedules unpin {item.name}` runs it"
+            )

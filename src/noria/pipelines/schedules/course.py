@@ -223,6 +223,8 @@ def _settle(
     values: dict[str, Any] = {"ended_at": (job.ended_at if job else None) or now, "reason": reason}
     if job and job.started_at:
         values["started_at"] = job.started_at
+    if job and isinstance(job.result, dict):
+        values["run_id"] = job.result.get("run_id")
     with context.database.write() as connection:
         if not move(connection, run.id, run.state, state, **values):
             return
@@ -321,6 +323,7 @@ def _begin(context: Context, held: Held, run: ScheduleRun) -> None:
             RunState.WAITING,
             RunState.RUNNING,
             job_id=job.id,
+            revision=schedule.revision,
             started_at=context.clock.now(),
         )
 

@@ -186,6 +186,10 @@ class ScheduleRun(msgspec.Struct, frozen=True, kw_only=True):
         From 1; how often people asked for it.
     job_id
         Of this attempt, once there is one.
+    revision
+        Of the schedule, that the job was made from.
+    run_id
+        The run of the pipeline that the job made, once it has ended well.
     reason
         Why it was skipped or failed.
     details
@@ -201,6 +205,8 @@ class ScheduleRun(msgspec.Struct, frozen=True, kw_only=True):
     interval_start: datetime | None
     interval_end: datetime | None
     job_id: str | None
+    revision: int | None = None
+    run_id: str | None = None
     backfill: str | None
     reason: str | None
     details: dict[str, Any]
@@ -214,6 +220,14 @@ class ScheduleRunPage(msgspec.Struct, frozen=True, kw_only=True):
 
     items: list[ScheduleRun]
     next: str | None
+
+
+class Pin(msgspec.Struct, frozen=True, kw_only=True):
+    """That a schedule runs one revision, whatever is applied later: who said so, when and why."""
+
+    by: str
+    at: datetime
+    reason: str = ""
 
 
 class Schedule(msgspec.Struct, frozen=True, kw_only=True):
@@ -231,6 +245,10 @@ class Schedule(msgspec.Struct, frozen=True, kw_only=True):
         Since when no run has succeeded; None while all is well.
     n_failures
         Runs that failed since then.
+    revision, newest
+        Number of the revision that it runs, and of the one that was applied last; they differ only where it is pinned.
+    pin
+        None where it runs what was applied last.
     """
 
     id: str
@@ -245,6 +263,9 @@ class Schedule(msgspec.Struct, frozen=True, kw_only=True):
     next_due: datetime | None
     failing_since: datetime | None
     n_failures: int
+    revision: int = 1
+    newest: int = 1
+    pin: Pin | None = None
 
 
 class SchedulePage(msgspec.Struct, frozen=True, kw_only=True):
@@ -262,20 +283,36 @@ class NewSchedules(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fie
         Digest of the project's code; needed unless every pipeline comes with Noria.
     prune
         Whether schedules that are not among these are removed.
+    unpin
+        Names of pinned schedules that run what is applied here; the others go on with what they are pinned to.
     """
 
     schedules: list[ScheduleSection]
     snapshot: str | None = None
     prune: bool = False
+    unpin: list[str] = []
 
 
 class AppliedSchedule(msgspec.Struct, frozen=True, kw_only=True):
-    """What became of a schedule: `new`, `changed`, `same`, `removed` or `kept` (not declared, and left as it is)."""
+    """What became of a schedule.
+
+    Attributes
+    ----------
+    change
+        `new`, `changed`, `same`, `removed`, `kept` (not declared, and left as it is) or `pinned` (what was applied is
+        kept as its newest revision, and it goes on with the one that it is pinned to).
+    snapshot
+        Digest of the code that it runs.
+    revision, newest
+        As those of the schedule.
+    """
 
     name: str
     change: str
     snapshot: str | None
     next_due: datetime | None
+    revision: int = 1
+    newest: int = 1
 
 
 class AppliedSchedules(msgspec.Struct, frozen=True, kw_only=True):

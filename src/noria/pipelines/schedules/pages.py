@@ -26,12 +26,14 @@ from noria.pipelines.schedules.entities import (
     Trigger,
 )
 from noria.pipelines.schedules.page_reads import ListedSchedule, SchedulePages
-from noria.pipelines.schedules.permissions import READ_SCHEDULES, RUN_SCHEDULES
+from noria.pipelines.schedules.permissions import APPLY_SCHEDULES, READ_SCHEDULES, RUN_SCHEDULES
+from noria.pipelines.schedules.revision_entities import ScheduleRevision
 from noria.pipelines.schedules.service import Schedules
 from noria.tracking.run_signs import Sign
 
 SCHEDULES_PER_PAGE: Final = 50
 RUNS_PER_PAGE: Final = 50
+REVISIONS_SHOWN: Final = 10
 
 RUN_SIGNS = {
     RunState.WAITING: Sign("none", "○", mark("waiting")),
@@ -171,8 +173,10 @@ class ScheduleContext(ListContext):
         The page of what it runs.
     is_paused
         Whether it starts nothing by itself.
-    may_run
-        Whether the reader may pause, resume and run it here; who may not is told the command.
+    may_run, may_pin
+        Whether the reader may pause, resume and run it here, and pin it; who may not is told the command.
+    revision_columns, revisions
+        What was applied last, newest first.
     overlap
         What becomes of a run whose predecessor has not ended, in words to be translated.
     states
@@ -188,6 +192,9 @@ class ScheduleContext(ListContext):
     pipeline_url: str
     is_paused: bool
     may_run: bool
+    may_pin: bool
+    revision_columns: tuple[Column, ...]
+    revisions: tuple[ScheduleRevision, ...]
     states: tuple[Tab, ...]
     runs: tuple[ScheduleRunRow, ...]
 
@@ -238,6 +245,9 @@ def schedule_page(visit: Visit) -> ScheduleContext:
         pipeline_url=urls.pipeline(project, schedule.spec.run),
         is_paused=schedule.status is ScheduleStatus.PAUSED,
         may_run=visit.context.principal.may(RUN_SCHEDULES, project),
+        may_pin=visit.context.principal.may(APPLY_SCHEDULES, project),
+        revision_columns=_REVISION_COLUMNS,
+        revisions=tuple(service.revisions(project, name).items[:REVISIONS_SHOWN]),
         states=_state_tabs(visit, project, name, state),
         runs=_run_rows(visit, project, page.items),
         pager=keyset_pager(
@@ -350,6 +360,13 @@ _RUN_COLUMNS = (
     Column(key="duration", words=mark("Duration"), is_number=True),
     Column(key="attempt", words=mark("Attempt"), is_number=True),
     Column(key="reason", words=mark("Message")),
+)
+_REVISION_COLUMNS = (
+    Column(key="revision", words=mark("Revision")),
+    Column(key="at", words=mark("Applied")),
+    Column(key="by", words=mark("Applied by")),
+    Column(key="code", words=mark("Code")),
+    Column(key="pin", words=mark("What runs")),
 )
 
 PAGES = (

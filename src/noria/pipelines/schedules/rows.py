@@ -40,6 +40,9 @@ _SELECT_SCHEDULE = sa.select(
     schedules.c.next_due,
     schedules.c.failing_since,
     schedules.c.n_failures,
+    schedules.c.revision,
+    schedules.c.newest,
+    schedules.c.pin,
 ).join(projects, projects.c.pk == schedules.c.project_pk)
 
 _SELECT_RUN = (
@@ -53,6 +56,8 @@ _SELECT_RUN = (
         schedule_runs.c.interval_start,
         schedule_runs.c.interval_end,
         schedule_runs.c.job_id,
+        schedule_runs.c.revision,
+        schedule_runs.c.run_id,
         schedule_backfills.c.id.label("backfill"),
         schedule_runs.c.reason,
         schedule_runs.c.details,
@@ -122,15 +127,23 @@ def select_runs() -> sa.Select[Any]:
     return _SELECT_RUN
 
 
-def hold(connection: sa.Connection, *conditions: sa.ColumnElement[bool]) -> list[Held]:
-    """Read schedules, by name."""
+def hold(connection: sa.Connection, *conditions: sa.ColumnElement[bool], lock: bool = False) -> list[Held]:
+    """Read schedules, by name.
+
+    Parameters
+    ----------
+    lock
+        Whether nobody else may change them until the transaction ends.
+    """
     columns = (schedules.c.pk, schedules.c.role, schedules.c.salt)
     query = _SELECT_SCHEDULE.add_columns(*columns).where(*conditions).order_by(schedules.c.name)
+    if lock:
+        query = query.with_for_update(of=schedules)
     return [_held(dict(row)) for row in connection.execute(query).mappings()]
 
 
-def hold_named(connection: sa.Connection, project: str, name: str) -> Held:
-    """Read one schedule that was not removed.
+def hold_named(connection: sa.Connection, project: str, name: str, *, lock: bool = False) -> Held:
+    """Read one schedule that was not removed; `lock` as for `hold`.
 
     Raises
     ------
@@ -138,11 +151,16 @@ def hold_named(connection: sa.Connection, project: str, name: str) -> Held:
         With the near name.
     """
     is_there = schedules.c.status != str(ScheduleStatus.REMOVED)
-    found = hold(connection, projects.c.name == project, schedules.c.name == name, is_there)
+    found = hold(connection, projects.c.name == project, schedules.c.name == name, is_there, lock=lock)
     if not found:
         known = [held.schedule.name for held in hold(connection, projects.c.name == project, is_there)]
         raise ScheduleNotFound(project, name, known)
     return found[0]
+
+
+def change(connection: sa.Connection, held: Held, **values: Any) -> None:
+    """Write columns of a schedule."""
+    connection.execute(sa.update(schedules).where(schedules.c.pk == held.pk).values(**values))
 
 
 def to_run(row: Any) -> ScheduleRun:
@@ -181,7 +199,9 @@ def add_run(connection: sa.Connection, context: Context, schedule_pk: int, new: 
     return None if found is None else str(found[0])
 
 
-def move(connection: sa.Connection, run_id: str, before: RunState, after: RunState, **values: Any) -> bool:
+def move(
+    connection: sa.Connection, run_id: str, before: RunState, after: RunState, /, **values: Any
+) -> bool:
     """Move a run from one state to another; False where it was not in the first any more."""
     assert after in MOVES[before]  # noqa: S101 - the table of moves is the law
     changed = connection.execute(
@@ -211,6 +231,8 @@ def ask_again(
         cause=str(cause),
         attempt=run.attempt + 1,
         job_id=None,
+        revision=None,
+        run_id=None,
         reason=None,
         backfill_pk=backfill_pk,
         created_at=context.clock.now(),

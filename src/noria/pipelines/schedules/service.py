@@ -8,18 +8,11 @@ import sqlalchemy as sa
 
 from noria.access.projects import project_pk
 from noria.access.tables import projects
-from noria.core.errors import Conflict, Invalid
+from noria.core.errors import Conflict, Invalid, NotFound
 from noria.core.events.log import EventLog
 from noria.core.ids import new_id
 from noria.core.operations import Service, operation
-from noria.pipelines.schedules.applying import (
-    applied,
-    apply_one,
-    change,
-    check_all,
-    coming_interval,
-    remove,
-)
+from noria.pipelines.schedules.applying import applied, apply_one, check_all, remove
 from noria.pipelines.schedules.backfills import begin_backfill, end_backfill, load_backfill
 from noria.pipelines.schedules.entities import (
     AppliedSchedules,
@@ -38,11 +31,14 @@ from noria.pipelines.schedules.entities import (
 from noria.pipelines.schedules.events import SCHEDULE_PAUSED, SCHEDULE_REQUESTED, SCHEDULE_RESUMED
 from noria.pipelines.schedules.hooks import hook_path
 from noria.pipelines.schedules.permissions import APPLY_SCHEDULES, READ_SCHEDULES, RUN_SCHEDULES
+from noria.pipelines.schedules.revision_entities import PinSchedule, RevisionList
+from noria.pipelines.schedules.revisions import coming_interval, kept_revisions, pin, to_revision, unpin
 from noria.pipelines.schedules.rows import (
     Held,
     NewRun,
     add_run,
     ask_again,
+    change,
     find_run,
     hold,
     hold_named,
@@ -65,13 +61,18 @@ class Schedules(Service):
 
     @operation("PUT", "/projects/{project}/schedules", needs=APPLY_SCHEDULES)
     def apply(self, project: str, new: NewSchedules) -> AppliedSchedules:
-        """Take over declarations and bind them to code; their runs act with the caller's rights from then on."""
+        """Take over declarations and bind them to code; their runs act with the caller's rights from then on.
+
+        What was bound before is kept as an earlier revision. A schedule that is pinned goes on with the revision that
+        it is pinned to, unless it is named in `unpin`.
+        """
         check_all(new)
         context, declared = self.context, {spec.name for spec in new.schedules}
         position = EventLog(context.database).last_position()
         with context.database.write(durable=True) as connection:
             owner = project_pk(connection, project)
-            known = {held.schedule.name: held for held in hold(connection, projects.c.name == project)}
+            every = hold(connection, projects.c.name == project, lock=True)
+            known = {held.schedule.name: held for held in every}
             items = [
                 apply_one(connection, context, owner, known.get(spec.name), spec, new, project, position)
                 for spec in new.schedules
@@ -133,6 +134,37 @@ class Schedules(Service):
                 tell(connection, self.context, SCHEDULE_RESUMED, held, {})
             return hold_named(connection, project, name).schedule
 
+    @operation("GET", "/projects/{project}/schedules/{name}/revisions", needs=READ_SCHEDULES)
+    def revisions(self, project: str, name: str) -> RevisionList:
+        """List what was applied to a schedule, newest first: the newest 50 revisions are kept with their code."""
+        with self.context.database.read() as connection:
+            held = hold_named(connection, project, name)
+            return RevisionList(
+                items=[to_revision(held, each) for each in kept_revisions(connection, held.pk)]
+            )
+
+    @operation("POST", "/projects/{project}/schedules/{name}/pin", needs=APPLY_SCHEDULES, status=200)
+    def pin(self, project: str, name: str, wish: PinSchedule) -> Schedule:
+        """Run one revision, with the rights of who applied it, whatever is applied later; runs under way go on.
+
+        Raises
+        ------
+        RevisionNotFound
+            If the schedule does not keep it.
+        Conflict
+            If none is named and no earlier one differs from what runs.
+        """
+        with self.context.database.write(durable=True) as connection:
+            pin(connection, self.context, hold_named(connection, project, name, lock=True), wish)
+            return hold_named(connection, project, name).schedule
+
+    @operation("POST", "/projects/{project}/schedules/{name}/unpin", needs=APPLY_SCHEDULES, status=200)
+    def unpin(self, project: str, name: str) -> Schedule:
+        """Run what was applied last again."""
+        with self.context.database.write(durable=True) as connection:
+            unpin(connection, self.context, hold_named(connection, project, name, lock=True))
+            return hold_named(connection, project, name).schedule
+
     @operation("POST", "/projects/{project}/schedules/{name}/runs", needs=RUN_SCHEDULES)
     def run(self, project: str, name: str, interval: datetime | None = None) -> ScheduleRun:
         """Run a schedule now: once more for the interval that `interval` falls in, or for the one that ended last."""
@@ -176,6 +208,27 @@ class Schedules(Service):
                 query = query.where(schedule_runs.c.pk < last)
             items = [to_run(row) for row in connection.execute(query).mappings()]
         return ScheduleRunPage(items=items[:bound], next=items[bound - 1].id if len(items) > bound else None)
+
+    @operation("GET", "/projects/{project}/schedule-runs/{run_id}", needs=READ_SCHEDULES)
+    def find_run(self, project: str, run_id: str) -> ScheduleRun:
+        """Get the run of a schedule that has this id, or that the pipeline's run of this id belongs to.
+
+        Raises
+        ------
+        NotFound
+            If no run of a schedule in the project has it.
+        """
+        named = sa.or_(schedule_runs.c.id == run_id, schedule_runs.c.run_id == run_id)
+        with self.context.database.read() as connection:
+            owner = project_pk(connection, project)
+            query = select_runs().where(named, schedules.c.project_pk == owner).limit(1)
+            row = connection.execute(query).mappings().first()
+        if row is None:
+            raise NotFound(
+                f"No run of a schedule is, or made, the run `{run_id[:64]}`",
+                hint="See `noria schedules history NAME`",
+            )
+        return to_run(row)
 
     @operation("POST", "/projects/{project}/schedules/{name}/backfills", needs=RUN_SCHEDULES)
     def backfill(self, project: str, name: str, new: NewBackfill) -> Backfill:

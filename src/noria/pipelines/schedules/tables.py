@@ -7,7 +7,7 @@ from typing import Any
 import sqlalchemy as sa
 
 from noria.core.database.schema import JsonText, UtcMicros, metadata, pk
-from noria.pipelines.schedules.entities import ScheduleSection
+from noria.pipelines.schedules.entities import Pin, ScheduleSection
 
 schedules = sa.Table(
     "schedules",
@@ -32,8 +32,26 @@ schedules = sa.Table(
     sa.Column("salt", sa.Text, nullable=False),
     sa.Column("failing_since", UtcMicros),
     sa.Column("n_failures", sa.BigInteger, nullable=False),
+    # The revision that it runs, and the number of the newest there ever was.
+    sa.Column("revision", sa.BigInteger, nullable=False, server_default="1"),
+    sa.Column("newest", sa.BigInteger, nullable=False, server_default="1"),
+    sa.Column("pin", JsonText(Pin)),
     sa.CheckConstraint("status in ('active', 'paused', 'removed')", name="schedules_status"),
     sa.UniqueConstraint("project_pk", "name", name="schedules_by_name"),
+)
+
+schedule_revisions = sa.Table(
+    "schedule_revisions",
+    metadata,
+    pk(),
+    sa.Column("schedule_pk", sa.BigInteger, sa.ForeignKey("schedules.pk"), nullable=False),
+    sa.Column("number", sa.BigInteger, nullable=False),
+    sa.Column("spec", JsonText(ScheduleSection), nullable=False),
+    sa.Column("snapshot", sa.Text),
+    sa.Column("applied_by", sa.Text, nullable=False),
+    sa.Column("role", sa.Text, nullable=False),
+    sa.Column("applied_at", UtcMicros, nullable=False),
+    sa.UniqueConstraint("schedule_pk", "number", name="schedule_revisions_by_number"),
 )
 
 schedule_backfills = sa.Table(
@@ -70,6 +88,9 @@ schedule_runs = sa.Table(
     sa.Column("created_at", UtcMicros, nullable=False),
     sa.Column("started_at", UtcMicros),
     sa.Column("ended_at", UtcMicros),
+    # What its job was made from, and the run of the pipeline that the job made.
+    sa.Column("revision", sa.BigInteger),
+    sa.Column("run_id", sa.Text),
     sa.CheckConstraint(
         "state in ('waiting', 'running', 'succeeded', 'failed', 'cancelled', 'skipped')",
         name="schedule_runs_state",
@@ -77,6 +98,7 @@ schedule_runs = sa.Table(
     sa.UniqueConstraint("schedule_pk", "key", name="schedule_runs_by_key"),
     sa.Index("schedule_runs_by_schedule", "schedule_pk", "pk"),
     sa.Index("schedule_runs_by_backfill", "backfill_pk"),
+    sa.Index("schedule_runs_by_run", "run_id"),
     # Asked every other moment, and of all runs only those that have not ended.
     sa.Index(
         "schedule_runs_open",

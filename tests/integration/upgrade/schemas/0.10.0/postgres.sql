@@ -535,6 +535,9 @@ CREATE TABLE schedules (
     salt TEXT NOT NULL,
     failing_since BIGINT,
     n_failures BIGINT NOT NULL,
+    revision BIGINT DEFAULT '1'::bigint NOT NULL,
+    newest BIGINT DEFAULT '1'::bigint NOT NULL,
+    pin TEXT,
     CONSTRAINT schedules_by_name UNIQUE (project_pk, name),
     CONSTRAINT schedules_id_key UNIQUE (id),
     CONSTRAINT schedules_pkey PRIMARY KEY (pk),
@@ -1164,6 +1167,20 @@ CREATE TABLE schedule_backfills (
     CONSTRAINT schedule_backfills_schedule_pk_fkey FOREIGN KEY(schedule_pk) REFERENCES schedules (pk)
 );
 
+CREATE TABLE schedule_revisions (
+    pk BIGSERIAL NOT NULL,
+    schedule_pk BIGINT NOT NULL,
+    number BIGINT NOT NULL,
+    spec TEXT NOT NULL,
+    snapshot TEXT,
+    applied_by TEXT NOT NULL,
+    role TEXT NOT NULL,
+    applied_at BIGINT NOT NULL,
+    CONSTRAINT schedule_revisions_by_number UNIQUE (schedule_pk, number),
+    CONSTRAINT schedule_revisions_pkey PRIMARY KEY (pk),
+    CONSTRAINT schedule_revisions_schedule_pk_fkey FOREIGN KEY(schedule_pk) REFERENCES schedules (pk)
+);
+
 CREATE TABLE scorers (
     pk BIGSERIAL NOT NULL,
     id TEXT COLLATE "C" NOT NULL,
@@ -1478,6 +1495,8 @@ CREATE TABLE schedule_runs (
     created_at BIGINT NOT NULL,
     started_at BIGINT,
     ended_at BIGINT,
+    revision BIGINT,
+    run_id TEXT,
     CONSTRAINT schedule_runs_backfill_pk_fkey FOREIGN KEY(backfill_pk) REFERENCES schedule_backfills (pk),
     CONSTRAINT schedule_runs_by_key UNIQUE (schedule_pk, key),
     CONSTRAINT schedule_runs_id_key UNIQUE (id),
@@ -1755,6 +1774,8 @@ CREATE INDEX schedule_notices_by_status ON schedule_notices (status, due_at);
 
 CREATE INDEX schedule_runs_by_backfill ON schedule_runs (backfill_pk);
 
+CREATE INDEX schedule_runs_by_run ON schedule_runs (run_id);
+
 CREATE INDEX schedule_runs_by_schedule ON schedule_runs (schedule_pk, pk);
 
 CREATE INDEX schedule_runs_open ON schedule_runs (schedule_pk, pk) WHERE (state = ANY (ARRAY['waiting'::text, 'running'::text]));
@@ -1813,7 +1834,7 @@ insert into alembic_version (version_num) values ('delivery_0001');
 
 insert into alembic_version (version_num) values ('monitoring_0006');
 
-insert into alembic_version (version_num) values ('pipelines_0003');
+insert into alembic_version (version_num) values ('pipelines_0004');
 
 insert into alembic_version (version_num) values ('registry_0004');
 

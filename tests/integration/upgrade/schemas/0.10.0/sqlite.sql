@@ -1242,6 +1242,20 @@ CREATE TABLE schedule_notices (
 	FOREIGN KEY(run_pk) REFERENCES schedule_runs (pk)
 );
 
+CREATE TABLE schedule_revisions (
+	pk INTEGER NOT NULL, 
+	schedule_pk BIGINT NOT NULL, 
+	number BIGINT NOT NULL, 
+	spec TEXT NOT NULL, 
+	snapshot TEXT, 
+	applied_by TEXT NOT NULL, 
+	role TEXT NOT NULL, 
+	applied_at BIGINT NOT NULL, 
+	PRIMARY KEY (pk), 
+	CONSTRAINT schedule_revisions_by_number UNIQUE (schedule_pk, number), 
+	FOREIGN KEY(schedule_pk) REFERENCES schedules (pk)
+);
+
 CREATE TABLE schedule_runs (
 	pk INTEGER NOT NULL, 
 	id TEXT NOT NULL, 
@@ -1258,7 +1272,7 @@ CREATE TABLE schedule_runs (
 	details TEXT NOT NULL, 
 	created_at BIGINT NOT NULL, 
 	started_at BIGINT, 
-	ended_at BIGINT, 
+	ended_at BIGINT, revision BIGINT, run_id TEXT, 
 	PRIMARY KEY (pk), 
 	CONSTRAINT schedule_runs_state CHECK (state in ('waiting', 'running', 'succeeded', 'failed', 'cancelled', 'skipped')), 
 	CONSTRAINT schedule_runs_by_key UNIQUE (schedule_pk, "key"), 
@@ -1283,7 +1297,7 @@ CREATE TABLE schedules (
 	since_position BIGINT NOT NULL, 
 	salt TEXT NOT NULL, 
 	failing_since BIGINT, 
-	n_failures BIGINT NOT NULL, 
+	n_failures BIGINT NOT NULL, revision BIGINT DEFAULT '1' NOT NULL, newest BIGINT DEFAULT '1' NOT NULL, pin TEXT, 
 	PRIMARY KEY (pk), 
 	CONSTRAINT schedules_status CHECK (status in ('active', 'paused', 'removed')), 
 	CONSTRAINT schedules_by_name UNIQUE (project_pk, name), 
@@ -1750,6 +1764,8 @@ CREATE INDEX schedule_notices_by_status ON schedule_notices (status, due_at);
 
 CREATE INDEX schedule_runs_by_backfill ON schedule_runs (backfill_pk);
 
+CREATE INDEX schedule_runs_by_run ON schedule_runs (run_id);
+
 CREATE INDEX schedule_runs_by_schedule ON schedule_runs (schedule_pk, pk);
 
 CREATE INDEX schedule_runs_open ON schedule_runs (schedule_pk, pk) WHERE state in ('waiting', 'running');
@@ -1808,7 +1824,7 @@ insert into alembic_version (version_num) values ('delivery_0001');
 
 insert into alembic_version (version_num) values ('monitoring_0006');
 
-insert into alembic_version (version_num) values ('pipelines_0003');
+insert into alembic_version (version_num) values ('pipelines_0004');
 
 insert into alembic_version (version_num) values ('registry_0004');
 
