@@ -16,6 +16,7 @@ from noria.decisions.replay.code_checks import CodeCheck, answers_differ
 from noria.decisions.replay.deployed import older_path
 from noria.decisions.replay.importance import importances
 from noria.decisions.replay.misjoined import misjoined
+from noria.decisions.replay.mixes import of_the_mix
 from noria.decisions.replay.outputs import Floats, Predicted
 from noria.decisions.replay.permuting import exchanged_codes
 from noria.decisions.replay.recoding import TABLE
@@ -182,7 +183,7 @@ def _contract(state: State, case: Case) -> Finding:
     together = joined([state.scenes[window.number].columns for window in windows])
     lasting = signs_of(state.inputs.look_at(state.now, together, is_one=len(windows) == 1))
     lasting += [s for s in case.signs(state) if s.hard and s.column not in {each.column for each in lasting}]
-    case.innocent |= _innocent(state, case, lasting)
+    case.innocent |= _innocent(state, case, lasting) | of_the_mix(state, case.labelled(state), lasting)
     lasting = [sign for sign in lasting if sign.column not in case.innocent]
     if not lasting and case.rise is not None and case.rise.is_real:
         lasting = _given_to_others(state, case)
