@@ -10,7 +10,7 @@ import msgspec
 import sqlalchemy as sa
 
 from noria.serving.chunks import Found, Wanted, chunks_backwards
-from noria.serving.predictions import Instant, LabelReport, LabelValue, NewLabel, ShortText
+from noria.serving.predictions import KEY, Instant, LabelReport, LabelValue, NewLabel, ShortText
 
 MOST_SCANNED = 100_000
 """Rows that are looked through, newest first; what lies behind them is not found."""
@@ -24,7 +24,7 @@ class KeyedLabel(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_field
     Attributes
     ----------
     key
-        Input → value: `{"customer": 42}`. All of them have to be equal.
+        Input, or column that names the rows of a batch → value: `{"customer": 42}`. All of them have to be equal.
     at
         The newest prediction at or before this instant is meant.
     value, source, corrects, client
@@ -102,9 +102,9 @@ class _Wanted:
             self._by_key.setdefault(names, {}).setdefault(values, []).append(index)
 
     def look_at(self, row: Found) -> None:
-        inputs, at = row.prediction.inputs, row.prediction.at
+        inputs, outputs, at = row.prediction.inputs, row.prediction.outputs, row.prediction.at
         for names, by_values in self._by_key.items():
-            values = tuple(inputs.get(name) for name in names)
+            values = tuple(inputs.get(name, outputs.get(f"{KEY}{name}")) for name in names)
             if any(isinstance(value, list | dict) for value in values):
                 continue
             for index in by_values.get(values, ()):

@@ -15,6 +15,9 @@ from noria.serving.sums import RowSums
 PredictionId = Annotated[str, msgspec.Meta(min_length=1, max_length=250, pattern=r"\A[!-~]+\Z")]
 """Printable characters without spaces; those that Noria makes are hex digits, with a row number behind a hyphen."""
 
+KEY = "key:"
+"""Before the names of outputs that name the row: columns of a batch's input, by which labels find it."""
+
 Instant = Annotated[datetime, msgspec.Meta(tz=True)]
 
 ShortText = Annotated[str, msgspec.Meta(max_length=200, pattern=r"\A[^\x00]*\Z")]

@@ -42,6 +42,7 @@ def predict(
     once: str | None = None,
     batch: str | None = None,
     slot: str | None = None,
+    endpoint: str | None = None,
     retry_s: float = 60.0,
     workspace: Workspace | None = None,
     progress: Callable[[int, int], None] | None = None,
@@ -73,6 +74,9 @@ def predict(
         A word for the run, such as the day that it is for: said again after the run ended well, it does nothing.
     batch, slot
         Named batch with two slots, and the one to write to (`blue` or `green`); `output` is its stable name.
+    endpoint
+        An endpoint of the same model at which up to 5,000 of the rows are captured, so that its monitor and decisions
+        look at them; labels find them by the columns of `key`.
     retry_s
         How long a sink that is down is tried again.
 
@@ -110,6 +114,7 @@ def predict(
         append=append,
         duplicates=one_of(Duplicates, duplicates, "duplicates"),
         unfit=one_of(Unfit, unfit, "unfit"),
+        endpoint=endpoint,
     )
     # They load their libraries while this process does, and while it looks at the input.
     with nullcontext() if workers == 1 else Crew(workers, os.environ) as crew:

@@ -16,6 +16,7 @@ from noria.serving.batch.options import (
     BatchOption,
     ChunkOption,
     DuplicatesOption,
+    EndpointOption,
     InputOption,
     InputUrlOption,
     KeepOption,
@@ -60,6 +61,7 @@ def predict_command(
     once: OnceOption = None,
     batch: BatchOption = None,
     slot: SlotOption = None,
+    endpoint: EndpointOption = None,
     retry_s: RetryOption = 60.0,
     input_url: InputUrlOption = None,
     submit: SubmitFlag = False,
@@ -83,6 +85,7 @@ def predict_command(
         "once": once,
         "batch": batch,
         "slot": slot,
+        "endpoint": endpoint,
         "retry_s": retry_s,
     }
     with opened(workspace, project) as ws:

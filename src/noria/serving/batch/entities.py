@@ -60,6 +60,8 @@ class BatchOptions(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fie
         Whether a classifier's probabilities are written, a column for each class.
     append
         Whether rows are put behind those that the output has, rather than in their place.
+    endpoint
+        Where a sample of the rows is captured, to be watched and labelled there.
     """
 
     key: tuple[str, ...] = ()
@@ -68,6 +70,7 @@ class BatchOptions(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fie
     append: bool = False
     duplicates: Duplicates = Duplicates.KEEP
     unfit: Unfit = Unfit.REFUSE
+    endpoint: str | None = None
 
     @property
     def copied(self) -> tuple[str, ...]:

@@ -86,6 +86,15 @@ SlotOption = Annotated[
 RetryOption = Annotated[
     float, typer.Option("--retry-s", min=0.0, help="Seconds for which a sink that is down is tried again.")
 ]
+EndpointOption = Annotated[
+    str | None,
+    typer.Option(
+        "--endpoint",
+        metavar="NAME",
+        help="Capture a sample of the rows there, to be watched and labelled.",
+        show_default=False,
+    ),
+]
 SubmitFlag = Annotated[
     bool, typer.Option("--submit", help="Let a worker of the server do it, and do not wait.")
 ]

@@ -35,6 +35,7 @@ def predicted(
     append: bool,
     probabilities: bool,
     unfit: str,
+    endpoint: str,
 ) -> dict[str, Any]:
     """Predict a batch, and give its run; words that are empty are left out."""
     return _done(
@@ -52,6 +53,7 @@ def predicted(
         append=append,
         probabilities=probabilities,
         unfit=unfit,
+        endpoint=endpoint or None,
     )
 
 
@@ -84,10 +86,24 @@ def predict(
     append: bool = False,
     probabilities: bool = False,
     unfit: str = "refuse",
+    endpoint: str = "",
 ) -> dict[str, Any]:
     """Predict all rows of an input; `key` and `keep` are columns with commas between them."""
     return predicted(
-        model, input, output, key, keep, once, batch, slot, workers, input_url, append, probabilities, unfit
+        model,
+        input,
+        output,
+        key,
+        keep,
+        once,
+        batch,
+        slot,
+        workers,
+        input_url,
+        append,
+        probabilities,
+        unfit,
+        endpoint,
     )
 
 

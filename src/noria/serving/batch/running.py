@@ -11,10 +11,11 @@ import polars as pl
 from blake3 import blake3
 
 from noria.core.errors import ErrorBody, Invalid, NoriaError, Unavailable
-from noria.core.serialisation import to_json
+from noria.core.serialisation import to_builtins, to_json
 from noria.core.workspace import Workspace
 from noria.registry.client import fetch_version
 from noria.registry.entities import ServableVersion
+from noria.serving.batch.capturing import capture_rows
 from noria.serving.batch.chunks import ChunkMaker, Work, chunk_path, chunk_paths, kept_chunks
 from noria.serving.batch.columns import PREDICTION, bind, check_probabilities
 from noria.serving.batch.entities import (
@@ -119,13 +120,15 @@ def run_batch(
 
 
 def _described(wish: Wish, sink: Sink) -> NewBatchRun:
+    # An option that is left out says nothing, so that a run that was begun before there was one is the same run.
+    options = {name: value for name, value in to_builtins(wish.options).items() if value is not None}
     given = {
         "version": wish.version.digest,
         "ref": wish.version.ref,
         "input": wish.input.name,
         "digest": wish.input.digest,
         "output": sink.name,
-        "options": wish.options,
+        "options": options,
         "batch": wish.batch,
         "once": wish.once,
     }
@@ -184,6 +187,8 @@ class _Attempt:
         predict_s = self._workspace.clock.monotonic() - began
         self._tell(0, always=True)
         written = self._written(work)
+        if work.options.endpoint is not None:
+            capture_rows(self._workspace, self._run, work)
         return BatchEnd(
             attempt=self._run.attempt,
             n_rows=work.rows.n_rows,

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from typing import Any
 
+import msgspec
 import sqlalchemy as sa
 
 from noria.access.projects import project_pk
@@ -46,6 +47,9 @@ from noria.serving.batch.permissions import READ_BATCHES, RUN_BATCHES, SWITCH_BA
 from noria.serving.batch.slot_entities import NewComparison, SetRule, payload_of
 from noria.serving.batch.slots import ensure_batch, fill, goes_live, switch
 from noria.serving.batch.tables import batch_runs, batches
+from noria.serving.captures import Captures
+from noria.serving.endpoints import Endpoints
+from noria.serving.predictions import CaptureBatch, CaptureReport
 
 MAX_PAGE = 1000
 
@@ -57,6 +61,8 @@ class Batches(Service):
     def begin(self, project: str, new: NewBatchRun) -> BatchRun:
         """Put a batch run on record: a new one, the unfinished one of the same, or the one with the same word."""
         _check_new(new)
+        if new.options.endpoint is not None:
+            self._captured_at(project, new.options.endpoint, new.model)
         with self.context.database.write() as connection:
             owner = project_pk(connection, project)
             found = self._known(connection, owner, new)
@@ -135,6 +141,28 @@ class Batches(Service):
             if end.error is None and run.batch is not None:
                 fill(connection, self, project, run)
         return run
+
+    @operation("POST", "/projects/{project}/batch-runs/{run_id}/captures", needs=RUN_BATCHES, status=200)
+    def capture(self, project: str, run_id: str, batch: CaptureBatch) -> CaptureReport:
+        """Capture rows of a run at the endpoint that it names; one that is captured already is left as it is.
+
+        Raises
+        ------
+        Invalid
+            If the run names no endpoint, or a row is of another run or version.
+        """
+        run = self.run(project, run_id)
+        if run.options.endpoint is None:
+            raise Invalid(
+                f"The batch run `{run_id}` names no endpoint", hint="Give `--endpoint` to `noria predict`"
+            )
+        revision = self._captured_at(project, run.options.endpoint, run.model)
+        for row in batch.predictions:
+            if row.version != run.version or row.id.rpartition("-")[0] != run_id:
+                raise Invalid(f"`{row.id}` is no row of the batch run `{run_id}` of `{run.ref}`")
+        rows = [msgspec.structs.replace(row, revision=revision) for row in batch.predictions]
+        captures = self.sibling(Captures)
+        return captures.append(project, run.options.endpoint, CaptureBatch(predictions=rows))
 
     @operation("GET", "/projects/{project}/batch-runs/{run_id}", needs=READ_BATCHES)
     def run(self, project: str, run_id: str) -> BatchRun:
@@ -248,6 +276,16 @@ class Batches(Service):
                 _, batch = load_batch(connection, project, name)
                 switch(connection, self, key, batch, batch.live.other, "by the rule of the batch")
             return Recorded(batch=load_batch(connection, project, name)[1], switched=switched)
+
+    def _captured_at(self, project: str, endpoint: str, model: str) -> int:
+        """Give the revision of an endpoint at which rows of a model may be captured."""
+        found = self.sibling(Endpoints).get(project, endpoint)
+        if found.model != model:
+            raise Conflict(
+                f"The endpoint `{endpoint}` is one of the model `{found.model}`, not `{model}`",
+                hint="Capture the rows at an endpoint of the same model",
+            )
+        return found.revision
 
     def _known(self, connection: sa.Connection, owner: int, new: NewBatchRun) -> BatchRun | None:
         unfinished = batch_runs.c.status != str(BatchStatus.SUCCEEDED)
