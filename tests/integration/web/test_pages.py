@@ -127,8 +127,8 @@ def test_the_overview_tells_what_happened_lately(reader: Reader, context: Contex
     places = [
         told.index(each)
         for each in (
-            "Decision on record: “ retrain ” for digits",
-            "digits : alert ( quality )",
+            "Decision on record: “retrain” for digits",
+            "digits : alert (quality)",
             "New endpoint: digits",
             "New data: digits-train@1 , 1,078 rows",
         )

@@ -109,7 +109,7 @@ class Telling:
 
 
 class Phrasing:
-    """Says a phrase in a language, with what stands in its places set off from the words around it."""
+    """Says a phrase in a language, with names set off from the words around them."""
 
     def __init__(self, catalogue: NullTranslations, formats: Formats) -> None:
         self._catalogue, self._formats = catalogue, formats
@@ -120,13 +120,12 @@ class Phrasing:
         return Markup(escape(self._catalogue.gettext(phrase.words))) % shown  # noqa: S704 - escaped just before
 
     def _shown(self, place: Place) -> Markup:
-        if place.number is None:
-            text = self._catalogue.gettext(place.text) if place.is_ours else place.text
-        elif place.is_share:
-            text = self._formats.whole_percent(place.number)
-        else:
-            text = self._formats.number(place.number)
-        return Markup("<strong>{}</strong>").format(text)
+        if place.number is not None:
+            formats = self._formats
+            return escape((formats.whole_percent if place.is_share else formats.number)(place.number))
+        if place.is_ours:
+            return escape(self._catalogue.gettext(place.text))
+        return Markup("<strong>{}</strong>").format(place.text)
 
 
 class Words:

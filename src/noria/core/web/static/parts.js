@@ -46,7 +46,8 @@
   addEventListener("noria:changed", count);
   addEventListener("htmx:after:swap", count);
   count();
-  document.querySelectorAll(":is(.sections, .tabs) [aria-current]").forEach((each) => {
+  // With the first frame, which has to be laid out anyway: asked for here, that would hold up the other scripts.
+  requestAnimationFrame(() => document.querySelectorAll(":is(.sections, .tabs) [aria-current]").forEach((each) => {
     each.scrollIntoView({ block: "nearest", inline: "center" });
-  });
+  }));
 })();
