@@ -19,11 +19,13 @@ from noria.decisions.replay.repairs import UNRELATED
 from noria.decisions.stages.distances import distance
 from noria.decisions.stages.guards import SCALES, Sign
 from noria.decisions.stages.scales import Line, factor_of, lines
+from noria.decisions.stages.swaps import SWAPPED
 from noria.serving.repairs.applying import bad_values, changed, estimate
 from noria.serving.repairs.entities import (
     MAX_CODES,
     Bad,
     ByEstimate,
+    ByExchange,
     ByFactor,
     ByLine,
     ByTable,
@@ -63,6 +65,12 @@ def ways(
     name = sign.column
     if name not in known or name not in current:
         return []
+    if sign.kind == SWAPPED:
+        other = sign.values[SWAPPED]
+        words = f"`{name}` and `{other}` are exchanged again"
+        return [
+            ColumnRepair(column=name, change=ByExchange(other=other), words=words, usual=_usual(known[name]))
+        ]
     found = [*_by_lines(sign, known, current, shows), *_by_tables(sign, known[name], current, shows)]
     if sign.kind != "rounded":
         found.append(_by_estimate(sign, known, current))
@@ -91,7 +99,8 @@ def is_mended(repair: ColumnRepair, received: NDArray[Any], mended: Arrays) -> b
         return len(received) >= _FEWEST_WITHOUT and not _needs(change, received).any()
     known = _as_column(usual.values)
     sent = _as_column(received.tolist())
-    back = _as_column(changed(repair, received, mended, whole=True).tolist())
+    seen = mended[repair.column] if isinstance(change, ByExchange) else None
+    back = _as_column((changed(repair, received, mended, whole=True) if seen is None else seen).tolist())
     return distance(sent, known) + _NEARER < distance(back, known)
 
 

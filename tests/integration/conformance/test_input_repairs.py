@@ -7,10 +7,12 @@ import pytest
 from noria.access.audit import Audit
 from noria.core.errors import Invalid, NotFound
 from noria.core.workspace import Workspace
+from noria.registry.entities import Signature, TensorSpec
 from noria.serving.entities import Deployment, Strategy
 from noria.serving.repairs.entities import (
     Bad,
     ByEstimate,
+    ByExchange,
     ByLine,
     ByTable,
     Change,
@@ -19,6 +21,7 @@ from noria.serving.repairs.entities import (
     NewRepair,
 )
 from noria.serving.repairs.events import REPAIR_ENDED, REPAIR_STARTED
+from noria.serving.repairs.service import check_columns
 from noria.serving.rollouts.deployment import RolloutUnderWay
 from noria.serving.service import Endpoints, InputRepairs
 from support.conformance import Services
@@ -92,6 +95,8 @@ def test_a_repair_takes_the_place_of_the_one_before(served: Services) -> None:
         ("x", ByLine(slope=2.0), "no column `x`"),
         ("x[0]", ByLine(slope=0.0), "divided by 0"),
         ("x[0]", ByEstimate(bad=Bad.ALL, code="a"), "FP64"),
+        ("x[0]", ByExchange(other="x[7]"), r"no column `x\[7\]`"),
+        ("x[0]", ByExchange(other="x[0]"), "with itself"),
     ],
 )
 def test_what_does_not_fit_the_model_is_refused(
@@ -115,6 +120,23 @@ def test_texts_are_recoded_and_not_divided(services: Services, workspace: Worksp
     table = ColumnRepair(column="x[1]", change=ByTable(codes={"a": "b"}))
 
     assert repairs.set("default", "live", NewRepair(columns=[table])).columns == [table]
+
+
+def test_two_columns_are_exchanged(served: Services) -> None:
+    """Plans carry it; where one holds texts and the other numbers it is refused."""
+    swap = ColumnRepair(column="x[0]", change=ByExchange(other="x[3]"))
+    served(InputRepairs).set("default", "live", NewRepair(columns=[swap]))
+
+    assert planned(served)[1] == [swap]
+    mixed = Signature(
+        inputs=[
+            TensorSpec(name="city", datatype="BYTES", shape=[-1]),
+            TensorSpec(name="rooms", datatype="FP64", shape=[-1]),
+        ],
+        outputs=[TensorSpec(name="predictions", datatype="FP64", shape=[-1])],
+    )
+    with pytest.raises(Invalid, match="`city` holds texts and `rooms` does not"):
+        check_columns([ColumnRepair(column="rooms", change=ByExchange(other="city"))], mixed)
 
 
 def test_a_rollout_under_way_is_not_disturbed(served: Services, workspace: Workspace) -> None:

@@ -10,7 +10,7 @@ import pytest
 from noria.decisions.mapping import is_mended, ways
 from noria.decisions.stages.guards import Sign
 from noria.serving.repairs.applying import Repairer, changed
-from noria.serving.repairs.entities import Bad, ByEstimate, ByLine, ByTable, ColumnRepair
+from noria.serving.repairs.entities import Bad, ByEstimate, ByExchange, ByLine, ByTable, ColumnRepair
 
 Columns = dict[str, Any]
 RNG = np.random.default_rng(5)
@@ -110,3 +110,15 @@ def test_a_repair_is_due_until_the_sender_is_right_again(kind: str, broken: Any)
 def test_nothing_is_found_for_a_column_that_nobody_knows() -> None:
     """Rows may lack what training had."""
     assert found("missing", "gone", rows(50)) == []
+
+
+def test_swapped_columns_are_exchanged_until_the_sender_is_right() -> None:
+    """One repair for both, and nothing else; it is due while what was sent lies further off than what was seen."""
+    meant = rows(200, seed=3)
+    sent = {**meant, "b": meant["c"], "c": meant["b"]}
+    [repair] = found("swapped", "b", sent, swapped="c")
+
+    assert repair.change == ByExchange(other="c")
+    assert applied(repair, sent).tolist() == meant["b"].tolist()
+    assert not is_mended(repair, sent["b"], meant)
+    assert is_mended(repair, meant["b"], sent)

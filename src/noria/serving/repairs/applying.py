@@ -13,10 +13,12 @@ from noria.core.stats.samples import is_missing
 from noria.serving.repairs.entities import (
     Bad,
     ByEstimate,
+    ByExchange,
     ByFactor,
     ByLine,
     ByTable,
     ColumnRepair,
+    places_of,
 )
 
 Array = NDArray[Any]
@@ -33,7 +35,8 @@ class Repairer:
 
     def __init__(self, columns: Sequence[ColumnRepair]) -> None:
         self._columns = tuple(columns)
-        self._names = tuple(dict.fromkeys(column.column.partition("[")[0] for column in columns))
+        self._places = tuple(dict.fromkeys(place for column in columns for place in places_of(column)))
+        self._names = tuple(dict.fromkeys(place.partition("[")[0] for place in self._places))
 
     def __call__(self, arrays: Mapping[str, Array]) -> tuple[Arrays, Arrays]:
         """Put arrays right.
@@ -54,13 +57,25 @@ class Repairer:
         mended = {name: np.array(a) if name in received else a for name, a in arrays.items()}
         for repair in self._columns:
             values = take_column(mended, repair.column)
-            if values is not None:
-                put_column(mended, repair.column, changed(repair, values, mended))
+            if values is None:
+                continue
+            if isinstance(repair.change, ByExchange):
+                _exchange(mended, repair.column, repair.change.other)
+                continue
+            put_column(mended, repair.column, changed(repair, values, mended))
         return mended, {f"{RECEIVED}{name}": array for name, array in received.items()}
 
     def _own(self, arrays: Mapping[str, Array]) -> list[str]:
-        columns = {column.column for column in self._columns}
-        return [name for name in arrays if name in self._names or name in columns]
+        return [name for name in arrays if name in self._names or name in self._places]
+
+
+def _exchange(arrays: Arrays, one: str, other: str) -> None:
+    a, b = take_column(arrays, one), take_column(arrays, other)
+    if a is None or b is None:
+        return
+    a, b = np.array(a), np.array(b)  # what was taken may be a part of what is put
+    put_column(arrays, one, b if a.dtype.kind in "OUS" else _typed(b, a))
+    put_column(arrays, other, a if b.dtype.kind in "OUS" else _typed(a, b))
 
 
 def changed(
@@ -73,7 +88,7 @@ def changed(
     values
         As they were sent.
     arrays
-        All inputs, those that were put right before among them.
+        All inputs, those that were put right before among them; of an exchange, as they were sent.
     whole
         Change every value, those that look right as they were sent too.
     """
@@ -82,6 +97,8 @@ def changed(
         return _recoded(change, values)
     if isinstance(change, ByEstimate):
         return _estimated(change, values, arrays)
+    if isinstance(change, ByExchange):
+        return np.asarray(arrays[change.other])
     numbers = values.astype(np.float64)
     if isinstance(change, ByFactor):
         with np.errstate(invalid="ignore"):

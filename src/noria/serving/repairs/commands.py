@@ -32,6 +32,15 @@ def repair_command(
             show_default=False,
         ),
     ] = None,
+    exchange: Annotated[
+        list[str] | None,
+        typer.Option(
+            "--exchange",
+            metavar="COLUMN=COLUMN",
+            help="Give two columns each other's values.",
+            show_default=False,
+        ),
+    ] = None,
     file: Annotated[
         Path | None,
         typer.Option("--file", metavar="FILE", help="A list of repairs as JSON.", show_default=False),
@@ -54,7 +63,7 @@ def repair_command(
     from noria.serving.repairs.entities import EndRepair, NewRepair
     from noria.serving.service import InputRepairs
 
-    wanted = _wanted(divide or [], recode or [], file)
+    wanted = _wanted(divide or [], recode or [], exchange or [], file)
     if off == bool(wanted):
         raise Invalid(
             "Say what is to be put right, or `--off`",
@@ -104,8 +113,10 @@ def repair_table(page: RepairPage) -> Any:
     return table(columns, rows)
 
 
-def _wanted(divide: list[str], recode: list[str], file: Path | None) -> list[ColumnRepair]:
-    from noria.serving.repairs.entities import ByLine, ByTable, ColumnRepair
+def _wanted(
+    divide: list[str], recode: list[str], exchange: list[str], file: Path | None
+) -> list[ColumnRepair]:
+    from noria.serving.repairs.entities import ByExchange, ByLine, ByTable, ColumnRepair
 
     found = [] if file is None else _read(file)
     for text in divide:
@@ -122,6 +133,12 @@ def _wanted(divide: list[str], recode: list[str], file: Path | None) -> list[Col
     for column, codes in tables.items():
         words = f"codes of `{column}` are put back"
         found.append(ColumnRepair(column=column, change=ByTable(codes=codes), words=words))
+    for text in exchange:
+        column, equals, other = text.partition("=")
+        if not (column and equals and other):
+            raise _unread(text, "COLUMN=COLUMN")
+        words = f"`{column}` and `{other}` are exchanged again"
+        found.append(ColumnRepair(column=column, change=ByExchange(other=other), words=words))
     return found
 
 

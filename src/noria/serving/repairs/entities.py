@@ -90,7 +90,13 @@ class ByEstimate(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_field
     middles: dict[str, float] = {}
 
 
-Change = ByLine | ByFactor | ByTable | ByEstimate
+class ByExchange(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fields=True, tag="exchange"):
+    """Two columns that have each other's values: each gets its own again."""
+
+    other: Name
+
+
+Change = ByLine | ByFactor | ByTable | ByEstimate | ByExchange
 
 
 class Usual(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fields=True):
@@ -127,6 +133,12 @@ class ColumnRepair(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fie
     change: Change
     words: Words = ""
     usual: Usual | None = None
+
+
+def places_of(repair: ColumnRepair) -> tuple[str, ...]:
+    """Name the columns that a repair changes."""
+    change = repair.change
+    return (repair.column, change.other) if isinstance(change, ByExchange) else (repair.column,)
 
 
 class NewRepair(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fields=True):

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import builtins
 import math
+from collections.abc import Mapping
 from typing import Any
 
 import msgspec
@@ -21,12 +22,14 @@ from noria.serving.locate import EndpointRow, endpoint_row
 from noria.serving.permissions import DEPLOY, END_REPAIRS, READ_ENDPOINTS
 from noria.serving.repairs.entities import (
     ByEstimate,
+    ByExchange,
     ByTable,
     ColumnRepair,
     EndRepair,
     InputRepair,
     NewRepair,
     RepairPage,
+    places_of,
 )
 from noria.serving.repairs.events import REPAIR_ENDED, REPAIR_STARTED
 from noria.serving.repairs.tables import input_repairs
@@ -205,9 +208,13 @@ def check_columns(columns: list[ColumnRepair], signature: Signature | None) -> N
         name: spec.datatype for spec in signature.inputs for name in flatten_names(spec.name, spec.shape[1:])
     }
     for repair in columns:
-        datatype = kinds.get(repair.column)
-        if datatype is None:
-            raise _unknown(repair.column, list(kinds))
+        for column in places_of(repair):
+            if column not in kinds:
+                raise _unknown(column, list(kinds))
+        datatype = kinds[repair.column]
+        if isinstance(repair.change, ByExchange):
+            _check_exchange(repair.column, repair.change.other, kinds)
+            continue
         is_text, change = datatype == "BYTES", repair.change
         for_text = isinstance(change, ByTable) or (isinstance(change, ByEstimate) and change.code is not None)
         if is_text and not for_text:
@@ -217,6 +224,14 @@ def check_columns(columns: list[ColumnRepair], signature: Signature | None) -> N
         if datatype == "BOOL" or (not is_text and isinstance(change, ByEstimate) and change.code is not None):
             raise Invalid(f"`{repair.column}` is of the type {datatype}, which this repair is not for")
         _check_numbers(repair)
+
+
+def _check_exchange(one: str, other: str, kinds: Mapping[str, str]) -> None:
+    if one == other:
+        raise Invalid(f"`{one}` cannot be exchanged with itself")
+    if (kinds[one] == "BYTES") != (kinds[other] == "BYTES"):
+        text, number = (one, other) if kinds[one] == "BYTES" else (other, one)
+        raise Invalid(f"`{text}` holds texts and `{number}` does not, so they cannot be exchanged")
 
 
 def _check_numbers(repair: ColumnRepair) -> None:

@@ -8,7 +8,16 @@ import numpy as np
 import pytest
 
 from noria.serving.repairs.applying import Repairer, changed
-from noria.serving.repairs.entities import Bad, ByEstimate, ByFactor, ByLine, ByTable, Change, ColumnRepair
+from noria.serving.repairs.entities import (
+    Bad,
+    ByEstimate,
+    ByExchange,
+    ByFactor,
+    ByLine,
+    ByTable,
+    Change,
+    ColumnRepair,
+)
 
 
 def mended(change: Change, sent: Any, **others: Any) -> list[Any]:
@@ -52,6 +61,30 @@ def test_codes_are_taken_back() -> None:
     """Texts and numbers; longer texts than any that was sent are not cut off."""
     assert mended(ByTable(codes={"NY": "New York"}), ["NY", "LA"]) == ["New York", "LA"]
     assert mended(ByTable(codes={"1.0": "2.0", "2.0": "1.0"}), [1, 2, 3]) == [2, 1, 3]
+
+
+def test_two_columns_get_their_own_values_again() -> None:
+    """Numbers keep the type of their column, texts their length, places of one input too; what was sent is told."""
+    rows = {"rooms": np.array([70, 81]), "area": np.array([2.0, 3.0]), "city": np.array(["no", "so"])}
+    change = ColumnRepair(column="rooms", change=ByExchange(other="area"))
+    found, received = Repairer([change])(rows)
+
+    assert (found["rooms"].tolist(), found["area"].tolist()) == ([2, 3], [70.0, 81.0])
+    assert found["rooms"].dtype == rows["rooms"].dtype
+    assert {name: array.tolist() for name, array in received.items()} == {
+        "received:rooms": [70, 81],
+        "received:area": [2.0, 3.0],
+    }
+    assert rows["rooms"].tolist() == [70, 81]
+
+    texts = {"a": np.array(["x"]), "b": np.array(["longer"])}
+    found, _ = Repairer([ColumnRepair(column="a", change=ByExchange(other="b"))])(texts)
+    assert (found["a"].tolist(), found["b"].tolist()) == (["longer"], ["x"])
+
+    wide = {"x": np.array([[1.0, 2.0, 3.0]])}
+    found, _ = Repairer([ColumnRepair(column="x[0]", change=ByExchange(other="x[2]"))])(wide)
+    assert found["x"].tolist() == [[3.0, 2.0, 1.0]]
+    assert wide["x"].tolist() == [[1.0, 2.0, 3.0]]
 
 
 def test_what_is_lost_is_estimated_of_the_others() -> None:
