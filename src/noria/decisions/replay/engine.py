@@ -19,6 +19,7 @@ from noria.decisions.replay.deployed import watched
 from noria.decisions.replay.diagnosing import diagnose
 from noria.decisions.replay.episode import Episode
 from noria.decisions.replay.metrics import Metric
+from noria.decisions.replay.opening import is_overtaken, opened
 from noria.decisions.replay.outputs import Predicted
 from noria.decisions.replay.refining import Learnt, refined
 from noria.decisions.replay.remedies import Trials
@@ -138,8 +139,8 @@ class _Engine:
         self._score()
         alerts = self._raised(window)
         self._alerts[window.number] = alerts
-        if alerts and (self._case is None or self._is_overtaken(self._case)):
-            self._open(window)
+        if alerts and (self._case is None or is_overtaken(state, self._case, self._rise)):
+            self._case = opened(state, self._rise)
         if self._case is not None:
             state.inputs.stirred()
             self._case.was_serious = self._case.is_plain(state) or self._case.costs
@@ -210,33 +211,6 @@ class _Engine:
         if rise is not None and rise.is_real:
             found.append(f"quality: loss {rise.rise:+.4f} since window {rise.since}")
         return found
-
-    def _is_overtaken(self, case: Case) -> bool:
-        """Tell whether something is plainly wrong now, or began to cost, while what was looked into did not."""
-        began = self._rise is not None and self._rise.is_real and self._rise.since > case.onset
-        return not case.was_serious and (began or case.is_plain(self._state))
-
-    def _open(self, window: Window) -> None:
-        state = self._state
-        onsets = [
-            check.deployment.window for check in Case(onset=0, detected=0).checks(state) if check.is_harmful
-        ]
-        if not onsets and (window.number in state.errors or signs_of(state.scenes[window.number])):
-            onsets.append(self._first(window, lambda n: n in state.errors or bool(signs_of(state.scenes[n]))))
-        if not onsets and state.scenes[window.number].drifted:
-            onsets.append(self._first(window, lambda n: state.scenes[n].drifted))
-        if not onsets and self._rise is not None and self._rise.is_real:
-            onsets.append(self._rise.since)
-        onset = min(onsets, default=window.number)
-        self._case = Case(onset=onset, detected=window.number, rise=state.losses.since(onset))
-
-    def _first(self, window: Window, holds: Callable[[int], bool]) -> int:
-        onset = window.number
-        for earlier in reversed(self._state.seen[:-1]):
-            if not holds(earlier.number):
-                break
-            onset = earlier.number
-        return onset
 
     def _decide(self, case: Case, *, final: bool) -> None:
         state = self._state
