@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import contextlib
+
 from noria.access.permissions import LIST_PROJECTS, READ_AUDIT, READ_PROJECTS
 from noria.access.projects import Projects
 from noria.catalog.permissions import READ_RECORDS
@@ -20,9 +22,10 @@ from noria.monitoring.service import Monitors
 from noria.registry.permissions import READ_MODELS
 from noria.registry.service import Models
 from noria.server.overview import AlertRow, OverviewContext, RunningRow
-from noria.server.told_events import TYPES, EventRow, runs_of, tell
+from noria.server.told_events import TYPES, EventRow, rollouts_of, runs_of, tell
 from noria.server.wheels import WheelMaker
 from noria.serving.permissions import READ_CAPTURES, READ_ENDPOINTS
+from noria.serving.service import Rollouts
 from noria.tracking.entities import RunStatus
 from noria.tracking.permissions import READ_RUNS
 from noria.tracking.run_cells import Wanted
@@ -122,7 +125,12 @@ def _events(visit: Visit, project: str) -> tuple[EventRow, ...] | None:
     found = log.latest(types=list(TYPES), project=project, limit=_EVENTS_READ)
     runs = visit.context.service(RunTables).cells(project, runs_of(found), Wanted())
     names = {run.id: run.name for run in runs}
-    return tell(found, project=project, urls=visit.urls, names=names, limit=_EVENTS)
+    versions: dict[str, tuple[int | None, int]] = {}
+    for rollout_id in rollouts_of(found):
+        with contextlib.suppress(NotFound):  # its endpoint may be gone
+            rollout = visit.context.service(Rollouts).get(project, rollout_id)
+            versions[rollout_id] = (rollout.from_version, rollout.to_version)
+    return tell(found, project=project, urls=visit.urls, names=names, versions=versions, limit=_EVENTS)
 
 
 PAGES = (

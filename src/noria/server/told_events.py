@@ -8,6 +8,8 @@ from dataclasses import dataclass
 from datetime import datetime
 from typing import Any, Final
 
+import msgspec
+
 from noria.core.events.log import Event
 from noria.core.ids import is_id
 from noria.core.web.formats import clipped
@@ -51,21 +53,42 @@ TOLD_EVENTS: Final[Mapping[str, tuple[str, ...]]] = {
     ),
     "change.announced": (mark("Somebody announced that inputs of %(subject)s change"),),
     "change.withdrawn": (mark("An announced change of inputs of %(subject)s was taken back"),),
-    "rollout.started": (mark("%(endpoint)s: the rollout of version %(to)s began"),),
+    "rollout.started": (
+        mark("%(endpoint)s: the rollout of version %(to)s began"),
+        mark("A rollout began"),
+    ),
     "rollout.advanced": (
         mark("%(endpoint)s: version %(to)s answers %(weight)s of the requests"),
-        mark("%(endpoint)s: the rollout of version %(to)s went a step on"),
+        mark("%(endpoint)s: the rollout went on"),
     ),
-    "rollout.paused": (mark("%(endpoint)s: the rollout of version %(to)s waits"),),
-    "rollout.resumed": (mark("%(endpoint)s: the rollout of version %(to)s goes on"),),
-    "rollout.promoted": (mark("%(endpoint)s: version %(to)s answers every request"),),
+    "rollout.paused": (
+        mark("%(endpoint)s: the rollout of version %(to)s waits"),
+        mark("%(endpoint)s: the rollout waits"),
+    ),
+    "rollout.resumed": (
+        mark("%(endpoint)s: the rollout of version %(to)s goes on"),
+        mark("%(endpoint)s: the rollout goes on"),
+    ),
+    "rollout.promoted": (
+        mark("%(endpoint)s: version %(to)s answers every request"),
+        mark("%(endpoint)s: the new version answers every request"),
+    ),
     "rollout.rolled_back": (
         mark("%(endpoint)s: back from version %(to)s to version %(from)s"),
-        mark("%(endpoint)s: the rollout of version %(to)s was taken back"),
+        mark("%(endpoint)s: the rollout was taken back"),
     ),
-    "rollout.compared": (mark("%(endpoint)s: version %(to)s was compared in the shadow"),),
-    "rollout.approved": (mark("%(endpoint)s: the rollout of version %(to)s was approved"),),
-    "rollout.failed": (mark("%(endpoint)s: the rollout of version %(to)s failed"),),
+    "rollout.compared": (
+        mark("%(endpoint)s: version %(to)s was compared in the shadow"),
+        mark("%(endpoint)s: the new version was compared in the shadow"),
+    ),
+    "rollout.approved": (
+        mark("%(endpoint)s: the rollout of version %(to)s was approved"),
+        mark("%(endpoint)s: the rollout was approved"),
+    ),
+    "rollout.failed": (
+        mark("%(endpoint)s: the rollout of version %(to)s failed"),
+        mark("%(endpoint)s: the rollout failed"),
+    ),
     "serving.captures_dropped": (
         mark("A model server has no room to keep its answers: it dropped %(n_dropped)s"),
         mark("A model server has no room to keep its answers"),
@@ -143,7 +166,13 @@ class EventRow:
 
 
 def tell(
-    events: Iterable[Event], *, project: str, urls: Urls, names: Mapping[str, str], limit: int
+    events: Iterable[Event],
+    *,
+    project: str,
+    urls: Urls,
+    names: Mapping[str, str],
+    versions: Mapping[str, tuple[int | None, int]],
+    limit: int,
 ) -> tuple[EventRow, ...]:
     """Tell of events in their order, each thing that happened once.
 
@@ -151,8 +180,10 @@ def tell(
     ----------
     names
         Of runs, by id; one that is missing is called by the end of its id.
+    versions
+        From and to which one rollouts went, by id: most of their events do not say.
     """
-    found = list(events)
+    found = [_completed(event, versions) for event in events]
     pipelines = {event.subject for event in found if event.type == "pipeline.finished"}
     decided = {event.payload.get("record") for event in found if event.type == "decision.finished"}
     return tuple(
@@ -166,6 +197,19 @@ def tell(
 def runs_of(events: Iterable[Event]) -> tuple[str, ...]:
     """Give the ids of the runs that events are about."""
     return tuple(dict.fromkeys(_name(event) for event in events if event.type == "run.finished"))
+
+
+def rollouts_of(events: Iterable[Event]) -> tuple[str, ...]:
+    """Give the ids of the rollouts that events are about without telling of which version."""
+    silent = (event for event in events if event.type.startswith("rollout.") and "to" not in event.payload)
+    return tuple(dict.fromkeys(_name(event) for event in silent))
+
+
+def _completed(event: Event, versions: Mapping[str, tuple[int | None, int]]) -> Event:
+    if not event.type.startswith("rollout.") or _name(event) not in versions:
+        return event
+    old, new = versions[_name(event)]
+    return msgspec.structs.replace(event, payload={"from": old, "to": new, **event.payload})
 
 
 def phrase_of(event: Event, names: Mapping[str, str]) -> Phrase:

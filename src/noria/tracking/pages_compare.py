@@ -14,6 +14,7 @@ from noria.core.web.languages import mark
 from noria.core.web.pages import Crumb, Page, PageContext, Visit
 from noria.core.web.parallel import ParallelPlot
 from noria.core.web.parts import Choice, Column, Direction, Pager, Tab
+from noria.core.web.retelling import Sentence
 from noria.core.web.urls import COMPARE_PATH
 from noria.tracking.compare_parts import Settings, chart_of, parallel_of, settings_of
 from noria.tracking.compare_view import (
@@ -28,6 +29,7 @@ from noria.tracking.compare_view import (
 )
 from noria.tracking.comparison import differing_keys
 from noria.tracking.entities import Run
+from noria.tracking.filter_sentences import retelling
 from noria.tracking.pages_experiments import EXPERIMENTS_WORDS
 from noria.tracking.permissions import READ_RUNS
 from noria.tracking.point_entities import RunHistory
@@ -118,8 +120,8 @@ class CompareContext(PageContext):
     view: CompareView
     n_runs: int
     is_capped: bool
-    error: str
-    hint: str
+    error: Sentence | None
+    hint: Sentence | None
     tabs: tuple[Tab, ...]
     columns: tuple[Column, ...]
     kinds: tuple[CellKind, ...]
@@ -138,11 +140,12 @@ class CompareContext(PageContext):
 def compare(visit: Visit) -> CompareContext:
     """Gather the comparison of the runs that the address names, or that its filter chooses."""
     view = read_compare(visit)
-    error = hint = ""
+    error = hint = None
     try:
         runs, is_capped = _runs(visit, view)
     except FilterInvalid as refused:
-        runs, is_capped, error, hint = [], False, refused.message, refused.hint or ""
+        runs, is_capped, error = [], False, retelling.find(refused.message)
+        hint = retelling.find(refused.hint) if refused.hint else None
     params, metrics = shown_keys(runs, view)
     n_keys = len({key for run in runs for key in run.params}) + len({k for run in runs for k in run.metrics})
     labels = labels_of(runs)

@@ -13,10 +13,12 @@ from noria.core.web.cookies import read_cookie
 from noria.core.web.formats import clipped
 from noria.core.web.pages import Crumb, Elsewhere, Page, PageContext, Visit
 from noria.core.web.parts import Choice, Column, Pager
+from noria.core.web.retelling import Sentence
 from noria.core.web.urls import EXPERIMENT_PATH
 from noria.tracking.entities import RunStatus
 from noria.tracking.experiment_entities import Experiment
 from noria.tracking.experiment_lists import RunTally
+from noria.tracking.filter_sentences import retelling
 from noria.tracking.known import KeyKind
 from noria.tracking.pages_experiments import EXPERIMENTS_WORDS, own_tags
 from noria.tracking.pages_run_frame import NOTE_TAG
@@ -138,8 +140,8 @@ class RunsContext(PageContext):
     signs: Mapping[RunStatus, Sign]
     has_running: bool
     view: TableView
-    error: str
-    hint: str
+    error: Sentence | None
+    hint: Sentence | None
     columns: tuple[Column, ...]
     kinds: tuple[CellKind, ...]
     rows: tuple[TableRow, ...]
@@ -160,8 +162,8 @@ class _Shown:
     rows: tuple[TableRow, ...] = ()
     pager: Pager = Pager()  # noqa: RUF009 - frozen
     grouping: Grouping | None = None
-    error: str = ""
-    hint: str = ""
+    error: Sentence | None = None
+    hint: Sentence | None = None
     has_running: bool = False
     may_nest: bool = False
 
@@ -225,7 +227,8 @@ def _shown(visit: Visit, tables: RunTables, view: TableView, chosen: Sequence[st
             return _Shown(grouping=grouping_of(visit, tables, view, chosen))
         return _page(visit, tables, view, chosen)
     except FilterInvalid as error:
-        return _Shown(error=error.message, hint=error.hint or "")
+        hint = retelling.find(error.hint) if error.hint else None
+        return _Shown(error=retelling.find(error.message), hint=hint)
 
 
 def _page(visit: Visit, tables: RunTables, view: TableView, chosen: Sequence[str]) -> _Shown:

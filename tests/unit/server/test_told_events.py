@@ -15,7 +15,7 @@ from noria.core.events.log import Event, EventType
 from noria.core.web.languages import Language
 from noria.core.web.rendering import environment
 from noria.core.web.urls import Urls
-from noria.server.told_events import TOLD_EVENTS, TYPES, page_of, phrase_of, runs_of, tell
+from noria.server.told_events import TOLD_EVENTS, TYPES, page_of, phrase_of, rollouts_of, runs_of, tell
 from support.hostile import HOSTILE
 
 RUN = "01a1fe334b7176c49e423563c9819fa6"
@@ -116,7 +116,8 @@ def test_runs_are_called_by_their_names() -> None:
 
 def test_a_payload_of_another_form_is_told_by_its_type() -> None:
     """What a newer or older release wrote breaks no page."""
-    assert said(event("rollout.started", f"rollout:{RUN}", to=["x", 1], endpoint=None)) == "rollout.started"
+    assert said(event("rollout.started", f"rollout:{RUN}", to=["x", 1], endpoint=None)) == "A rollout began"
+    assert said(event("model.alias_moved", "model:a", alias=[])) == "model.alias_moved"
     assert said(event("solar.flare", "sun:1")) == "solar.flare"
 
 
@@ -138,20 +139,35 @@ def test_a_thing_that_happened_is_told_once() -> None:
         event("run.finished", f"run:{RUN}", status="finished"),
         event("run.finished", f"run:{RECORD}", status="finished"),
     ]
-    rows = tell(events, project="default", urls=Urls(), names={}, limit=14)
+    rows = tell(events, project="default", urls=Urls(), names={}, versions={}, limit=14)
 
     assert [row.phrase.words for row in rows] == [
         "%(endpoint)s: the decision ended",
         "The pipeline %(pipeline)s ended",
         "The run %(subject)s ended",
     ]
-    assert len(tell(events, project="default", urls=Urls(), names={}, limit=2)) == 2
+    assert len(tell(events, project="default", urls=Urls(), names={}, versions={}, limit=2)) == 2
+
+
+def test_events_of_a_rollout_tell_its_versions() -> None:
+    """Though only its first event says them; without them they are told by the endpoint alone."""
+    went_on = event("rollout.advanced", f"rollout:{RUN}", endpoint="digits", step=1, weight=0.5)
+    back = event("rollout.rolled_back", f"rollout:{RUN}", endpoint="digits", reason="Aborted by hand")
+    versions: dict[str, tuple[int | None, int]] = {RUN: (1, 2)}
+    rows = tell([back, went_on], project="a", urls=Urls(), names={}, versions=versions, limit=14)
+
+    assert rollouts_of([back, went_on]) == (RUN,)
+    assert [row.phrase.words for row in rows] == [
+        "%(endpoint)s: back from version %(to)s to version %(from)s",
+        "%(endpoint)s: version %(to)s answers %(weight)s of the requests",
+    ]
+    assert said(went_on) == "digits: the rollout went on"
 
 
 def test_people_are_named_and_machines_are_not() -> None:
     """Who promoted is told; that the control loop or a worker did something is not."""
     made = [event("endpoint.deleted", "endpoint:a", actor=name) for name in ("ana", "control", "worker:x")]
-    rows = tell(made, project="default", urls=Urls(), names={}, limit=14)
+    rows = tell(made, project="default", urls=Urls(), names={}, versions={}, limit=14)
 
     assert [row.by for row in rows] == ["ana", "", ""]
 

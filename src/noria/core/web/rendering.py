@@ -102,10 +102,10 @@ class Telling:
 
     def _value(self, sentence: Sentence, name: str) -> str:
         text = self._text(sentence.values[name])
-        if is_id(text):
-            return f"…{text[-_END_OF_ID:]}"  # which is what differs between ids of one day
-        # What stands in backticks is a name, though it may look like a figure.
-        return text if f"`%({name})s`" in sentence.words else self._formats.figure(text)
+        # What stands in backticks is a name, though it may look like a figure, and is told whole.
+        if f"`%({name})s`" in sentence.words:
+            return text
+        return f"…{text[-_END_OF_ID:]}" if is_id(text) else self._formats.figure(text)
 
 
 class Phrasing:
