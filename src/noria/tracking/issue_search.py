@@ -1,17 +1,17 @@
-"""Find issues by a filter, the worst first, a page at a time."""
+"""Find issues by a filter and by what they say, in an order, a page at a time."""
 
 from __future__ import annotations
 
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass
-from typing import Any, Final
+from typing import Any, Final, NamedTuple
 
 import sqlalchemy as sa
 
 from noria.access.tables import projects
 from noria.core.permissions import Principal
-from noria.tracking.issue_entities import IssueSearch
-from noria.tracking.issue_tables import issues
+from noria.tracking.issue_entities import IssueField, IssueSearch
+from noria.tracking.issue_tables import SEVERITIES, issue_categories, issues
 from noria.tracking.search.evaluate import NUMBER
 from noria.tracking.search.grammar import ATTRIBUTE, Clause, Entity, Field, FilterInvalid, Grammar
 from noria.tracking.search.page_tokens import PageTokenInvalid, mark_of, read_token, write_token
@@ -68,10 +68,25 @@ class FoundIssue:
     n_traces: int | None
 
 
-def find_issues(
-    connection: sa.Connection, caller: Principal, wanted: IssueSearch
-) -> tuple[list[FoundIssue], str | None]:
-    """Give the issues that are wanted, as far as the caller may read them, and where the next page begins.
+@dataclass(frozen=True, slots=True)
+class FoundIssues:
+    """A page of issues, where the next one begins, and how many there are on all pages if that was asked for."""
+
+    page: list[FoundIssue]
+    following: str | None
+    n_all: int | None
+
+
+class _Key(NamedTuple):
+    """A value that issues are ordered by: its name among the columns of the query, its type, and its direction."""
+
+    name: str
+    kind: type
+    descending: bool = True
+
+
+def find_issues(connection: sa.Connection, caller: Principal, wanted: IssueSearch) -> FoundIssues:
+    """Give the issues that are wanted, as far as the caller may read them.
 
     Raises
     ------
@@ -81,44 +96,91 @@ def find_issues(
         If the token is not of this search.
     """
     clauses = GRAMMAR.parse_filter(wanted.filter)
+    keys = _order(wanted)
     found = _matching(connection, caller, wanted, clauses).subquery()
-    order = [found.c[name] for name in _order(wanted)]
-    compared = [(each.key, each.comparator, each.value) for each in clauses]
-    mark = mark_of("issues", wanted.experiment, compared, wanted.count_traces)
-    query = sa.select(found.c.pk, *order).order_by(*(column.desc() for column in order))
+    mark = _mark(wanted, clauses)
+    counted = [found.c.n_traces] if wanted.count_traces else []
+    order = [found.c[key.name] for key in keys]
+    query = sa.select(found.c.pk, *order, *counted).order_by(
+        *(column.desc() if key.descending else column.asc() for key, column in zip(keys, order, strict=True))
+    )
     if wanted.after is not None:
-        query = query.where(_beyond(order, _start(wanted.after, mark, len(order) - 1)))
+        query = query.where(_beyond(keys, order, _start(wanted.after, mark, keys)))
     rows = connection.execute(query.limit(wanted.limit + 1)).fetchall()
-    page = [FoundIssue(row[0], row[2] if wanted.count_traces else None) for row in rows[: wanted.limit]]
-    if len(rows) <= wanted.limit:
-        return page, None
-    return page, write_token(mark, tuple([(NUMBER, value) for value in rows[wanted.limit - 1][1:]]))
+    page = [FoundIssue(row[0], row[-1] if wanted.count_traces else None) for row in rows[: wanted.limit]]
+    following = None
+    if len(rows) > wanted.limit:
+        place = rows[wanted.limit - 1][1 : 1 + len(keys)]
+        following = write_token(mark, tuple([(NUMBER, value) for value in place]))
+    return FoundIssues(page, following, _n_all(connection, found) if wanted.count_all else None)
 
 
-def _start(token: str, mark: str, n_numbers: int) -> list[Any]:
-    place = read_token(token, mark, (*(int for _ in range(n_numbers)), str))
+def _n_all(connection: sa.Connection, found: sa.Subquery) -> int:
+    return int(connection.execute(sa.select(sa.func.count()).select_from(found)).scalar_one())
+
+
+def fold(category: str) -> str:
+    """Give a category as searches compare it.
+
+    Examples
+    --------
+    >>> fold(" Latency ")
+    'latency'
+    """
+    return category.strip().casefold()
+
+
+def _mark(wanted: IssueSearch, clauses: Sequence[Clause]) -> str:
+    compared = [(each.key, each.comparator, each.value) for each in clauses]
+    old = ("issues", wanted.experiment, compared, wanted.count_traces)
+    chosen = (sorted(wanted.statuses), sorted(wanted.severities), sorted(wanted.categories))
+    return mark_of(*old, wanted.name, *chosen, wanted.order_by)
+
+
+def _start(token: str, mark: str, keys: Sequence[_Key]) -> list[Any]:
+    place = read_token(token, mark, tuple([key.kind for key in keys]))
     if any(rank != NUMBER for rank, _ in place):
         raise PageTokenInvalid("Invalid page token: it does not fit the order of this search")
     return [value for _, value in place]
 
 
-def _order(wanted: IssueSearch) -> tuple[str, ...]:
-    counted = ("n_traces",) if wanted.count_traces else ()
-    return ("severity", *counted, "created_ms", "id")
+def _order(wanted: IssueSearch) -> list[_Key]:
+    asked = [_KEYS[each.field]._replace(descending=each.descending) for each in wanted.order_by]
+    if not asked:
+        counted = [_Key("n_traces", int)] if wanted.count_traces else []
+        asked = [_KEYS[IssueField.SEVERITY], *counted, _KEYS[IssueField.CREATED_AT]]
+    return [*asked, _Key("id", str)]
 
 
 def _matching(
     connection: sa.Connection, caller: Principal, wanted: IssueSearch, clauses: Sequence[Clause]
 ) -> sa.Select[Any]:
     query = (
-        sa.select(_ISSUES.pk, _ISSUES.severity, _ISSUES.created_ms, _ISSUES.id)
+        sa.select(_ISSUES.pk, _ISSUES.id, *(column.label(name) for name, column in _ORDERED.items()))
         .join(experiments, experiments.c.pk == _ISSUES.experiment_pk)
         .outerjoin(runs, runs.c.pk == _ISSUES.source_run_pk)
-        .where(*_readable(connection, caller), *map(_condition, clauses))
+        .where(*_readable(connection, caller), *map(_condition, clauses), *_chosen(wanted))
     )
     if wanted.experiment is not None:
         query = query.where(experiments.c.number == wanted.experiment)
     return query.add_columns(_N_TRACES.label("n_traces")) if wanted.count_traces else query
+
+
+def _chosen(wanted: IssueSearch) -> list[sa.ColumnElement[bool]]:
+    """Give the conditions that are no clauses of the filter."""
+    conditions: list[sa.ColumnElement[bool]] = []
+    if wanted.name is not None:
+        conditions.append(_ISSUES.name.icontains(wanted.name, autoescape=True))
+    if wanted.statuses:
+        conditions.append(_ISSUES.status.in_([each.value for each in wanted.statuses]))
+    if wanted.severities:
+        conditions.append(_ISSUES.severity.in_([SEVERITIES.index(each) for each in wanted.severities]))
+    if wanted.categories:
+        named = issue_categories.c.folded.in_([fold(each) for each in wanted.categories])
+        conditions.append(
+            sa.exists().where(issue_categories.c.issue_pk == _ISSUES.pk, named).correlate(issues)
+        )
+    return conditions
 
 
 def _readable(connection: sa.Connection, caller: Principal) -> list[sa.ColumnElement[bool]]:
@@ -133,15 +195,33 @@ def _condition(clause: Clause) -> sa.ColumnElement[bool]:
     return _COMPARE[clause.comparator](_COLUMNS[clause.key], clause.value)
 
 
-def _beyond(order: Sequence[sa.ColumnElement[Any]], start: Sequence[Any]) -> sa.ColumnElement[bool]:
+def _beyond(
+    keys: Sequence[_Key], order: Sequence[sa.ColumnElement[Any]], start: Sequence[Any]
+) -> sa.ColumnElement[bool]:
     ways: list[sa.ColumnElement[bool]] = []
     same: list[sa.ColumnElement[bool]] = []
-    for column, value in zip(order, start, strict=True):
-        ways.append(sa.and_(*same, column < value))
+    for key, column, value in zip(keys, order, start, strict=True):
+        ways.append(sa.and_(*same, column < value if key.descending else column > value))
         same.append(column == value)
     return sa.or_(*ways)
 
 
+_ORDERED: Final[dict[str, sa.ColumnElement[Any]]] = {
+    "folded": sa.func.lower(_ISSUES.name),
+    "status": _ISSUES.status,
+    "severity": _ISSUES.severity,
+    "created_ms": _ISSUES.created_ms,
+    "updated_ms": _ISSUES.updated_ms,
+    "seen_ms": sa.func.coalesce(_ISSUES.seen_ms, _ISSUES.created_ms),
+}
+_KEYS: Final = {
+    IssueField.NAME: _Key("folded", str),
+    IssueField.STATUS: _Key("status", str),
+    IssueField.SEVERITY: _Key("severity", int),
+    IssueField.CREATED_AT: _Key("created_ms", int),
+    IssueField.UPDATED_AT: _Key("updated_ms", int),
+    IssueField.LAST_SEEN_AT: _Key("seen_ms", int),
+}
 _COLUMNS: Final[dict[str, sa.ColumnElement[Any]]] = {"status": _ISSUES.status, "source_run_id": runs.c.id}
 _COMPARE: Final[dict[str, Callable[[sa.ColumnElement[Any], Any], sa.ColumnElement[bool]]]] = {
     "=": lambda column, value: column == value,

@@ -29,6 +29,9 @@ issues = sa.Table(
     sa.Column("created_by", sa.Text),
     sa.Column("created_ms", sa.BigInteger, nullable=False),
     sa.Column("updated_ms", sa.BigInteger, nullable=False),
+    sa.Column("seen_ms", sa.BigInteger),
+    sa.Column("updated_by", sa.Text),
+    sa.Column("metadata", JsonText(dict[str, str])),
     sa.CheckConstraint("status in ('pending', 'rejected', 'resolved')", name="issues_status"),
     sa.CheckConstraint("severity between 0 and 4", name="issues_severity"),
     sa.Index(
@@ -39,4 +42,20 @@ issues = sa.Table(
         sa.text("id desc"),
     ),
     sa.Index("issues_by_run", "source_run_pk"),
+)
+
+# Categories as a search compares them, whatever their case and the space around them.
+issue_categories = sa.Table(
+    "issue_categories",
+    metadata,
+    sa.Column(
+        "issue_pk",
+        sa.BigInteger,
+        sa.ForeignKey("issues.pk", ondelete="CASCADE"),
+        primary_key=True,
+        autoincrement=False,
+    ),
+    sa.Column("folded", BytewiseText, primary_key=True),
+    sa.Index("issue_categories_by_name", "folded", "issue_pk"),
+    sqlite_with_rowid=False,
 )

@@ -11,12 +11,13 @@ import sqlalchemy as sa
 from noria.access.tables import projects
 from noria.core.database.engine import upsertable
 from noria.core.database.schema import from_micros, to_micros
-from noria.core.errors import Conflict, Invalid, NotFound
+from noria.core.errors import Conflict, NotFound
 from noria.core.events.log import EventType
-from noria.core.ids import is_id, new_id
+from noria.core.ids import new_id
 from noria.core.operations import Service, operation
 from noria.tracking.events import append_event
 from noria.tracking.experiment_rows import ExperimentDeleted
+from noria.tracking.issue_changes import categorise, changed_values
 from noria.tracking.issue_entities import (
     Issue,
     IssueChange,
@@ -28,23 +29,17 @@ from noria.tracking.issue_entities import (
     NewIssue,
 )
 from noria.tracking.issue_events import ISSUE_CREATED, ISSUE_UPDATED
+from noria.tracking.issue_limits import ID_PREFIX, check_change, check_new
 from noria.tracking.issue_search import FoundIssue, find_issues
 from noria.tracking.issue_tables import SEVERITIES, issues
-from noria.tracking.limits import check_length
 from noria.tracking.run_keys import run_pk
 from noria.tracking.tables import experiments, runs
-from noria.tracking.traces.limits import MAX_TEXT_CHARS, check_count
 from noria.tracking.traces.permissions import FIND_TRACES, READ_TRACES, WRITE_TRACES
 from noria.tracking.traces.places import experiment_in
 
-MAX_NAME_CHARS: Final = 250
-MAX_CREATOR_CHARS: Final = 255
-MAX_CATEGORY_CHARS: Final = 250
-MAX_LISTED: Final = 100
 MAX_PAGE: Final = 1_000
 
 _ISSUES = issues.c
-_PREFIX: Final = "iss-"
 
 
 class IssueNotFound(NotFound):
@@ -62,13 +57,13 @@ class Issues(Service):
     @operation("POST", "/projects/{project}/issues", needs=WRITE_TRACES)
     def create(self, project: str, new: NewIssue) -> Issue:
         """Write an issue down; several may have the same name."""
-        _check_new(new)
+        check_new(new)
         now_ms = self._now_ms() if new.created_at is None else to_micros(new.created_at) // 1_000
         with self.context.database.write() as connection:
             place = experiment_in(connection, project, new.experiment, hold=True)
             _check_active(connection, place.pk, project, place.name)
             run = None if new.source_run is None else run_pk(connection, project, new.source_run)
-            issue_id = new.id or f"{_PREFIX}{new_id()}"
+            issue_id = new.id or f"{ID_PREFIX}{new_id()}"
             values = {
                 "id": issue_id,
                 "experiment_pk": place.pk,
@@ -82,11 +77,15 @@ class Issues(Service):
                 "created_by": new.created_by,
                 "created_ms": now_ms,
                 "updated_ms": now_ms,
+                "seen_ms": now_ms if new.last_seen_at is None else to_micros(new.last_seen_at) // 1_000,
+                "updated_by": new.created_by,
+                "metadata": new.metadata or None,
             }
             insert = upsertable(connection.dialect.name, issues).values(**values).on_conflict_do_nothing()
             key = connection.execute(insert.returning(_ISSUES.pk)).scalar_one_or_none()
             if key is None:
                 raise Conflict(f"There is an issue `{issue_id}` already", hint="Leave the id out")
+            categorise(connection, key, new.categories)
             payload = {"experiment": new.experiment, "name": new.name, "status": new.status.value}
             self._tell(connection, ISSUE_CREATED, project, issue_id, payload)
             return _load(connection, [FoundIssue(key, None)])[0]
@@ -109,29 +108,31 @@ class Issues(Service):
     @operation("PATCH", "/projects/{project}/issues/{issue_id}", needs=WRITE_TRACES)
     def update(self, project: str, issue_id: str, change: IssueChange) -> Issue:
         """Change what an issue says; who found it, where and why, stays."""
-        _check_change(change)
-        values: dict[str, Any] = {
-            name: value for name, value in msgspec.to_builtins(change).items() if value is not None
-        }
-        payload: dict[str, Any] = {"fields": sorted(values)}
+        check_change(change)
+        said = msgspec.to_builtins(change)
+        named = [
+            name for name, value in said.items() if value or (name == "categories" and value is not None)
+        ]
+        payload: dict[str, Any] = {"fields": sorted(named)}
         if change.status is not None:
             payload["status"] = change.status.value
-        if change.severity is not None:
-            values["severity"] = SEVERITIES.index(change.severity)
         with self.context.database.write() as connection:
             key = _key(connection, project, issue_id)
-            changed = {**values, "updated_ms": self._now_ms()}
-            connection.execute(sa.update(issues).where(_ISSUES.pk == key).values(**changed))
+            values = changed_values(connection, key, change)
+            updated = sa.update(issues).where(_ISSUES.pk == key).values(**values, updated_ms=self._now_ms())
+            connection.execute(updated)
+            if change.categories is not None:
+                categorise(connection, key, change.categories)
             self._tell(connection, ISSUE_UPDATED, project, issue_id, payload)
             return _load(connection, [FoundIssue(key, None)])[0]
 
     @operation("POST", "/issues/search", needs=FIND_TRACES, status=200)
     def search(self, wanted: IssueSearch) -> IssuePage:
-        """Find issues by a filter: the worst first, and the newest first among equally bad ones."""
+        """Find issues; without an order, the worst first, and the newest first among equally bad ones."""
         bounded = msgspec.structs.replace(wanted, limit=max(1, min(wanted.limit, MAX_PAGE)))
         with self.context.database.read() as connection:
-            found, following = find_issues(connection, self.context.principal, bounded)
-            return IssuePage(items=_load(connection, found), next=following)
+            found = find_issues(connection, self.context.principal, bounded)
+            return IssuePage(items=_load(connection, found.page), next=found.following, n_all=found.n_all)
 
     def _now_ms(self) -> int:
         return to_micros(self.context.clock.now()) // 1_000
@@ -141,36 +142,6 @@ class Issues(Service):
     ) -> None:
         subject = f"issue:{issue_id}"
         append_event(connection, self.context, kind, subject=subject, project=project, payload=payload)
-
-
-def _check_new(new: NewIssue) -> None:
-    if new.id is not None and not (new.id.startswith(_PREFIX) and is_id(new.id.removeprefix(_PREFIX))):
-        raise Invalid(
-            f"`{new.id[:100]}` cannot be the id of an issue",
-            hint="Use `iss-` and 32 digits out of 0-9 and a-f",
-        )
-    _check_texts(new.name, new.description)
-    check_length("creator of the issue", new.created_by or "", MAX_CREATOR_CHARS)
-    check_count("root causes", new.root_causes, MAX_LISTED)
-    check_count("categories", new.categories, MAX_LISTED)
-    for cause in new.root_causes:
-        check_length("root cause of the issue", cause, MAX_TEXT_CHARS)
-    for category in new.categories:
-        check_length("category of the issue", category, MAX_CATEGORY_CHARS)
-
-
-def _check_change(change: IssueChange) -> None:
-    _check_texts(change.name, change.description)
-
-
-def _check_texts(name: str | None, description: str | None) -> None:
-    for kind, text, limit in (
-        ("name", name, MAX_NAME_CHARS),
-        ("description", description, MAX_TEXT_CHARS),
-    ):
-        if text == "":
-            raise Invalid(f"An issue needs a {kind}", hint="Say in a few words what is wrong")
-        check_length(f"{kind} of the issue", text or "", limit)
 
 
 def _check_active(connection: sa.Connection, experiment: int, project: str, name: str) -> None:
@@ -212,6 +183,9 @@ def _issue(row: Any, n_traces: int | None) -> Issue:
         created_by=row.created_by,
         created_at=from_micros(row.created_ms * 1_000),
         updated_at=from_micros(row.updated_ms * 1_000),
+        last_seen_at=from_micros((row.created_ms if row.seen_ms is None else row.seen_ms) * 1_000),
+        updated_by=row.updated_by,
+        metadata=row.metadata or {},
         n_traces=n_traces,
     )
 

@@ -29,6 +29,9 @@ _CHOSEN = (
     "last_updated_timestamp",
     "next_page_token",
 )
+_NEWER = ("last_seen_timestamp", "last_updated_by")
+"""Keys that MLflow's server tells from 3.18 on, and Noria always."""
+
 _SET = re.compile(r"\{([^{}]*)\}")
 _REFERENCE = re.compile(r"\{([a-z0-9_]+)\}")
 
@@ -143,7 +146,7 @@ def _settled(value: Any, key: str = "") -> Any:
     """Drop what each server chooses for itself: its clock, names that it makes up, tokens, orders of what has none."""
     if isinstance(value, dict):
         unordered = _UNORDERED.get(key, ())
-        settled = {name: _settled(each, name) for name, each in value.items()}
+        settled = {name: _settled(each, name) for name, each in value.items() if name not in _NEWER}
         return {
             name: sorted(each, key=_sorting_key) if name in unordered and isinstance(each, list) else each
             for name, each in settled.items()
@@ -199,6 +202,8 @@ def _at(content: Any, path: str) -> str:
 def _paths(value: Any, prefix: str) -> Iterator[str]:
     if isinstance(value, dict):
         for key, each in value.items():
+            if key in _NEWER:
+                continue
             yield f"{prefix}.{key}"
             yield from _paths(each, f"{prefix}.{key}")
     elif isinstance(value, list):

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Callable
 from typing import Any
 
 import httpx
@@ -57,10 +58,13 @@ def test_an_issue_is_the_same_on_the_wire_and_in_noria(http: httpx.Client, conte
         "status",
         "created_timestamp",
         "last_updated_timestamp",
+        "last_seen_timestamp",
     }
+    assert bare["last_seen_timestamp"] == bare["created_timestamp"]
     assert (bare["status"], bare["experiment_id"]) == ("pending", "0")
     assert (kept.status, kept.severity, kept.source_run) == (IssueStatus.RESOLVED, IssueSeverity.HIGH, run)
     assert (kept.root_causes, kept.categories, kept.created_by) == (["load"], ["latency"], "ana")
+    assert full["last_updated_by"] == "ana"
     assert full["created_timestamp"] == int(kept.created_at.timestamp() * 1000)
     assert http.get(f"{API}/{kept.id}").json() == {"issue": full}
     assert http.get(f"/ajax-api{API.removeprefix('/api')}/{kept.id}").json() == {"issue": full}
@@ -115,8 +119,18 @@ def test_pages_end_with_an_empty_token(http: httpx.Client) -> None:
         ({"experiment_id": "99"}, "RESOURCE_DOES_NOT_EXIST", "No Experiment with id=99 exists"),
         ({"experiment_id": "x"}, "INVALID_PARAMETER_VALUE", "Invalid experiment ID 'x'."),
         ({"source_run_id": "0" * 32}, "RESOURCE_DOES_NOT_EXIST", f"Run with id={'0' * 32} not found"),
-        ({"status": "open"}, "INVALID_PARAMETER_VALUE", "'open' is not a valid IssueStatus"),
-        ({"severity": "HIGH"}, "INVALID_PARAMETER_VALUE", "'HIGH' is not a valid IssueSeverity"),
+        ({"status": "open"}, "INVALID_PARAMETER_VALUE", "Invalid issue status: 'open'"),
+        ({"severity": "HIGH"}, "INVALID_PARAMETER_VALUE", "Invalid issue severity: 'HIGH'"),
+        ({"issue_id": "x"}, "INVALID_PARAMETER_VALUE", "`x` cannot be the id of an issue"),
+        ({"issue_id": "iss-" + "x" * 33}, "INVALID_PARAMETER_VALUE", "`iss-xxx"),
+        (
+            {"last_seen_timestamp": -1},
+            "INVALID_PARAMETER_VALUE",
+            "last_seen_timestamp must be nonnegative milliseconds",
+        ),
+        ({"metadata": {"": "x"}}, "INVALID_PARAMETER_VALUE", "An entry of an issue's metadata needs a key"),
+        ({"metadata": {str(at): "" for at in range(101)}}, "INVALID_PARAMETER_VALUE", ""),
+        ({"metadata": {"k": {}}}, "INVALID_PARAMETER_VALUE", "Invalid value {} for parameter 'metadata.k'"),
     ],
 )
 @pytest.mark.alike
@@ -154,3 +168,126 @@ def test_issues_of_all_projects_are_found(http: httpx.Client, context: Context) 
     assert http.post(f"{API}/search", json={"experiment_id": "0"}).json() == {"next_page_token": ""}
     answer = http.post(API, json={**ISSUE, "experiment_id": str(number), "source_run_id": run})
     assert refused(answer)[:2] == (400, "INVALID_PARAMETER_VALUE")
+
+
+def test_a_client_gives_an_issue_its_id_once(http: httpx.Client) -> None:
+    """As the client of MLflow 3.18 does, with the moment it was seen and entries of its own."""
+    given = {"issue_id": "iss-own_1", "last_seen_timestamp": 7, "metadata": {"k": "v"}}
+    made = make(http, **given)
+
+    assert {name: made[name] for name in given} == given
+    status, code, _ = refused(http.post(API, json={**ISSUE, **given}))
+    assert (status, code) == (400, "RESOURCE_ALREADY_EXISTS")
+
+
+def test_a_change_sets_and_removes_entries_one_by_one(http: httpx.Client) -> None:
+    """The moment an issue was seen moves forward only, and an empty list leaves no category."""
+    made = make(http, categories=["a"], metadata={"k": "1", "m": "2"}, last_seen_timestamp=1_000)
+    address = f"{API}/{made['issue_id']}"
+
+    def change(**said: Any) -> dict[str, Any]:
+        answer = http.patch(address, json={"issue_id": made["issue_id"], **said})
+        assert answer.status_code == 200, answer.text
+        found: dict[str, Any] = answer.json()["issue"]
+        return found
+
+    merged = change(metadata={"m": "3", "n": "4"}, delete_metadata_keys=["k", "none"], last_updated_by="bob")
+    assert (merged["metadata"], merged["last_updated_by"]) == ({"m": "3", "n": "4"}, "bob")
+    assert change(last_seen_timestamp=2_000)["last_seen_timestamp"] == 2_000
+    assert change(last_seen_timestamp=1_500)["last_seen_timestamp"] == 2_000
+    assert change()["categories"] == ["a"]
+    assert "categories" not in change(categories=[])
+    assert change()["metadata"] == {"m": "3", "n": "4"}
+    both = {"issue_id": made["issue_id"], "metadata": {"k": "1"}, "delete_metadata_keys": ["k"]}
+    assert refused(http.patch(address, json=both))[:2] == (400, "INVALID_PARAMETER_VALUE")
+
+
+@pytest.fixture
+def found(http: httpx.Client) -> Callable[..., list[str]]:
+    """Give what finds issues, and tells their names."""
+    told: tuple[tuple[str, str | None, str, list[str], int], ...] = (
+        ("Slow start", "high", "pending", ["Latency "], 3_000),
+        ("slow end", "low", "resolved", ["latency", "cost"], 1_000),
+        ("100% wrong", None, "rejected", ["Ärger"], 2_000),
+        ("quick", "low", "pending", [], 4_000),
+    )
+    for name, severity, status, categories, seen in told:
+        make(
+            http,
+            name=name,
+            severity=severity,
+            status=status,
+            categories=categories,
+            last_seen_timestamp=seen,
+            root_causes=["load"],
+        )
+
+    def find(**asked: Any) -> list[str]:
+        answer = http.post(f"{API}/search", json=asked)
+        assert answer.status_code == 200, answer.text
+        return [each["name"] for each in answer.json().get("issues", [])]
+
+    return find
+
+
+@pytest.mark.parametrize(
+    ("asked", "names"),
+    [
+        ({"name": "SLOW"}, ["Slow start", "slow end"]),
+        ({"name": "0%"}, ["100% wrong"]),
+        ({"name": "%"}, ["100% wrong"]),
+        ({"name": "_"}, []),
+        ({"statuses": ["resolved", "rejected"]}, ["slow end", "100% wrong"]),
+        ({"severities": ["low"]}, ["quick", "slow end"]),
+        ({"categories": ["LATENCY"]}, ["Slow start", "slow end"]),
+        ({"categories": [" cost", "ärger"]}, ["slow end", "100% wrong"]),
+        ({"categories": ["latency"], "statuses": ["pending"]}, ["Slow start"]),
+        ({"order_by": ["name"]}, ["100% wrong", "quick", "slow end", "Slow start"]),
+        ({"order_by": ["last_seen_timestamp DESC"]}, ["quick", "Slow start", "100% wrong", "slow end"]),
+        ({"order_by": ["severity", "name desc"]}, ["100% wrong", "slow end", "quick", "Slow start"]),
+        (
+            {"order_by": ["status ASC", "created_timestamp"]},
+            ["Slow start", "quick", "100% wrong", "slow end"],
+        ),
+    ],
+)
+def test_issues_are_found_by_what_they_say(
+    found: Callable[..., list[str]], asked: dict[str, Any], names: list[str]
+) -> None:
+    """And in the order that is asked for, on one page as on several."""
+    assert found(**asked) == names
+
+
+def test_pages_follow_the_order_that_was_asked_for(
+    http: httpx.Client, found: Callable[..., list[str]]
+) -> None:
+    """With how many issues there are on all of them; a token of another order is refused."""
+    asked: dict[str, Any] = {"order_by": ["name DESC"], "max_results": 1, "include_total_count": True}
+    names, token = [], ""
+    for _ in range(4):
+        page = http.post(f"{API}/search", json={**asked, "page_token": token}).json()
+        names += [each["name"] for each in page["issues"]]
+        token = page["next_page_token"]
+        assert page["total_count"] == 4
+        if len(names) == 1:
+            other = {**asked, "order_by": ["name"], "page_token": token}
+            assert refused(http.post(f"{API}/search", json=other))[:2] == (400, "INVALID_PARAMETER_VALUE")
+
+    assert (names, token) == (found(order_by=["name DESC"]), "")
+
+
+def test_a_basic_view_leaves_out_what_may_be_long(http: httpx.Client) -> None:
+    """Description, causes and metadata; another view than these two is refused, and so is a strange order."""
+    make(http, root_causes=["load"], metadata={"k": "v"})
+    (basic,) = http.post(f"{API}/search", json={"view": "basic"}).json()["issues"]
+    (full,) = http.post(f"{API}/search", json={"view": "full"}).json()["issues"]
+
+    assert full.keys() - basic.keys() == {"root_causes", "metadata"}
+    assert (basic["description"], full["description"]) == ("", "It takes long")
+    for wrong in (
+        {"view": "short"},
+        {"order_by": ["nope"]},
+        {"order_by": ["name down"]},
+        {"statuses": ["x"]},
+    ):
+        assert refused(http.post(f"{API}/search", json=wrong))[:2] == (400, "INVALID_PARAMETER_VALUE")

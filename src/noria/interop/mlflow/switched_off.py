@@ -1,4 +1,4 @@
-"""What of MLflow's server is not here: the gateway, MCP servers, and the jobs and assistant of its page.
+"""What of MLflow's server is not here: the gateway, MCP servers, skills, and the jobs and assistant of its page.
 
 Clients are told in the words of that server, with a status that they do not try again for minutes.
 """
@@ -21,13 +21,24 @@ NO_MCP: Final = (
     "MCP servers are not kept here: the registry holds models and prompts."
     " Use the MLflow server that holds them."
 )
+NO_SKILLS: Final = (
+    "Skills of agents are not kept here: the registry holds models and prompts."
+    " Use the MLflow server that holds them."
+)
 NO_ASSISTANT: Final = "The assistant of MLflow's page is not here."
 
 _METHODS: Final = ("GET", "POST", "PATCH", "DELETE")
 _JOBS: Final = "3:prompt-optimization/jobs"
 _JOB: Final = f"{_JOBS}/{{job_id}}"
 _PAGE_JOBS: Final = ("/ajax-api/3.0/jobs", "/ajax-api/3.0/mlflow/jobs")
-_STARTING: Final = ("genai/evaluate/invoke", "issues/invoke", "scorer/invoke", "demo/generate", "demo/delete")
+_STARTING: Final = (
+    "genai/evaluate/invoke",
+    "issues/invoke",
+    "issues/schedule/state",
+    "scorer/invoke",
+    "demo/generate",
+    "demo/delete",
+)
 
 endpoint = Endpoints()
 
@@ -56,6 +67,11 @@ def no_jobs(request: AdapterRequest) -> AdapterAnswer:  # noqa: ARG001 - a handl
 def no_mcp(request: AdapterRequest) -> AdapterAnswer:  # noqa: ARG001 - a handler's signature
     """Say that MCP servers are not registered here."""
     return refuse(MlflowError(NOT_IMPLEMENTED, NO_MCP))
+
+
+def no_skills(request: AdapterRequest) -> AdapterAnswer:  # noqa: ARG001 - a handler's signature
+    """Say that skills are not registered here."""
+    return refuse(MlflowError(NOT_IMPLEMENTED, NO_SKILLS))
 
 
 def no_assistant(request: AdapterRequest) -> AdapterAnswer:  # noqa: ARG001 - a handler's signature
@@ -94,6 +110,8 @@ for _start in _STARTING:
 for _method in _METHODS:
     for _path in ("3:mcp-servers", "3:mcp-servers/{rest:path}"):
         endpoint.add(_method, _path, no_mcp)
+    for _path in ("3:skills", "3:skills/{rest:path}"):
+        endpoint.add(_method, _path, no_skills)
 for _method in (*_METHODS, "PUT"):
     endpoint.add(_method, "/ajax-api/3.0/mlflow/assistant/{rest:path}", no_assistant)
 

@@ -191,6 +191,8 @@ class IssueLine(Line, tag="issue"):
     source_run: str | None
     created_by: str | None
     created_ms: int | None
+    seen_ms: int | None = None
+    metadata: dict[str, str] = {}
 
 
 class LabelSchemaLine(Line, tag="label-schema"):

@@ -221,6 +221,8 @@ class TraceWriter:
             source_run=line.source_run,
             created_by=line.created_by,
             created_at=_instant(line.created_ms),
+            last_seen_at=_instant(line.created_ms if line.seen_ms is None else line.seen_ms),
+            metadata=line.metadata,
         )
         try:
             self._issues.create(self._project, new)

@@ -1274,6 +1274,9 @@ CREATE TABLE issues (
     created_by TEXT,
     created_ms BIGINT NOT NULL,
     updated_ms BIGINT NOT NULL,
+    seen_ms BIGINT,
+    updated_by TEXT,
+    metadata TEXT,
     CONSTRAINT issues_experiment_pk_fkey FOREIGN KEY(experiment_pk) REFERENCES experiments (pk) ON DELETE CASCADE,
     CONSTRAINT issues_id_key UNIQUE (id),
     CONSTRAINT issues_pkey PRIMARY KEY (pk),
@@ -1597,6 +1600,13 @@ CREATE TABLE trace_values (
     CONSTRAINT trace_values_trace_pk_fkey FOREIGN KEY(trace_pk) REFERENCES traces (pk) ON DELETE CASCADE
 );
 
+CREATE TABLE issue_categories (
+    issue_pk BIGINT NOT NULL,
+    folded TEXT COLLATE "C" NOT NULL,
+    CONSTRAINT issue_categories_issue_pk_fkey FOREIGN KEY(issue_pk) REFERENCES issues (pk) ON DELETE CASCADE,
+    CONSTRAINT issue_categories_pkey PRIMARY KEY (issue_pk, folded)
+);
+
 CREATE TABLE schedule_notices (
     pk BIGSERIAL NOT NULL,
     id TEXT NOT NULL,
@@ -1671,6 +1681,8 @@ CREATE INDEX events_by_type ON events (type, position);
 CREATE INDEX experiments_by_number ON experiments (project_pk, number);
 
 CREATE UNIQUE INDEX input_repairs_under_way ON input_repairs (endpoint_pk) WHERE (ended_at IS NULL);
+
+CREATE INDEX issue_categories_by_name ON issue_categories (folded, issue_pk);
 
 CREATE INDEX issues_by_run ON issues (source_run_pk);
 
@@ -1840,4 +1852,4 @@ insert into alembic_version (version_num) values ('registry_0004');
 
 insert into alembic_version (version_num) values ('serving_0010');
 
-insert into alembic_version (version_num) values ('tracking_0007');
+insert into alembic_version (version_num) values ('tracking_0008');

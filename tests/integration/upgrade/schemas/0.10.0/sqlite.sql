@@ -483,6 +483,14 @@ CREATE TABLE input_repairs (
 	FOREIGN KEY(endpoint_pk) REFERENCES endpoints (pk)
 );
 
+CREATE TABLE issue_categories (
+	issue_pk BIGINT NOT NULL, 
+	folded TEXT NOT NULL, 
+	PRIMARY KEY (issue_pk, folded), 
+	FOREIGN KEY(issue_pk) REFERENCES issues (pk) ON DELETE CASCADE
+)
+ WITHOUT ROWID;
+
 CREATE TABLE issues (
 	pk INTEGER NOT NULL, 
 	id TEXT NOT NULL, 
@@ -496,7 +504,7 @@ CREATE TABLE issues (
 	categories TEXT NOT NULL, 
 	created_by TEXT, 
 	created_ms BIGINT NOT NULL, 
-	updated_ms BIGINT NOT NULL, 
+	updated_ms BIGINT NOT NULL, seen_ms BIGINT, updated_by TEXT, metadata TEXT, 
 	PRIMARY KEY (pk), 
 	CONSTRAINT issues_status CHECK (status in ('pending', 'rejected', 'resolved')), 
 	CONSTRAINT issues_severity CHECK (severity between 0 and 4), 
@@ -1662,6 +1670,8 @@ CREATE INDEX experiments_by_number ON experiments (project_pk, number);
 
 CREATE UNIQUE INDEX input_repairs_under_way ON input_repairs (endpoint_pk) WHERE ended_at is null;
 
+CREATE INDEX issue_categories_by_name ON issue_categories (folded, issue_pk);
+
 CREATE INDEX issues_by_run ON issues (source_run_pk);
 
 CREATE INDEX issues_in_order ON issues (experiment_pk, severity desc, created_ms desc, id desc);
@@ -1830,4 +1840,4 @@ insert into alembic_version (version_num) values ('registry_0004');
 
 insert into alembic_version (version_num) values ('serving_0010');
 
-insert into alembic_version (version_num) values ('tracking_0007');
+insert into alembic_version (version_num) values ('tracking_0008');

@@ -53,6 +53,9 @@ class Judging:
                     source_run=issue.source_run_id,
                     created_by=issue.created_by,
                     created_ms=issue.created_timestamp,
+                    # MLflow tells these from 3.18 on.
+                    seen_ms=getattr(issue, "last_seen_timestamp", None),
+                    metadata=texts(getattr(issue, "metadata", None) or {}),
                 )
             token = getattr(page, "token", None)
             if not token:
