@@ -134,6 +134,13 @@ _NOTES: Final = (
     mark("version %(version)s, trained on all rows, old and new (%(dataset)s)"),
     mark("version %(version)s, trained on rows since the onset alone (%(dataset)s)"),
     mark("version %(version)s, trained on rows since the onset and as many old ones (%(dataset)s)"),
+    mark(
+        "A model of the kind %(kind_words)s, fitted %(scheme_words)s: %(score)s on %(n)s labelled rows of the endpoint "
+        "%(endpoint)s (%(text)s)"
+    ),
+    mark("on all rows, old and new"),
+    mark("on rows since the onset alone"),
+    mark("on rows since the onset and as many old ones"),
     mark("version %(version)s: %(text)s"),
     mark("version %(version)s"),
     mark("other ways: %(text)s"),

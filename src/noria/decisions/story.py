@@ -8,7 +8,9 @@ from datetime import datetime
 from typing import Any
 
 from noria.catalog.entities import Candidate, DecisionRecord, Figure
+from noria.core.ids import is_id
 from noria.core.web.drawings import Scale, scale_over
+from noria.core.web.retelling import Sentence
 from noria.decisions import course_words, evidence_words
 from noria.decisions.entities import Decision
 from noria.decisions.story_views import (
@@ -42,6 +44,7 @@ from noria.serving.sentences import retelling as gates
 LEAST_SHOWN_PROBABILITY = 0.001
 """As in the record's Markdown: what is less probable is left out."""
 
+_END_OF_ID = 8
 _FACTS = 24
 _CANDIDATES = 50
 _FIGURES = 4
@@ -134,11 +137,18 @@ def facts_of(values: dict[str, Any] | None) -> tuple[Fact, ...]:
     return tuple(
         Fact(
             name=in_words(FACT_WORDS, name),
-            value=value,
+            value=f"…{value[-_END_OF_ID:]}" if isinstance(value, str) and is_id(value) else value,
             words=VALUE_WORDS.get(value) if isinstance(value, str) else None,
+            sentence=_sentence(value),
         )
         for name, value in shown
     )
+
+
+def _sentence(value: Any) -> Sentence | None:
+    """Give what a fact says, where it is a sentence of ours."""
+    found = course_words.found(value) if isinstance(value, str) and " " in value else None
+    return found if found is not None and found.is_known else None
 
 
 def _causes(record: DecisionRecord) -> tuple[CauseRow, ...]:

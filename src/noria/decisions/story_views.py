@@ -24,11 +24,14 @@ class Fact:
         JSON.
     words
         To be translated and shown in place of the value, when that is a name of ours.
+    sentence
+        Shown in place of the value, when that is a sentence of ours.
     """
 
     name: str
     value: Any
     words: str | None
+    sentence: Sentence | None = None
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

@@ -42,7 +42,7 @@ from noria.tracking.table_view import AUTHOR, DURATION, ROWS, STARTED, STATUS
 MAX_CURVES: Final = 40
 """Curves in a chart: nobody tells more apart."""
 MAX_CHARTS: Final = 8
-_ATTRIBUTES: Final = (CellKind.BADGE, CellKind.MOMENT, CellKind.SECONDS, CellKind.TEXT)
+_ATTRIBUTES: Final = (CellKind.BADGE, CellKind.MOMENT, CellKind.SECONDS, CellKind.AUTHOR)
 _MAX_SORTED: Final = 60
 """Runs named one by one above which no heading sorts: each of its links would name them all again."""
 _MAX_REMOVED: Final = 20

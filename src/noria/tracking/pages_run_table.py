@@ -316,7 +316,7 @@ _ATTRIBUTE_KINDS: Final = {
     STARTED: CellKind.MOMENT,
     ENDED: CellKind.MOMENT,
     DURATION: CellKind.SECONDS,
-    AUTHOR: CellKind.TEXT,
+    AUTHOR: CellKind.AUTHOR,
 }
 PAGES = (
     Page(

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import enum
+import re
 from collections.abc import Callable, Sequence
 from datetime import datetime
 from typing import Any, Final, NamedTuple
@@ -13,10 +14,28 @@ from noria.core.web.formats import NOTHING, Formats, clipped
 from noria.core.web.languages import mark
 from noria.core.web.parts import Sign
 
+_WORKER: Final = re.compile(r"worker:(?P<id>[0-9a-f]{32})")
+_END_OF_ID: Final = 8
 _SHOWN: Final = 80
 _TOLD: Final = 500
 _SURELY_FITS: Final = 16
 """Letters that no column is too narrow for. A cell that may have to cut its text is a layer of its own to a browser."""
+
+
+def author(name: str) -> Markup:
+    """Give who did something; a worker, whose name holds its whole id, by the end of that.
+
+    Examples
+    --------
+    >>> author("ana & co")
+    Markup('ana &amp; co')
+    >>> author("worker:01a206d8cc7a77429c451fd3eecda2ab")
+    Markup('<span title="worker:01a206d8cc7a77429c451fd3eecda2ab">worker …eecda2ab</span>')
+    """
+    worker = _WORKER.fullmatch(name)
+    if worker is None:
+        return escape(name)
+    return Markup('<span title="{}">worker …{}</span>').format(name, worker["id"][-_END_OF_ID:])
 
 
 class CellKind(enum.StrEnum):
@@ -25,6 +44,7 @@ class CellKind(enum.StrEnum):
     NUMBER = "number"
     SECONDS = "seconds"
     TEXT = "text"
+    AUTHOR = "author"
     MOMENT = "moment"
     BADGE = "badge"
     MEAN = "mean"
@@ -77,6 +97,7 @@ class Cells:
             CellKind.NUMBER: self._number,
             CellKind.SECONDS: self._seconds,
             CellKind.TEXT: self._text,
+            CellKind.AUTHOR: self._author,
             CellKind.MOMENT: self._moment,
             CellKind.BADGE: self._badge,
             CellKind.MEAN: self._mean,
@@ -90,7 +111,7 @@ class Cells:
         Parameters
         ----------
         kinds
-            What each value is: a number, seconds, a text, a `datetime`, a `Sign`, a `Mean` or a `Peak`.
+            What each value is: a number, seconds, a text, who did it, a `datetime`, a `Sign`, a `Mean` or a `Peak`.
 
         Examples
         --------
@@ -122,6 +143,9 @@ class Cells:
             return f'<td class="is-text">{escape(value)}</td>'
         told, shown = escape(clipped(value, _TOLD)), escape(clipped(value, _SHOWN))
         return f'<td class="is-text" title="{told}">{shown}</td>'
+
+    def _author(self, value: str) -> str:
+        return f'<td class="is-text">{author(value)}</td>'
 
     def _mean(self, value: Mean) -> str:
         brief = self._formats.brief

@@ -17,7 +17,7 @@ from jinja2.bccache import Bucket
 from markupsafe import Markup, escape
 
 from noria.core.ids import is_id
-from noria.core.web.cells import Cells
+from noria.core.web.cells import Cells, author
 from noria.core.web.charts import Chart, figure, packed, point_table
 from noria.core.web.formats import Formats, clipped
 from noria.core.web.languages import Language, translations
@@ -48,7 +48,6 @@ PACKAGES = "noria."
 PACKAGE_OF_PARTS = "noria.core.web"
 
 _TOLD: Final = 2000
-_WORKER: Final = re.compile(r"worker:(?P<id>[0-9a-f]{32})")
 _END_OF_ID: Final = 8
 _TICKED = re.compile(r"`([^`\n]{1,200})`")
 
@@ -62,22 +61,6 @@ def prose(text: str) -> Markup:
     Markup('<code>a&lt;b</code> &amp; c')
     """
     return Markup(_TICKED.sub(r"<code>\1</code>", str(escape(text))))  # noqa: S704 - escaped before the tags come in
-
-
-def author(name: str) -> Markup:
-    """Give who did something; a worker, whose name holds its whole id, by the end of that.
-
-    Examples
-    --------
-    >>> author("ana & co")
-    Markup('ana &amp; co')
-    >>> author("worker:01a206d8cc7a77429c451fd3eecda2ab")
-    Markup('<span title="worker:01a206d8cc7a77429c451fd3eecda2ab">worker …eecda2ab</span>')
-    """
-    worker = _WORKER.fullmatch(name)
-    if worker is None:
-        return escape(name)
-    return Markup('<span title="{}">worker …{}</span>').format(name, worker["id"][-_END_OF_ID:])
 
 
 class Telling:

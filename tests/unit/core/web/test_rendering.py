@@ -9,9 +9,10 @@ import pytest
 from jinja2 import TemplateNotFound, UndefinedError
 
 from noria.core.web.assets import assets, find_asset, gzipped
+from noria.core.web.cells import author
 from noria.core.web.languages import Language
 from noria.core.web.pages import Frame, Page, PageContext
-from noria.core.web.rendering import author, compile_beside, environment, prose
+from noria.core.web.rendering import compile_beside, environment, prose
 from noria.core.web.urls import Urls
 from noria.decisions.pages import PAGES as DECISION_PAGES
 from noria.decisions.story_views import StoryContext
