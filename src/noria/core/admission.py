@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import functools
 from typing import TYPE_CHECKING, Any, Final, cast
 
 from noria.core.errors import Forbidden, Unauthenticated
@@ -81,10 +82,10 @@ class Guarded:
 
     def __init__(self, service: Service) -> None:
         self._service = service
-        self._operations = {operation.name: operation for operation in operations_of(type(service))}
 
     def __getattr__(self, name: str) -> Any:
-        operation = self._operations.get(name)
+        kind: Any = type(self._service)  # see `operations_of` for why mypy is not told more
+        operation = _by_name(kind).get(name)
         if operation is None:
             raise AttributeError(f"`{type(self._service).__name__}` has no operation `{name}`")
         return self._checked(operation)
@@ -104,6 +105,11 @@ class Guarded:
             return method(*args, **kwargs)
 
         return call
+
+
+@functools.cache
+def _by_name(cls: Any) -> dict[str, Operation]:
+    return {operation.name: operation for operation in operations_of(cls)}
 
 
 def guarded(service: S) -> S:

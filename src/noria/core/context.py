@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass, replace
+from dataclasses import dataclass
 from typing import TYPE_CHECKING, TypeVar
 
 from noria.core.admission import guarded
@@ -38,4 +38,11 @@ class Context:
 
     def acting_as(self, principal: Principal) -> Context:
         """Give the same backends on behalf of another caller."""
-        return replace(self, principal=principal)
+        # Made for each request: `dataclasses.replace` would look its fields up each time.
+        return Context(
+            settings=self.settings,
+            database=self.database,
+            objects=self.objects,
+            clock=self.clock,
+            principal=principal,
+        )

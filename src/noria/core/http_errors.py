@@ -122,4 +122,7 @@ def _body(body: ErrorBody) -> bytes:
 
 def header(headers: Iterable[tuple[bytes, bytes]], name: bytes) -> str | None:
     """Give the first header of a name (lower case), or None."""
-    return next((value.decode("latin-1") for key, value in headers if key == name), None)
+    for key, value in headers:
+        if key == name:
+            return value.decode("latin-1")
+    return None

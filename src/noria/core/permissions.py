@@ -26,7 +26,7 @@ class Role(enum.StrEnum):
 
     def contains(self, other: Role) -> bool:
         """Tell whether this role may do all that `other` may."""
-        return self.rank >= other.rank
+        return self is other or _RANKS[self] >= _RANKS[other]
 
 
 _RANKS = {role: rank for rank, role in enumerate(Role)}
@@ -84,8 +84,9 @@ class Principal(msgspec.Struct, frozen=True, kw_only=True):
     def role_in(self, project: str | None) -> Role | None:
         """Give the stronger of the workspace-wide role and the role in `project`."""
         local = self.project_roles.get(project) if project is not None else None
-        known = [role for role in (self.role, local) if role is not None]
-        return max(known, key=lambda role: role.rank, default=None)
+        if local is None or self.role is None:
+            return local if self.role is None else self.role
+        return local if local.contains(self.role) else self.role
 
     def may(self, permission: Permission, project: str | None) -> bool:
         """Tell whether this principal holds `permission` in `project` (None: in the workspace as a whole)."""
@@ -95,8 +96,10 @@ class Principal(msgspec.Struct, frozen=True, kw_only=True):
             return False
         if permission.key and not self.holds_key:
             return False
+        if permission.roleless:
+            return True
         role = self.role_in(project)
-        return permission.roleless or (role is not None and role.contains(permission.role))
+        return role is not None and role.contains(permission.role)
 
 
 LOCAL_OWNER = Principal(name="local", role=Role.ADMIN, holds_key=True)

@@ -227,8 +227,11 @@ def _as_answer(answer: AdapterAnswer) -> Answer:
 
 
 def _headers(media_type: str, more: Any) -> Headers:
+    kind = (b"content-type", media_type.encode("latin-1"))
+    if not more:
+        return [kind]
     named = [(name.lower().encode("latin-1"), value.encode("latin-1")) for name, value in more.items()]
-    return [(b"content-type", media_type.encode("latin-1")), *named]
+    return [kind, *named]
 
 
 def _query(raw: bytes) -> dict[str, list[str]]:

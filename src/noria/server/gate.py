@@ -120,12 +120,7 @@ class Gate:
         elif scope["type"] == "http":
             began = time.monotonic()
             incoming = Incoming(receive, scope["headers"])
-            answer = _Hardened(
-                send,
-                incoming,
-                without_body=scope["method"] == "HEAD",
-                is_browser=_is_browser(scope["headers"]),
-            )
+            answer = _Hardened(send, incoming, scope)
             try:
                 await self._admit(scope)
                 await self._app(scope, incoming, answer)
@@ -246,20 +241,21 @@ def _told(headers: Iterable[tuple[bytes, bytes]]) -> dict[bytes, str]:
 class _Hardened:
     """Sends an answer with the security headers that it does not set itself."""
 
-    def __init__(self, send: Send, incoming: Incoming, *, without_body: bool, is_browser: bool) -> None:
+    def __init__(self, send: Send, incoming: Incoming, scope: Any) -> None:
         self._send = send
         self._incoming = incoming
-        self._is_browser = is_browser
-        self._without_body = without_body
+        self._asked = scope["headers"]
+        self._without_body = scope["method"] == "HEAD"
         self.status: int | None = None
 
     async def __call__(self, message: Message) -> None:
         if message["type"] == "http.response.start":
             self.status = message["status"]
             headers = with_security_headers(message["headers"])
-            unknown = self.status == UNAUTHORIZED
-            message["headers"] = with_challenges(headers, self._is_browser) if unknown else headers
-            if not await self._incoming.leave_nothing():
+            if self.status == UNAUTHORIZED:
+                headers = with_challenges(headers, _is_browser(self._asked))
+            message["headers"] = headers
+            if not self._incoming.is_whole and not await self._incoming.leave_nothing():
                 message["headers"] = [*message["headers"], (b"connection", b"close")]
         elif message["type"] == "http.response.body" and self._without_body:
             message["body"] = b""
@@ -294,6 +290,8 @@ def with_security_headers(headers: Iterable[tuple[bytes, bytes]]) -> list[tuple[
     """Add the headers that every answer has, except those that are there already."""
     given = list(headers)
     names = {name.lower() for name, _ in given}
+    if names.isdisjoint(_SECURITY_NAMES):  # nearly always
+        return given + _SECURITY_HEADERS
     return [*given, *(pair for pair in _SECURITY_HEADERS if pair[0] not in names)]
 
 
@@ -312,3 +310,4 @@ def _is_browser(headers: Iterable[tuple[bytes, bytes]]) -> bool:
 
 
 _SECURITY_HEADERS = [(name.encode(), value.encode()) for name, value in SECURITY_HEADERS.items()]
+_SECURITY_NAMES = frozenset(name for name, _ in _SECURITY_HEADERS)

@@ -187,7 +187,7 @@ def _authenticate(context: Context, secret: str) -> Principal | None:
 
 
 def _any_user(context: Context) -> bool:
-    with context.database.read() as connection:
+    with context.database.glance() as connection:
         return any_user(connection)
 
 

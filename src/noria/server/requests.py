@@ -238,8 +238,12 @@ async def read_body(receive: Receive, limit_bytes: int) -> bytes:
     TooLarge
         As soon as it passes the limit.
     """
-    gathered = bytearray()
-    more = True
+    whole, more = await _next_chunk(receive)
+    if len(whole) > limit_bytes:
+        raise _too_large(limit_bytes)
+    if not more:
+        return whole
+    gathered = bytearray(whole)
     while more:
         chunk, more = await _next_chunk(receive)
         gathered += chunk

@@ -3,10 +3,11 @@
 from __future__ import annotations
 
 import asyncio
+import contextlib
 from collections.abc import Callable
 from concurrent.futures import ThreadPoolExecutor
 from contextvars import copy_context
-from typing import ParamSpec, TypeVar
+from typing import Any, ParamSpec, TypeVar
 
 P = ParamSpec("P")
 R = TypeVar("R")
@@ -36,7 +37,32 @@ class Threads:
     async def _call(
         pool: ThreadPoolExecutor, function: Callable[P, R], *args: P.args, **kwargs: P.kwargs
     ) -> R:
-        context = copy_context()
-        return await asyncio.get_running_loop().run_in_executor(
-            pool, lambda: context.run(function, *args, **kwargs)
-        )
+        loop, context = asyncio.get_running_loop(), copy_context()
+        answered: asyncio.Future[R] = loop.create_future()
+
+        def work() -> None:
+            if answered.cancelled():
+                return
+            result: R | None = None
+            failure: BaseException | None = None
+            try:
+                result = context.run(function, *args, **kwargs)
+            except BaseException as error:  # noqa: BLE001 - raised where the answer is waited for
+                failure = error
+            with contextlib.suppress(RuntimeError):  # the loop has ended, and nobody waits any more
+                loop.call_soon_threadsafe(_settle, answered, result, failure)
+
+        # The pool's own future is passed by: two that tell each other of their ends cost as much as a small request.
+        pool.submit(work)
+        return await answered
+
+
+def _settle(answered: asyncio.Future[Any], result: object, failure: BaseException | None) -> None:
+    if answered.cancelled():
+        return
+    if failure is None:
+        answered.set_result(result)
+    elif isinstance(failure, StopIteration):  # which no future can raise
+        answered.set_exception(RuntimeError("A service raised StopIteration"))
+    else:
+        answered.set_exception(failure)

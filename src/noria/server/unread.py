@@ -44,6 +44,11 @@ class Incoming:
         self._more = message["type"] == "http.request" and bool(message.get("more_body", False))
         return message
 
+    @property
+    def is_whole(self) -> bool:
+        """Whether all of the body came."""
+        return not self._more
+
     async def leave_nothing(self) -> bool:
         """Read and forget what is left, within bounds; tells whether the connection can be used again."""
         if not self._more:

@@ -98,15 +98,17 @@ def check_key(kind: str, key: str) -> str:
 def check_params(params: dict[str, str]) -> None:
     """Refuse params whose key or value passes a limit."""
     check_keys("param", params)
-    for key, value in params.items():
-        check_length(f"value of the param `{key}`", value, MAX_PARAM_CHARS)
+    if not _are_storable(params.values(), MAX_PARAM_CHARS):
+        for key, value in params.items():
+            check_length(f"value of the param `{key}`", value, MAX_PARAM_CHARS)
 
 
 def check_tags(tags: dict[str, str] | dict[str, str | None], max_value_chars: int = MAX_TAG_CHARS) -> None:
     """Refuse tags whose key or value passes a limit."""
     check_keys("tag", tags)
-    for key, value in tags.items():
-        check_length(f"value of the tag `{key}`", value or "", max_value_chars)
+    if not _are_storable((value or "" for value in tags.values()), max_value_chars):
+        for key, value in tags.items():
+            check_length(f"value of the tag `{key}`", value or "", max_value_chars)
 
 
 def check_dataset(dataset: Dataset) -> None:
@@ -144,6 +146,12 @@ def check_length(kind: str, text: str, limit: int) -> None:
             f"The {kind} holds a character that cannot be stored: {shorten(text)!a}",
             hint="Remove null characters and halves of surrogate pairs",
         )
+
+
+def _are_storable(texts: Iterable[str], limit: int) -> bool:
+    """Tell at once of all texts, which are nearly always short and plain, that `check_length` refuses none."""
+    together = "".join(texts)
+    return len(together) <= limit and together.isascii() and "\x00" not in together
 
 
 def check_title(kind: str, name: str) -> str:
@@ -227,7 +235,11 @@ def _check_points(batch: LogBatch) -> None:
         for point in batch.metrics:
             _check_point(point)
     for key, each in columns.items():
-        if each.steps:
+        if len(each.steps) == 1:  # as nearly always: a client that logs point by point pays for each call
+            if not (-MAX_STEP <= each.steps[0] <= MAX_STEP and MIN_AT <= each.at[0] <= MAX_AT):
+                _check_step(key, each.steps[0])
+                _check_micros(key, each.at[0])
+        elif each.steps:
             _check_step(key, min(each.steps))
             _check_step(key, max(each.steps))
             _check_micros(key, min(each.at))

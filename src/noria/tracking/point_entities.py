@@ -97,6 +97,8 @@ class PointColumns(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fie
         """Mark floats that are not finite, or restore them."""
         if not len(self.steps) == len(self.at) == len(self.values):
             raise ValueError("The columns `steps`, `at` and `values` differ in length")
+        if not self.values:
+            return
         marks = {} if self.not_finite is msgspec.UNSET else self.not_finite
         if not marks and all_finite(self.values):
             return

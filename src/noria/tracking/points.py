@@ -15,7 +15,7 @@ from noria.core.database.prepared import Prepared
 from noria.core.database.schema import to_micros
 from noria.tracking.chunks import Columns, Point, ordered, pack, points_of
 from noria.tracking.entities import LogBatch
-from noria.tracking.point_entities import MetricPoint, PointColumns
+from noria.tracking.point_entities import MetricPoint
 from noria.tracking.run_keys import RunKey
 from noria.tracking.tables import metric_chunks, metric_latest, metric_points
 
@@ -38,7 +38,8 @@ def columns_by_key(batch: LogBatch) -> dict[str, Columns]:
     }
     for key, given in batch.points.items():
         if given.steps:
-            gathered[key] = _joined(gathered.get(key), given)
+            columns = Columns(given.steps, given.at, given.values)
+            gathered[key] = _joined(gathered[key], columns) if key in gathered else columns
     return gathered
 
 
@@ -98,9 +99,7 @@ def _tail(columns: Columns) -> Columns:
     return Columns(steps[first:], at[first:], values[first:])
 
 
-def _joined(columns: Columns | None, given: PointColumns) -> Columns:
-    if columns is None:
-        return Columns(given.steps, given.at, given.values)
+def _joined(columns: Columns, given: Columns) -> Columns:
     return Columns(columns.steps + given.steps, columns.at + given.at, columns.values + given.values)
 
 

@@ -68,6 +68,10 @@ class Database:
         """Give a connection for reading, in one consistent view."""
         return self._kept_readers.reading() if self.is_sqlite else self._read_postgres()
 
+    def glance(self) -> AbstractContextManager[sa.Connection]:
+        """Give a connection for one statement that reads: on SQLite a third of what a view of several takes."""
+        return self._kept_readers.glancing() if self.is_sqlite else self._read_postgres()
+
     def write(self, *, durable: bool = False) -> AbstractContextManager[sa.Connection]:
         """Give a connection in a transaction that commits when the block ends and rolls back when it raises.
 

@@ -8,8 +8,8 @@ one transaction of its own for as long as it lives, and begin and end the real o
 from __future__ import annotations
 
 import contextlib
+import queue
 import sqlite3
-import threading
 from collections import deque
 from types import TracebackType
 from typing import Any
@@ -40,7 +40,10 @@ class KeptConnections:
     def __init__(self, engine: sa.Engine, *, begin: str, limit: int, timeout_s: float) -> None:
         self.begin = begin
         self._engine = engine
-        self._free = threading.Semaphore(limit)
+        # As many tokens as may be lent: a semaphore of the standard library takes ten calls for one of these.
+        self._free: queue.SimpleQueue[None] = queue.SimpleQueue()
+        for _ in range(limit):
+            self._free.put(None)
         self._timeout_s = timeout_s
         self._idle: deque[sa.Connection] = deque()
         self._disposed = False
@@ -48,6 +51,10 @@ class KeptConnections:
     def reading(self) -> Lent:
         """Lend a connection for a block, in a transaction that is rolled back at its end."""
         return Lent(self, commits=False, full=None)
+
+    def glancing(self) -> Lent:
+        """Lend a connection for a block of one statement that reads: no transaction stands around it."""
+        return Lent(self, commits=False, full=None, begins=False)
 
     def writing(self, *, full: bool) -> Lent:
         """Lend a connection for a block, in a transaction that commits unless the block raises.
@@ -67,8 +74,10 @@ class KeptConnections:
 
     def take(self) -> sa.Connection:
         """Wait for a connection, and take it."""
-        if not self._free.acquire(timeout=self._timeout_s):
-            raise sa.exc.TimeoutError(f"No connection became free in {self._timeout_s:g} s")
+        try:
+            self._free.get(timeout=self._timeout_s)
+        except queue.Empty:
+            raise sa.exc.TimeoutError(f"No connection became free in {self._timeout_s:g} s") from None
         try:
             return self._idle.pop()
         except IndexError:
@@ -77,7 +86,7 @@ class KeptConnections:
             connection = self._engine.connect().execution_options(**{KEPT: True})
             connection.begin()
         except BaseException:
-            self._free.release()
+            self._free.put(None)
             raise
         return connection
 
@@ -92,16 +101,19 @@ class KeptConnections:
             else:
                 self._idle.append(connection)
         finally:
-            self._free.release()
+            self._free.put(None)
 
 
 class Lent:
     """A connection for one `with` block. Whatever the database raises in it becomes one of Noria's errors."""
 
-    __slots__ = ("_commits", "_connection", "_full", "_kept", "_raw")
+    __slots__ = ("_begins", "_commits", "_connection", "_full", "_kept", "_raw")
 
-    def __init__(self, kept: KeptConnections, *, commits: bool, full: bool | None) -> None:
+    def __init__(
+        self, kept: KeptConnections, *, commits: bool, full: bool | None, begins: bool = True
+    ) -> None:
         self._kept = kept
+        self._begins = begins
         self._commits = commits
         self._full = full
 
@@ -114,7 +126,8 @@ class Lent:
                 if self._full is not None and connection.info.get("full", False) is not self._full:
                     raw.execute(f"PRAGMA synchronous={'FULL' if self._full else 'NORMAL'}")
                     connection.info["full"] = self._full
-                raw.execute(self._kept.begin)
+                if self._begins:
+                    raw.execute(self._kept.begin)
             except BaseException:
                 self._kept.give_back(connection, broken=not self._rolled_back())
                 raise

@@ -96,8 +96,10 @@ class Decoder(Generic[M]):
                 message = self._decoder.decode(body)
             except (msgspec.MsgspecError, UnicodeDecodeError, RecursionError):
                 return self._build(_loads(body))
-            if not any(name in body for name in self._camel):
-                return self._settled(message)
+            for name in self._camel:
+                if name in body:
+                    return self._build(_loads(body))
+            return self._settled(message)
         return self._build(_loads(body))
 
     def read_query(self, query: Mapping[str, list[str]]) -> M:

@@ -39,21 +39,27 @@ def gather(metrics: Sequence[Metric], path: str) -> Logged:
         For the first key, value or time that cannot be kept.
     """
     logged = Logged()
+    by_key = logged.points
     for at, metric in enumerate(metrics):
-        where = f"{path}[{at}]" if path else ""
-        value = _value(metric, where)
+        key, value = metric.key, metric.value
+        if type(value) is not float:
+            value = _value(metric, _where(path, at))
         at_ms, step = metric.timestamp or 0, metric.step or 0
-        if fault_of_key(metric.key) or not 0 <= at_ms <= _MAX_MS or len(metric.key) > MAX_KEY_CHARS:
-            raise_fault(metric, where)
-        columns = logged.points.get(metric.key)
+        if fault_of_key(key) or not 0 <= at_ms <= _MAX_MS or len(key) > MAX_KEY_CHARS:
+            raise_fault(metric, _where(path, at))
+        columns = by_key.get(key)
         if columns is None:
-            columns = logged.points[metric.key] = PointColumns(steps=[], at=[], values=[])
+            columns = by_key[key] = PointColumns(steps=[], at=[], values=[])
         columns.steps.append(step)
         columns.at.append(at_ms * 1000)
         columns.values.append(value)
         if metric.model_id:
             logged.model_points.append(_model_point(metric, value, step, at_ms))
     return logged
+
+
+def _where(path: str, at: int) -> str:
+    return f"{path}[{at}]" if path else ""
 
 
 def raise_fault(metric: Metric, where: str) -> None:

@@ -8,8 +8,7 @@ project; what the caller may not read does not exist.
 
 from __future__ import annotations
 
-import contextlib
-from collections.abc import Iterable, Iterator
+from collections.abc import Iterable
 from typing import Final
 
 from noria.access.projects import Projects
@@ -157,17 +156,25 @@ def log(request: AdapterRequest, run_id: str, batch: LogBatch) -> None:
         request.context.guarded(RunsById).log(run_id, batch)
 
 
-@contextlib.contextmanager
-def telling_of_run(run_id: str) -> Iterator[None]:
+class telling_of_run:  # noqa: N801 - read as a word of the `with` statement
     """Tell in MLflow's words that a run is not there, or cannot be written to."""
-    try:
-        yield
-    except RunDeleted as error:
-        raise invalid(f"The run {run_id} must be in the 'active' state. Current state is deleted.") from error
-    except NotFound as error:
-        if type(error) is not NotFound:
-            raise
-        raise missing(f"Run with id={run_id} not found") from error
+
+    __slots__ = ("_run_id",)
+
+    def __init__(self, run_id: str) -> None:
+        self._run_id = run_id
+
+    def __enter__(self) -> None:
+        """Begin."""
+
+    def __exit__(self, kind: object, error: BaseException | None, trace: object) -> None:
+        """Raise what went wrong in MLflow's words."""
+        if isinstance(error, RunDeleted):
+            raise invalid(
+                f"The run {self._run_id} must be in the 'active' state. Current state is deleted."
+            ) from error
+        if type(error) is NotFound:
+            raise missing(f"Run with id={self._run_id} not found") from error
 
 
 def check_active(experiment: Experiment) -> None:

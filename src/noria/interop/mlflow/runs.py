@@ -2,13 +2,14 @@
 
 from __future__ import annotations
 
+from collections.abc import Callable, Sequence
 from typing import Final
 
 from noria.core.adapters import AdapterRequest
 from noria.core.errors import NotFound
 from noria.core.ids import is_id, new_id
 from noria.interop.mlflow.decoding import missing_parameter
-from noria.interop.mlflow.errors import invalid, missing
+from noria.interop.mlflow.errors import MlflowError, invalid, missing
 from noria.interop.mlflow.messages import KeyValue, Metric, RunAnswer, RunInfo, RunStatus
 from noria.interop.mlflow.points import gather
 from noria.interop.mlflow.projects import get_place, load_row, log, number_of, telling_of_run
@@ -213,16 +214,13 @@ def log_batch(request: AdapterRequest, message: LogBatchRequest) -> None:
     _check_given(message)
     check_run_id(message.run_id)
     logged = gather(message.metrics, "metrics")
-    params = [
-        (param.key, check_param(param.key, param.value, f"params[{at}]"))
-        for at, param in enumerate(message.params)
-    ]
-    tags = {tag.key: check_tag(tag.key, tag.value, f"tags[{at}]") for at, tag in enumerate(message.tags)}
+    params = _checked("params", message.params, check_param)
+    tags = dict(_checked("tags", message.tags, check_tag))
     _check_counts(message)
     _check_once(params)
     name = tags.pop(RUN_NAME_TAG, "")
     batch = LogBatch(
-        points=logged.points, model_points=logged.model_points, params=dict(params), tags=dict(tags)
+        points=logged.points, model_points=logged.model_points, params=dict(params), tags={**tags}
     )
     try:
         log(request, message.run_id, batch)
@@ -242,11 +240,25 @@ def log_batch(request: AdapterRequest, message: LogBatchRequest) -> None:
         _amend(request, message.run_id, RunChange(name=name))
 
 
+def _checked(
+    kind: str, pairs: Sequence[KeyValue], check: Callable[[str, str, str], str]
+) -> list[tuple[str, str]]:
+    """Check params or tags, and give the values that are kept; where the faulty one stands is told."""
+    try:
+        return [(pair.key, check(pair.key, pair.value, "")) for pair in pairs]
+    except MlflowError:
+        for at, pair in enumerate(pairs):
+            check(pair.key, pair.value, f"{kind}[{at}]")
+        raise
+
+
 def _check_given(message: LogBatchRequest) -> None:
     for at, metric in enumerate(message.metrics):
-        for name in ("key", "value", "timestamp"):
-            if getattr(metric, name) in (None, ""):
-                raise missing_parameter(f"metrics[{at}].{name}")
+        if not metric.key or metric.value is None or metric.value == "" or metric.timestamp is None:
+            absent = next(
+                name for name in ("key", "value", "timestamp") if getattr(metric, name) in (None, "")
+            )
+            raise missing_parameter(f"metrics[{at}].{absent}")
     for kind, pairs in (("params", message.params), ("tags", message.tags)):
         for at, pair in enumerate(pairs):
             if not pair.key:

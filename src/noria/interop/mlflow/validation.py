@@ -64,15 +64,17 @@ def check_length(what: str, text: str, limit: int) -> None:
 
 def check_param(key: str, value: str, path: str = "") -> str:
     """Check a param, and give the value that is kept."""
-    check_key(key, joined(path, "key"))
-    check_length("Param key", key, MAX_KEY_CHARS)
+    if fault_of_key(key) is not None or len(key) > MAX_KEY_CHARS:
+        check_key(key, joined(path, "key"))
+        check_length("Param key", key, MAX_KEY_CHARS)
     return value[:MAX_PARAM_CHARS]
 
 
 def check_tag(key: str, value: str, path: str = "") -> str:
     """Check a tag of a run, and give the value that is kept."""
-    check_key(key, joined(path, "key"))
-    check_length(joined(path, "key"), key, MAX_KEY_CHARS)
+    if fault_of_key(key) is not None or len(key) > MAX_KEY_CHARS:
+        check_key(key, joined(path, "key"))
+        check_length(joined(path, "key"), key, MAX_KEY_CHARS)
     return value[:MAX_TAG_CHARS]
 
 

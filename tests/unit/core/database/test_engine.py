@@ -11,6 +11,7 @@ import pytest
 import sqlalchemy as sa
 
 from noria.core.database.engine import Database
+from noria.core.database.prepared import Prepared
 from noria.core.errors import ConfigInvalid, Corrupt, Invalid, Unavailable
 
 NOTES = sa.Table(
@@ -121,6 +122,15 @@ class TestReading:
             during = connection.execute(COUNT).scalar_one()
 
         assert (before, during, count(database)) == (0, 0, 1)
+
+    def test_a_glance_sees_what_was_committed_before_it(self, database: Database) -> None:
+        """And leaves nothing open behind it, after which the next one would see old rows."""
+        statement = Prepared(COUNT)
+        for expected in range(3):
+            with database.glance() as connection:
+                assert statement.first(connection, {}) == (expected,)
+            with database.write() as writer:
+                writer.execute(NOTES.insert().values(n=expected))
 
 
 class TestWriting:
