@@ -67,8 +67,9 @@ docs: $(VENV)/.runtime ## Check that every link between the documents leads some
 	$(VENV)/bin/python tools/check_links.py
 
 .PHONY: reference
-reference: $(VENV)/.dev ## Write what comes from the code: docs/reference, the schema of new databases, the README's transcript
+reference: $(VENV)/.dev ## Write what comes from the code: docs/reference, the schema of new databases, statements, the README's transcript
 	$(VENV)/bin/python tools/make_schema.py
+	$(VENV)/bin/python tools/make_statements.py
 	$(VENV)/bin/python tools/make_reference.py
 	$(VENV)/bin/python tools/run_readme.py --write
 

@@ -13,7 +13,7 @@ import sqlalchemy as sa
 from hypothesis import example, given
 from hypothesis import strategies as st
 
-from noria.core.database.schema import metadata
+from noria.core.database.schema import whole_metadata
 from noria.interop.mlflow.artifact_files import RangeUnsatisfiable, wanted_range
 from noria.interop.mlflow.artifact_paths import file_parts_of, parts_of
 from noria.interop.mlflow.errors import MlflowError
@@ -101,7 +101,7 @@ def connection(tmp_path_factory: pytest.TempPathFactory) -> Iterator[sa.Connecti
     """Give a database with the table of loose artifacts alone."""
     folder: Path = tmp_path_factory.mktemp("shelves")
     engine = sa.create_engine(f"sqlite:///{folder / 'shelf.db'}")
-    metadata.create_all(engine, [metadata.tables["projects"], loose_artifacts])
+    whole_metadata().create_all(engine, [whole_metadata().tables["projects"], loose_artifacts])
     with engine.connect() as opened:
         yield opened
     engine.dispose()

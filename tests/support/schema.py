@@ -11,6 +11,7 @@ import sqlalchemy as sa
 from sqlalchemy.schema import CreateIndex, CreateTable
 
 from noria.core.database.engine import Database
+from noria.core.database.sqlite import around
 
 VERSIONS = "alembic_version"
 
@@ -50,7 +51,7 @@ def load_schema(database: Database, text: str) -> None:
 def facts_of(database: Database) -> dict[str, Any]:
     """Tell what the database says of its tables, in a form that does not depend on the order of making."""
     with database.read() as connection:
-        inspector = sa.inspect(connection)
+        inspector = sa.inspect(around(connection))
         names = [name for name in inspector.get_table_names() if name != VERSIONS]
         with expressions_passed_over():
             return {name: _facts(inspector, name) for name in sorted(names)}
@@ -122,7 +123,7 @@ def _sqlite(connection: sa.Connection) -> list[str]:
 
 def _postgres(connection: sa.Connection) -> list[str]:
     reflected = sa.MetaData()
-    reflected.reflect(connection)
+    reflected.reflect(around(connection))
     tables = reflected.sorted_tables
     made = [str(CreateTable(table).compile(dialect=connection.dialect)) for table in tables]
     indexes = sorted(

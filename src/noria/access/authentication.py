@@ -6,13 +6,13 @@ from collections.abc import Collection
 from datetime import datetime, timedelta
 from typing import Any
 
-import sqlalchemy as sa
 from blake3 import blake3
 
 from noria.access.entities import Token, TokenKind, limited
 from noria.access.projects import project_pk
 from noria.access.tables import project_roles, projects, tokens, users
 from noria.core.clock import Clock
+from noria.core.database.alchemy import sa
 from noria.core.database.prepared import Prepared
 from noria.core.ids import new_id
 from noria.core.permissions import LOCAL_OWNER, Principal, Role
@@ -106,9 +106,11 @@ def drop_narrow_tokens(connection: sa.Connection, name: str) -> None:
 
 
 _DROP = Prepared(
-    sa.delete(tokens)
-    .where(tokens.c.name == sa.bindparam("name"))
-    .where(tokens.c.kind == sa.bindparam("kind"))
+    lambda _: (
+        sa.delete(tokens)
+        .where(tokens.c.name == sa.bindparam("name"))
+        .where(tokens.c.kind == sa.bindparam("kind"))
+    )
 )
 
 
@@ -117,7 +119,7 @@ def any_user(connection: sa.Connection) -> bool:
     return _FIRST_USER.first(connection, {}) is not None
 
 
-_FIRST_USER = Prepared(sa.select(users.c.pk).limit(1))
+_FIRST_USER = Prepared(lambda _: sa.select(users.c.pk).limit(1))
 
 
 def insert_token(
@@ -189,10 +191,12 @@ def roles_by_project(connection: sa.Connection, user_pk: int) -> dict[str, Role]
 
 # Read with each request of a person.
 _ROLES = Prepared(
-    sa.select(projects.c.name, project_roles.c.role)
-    .join(projects, projects.c.pk == project_roles.c.project_pk)
-    .where(project_roles.c.user_pk == sa.bindparam("user_pk"))
-    .order_by(projects.c.name)
+    lambda _: (
+        sa.select(projects.c.name, project_roles.c.role)
+        .join(projects, projects.c.pk == project_roles.c.project_pk)
+        .where(project_roles.c.user_pk == sa.bindparam("user_pk"))
+        .order_by(projects.c.name)
+    )
 )
 
 

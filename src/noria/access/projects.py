@@ -5,11 +5,11 @@ from __future__ import annotations
 from datetime import datetime
 
 import msgspec
-import sqlalchemy as sa
 
 from noria.access.events import PROJECT_CREATED
 from noria.access.permissions import CREATE_PROJECTS, LIST_PROJECTS, READ_PROJECTS
 from noria.access.tables import projects
+from noria.core.database.alchemy import sa
 from noria.core.database.prepared import Prepared
 from noria.core.errors import Conflict, unknown_name
 from noria.core.events.log import append
@@ -55,7 +55,7 @@ def project_pk(connection: sa.Connection, project: str) -> int:
 
 
 # Made once: nearly every operation begins with it.
-_BY_NAME = Prepared(sa.select(projects.c.pk).where(projects.c.name == sa.bindparam("name")))
+_BY_NAME = Prepared(lambda _: sa.select(projects.c.pk).where(projects.c.name == sa.bindparam("name")))
 
 
 class Projects(Service):

@@ -2,23 +2,31 @@
 
 from __future__ import annotations
 
-import sqlalchemy as sa
-
 from noria.catalog.entities import DecisionRecord
-from noria.core.database.schema import JsonText, UtcMicros, metadata, pk
+from noria.core.database.schema import (
+    BigInteger,
+    Column,
+    ForeignKey,
+    Index,
+    JsonText,
+    Table,
+    Text,
+    UniqueConstraint,
+    UtcMicros,
+    pk,
+)
 
-decision_records = sa.Table(
+decision_records = Table(
     "decision_records",
-    metadata,
     pk(),
-    sa.Column("id", sa.Text, nullable=False, unique=True),
-    sa.Column("project_pk", sa.BigInteger, sa.ForeignKey("projects.pk"), nullable=False),
-    sa.Column("kind", sa.Text, nullable=False),
-    sa.Column("subject", sa.Text, nullable=False),
-    sa.Column("key", sa.Text),
-    sa.Column("body", JsonText(DecisionRecord), nullable=False),
-    sa.Column("created_at", UtcMicros, nullable=False),
-    sa.Column("closed_at", UtcMicros),
-    sa.UniqueConstraint("project_pk", "key", name="decision_records_by_key"),
-    sa.Index("decision_records_by_subject", "project_pk", "subject", "id"),
+    Column("id", Text, nullable=False, unique=True),
+    Column("project_pk", BigInteger, ForeignKey("projects.pk"), nullable=False),
+    Column("kind", Text, nullable=False),
+    Column("subject", Text, nullable=False),
+    Column("key", Text),
+    Column("body", JsonText(DecisionRecord), nullable=False),
+    Column("created_at", UtcMicros, nullable=False),
+    Column("closed_at", UtcMicros),
+    UniqueConstraint("project_pk", "key", name="decision_records_by_key"),
+    Index("decision_records_by_subject", "project_pk", "subject", "id"),
 )

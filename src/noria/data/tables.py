@@ -2,50 +2,56 @@
 
 from __future__ import annotations
 
-import sqlalchemy as sa
+from noria.core.database.schema import (
+    BigInteger,
+    Column,
+    ForeignKey,
+    JsonText,
+    Table,
+    Text,
+    UniqueConstraint,
+    UtcMicros,
+    pk,
+    text,
+)
 
-from noria.core.database.schema import JsonText, UtcMicros, metadata, pk
-
-datasets = sa.Table(
+datasets = Table(
     "datasets",
-    metadata,
     pk(),
-    sa.Column("id", sa.Text, nullable=False, unique=True),
-    sa.Column("project_pk", sa.BigInteger, sa.ForeignKey("projects.pk"), nullable=False),
-    sa.Column("name", sa.Text, nullable=False),
-    sa.Column("latest", sa.BigInteger, nullable=False),
-    sa.Column("created_at", UtcMicros, nullable=False),
-    sa.Column("last_number", sa.BigInteger, nullable=False, server_default=sa.text("0")),
-    sa.UniqueConstraint("project_pk", "name", name="datasets_by_name"),
+    Column("id", Text, nullable=False, unique=True),
+    Column("project_pk", BigInteger, ForeignKey("projects.pk"), nullable=False),
+    Column("name", Text, nullable=False),
+    Column("latest", BigInteger, nullable=False),
+    Column("created_at", UtcMicros, nullable=False),
+    Column("last_number", BigInteger, nullable=False, server_default=text("0")),
+    UniqueConstraint("project_pk", "name", name="datasets_by_name"),
 )
 """`latest` is the newest version there is (0: none), `last_number` the highest number ever given."""
 
-dataset_versions = sa.Table(
+dataset_versions = Table(
     "dataset_versions",
-    metadata,
     pk(),
-    sa.Column("id", sa.Text, nullable=False, unique=True),
-    sa.Column("dataset_pk", sa.BigInteger, sa.ForeignKey("datasets.pk"), nullable=False),
-    sa.Column("version", sa.BigInteger, nullable=False),
-    sa.Column("digest", sa.Text, nullable=False),
-    sa.Column("kind", sa.Text, nullable=False),
-    sa.Column("author", sa.Text, nullable=False),
-    sa.Column("message", sa.Text, nullable=False),
-    sa.Column("parent", sa.BigInteger),
-    sa.Column("n_files", sa.BigInteger, nullable=False),
-    sa.Column("size_bytes", sa.BigInteger, nullable=False),
-    sa.Column("n_rows", sa.BigInteger),
-    sa.Column("profile", JsonText(dict)),
-    sa.Column("created_at", UtcMicros, nullable=False),
-    sa.UniqueConstraint("dataset_pk", "version", name="dataset_versions_by_version"),
+    Column("id", Text, nullable=False, unique=True),
+    Column("dataset_pk", BigInteger, ForeignKey("datasets.pk"), nullable=False),
+    Column("version", BigInteger, nullable=False),
+    Column("digest", Text, nullable=False),
+    Column("kind", Text, nullable=False),
+    Column("author", Text, nullable=False),
+    Column("message", Text, nullable=False),
+    Column("parent", BigInteger),
+    Column("n_files", BigInteger, nullable=False),
+    Column("size_bytes", BigInteger, nullable=False),
+    Column("n_rows", BigInteger),
+    Column("profile", JsonText(dict)),
+    Column("created_at", UtcMicros, nullable=False),
+    UniqueConstraint("dataset_pk", "version", name="dataset_versions_by_version"),
 )
 
-dataset_tags = sa.Table(
+dataset_tags = Table(
     "dataset_tags",
-    metadata,
-    sa.Column("dataset_pk", sa.BigInteger, sa.ForeignKey("datasets.pk"), primary_key=True),
-    sa.Column("tag", sa.Text, primary_key=True),
-    sa.Column("version", sa.BigInteger, nullable=False),
-    sa.Column("author", sa.Text, nullable=False),
-    sa.Column("at", UtcMicros, nullable=False),
+    Column("dataset_pk", BigInteger, ForeignKey("datasets.pk"), primary_key=True),
+    Column("tag", Text, primary_key=True),
+    Column("version", BigInteger, nullable=False),
+    Column("author", Text, nullable=False),
+    Column("at", UtcMicros, nullable=False),
 )

@@ -2,24 +2,32 @@
 
 from __future__ import annotations
 
-import sqlalchemy as sa
-
-from noria.core.database.schema import JsonText, UtcMicros, metadata, pk
+from noria.core.database.schema import (
+    BigInteger,
+    Column,
+    ForeignKey,
+    Index,
+    JsonText,
+    Table,
+    Text,
+    UniqueConstraint,
+    UtcMicros,
+    pk,
+)
 from noria.decisions.entities import Decision
 
-decisions = sa.Table(
+decisions = Table(
     "decisions",
-    metadata,
     pk(),
-    sa.Column("id", sa.Text, nullable=False, unique=True),
-    sa.Column("project_pk", sa.BigInteger, sa.ForeignKey("projects.pk"), nullable=False),
-    sa.Column("endpoint", sa.Text, nullable=False),
-    sa.Column("status", sa.Text, nullable=False),
-    sa.Column("alert_id", sa.Text, unique=True),
+    Column("id", Text, nullable=False, unique=True),
+    Column("project_pk", BigInteger, ForeignKey("projects.pk"), nullable=False),
+    Column("endpoint", Text, nullable=False),
+    Column("status", Text, nullable=False),
+    Column("alert_id", Text, unique=True),
     # The endpoint's name while the decision is open, null afterwards: one open decision per endpoint.
-    sa.Column("open_endpoint", sa.Text),
-    sa.Column("body", JsonText(Decision), nullable=False),
-    sa.Column("created_at", UtcMicros, nullable=False),
-    sa.UniqueConstraint("project_pk", "open_endpoint", name="decisions_open"),
-    sa.Index("decisions_by_endpoint", "project_pk", "endpoint", "id"),
+    Column("open_endpoint", Text),
+    Column("body", JsonText(Decision), nullable=False),
+    Column("created_at", UtcMicros, nullable=False),
+    UniqueConstraint("project_pk", "open_endpoint", name="decisions_open"),
+    Index("decisions_by_endpoint", "project_pk", "endpoint", "id"),
 )

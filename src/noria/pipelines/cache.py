@@ -6,14 +6,12 @@ plain data are reused by everybody in the project; one that runs code when it is
 
 from __future__ import annotations
 
-import functools
 import itertools
 from typing import Any
 
-import sqlalchemy as sa
-
 from noria.access.projects import project_pk
 from noria.core.context import Context
+from noria.core.database.alchemy import sa
 from noria.core.database.engine import upsertable
 from noria.core.database.prepared import Prepared
 from noria.core.database.schema import Converters
@@ -32,26 +30,32 @@ READ_BYTES = 1024 * 1024
 
 _WORKER = "worker:"
 
-_ENTRY_COLUMNS = (
-    step_cache.c.key,
-    step_cache.c.writer,
-    step_cache.c.step,
-    step_cache.c.run_id,
-    step_cache.c.outputs,
-    step_cache.c.followed,
-    step_cache.c.files,
-    step_cache.c.inputs,
-    step_cache.c.made,
-    step_cache.c.logged,
-    step_cache.c.created_at,
+_ENTRY_VALUES = Converters(
+    (
+        step_cache,
+        (
+            "key",
+            "writer",
+            "step",
+            "run_id",
+            "outputs",
+            "followed",
+            "files",
+            "inputs",
+            "made",
+            "logged",
+            "created_at",
+        ),
+    )
 )
-_ENTRY_VALUES = Converters(*_ENTRY_COLUMNS)
 _ENTRY = Prepared(
-    sa.select(*_ENTRY_COLUMNS)
-    .where(step_cache.c.project_pk == sa.bindparam("project_pk"))
-    .where(step_cache.c.key == sa.bindparam("key"))
-    .order_by((step_cache.c.writer == sa.bindparam("writer")).desc(), step_cache.c.pk)
-    .limit(sa.literal_column("20"))
+    lambda _: (
+        sa.select(*_ENTRY_VALUES.columns)
+        .where(step_cache.c.project_pk == sa.bindparam("project_pk"))
+        .where(step_cache.c.key == sa.bindparam("key"))
+        .order_by((step_cache.c.writer == sa.bindparam("writer")).desc(), step_cache.c.pk)
+        .limit(sa.literal_column("20"))
+    )
 )
 
 
@@ -96,34 +100,35 @@ def keep_entry(
         "created_at": context.clock.now(),
     }
     holder = f"step:{project}:{writer}:{new.key}"
-    if _INSERT.first(connection, _NEW_VALUES.to_driver(values)) is None:
-        connection.execute(_replace(connection.dialect.name), values)
+    row = _NEW_VALUES.to_driver(values)
+    if _INSERT.first(connection, row) is None:
+        _REPLACE.run(connection, row)
         drop_owner(connection, holder)
     for output in new.outputs:
         refer_to(connection, context, project, output, holder)
 
 
+def _given() -> dict[str, Any]:
+    return {column.name: sa.bindparam(column.name) for column in step_cache.c if column.name != "pk"}
+
+
 def _insert(dialect: str) -> sa.Executable:
-    given: dict[str, Any] = {
-        column.name: sa.bindparam(column.name) for column in step_cache.c if column.name != "pk"
-    }
-    insert = upsertable(dialect, step_cache).values(given)
+    insert = upsertable(dialect, step_cache).values(_given())
     return insert.on_conflict_do_nothing().returning(step_cache.c.pk)
 
 
-_NEW_VALUES = Converters(*step_cache.c)
-_INSERT = Prepared(_insert)
-
-
-# Made once: making the statement costs several times what running it does.
-@functools.cache
-def _replace(dialect: str) -> Any:
-    insert = upsertable(dialect, step_cache)
+def _replace(dialect: str) -> sa.Executable:
+    insert = upsertable(dialect, step_cache).values(_given())
     identity = ("pk", "project_pk", "key", "writer")
     changed = {
         column.name: insert.excluded[column.name] for column in step_cache.c if column.name not in identity
     }
     return insert.on_conflict_do_update(index_elements=["project_pk", "key", "writer"], set_=changed)
+
+
+_NEW_VALUES = Converters(step_cache)
+_INSERT = Prepared(_insert)
+_REPLACE = Prepared(_replace)
 
 
 def refer_to(

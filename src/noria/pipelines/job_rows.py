@@ -6,15 +6,15 @@ reason that trying again may mend, or whose worker is lost, goes back to the que
 
 from __future__ import annotations
 
+import functools
 from collections.abc import Sequence
 from datetime import datetime, timedelta
 from typing import Any
 
-import sqlalchemy as sa
-
 from noria.access.authentication import drop_narrow_tokens
 from noria.access.tables import projects
 from noria.core.context import Context
+from noria.core.database.alchemy import sa
 from noria.core.database.prepared import Prepared
 from noria.core.database.schema import to_micros
 from noria.core.errors import Conflict, ErrorBody, NotFound
@@ -34,33 +34,10 @@ _ADVISORY_KEY = 0x4E4F5249415F4A42
 
 _FORGOTTEN_AT_ONCE = 500
 
-_SELECT_JOB = sa.select(
-    jobs.c.id,
-    projects.c.name.label("project"),
-    jobs.c.entry,
-    jobs.c.args,
-    jobs.c.snapshot,
-    jobs.c.status,
-    jobs.c.attempt,
-    jobs.c.max_attempts,
-    jobs.c.timeout_s,
-    jobs.c.lease_until,
-    jobs.c.claimed_by,
-    jobs.c.result,
-    jobs.c.error,
-    jobs.c.created_at,
-    jobs.c.not_before,
-    jobs.c.started_at,
-    jobs.c.ended_at,
-    jobs.c.key,
-    jobs.c.submitted_by,
-    jobs.c.cancel_requested,
-    jobs.c.routine,
-    jobs.c.queue,
-).join(projects, projects.c.pk == jobs.c.project_pk)
-
 _ANY_OVER = Prepared(
-    sa.select(jobs.c.pk).where(jobs.c.lease_until < sa.bindparam("now")).limit(sa.literal_column("1"))
+    lambda _: (
+        sa.select(jobs.c.pk).where(jobs.c.lease_until < sa.bindparam("now")).limit(sa.literal_column("1"))
+    )
 )
 
 
@@ -91,9 +68,33 @@ class LeaseLost(Conflict):
         )
 
 
+@functools.cache
 def select_jobs() -> sa.Select[Any]:
     """Give the query of all jobs."""
-    return _SELECT_JOB
+    return sa.select(
+        jobs.c.id,
+        projects.c.name.label("project"),
+        jobs.c.entry,
+        jobs.c.args,
+        jobs.c.snapshot,
+        jobs.c.status,
+        jobs.c.attempt,
+        jobs.c.max_attempts,
+        jobs.c.timeout_s,
+        jobs.c.lease_until,
+        jobs.c.claimed_by,
+        jobs.c.result,
+        jobs.c.error,
+        jobs.c.created_at,
+        jobs.c.not_before,
+        jobs.c.started_at,
+        jobs.c.ended_at,
+        jobs.c.key,
+        jobs.c.submitted_by,
+        jobs.c.cancel_requested,
+        jobs.c.routine,
+        jobs.c.queue,
+    ).join(projects, projects.c.pk == jobs.c.project_pk)
 
 
 def load_job(connection: sa.Connection, project: str, job_id: str) -> Job:
@@ -104,7 +105,7 @@ def load_job(connection: sa.Connection, project: str, job_id: str) -> Job:
     JobNotFound
         If there is none of this id in the project.
     """
-    query = _SELECT_JOB.where(jobs.c.id == job_id).where(projects.c.name == project)
+    query = select_jobs().where(jobs.c.id == job_id).where(projects.c.name == project)
     row = connection.execute(query).mappings().one_or_none()
     if row is None:
         raise JobNotFound(project, job_id)
@@ -258,7 +259,7 @@ def _update_attempt(connection: sa.Connection, job: Job, values: dict[str, Any])
 def requeue_expired(context: Context) -> int:
     """Take up the jobs whose workers were lost, and count them. Safe to repeat, and from several processes at once."""
     now = context.clock.now()
-    query = _SELECT_JOB.where(jobs.c.lease_until < now).limit(_REQUEUED_AT_ONCE)
+    query = select_jobs().where(jobs.c.lease_until < now).limit(_REQUEUED_AT_ONCE)
     with context.database.read() as connection:
         # Asked every other second, and nearly never is there one.
         if _ANY_OVER.first(connection, {"now": to_micros(now)}) is None:

@@ -8,11 +8,10 @@ from collections.abc import Collection
 from datetime import datetime
 from typing import Any
 
-import sqlalchemy as sa
-
 from noria.access.authentication import issue_narrow_token
 from noria.access.projects import project_pk
 from noria.access.tables import projects
+from noria.core.database.alchemy import sa
 from noria.core.errors import Conflict, Forbidden, Invalid
 from noria.core.ids import new_id
 from noria.core.objects.references import add_reference

@@ -9,10 +9,9 @@ from __future__ import annotations
 from datetime import datetime, timedelta
 from typing import Any
 
-import sqlalchemy as sa
-
 from noria.access.authentication import drop_narrow_tokens
 from noria.core.context import Context
+from noria.core.database.alchemy import sa
 from noria.core.database.engine import upsertable
 from noria.core.database.prepared import Prepared
 from noria.core.database.schema import Converters, to_micros
@@ -37,32 +36,43 @@ BEAT_S = 4.0
 SYSTEM = Principal(name="noria", role=Role.ADMIN, holds_key=True)
 _REAPED_AT_ONCE = 100
 
-_RUN_COLUMNS = (
-    pipeline_runs.c.run_id,
-    pipeline_runs.c.pipeline,
-    pipeline_runs.c.snapshot,
-    pipeline_runs.c.environment,
-    pipeline_runs.c.outputs,
-    pipeline_runs.c.error,
-    pipeline_runs.c.n_steps,
-    pipeline_runs.c.n_reused,
-    pipeline_runs.c.n_failed,
-    runs.c.status,
-    runs.c.started_at,
-    runs.c.ended_at,
+_RUN_VALUES = Converters(
+    (
+        pipeline_runs,
+        (
+            "run_id",
+            "pipeline",
+            "snapshot",
+            "environment",
+            "outputs",
+            "error",
+            "n_steps",
+            "n_reused",
+            "n_failed",
+        ),
+    ),
+    (runs, ("status", "started_at", "ended_at")),
 )
-_RUN_VALUES = Converters(*_RUN_COLUMNS)
-_SELECT_RUN = sa.select(*_RUN_COLUMNS).join(runs, runs.c.id == pipeline_runs.c.run_id)
+
+
+def _select_run() -> sa.Select[Any]:
+    return sa.select(*_RUN_VALUES.columns).join(runs, runs.c.id == pipeline_runs.c.run_id)
+
+
 _LOAD = Prepared(
-    _SELECT_RUN.where(pipeline_runs.c.project_pk == sa.bindparam("owner")).where(
-        pipeline_runs.c.run_id == sa.bindparam("run_id")
+    lambda _: (
+        _select_run()
+        .where(pipeline_runs.c.project_pk == sa.bindparam("owner"))
+        .where(pipeline_runs.c.run_id == sa.bindparam("run_id"))
     )
 )
 
 _ANY_OVER = Prepared(
-    sa.select(pipeline_runs.c.pk)
-    .where(pipeline_runs.c.lease_until < sa.bindparam("now"))
-    .limit(sa.literal_column("1"))
+    lambda _: (
+        sa.select(pipeline_runs.c.pk)
+        .where(pipeline_runs.c.lease_until < sa.bindparam("now"))
+        .limit(sa.literal_column("1"))
+    )
 )
 
 
@@ -137,9 +147,23 @@ def take_up(connection: sa.Connection, run_id: str, lease_until: datetime, *, go
         raise PipelineRunGoesOn(run_id)
 
 
+def renew_lease(connection: sa.Connection, run_id: str, lease_until: datetime) -> None:
+    """Let a run have its lease for longer, and be no longer one that was taken for dead."""
+    _RENEW.run(connection, {"run_id": run_id, "lease_until": to_micros(lease_until)})
+
+
+_RENEW = Prepared(
+    lambda _: (
+        sa.update(pipeline_runs)
+        .where(pipeline_runs.c.run_id == sa.bindparam("run_id"))
+        .values(lease_until=sa.bindparam("lease_until", type_=sa.BigInteger), error=sa.null())
+    )
+)
+
+
 def select_runs(owner: int) -> sa.Select[Any]:
     """Give the query of a project's runs."""
-    return _SELECT_RUN.where(pipeline_runs.c.project_pk == owner)
+    return _select_run().where(pipeline_runs.c.project_pk == owner)
 
 
 def load_run(connection: sa.Connection, owner: int, project: str, run_id: str) -> PipelineRun:
@@ -170,9 +194,11 @@ def run_key(connection: sa.Connection, owner: int, project: str, run_id: str) ->
 
 
 _RUN_KEY = Prepared(
-    sa.select(pipeline_runs.c.pk, pipeline_runs.c.pipeline)
-    .where(pipeline_runs.c.run_id == sa.bindparam("run_id"))
-    .where(pipeline_runs.c.project_pk == sa.bindparam("owner"))
+    lambda _: (
+        sa.select(pipeline_runs.c.pk, pipeline_runs.c.pipeline)
+        .where(pipeline_runs.c.run_id == sa.bindparam("run_id"))
+        .where(pipeline_runs.c.project_pk == sa.bindparam("owner"))
+    )
 )
 
 
@@ -202,7 +228,7 @@ def _insert_run(dialect: str) -> sa.Executable:
     return insert.on_conflict_do_nothing(index_elements=["run_id"]).returning(pipeline_runs.c.pk)
 
 
-_NEW_RUN = Converters(*pipeline_runs.c)
+_NEW_RUN = Converters(pipeline_runs)
 _INSERT_RUN = Prepared(_insert_run)
 
 
@@ -213,12 +239,14 @@ def end_pipeline_run(connection: sa.Connection, key: int, end: PipelineEnd) -> N
 
 
 _END_RUN = Prepared(
-    sa.update(pipeline_runs)
-    .where(pipeline_runs.c.pk == sa.bindparam("key"))
-    .values(
-        lease_until=sa.null(),
-        outputs=sa.bindparam("outputs", type_=sa.Text),
-        error=sa.bindparam("error", type_=sa.Text),
+    lambda _: (
+        sa.update(pipeline_runs)
+        .where(pipeline_runs.c.pk == sa.bindparam("key"))
+        .values(
+            lease_until=sa.null(),
+            outputs=sa.bindparam("outputs", type_=sa.Text),
+            error=sa.bindparam("error", type_=sa.Text),
+        )
     )
 )
 

@@ -4,10 +4,9 @@ from __future__ import annotations
 
 from typing import Any
 
-import sqlalchemy as sa
-
 from noria.access.authentication import drop_narrow_tokens, issue_narrow_token
 from noria.access.projects import project_pk
+from noria.core.database.alchemy import sa
 from noria.core.errors import Invalid
 from noria.core.objects.references import add_reference
 from noria.core.operations import Service, operation
@@ -37,6 +36,7 @@ from noria.pipelines.run_records import (
     lease_from,
     load_run,
     mark_killed,
+    renew_lease,
     require_resumable,
     run_key,
     select_runs,
@@ -115,11 +115,7 @@ class PipelineRuns(Service):
             found = load_run(connection, owner, project, run_id)
             if found.status not in (RunStatus.RUNNING, RunStatus.KILLED):
                 return
-            connection.execute(
-                sa.update(pipeline_runs)
-                .where(pipeline_runs.c.run_id == run_id)
-                .values(lease_until=lease_from(self.context.clock.now()), error=None)
-            )
+            renew_lease(connection, run_id, lease_from(self.context.clock.now()))
         if found.status is RunStatus.KILLED:
             self.sibling(Runs).resume(project, run_id)
 

@@ -4,8 +4,7 @@ from __future__ import annotations
 
 from typing import Any
 
-import sqlalchemy as sa
-
+from noria.core.database.alchemy import sa
 from noria.core.database.engine import upsertable
 from noria.core.database.prepared import Prepared
 from noria.core.database.schema import Converters
@@ -78,16 +77,18 @@ def _insert_step(dialect: str) -> sa.Executable:
     return insert.on_conflict_do_nothing().returning(step_runs.c.position)
 
 
-_STEP_VALUES = Converters(*step_runs.c)
+_STEP_VALUES = Converters(step_runs)
 _INSERT_STEP = Prepared(_insert_step)
 
 _COUNT_STEP = Prepared(
-    sa.update(pipeline_runs)
-    .where(pipeline_runs.c.pk == sa.bindparam("run"))
-    .values(
-        n_steps=pipeline_runs.c.n_steps + sa.bindparam("steps", type_=sa.BigInteger),
-        n_reused=pipeline_runs.c.n_reused + sa.bindparam("reused", type_=sa.BigInteger),
-        n_failed=pipeline_runs.c.n_failed + sa.bindparam("failed", type_=sa.BigInteger),
+    lambda _: (
+        sa.update(pipeline_runs)
+        .where(pipeline_runs.c.pk == sa.bindparam("run"))
+        .values(
+            n_steps=pipeline_runs.c.n_steps + sa.bindparam("steps", type_=sa.BigInteger),
+            n_reused=pipeline_runs.c.n_reused + sa.bindparam("reused", type_=sa.BigInteger),
+            n_failed=pipeline_runs.c.n_failed + sa.bindparam("failed", type_=sa.BigInteger),
+        )
     )
 )
 
@@ -100,7 +101,7 @@ def _keep_parts(dialect: str) -> sa.Executable:
     )
 
 
-_PARTS_VALUES = Converters(*latest_steps.c)
+_PARTS_VALUES = Converters(latest_steps)
 _KEEP_PARTS = Prepared(_keep_parts)
 
 
@@ -138,16 +139,12 @@ def earlier_steps(connection: sa.Connection, owner: int, pipeline: str) -> list[
     return [EarlierStep(**_EARLIER_VALUES.from_driver(row)) for row in rows]
 
 
-_EARLIER_COLUMNS = (
-    latest_steps.c.step,
-    latest_steps.c.occurrence,
-    latest_steps.c.run_id,
-    latest_steps.c.parts,
-)
-_EARLIER_VALUES = Converters(*_EARLIER_COLUMNS)
+_EARLIER_VALUES = Converters((latest_steps, ("step", "occurrence", "run_id", "parts")))
 _EARLIER = Prepared(
-    sa.select(*_EARLIER_COLUMNS)
-    .where(latest_steps.c.project_pk == sa.bindparam("owner"))
-    .where(latest_steps.c.pipeline == sa.bindparam("pipeline"))
-    .limit(sa.literal_column(str(MOST_EARLIER_STEPS)))
+    lambda _: (
+        sa.select(*_EARLIER_VALUES.columns)
+        .where(latest_steps.c.project_pk == sa.bindparam("owner"))
+        .where(latest_steps.c.pipeline == sa.bindparam("pipeline"))
+        .limit(sa.literal_column(str(MOST_EARLIER_STEPS)))
+    )
 )

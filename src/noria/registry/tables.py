@@ -7,175 +7,172 @@ from __future__ import annotations
 
 from typing import Any
 
-import sqlalchemy as sa
-
-from noria.core.database.schema import BytewiseText, JsonText, UtcMicros, metadata, pk
+from noria.core.database.schema import (
+    BigInteger,
+    Boolean,
+    BytewiseText,
+    Column,
+    ForeignKey,
+    Index,
+    JsonText,
+    Table,
+    Text,
+    UniqueConstraint,
+    UtcMicros,
+    pk,
+)
 from noria.registry.entities import ArtifactPlace, Holdout, Origin, Signature
 
-models = sa.Table(
+models = Table(
     "models",
-    metadata,
     pk(),
-    sa.Column("id", sa.Text, nullable=False, unique=True),
-    sa.Column("project_pk", sa.BigInteger, sa.ForeignKey("projects.pk"), nullable=False),
-    sa.Column("name", BytewiseText, nullable=False),
-    sa.Column("latest", sa.BigInteger, nullable=False),
-    sa.Column("created_at", UtcMicros, nullable=False),
+    Column("id", Text, nullable=False, unique=True),
+    Column("project_pk", BigInteger, ForeignKey("projects.pk"), nullable=False),
+    Column("name", BytewiseText, nullable=False),
+    Column("latest", BigInteger, nullable=False),
+    Column("created_at", UtcMicros, nullable=False),
     # The highest number that was given; `latest` is the newest version that is still there.
-    sa.Column("last_number", sa.BigInteger, nullable=False, server_default="0"),
-    sa.Column("updated_at", UtcMicros, nullable=False, server_default="0"),
-    sa.Column("description", sa.Text),
-    sa.Column("author", sa.Text),
-    sa.Column("deleted_at", UtcMicros),
-    sa.UniqueConstraint("project_pk", "name", name="models_by_name"),
+    Column("last_number", BigInteger, nullable=False, server_default="0"),
+    Column("updated_at", UtcMicros, nullable=False, server_default="0"),
+    Column("description", Text),
+    Column("author", Text),
+    Column("deleted_at", UtcMicros),
+    UniqueConstraint("project_pk", "name", name="models_by_name"),
 )
 
-model_versions = sa.Table(
+model_versions = Table(
     "model_versions",
-    metadata,
     pk(),
-    sa.Column("id", sa.Text, nullable=False, unique=True),
-    sa.Column("model_pk", sa.BigInteger, sa.ForeignKey("models.pk"), nullable=False),
-    sa.Column("version", sa.BigInteger, nullable=False),
-    sa.Column("digest", sa.Text),
-    sa.Column("format", sa.Text),
-    sa.Column("task", sa.Text),
-    sa.Column("signature", JsonText(Signature)),
-    sa.Column("classes", JsonText(list[Any])),
-    sa.Column("holdout", JsonText(Holdout)),
-    sa.Column("metrics", JsonText(dict[str, float]), nullable=False),
-    sa.Column("origin", JsonText(Origin), nullable=False),
-    sa.Column("message", sa.Text, nullable=False),
-    sa.Column("author", sa.Text, nullable=False),
-    sa.Column("created_at", UtcMicros, nullable=False),
-    sa.Column("updated_at", UtcMicros, nullable=False),
-    sa.Column("description", sa.Text),
-    sa.Column("stage", sa.Text, nullable=False),
-    sa.Column("source", sa.Text),
+    Column("id", Text, nullable=False, unique=True),
+    Column("model_pk", BigInteger, ForeignKey("models.pk"), nullable=False),
+    Column("version", BigInteger, nullable=False),
+    Column("digest", Text),
+    Column("format", Text),
+    Column("task", Text),
+    Column("signature", JsonText(Signature)),
+    Column("classes", JsonText(list[Any])),
+    Column("holdout", JsonText(Holdout)),
+    Column("metrics", JsonText(dict[str, float]), nullable=False),
+    Column("origin", JsonText(Origin), nullable=False),
+    Column("message", Text, nullable=False),
+    Column("author", Text, nullable=False),
+    Column("created_at", UtcMicros, nullable=False),
+    Column("updated_at", UtcMicros, nullable=False),
+    Column("description", Text),
+    Column("stage", Text, nullable=False),
+    Column("source", Text),
     # Where the files lay at registration: an address, and the place in this workspace if it was one.
-    sa.Column("location", sa.Text),
-    sa.Column("artifacts", JsonText(ArtifactPlace)),
+    Column("location", Text),
+    Column("artifacts", JsonText(ArtifactPlace)),
     # Of `origin`, to search by.
-    sa.Column("run_id", sa.Text),
-    sa.Column("run_link", sa.Text),
-    sa.Column("model_id", sa.Text),
-    sa.Column("flavor", sa.Text),
-    sa.Column("pickled", sa.Boolean, nullable=False),
+    Column("run_id", Text),
+    Column("run_link", Text),
+    Column("model_id", Text),
+    Column("flavor", Text),
+    Column("pickled", Boolean, nullable=False),
     # The model's name then: what the run that made the version recorded.
-    sa.Column("registered_as", sa.Text, nullable=False),
-    sa.Column("deleted_at", UtcMicros),
-    sa.UniqueConstraint("model_pk", "version", name="model_versions_by_version"),
-    sa.Index("model_versions_by_run", "run_id"),
-    sa.Index("model_versions_by_update", "updated_at"),
+    Column("registered_as", Text, nullable=False),
+    Column("deleted_at", UtcMicros),
+    UniqueConstraint("model_pk", "version", name="model_versions_by_version"),
+    Index("model_versions_by_run", "run_id"),
+    Index("model_versions_by_update", "updated_at"),
 )
 
-model_aliases = sa.Table(
+model_aliases = Table(
     "model_aliases",
-    metadata,
-    sa.Column("model_pk", sa.BigInteger, sa.ForeignKey("models.pk"), primary_key=True),
-    sa.Column("alias", sa.Text, primary_key=True),
-    sa.Column("version", sa.BigInteger, nullable=False),
-    sa.Column("moved_at", UtcMicros, nullable=False),
+    Column("model_pk", BigInteger, ForeignKey("models.pk"), primary_key=True),
+    Column("alias", Text, primary_key=True),
+    Column("version", BigInteger, nullable=False),
+    Column("moved_at", UtcMicros, nullable=False),
 )
 
-model_tags = sa.Table(
+model_tags = Table(
     "model_tags",
-    metadata,
-    sa.Column("model_pk", sa.BigInteger, sa.ForeignKey("models.pk"), primary_key=True, autoincrement=False),
-    sa.Column("key", BytewiseText, primary_key=True),
-    sa.Column("value", BytewiseText, nullable=False),
-    sa.Index("model_tags_by_key", "key", "model_pk"),
+    Column("model_pk", BigInteger, ForeignKey("models.pk"), primary_key=True, autoincrement=False),
+    Column("key", BytewiseText, primary_key=True),
+    Column("value", BytewiseText, nullable=False),
+    Index("model_tags_by_key", "key", "model_pk"),
     sqlite_with_rowid=False,
 )
 
-model_version_tags = sa.Table(
+model_version_tags = Table(
     "model_version_tags",
-    metadata,
-    sa.Column(
+    Column(
         "version_pk",
-        sa.BigInteger,
-        sa.ForeignKey("model_versions.pk"),
+        BigInteger,
+        ForeignKey("model_versions.pk"),
         primary_key=True,
         autoincrement=False,
     ),
-    sa.Column("key", BytewiseText, primary_key=True),
-    sa.Column("value", BytewiseText, nullable=False),
-    sa.Index("model_version_tags_by_key", "key", "version_pk"),
+    Column("key", BytewiseText, primary_key=True),
+    Column("value", BytewiseText, nullable=False),
+    Index("model_version_tags_by_key", "key", "version_pk"),
     sqlite_with_rowid=False,
 )
 
-former_model_names = sa.Table(
+former_model_names = Table(
     "former_model_names",
-    metadata,
-    sa.Column(
-        "project_pk", sa.BigInteger, sa.ForeignKey("projects.pk"), primary_key=True, autoincrement=False
-    ),
-    sa.Column("name", BytewiseText, primary_key=True),
-    sa.Column("model_pk", sa.BigInteger, sa.ForeignKey("models.pk"), nullable=False),
+    Column("project_pk", BigInteger, ForeignKey("projects.pk"), primary_key=True, autoincrement=False),
+    Column("name", BytewiseText, primary_key=True),
+    Column("model_pk", BigInteger, ForeignKey("models.pk"), nullable=False),
     sqlite_with_rowid=False,
 )
 
-pickle_consents = sa.Table(
+pickle_consents = Table(
     "pickle_consents",
-    metadata,
-    sa.Column(
-        "project_pk", sa.BigInteger, sa.ForeignKey("projects.pk"), primary_key=True, autoincrement=False
-    ),
-    sa.Column("digest", sa.Text, primary_key=True),
-    sa.Column("ref", sa.Text, nullable=False),
-    sa.Column("given_by", sa.Text, nullable=False),
-    sa.Column("given_at", UtcMicros, nullable=False),
+    Column("project_pk", BigInteger, ForeignKey("projects.pk"), primary_key=True, autoincrement=False),
+    Column("digest", Text, primary_key=True),
+    Column("ref", Text, nullable=False),
+    Column("given_by", Text, nullable=False),
+    Column("given_at", UtcMicros, nullable=False),
     sqlite_with_rowid=False,
 )
 
-packages = sa.Table(
+packages = Table(
     "packages",
-    metadata,
     pk(),
-    sa.Column("id", sa.Text, nullable=False, unique=True),
-    sa.Column("version_pk", sa.BigInteger, sa.ForeignKey("model_versions.pk"), nullable=False),
+    Column("id", Text, nullable=False, unique=True),
+    Column("version_pk", BigInteger, ForeignKey("model_versions.pk"), nullable=False),
     # Of the manifest, as OCI names it; and of the tree of the layout's files, as the object store does.
-    sa.Column("digest", sa.Text, nullable=False),
-    sa.Column("layout", sa.Text, nullable=False),
-    sa.Column("size_bytes", sa.BigInteger, nullable=False),
-    sa.Column("lock_incomplete", sa.Text),
-    sa.Column("key_id", sa.Text),
-    sa.Column("author", sa.Text, nullable=False),
-    sa.Column("created_at", UtcMicros, nullable=False),
-    sa.UniqueConstraint("version_pk", "digest", name="packages_by_version"),
-    sa.Index("packages_by_digest", "digest"),
+    Column("digest", Text, nullable=False),
+    Column("layout", Text, nullable=False),
+    Column("size_bytes", BigInteger, nullable=False),
+    Column("lock_incomplete", Text),
+    Column("key_id", Text),
+    Column("author", Text, nullable=False),
+    Column("created_at", UtcMicros, nullable=False),
+    UniqueConstraint("version_pk", "digest", name="packages_by_version"),
+    Index("packages_by_digest", "digest"),
 )
 
-model_validations = sa.Table(
+model_validations = Table(
     "model_validations",
-    metadata,
     pk(),
-    sa.Column("id", sa.Text, nullable=False, unique=True),
-    sa.Column("version_pk", sa.BigInteger, sa.ForeignKey("model_versions.pk"), nullable=False),
-    sa.Column("outcome", sa.Text, nullable=False),
-    sa.Column("counts", sa.Boolean, nullable=False),
+    Column("id", Text, nullable=False, unique=True),
+    Column("version_pk", BigInteger, ForeignKey("model_versions.pk"), nullable=False),
+    Column("outcome", Text, nullable=False),
+    Column("counts", Boolean, nullable=False),
     # Read by `noria.registry.validation`, which knows what a report is.
-    sa.Column("report", sa.Text, nullable=False),
-    sa.Column("author", sa.Text, nullable=False),
-    sa.Column("created_at", UtcMicros, nullable=False),
-    sa.Index("model_validations_by_version", "version_pk"),
+    Column("report", Text, nullable=False),
+    Column("author", Text, nullable=False),
+    Column("created_at", UtcMicros, nullable=False),
+    Index("model_validations_by_version", "version_pk"),
 )
 
-model_approvals = sa.Table(
+model_approvals = Table(
     "model_approvals",
-    metadata,
-    sa.Column(
+    Column(
         "version_pk",
-        sa.BigInteger,
-        sa.ForeignKey("model_versions.pk"),
+        BigInteger,
+        ForeignKey("model_versions.pk"),
         primary_key=True,
         autoincrement=False,
     ),
-    sa.Column("alias", sa.Text, primary_key=True),
-    sa.Column("given_by", sa.Text, primary_key=True),
-    sa.Column("role", sa.Text, nullable=False),
-    sa.Column("note", sa.Text, nullable=False),
-    sa.Column("report_id", sa.Text),
-    sa.Column("given_at", UtcMicros, nullable=False),
+    Column("alias", Text, primary_key=True),
+    Column("given_by", Text, primary_key=True),
+    Column("role", Text, nullable=False),
+    Column("note", Text, nullable=False),
+    Column("report_id", Text),
+    Column("given_at", UtcMicros, nullable=False),
     sqlite_with_rowid=False,
 )

@@ -2,232 +2,235 @@
 
 from __future__ import annotations
 
-import sqlalchemy as sa
-
-from noria.core.database.schema import BytewiseText, JsonText, UtcMicros, metadata, partial_index, pk
+from noria.core.database.schema import (
+    BigInteger,
+    Boolean,
+    BytewiseText,
+    Column,
+    Float,
+    ForeignKey,
+    Index,
+    JsonText,
+    LargeBinary,
+    Table,
+    Text,
+    UniqueConstraint,
+    UtcMicros,
+    partial_index,
+    pk,
+    text,
+)
 from noria.serving.entities import Approval, Approvals, Cascade, RolloutStep, Share, StepResult, WarmVersion
 from noria.serving.gate_rules import Gates
 from noria.serving.plans import AppliedPlan, LogLine, ServerStanding
 from noria.serving.sums import PairStats, RowSums
 
-endpoints = sa.Table(
+endpoints = Table(
     "endpoints",
-    metadata,
     pk(),
-    sa.Column("id", sa.Text, nullable=False, unique=True),
-    sa.Column("project_pk", sa.BigInteger, sa.ForeignKey("projects.pk"), nullable=False),
-    sa.Column("name", sa.Text, nullable=False),
-    sa.Column("model", sa.Text, nullable=False),
-    sa.Column("task", sa.Text, nullable=False),
-    sa.Column("shares", JsonText(list[Share]), nullable=False),
+    Column("id", Text, nullable=False, unique=True),
+    Column("project_pk", BigInteger, ForeignKey("projects.pk"), nullable=False),
+    Column("name", Text, nullable=False),
+    Column("model", Text, nullable=False),
+    Column("task", Text, nullable=False),
+    Column("shares", JsonText(list[Share]), nullable=False),
     # Version → digest of its tree, for the versions in `shares` and those before.
-    sa.Column("digests", JsonText(dict[int, str]), nullable=False),
-    sa.Column("revision", sa.BigInteger, nullable=False),
-    sa.Column("created_at", UtcMicros, nullable=False),
-    sa.Column("deleted_at", UtcMicros),
-    sa.Column("shadows", JsonText(list[Share])),
-    sa.Column("warm", JsonText(list[WarmVersion])),
-    sa.Column("cascade", JsonText(Cascade)),
+    Column("digests", JsonText(dict[int, str]), nullable=False),
+    Column("revision", BigInteger, nullable=False),
+    Column("created_at", UtcMicros, nullable=False),
+    Column("deleted_at", UtcMicros),
+    Column("shadows", JsonText(list[Share])),
+    Column("warm", JsonText(list[WarmVersion])),
+    Column("cascade", JsonText(Cascade)),
     # A deleted endpoint keeps what it captured and gives its name free.
-    sa.Index(
+    Index(
         "endpoints_by_name",
         "project_pk",
         "name",
         unique=True,
-        sqlite_where=sa.text("deleted_at is null"),
-        postgresql_where=sa.text("deleted_at is null"),
+        sqlite_where=text("deleted_at is null"),
+        postgresql_where=text("deleted_at is null"),
     ),
 )
 
-rollouts = sa.Table(
+rollouts = Table(
     "rollouts",
-    metadata,
     pk(),
-    sa.Column("id", sa.Text, nullable=False, unique=True),
-    sa.Column("endpoint_pk", sa.BigInteger, sa.ForeignKey("endpoints.pk"), nullable=False),
-    sa.Column("strategy", sa.Text, nullable=False),
-    sa.Column("from_version", sa.BigInteger),
-    sa.Column("to_version", sa.BigInteger, nullable=False),
-    sa.Column("steps", JsonText(list[RolloutStep]), nullable=False),
-    sa.Column("step", sa.BigInteger, nullable=False),
-    sa.Column("status", sa.Text, nullable=False),
-    sa.Column("gates", JsonText(Gates), nullable=False),
-    sa.Column("patience_s", sa.Float),
-    sa.Column("history", JsonText(list[StepResult]), nullable=False),
-    sa.Column("reason", sa.Text),
-    sa.Column("decision_id", sa.Text),
-    sa.Column("alias", sa.Text),
-    sa.Column("started_by", sa.Text, nullable=False),
-    sa.Column("created_at", UtcMicros, nullable=False),
-    sa.Column("step_started_at", UtcMicros),
-    sa.Column("ended_at", UtcMicros),
+    Column("id", Text, nullable=False, unique=True),
+    Column("endpoint_pk", BigInteger, ForeignKey("endpoints.pk"), nullable=False),
+    Column("strategy", Text, nullable=False),
+    Column("from_version", BigInteger),
+    Column("to_version", BigInteger, nullable=False),
+    Column("steps", JsonText(list[RolloutStep]), nullable=False),
+    Column("step", BigInteger, nullable=False),
+    Column("status", Text, nullable=False),
+    Column("gates", JsonText(Gates), nullable=False),
+    Column("patience_s", Float),
+    Column("history", JsonText(list[StepResult]), nullable=False),
+    Column("reason", Text),
+    Column("decision_id", Text),
+    Column("alias", Text),
+    Column("started_by", Text, nullable=False),
+    Column("created_at", UtcMicros, nullable=False),
+    Column("step_started_at", UtcMicros),
+    Column("ended_at", UtcMicros),
     # Revisions of the endpoint under which the rollout and its present step began: predictions are counted by them.
-    sa.Column("first_endpoint_revision", sa.BigInteger, nullable=False),
-    sa.Column("step_endpoint_revision", sa.BigInteger, nullable=False),
-    sa.Column("revision", sa.BigInteger, nullable=False),
+    Column("first_endpoint_revision", BigInteger, nullable=False),
+    Column("step_endpoint_revision", BigInteger, nullable=False),
+    Column("revision", BigInteger, nullable=False),
     # None in what was written before there was such a thing.
-    sa.Column("promotes", sa.Boolean),
-    sa.Column("approvals", JsonText(Approvals)),
-    sa.Column("approved", JsonText(list[Approval])),
-    sa.Column("keep_warm_s", sa.Float),
-    sa.Column("is_rollback", sa.Boolean),
-    sa.Column("baked_s", sa.Float),
-    sa.Column("looked_at", UtcMicros),
-    sa.Index("rollouts_by_endpoint", "endpoint_pk", "pk"),
-    sa.Index("rollouts_by_decision", "decision_id"),
+    Column("promotes", Boolean),
+    Column("approvals", JsonText(Approvals)),
+    Column("approved", JsonText(list[Approval])),
+    Column("keep_warm_s", Float),
+    Column("is_rollback", Boolean),
+    Column("baked_s", Float),
+    Column("looked_at", UtcMicros),
+    Index("rollouts_by_endpoint", "endpoint_pk", "pk"),
+    Index("rollouts_by_decision", "decision_id"),
     # Two rollouts on one endpoint cannot be, whoever writes at once.
-    sa.Index(
+    Index(
         "rollouts_under_way",
         "endpoint_pk",
         unique=True,
-        sqlite_where=sa.text("ended_at is null"),
-        postgresql_where=sa.text("ended_at is null"),
+        sqlite_where=text("ended_at is null"),
+        postgresql_where=text("ended_at is null"),
     ),
 )
 
-endpoint_options = sa.Table(
+endpoint_options = Table(
     "endpoint_options",
-    metadata,
     # An endpoint without a row asks for no key, and all that it answers is captured.
-    sa.Column("endpoint_pk", sa.BigInteger, sa.ForeignKey("endpoints.pk"), primary_key=True),
-    sa.Column("guarded", sa.Boolean, nullable=False),
-    sa.Column("capture_share", sa.Float, nullable=False),
-    sa.Column("revision", sa.BigInteger, nullable=False),
+    Column("endpoint_pk", BigInteger, ForeignKey("endpoints.pk"), primary_key=True),
+    Column("guarded", Boolean, nullable=False),
+    Column("capture_share", Float, nullable=False),
+    Column("revision", BigInteger, nullable=False),
 )
 
-endpoint_keys = sa.Table(
+endpoint_keys = Table(
     "endpoint_keys",
-    metadata,
     pk(),
-    sa.Column("id", sa.Text, nullable=False, unique=True),
-    sa.Column("endpoint_pk", sa.BigInteger, sa.ForeignKey("endpoints.pk"), nullable=False),
-    sa.Column("name", sa.Text, nullable=False),
-    sa.Column("shown", sa.Text, nullable=False),
-    sa.Column("hash", sa.Text, nullable=False),
-    sa.Column("rate_per_s", sa.Float),
-    sa.Column("burst", sa.BigInteger),
-    sa.Column("created_by", sa.Text, nullable=False),
-    sa.Column("created_at", UtcMicros, nullable=False),
-    sa.Column("revoked_at", UtcMicros),
-    sa.Index("endpoint_keys_by_endpoint", "endpoint_pk", "pk"),
+    Column("id", Text, nullable=False, unique=True),
+    Column("endpoint_pk", BigInteger, ForeignKey("endpoints.pk"), nullable=False),
+    Column("name", Text, nullable=False),
+    Column("shown", Text, nullable=False),
+    Column("hash", Text, nullable=False),
+    Column("rate_per_s", Float),
+    Column("burst", BigInteger),
+    Column("created_by", Text, nullable=False),
+    Column("created_at", UtcMicros, nullable=False),
+    Column("revoked_at", UtcMicros),
+    Index("endpoint_keys_by_endpoint", "endpoint_pk", "pk"),
 )
 
-model_servers = sa.Table(
+model_servers = Table(
     "model_servers",
-    metadata,
-    sa.Column("server", sa.Text, primary_key=True),
-    sa.Column("url", sa.Text),
-    sa.Column("seen_at", UtcMicros, nullable=False),
-    sa.Column("endpoints", JsonText(list[AppliedPlan]), nullable=False),
-    sa.Column("n_dropped", sa.BigInteger, nullable=False),
-    sa.Column("standing", JsonText(ServerStanding)),
-    sa.Index("model_servers_by_seen", "seen_at"),
+    Column("server", Text, primary_key=True),
+    Column("url", Text),
+    Column("seen_at", UtcMicros, nullable=False),
+    Column("endpoints", JsonText(list[AppliedPlan]), nullable=False),
+    Column("n_dropped", BigInteger, nullable=False),
+    Column("standing", JsonText(ServerStanding)),
+    Index("model_servers_by_seen", "seen_at"),
 )
 
-endpoint_logs = sa.Table(
+endpoint_logs = Table(
     "endpoint_logs",
-    metadata,
     # What the model servers of an endpoint logged, by five minutes.
-    sa.Column("endpoint_pk", sa.BigInteger, sa.ForeignKey("endpoints.pk"), primary_key=True),
-    sa.Column("starts_at", UtcMicros, primary_key=True),
-    sa.Column("n_warnings", sa.BigInteger, nullable=False),
-    sa.Column("n_errors", sa.BigInteger, nullable=False),
-    sa.Column("line", JsonText(LogLine)),
+    Column("endpoint_pk", BigInteger, ForeignKey("endpoints.pk"), primary_key=True),
+    Column("starts_at", UtcMicros, primary_key=True),
+    Column("n_warnings", BigInteger, nullable=False),
+    Column("n_errors", BigInteger, nullable=False),
+    Column("line", JsonText(LogLine)),
 )
 
-capture_chunks = sa.Table(
+capture_chunks = Table(
     "capture_chunks",
-    metadata,
     # Answered requests, packed (`serving/packing`); each row of them has a position. Appends to one endpoint queue, so
     # positions are in the order of commit. The last one is the key: what lies behind a position begins with it.
-    sa.Column("endpoint_pk", sa.BigInteger, sa.ForeignKey("endpoints.pk"), primary_key=True),
-    sa.Column("last_position", sa.BigInteger, primary_key=True),
-    sa.Column("first_position", sa.BigInteger, nullable=False),
-    sa.Column("n_rows", sa.BigInteger, nullable=False),
-    sa.Column("oldest_version", sa.BigInteger, nullable=False),
-    sa.Column("newest_version", sa.BigInteger, nullable=False),
-    sa.Column("heads", sa.LargeBinary, nullable=False),
-    sa.Column("data", sa.LargeBinary, nullable=False),
+    Column("endpoint_pk", BigInteger, ForeignKey("endpoints.pk"), primary_key=True),
+    Column("last_position", BigInteger, primary_key=True),
+    Column("first_position", BigInteger, nullable=False),
+    Column("n_rows", BigInteger, nullable=False),
+    Column("oldest_version", BigInteger, nullable=False),
+    Column("newest_version", BigInteger, nullable=False),
+    Column("heads", LargeBinary, nullable=False),
+    Column("data", LargeBinary, nullable=False),
     # Rows that nobody was given: of shadows, and of a cascade's first version.
-    sa.Column("n_others", sa.BigInteger, nullable=False, server_default="0"),
+    Column("n_others", BigInteger, nullable=False, server_default="0"),
 )
 
-capture_ids = sa.Table(
+capture_ids = Table(
     "capture_ids",
-    metadata,
     # By the id of the first row of what was captured at once, so that it is kept once and found.
-    sa.Column("id", BytewiseText, primary_key=True),
-    sa.Column("endpoint_pk", sa.BigInteger, primary_key=True, autoincrement=False),
-    sa.Column("position", sa.BigInteger, nullable=False),
-    sa.Column("n_rows", sa.BigInteger, nullable=False),
+    Column("id", BytewiseText, primary_key=True),
+    Column("endpoint_pk", BigInteger, primary_key=True, autoincrement=False),
+    Column("position", BigInteger, nullable=False),
+    Column("n_rows", BigInteger, nullable=False),
     sqlite_with_rowid=False,
 )
 
-labels = sa.Table(
+labels = Table(
     "labels",
-    metadata,
     # The key is the order of arrival, for the same reason.
     pk(),
-    sa.Column("position", sa.BigInteger, nullable=False),
-    sa.Column("endpoint_pk", sa.BigInteger, sa.ForeignKey("endpoints.pk"), nullable=False),
-    sa.Column("value", JsonText(), nullable=False),
-    sa.Column("at", UtcMicros, nullable=False),
-    sa.Column("source", sa.Text),
-    sa.Column("n_contradictions", sa.BigInteger, nullable=False),
+    Column("position", BigInteger, nullable=False),
+    Column("endpoint_pk", BigInteger, ForeignKey("endpoints.pk"), nullable=False),
+    Column("value", JsonText(), nullable=False),
+    Column("at", UtcMicros, nullable=False),
+    Column("source", Text),
+    Column("n_contradictions", BigInteger, nullable=False),
     # None for those that are trusted.
-    sa.Column("trust", sa.Text),
-    sa.Column("client", sa.Text),
-    sa.Column("received_at", UtcMicros),
-    sa.Column("n_corrections", sa.BigInteger, nullable=False, server_default="0"),
-    sa.UniqueConstraint("endpoint_pk", "position", name="labels_by_row"),
-    sa.Index("labels_by_position", "endpoint_pk", "pk"),
+    Column("trust", Text),
+    Column("client", Text),
+    Column("received_at", UtcMicros),
+    Column("n_corrections", BigInteger, nullable=False, server_default="0"),
+    UniqueConstraint("endpoint_pk", "position", name="labels_by_row"),
+    Index("labels_by_position", "endpoint_pk", "pk"),
     partial_index("labels_untrusted", "endpoint_pk", "client", "received_at", where="trust is not null"),
 )
 
-label_history = sa.Table(
+label_history = Table(
     "label_history",
-    metadata,
     # Values that were given for a prediction and do not stand.
     pk(),
-    sa.Column("endpoint_pk", sa.BigInteger, sa.ForeignKey("endpoints.pk"), nullable=False),
-    sa.Column("position", sa.BigInteger, nullable=False),
-    sa.Column("value", JsonText(), nullable=False),
-    sa.Column("source", sa.Text),
-    sa.Column("trust", sa.Text, nullable=False),
-    sa.Column("outcome", sa.Text, nullable=False),
-    sa.Column("at", UtcMicros, nullable=False),
-    sa.Index("label_history_by_row", "endpoint_pk", "position"),
+    Column("endpoint_pk", BigInteger, ForeignKey("endpoints.pk"), nullable=False),
+    Column("position", BigInteger, nullable=False),
+    Column("value", JsonText(), nullable=False),
+    Column("source", Text),
+    Column("trust", Text, nullable=False),
+    Column("outcome", Text, nullable=False),
+    Column("at", UtcMicros, nullable=False),
+    Index("label_history_by_row", "endpoint_pk", "position"),
 )
 
-capture_counts = sa.Table(
+capture_counts = Table(
     "capture_counts",
-    metadata,
     # Kept up to date with every append and label, so that gates cost the same however much was captured.
-    sa.Column("endpoint_pk", sa.BigInteger, sa.ForeignKey("endpoints.pk"), primary_key=True),
-    sa.Column("version", sa.BigInteger, primary_key=True),
-    sa.Column("revision", sa.BigInteger, primary_key=True),
-    sa.Column("n_requests", sa.BigInteger, nullable=False),
-    sa.Column("n_rows", sa.BigInteger, nullable=False),
-    sa.Column("n_errors", sa.BigInteger, nullable=False),
-    sa.Column("latency_sum_us", sa.Float, nullable=False),
-    sa.Column("latency_sum_squares", sa.Float, nullable=False),
-    sa.Column("latency_buckets", JsonText(dict[int, int]), nullable=False),
-    sa.Column("n_labelled", sa.BigInteger, nullable=False),
-    sa.Column("n_judged", sa.BigInteger, nullable=False),
-    sa.Column("n_correct", sa.BigInteger, nullable=False),
-    sa.Column("n_measured", sa.BigInteger, nullable=False),
-    sa.Column("abs_error_sum", sa.Float, nullable=False),
-    sa.Column("abs_error_sum_squares", sa.Float, nullable=False),
-    sa.Column("sums", JsonText(RowSums)),
+    Column("endpoint_pk", BigInteger, ForeignKey("endpoints.pk"), primary_key=True),
+    Column("version", BigInteger, primary_key=True),
+    Column("revision", BigInteger, primary_key=True),
+    Column("n_requests", BigInteger, nullable=False),
+    Column("n_rows", BigInteger, nullable=False),
+    Column("n_errors", BigInteger, nullable=False),
+    Column("latency_sum_us", Float, nullable=False),
+    Column("latency_sum_squares", Float, nullable=False),
+    Column("latency_buckets", JsonText(dict[int, int]), nullable=False),
+    Column("n_labelled", BigInteger, nullable=False),
+    Column("n_judged", BigInteger, nullable=False),
+    Column("n_correct", BigInteger, nullable=False),
+    Column("n_measured", BigInteger, nullable=False),
+    Column("abs_error_sum", Float, nullable=False),
+    Column("abs_error_sum_squares", Float, nullable=False),
+    Column("sums", JsonText(RowSums)),
 )
 
-pair_counts = sa.Table(
+pair_counts = Table(
     "pair_counts",
-    metadata,
     # Rows that `version` predicted beside the answers of `against`.
-    sa.Column("endpoint_pk", sa.BigInteger, sa.ForeignKey("endpoints.pk"), primary_key=True),
-    sa.Column("version", sa.BigInteger, primary_key=True),
-    sa.Column("against", sa.BigInteger, primary_key=True),
-    sa.Column("revision", sa.BigInteger, primary_key=True),
-    sa.Column("stats", JsonText(PairStats), nullable=False),
+    Column("endpoint_pk", BigInteger, ForeignKey("endpoints.pk"), primary_key=True),
+    Column("version", BigInteger, primary_key=True),
+    Column("against", BigInteger, primary_key=True),
+    Column("revision", BigInteger, primary_key=True),
+    Column("stats", JsonText(PairStats), nullable=False),
 )

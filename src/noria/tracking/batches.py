@@ -9,9 +9,8 @@ from __future__ import annotations
 from collections.abc import Mapping
 from typing import Any
 
-import sqlalchemy as sa
-
 from noria.core.clock import Clock
+from noria.core.database.alchemy import sa
 from noria.core.database.engine import upsertable
 from noria.core.database.prepared import Prepared, as_list, listed
 from noria.core.database.schema import to_micros
@@ -167,7 +166,9 @@ _PARAMS = Prepared(
     )
 )
 _REMOVE_TAGS = Prepared(
-    sa.delete(run_tags)
-    .where(run_tags.c.run_pk == sa.bindparam("run"))
-    .where(run_tags.c.key_pk == sa.bindparam("key"))
+    lambda _: (
+        sa.delete(run_tags)
+        .where(run_tags.c.run_pk == sa.bindparam("run"))
+        .where(run_tags.c.key_pk == sa.bindparam("key"))
+    )
 )

@@ -6,9 +6,9 @@ from collections.abc import Iterable
 from typing import Any
 
 import msgspec
-import sqlalchemy as sa
 
 from noria.core.context import Context
+from noria.core.database.alchemy import sa
 from noria.core.events.log import EventType
 from noria.tracking.batches import write_batch
 from noria.tracking.entities import LogBatch, NewRun, Run, RunChange, RunRecord, RunStatus

@@ -7,10 +7,9 @@ from array import array
 from bisect import bisect_right
 from collections.abc import Sequence
 from itertools import accumulate, pairwise
-from typing import NamedTuple, Protocol
+from typing import Any, NamedTuple, Protocol
 
-import sqlalchemy as sa
-
+from noria.core.database.alchemy import sa
 from noria.core.database.prepared import Prepared
 from noria.tracking.chunks import Columns, PackedPoints, Point
 from noria.tracking.histories import read_points
@@ -148,18 +147,25 @@ def _of_metric(table: sa.Table) -> list[sa.ColumnElement[bool]]:
     return [table.c.run_pk == sa.bindparam("run"), table.c.key_pk == sa.bindparam("key")]
 
 
-_ORDER = (metric_points.c.step, metric_points.c.at, metric_points.c.is_nan, metric_points.c.value)
+def _order() -> tuple[sa.Column[Any], ...]:
+    return (metric_points.c.step, metric_points.c.at, metric_points.c.is_nan, metric_points.c.value)
+
+
 _ROWS = Prepared(
-    sa.select(*_ORDER)
-    .where(*_of_metric(metric_points))
-    .where(metric_points.c.step >= sa.bindparam("first"))
-    .where(metric_points.c.step <= sa.bindparam("last"))
-    .order_by(*_ORDER)
+    lambda _: (
+        sa.select(*_order())
+        .where(*_of_metric(metric_points))
+        .where(metric_points.c.step >= sa.bindparam("first"))
+        .where(metric_points.c.step <= sa.bindparam("last"))
+        .order_by(*_order())
+    )
 )
 _CHUNKS = Prepared(
-    sa.select(metric_chunks.c.first_step, metric_chunks.c.last_step, metric_chunks.c.data)
-    .where(*_of_metric(metric_chunks))
-    .where(metric_chunks.c.last_step >= sa.bindparam("first"))
-    .where(metric_chunks.c.first_step <= sa.bindparam("last"))
-    .order_by(metric_chunks.c.first_step, metric_chunks.c.digest)
+    lambda _: (
+        sa.select(metric_chunks.c.first_step, metric_chunks.c.last_step, metric_chunks.c.data)
+        .where(*_of_metric(metric_chunks))
+        .where(metric_chunks.c.last_step >= sa.bindparam("first"))
+        .where(metric_chunks.c.first_step <= sa.bindparam("last"))
+        .order_by(metric_chunks.c.first_step, metric_chunks.c.digest)
+    )
 )

@@ -4,8 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 
-import sqlalchemy as sa
-
+from noria.core.database.alchemy import sa
 from noria.core.database.engine import upsertable
 from noria.core.database.prepared import Prepared, as_list, listed
 from noria.tracking.entities import Dataset, DatasetUse
@@ -68,7 +67,7 @@ def _wait_for_others(connection: sa.Connection, experiment: int) -> None:
     PostgreSQL could wait for each other.
     """
     if connection.dialect.name == "postgresql":
-        connection.execute(_ADVISORY_LOCK, {"experiment": f"noria.datasets:{experiment}"})
+        connection.execute(sa.text(_ADVISORY_LOCK), {"experiment": f"noria.datasets:{experiment}"})
 
 
 def _intern(connection: sa.Connection, experiment: int, dataset: Dataset) -> int:
@@ -92,12 +91,14 @@ def _set_tag(dialect: str) -> sa.Executable:
     )
 
 
-_ADVISORY_LOCK = sa.text("select pg_advisory_xact_lock(hashtextextended(:experiment, 0))")
+_ADVISORY_LOCK = "select pg_advisory_xact_lock(hashtextextended(:experiment, 0))"
 _FIND = Prepared(
-    sa.select(run_datasets.c.pk)
-    .where(run_datasets.c.experiment_pk == sa.bindparam("experiment_pk"))
-    .where(run_datasets.c.name == sa.bindparam("name"))
-    .where(run_datasets.c.digest == sa.bindparam("digest"))
+    lambda _: (
+        sa.select(run_datasets.c.pk)
+        .where(run_datasets.c.experiment_pk == sa.bindparam("experiment_pk"))
+        .where(run_datasets.c.name == sa.bindparam("name"))
+        .where(run_datasets.c.digest == sa.bindparam("digest"))
+    )
 )
 _ADD = Prepared(
     lambda dialect: (
@@ -126,26 +127,28 @@ _USES = Prepared(
     )
 )
 _USES_IN = Prepared(
-    sa.select(
-        run_datasets.c.pk,
-        run_datasets.c.name,
-        run_datasets.c.digest,
-        run_datasets.c.source_type,
-        run_dataset_tags.c.value,
+    lambda _: (
+        sa.select(
+            run_datasets.c.pk,
+            run_datasets.c.name,
+            run_datasets.c.digest,
+            run_datasets.c.source_type,
+            run_dataset_tags.c.value,
+        )
+        .distinct()
+        .join(run_dataset_uses, run_dataset_uses.c.dataset_pk == run_datasets.c.pk)
+        .outerjoin(
+            run_dataset_tags,
+            sa.and_(
+                run_dataset_tags.c.run_pk == run_dataset_uses.c.run_pk,
+                run_dataset_tags.c.dataset_pk == run_datasets.c.pk,
+                run_dataset_tags.c.key == sa.bindparam("context"),
+            ),
+        )
+        .where(run_datasets.c.experiment_pk == sa.bindparam("experiment"))
+        .order_by(run_datasets.c.pk, run_dataset_tags.c.value)
+        .limit(sa.bindparam("limit", type_=sa.Integer))
     )
-    .distinct()
-    .join(run_dataset_uses, run_dataset_uses.c.dataset_pk == run_datasets.c.pk)
-    .outerjoin(
-        run_dataset_tags,
-        sa.and_(
-            run_dataset_tags.c.run_pk == run_dataset_uses.c.run_pk,
-            run_dataset_tags.c.dataset_pk == run_datasets.c.pk,
-            run_dataset_tags.c.key == sa.bindparam("context"),
-        ),
-    )
-    .where(run_datasets.c.experiment_pk == sa.bindparam("experiment"))
-    .order_by(run_datasets.c.pk, run_dataset_tags.c.value)
-    .limit(sa.bindparam("limit", type_=sa.Integer))
 )
 _TAGS = Prepared(
     lambda dialect: (

@@ -2,74 +2,81 @@
 
 from __future__ import annotations
 
-import sqlalchemy as sa
+from typing import Any
 
-from noria.core.database.schema import BytewiseText, metadata, pk
-
-
-def _key(name: str, target: str) -> sa.Column[int]:
-    foreign = sa.ForeignKey(target, ondelete="CASCADE")
-    return sa.Column(name, sa.BigInteger, foreign, primary_key=True, autoincrement=False)
-
-
-evaluation_datasets = sa.Table(
-    "evaluation_datasets",
-    metadata,
-    pk(),
-    sa.Column("id", BytewiseText, nullable=False, unique=True),
-    sa.Column("project_pk", sa.BigInteger, sa.ForeignKey("projects.pk"), nullable=False),
-    sa.Column("name", BytewiseText, nullable=False),
-    sa.Column("digest", sa.Text, nullable=False),
-    sa.Column("schema", sa.Text),
-    sa.Column("n_records", sa.BigInteger, nullable=False),
-    sa.Column("created_ms", sa.BigInteger, nullable=False),
-    sa.Column("updated_ms", sa.BigInteger, nullable=False),
-    sa.Column("created_by", BytewiseText),
-    sa.Column("updated_by", BytewiseText),
-    sa.Index("evaluation_datasets_by_time", "project_pk", sa.text("created_ms desc"), "id"),
-    sa.Index("evaluation_datasets_by_name", "project_pk", "name"),
+from noria.core.database.schema import (
+    BigInteger,
+    BytewiseText,
+    Column,
+    ForeignKey,
+    Index,
+    Table,
+    Text,
+    UniqueConstraint,
+    pk,
+    text,
 )
 
-evaluation_dataset_tags = sa.Table(
+
+def _key(name: str, target: str) -> Any:
+    foreign = ForeignKey(target, ondelete="CASCADE")
+    return Column(name, BigInteger, foreign, primary_key=True, autoincrement=False)
+
+
+evaluation_datasets = Table(
+    "evaluation_datasets",
+    pk(),
+    Column("id", BytewiseText, nullable=False, unique=True),
+    Column("project_pk", BigInteger, ForeignKey("projects.pk"), nullable=False),
+    Column("name", BytewiseText, nullable=False),
+    Column("digest", Text, nullable=False),
+    Column("schema", Text),
+    Column("n_records", BigInteger, nullable=False),
+    Column("created_ms", BigInteger, nullable=False),
+    Column("updated_ms", BigInteger, nullable=False),
+    Column("created_by", BytewiseText),
+    Column("updated_by", BytewiseText),
+    Index("evaluation_datasets_by_time", "project_pk", text("created_ms desc"), "id"),
+    Index("evaluation_datasets_by_name", "project_pk", "name"),
+)
+
+evaluation_dataset_tags = Table(
     "evaluation_dataset_tags",
-    metadata,
     _key("dataset_pk", "evaluation_datasets.pk"),
-    sa.Column("key", BytewiseText, primary_key=True),
-    sa.Column("value", BytewiseText, nullable=False),
+    Column("key", BytewiseText, primary_key=True),
+    Column("value", BytewiseText, nullable=False),
     sqlite_with_rowid=False,
 )
 
-evaluation_dataset_experiments = sa.Table(
+evaluation_dataset_experiments = Table(
     "evaluation_dataset_experiments",
-    metadata,
     _key("dataset_pk", "evaluation_datasets.pk"),
     _key("experiment_pk", "experiments.pk"),
-    sa.Index("evaluation_dataset_experiments_by_experiment", "experiment_pk", "dataset_pk"),
+    Index("evaluation_dataset_experiments_by_experiment", "experiment_pk", "dataset_pk"),
     sqlite_with_rowid=False,
 )
 
 # Records are told apart by what goes in: the digest of `inputs`.
-evaluation_records = sa.Table(
+evaluation_records = Table(
     "evaluation_records",
-    metadata,
     pk(),
-    sa.Column("id", BytewiseText, nullable=False, unique=True),
-    sa.Column(
+    Column("id", BytewiseText, nullable=False, unique=True),
+    Column(
         "dataset_pk",
-        sa.BigInteger,
-        sa.ForeignKey("evaluation_datasets.pk", ondelete="CASCADE"),
+        BigInteger,
+        ForeignKey("evaluation_datasets.pk", ondelete="CASCADE"),
         nullable=False,
     ),
-    sa.Column("input_digest", sa.Text, nullable=False),
-    sa.Column("inputs", sa.Text, nullable=False),
-    sa.Column("outputs", sa.Text),
-    sa.Column("expectations", sa.Text),
-    sa.Column("tags", sa.Text),
-    sa.Column("source", sa.Text),
-    sa.Column("created_ms", sa.BigInteger, nullable=False),
-    sa.Column("updated_ms", sa.BigInteger, nullable=False),
-    sa.Column("created_by", sa.Text),
-    sa.Column("updated_by", sa.Text),
-    sa.UniqueConstraint("dataset_pk", "input_digest", name="evaluation_records_by_input"),
-    sa.Index("evaluation_records_by_time", "dataset_pk", "created_ms", "id"),
+    Column("input_digest", Text, nullable=False),
+    Column("inputs", Text, nullable=False),
+    Column("outputs", Text),
+    Column("expectations", Text),
+    Column("tags", Text),
+    Column("source", Text),
+    Column("created_ms", BigInteger, nullable=False),
+    Column("updated_ms", BigInteger, nullable=False),
+    Column("created_by", Text),
+    Column("updated_by", Text),
+    UniqueConstraint("dataset_pk", "input_digest", name="evaluation_records_by_input"),
+    Index("evaluation_records_by_time", "dataset_pk", "created_ms", "id"),
 )

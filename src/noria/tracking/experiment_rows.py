@@ -5,14 +5,13 @@ from __future__ import annotations
 from collections.abc import Mapping, Sequence
 from typing import Any
 
-import sqlalchemy as sa
-
 from noria.access.projects import project_pk
 from noria.access.tables import projects
 from noria.core.context import Context
+from noria.core.database.alchemy import sa
 from noria.core.database.engine import upsertable
 from noria.core.database.prepared import Prepared, as_list, listed
-from noria.core.database.schema import from_micros
+from noria.core.database.schema import Converters, from_micros
 from noria.core.errors import Conflict, unknown_name
 from noria.core.ids import new_id
 from noria.tracking.events import EXPERIMENT_CREATED, append_event
@@ -111,7 +110,7 @@ def experiments_of(connection: sa.Connection, rows: Sequence[Row]) -> list[Exper
 
 def select_experiments() -> sa.Select[Any]:
     """Give the query of experiments with the names of their projects."""
-    return sa.select(*_COLUMNS).join(projects, projects.c.pk == experiments.c.project_pk)
+    return sa.select(*_columns()).join(projects, projects.c.pk == experiments.c.project_pk)
 
 
 def write_experiment_tags(connection: sa.Connection, experiment: int, tags: Mapping[str, str | None]) -> None:
@@ -126,8 +125,7 @@ def write_experiment_tags(connection: sa.Connection, experiment: int, tags: Mapp
 
 
 def _create(connection: sa.Connection, context: Context, project: str, owner: int, new: NewExperiment) -> Row:
-    counted = sa.update(experiment_numbers).values(last=experiment_numbers.c.last + 1)
-    number = connection.execute(counted.returning(experiment_numbers.c.last)).scalar_one()
+    ((number,),) = _NEXT_NUMBER.all(connection, {})
     now = context.clock.now()
     values: Row = {
         "id": new_id(),
@@ -139,8 +137,8 @@ def _create(connection: sa.Connection, context: Context, project: str, owner: in
         "deleted_at": None,
         "artifact_location": new.artifact_location,
     }
-    inserted = connection.execute(sa.insert(experiments).values(**values).returning(experiments.c.pk))
-    row: Row = {**values, "pk": inserted.scalar_one(), "project": project}
+    ((pk,),) = _INSERT.all(connection, _NEW.to_driver(values))
+    row: Row = {**values, "pk": pk, "project": project}
     write_experiment_tags(connection, row["pk"], new.tags)
     append_event(
         connection,
@@ -153,19 +151,33 @@ def _create(connection: sa.Connection, context: Context, project: str, owner: in
     return row
 
 
-_COLUMNS = (
-    experiments.c.pk,
-    experiments.c.id,
-    experiments.c.project_pk,
-    experiments.c.name,
-    experiments.c.number,
-    experiments.c.created_at,
-    experiments.c.updated_at,
-    experiments.c.deleted_at,
-    experiments.c.artifact_location,
-    projects.c.name.label("project"),
+def _columns() -> tuple[sa.ColumnElement[Any], ...]:
+    return (
+        experiments.c.pk,
+        experiments.c.id,
+        experiments.c.project_pk,
+        experiments.c.name,
+        experiments.c.number,
+        experiments.c.created_at,
+        experiments.c.updated_at,
+        experiments.c.deleted_at,
+        experiments.c.artifact_location,
+        projects.c.name.label("project"),
+    )
+
+
+_NAMES = (
+    "pk",
+    "id",
+    "project_pk",
+    "name",
+    "number",
+    "created_at",
+    "updated_at",
+    "deleted_at",
+    "artifact_location",
+    "project",
 )
-_NAMES = tuple(column.name for column in _COLUMNS)
 _INSTANTS = ("created_at", "updated_at", "deleted_at")
 
 
@@ -188,12 +200,29 @@ def _set_tags(dialect: str) -> sa.Executable:
     )
 
 
-_BY_NAME = Prepared(
-    select_experiments()
-    .where(experiments.c.project_pk == sa.bindparam("project"))
-    .where(experiments.c.name == sa.bindparam("name"))
+_NEXT_NUMBER = Prepared(
+    lambda _: (
+        sa.update(experiment_numbers)
+        .values(last=experiment_numbers.c.last + sa.literal_column("1"))
+        .returning(experiment_numbers.c.last)
+    )
 )
-_BY_NUMBER = Prepared(select_experiments().where(experiments.c.number == sa.bindparam("number")))
+_NEW = Converters(experiments)
+_INSERT = Prepared(
+    lambda _: (
+        sa.insert(experiments)
+        .values({column.name: sa.bindparam(column.name) for column in experiments.c if column.name != "pk"})
+        .returning(experiments.c.pk)
+    )
+)
+_BY_NAME = Prepared(
+    lambda _: (
+        select_experiments()
+        .where(experiments.c.project_pk == sa.bindparam("project"))
+        .where(experiments.c.name == sa.bindparam("name"))
+    )
+)
+_BY_NUMBER = Prepared(lambda _: select_experiments().where(experiments.c.number == sa.bindparam("number")))
 _TAGS = Prepared(
     lambda dialect: (
         sa.select(experiment_tags.c.experiment_pk, tracking_keys.c.key, experiment_tags.c.value)
@@ -203,7 +232,9 @@ _TAGS = Prepared(
 )
 _SET_TAGS = Prepared(_set_tags)
 _REMOVE_TAGS = Prepared(
-    sa.delete(experiment_tags)
-    .where(experiment_tags.c.experiment_pk == sa.bindparam("experiment"))
-    .where(experiment_tags.c.key_pk == sa.bindparam("key"))
+    lambda _: (
+        sa.delete(experiment_tags)
+        .where(experiment_tags.c.experiment_pk == sa.bindparam("experiment"))
+        .where(experiment_tags.c.key_pk == sa.bindparam("key"))
+    )
 )

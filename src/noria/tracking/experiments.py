@@ -5,10 +5,9 @@ from __future__ import annotations
 from datetime import datetime
 from typing import Any
 
-import sqlalchemy as sa
-
 from noria.access.projects import project_pk
 from noria.core.clock import Clock
+from noria.core.database.alchemy import sa
 from noria.core.errors import Conflict, NotFound
 from noria.core.events.log import EventType
 from noria.core.operations import Service, operation

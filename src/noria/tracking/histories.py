@@ -9,8 +9,7 @@ from itertools import chain, pairwise
 from operator import le
 from typing import Any, NamedTuple
 
-import sqlalchemy as sa
-
+from noria.core.database.alchemy import sa
 from noria.core.database.prepared import Prepared, as_list, listed
 from noria.core.database.schema import from_micros
 from noria.core.errors import Invalid, unknown_name
@@ -203,7 +202,8 @@ def _place(token: str) -> Point:
     return place
 
 
-_ORDER = (metric_points.c.step, metric_points.c.at, metric_points.c.is_nan, metric_points.c.value)
+def _order() -> tuple[sa.Column[Any], ...]:
+    return (metric_points.c.step, metric_points.c.at, metric_points.c.is_nan, metric_points.c.value)
 
 
 def _of_metric(table: sa.Table) -> list[sa.ColumnElement[bool]]:
@@ -211,33 +211,42 @@ def _of_metric(table: sa.Table) -> list[sa.ColumnElement[bool]]:
 
 
 _ROWS = Prepared(
-    sa.select(*_ORDER)
-    .where(*_of_metric(metric_points))
-    .where(metric_points.c.step >= sa.bindparam("first"))
-    .where(metric_points.c.step <= sa.bindparam("last"))
-    .order_by(*_ORDER)
+    lambda _: (
+        sa.select(*_order())
+        .where(*_of_metric(metric_points))
+        .where(metric_points.c.step >= sa.bindparam("first"))
+        .where(metric_points.c.step <= sa.bindparam("last"))
+        .order_by(*_order())
+    )
 )
 _ROWS_AFTER = Prepared(
-    sa.select(*_ORDER)
-    .where(*_of_metric(metric_points))
-    .where(
-        sa.tuple_(*_ORDER) > sa.tuple_(*(sa.bindparam(column.name, type_=column.type) for column in _ORDER))
+    lambda _: (
+        sa.select(*_order())
+        .where(*_of_metric(metric_points))
+        .where(
+            sa.tuple_(*_order())
+            > sa.tuple_(*(sa.bindparam(column.name, type_=column.type) for column in _order()))
+        )
+        .order_by(*_order())
+        .limit(sa.bindparam("n", type_=sa.BigInteger))
     )
-    .order_by(*_ORDER)
-    .limit(sa.bindparam("n", type_=sa.BigInteger))
 )
 _CHUNKS = Prepared(
-    sa.select(metric_chunks.c.data)
-    .where(*_of_metric(metric_chunks))
-    .where(metric_chunks.c.last_step >= sa.bindparam("first"))
-    .where(metric_chunks.c.first_step <= sa.bindparam("last"))
-    .order_by(metric_chunks.c.first_step, metric_chunks.c.digest)
+    lambda _: (
+        sa.select(metric_chunks.c.data)
+        .where(*_of_metric(metric_chunks))
+        .where(metric_chunks.c.last_step >= sa.bindparam("first"))
+        .where(metric_chunks.c.first_step <= sa.bindparam("last"))
+        .order_by(metric_chunks.c.first_step, metric_chunks.c.digest)
+    )
 )
 _HEADS_AFTER = Prepared(
-    sa.select(metric_chunks.c.first_step, metric_chunks.c.digest, metric_chunks.c.n_points)
-    .where(*_of_metric(metric_chunks))
-    .where(metric_chunks.c.last_step >= sa.bindparam("step"))
-    .order_by(metric_chunks.c.first_step, metric_chunks.c.digest)
+    lambda _: (
+        sa.select(metric_chunks.c.first_step, metric_chunks.c.digest, metric_chunks.c.n_points)
+        .where(*_of_metric(metric_chunks))
+        .where(metric_chunks.c.last_step >= sa.bindparam("step"))
+        .order_by(metric_chunks.c.first_step, metric_chunks.c.digest)
+    )
 )
 _CHUNKS_AT = Prepared(
     lambda dialect: (
@@ -247,10 +256,12 @@ _CHUNKS_AT = Prepared(
         .order_by(metric_chunks.c.first_step, metric_chunks.c.digest)
     )
 )
-_HAS = Prepared(sa.select(metric_latest.c.step).where(*_of_metric(metric_latest)))
+_HAS = Prepared(lambda _: sa.select(metric_latest.c.step).where(*_of_metric(metric_latest)))
 _KEYS_OF = Prepared(
-    sa.select(tracking_keys.c.key)
-    .join(metric_latest, metric_latest.c.key_pk == tracking_keys.c.pk)
-    .where(metric_latest.c.run_pk == sa.bindparam("run"))
-    .order_by(tracking_keys.c.key)
+    lambda _: (
+        sa.select(tracking_keys.c.key)
+        .join(metric_latest, metric_latest.c.key_pk == tracking_keys.c.pk)
+        .where(metric_latest.c.run_pk == sa.bindparam("run"))
+        .order_by(tracking_keys.c.key)
+    )
 )

@@ -2,60 +2,67 @@
 
 from __future__ import annotations
 
-import sqlalchemy as sa
-
-from noria.core.database.schema import BytewiseText, JsonText, metadata, pk
+from noria.core.database.schema import (
+    BigInteger,
+    BytewiseText,
+    CheckConstraint,
+    Column,
+    ForeignKey,
+    Index,
+    JsonText,
+    SmallInteger,
+    Table,
+    Text,
+    pk,
+    text,
+)
 from noria.tracking.issue_entities import IssueSeverity
 
 SEVERITIES = (None, *IssueSeverity)
 """The severity of each number in the column."""
 
 # `severity` is a number, so that an index has the order in which issues are listed.
-issues = sa.Table(
+issues = Table(
     "issues",
-    metadata,
     pk(),
-    sa.Column("id", BytewiseText, nullable=False, unique=True),
-    sa.Column(
-        "experiment_pk", sa.BigInteger, sa.ForeignKey("experiments.pk", ondelete="CASCADE"), nullable=False
-    ),
-    sa.Column("source_run_pk", sa.BigInteger, sa.ForeignKey("runs.pk", ondelete="SET NULL")),
-    sa.Column("name", BytewiseText, nullable=False),
-    sa.Column("description", sa.Text, nullable=False),
-    sa.Column("status", sa.Text, nullable=False),
-    sa.Column("severity", sa.SmallInteger, nullable=False),
-    sa.Column("root_causes", JsonText(list[str]), nullable=False),
-    sa.Column("categories", JsonText(list[str]), nullable=False),
-    sa.Column("created_by", sa.Text),
-    sa.Column("created_ms", sa.BigInteger, nullable=False),
-    sa.Column("updated_ms", sa.BigInteger, nullable=False),
-    sa.Column("seen_ms", sa.BigInteger),
-    sa.Column("updated_by", sa.Text),
-    sa.Column("metadata", JsonText(dict[str, str])),
-    sa.CheckConstraint("status in ('pending', 'rejected', 'resolved')", name="issues_status"),
-    sa.CheckConstraint("severity between 0 and 4", name="issues_severity"),
-    sa.Index(
+    Column("id", BytewiseText, nullable=False, unique=True),
+    Column("experiment_pk", BigInteger, ForeignKey("experiments.pk", ondelete="CASCADE"), nullable=False),
+    Column("source_run_pk", BigInteger, ForeignKey("runs.pk", ondelete="SET NULL")),
+    Column("name", BytewiseText, nullable=False),
+    Column("description", Text, nullable=False),
+    Column("status", Text, nullable=False),
+    Column("severity", SmallInteger, nullable=False),
+    Column("root_causes", JsonText(list[str]), nullable=False),
+    Column("categories", JsonText(list[str]), nullable=False),
+    Column("created_by", Text),
+    Column("created_ms", BigInteger, nullable=False),
+    Column("updated_ms", BigInteger, nullable=False),
+    Column("seen_ms", BigInteger),
+    Column("updated_by", Text),
+    Column("metadata", JsonText(dict[str, str])),
+    CheckConstraint("status in ('pending', 'rejected', 'resolved')", name="issues_status"),
+    CheckConstraint("severity between 0 and 4", name="issues_severity"),
+    Index(
         "issues_in_order",
         "experiment_pk",
-        sa.text("severity desc"),
-        sa.text("created_ms desc"),
-        sa.text("id desc"),
+        text("severity desc"),
+        text("created_ms desc"),
+        text("id desc"),
     ),
-    sa.Index("issues_by_run", "source_run_pk"),
+    Index("issues_by_run", "source_run_pk"),
 )
 
 # Categories as a search compares them, whatever their case and the space around them.
-issue_categories = sa.Table(
+issue_categories = Table(
     "issue_categories",
-    metadata,
-    sa.Column(
+    Column(
         "issue_pk",
-        sa.BigInteger,
-        sa.ForeignKey("issues.pk", ondelete="CASCADE"),
+        BigInteger,
+        ForeignKey("issues.pk", ondelete="CASCADE"),
         primary_key=True,
         autoincrement=False,
     ),
-    sa.Column("folded", BytewiseText, primary_key=True),
-    sa.Index("issue_categories_by_name", "folded", "issue_pk"),
+    Column("folded", BytewiseText, primary_key=True),
+    Index("issue_categories_by_name", "folded", "issue_pk"),
     sqlite_with_rowid=False,
 )

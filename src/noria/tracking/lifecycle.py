@@ -6,10 +6,10 @@ from datetime import datetime
 from typing import Any
 
 import msgspec
-import sqlalchemy as sa
 
 from noria.core.clock import Clock
 from noria.core.context import Context
+from noria.core.database.alchemy import sa
 from noria.core.database.engine import upsertable
 from noria.core.database.prepared import Prepared
 from noria.core.database.schema import to_micros
@@ -267,23 +267,29 @@ _INSERT = Prepared(
     )
 )
 _SET_STATUS = Prepared(
-    sa.update(runs)
-    .where(runs.c.pk == sa.bindparam("run"))
-    .where(runs.c.status == sa.bindparam("old"))
-    .where(runs.c.deleted_at.is_(None))
-    .values(status=sa.bindparam("new"), ended_at=sa.bindparam("end"))
+    lambda _: (
+        sa.update(runs)
+        .where(runs.c.pk == sa.bindparam("run"))
+        .where(runs.c.status == sa.bindparam("old"))
+        .where(runs.c.deleted_at.is_(None))
+        .values(status=sa.bindparam("new"), ended_at=sa.bindparam("end"))
+    )
 )
 _DELETE = Prepared(
-    sa.update(runs)
-    .where(runs.c.pk == sa.bindparam("run"))
-    .where(runs.c.deleted_at.is_(None))
-    .values(deleted_at=sa.bindparam("at"))
-    .returning(runs.c.status)
+    lambda _: (
+        sa.update(runs)
+        .where(runs.c.pk == sa.bindparam("run"))
+        .where(runs.c.deleted_at.is_(None))
+        .values(deleted_at=sa.bindparam("at"))
+        .returning(runs.c.status)
+    )
 )
 _RESTORE = Prepared(
-    sa.update(runs)
-    .where(runs.c.pk == sa.bindparam("run"))
-    .where(runs.c.deleted_at.is_not(None))
-    .values(deleted_at=None)
-    .returning(runs.c.status)
+    lambda _: (
+        sa.update(runs)
+        .where(runs.c.pk == sa.bindparam("run"))
+        .where(runs.c.deleted_at.is_not(None))
+        .values(deleted_at=None)
+        .returning(runs.c.status)
+    )
 )

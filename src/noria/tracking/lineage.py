@@ -10,9 +10,9 @@ from collections.abc import Iterable, Sequence
 from typing import Any
 
 import msgspec
-import sqlalchemy as sa
 
 from noria.access.projects import project_pk
+from noria.core.database.alchemy import sa
 from noria.core.operations import Service, operation
 from noria.tracking.limits import check_ref
 from noria.tracking.lineage_entities import LineageEdge, LineageGraph, LineageNode

@@ -5,11 +5,10 @@ from __future__ import annotations
 import functools
 from collections.abc import Collection, Iterable, Mapping, Sequence
 from datetime import datetime
-from typing import NamedTuple
-
-import sqlalchemy as sa
+from typing import Any, NamedTuple
 
 from noria.access.tables import projects
+from noria.core.database.alchemy import sa
 from noria.core.database.engine import upsertable
 from noria.core.database.prepared import Prepared, as_list, listed
 from noria.core.database.schema import to_micros
@@ -44,7 +43,7 @@ def find_models(connection: sa.Connection, project: str, model_ids: Collection[s
     found: dict[str, int] = {}
     for begin in range(0, len(wanted), _IN_CHUNK):
         chunk = wanted[begin : begin + _IN_CHUNK]
-        rows = connection.execute(_KEYS, {"ids": chunk, "project": project})
+        rows = connection.execute(_select_keys(), {"ids": chunk, "project": project})
         found.update((model_id, key) for model_id, key in rows)
     for model_id in wanted:
         if model_id not in found:
@@ -135,12 +134,16 @@ def _insert(table: sa.Table, dialect: str) -> sa.Insert:
     return upsertable(dialect, table).on_conflict_do_nothing()
 
 
-_KEYS = (
-    sa.select(logged_models.c.id, logged_models.c.pk)
-    .join(projects, projects.c.pk == logged_models.c.project_pk)
-    .where(logged_models.c.id.in_(sa.bindparam("ids", expanding=True)))
-    .where(projects.c.name == sa.bindparam("project"))
-)
+@functools.cache
+def _select_keys() -> sa.Select[Any]:
+    return (
+        sa.select(logged_models.c.id, logged_models.c.pk)
+        .join(projects, projects.c.pk == logged_models.c.project_pk)
+        .where(logged_models.c.id.in_(sa.bindparam("ids", expanding=True)))
+        .where(projects.c.name == sa.bindparam("project"))
+    )
+
+
 _OF_RUNS = Prepared(
     lambda dialect: (
         sa.select(run_models.c.run_pk, run_models.c.direction, logged_models.c.id, run_models.c.step)

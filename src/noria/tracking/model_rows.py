@@ -2,14 +2,14 @@
 
 from __future__ import annotations
 
+import functools
 import re
 from collections.abc import Sequence
 from typing import Any
 
-import sqlalchemy as sa
-
 from noria.access.projects import project_pk
 from noria.access.tables import projects
+from noria.core.database.alchemy import sa
 from noria.core.database.schema import from_micros
 from noria.core.errors import NotFound
 from noria.tracking.limits import shorten
@@ -57,7 +57,7 @@ def model_pk(connection: sa.Connection, project: str, model_id: str, *, deleted_
     """
     row = None
     if is_model_id(model_id):
-        row = connection.execute(_PK, {"model_id": model_id, "project": project}).one_or_none()
+        row = connection.execute(_select_key(), {"model_id": model_id, "project": project}).one_or_none()
     if row is None or not (deleted_too or row.deleted_at is None):
         project_pk(connection, project)  # if it is the project that does not exist, that is the error
         raise LoggedModelNotFound(model_id)
@@ -68,7 +68,7 @@ def find_place(connection: sa.Connection, model_id: str) -> ModelPlace | None:
     """Tell where a logged model of any project belongs, or None when there is none."""
     if not is_model_id(model_id):
         return None
-    row = connection.execute(_PLACE, {"model_id": model_id}).mappings().one_or_none()
+    row = connection.execute(_select_place(), {"model_id": model_id}).mappings().one_or_none()
     return None if row is None else ModelPlace(model_id=model_id, **row)
 
 
@@ -80,11 +80,13 @@ def load_model(connection: sa.Connection, key: int) -> LoggedModel:
 def load_models(connection: sa.Connection, keys: Sequence[int]) -> list[LoggedModel]:
     """Get logged models with params, tags and metrics, in the order of their keys."""
     bound = {"keys": list(keys)}
-    rows = {row.pk: row for row in connection.execute(_MODELS, bound)}
+    rows = {row.pk: row for row in connection.execute(_select_models(), bound)}
     params = _values(connection, logged_model_params, keys)
     tags = _values(connection, logged_model_tags, keys)
     metrics: dict[int, list[ModelMetric]] = {key: [] for key in keys}
-    for model, key, value, is_nan, step, at, run, name, digest in connection.execute(_METRICS, bound):
+    for model, key, value, is_nan, step, at, run, name, digest in connection.execute(
+        _select_metrics(), bound
+    ):
         metric = ModelMetric(
             key=key,
             value=float("nan") if is_nan else value,
@@ -123,11 +125,12 @@ def _model(row: Any, **held: Any) -> LoggedModel:
 
 def _values(connection: sa.Connection, table: sa.Table, keys: Sequence[int]) -> dict[int, dict[str, str]]:
     found: dict[int, dict[str, str]] = {key: {} for key in keys}
-    for model, key, value in connection.execute(_VALUES[table.name], {"keys": list(keys)}):
+    for model, key, value in connection.execute(_values_of(table), {"keys": list(keys)}):
         found[model][key] = value
     return found
 
 
+@functools.cache
 def _values_of(table: sa.Table) -> sa.Select[Any]:
     return (
         sa.select(table.c.model_pk, tracking_keys.c.key, table.c.value)
@@ -138,59 +141,74 @@ def _values_of(table: sa.Table) -> sa.Select[Any]:
 
 
 # Built once: making a statement costs more than running it.
-_PK = (
-    sa.select(logged_models.c.pk, logged_models.c.deleted_at)
-    .join(projects, projects.c.pk == logged_models.c.project_pk)
-    .where(logged_models.c.id == sa.bindparam("model_id"))
-    .where(projects.c.name == sa.bindparam("project"))
-)
-_PLACE = (
-    sa.select(
-        projects.c.name.label("project"),
-        experiments.c.name.label("experiment"),
-        experiments.c.number.label("experiment_number"),
-        experiments.c.artifact_location,
-        logged_models.c.deleted_at,
+
+
+@functools.cache
+def _select_key() -> sa.Select[Any]:
+    return (
+        sa.select(logged_models.c.pk, logged_models.c.deleted_at)
+        .join(projects, projects.c.pk == logged_models.c.project_pk)
+        .where(logged_models.c.id == sa.bindparam("model_id"))
+        .where(projects.c.name == sa.bindparam("project"))
     )
-    .select_from(logged_models)
-    .join(projects, projects.c.pk == logged_models.c.project_pk)
-    .join(experiments, experiments.c.pk == logged_models.c.experiment_pk)
-    .where(logged_models.c.id == sa.bindparam("model_id"))
-)
-_MODELS = (
-    sa.select(
-        logged_models,
-        projects.c.name.label("project"),
-        experiments.c.name.label("experiment"),
-        experiments.c.number.label("experiment_number"),
-        experiments.c.artifact_location,
+
+
+@functools.cache
+def _select_place() -> sa.Select[Any]:
+    return (
+        sa.select(
+            projects.c.name.label("project"),
+            experiments.c.name.label("experiment"),
+            experiments.c.number.label("experiment_number"),
+            experiments.c.artifact_location,
+            logged_models.c.deleted_at,
+        )
+        .select_from(logged_models)
+        .join(projects, projects.c.pk == logged_models.c.project_pk)
+        .join(experiments, experiments.c.pk == logged_models.c.experiment_pk)
+        .where(logged_models.c.id == sa.bindparam("model_id"))
     )
-    .join(projects, projects.c.pk == logged_models.c.project_pk)
-    .join(experiments, experiments.c.pk == logged_models.c.experiment_pk)
-    .where(logged_models.c.pk.in_(sa.bindparam("keys", expanding=True)))
-)
-_VALUES = {table.name: _values_of(table) for table in (logged_model_params, logged_model_tags)}
-_METRICS = (
-    sa.select(
-        logged_model_metrics.c.model_pk,
-        tracking_keys.c.key,
-        logged_model_metrics.c.value,
-        logged_model_metrics.c.is_nan,
-        logged_model_metrics.c.step,
-        logged_model_metrics.c.at,
-        runs.c.id,
-        logged_model_metrics.c.dataset_name,
-        logged_model_metrics.c.dataset_digest,
+
+
+@functools.cache
+def _select_models() -> sa.Select[Any]:
+    return (
+        sa.select(
+            logged_models,
+            projects.c.name.label("project"),
+            experiments.c.name.label("experiment"),
+            experiments.c.number.label("experiment_number"),
+            experiments.c.artifact_location,
+        )
+        .join(projects, projects.c.pk == logged_models.c.project_pk)
+        .join(experiments, experiments.c.pk == logged_models.c.experiment_pk)
+        .where(logged_models.c.pk.in_(sa.bindparam("keys", expanding=True)))
     )
-    .join(tracking_keys, tracking_keys.c.pk == logged_model_metrics.c.key_pk)
-    .join(runs, runs.c.pk == logged_model_metrics.c.run_pk)
-    .where(logged_model_metrics.c.model_pk.in_(sa.bindparam("keys", expanding=True)))
-    .order_by(
-        tracking_keys.c.key,
-        logged_model_metrics.c.step,
-        logged_model_metrics.c.at,
-        logged_model_metrics.c.run_pk,
-        logged_model_metrics.c.dataset_name,
-        logged_model_metrics.c.dataset_digest,
+
+
+@functools.cache
+def _select_metrics() -> sa.Select[Any]:
+    return (
+        sa.select(
+            logged_model_metrics.c.model_pk,
+            tracking_keys.c.key,
+            logged_model_metrics.c.value,
+            logged_model_metrics.c.is_nan,
+            logged_model_metrics.c.step,
+            logged_model_metrics.c.at,
+            runs.c.id,
+            logged_model_metrics.c.dataset_name,
+            logged_model_metrics.c.dataset_digest,
+        )
+        .join(tracking_keys, tracking_keys.c.pk == logged_model_metrics.c.key_pk)
+        .join(runs, runs.c.pk == logged_model_metrics.c.run_pk)
+        .where(logged_model_metrics.c.model_pk.in_(sa.bindparam("keys", expanding=True)))
+        .order_by(
+            tracking_keys.c.key,
+            logged_model_metrics.c.step,
+            logged_model_metrics.c.at,
+            logged_model_metrics.c.run_pk,
+            logged_model_metrics.c.dataset_name,
+            logged_model_metrics.c.dataset_digest,
+        )
     )
-)

@@ -4,9 +4,8 @@ from __future__ import annotations
 
 from typing import Final
 
-import sqlalchemy as sa
-
 from noria.access.tables import projects
+from noria.core.database.alchemy import sa
 from noria.core.database.prepared import Prepared
 from noria.core.ids import is_id
 from noria.tracking.run_keys import RunKey
@@ -39,12 +38,18 @@ def follow_parent_tag(connection: sa.Connection, project: str, run: RunKey, valu
 
 
 _HOLD_PROJECT = Prepared(
-    sa.select(projects.c.pk).where(projects.c.name == sa.bindparam("project")).with_for_update(key_share=True)
+    lambda _: (
+        sa.select(projects.c.pk)
+        .where(projects.c.name == sa.bindparam("project"))
+        .with_for_update(key_share=True)
+    )
 )
 _FIND = Prepared(
-    sa.select(runs.c.pk)
-    .join(projects, projects.c.pk == runs.c.project_pk)
-    .where(runs.c.id == sa.bindparam("parent"), projects.c.name == sa.bindparam("project"))
+    lambda _: (
+        sa.select(runs.c.pk)
+        .join(projects, projects.c.pk == runs.c.project_pk)
+        .where(runs.c.id == sa.bindparam("parent"), projects.c.name == sa.bindparam("project"))
+    )
 )
 
 
@@ -59,10 +64,12 @@ def _inside() -> sa.Select[tuple[int]]:
     return sa.select(chain.c.pk).where(chain.c.pk == sa.bindparam("run", type_=sa.BigInteger))
 
 
-_INSIDE = Prepared(_inside())
+_INSIDE = Prepared(lambda _: _inside())
 _SET = Prepared(
-    sa.update(runs)
-    .where(runs.c.pk == sa.bindparam("run"))
-    .where(runs.c.parent_pk.is_distinct_from(sa.bindparam("above", type_=sa.BigInteger)))
-    .values(parent_pk=sa.bindparam("above", type_=sa.BigInteger))
+    lambda _: (
+        sa.update(runs)
+        .where(runs.c.pk == sa.bindparam("run"))
+        .where(runs.c.parent_pk.is_distinct_from(sa.bindparam("above", type_=sa.BigInteger)))
+        .values(parent_pk=sa.bindparam("above", type_=sa.BigInteger))
+    )
 )

@@ -7,10 +7,9 @@ from collections.abc import Sequence
 from datetime import datetime
 from typing import Any, NamedTuple
 
-import sqlalchemy as sa
-
 from noria.access.projects import project_pk
 from noria.access.tables import projects
+from noria.core.database.alchemy import sa
 from noria.core.database.prepared import Prepared
 from noria.core.database.schema import from_micros
 from noria.core.errors import NotFound
@@ -152,49 +151,60 @@ def _state(run_id: str, row: Sequence[Any]) -> RunState:
 
 
 # Built once: making a statement costs more than running it.
-_STATE_COLUMNS = (
-    runs.c.pk,
-    runs.c.experiment_pk,
-    runs.c.deleted_at,
-    runs.c.started_at,
-    runs.c.name,
-    runs.c.status,
-    runs.c.ended_at,
-    runs.c.author,
-)
+def _state_columns() -> tuple[sa.Column[Any], ...]:
+    return (
+        runs.c.pk,
+        runs.c.experiment_pk,
+        runs.c.deleted_at,
+        runs.c.started_at,
+        runs.c.name,
+        runs.c.status,
+        runs.c.ended_at,
+        runs.c.author,
+    )
+
+
 _STATE = Prepared(
-    sa.select(*_STATE_COLUMNS)
-    .join(projects, projects.c.pk == runs.c.project_pk)
-    .where(runs.c.id == sa.bindparam("run_id"))
-    .where(projects.c.name == sa.bindparam("project"))
+    lambda _: (
+        sa.select(*_state_columns())
+        .join(projects, projects.c.pk == runs.c.project_pk)
+        .where(runs.c.id == sa.bindparam("run_id"))
+        .where(projects.c.name == sa.bindparam("project"))
+    )
 )
 _FIND = Prepared(
-    sa.select(
-        projects.c.name.label("project"),
-        experiments.c.name.label("experiment"),
-        experiments.c.number,
-        experiments.c.artifact_location,
-        *_STATE_COLUMNS,
+    lambda _: (
+        sa.select(
+            projects.c.name.label("project"),
+            experiments.c.name.label("experiment"),
+            experiments.c.number,
+            experiments.c.artifact_location,
+            *_state_columns(),
+        )
+        .join(experiments, experiments.c.pk == runs.c.experiment_pk)
+        .join(projects, projects.c.pk == runs.c.project_pk)
+        .where(runs.c.id == sa.bindparam("run_id"))
     )
-    .join(experiments, experiments.c.pk == runs.c.experiment_pk)
-    .join(projects, projects.c.pk == runs.c.project_pk)
-    .where(runs.c.id == sa.bindparam("run_id"))
 )
 _LATEST = Prepared(
-    sa.select(
-        tracking_keys.c.key,
-        metric_latest.c.step,
-        metric_latest.c.at,
-        metric_latest.c.is_nan,
-        metric_latest.c.value,
+    lambda _: (
+        sa.select(
+            tracking_keys.c.key,
+            metric_latest.c.step,
+            metric_latest.c.at,
+            metric_latest.c.is_nan,
+            metric_latest.c.value,
+        )
+        .join(tracking_keys, tracking_keys.c.pk == metric_latest.c.key_pk)
+        .where(metric_latest.c.run_pk == sa.bindparam("run"))
     )
-    .join(tracking_keys, tracking_keys.c.pk == metric_latest.c.key_pk)
-    .where(metric_latest.c.run_pk == sa.bindparam("run"))
 )
 _COUNTS = Prepared(
-    sa.select(experiments.c.name, run_counts.c.status, run_counts.c.is_deleted, run_counts.c.n_runs)
-    .join(run_counts, run_counts.c.experiment_pk == experiments.c.pk)
-    .where(experiments.c.project_pk == sa.bindparam("project"))
-    .where(run_counts.c.n_runs > sa.literal_column("0"))
-    .order_by(experiments.c.number, run_counts.c.is_deleted, run_counts.c.status)
+    lambda _: (
+        sa.select(experiments.c.name, run_counts.c.status, run_counts.c.is_deleted, run_counts.c.n_runs)
+        .join(run_counts, run_counts.c.experiment_pk == experiments.c.pk)
+        .where(experiments.c.project_pk == sa.bindparam("project"))
+        .where(run_counts.c.n_runs > sa.literal_column("0"))
+        .order_by(experiments.c.number, run_counts.c.is_deleted, run_counts.c.status)
+    )
 )

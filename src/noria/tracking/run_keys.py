@@ -5,10 +5,10 @@ from __future__ import annotations
 from collections.abc import Iterable
 
 import msgspec
-import sqlalchemy as sa
 
 from noria.access.projects import project_pk
 from noria.access.tables import projects
+from noria.core.database.alchemy import sa
 from noria.core.database.prepared import Prepared
 from noria.core.errors import Conflict, NotFound
 from noria.core.ids import is_id
@@ -118,8 +118,10 @@ def no_run(connection: sa.Connection, project: str, run_id: str) -> RunNotFound:
 
 
 _RUN_KEY = Prepared(
-    sa.select(runs.c.pk, runs.c.experiment_pk, runs.c.deleted_at)
-    .join(projects, projects.c.pk == runs.c.project_pk)
-    .where(runs.c.id == sa.bindparam("run_id"))
-    .where(projects.c.name == sa.bindparam("project"))
+    lambda _: (
+        sa.select(runs.c.pk, runs.c.experiment_pk, runs.c.deleted_at)
+        .join(projects, projects.c.pk == runs.c.project_pk)
+        .where(runs.c.id == sa.bindparam("run_id"))
+        .where(projects.c.name == sa.bindparam("project"))
+    )
 )

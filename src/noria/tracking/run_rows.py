@@ -7,13 +7,13 @@ database would cost more than everything else.
 from __future__ import annotations
 
 import math
-from collections.abc import Sequence
+from collections.abc import Callable, Iterable, Sequence
 from typing import Any, NamedTuple
 
 import msgspec
-import sqlalchemy as sa
 
 from noria.access.tables import projects
+from noria.core.database.alchemy import sa
 from noria.core.database.prepared import Prepared, Rows, as_list, listed
 from noria.core.database.schema import from_micros
 from noria.tracking.datasets import datasets_of
@@ -196,34 +196,35 @@ _source = msgspec.json.Decoder(RunSource)
 _integers = msgspec.json.Decoder(list[int]).decode
 _texts = msgspec.json.Decoder(list[str]).decode
 
-_HEAD_COLUMNS = (
-    runs.c.pk,
-    runs.c.id,
-    runs.c.experiment_pk,
-    runs.c.parent_pk,
-    runs.c.name,
-    runs.c.status,
-    runs.c.started_at,
-    runs.c.ended_at,
-    runs.c.deleted_at,
-    runs.c.author,
-    runs.c.source,
-)
+
+def _head_columns() -> tuple[sa.Column[Any], ...]:
+    return (
+        runs.c.pk,
+        runs.c.id,
+        runs.c.experiment_pk,
+        runs.c.parent_pk,
+        runs.c.name,
+        runs.c.status,
+        runs.c.started_at,
+        runs.c.ended_at,
+        runs.c.deleted_at,
+        runs.c.author,
+        runs.c.source,
+    )
 
 
 def _of_runs(
-    table: sa.Table, *columns: sa.ColumnElement[Any], order: Sequence[sa.Column[Any]] = ()
+    table: sa.Table, columns: Callable[[], Iterable[sa.ColumnElement[Any]]], *, order: Sequence[str] = ()
 ) -> Prepared:
-    key = table.c.pk if table is runs else table.c.run_pk
-
     def build(dialect: str) -> sa.Executable:
+        key = table.c.pk if table is runs else table.c.run_pk
         among = key.in_(listed(dialect, "runs", sa.BigInteger()))
-        return sa.select(*columns).where(among).order_by(*order)
+        return sa.select(*columns()).where(among).order_by(*(table.c[name] for name in order))
 
     return Prepared(build)
 
 
-def _gathered(table: sa.Table, *columns: sa.Column[Any]) -> Prepared:
+def _gathered(table: sa.Table, *columns: str) -> Prepared:
     """Give, a row a run, some columns as JSON lists: the driver makes rows slowly, and lists fast.
 
     The lists of a run are in one order, whichever that is.
@@ -231,31 +232,28 @@ def _gathered(table: sa.Table, *columns: sa.Column[Any]) -> Prepared:
 
     def build(dialect: str) -> sa.Executable:
         gather = sa.func.json_group_array if dialect == "sqlite" else sa.func.json_agg
-        lists = [sa.cast(gather(column), sa.Text) for column in columns]
+        lists = [sa.cast(gather(table.c[column]), sa.Text) for column in columns]
         among = table.c.run_pk.in_(listed(dialect, "runs", sa.BigInteger()))
         return sa.select(table.c.run_pk, *lists).where(among).group_by(table.c.run_pk)
 
     return Prepared(build)
 
 
-_HEADS = _of_runs(runs, *_HEAD_COLUMNS)
-_IDS = _of_runs(runs, runs.c.pk, runs.c.id)
-_PARAMS = _gathered(run_params, run_params.c.key_pk, run_params.c.value)
-_TAGS = _gathered(run_tags, run_tags.c.key_pk, run_tags.c.value)
-_METRICS = _gathered(metric_latest, metric_latest.c.key_pk, metric_latest.c.step, metric_latest.c.at)
+_HEADS = _of_runs(runs, _head_columns)
+_IDS = _of_runs(runs, lambda: (runs.c.pk, runs.c.id))
+_PARAMS = _gathered(run_params, "key_pk", "value")
+_TAGS = _gathered(run_tags, "key_pk", "value")
+_METRICS = _gathered(metric_latest, "key_pk", "step", "at")
 # SQLite's JSON keeps fifteen digits of a number, which is too few: numbers pass as themselves.
 _NUMBERS = _of_runs(
     metric_latest,
-    sa.case((metric_latest.c.is_nan == sa.literal_column("0"), metric_latest.c.value)),
-    order=(metric_latest.c.run_pk, metric_latest.c.key_pk),
+    lambda: (sa.case((metric_latest.c.is_nan == sa.literal_column("0"), metric_latest.c.value)),),
+    order=("run_pk", "key_pk"),
 )
 _LINKS = _of_runs(
     run_links,
-    run_links.c.run_pk,
-    run_links.c.direction,
-    run_links.c.ref,
-    run_links.c.digest,
-    order=(run_links.c.at, run_links.c.ref),
+    lambda: (run_links.c.run_pk, run_links.c.direction, run_links.c.ref, run_links.c.digest),
+    order=("at", "ref"),
 )
 _PLACES = Prepared(
     lambda dialect: (

@@ -6,10 +6,9 @@ from collections.abc import Callable, Sequence
 from itertools import chain
 from typing import Any, TypeVar
 
-import sqlalchemy as sa
-
 from noria.access.projects import project_pk
 from noria.core.admission import admit
+from noria.core.database.alchemy import sa
 from noria.core.errors import Invalid, NotFound
 from noria.core.operations import Download, Service, operation
 from noria.tracking.changes import (

@@ -10,7 +10,7 @@ import sqlalchemy as sa
 from noria.core.clock import ManualClock
 from noria.core.context import Context
 from noria.core.control.testing import InlineSteps
-from noria.core.database.schema import metadata
+from noria.core.database.schema import whole_metadata
 from noria.core.errors import Invalid, NotFound
 from noria.core.objects.references import object_references
 from noria.core.objects.service import Objects
@@ -83,7 +83,7 @@ def n_rows(context: Context) -> dict[str, int]:
     with context.database.read() as connection:
         counted = {
             table.name: connection.execute(sa.select(sa.func.count()).select_from(table)).scalar_one()
-            for table in metadata.tables.values()
+            for table in whole_metadata().tables.values()
             if table.name not in kept
         }
         owned = sa.select(sa.func.count()).select_from(object_references)
@@ -203,7 +203,7 @@ def test_every_table_that_refers_to_runs_or_models_is_purged() -> None:
     for target, purged in (("runs", OF_RUNS), ("logged_models", OF_MODELS)):
         # Issues outlive the run that found them, and forget it: see `test_purging_whole.py`.
         names = {table.name for table in purged} | {"issues"}
-        for table in metadata.tables.values():
+        for table in whole_metadata().tables.values():
             for key in table.foreign_keys:
                 if key.column.table.name == target and key.ondelete != "CASCADE" and table.name != target:
                     assert table.name in names, f"{table.name} refers to {target}"

@@ -12,7 +12,7 @@ import sqlalchemy as sa
 
 from noria.core.clock import ManualClock
 from noria.core.context import Context
-from noria.core.database.schema import metadata
+from noria.core.database.schema import whole_metadata
 from noria.core.errors import NotFound
 from noria.core.objects.service import Objects
 from noria.registry.entities import ArtifactPlace, NewModel, SourceVersion
@@ -176,7 +176,7 @@ def n_rows(context: Context) -> dict[str, int]:
     with context.database.read() as connection:
         counted = {
             table.name: connection.execute(sa.select(sa.func.count()).select_from(table)).scalar_one()
-            for table in metadata.tables.values()
+            for table in whole_metadata().tables.values()
             if table.name not in kept
         }
     return {name: n for name, n in counted.items() if n}

@@ -7,23 +7,21 @@ wait. A write is safe against the death of the process; with `durable=True` also
 
 from __future__ import annotations
 
-import sqlite3
 from collections.abc import Iterator
 from contextlib import AbstractContextManager, contextmanager
+from functools import cached_property
 from pathlib import Path
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING
 
-import sqlalchemy as sa
-from sqlalchemy.pool import ConnectionPoolEntry
-
+from noria.core.database.alchemy import sa
 from noria.core.database.failures import translated
-from noria.core.database.kept import KEPT, KeptConnections
+from noria.core.database.kept import KeptConnections
+from noria.core.database.sqlite import BUSY_TIMEOUT_S, SqliteFile, plain_path
 from noria.core.errors import ConfigInvalid
 
 if TYPE_CHECKING:
     from sqlalchemy.dialects import postgresql, sqlite
 
-BUSY_TIMEOUT_S = 30.0
 _WAIT_S = BUSY_TIMEOUT_S * 2
 _READERS = 8
 
@@ -40,29 +38,37 @@ class Database:
     """
 
     def __init__(self, url: str) -> None:
-        self.url = _normalise(url)
-        self.is_sqlite = self.url.get_backend_name() == "sqlite"
+        self._given = url
+        # The usual address of a file is read without SQLAlchemy.
+        self._path = plain_path(url)
+        self.is_sqlite = self._path is not None or self.url.get_backend_name() == "sqlite"
         if self.is_sqlite:
-            self._writer = _sqlite_engine(self.url, readers=False)
-            self._reader = _sqlite_engine(self.url, readers=True)
+            self._writing, self._reading = (SqliteFile(url, readers=readers) for readers in (False, True))
             self._kept_writer = KeptConnections(
-                self._writer, begin="BEGIN IMMEDIATE", limit=1, timeout_s=_WAIT_S
+                self._writing, begin="BEGIN IMMEDIATE", limit=1, timeout_s=_WAIT_S
             )
             self._kept_readers = KeptConnections(
-                self._reader, begin="BEGIN", limit=2 * _READERS, timeout_s=_WAIT_S
+                self._reading, begin="BEGIN", limit=2 * _READERS, timeout_s=_WAIT_S
             )
         else:
-            self._writer = self._reader = _postgres_engine(self.url)
+            self._postgres = _postgres_engine(self.url)
+
+    @cached_property
+    def url(self) -> sa.URL:
+        """The address."""
+        return _normalise(self._given)
 
     @property
     def path(self) -> Path | None:
         """File of a SQLite database; None on PostgreSQL."""
+        if self._path is not None:
+            return Path(self._path)
         return Path(self.url.database) if self.is_sqlite and self.url.database else None
 
     @property
     def engine(self) -> sa.Engine:
         """The engine that may write, for migrations."""
-        return self._writer
+        return self._writing.engine if self.is_sqlite else self._postgres
 
     def read(self) -> AbstractContextManager[sa.Connection]:
         """Give a connection for reading, in one consistent view."""
@@ -91,25 +97,27 @@ class Database:
 
     def insert(self, table: sa.Table) -> sqlite.Insert | postgresql.Insert:
         """Give the dialect's insert, which knows `on_conflict_do_nothing` and `on_conflict_do_update`."""
-        return upsertable(self.url.get_backend_name(), table)
+        return upsertable("sqlite" if self.is_sqlite else "postgresql", table)
 
     def dispose(self) -> None:
         """Close every connection."""
         if self.is_sqlite:
             self._kept_writer.dispose()
             self._kept_readers.dispose()
-        self._writer.dispose()
-        self._reader.dispose()
+            self._writing.dispose()
+            self._reading.dispose()
+        else:
+            self._postgres.dispose()
 
     @contextmanager
     def _read_postgres(self) -> Iterator[sa.Connection]:
-        with translated(), self._reader.connect() as connection:
+        with translated(), self._postgres.connect() as connection:
             yield connection.execution_options(postgresql_readonly=True, isolation_level="REPEATABLE READ")
             connection.commit()  # at a rollback the driver forgets every statement that it prepared
 
     @contextmanager
     def _write_postgres(self) -> Iterator[sa.Connection]:
-        with translated(), self._writer.connect() as connection, connection.begin():
+        with translated(), self._postgres.connect() as connection, connection.begin():
             yield connection
 
 
@@ -165,39 +173,6 @@ def _require_psycopg() -> None:
         raise ConfigInvalid(
             "PostgreSQL needs the `psycopg` driver", hint="pip install 'noria[postgres]'"
         ) from error
-
-
-def _sqlite_engine(url: sa.URL, *, readers: bool) -> sa.Engine:
-    engine = sa.create_engine(
-        url,
-        connect_args={"timeout": BUSY_TIMEOUT_S, "check_same_thread": False},
-        poolclass=sa.pool.QueuePool,
-        pool_size=2 * _READERS if readers else 2,  # of writers one is kept, and one is for migrations
-        max_overflow=0,
-        pool_timeout=_WAIT_S,
-    )
-
-    @sa.event.listens_for(engine, "connect")
-    def _configure(connection: sqlite3.Connection, _entry: ConnectionPoolEntry) -> None:
-        # The driver's own transaction handling is off: it would begin late and deferred.
-        connection.isolation_level = None
-        cursor = connection.cursor()
-        if readers:
-            cursor.execute("PRAGMA query_only=ON")
-        else:
-            cursor.execute("PRAGMA journal_mode=WAL")
-        cursor.execute("PRAGMA foreign_keys=ON")
-        cursor.execute("PRAGMA synchronous=NORMAL")
-        cursor.close()
-
-    @sa.event.listens_for(engine, "begin")
-    def _begin(connection: sa.Connection) -> None:
-        if connection.get_execution_options().get(KEPT):
-            return
-        raw: Any = connection.connection.dbapi_connection
-        raw.execute("BEGIN" if readers else "BEGIN IMMEDIATE")
-
-    return engine
 
 
 def _postgres_engine(url: sa.URL) -> sa.Engine:

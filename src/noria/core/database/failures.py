@@ -4,11 +4,11 @@ from __future__ import annotations
 
 import errno
 import sqlite3
+import sys
 from collections.abc import Iterator
 from contextlib import contextmanager
 
-import sqlalchemy as sa
-
+from noria.core.database.alchemy import sa
 from noria.core.errors import Corrupt, Invalid, NoriaError, StorageFull, Unavailable
 
 _DAMAGED = ("file is not a database", "database disk image is malformed")
@@ -29,26 +29,34 @@ def translated() -> Iterator[None]:
 def as_noria(error: BaseException) -> NoriaError | None:
     """Give the error of this house for one of SQLAlchemy or of SQLite's driver; None for any other."""
     match error:
-        case sa.exc.TimeoutError():
-            hint = "Try again; another process may be writing for long"
-            return Unavailable("The database is busy", hint=hint)
-        case sa.exc.DataError():
-            return _not_storable(str(error.orig))
         case OverflowError() if "SQLite" in str(error):
             return _not_storable(str(error))
-        case sa.exc.OperationalError() | sa.exc.InterfaceError():
-            return _unavailable(error.orig)
         case sqlite3.OperationalError():
             return _unavailable(error)
-        case _:
+        case sqlite3.DatabaseError():
             return _damaged(error)
+    # Whoever raised an error of SQLAlchemy has imported it.
+    return _of_sqlalchemy(error) if "sqlalchemy" in sys.modules else None
 
 
-def _damaged(error: BaseException) -> Corrupt | None:
+def _of_sqlalchemy(error: BaseException) -> NoriaError | None:
+    match error:
+        case sa.exc.TimeoutError():
+            return Unavailable(
+                "The database is busy", hint="Try again; another process may be writing for long"
+            )
+        case sa.exc.DataError():
+            return _not_storable(str(error.orig))
+        case sa.exc.OperationalError() | sa.exc.InterfaceError():
+            return _unavailable(error.orig)
+        case sa.exc.DatabaseError():
+            return _damaged(error)
+    return None
+
+
+def _damaged(error: Exception) -> Corrupt | None:
     text = str(error)
-    if not isinstance(error, (sa.exc.DatabaseError, sqlite3.DatabaseError)) or not any(
-        sign in text for sign in _DAMAGED
-    ):
+    if not any(sign in text for sign in _DAMAGED):
         return None
     return Corrupt(
         f"The file of the database is damaged: {getattr(error, 'orig', error)}",

@@ -1,29 +1,29 @@
 """Connections to SQLite that stay open and ready between uses.
 
 SQLAlchemy's pool takes a connection apart and puts it together again each time, and its transactions are objects with
-listeners: together they cost more than the statements of most requests. These keep SQLAlchemy's object, which stands in
-one transaction of its own for as long as it lives, and begin and end the real ones on the driver.
+listeners: together they cost more than the statements of most requests. Here the transactions begin and end on the
+driver. SQLAlchemy's object around a connection, once it was asked for, stands in one transaction of its own for as long
+as it lives.
 """
 
 from __future__ import annotations
 
-import contextlib
 import queue
 import sqlite3
 from collections import deque
 from types import TracebackType
-from typing import Any
-
-import sqlalchemy as sa
+from typing import TYPE_CHECKING, cast
 
 from noria.core.database.failures import as_noria
+from noria.core.database.sqlite import SqliteConnection, SqliteFile
+from noria.core.errors import Unavailable
 
-KEPT = "noria_kept"
-"""Execution option of connections whose transactions begin and end on the driver."""
+if TYPE_CHECKING:
+    import sqlalchemy as sa
 
 
 class KeptConnections:
-    """Lends connections of an engine, at most some at once; the most recently used one first.
+    """Lends connections to a file, at most some at once; the most recently used one first.
 
     Thread-safe.
 
@@ -37,15 +37,15 @@ class KeptConnections:
         How long, before `Unavailable` is raised.
     """
 
-    def __init__(self, engine: sa.Engine, *, begin: str, limit: int, timeout_s: float) -> None:
+    def __init__(self, file: SqliteFile, *, begin: str, limit: int, timeout_s: float) -> None:
         self.begin = begin
-        self._engine = engine
+        self._file = file
         # As many tokens as may be lent: a semaphore of the standard library takes ten calls for one of these.
         self._free: queue.SimpleQueue[None] = queue.SimpleQueue()
         for _ in range(limit):
             self._free.put(None)
         self._timeout_s = timeout_s
-        self._idle: deque[sa.Connection] = deque()
+        self._idle: deque[SqliteConnection] = deque()
         self._disposed = False
 
     def reading(self) -> Lent:
@@ -72,32 +72,28 @@ class KeptConnections:
         while self._idle:
             self._idle.pop().close()
 
-    def take(self) -> sa.Connection:
+    def take(self) -> SqliteConnection:
         """Wait for a connection, and take it."""
         try:
             self._free.get(timeout=self._timeout_s)
         except queue.Empty:
-            raise sa.exc.TimeoutError(f"No connection became free in {self._timeout_s:g} s") from None
+            hint = "Try again; another process may be writing for long"
+            raise Unavailable("The database is busy", hint=hint) from None
         try:
             return self._idle.pop()
         except IndexError:
             pass
         try:
-            connection = self._engine.connect().execution_options(**{KEPT: True})
-            connection.begin()
+            return SqliteConnection(self._file)
         except BaseException:
             self._free.put(None)
             raise
-        return connection
 
-    def give_back(self, connection: sa.Connection, *, broken: bool) -> None:
+    def give_back(self, connection: SqliteConnection, *, broken: bool) -> None:
         """Take a connection back; one that broke is closed, and another takes its place at need."""
         try:
-            if broken:
-                with contextlib.suppress(sa.exc.DBAPIError, sqlite3.Error):
-                    connection.invalidate()
-            if self._disposed or broken or connection.invalidated or connection.closed:
-                connection.close()
+            if self._disposed or broken:
+                connection.close(broken=broken)
             else:
                 self._idle.append(connection)
         finally:
@@ -107,7 +103,7 @@ class KeptConnections:
 class Lent:
     """A connection for one `with` block. Whatever the database raises in it becomes one of Noria's errors."""
 
-    __slots__ = ("_begins", "_commits", "_connection", "_full", "_kept", "_raw")
+    __slots__ = ("_begins", "_commits", "_connection", "_full", "_kept")
 
     def __init__(
         self, kept: KeptConnections, *, commits: bool, full: bool | None, begins: bool = True
@@ -121,11 +117,10 @@ class Lent:
         try:
             self._connection = connection = self._kept.take()
             try:
-                raw: Any = connection.connection.dbapi_connection
-                self._raw = raw
-                if self._full is not None and connection.info.get("full", False) is not self._full:
+                raw = connection.raw
+                if self._full is not None and connection.is_durable is not self._full:
                     raw.execute(f"PRAGMA synchronous={'FULL' if self._full else 'NORMAL'}")
-                    connection.info["full"] = self._full
+                    connection.is_durable = self._full
                 if self._begins:
                     raw.execute(self._kept.begin)
             except BaseException:
@@ -136,14 +131,14 @@ class Lent:
             if translated is None:
                 raise
             raise translated from error
-        return connection
+        return cast("sa.Connection", connection)  # it has all that SQLAlchemy's has
 
     def __exit__(
         self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None
     ) -> None:
         if error is None and self._commits:
             try:
-                self._raw.execute("COMMIT")
+                self._connection.raw.execute("COMMIT")
             except sqlite3.Error as refused:
                 error = refused
         self._kept.give_back(self._connection, broken=not self._rolled_back())
@@ -156,8 +151,8 @@ class Lent:
     def _rolled_back(self) -> bool:
         """Roll back what is still open, and tell whether the connection can be used again."""
         try:
-            if self._raw.in_transaction:
-                self._raw.execute("ROLLBACK")
-        except (AttributeError, sqlite3.Error):  # it never opened, or was closed
+            if self._connection.raw.in_transaction:
+                self._connection.raw.execute("ROLLBACK")
+        except sqlite3.Error:  # it was closed
             return False
         return True

@@ -16,14 +16,15 @@ from datetime import datetime
 from pathlib import Path
 from typing import Any
 
-import sqlalchemy as sa
-
+from noria.core.database.alchemy import sa
 from noria.core.database.engine import Database
 from noria.core.database.failures import translated
 from noria.core.database.new_database import make_new
 from noria.core.database.revisions import PACKAGE, heads, known_revisions
+from noria.core.database.sqlite import around, driver_of
 from noria.core.errors import Conflict, StorageFull
 
+_APPLIED = "select version_num from alembic_version"
 _KEPT_COPIES = 3
 _ADVISORY_KEY = 0x4E4F5249415F4D49
 """The migrations' among the advisory locks of a PostgreSQL: `NORIA_MI` in ASCII."""
@@ -38,9 +39,13 @@ class DatabaseFromTheFuture(Conflict):
 def applied_revisions(database: Database) -> set[str]:
     """Read which revisions the database stands at; empty for a new one."""
     with database.read() as connection:
+        if database.is_sqlite:
+            driver = driver_of(connection)
+            there = driver.execute("select 1 from sqlite_master where name = 'alembic_version'").fetchone()
+            return {name for (name,) in driver.execute(_APPLIED)} if there else set()
         if not sa.inspect(connection).has_table("alembic_version"):
             return set()
-        return set(connection.execute(sa.text("select version_num from alembic_version")).scalars())
+        return set(connection.execute(sa.text(_APPLIED)).scalars())
 
 
 def is_current(database: Database) -> bool:
@@ -127,7 +132,7 @@ def upgrade(database: Database, target: str) -> None:
         if not database.is_sqlite:
             # Servers of several folders may share it; whoever comes second finds the work done when this is freed.
             connection.execute(sa.select(sa.func.pg_advisory_xact_lock(_ADVISORY_KEY)))
-        environment.configure(connection=connection, target_metadata=None)
+        environment.configure(connection=around(connection), target_metadata=None)
         environment.run_migrations()
 
 

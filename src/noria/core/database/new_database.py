@@ -10,12 +10,14 @@ from __future__ import annotations
 import re
 import time
 from pathlib import Path
-from typing import Final
-
-import sqlalchemy as sa
+from typing import TYPE_CHECKING, Final
 
 from noria.core.database.engine import Database
+from noria.core.database.sqlite import driver_of
 from noria.core.ids import new_id
+
+if TYPE_CHECKING:
+    import sqlalchemy as sa
 
 FILE: Final = Path(__file__).with_name("new_sqlite.sql")
 
@@ -57,15 +59,14 @@ def make_new(database: Database, *, heads: set[str], text: str | None = None) ->
         return False
     values: dict[str, object] = {"now": time.time_ns() // 1000}
     with database.write(durable=True) as connection:
-        if connection.exec_driver_sql("select 1 from sqlite_master").first() is not None:
+        driver = driver_of(connection)
+        if driver.execute("select 1 from sqlite_master").fetchone() is not None:
             return False
-        connection.exec_driver_sql(
-            "pragma defer_foreign_keys = on"
-        )  # tables are filled in order of their names
+        driver.execute("pragma defer_foreign_keys = on")  # tables are filled in order of their names
         for statement in statements:
             for name in re.findall(r":(id_\d+)", statement) if statement.startswith("insert") else ():
                 values.setdefault(name, new_id())
-            connection.exec_driver_sql(statement, values)
+            driver.execute(statement, values)
     return True
 
 

@@ -4,19 +4,31 @@ SQLAlchemy's execution costs ten times what SQLite takes for a small statement. 
 or row goes this way instead; everything else is better off with `connection.execute`. The statement is still written
 in SQLAlchemy, so it is one text for both databases, and values are still bound by the driver.
 
+The text for SQLite of those that a function builds stands in `prepared_sqlite.json`, which `tools/make_statements.py`
+writes and a test compares with what the functions build: a short command runs them without SQLAlchemy, which takes
+longer to import than they all take to run.
+
 Values pass as the driver has them: instants are microseconds (`to_micros`), JSON is text, enums are text.
 """
 
 from __future__ import annotations
 
+import functools
+import sqlite3
+import sys
 from collections.abc import Callable, Iterable, Mapping
-from typing import Any, NamedTuple
+from pathlib import Path
+from typing import Any, Final, NamedTuple
 
 import msgspec
-import sqlalchemy as sa
+
+from noria.core.database.alchemy import sa
+from noria.core.database.sqlite import SqliteConnection, around
+
+FILE: Final = Path(__file__).with_name("prepared_sqlite.json")
 
 Values = Mapping[str, Any]
-Build = Callable[[str], sa.Executable]
+Build = Callable[[str], "sa.Executable"]
 
 Rows = list[tuple[Any, ...]]
 
@@ -27,7 +39,8 @@ class Prepared:
     Parameters
     ----------
     statement
-        With `sa.bindparam`s; no expanding ones. Or what makes it of the name of the dialect, for upserts.
+        With `sa.bindparam`s; no expanding ones. Or what makes it of the name of the dialect, for upserts and for what
+        short commands run.
 
     Examples
     --------
@@ -42,7 +55,7 @@ class Prepared:
 
     def __init__(self, statement: sa.Executable | Build) -> None:
         self._statement = statement
-        self._compiled: dict[str, _Compiled] = {}
+        self._compiled: dict[str, Compiled] = {}
 
     def all(self, connection: sa.Connection, values: Values) -> Rows:
         """Run it and give every row."""
@@ -96,13 +109,43 @@ class Prepared:
             raise _wrapped(connection, compiled.text, error) from error
         return cursor
 
-    def _text(self, connection: sa.Connection) -> _Compiled:
-        dialect = connection.dialect
-        found = self._compiled.get(dialect.name)
+    @property
+    def name(self) -> str | None:
+        """Module and variable of a statement that a function builds, as it stands in the file; None of others."""
+        module = sys.modules.get(getattr(self._statement, "__module__", ""))
+        if module is None or not callable(self._statement):
+            return None
+        return next(
+            (f"{module.__name__}:{name}" for name, value in vars(module).items() if value is self), None
+        )
+
+    def compiled(self, dialect: sa.Dialect) -> Compiled:
+        """Compile it for a dialect."""
+        statement = self._statement(dialect.name) if callable(self._statement) else self._statement
+        return _compile(statement, dialect)
+
+    def _text(self, connection: sa.Connection) -> Compiled:
+        lent: object = connection
+        is_sqlite = type(lent) is SqliteConnection
+        dialect = "sqlite" if is_sqlite else connection.dialect.name
+        found = self._compiled.get(dialect)
         if found is None:
-            statement = self._statement(dialect.name) if callable(self._statement) else self._statement
-            found = self._compiled[dialect.name] = _compile(statement, dialect)
+            known = _compiled_beforehand().get(self.name or "") if is_sqlite else None
+            found = self._compiled[dialect] = known or self.compiled(around(connection).dialect)
         return found
+
+
+class Compiled(NamedTuple):
+    """A statement as the driver takes it: its text, the names of its values in their order, and its own constants."""
+
+    text: str
+    order: tuple[str, ...]
+    constants: dict[str, Any]
+
+
+@functools.cache
+def _compiled_beforehand() -> dict[str, Compiled]:
+    return msgspec.json.decode(FILE.read_bytes(), type=dict[str, Compiled])
 
 
 def listed(dialect: str, name: str, type_: sa.types.TypeEngine[Any]) -> sa.Select[Any]:
@@ -135,28 +178,27 @@ def as_list(values: Iterable[Any]) -> str:
 _list_encoder = msgspec.json.Encoder()
 
 
-class _Compiled(NamedTuple):
-    text: str
-    order: tuple[str, ...]
-    constants: dict[str, Any]
-
-
-def _compile(statement: sa.Executable, dialect: sa.Dialect) -> _Compiled:
+def _compile(statement: sa.Executable, dialect: sa.Dialect) -> Compiled:
     # Values by position on every driver, so that rows of values are plain tuples.
     positional = dialect if dialect.positional else type(dialect)(paramstyle="format")  # type: ignore[call-arg]
     compiled: Any = statement.compile(dialect=positional)  # type: ignore[attr-defined]
-    constants = {name: value.effective_value for name, value in compiled.binds.items() if not value.required}
-    return _Compiled(str(compiled), tuple(compiled.positiontup), constants)
+    binds = {name: compiled.binds[name] for name in compiled.positiontup}
+    constants = {name: value.effective_value for name, value in binds.items() if not value.required}
+    return Compiled(str(compiled), tuple(compiled.positiontup), constants)
 
 
 def _cursor(connection: sa.Connection) -> Any:
-    """Give a cursor of the driver, inside the transaction of SQLAlchemy's connection."""
+    """Give a cursor of the driver, inside the transaction of the connection."""
+    if isinstance(connection, SqliteConnection):
+        return connection.raw.cursor()
     if not connection.in_transaction():
         connection.begin()
     return connection.connection.cursor()
 
 
 def _errors_of(connection: sa.Connection) -> type[Exception]:
+    if isinstance(connection, SqliteConnection):
+        return sqlite3.Error
     dialect: Any = connection.dialect
     kind: type[Exception] = dialect.loaded_dbapi.Error
     return kind
@@ -164,4 +206,5 @@ def _errors_of(connection: sa.Connection) -> type[Exception]:
 
 def _wrapped(connection: sa.Connection, text: str, error: Exception) -> BaseException:
     """Give an error of the driver as the one that SQLAlchemy makes of it."""
-    return sa.exc.DBAPIError.instance(text, None, error, _errors_of(connection), dialect=connection.dialect)
+    dialect = around(connection).dialect
+    return sa.exc.DBAPIError.instance(text, None, error, _errors_of(connection), dialect=dialect)

@@ -10,9 +10,9 @@ from datetime import datetime, timedelta
 from typing import Any, Final
 
 import msgspec
-import sqlalchemy as sa
 
 from noria.core.clock import Clock
+from noria.core.database.alchemy import sa
 from noria.core.database.engine import Database
 from noria.core.database.prepared import Prepared
 from noria.core.database.schema import to_micros
@@ -196,7 +196,7 @@ class EventLog:
 
     def window(self, asked: EventFilter) -> sa.Select[Any]:
         """Select the events that a look back goes over, as an index gives them: by subject and project."""
-        query = sa.select(*_COLUMNS).where(events.c.position.is_not(None), *_places(asked))
+        query = sa.select(*_columns()).where(events.c.position.is_not(None), *_places(asked))
         return query.order_by(events.c.position.desc())
 
     def _start(self, connection: sa.Connection, until: datetime | None) -> int | None:
@@ -245,17 +245,21 @@ class EventLog:
 
 
 _NEWEST = Prepared(
-    sa.select(events.c.position)
-    .where(events.c.position.is_not(None))
-    .order_by(events.c.position.desc())
-    .limit(sa.literal_column("1"))
+    lambda _: (
+        sa.select(events.c.position)
+        .where(events.c.position.is_not(None))
+        .order_by(events.c.position.desc())
+        .limit(sa.literal_column("1"))
+    )
 )
 
 
 _NEWEST_BY_TYPE = Prepared(
-    sa.select(events.c.type, sa.func.max(events.c.position))
-    .where(events.c.position > sa.bindparam("after"))
-    .group_by(events.c.type)
+    lambda _: (
+        sa.select(events.c.type, sa.func.max(events.c.position))
+        .where(events.c.position > sa.bindparam("after"))
+        .group_by(events.c.type)
+    )
 )
 
 
@@ -264,11 +268,12 @@ def _last(connection: sa.Connection) -> int:
     return 0 if newest is None else int(newest[0])
 
 
-_COLUMNS = [events.c[name] for name in Event.__struct_fields__]
+def _columns() -> list[sa.Column[Any]]:
+    return [events.c[name] for name in Event.__struct_fields__]
 
 
 def _select(types: list[str] | None, subject: str | None, project: str | None, limit: int) -> sa.Select[Any]:
-    query = sa.select(*_COLUMNS).limit(max(1, min(limit, 1000)))
+    query = sa.select(*_columns()).limit(max(1, min(limit, 1000)))
     if types is not None:
         query = query.where(events.c.type.in_(types))
     if subject is not None:

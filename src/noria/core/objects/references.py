@@ -13,43 +13,39 @@ from __future__ import annotations
 from collections.abc import Collection, Iterable
 from typing import Any
 
-import sqlalchemy as sa
-
 from noria.core.clock import Clock
+from noria.core.database.alchemy import sa
 from noria.core.database.engine import upsertable
 from noria.core.database.prepared import Prepared, as_list, listed
-from noria.core.database.schema import UtcMicros, metadata, to_micros
+from noria.core.database.schema import BigInteger, Column, Index, Table, Text, UtcMicros, to_micros
 from noria.core.errors import NotFound
 from noria.core.objects.store import ObjectInfo
 
-project_objects = sa.Table(
+project_objects = Table(
     "project_objects",
-    metadata,
-    sa.Column("digest", sa.Text, primary_key=True),
-    sa.Column("project", sa.Text, primary_key=True),
-    sa.Column("size_bytes", sa.BigInteger, nullable=False),
-    sa.Column("at", UtcMicros, nullable=False),
+    Column("digest", Text, primary_key=True),
+    Column("project", Text, primary_key=True),
+    Column("size_bytes", BigInteger, nullable=False),
+    Column("at", UtcMicros, nullable=False),
     sqlite_with_rowid=False,
 )
 """What entered a project, and when it did so last."""
 
-object_references = sa.Table(
+object_references = Table(
     "object_references",
-    metadata,
-    sa.Column("project", sa.Text, primary_key=True),
-    sa.Column("digest", sa.Text, primary_key=True),
-    sa.Column("owner", sa.Text, primary_key=True),
-    sa.Column("size_bytes", sa.BigInteger, nullable=False),
-    sa.Column("at", UtcMicros, nullable=False),
-    sa.Index("object_references_by_digest", "digest"),
-    sa.Index("object_references_by_owner", "owner"),
+    Column("project", Text, primary_key=True),
+    Column("digest", Text, primary_key=True),
+    Column("owner", Text, primary_key=True),
+    Column("size_bytes", BigInteger, nullable=False),
+    Column("at", UtcMicros, nullable=False),
+    Index("object_references_by_digest", "digest"),
+    Index("object_references_by_owner", "owner"),
 )
 
-object_trees = sa.Table(
+object_trees = Table(
     "object_trees",
-    metadata,
-    sa.Column("digest", sa.Text, primary_key=True),
-    sa.Column("project", sa.Text, primary_key=True),
+    Column("digest", Text, primary_key=True),
+    Column("project", Text, primary_key=True),
     sqlite_with_rowid=False,
 )
 """Manifests whose files are kept for as long as something refers to the manifest."""
@@ -126,7 +122,7 @@ def held_digests(
 
 def drop_owner(connection: sa.Connection, owner: str) -> None:
     """Let go of everything that was kept for `owner`."""
-    connection.execute(sa.delete(object_references).where(object_references.c.owner == owner))
+    _DROP.run(connection, {"owner": owner})
 
 
 def referenced_digests(connection: sa.Connection, *, after: str = "", limit: int = 1000) -> list[str]:
@@ -141,13 +137,16 @@ def referenced_digests(connection: sa.Connection, *, after: str = "", limit: int
     return list(connection.execute(query).scalars())
 
 
-_SELECT_HELD = (
-    sa.select(project_objects.c.size_bytes)
-    .where(project_objects.c.project == sa.bindparam("project"))
-    .where(project_objects.c.digest == sa.bindparam("digest"))
-)
-_HELD = Prepared(_SELECT_HELD)
-_HELD_LOCKED = Prepared(_SELECT_HELD.with_for_update(read=True, key_share=True))
+def _held(_dialect: str) -> sa.Select[tuple[int]]:
+    return (
+        sa.select(project_objects.c.size_bytes)
+        .where(project_objects.c.project == sa.bindparam("project"))
+        .where(project_objects.c.digest == sa.bindparam("digest"))
+    )
+
+
+_HELD = Prepared(_held)
+_HELD_LOCKED = Prepared(lambda dialect: _held(dialect).with_for_update(read=True, key_share=True))
 
 
 def _held_many(dialect: str) -> sa.Select[tuple[str]]:
@@ -186,3 +185,6 @@ def _refer(dialect: str) -> sa.Insert:
 
 
 _REFER = Prepared(_refer)
+_DROP = Prepared(
+    lambda _: sa.delete(object_references).where(object_references.c.owner == sa.bindparam("owner"))
+)

@@ -5,9 +5,8 @@ from __future__ import annotations
 from collections import defaultdict
 from collections.abc import Iterator
 
-import sqlalchemy as sa
-
 from noria.core.clock import Clock
+from noria.core.database.alchemy import sa
 from noria.core.database.engine import upsertable
 from noria.core.database.prepared import Prepared
 from noria.core.objects.references import (
@@ -84,14 +83,16 @@ def kept_trees(connection: sa.Connection) -> Iterator[tuple[str, str]]:
 
 
 _KEPT = Prepared(
-    sa.select(object_trees.c.project, object_trees.c.digest)
-    .where(
-        sa.exists().where(
-            object_references.c.project == object_trees.c.project,
-            object_references.c.digest == object_trees.c.digest,
+    lambda _: (
+        sa.select(object_trees.c.project, object_trees.c.digest)
+        .where(
+            sa.exists().where(
+                object_references.c.project == object_trees.c.project,
+                object_references.c.digest == object_trees.c.digest,
+            )
         )
+        .order_by(object_trees.c.digest, object_trees.c.project)
     )
-    .order_by(object_trees.c.digest, object_trees.c.project)
 )
 
 

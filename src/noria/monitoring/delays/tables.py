@@ -2,14 +2,11 @@
 
 from __future__ import annotations
 
-import sqlalchemy as sa
-
-from noria.core.database.schema import JsonText, metadata
+from noria.core.database.schema import BigInteger, Column, ForeignKey, JsonText, Table
 from noria.monitoring.delays.entities import LabelDelays
 
-monitor_label_delays = sa.Table(
+monitor_label_delays = Table(
     "monitor_label_delays",
-    metadata,
-    sa.Column("monitor_pk", sa.BigInteger, sa.ForeignKey("monitors.pk"), primary_key=True),
-    sa.Column("body", JsonText(LabelDelays), nullable=False),
+    Column("monitor_pk", BigInteger, ForeignKey("monitors.pk"), primary_key=True),
+    Column("body", JsonText(LabelDelays), nullable=False),
 )

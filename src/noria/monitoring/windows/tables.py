@@ -2,35 +2,30 @@
 
 from __future__ import annotations
 
-import sqlalchemy as sa
-
-from noria.core.database.schema import JsonText, metadata
+from noria.core.database.schema import BigInteger, Column, ForeignKey, JsonText, LargeBinary, Table, Text
 from noria.monitoring.entities import SegmentQuality
 
-monitor_counts = sa.Table(
+monitor_counts = Table(
     "monitor_counts",
-    metadata,
-    sa.Column("monitor_pk", sa.BigInteger, sa.ForeignKey("monitors.pk"), primary_key=True),
-    sa.Column("index", sa.BigInteger, primary_key=True),
-    sa.Column("version", sa.BigInteger, primary_key=True),
-    sa.Column("segment", sa.Text, primary_key=True),
-    sa.Column("body", sa.LargeBinary, nullable=False),
+    Column("monitor_pk", BigInteger, ForeignKey("monitors.pk"), primary_key=True),
+    Column("index", BigInteger, primary_key=True),
+    Column("version", BigInteger, primary_key=True),
+    Column("segment", Text, primary_key=True),
+    Column("body", LargeBinary, nullable=False),
 )
 
-monitor_history = sa.Table(
+monitor_history = Table(
     "monitor_history",
-    metadata,
-    sa.Column("monitor_pk", sa.BigInteger, sa.ForeignKey("monitors.pk"), primary_key=True),
-    sa.Column("version", sa.BigInteger, primary_key=True),
-    sa.Column("hour", sa.BigInteger, primary_key=True),
-    sa.Column("psi", JsonText(dict[str, dict[str, float]]), nullable=False),
+    Column("monitor_pk", BigInteger, ForeignKey("monitors.pk"), primary_key=True),
+    Column("version", BigInteger, primary_key=True),
+    Column("hour", BigInteger, primary_key=True),
+    Column("psi", JsonText(dict[str, dict[str, float]]), nullable=False),
 )
 
-monitor_segments = sa.Table(
+monitor_segments = Table(
     "monitor_segments",
-    metadata,
-    sa.Column("monitor_pk", sa.BigInteger, sa.ForeignKey("monitors.pk"), primary_key=True),
-    sa.Column("version", sa.BigInteger, primary_key=True),
-    sa.Column("segment", sa.Text, primary_key=True),
-    sa.Column("body", JsonText(SegmentQuality), nullable=False),
+    Column("monitor_pk", BigInteger, ForeignKey("monitors.pk"), primary_key=True),
+    Column("version", BigInteger, primary_key=True),
+    Column("segment", Text, primary_key=True),
+    Column("body", JsonText(SegmentQuality), nullable=False),
 )

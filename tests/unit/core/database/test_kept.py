@@ -12,22 +12,21 @@ import pytest
 import sqlalchemy as sa
 
 from noria.core.database.kept import KeptConnections
+from noria.core.database.sqlite import SqliteFile, driver_of
 from noria.core.errors import Unavailable
 
 
 @pytest.fixture
-def engine(tmp_path: Path) -> Iterator[sa.Engine]:
-    made = sa.create_engine(f"sqlite:///{tmp_path / 'file.db'}", connect_args={"check_same_thread": False})
-    with made.begin() as connection:
+def file(tmp_path: Path) -> Iterator[SqliteFile]:
+    made = SqliteFile(f"sqlite:///{tmp_path / 'file.db'}", readers=False)
+    with made.engine.begin() as connection:
         connection.exec_driver_sql("create table t (n integer primary key)")
-    sa.event.listen(made, "connect", lambda raw, _: setattr(raw, "isolation_level", None))
-    made.dispose()  # so that the next connection is one that leaves transactions to us
     yield made
     made.dispose()
 
 
-def keeper(engine: sa.Engine, *, limit: int = 1, timeout_s: float = 5) -> KeptConnections:
-    return KeptConnections(engine, begin="BEGIN", limit=limit, timeout_s=timeout_s)
+def keeper(file: SqliteFile, *, limit: int = 1, timeout_s: float = 5) -> KeptConnections:
+    return KeptConnections(file, begin="BEGIN", limit=limit, timeout_s=timeout_s)
 
 
 def rows(connection: sa.Connection) -> list[int]:
@@ -37,12 +36,13 @@ def rows(connection: sa.Connection) -> list[int]:
 def driver(connection: sa.Connection) -> sqlite3.Connection:
     raw = connection.connection.dbapi_connection
     assert isinstance(raw, sqlite3.Connection)
+    assert raw is driver_of(connection)
     return raw
 
 
-def test_a_connection_is_used_again(engine: sa.Engine) -> None:
+def test_a_connection_is_used_again(file: SqliteFile) -> None:
     """The next block gets the one that came back last."""
-    kept = keeper(engine, limit=2)
+    kept = keeper(file, limit=2)
     with kept.reading() as first, kept.reading() as second:
         pass
     with kept.reading() as third:
@@ -50,9 +50,9 @@ def test_a_connection_is_used_again(engine: sa.Engine) -> None:
     kept.dispose()
 
 
-def test_a_block_is_one_transaction(engine: sa.Engine) -> None:
+def test_a_block_is_one_transaction(file: SqliteFile) -> None:
     """It is open inside the block only; a writing block commits, a reading one rolls back."""
-    kept = keeper(engine)
+    kept = keeper(file)
     with kept.writing(full=False) as connection:
         assert driver(connection).in_transaction
         connection.exec_driver_sql("insert into t values (1)")
@@ -65,9 +65,9 @@ def test_a_block_is_one_transaction(engine: sa.Engine) -> None:
     kept.dispose()
 
 
-def test_a_block_that_raises_leaves_nothing_open(engine: sa.Engine) -> None:
+def test_a_block_that_raises_leaves_nothing_open(file: SqliteFile) -> None:
     """Its transaction is rolled back, and the connection goes on."""
-    kept = keeper(engine)
+    kept = keeper(file)
     with contextlib.suppress(KeyError), kept.writing(full=False) as connection:
         connection.exec_driver_sql("insert into t values (1)")
         raise KeyError("in the middle")
@@ -77,9 +77,9 @@ def test_a_block_that_raises_leaves_nothing_open(engine: sa.Engine) -> None:
     kept.dispose()
 
 
-def test_a_commit_that_is_refused_is_told_and_leaves_nothing_open(engine: sa.Engine) -> None:
+def test_a_commit_that_is_refused_is_told_and_leaves_nothing_open(file: SqliteFile) -> None:
     """What the driver says at the commit is raised, and what the block did is gone."""
-    kept = keeper(engine)
+    kept = keeper(file)
     with kept.writing(full=False) as connection:
         connection.exec_driver_sql("create table c (n references t (n) deferrable initially deferred)")
     driver(connection).execute("PRAGMA foreign_keys=ON")
@@ -91,9 +91,9 @@ def test_a_commit_that_is_refused_is_told_and_leaves_nothing_open(engine: sa.Eng
 
 
 @pytest.mark.parametrize(("full", "level"), [(True, 2), (False, 1)])
-def test_a_writer_is_as_durable_as_it_is_asked_to_be(engine: sa.Engine, full: bool, level: int) -> None:
+def test_a_writer_is_as_durable_as_it_is_asked_to_be(file: SqliteFile, full: bool, level: int) -> None:
     """Each block sets the level that it needs, whatever the one before it had."""
-    kept = keeper(engine)
+    kept = keeper(file)
     with kept.writing(full=not full):
         pass
     with kept.writing(full=full) as connection:
@@ -101,9 +101,9 @@ def test_a_writer_is_as_durable_as_it_is_asked_to_be(engine: sa.Engine, full: bo
     kept.dispose()
 
 
-def test_a_connection_that_broke_is_not_lent_again(engine: sa.Engine) -> None:
+def test_a_connection_that_broke_is_not_lent_again(file: SqliteFile) -> None:
     """One whose rollback fails is closed, and another takes its place."""
-    kept = keeper(engine)
+    kept = keeper(file)
     with kept.reading() as broken:
         driver(broken).close()
     with kept.reading() as fresh:
@@ -112,9 +112,9 @@ def test_a_connection_that_broke_is_not_lent_again(engine: sa.Engine) -> None:
     kept.dispose()
 
 
-def test_a_connection_that_cannot_begin_is_not_lent_again(engine: sa.Engine) -> None:
+def test_a_connection_that_cannot_begin_is_not_lent_again(file: SqliteFile) -> None:
     """What the driver says is raised as this house's error, and the next block has a connection that works."""
-    kept = keeper(engine)
+    kept = keeper(file)
     with kept.reading() as other:
         pass
     driver(other).close()
@@ -125,10 +125,10 @@ def test_a_connection_that_cannot_begin_is_not_lent_again(engine: sa.Engine) -> 
     kept.dispose()
 
 
-def test_no_more_than_the_limit_are_lent(engine: sa.Engine) -> None:
+def test_no_more_than_the_limit_are_lent(file: SqliteFile) -> None:
     """Whoever comes then waits for one, and is refused when none comes back in time."""
-    kept = keeper(engine, timeout_s=0.01)
-    patient = keeper(engine, timeout_s=30)
+    kept = keeper(file, timeout_s=0.01)
+    patient = keeper(file, timeout_s=30)
     seen: list[list[int]] = []
 
     def wait() -> None:
@@ -150,7 +150,7 @@ def test_no_more_than_the_limit_are_lent(engine: sa.Engine) -> None:
 
 def test_what_cannot_be_opened_takes_no_place(tmp_path: Path) -> None:
     """The error of opening is raised each time, at once."""
-    missing = sa.create_engine(f"sqlite:///{tmp_path / 'no' / 'file.db'}")
+    missing = SqliteFile(f"sqlite:///{tmp_path / 'no' / 'file.db'}", readers=False)
     kept = keeper(missing, timeout_s=0.01)
     for _ in range(3):
         with pytest.raises(Unavailable, match="unable to open"), kept.reading():
@@ -158,9 +158,9 @@ def test_what_cannot_be_opened_takes_no_place(tmp_path: Path) -> None:
     kept.dispose()
 
 
-def test_connections_are_closed_in_the_end(engine: sa.Engine) -> None:
+def test_connections_are_closed_in_the_end(file: SqliteFile) -> None:
     """Idle ones when the keeper is disposed of, lent ones when they come back."""
-    kept = keeper(engine, limit=2)
+    kept = keeper(file, limit=2)
     with kept.reading() as idle:
         pass
     with kept.reading() as lent:

@@ -21,6 +21,7 @@ from noria.core.database.migrate import (
     upgrade,
 )
 from noria.core.database.revisions import heads, known_revisions
+from noria.core.database.sqlite import around
 from noria.core.errors import StorageFull
 
 NOW = datetime(2026, 1, 2, 3, 4, 5, 678, tzinfo=UTC)
@@ -163,7 +164,7 @@ def test_a_migration_that_fails_leaves_nothing(database: Database) -> None:
         migrate(database, now=NOW)
 
     with database.read() as connection:
-        assert sa.inspect(connection).get_table_names() == ["datasets"]
+        assert sa.inspect(around(connection)).get_table_names() == ["datasets"]
 
 
 @pytest.mark.parametrize("revision", ["core_0999", "unheard_0001", "nonsense"])
