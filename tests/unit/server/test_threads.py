@@ -71,3 +71,49 @@ def test_nobody_calls_what_nobody_waits_for(threads: Threads) -> None:
         return await threads.run(len, called)
 
     assert asyncio.run(give_up()) == 0
+
+
+def test_as_many_threads_start_as_calls_are_open_at_once() -> None:
+    """Up to the limit; further calls wait for one that has ended, and each is made once."""
+    made = Threads(n_requests=3, n_transfers=1)
+    together = threading.Barrier(3)
+
+    def meet(at: int) -> tuple[int, str]:
+        if at < 3:
+            together.wait(10)
+        return at, threading.current_thread().name
+
+    async def ask() -> list[tuple[int, str]]:
+        first = [await made.run(meet, 9) for _ in range(5)]
+        return [*first, *await asyncio.gather(*(made.run(meet, at) for at in range(20)))]
+
+    found = asyncio.run(ask())
+    made.close()
+
+    assert [at for at, _ in found] == [9] * 5 + list(range(20))
+    assert {name for _, name in found[:5]} == {"noria-request_0"}
+    assert {name for _, name in found[5:]} == {f"noria-request_{at}" for at in range(3)}
+
+
+def test_closing_waits_for_what_is_being_called() -> None:
+    """And makes no call that has not begun."""
+    made = Threads(n_requests=1, n_transfers=1)
+    begun, ended, called = threading.Event(), threading.Event(), threading.Event()
+
+    def hold() -> None:
+        begun.set()
+        called.wait(0.2)  # nobody sets it yet: so long does the call take
+        ended.set()
+
+    async def ask() -> None:
+        running = [asyncio.ensure_future(made.run(each)) for each in (hold, called.set)]
+        await asyncio.to_thread(begun.wait, 10)
+        await asyncio.to_thread(made.close)
+        for each in running:
+            each.cancel()
+        await asyncio.gather(*running, return_exceptions=True)
+
+    asyncio.run(ask())
+
+    assert ended.is_set()
+    assert not called.is_set()
