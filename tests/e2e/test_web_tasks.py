@@ -20,6 +20,7 @@ from playwright.sync_api import Page, expect
 from noria.core.clock import SystemClock
 from noria.core.context import Context
 from noria.core.web.languages import Language, translations
+from noria.core.web.urls import TOKENS_PATH
 from noria.monitoring.service import Monitors
 from noria.registry.entities import AliasTarget
 from noria.registry.service import Models
@@ -30,6 +31,7 @@ from noria.tracking.service import Runs
 from support.axe import barriers
 from support.browser import Browser
 from support.conformance import open_test_context, workspace_settings
+from support.english import english_in
 from support.live_server import LiveServer
 from support.processes import Processes
 from support.wheel import PROJECT, turn_once
@@ -311,3 +313,35 @@ def test_tasks_are_done_after_the_demo(browser: Browser, demo: Store, look: Look
 def test_tasks_are_done_on_a_written_story(browser: Browser, turned: Store) -> None:
     """The same tasks on a store that is made without training, as one person does them."""
     play(browser, turned, LOOKS[0], is_hurried=True)
+
+
+FOUND_BY_LINKS = 60
+ALIKE = 2
+"""Pages of one kind that are looked at."""
+SAID_BY_THE_DEMO = ("held-out images",)
+"""In messages of its pipeline, which are kept as they were written."""
+NAMED_BY_THE_DEMO = ("accuracy", "predictions", "model", "dataset")
+
+
+def test_pages_of_the_demo_speak_spanish(browser: Browser, demo: Store) -> None:
+    """Whatever the links of its pages lead to, no sentence, label or hint of ours stays English."""
+    page = browser.page
+    page.context.set_extra_http_headers({"accept-language": "es"})
+    todo, seen = ["/", "/search?q=digits"], dict[str, list[str]]()
+    kinds: dict[str, int] = {}
+    while todo and len(seen) < FOUND_BY_LINKS:
+        path = todo.pop(0)
+        kind = re.sub(r"[0-9a-f]{32}|[0-9]+", "#", path.partition("?")[0])
+        if path in seen or kinds.get(kind, 0) == ALIKE:
+            continue
+        kinds[kind] = kinds.get(kind, 0) + 1
+        answer = page.goto(demo.url + path)
+        assert answer is not None
+        assert answer.status == 200 or path == TOKENS_PATH, (path, answer.status)
+        seen[path] = english_in(page, Language.SPANISH, names=NAMED_BY_THE_DEMO, users=SAID_BY_THE_DEMO)
+        links = page.eval_on_selector_all("a[href^='/']", "all => all.map(each => each.getAttribute('href'))")
+        todo += [link for link in links if not re.search(r"^/api/|lang=|sort=|/artifacts/", link)]
+
+    browser.complaints.clear()  # the page of tokens is refused to a visitor without the key
+    assert len(seen) > FOUND_BY_LINKS / 2
+    assert {path: said for path, said in seen.items() if said} == {}

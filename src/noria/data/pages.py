@@ -8,13 +8,14 @@ from typing import Final
 
 from noria.core.errors import Invalid
 from noria.core.web.charts import Chart, Series, Shape
-from noria.core.web.formats import clipped
 from noria.core.web.languages import mark, translations
 from noria.core.web.lists import ListContext, keyset_pager
 from noria.core.web.pages import Crumb, Page, PageContext, Visit
 from noria.core.web.parts import Column, Pager
+from noria.core.web.retelling import Sentence
 from noria.core.web.urls import DATASET_PATH, DATASETS_PATH
 from noria.data.entities import DatasetKind, DatasetVersion
+from noria.data.message_sentences import retelling
 from noria.data.page_reads import DatasetPages, ListedDataset
 from noria.data.permissions import READ_DATA
 from noria.data.service import Datasets
@@ -29,7 +30,6 @@ KIND_WORDS = {
     DatasetKind.TABLE: mark("table"),
 }
 
-_SENTENCE = 160
 _FEWEST_POINTS = 3
 _ROWS_OVER_VERSIONS = mark("Rows by version")
 _VERSION = mark("Version")
@@ -45,7 +45,7 @@ class DataVersionRow:
     version, url
         Number and page.
     message
-        What its maker said; clipped.
+        What its maker said.
     kind
         How it is laid out, in words to be translated.
     n_rows
@@ -56,7 +56,7 @@ class DataVersionRow:
 
     version: int
     url: str
-    message: str
+    message: Sentence
     kind: str
     n_rows: int | None
     grown: int | None
@@ -204,7 +204,7 @@ def _version_row(visit: Visit, version: DatasetVersion, before: int | None = Non
     return DataVersionRow(
         version=version.version,
         url=visit.urls.dataset_version(version.project, version.name, version.version),
-        message=clipped(version.message, _SENTENCE),
+        message=retelling.find(version.message),
         kind=KIND_WORDS[version.kind],
         n_rows=version.n_rows,
         grown=version.n_rows - before if version.n_rows is not None and before is not None else None,

@@ -13,8 +13,10 @@ from noria.core.errors import NotFound
 from noria.core.web.languages import mark
 from noria.core.web.pages import Crumb, PageContext, Visit
 from noria.core.web.parts import Column, Pager
+from noria.core.web.retelling import Sentence
 from noria.core.web.trees import Entry, file_tree
 from noria.data.entities import DatasetVersion
+from noria.data.message_sentences import retelling
 from noria.data.page_reads import DatasetPages
 from noria.data.pages import KIND_WORDS, data_crumb, number_of
 from noria.data.profile_views import ColumnRow, column_rows
@@ -103,7 +105,7 @@ class DatasetVersionContext(PageContext):
     id: str
     digest: str
     kind: str
-    message: str
+    message: Sentence
     author: str
     created_at: datetime
     n_rows: int | None
@@ -153,7 +155,7 @@ def version_page(visit: Visit, version: DatasetVersion, uses: Uses | None) -> Da
         id=version.id,
         digest=version.digest,
         kind=KIND_WORDS[version.kind],
-        message=version.message,
+        message=retelling.find(version.message),
         author=version.author,
         created_at=version.created_at,
         n_rows=version.n_rows,

@@ -8,14 +8,15 @@ from typing import Final
 
 from noria.core.errors import Invalid
 from noria.core.events.log import Event
-from noria.core.web.formats import clipped
 from noria.core.web.languages import mark
 from noria.core.web.lists import keyset_pager
 from noria.core.web.pages import Crumb, Page, PageContext, Visit
 from noria.core.web.parts import Column, Pager
+from noria.core.web.retelling import Sentence
 from noria.core.web.revisions import text_revision
 from noria.core.web.urls import MODEL_PATH
 from noria.registry.entities import Model, ModelVersion, Stage
+from noria.registry.message_sentences import retelling
 from noria.registry.page_reads import ModelPages
 from noria.registry.pages_list import (
     STAGE_WORDS,
@@ -31,8 +32,6 @@ VERSIONS_PER_PAGE: Final = 25
 STAGE_CHOICES = {**STAGE_WORDS, Stage.NONE: mark("no stage")}
 """Stages in a list to choose from."""
 
-_SENTENCE = 160
-
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class VersionRow:
@@ -43,7 +42,7 @@ class VersionRow:
     version, url
         Number and page.
     message
-        What its maker said, or its description; clipped.
+        What its maker said, or its description.
     aliases
         That point at it.
     stage
@@ -64,7 +63,7 @@ class VersionRow:
 
     version: int
     url: str
-    message: str
+    message: Sentence
     aliases: tuple[str, ...]
     stage: str
     metric: str
@@ -208,7 +207,7 @@ def version_row(visit: Visit, version: ModelVersion, endpoints: tuple[str, ...])
     return VersionRow(
         version=version.version,
         url=visit.urls.version(project, version.model, version.version),
-        message=clipped(version.message or version.description or "", _SENTENCE),
+        message=retelling.find(version.message or version.description or ""),
         aliases=tuple(version.aliases),
         stage=STAGE_WORDS[version.stage],
         metric=holdout.metric if holdout else "",

@@ -17,6 +17,7 @@ from noria.core.web.references import kind_words, reference_url
 from noria.core.web.revisions import text_revision
 from noria.core.web.trees import Entry, file_tree
 from noria.registry.entities import Model, ModelVersion, Signature, Stage
+from noria.registry.message_sentences import retelling
 from noria.registry.page_reads import ModelPages
 from noria.registry.page_subjects import version_number
 from noria.registry.pages import STAGE_CHOICES, dataset_url
@@ -105,7 +106,7 @@ def _about(version: ModelVersion) -> AboutView:
         flavor=version.flavor or "",
         author=version.author,
         created_at=version.created_at,
-        message=version.message,
+        message=retelling.find(version.message),
         place=version.source or "",
     )
 

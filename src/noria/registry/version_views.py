@@ -7,6 +7,7 @@ from datetime import datetime
 
 from noria.core.web.graphs import GraphDrawing
 from noria.core.web.pages import PageContext
+from noria.core.web.retelling import Sentence
 from noria.core.web.trees import Entry
 from noria.registry.pages_list import ServingRow
 from noria.registry.pages_packages import PackageRow
@@ -152,7 +153,7 @@ class AboutView:
     flavor: str
     author: str
     created_at: datetime
-    message: str
+    message: Sentence
     place: str
 
 

@@ -24,6 +24,7 @@ _MESSAGES: Final = (
     mark("`%(name)s` may not see this page: it needs `%(permission)s`"),
     mark("`%(name)s` may not do this in the project `%(project)s`: it needs `%(permission)s`"),
     mark("`%(name)s` may not do this: it needs `%(permission)s`"),
+    mark("`%(permission)s` needs the workspace key, even on this computer"),
     mark("You have no role in any project"),
     mark("This server asks everyone to sign in"),
     mark("The token is unknown, expired or revoked"),
@@ -52,6 +53,7 @@ _HINTS: Final = (
     mark("It has the versions 1 to %(n)s (see `%(command)s`)"),
     mark("Ask an admin for the role `%(role)s`"),
     mark("Ask an admin for one: `%(command)s`"),
+    mark("Use the `%(command)s` command or the SDK as the owner of the workspace folder: they read its key"),
     mark("Try again"),
 )
 _KINDS: Final = (

@@ -66,7 +66,7 @@ class DataStation:
     n_rows: int | None = None
     size_bytes: int | None = None
     created_at: datetime | None = None
-    message: str = ""
+    message: Sentence | None = None
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

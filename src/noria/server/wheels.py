@@ -12,6 +12,7 @@ from noria.catalog.service import Catalog
 from noria.core.context import Context
 from noria.core.errors import NoriaError, NotFound
 from noria.core.web.drawings import scale_over
+from noria.data.message_sentences import retelling as data_messages
 from noria.data.service import Datasets
 from noria.decisions.words import CAUSE_WORDS, REMEDY_WORDS, in_words
 from noria.monitoring.entities import Monitor, QualityReport
@@ -127,7 +128,7 @@ class WheelMaker:
             n_rows=found.n_rows,
             size_bytes=found.size_bytes,
             created_at=found.created_at,
-            message=found.message,
+            message=data_messages.find(found.message),
         )
 
     def _run(self, version: ModelVersion) -> RunStation | None:

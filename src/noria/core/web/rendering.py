@@ -77,6 +77,10 @@ class Telling:
         shown = prose(clipped(self._text(sentence), length))
         return shown if sentence.is_known else Markup('<span lang="en">{}</span>').format(shown)
 
+    def said(self, sentence: Sentence, length: int = _TOLD) -> Markup:
+        """Give what somebody said: ours as a sentence, what people wrote as it is, whose language nobody knows."""
+        return self(sentence, length) if sentence.is_known else escape(clipped(sentence.words, length))
+
     def _text(self, sentence: Sentence) -> str:
         if not sentence.is_known:
             return sentence.words
@@ -211,7 +215,9 @@ def environment(language: Language) -> Environment:
     made.filters["cells"] = Cells(formats, words)
     made.filters["prose"] = prose
     made.filters["author"] = author
-    made.filters["told"] = Telling(catalogue, formats)
+    telling = Telling(catalogue, formats)
+    made.filters["told"] = telling
+    made.filters["said"] = telling.said
     made.filters["phrased"] = Phrasing(catalogue, formats)
     made.filters["markdown"] = markdown
     made.filters["together"] = together
