@@ -11,7 +11,7 @@ from typing import TYPE_CHECKING, Any, Final
 
 from noria.core.errors import Invalid, TooLarge
 from noria.interop.mlflow.wire import wire_number
-from noria.tracking.traces.entities import Span, SpanEvent, SpanLink, SpanStatus
+from noria.tracking.traces.entities import Span, SpanEvent, SpanKind, SpanLink, SpanStatus
 
 if TYPE_CHECKING:
     from opentelemetry.proto.collector.trace.v1.trace_service_pb2 import ExportTraceServiceRequest
@@ -26,6 +26,7 @@ MAX_UNPACKED_BYTES: Final = 256 * 1024 * 1024
 
 _MAX_DEPTH: Final = 64
 _ID_FIELDS: Final = ("traceId", "spanId", "parentSpanId")
+_KINDS: Final = dict(enumerate(SpanKind, start=1))
 _STATUSES: Final = {1: SpanStatus.OK, 2: SpanStatus.ERROR}
 _OWN_RESOURCES: Final = ("telemetry.sdk.", "mlflow.")
 """Beginnings of what resources say of themselves, and of what no program may set by them."""
@@ -141,6 +142,7 @@ def _span(sent: SentSpan) -> Span:
         ended_ns=sent.end_time_unix_nano or None,
         status=_STATUSES.get(sent.status.code, SpanStatus.UNSET),
         message=sent.status.message,
+        kind=_KINDS.get(sent.kind, SpanKind.INTERNAL),
         attributes=_values(sent.attributes),
         events=[
             SpanEvent(name=event.name, at_ns=event.time_unix_nano, attributes=_values(event.attributes))
@@ -208,6 +210,8 @@ def span_message(span: Span) -> dict[str, Any]:
         "attributes": _sent_values({**span.attributes, "mlflow.traceRequestId": span.trace_id}),
         "status": _sent_status(span),
     }
+    if span.kind is not SpanKind.INTERNAL:  # which is what clients take it for
+        message["kind"] = kind_name(span)
     if span.parent is not None:
         message["parent_span_id"] = binary_id(span.parent, 8)
     if span.ended_ns is not None:
@@ -236,6 +240,11 @@ def binary_id(digits: str, n_bytes: int) -> str:
     except ValueError:
         raw = digits.encode()
     return base64.b64encode(raw[-n_bytes:].rjust(n_bytes, b"\0")).decode()
+
+
+def kind_name(span: Span) -> str:
+    """Give the kind of a span in OpenTelemetry's words."""
+    return f"SPAN_KIND_{span.kind.value}"
 
 
 def _sent_status(span: Span) -> dict[str, str]:

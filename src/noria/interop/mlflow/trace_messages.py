@@ -14,10 +14,10 @@ from noria.interop.mlflow.decoding import Message, WireEnum, invalid_parameter
 from noria.interop.mlflow.locations import artifact_location, below
 from noria.interop.mlflow.messages import KeyValue
 from noria.interop.mlflow.moments import read_moment, sent_moment
-from noria.interop.mlflow.otlp import binary_id
+from noria.interop.mlflow.otlp import binary_id, kind_name
 from noria.interop.mlflow.times import millis
 from noria.tracking.traces.conventions import NAME_TAG, SESSION_METADATA, whole
-from noria.tracking.traces.entities import Cost, NewTrace, Span, Trace, TraceState, Usage
+from noria.tracking.traces.entities import Cost, NewTrace, Span, SpanKind, Trace, TraceState, Usage
 from noria.tracking.traces.packing import finite
 
 USAGE_METADATA: Final = "mlflow.trace.tokenUsage"
@@ -227,6 +227,7 @@ def stored_span(span: Span) -> dict[str, Any]:
         "span_id": binary_id(span.id, 8),
         "parent_span_id": None if span.parent is None else binary_id(span.parent, 8),
         "name": span.name,
+        **({} if span.kind is SpanKind.INTERNAL else {"kind": kind_name(span)}),
         "start_time_unix_nano": span.started_ns,
         "end_time_unix_nano": span.ended_ns,
         "events": [

@@ -29,6 +29,16 @@ class SpanStatus(enum.StrEnum):
     ERROR = "ERROR"
 
 
+class SpanKind(enum.StrEnum):
+    """Whom a span speaks with, as OpenTelemetry tells it: nobody else, or another program at either end."""
+
+    INTERNAL = "INTERNAL"
+    SERVER = "SERVER"
+    CLIENT = "CLIENT"
+    PRODUCER = "PRODUCER"
+    CONSUMER = "CONSUMER"
+
+
 class SpanEvent(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fields=True):
     """Something that happened at a moment of a span, in nanoseconds since 1970."""
 
@@ -70,6 +80,7 @@ class Span(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fields=True
     parent: str | None = None
     status: SpanStatus = SpanStatus.UNSET
     message: str = ""
+    kind: SpanKind = SpanKind.INTERNAL
     attributes: dict[str, Any] = {}
     events: list[SpanEvent] = []
     links: list[SpanLink] = []

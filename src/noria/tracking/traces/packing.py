@@ -9,7 +9,7 @@ from typing import Any, Final
 
 from noria.core.errors import Corrupt
 from noria.tracking.traces.conventions import COST, MODEL, PROVIDER, SPAN_TYPE, text_of
-from noria.tracking.traces.entities import Span, SpanEvent, SpanLink, SpanStatus
+from noria.tracking.traces.entities import Span, SpanEvent, SpanKind, SpanLink, SpanStatus
 
 PLAIN_BYTES: Final = 512
 """Up to here a span is kept as it is: packing would save little."""
@@ -73,6 +73,7 @@ def span_of(trace_id: str, row: StoredSpan) -> Span:
         name=name,
         status=SpanStatus(status),
         message=rest.get("message", ""),
+        kind=SpanKind(rest.get("kind", SpanKind.INTERNAL)),
         started_ns=started_ns,
         ended_ns=ended_ns,
         attributes=rest.get("attributes", {}),
@@ -94,6 +95,8 @@ def pack(span: Span) -> bytes:
         rest["attributes"] = span.attributes
     if span.message:
         rest["message"] = span.message
+    if span.kind is not SpanKind.INTERNAL:
+        rest["kind"] = span.kind.value
     if span.events:
         rest["events"] = [(event.name, event.at_ns, event.attributes) for event in span.events]
     if span.links:

@@ -25,7 +25,7 @@ from noria.interop.mlflow.otlp import (
     span_message,
     unpacked,
 )
-from noria.tracking.traces.entities import Span, SpanEvent, SpanLink, SpanStatus
+from noria.tracking.traces.entities import Span, SpanEvent, SpanKind, SpanLink, SpanStatus
 
 words = st.text(st.characters(codec="utf-8"), max_size=10)
 moments = st.integers(0, 2**64 - 1)
@@ -46,6 +46,7 @@ spans = st.builds(
     ended_ns=st.none() | moments.filter(bool),
     parent=st.none() | span_ids,
     status=st.sampled_from(SpanStatus),
+    kind=st.sampled_from(SpanKind),
     message=words,
     attributes=attributes,
     events=st.lists(st.builds(SpanEvent, name=words, at_ns=moments, attributes=attributes), max_size=2),
@@ -108,6 +109,7 @@ def test_json_has_ids_in_hexadecimal_and_numbers_as_texts() -> None:
         started_ns=1_544_712_660_000_000_000,
         ended_ns=1_544_712_661_000_000_000,
         status=SpanStatus.ERROR,
+        kind=SpanKind.SERVER,
         message="no",
         attributes={"n": 9_007_199_254_740_993},
     )

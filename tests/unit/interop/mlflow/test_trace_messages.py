@@ -21,7 +21,16 @@ from noria.interop.mlflow.trace_messages import (
     told,
     trace_message,
 )
-from noria.tracking.traces.entities import Cost, Span, SpanEvent, SpanStatus, Trace, TraceState, Usage
+from noria.tracking.traces.entities import (
+    Cost,
+    Span,
+    SpanEvent,
+    SpanKind,
+    SpanStatus,
+    Trace,
+    TraceState,
+    Usage,
+)
 
 AT = datetime(2026, 1, 2, 3, 4, 5, 678_000, tzinfo=UTC)
 
@@ -181,7 +190,9 @@ def test_a_span_in_a_file_has_its_attributes_as_json() -> None:
     )
 
     found = stored_span(span)
+    asked = stored_span(msgspec.structs.replace(span, kind=SpanKind.CLIENT))
 
+    assert asked == {**found, "kind": "SPAN_KIND_CLIENT"}
     assert {key: json.loads(value) for key, value in found["attributes"].items()} == {
         "ü": {"a": [1, None]},
         "mlflow.traceRequestId": f"tr-{1:032x}",

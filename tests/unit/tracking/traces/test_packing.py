@@ -10,7 +10,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from noria.core.errors import Corrupt
-from noria.tracking.traces.entities import Span, SpanEvent, SpanLink, SpanStatus
+from noria.tracking.traces.entities import Span, SpanEvent, SpanKind, SpanLink, SpanStatus
 from noria.tracking.traces.packing import finite, pack, packed_text, row_of, span_of, unpack
 
 words = st.text(st.characters(codec="utf-8"), max_size=20)
@@ -30,6 +30,7 @@ spans = st.builds(
     ended_ns=st.none() | moments,
     parent=st.none() | words,
     status=st.sampled_from(SpanStatus),
+    kind=st.sampled_from(SpanKind),
     message=words,
     attributes=attributes,
     events=st.lists(st.builds(SpanEvent, name=words, at_ns=moments, attributes=attributes), max_size=2),

@@ -89,6 +89,12 @@ class Traces:
             )
 
 
+def _kind(span: Any) -> str:
+    # MLflow keeps the kind from 3.18 on, and tells it by no property.
+    kind = getattr(getattr(span, "_span", None), "kind", None)
+    return getattr(kind, "name", "INTERNAL")
+
+
 def _span(trace_id: str, span: Any) -> dict[str, Any]:
     return {
         "trace_id": trace_id,
@@ -99,6 +105,7 @@ def _span(trace_id: str, span: Any) -> dict[str, Any]:
         "ended_ns": span.end_time_ns,
         "status": name(span.status.status_code),
         "message": span.status.description or "",
+        "kind": _kind(span),
         "attributes": plain(span.attributes),
         "events": [
             {"name": event.name, "at_ns": event.timestamp, "attributes": plain(event.attributes or {})}
