@@ -45,7 +45,7 @@ def test_the_wheel_leads_to_the_story_in_both_languages(browser: Browser, contex
     turn_once(context)
     page = browser.page
     page.goto(url)
-    page.get_by_role("link", name="retrain").click()
+    page.get_by_role("link", name="retrain", exact=True).click()
     expect(page.get_by_role("heading", level=1)).to_contain_text("fell from 97.2 %")
     page.get_by_role("link", name="ES", exact=True).click()
     expect(page.get_by_role("heading", name="Pruebas")).to_be_visible()
@@ -123,13 +123,13 @@ def test_the_overview_keeps_up_to_date(browser: Browser, context: Context, url: 
     page = browser.page
     page.goto(url)
     expect(page.get_by_text("1 open alert")).to_be_visible()
-    page.get_by_role("link", name="retrain").focus()
+    page.get_by_role("link", name="retrain", exact=True).focus()
     (alert,) = context.service(Monitors).alerts(PROJECT, open_only=True).items
     context.service(Monitors).close_alert(PROJECT, alert.id, CloseAlert(why="seen to"))
     expect(page.locator("#alerts").get_by_text("seen to")).to_be_visible(timeout=20_000)
     expect(page.get_by_text("1 open alert")).to_have_count(0)
 
-    expect(page.get_by_role("link", name="retrain")).to_be_focused()
+    expect(page.get_by_role("link", name="retrain", exact=True)).to_be_focused()
 
 
 def test_an_empty_page_fills_by_itself(browser: Browser, context: Context, url: str) -> None:
