@@ -91,3 +91,21 @@ def test_windows_that_drew_the_same_rows_hold_no_copies() -> None:
     assert inputs.look_at(5, both, is_one=False).signs == []
     twice = rows(parts[-1], np.r_[0:200, 0:120])
     assert [sign.kind for sign in inputs.see(6, twice).signs] == ["duplicated"]
+
+
+def test_copies_are_not_told_once_a_column_is_lost() -> None:
+    """Where one of two columns is estimated from few values of the other, rows are alike without any fault."""
+    rng = np.random.default_rng(4)
+
+    def drawn(n: int) -> Columns:
+        return {"step": rng.integers(30, size=n).astype(float), "value": rng.normal(size=n)}
+
+    inputs = Inputs(drawn(2000), 200)
+    for number in range(4):
+        inputs.learn(inputs.see(number, drawn(200)))
+    live = drawn(400)
+    alike = rows(live, np.r_[0:200, 0:200])
+
+    assert [sign.kind for sign in inputs.look_at(5, alike).signs if sign.column == ROWS] == ["duplicated"]
+    inputs.forget_copies()
+    assert [sign for sign in inputs.look_at(5, alike).signs if sign.column == ROWS] == []

@@ -100,3 +100,17 @@ def test_a_relation_that_became_weaker_is_no_change_of_units() -> None:
     assert goes_along(column[600:] * 1000 + 3, known)
     assert not goes_along(rng.permutation(column[600:]) * 0.5 + 0.5 * column[600:], known)
     assert goes_along(column[600:], None)
+
+
+def test_values_just_before_tell_a_unit_that_a_year_of_seasons_does_not() -> None:
+    """A winter week in Fahrenheit has the quantiles of no training year; it lies where the week before lay."""
+    rng = np.random.default_rng(11)
+    year = 12 - 9 * np.cos(np.linspace(0, 2 * np.pi, 8_000)) + rng.normal(0, 3, 8_000)
+    before, week = (rng.normal(3.0 + warmer, 3, 168) for warmer in (0.0, 0.8))
+    changed = 1.8 * week + 32
+
+    found = lines(year, changed, lately=before)
+
+    assert (found[0].slope, found[0].offset) == (1.8, 32.0)
+    assert lines(year, week + 0.5, lately=before)[:1] != [Line(slope=1.8, offset=32.0)]
+    assert (lines(year, changed)[0].slope, lines(year, changed)[0].offset) != (1.8, 32.0)

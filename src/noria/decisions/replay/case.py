@@ -41,6 +41,8 @@ class State:
         What a shuffle of each column costs, with its standard error; None until that is asked.
     estimates
         Whether a repair puts estimates in the place of inputs.
+    left
+        Whether inputs that broke were left so.
     relearnt
         Whether targets were found to have to do with inputs otherwise than in training.
     """
@@ -59,6 +61,7 @@ class State:
     faulty: dict[int, frozenset[str]] = field(default_factory=dict)
     known: set[str] = field(default_factory=set)
     estimates: bool = False
+    left: bool = False
     relearnt: bool = False
     importance: dict[str, tuple[float, float]] | None = None
 

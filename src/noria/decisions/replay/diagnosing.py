@@ -186,7 +186,7 @@ def _contract(state: State, case: Case) -> Finding:
     case.innocent |= _innocent(state, case, lasting) | of_the_mix(state, case.labelled(state), lasting)
     lasting = [sign for sign in lasting if sign.column not in case.innocent]
     if not lasting and case.rise is not None and case.rise.is_real:
-        lasting = _given_to_others(state, case)
+        lasting = _given_to_others(state, case) if state.inputs.tells_copies else []
         # What a column says about the target is known of training rows' rule only.
         if not lasting and not state.relearnt:
             lasting = _by_loss(state, case, case.rise, sum(map(len, windows)))

@@ -43,6 +43,7 @@ _CERTAIN = 0.5
 _SETTLED = 1.5  # what was looked into and left is no news, nor is a little more of it
 
 _ANOTHER_RULE = (Cause.CONCEPT_DRIFT, Cause.NEW_CLASS)
+_BY_THE_LOSS = (Cause.CONCEPT_DRIFT, Cause.COVARIATE_DRIFT, Cause.LABEL_DRIFT)
 _MENDS = (Remedy.REPAIR_INPUTS, Remedy.FIX_PIPELINE, Remedy.ROLL_BACK_MODEL)
 
 Progress = Callable[[int, int], None]
@@ -305,8 +306,12 @@ class _Engine:
         state.relearnt |= diagnosis.cause in _ANOTHER_RULE or (
             choice.trial is not None and choice.remedy in LEARNS_FROM_LIVE_ROWS
         )
+        left_before = state.left
         self._settle(case, choice, diagnosis)
         self._settled = state.now
+        # What was left broken goes on costing, now more and now less: that is no other cause.
+        if left_before and remedy is Remedy.WAIT and diagnosis.cause in _BY_THE_LOSS:
+            return
         nameless = diagnosis.cause in (Cause.NONE, Cause.UNKNOWN) or diagnosis.cause in MENDS_WHAT_BROKE
         if remedy is Remedy.WAIT and (
             diagnosis.cause in (Cause.NONE, Cause.UNKNOWN) or (nameless and not grave)
@@ -357,8 +362,11 @@ class _Engine:
                 state.inputs.learn(scene, slack=_SETTLED)
             state.scenes[window.number] = scene
         state.inputs.restart()
+        if broken and (choice.trial is None or choice.trial.estimated):
+            state.inputs.forget_copies()
         # What is left as it is stays broken, though it is no news: nothing learns from it.
-        state.estimates |= broken and choice.trial is None and not doubtful
+        state.left |= broken and choice.trial is None and not doubtful
+        state.estimates |= state.left
         state.checks = [check for check in state.checks if not check.is_harmful or choice.trial is None]
         if choice.trial is None:
             state.checks = []

@@ -18,6 +18,7 @@ from noria.decisions.replay.trial import Trial, judged, split, worth
 from noria.decisions.schemes import schemes_for
 
 _PROBABLE = 0.5
+_LATELY = 2  # windows
 _OF_CODE = (Remedy.FIX_PIPELINE, Remedy.ROLL_BACK_MODEL)
 
 
@@ -148,6 +149,8 @@ class Trials:
         state = self._state
         signs = {sign.column: sign for sign in reversed(self._case.signs(state))}
         scenes = [state.scenes[window.number] for window in self._case.windows(state)]
+        earlier = [w for w in state.seen if w.number < self._case.onset][-_LATELY:]
+        lately = joined([state.scenes[w.number].columns for w in earlier]) if earlier else None
         listed = []
         for name, sign in signs.items():
             if name in scenes[-1].columns or sign.kind == CLOCK:
@@ -156,7 +159,9 @@ class Trials:
                 columns = joined(showing or [scenes[-1].columns])
                 shows = partial(state.inputs.shows, name=name)
                 known = state.inputs.reference
-                listed.append(mendings(sign, state.world.raw, known, columns, shows=shows, still=shows))
+                listed.append(
+                    mendings(sign, state.world.raw, known, columns, shows=shows, still=shows, lately=lately)
+                )
         listed = [found for found in listed if found]
         n_sets = max(map(len, listed), default=0)
         return [[found[min(rank, len(found) - 1)] for found in listed] for rank in range(n_sets)]

@@ -60,6 +60,7 @@ def mendings(
     *,
     shows: Callable[[Columns], bool],
     still: Callable[[Columns], bool],
+    lately: Columns | None = None,
 ) -> list[Mending]:
     """List the repairs that fit a sign, the likeliest first.
 
@@ -73,13 +74,16 @@ def mendings(
         Tells whether columns show a fault of this one: a line after which they still do is none.
     still
         Tells of rows to come whether they are to be repaired.
+    lately
+        Columns of the rows just before the sign, if there are any.
     """
     name = sign.column
     if sign.kind == CLOCK:
         return [_clock(name, sign.values[CLOCK])]
     if sign.kind == SWAPPED:
-        return [_exchanged(name, sign.values[SWAPPED], reference, known)]
-    ways = [*_scales(sign, known, current, shows), *_recodings(sign, known[name], current, shows)]
+        bases = [known] if lately is None else [known, lately]
+        return [_exchanged(name, sign.values[SWAPPED], reference, bases)]
+    ways = [*_scales(sign, known, current, shows, lately), *_recodings(sign, known[name], current, shows)]
     if sign.kind == LAGGED:
         lag = sign.values["lag"]
         ways.append(_Way(words=f"`{name}` is moved back by {lag} rows", change=_shift(lag), lasts=False))
@@ -117,12 +121,14 @@ class _Way:
     exact: bool = True
 
 
-def _scales(sign: Sign, known: Columns, current: Columns, shows: Callable[[Columns], bool]) -> Iterator[_Way]:
+def _scales(
+    sign: Sign, known: Columns, current: Columns, shows: Callable[[Columns], bool], lately: Columns | None
+) -> Iterator[_Way]:
     """Give the lines that take a column of numbers back, and the factor of rows that alone lie outside."""
     name = sign.column
     if sign.kind not in _MAY_BE_SCALES or known[name].dtype.kind != "f":
         return
-    for line in _lines(sign, known, current):
+    for line in _lines(sign, known, current, lately):
         back = line.back(current[name])
         if _fits(back, known[name]) and not shows({**current, name: back}):
             yield _Way(words=_words(name, line), change=_line(line))
@@ -151,13 +157,13 @@ def _recodings(
                 yield _Way(words=f"{words} ({one} and {other} are exchanged)", change=recode)
 
 
-def _lines(sign: Sign, known: Columns, current: Columns) -> list[Line]:
+def _lines(sign: Sign, known: Columns, current: Columns, lately: Columns | None) -> list[Line]:
     name = sign.column
     others = estimates(name, known, current)
     if sign.kind == UNRELATED and not goes_along(current[name], others):
         return []
     told = [Line(slope=sign.values["slope"], offset=sign.values["offset"])] if sign.kind in SCALES else []
-    return lines(known[name], current[name], others, told)
+    return lines(known[name], current[name], others, told, None if lately is None else lately[name])
 
 
 def _fits(values: NDArray[Any], known: NDArray[Any]) -> bool:
@@ -206,13 +212,15 @@ def _clock(name: str, hours: int) -> Mending:
     )
 
 
-def _exchanged(one: str, other: str, reference: pl.DataFrame, known: Columns) -> Mending:
+def _exchanged(one: str, other: str, reference: pl.DataFrame, bases: list[Columns]) -> Mending:
     """Give each of two columns the values of the other while that brings both nearer to what they were."""
     import polars as pl
 
     def still(columns: Columns) -> bool:
-        crossed = distance(columns[one], known[other]) + distance(columns[other], known[one])
-        return crossed < distance(columns[one], known[one]) + distance(columns[other], known[other])
+        pairs = ((one, other), (other, one))
+        crossed = sum(distance(columns[a], known[b]) for known in bases for a, b in pairs)
+        own = sum(distance(columns[a], known[a]) for known in bases for a, _ in pairs)
+        return crossed < own
 
     def apply(raw: pl.DataFrame) -> pl.DataFrame:
         if not {one, other} <= set(raw.columns) or not still(columns_of(raw, reference, [one, other])):

@@ -25,6 +25,7 @@ _POOLED = (1, 2, 4)
 _HYPOTHESIS_ALPHA = 0.002
 _LATELY = 4  # windows
 _DEALT = 3  # windows
+_CALM = 2  # windows that tell what columns are like now
 _OF_VALUES = ("missing", "frozen", "spelt", "unseen")
 _PLAIN = 2.0  # standard errors
 
@@ -70,10 +71,12 @@ class Inputs:
         self._moves = Moves(steady, blocks)
         self._repeats = Repeats(reference, blocks)
         self._alignment = Alignment(steady, blocks)
+        self.tells_copies = True
         self._n_looks = 0
         self._left_to_learn = 0
         self._recent: list[Columns] = []
         self._waiting: list[Scene] = []
+        self._calm: list[Columns] = []
 
     def see(self, window: int, columns: Columns) -> Scene:
         """Look at the next window."""
@@ -117,6 +120,7 @@ class Inputs:
             columns,
             moved | {sign.column for sign in signs},
             strain=self.relations.strain_of,
+            lately=joined(self._calm) if self._calm else None,
         )
         if exchanged:
             both = {name for sign in exchanged for name in (sign.column, sign.values[SWAPPED])}
@@ -135,7 +139,7 @@ class Inputs:
             look = Look(strained=look.strained)
             kept += late
         # Columns that stand still or are gone make rows alike by themselves.
-        copied = self._repeats.sign(columns) if is_one and not kept else None
+        copied = self._repeats.sign(columns) if is_one and not kept and self.tells_copies else None
         kept += [copied] if copied is not None else []
         return Scene(window=window, signs=kept, look=look, columns=columns, moved=moved)
 
@@ -157,6 +161,7 @@ class Inputs:
 
     def calm(self, scene: Scene) -> None:
         """Take a calm window as natural, once the next two were calm as well."""
+        self._calm = [*self._calm, scene.columns][-_CALM:]
         self._waiting.append(scene)
         if len(self._waiting) > 2:
             self.learn(self._waiting.pop(0))
@@ -164,6 +169,10 @@ class Inputs:
     def stirred(self) -> None:
         """Forget the windows that were to be learnt from."""
         self._waiting.clear()
+
+    def forget_copies(self) -> None:
+        """Look for copies of rows no more: a column that is estimated, or lost, makes rows alike by itself."""
+        self.tells_copies = False
 
     def restart(self) -> None:
         """Pool no window so far with later ones."""

@@ -16,6 +16,8 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
+from noria.decisions.stages.distances import distance
+
 Floats = NDArray[np.float64]
 
 _LEVELS = np.linspace(0.05, 0.95, 19)
@@ -31,6 +33,7 @@ _ALIKE = 0.01
 _NO_CHANGE = 0.1
 _NEARLY = 0.08
 _INSIDE = 0.95
+_MUCH_NEARER = 0.4  # of Kolmogorov's distance
 _ROUNDING = 1e-3  # of a step
 
 
@@ -102,7 +105,11 @@ _UNITS = (
 
 
 def lines(
-    then: Floats, now: Floats, estimates: Estimates | None = None, told: Sequence[Line] = ()
+    then: Floats,
+    now: Floats,
+    estimates: Estimates | None = None,
+    told: Sequence[Line] = (),
+    lately: Floats | None = None,
 ) -> list[Line]:
     """List the lines by which a column may have changed, the surest first.
 
@@ -114,17 +121,25 @@ def lines(
         Values of today, in the order of `estimates.now`; what is not finite is left out.
     told
         Lines that are known already; they come before those that are fitted here.
+    lately : ndarray, shape (k,), optional
+        Values just before the change. Where no other column tells the line, the known unit is likeliest that brings
+        values to where these lay: all of training may hold many seasons.
     """
     known, there = then[np.isfinite(then)], np.isfinite(now)
     if min(len(known), int(there.sum())) < _FEWEST or np.ptp(known) <= 0 or np.ptp(now[there]) <= 0:
         return []
-    fitted = (_by_relations(now, estimates), _by_quantiles(known, now[there]))
+    related = _by_relations(now, estimates)
+    fitted = (related, _by_quantiles(known, now[there]))
     rough = [*told, *(line for line in fitted if line is not None)]
     exact = [line for line in (_on_steps(line, known, now[there]) for line in rough) if line is not None]
     spread = float(known.std())
     exact += [unit for line in rough for unit in [_unit(line, spread)] if unit is not None]
+    before = None if lately is None or related is not None else _unit_since(lately, now[there])
+    first = [] if before is None else [before]
     changed = [
-        line for line in [*exact, *rough] if not _alike(line, Line(slope=1.0, offset=0.0), spread, _NO_CHANGE)
+        line
+        for line in [*first, *exact, *rough]
+        if not _alike(line, Line(slope=1.0, offset=0.0), spread, _NO_CHANGE)
     ]
     return _apart(changed, spread)
 
@@ -184,6 +199,15 @@ def _unit(line: Line, spread: float) -> Line | None:
         if _alike(line, unit, spread, _NEARLY):
             return unit
     return None
+
+
+def _unit_since(lately: Floats, now: Floats) -> Line | None:
+    """Give the known unit that brings values nearest to those before, if it brings them much nearer."""
+    lately = lately[np.isfinite(lately)]
+    if len(lately) < _FEWEST:
+        return None
+    best = min(_UNITS, key=lambda unit: distance(unit.back(now), lately))
+    return best if distance(best.back(now), lately) <= _MUCH_NEARER * distance(now, lately) else None
 
 
 def _by_quantiles(then: Floats, now: Floats) -> Line | None:

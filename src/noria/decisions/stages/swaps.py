@@ -6,6 +6,7 @@ world that moved keeps that, and an exchange breaks it and is mended by its reve
 
 from __future__ import annotations
 
+import math
 from collections.abc import Callable, Collection, Mapping
 from itertools import combinations
 from typing import Any
@@ -24,8 +25,9 @@ SWAPPED = "swapped"
 
 _NEARER = 0.5  # at most this share of the distance to what the column itself was
 _LEAST = 0.15
-_FAR = 0.3
+_FAR, _SURELY = 0.2, 1.5  # times chance
 _LEFT = 0.35
+_BOUND = 1.63  # of Kolmogorov's distribution at 1 %
 _MOST_COLUMNS = 40
 
 
@@ -35,6 +37,7 @@ def swapped(
     moved: Collection[str],
     *,
     strain: Callable[[Columns, Collection[str]], float | None],
+    lately: Columns | None = None,
 ) -> list[Sign]:
     """Find the columns that were exchanged for one another, each in one pair at most.
 
@@ -48,21 +51,13 @@ def swapped(
         Columns that are distributed otherwise than ever before, or show a sign; only these are asked.
     strain
         Tells by how much the relations of some columns are strained beyond nature; None where they have none.
+    lately
+        The newest calm rows: what columns were like just before tells more than a year of seasons.
     """
-    names = [name for name in columns if name in moved and _there(columns[name]) >= FEWEST_ROWS]
-    found: list[tuple[float, float, str, str]] = []
-    if len(names) > _MOST_COLUMNS:
-        return []
-    apart = {name: distance(columns[name], reference[name]) for name in names}
-    for one, other in combinations(names, 2):
-        if reference[one].dtype.kind != reference[other].dtype.kind or min(apart[one], apart[other]) < _LEAST:
-            continue
-        nearer = max(
-            distance(columns[one], reference[other]) / apart[one],
-            distance(columns[other], reference[one]) / apart[other],
-        )
-        if nearer <= _NEARER and _breaks(columns, one, other, apart, strain):
-            found.append((nearer, apart[one] + apart[other], one, other))
+    there = [name for name in columns if _there(columns[name]) >= FEWEST_ROWS]
+    found = _pairs(reference, columns, [name for name in there if name in moved], strain)
+    if lately is not None:
+        found += _pairs(lately, columns, there, strain)
     signs: list[Sign] = []
     taken: set[str] = set()
     for nearer, size, one, other in sorted(found):
@@ -82,19 +77,50 @@ def swapped(
     return signs
 
 
+def _pairs(
+    basis: Columns,
+    columns: Columns,
+    names: list[str],
+    strain: Callable[[Columns, Collection[str]], float | None],
+) -> list[tuple[float, float, str, str]]:
+    """Give the pairs that look swapped, with how much nearer they lie to each other, and how far off they are."""
+    found: list[tuple[float, float, str, str]] = []
+    apart = {name: distance(columns[name], basis[name]) for name in names}
+    chance = {name: _chance(columns[name], basis[name]) for name in names}
+    off = [name for name in names if apart[name] >= max(_LEAST, chance[name])]
+    far = {name for name in off if apart[name] >= max(_FAR, _SURELY * chance[name])}
+    if len(off) > _MOST_COLUMNS:
+        return []
+    for one, other in combinations(off, 2):
+        if basis[one].dtype.kind != basis[other].dtype.kind:
+            continue
+        nearer = max(
+            distance(columns[one], basis[other]) / apart[one],
+            distance(columns[other], basis[one]) / apart[other],
+        )
+        if nearer <= _NEARER and _breaks(columns, one, other, strain, are_far={one, other} <= far):
+            found.append((nearer, apart[one] + apart[other], one, other))
+    return found
+
+
 def _breaks(
     columns: Columns,
     one: str,
     other: str,
-    apart: Mapping[str, float],
     strain: Callable[[Columns, Collection[str]], float | None],
+    *,
+    are_far: bool,
 ) -> bool:
     """Tell whether the exchange is what strains the relations of both; without any, they have to lie far off."""
     now = strain(columns, (one, other))
     if now is None:
-        return min(apart[one], apart[other]) >= _FAR
+        return are_far
     back = strain({**columns, one: columns[other], other: columns[one]}, (one, other))
     return now > 0 and back is not None and back <= _LEFT * now
+
+
+def _chance(values: Array, known: Array) -> float:
+    return _BOUND * math.sqrt(1 / max(_there(values), 1) + 1 / max(_there(known), 1))
 
 
 def _there(values: Array) -> int:
