@@ -24,6 +24,9 @@ LANES = ("e2e", "peers", "property")
 BOTH = {"database_kind": "postgres", "transport": "http"}
 """Services are tried on each database and over each transport; `make soak` tries the second of both at once, too."""
 
+# Tests run side by side: threads of one that wait for a core in a busy loop take it from all others.
+os.environ.setdefault("OMP_NUM_THREADS", "1")
+
 HERE = {"database_kind": "sqlite", "transport": "in_process"}
 """Where all cases of a test run whose cases are alike."""
 
