@@ -110,6 +110,21 @@ def test_no_run_in_a_folder_imports_sqlalchemy(run: Run, folder: Path) -> None:
     assert [str(one.status) for one in steps] == ["reused", "reused"]
 
 
+def test_runs_may_begin_at_once_in_a_new_folder(folder: Path) -> None:
+    """One process makes the database, each waits for the others' writes, and none loses a run."""
+    command = [sys.executable, "-c", PROGRAM, "run", "flow:study", "-w", str(folder / "kept"), "-p"]
+    started = [
+        subprocess.Popen([*command, f"n={n}"], cwd=folder, stderr=subprocess.PIPE, text=True)
+        for n in range(4)
+    ]
+    told = [one.communicate(timeout=120)[1] for one in started]
+
+    assert [json.loads(text.splitlines()[-1])["code"] for text in told] == [0] * 4, told
+    with open_workspace(workspace_settings(folder / "kept")) as workspace:
+        recorded = workspace.service(PipelineRuns).list("default").items
+    assert [str(one.status) for one in recorded] == ["finished"] * 4
+
+
 def test_an_old_schema_is_noticed_and_migrated(run: Run, folder: Path) -> None:
     """SQLAlchemy comes for that, once; a copy of what was there lies beside it."""
     (folder / "kept").mkdir()
