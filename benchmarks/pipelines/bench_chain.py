@@ -1,6 +1,6 @@
-"""Ten trivial steps in a line, as a whole command, beside DVC, Dagster, Metaflow, ZenML and Airflow.
+"""Ten trivial steps in a line, as a whole command, beside DVC, Dagster, Metaflow, ZenML, Prefect and Airflow.
 
-Environments of the peers: `make peers PEERS='dvc dagster metaflow zenml airflow' ARGS=--collect-only`.
+Environments of the peers: `make peers PEERS='dvc dagster metaflow zenml prefect airflow' ARGS=--collect-only`.
 """
 
 from __future__ import annotations

@@ -1,6 +1,6 @@
-"""A hundred trivial steps that do not wait for each other, as a whole command, beside the same in five other tools.
+"""A hundred trivial steps that do not wait for each other, as a whole command, beside the same in six other tools.
 
-Environments of the peers: `make peers PEERS='dvc dagster metaflow zenml airflow' ARGS=--collect-only`.
+Environments of the peers: `make peers PEERS='dvc dagster metaflow zenml prefect airflow' ARGS=--collect-only`.
 """
 
 from __future__ import annotations

@@ -1,4 +1,4 @@
-"""How Noria, DVC, Dagster, Metaflow, ZenML and Airflow do the same: ten trivial steps in a line, a hundred at once."""
+"""How Noria, DVC, Dagster, Metaflow, ZenML, Prefect and Airflow do the same: ten steps in a line, a hundred at once."""
 
 from __future__ import annotations
 
@@ -30,6 +30,13 @@ _ZENML = {
     "ZENML_LOGGING_VERBOSITY": "ERROR",
     "AUTO_OPEN_DASHBOARD": "false",
 }
+_PREFECT = {
+    "PREFECT_HOME": "{folder}/home",
+    "PREFECT_LOCAL_STORAGE_PATH": "{folder}/results",
+    "PREFECT_LOGGING_LEVEL": "ERROR",
+    "PREFECT_SERVER_ALLOW_EPHEMERAL_MODE": "true",
+    "PREFECT_SERVER_ANALYTICS_ENABLED": "false",
+}
 
 
 def peers(shape: str) -> list[Tool]:
@@ -40,6 +47,7 @@ def peers(shape: str) -> list[Tool]:
         Tool("Dagster", partial(_dagster, shape), _DAGSTER, again=False, repeats=3),
         Tool("Metaflow", partial(_metaflow, shape), _METAFLOW, again=False, repeats=slow),
         Tool("ZenML", partial(_zenml, shape), _ZENML, repeats=slow),
+        Tool("Prefect", partial(_prefect, shape), _PREFECT, repeats=slow),
         Tool("Airflow", partial(_airflow, shape), _AIRFLOW, again=False, repeats=1),
     ]
 
@@ -122,3 +130,10 @@ def _airflow(shape: str, folder: Path) -> list[str]:
     for task in (["db", "migrate"], ["dags", "reserialize"]):
         quietly([peer("airflow"), "-m", "airflow", *task], folder, environment)
     return [peer("airflow"), "dags/airflow_flow.py", shape]
+
+
+def _prefect(shape: str, folder: Path) -> list[str]:
+    copied("prefect_flow.py", folder)
+    environment = {key: value.format(folder=folder) for key, value in _PREFECT.items()}
+    quietly([peer("prefect"), "prefect_flow.py", shape, "1000000"], folder, environment)  # makes the database
+    return [peer("prefect"), "prefect_flow.py", shape, "0"]
