@@ -26,7 +26,7 @@ from noria.core.web.pages import Frame, PageContext
 from noria.core.web.parts import together
 from noria.core.web.phrases import Phrase, Place
 from noria.core.web.pictures import picture
-from noria.core.web.retelling import Sentence
+from noria.core.web.retelling import CODE, Sentence
 from noria.core.web.revisions import tags_revision, text_revision
 
 PAGE_HEADERS = {
@@ -90,7 +90,7 @@ class Telling:
     def _value(self, sentence: Sentence, name: str) -> str:
         text = self._text(sentence.values[name])
         # What stands in backticks is a name, though it may look like a figure, and is told whole.
-        if f"`%({name})s`" in sentence.words:
+        if f"`%({name})s`" in sentence.words or CODE in name:
             return text
         return f"…{text[-_END_OF_ID:]}" if is_id(text) else self._formats.figure(text)
 

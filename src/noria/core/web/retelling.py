@@ -15,6 +15,7 @@ LONGEST: Final = 4_000
 """A longer text is told as it stands: none of ours has so many letters."""
 
 TEXT: Final = "text"
+CODE: Final = "_code"
 LIST_ENDS: Final = "_list"
 WORDS_END: Final = "_words"
 
@@ -55,7 +56,8 @@ class Retelling:
         Texts that `mark` gathered, the more special first. A place in backticks holds anything but a backtick; one
         called `text` holds anything, and is told as a sentence if it is one; one whose name ends in `_words` holds a
         few words, and is told so too; one whose name ends in `_list` holds names in backticks with commas between
-        them; every other holds letters without a space.
+        them; every other holds letters without a space. What stands in one whose name has `_code` is no figure though
+        it may look like one, a version for instance, and is told as it was written.
 
     also
         Others, whose words are known too, after these.

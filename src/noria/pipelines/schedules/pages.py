@@ -7,14 +7,15 @@ from datetime import datetime
 from typing import Final
 
 from noria.core.errors import Invalid
-from noria.core.web.formats import clipped
 from noria.core.web.languages import mark
 from noria.core.web.lists import ListContext, keyset_pager
 from noria.core.web.pages import Crumb, Page, Visit
 from noria.core.web.parts import Column, Tab
+from noria.core.web.retelling import Sentence
 from noria.core.web.urls import SCHEDULE_PATH, SCHEDULES_PATH
 from noria.pipelines.pages import SCHEDULES_WORDS, pipelines_crumb, section_tabs
 from noria.pipelines.permissions import READ_PIPELINES
+from noria.pipelines.reason_sentences import retelling
 from noria.pipelines.schedules.entities import (
     Cause,
     Overlap,
@@ -60,7 +61,6 @@ OVERLAP_WORDS = {
 _PAUSED = Sign("look", "‖", mark("paused"))
 _FAILING = Sign("bad", "✕", mark("failing"))
 _ACTIVE = Sign("good", "✓", mark("active"))
-_LONG = 400
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -126,7 +126,7 @@ class ScheduleRunRow:
     duration_s
         None until it has ended.
     reason
-        Why it was skipped or failed; clipped.
+        Why it was skipped or failed; None where nobody said.
     run_url
         The page of the pipeline's run; None where there is none.
     """
@@ -139,7 +139,7 @@ class ScheduleRunRow:
     interval_end: datetime | None
     created_at: datetime
     duration_s: float | None
-    reason: str
+    reason: Sentence | None
     run_url: str | None
 
 
@@ -338,7 +338,7 @@ def _run_row(run: ScheduleRun, url: str | None) -> ScheduleRunRow:
         interval_end=run.interval_end,
         created_at=run.created_at,
         duration_s=lasted,
-        reason=clipped(run.reason or "", _LONG),
+        reason=retelling.find(run.reason) if run.reason else None,
         run_url=url,
     )
 
