@@ -16,9 +16,12 @@ from typing import Any
 
 import pytest
 import sqlalchemy as sa
+from dbos import _dbos as dbos_module
+from dbos import _workflow_commands as workflow_commands
+from dbos._queue import queue_worker_thread
 
 from noria.core.clock import SystemClock
-from noria.core.control.engine import SCHEMA, WorkflowStatus
+from noria.core.control.engine import RESUMING_S, SCHEMA, SWEEPING_S, WorkflowStatus
 from noria.core.control.loop import ControlLoop, ControlSettings, control_url
 from noria.core.control.workflows import JSON, Chore, Reaction, Steps, Tick, Workflow
 from noria.core.errors import Conflict, Invalid, NotFound, Unavailable
@@ -741,6 +744,20 @@ def test_what_could_not_be_recorded_is_taken_up_again(each: ControlSettings) -> 
 
     assert stopped.status is WorkflowStatus.RUNNING
     assert (state.status, state.answer) == (WorkflowStatus.SUCCEEDED, "recorded")
+
+
+def test_the_engine_rests_where_nothing_waits_for_it(settings: ControlSettings) -> None:
+    """Between two looks for what has no setting; another version of DBOS that names this differently is noticed."""
+    with running(settings, {}):
+        queue = dbos_module._dbos_global_instance._registry.get_internal_queue()  # type: ignore[union-attr]
+        looked = (
+            queue.__dict__["_polling_interval_sec"],
+            vars(workflow_commands)["_BACKGROUND_JOBS_INTERVAL_SEC"],
+        )
+
+    assert looked == (RESUMING_S, SWEEPING_S)
+    assert "_BACKGROUND_JOBS_INTERVAL_SEC" in workflow_commands.background_jobs_thread.__code__.co_names
+    assert "_polling_interval_sec" in queue_worker_thread.__code__.co_names
 
 
 def test_the_engine_is_heard_in_our_log_only(

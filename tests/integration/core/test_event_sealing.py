@@ -219,6 +219,24 @@ def test_checkpoints_come_at_intervals(
     assert unchanged is None
 
 
+def test_a_sealer_that_rests_takes_up_what_comes(
+    database: Database, clock: ManualClock, sealer: Sealer, tmp_path: Path
+) -> None:
+    """Between two ticks, and whichever other one sealed or noted something meanwhile."""
+    other = Sealer(database, clock, tmp_path)
+    sealed = []
+    for type_ in "abc":
+        write(database, clock, type_)
+        sealed += [sealer.tick(), sealer.tick(), other.tick()]
+        clock.advance(CHECKPOINT_EVERY / timedelta(seconds=1))
+    write(database, clock, "d")
+    assert (other.tick(), sealer.tick(), sealer.tick()) == (1, 0, 0)
+
+    assert sealed == [1, 0, 0] * 3
+    assert Checkpoints(tmp_path).last() is not None
+    assert check(database, tmp_path).ok
+
+
 @pytest.mark.parametrize("cut", [1, 40, 150])
 def test_a_writer_killed_in_the_middle_of_a_checkpoint_does_no_harm(
     database: Database, clock: ManualClock, sealer: Sealer, tmp_path: Path, cut: int

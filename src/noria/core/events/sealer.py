@@ -89,6 +89,11 @@ class Sealer:
         self._database = database
         self._clock = clock
         self._checkpoints = Checkpoints(folder)
+        self._noted = 0  # the position up to which nothing is left to seal or to note
+
+    def is_of(self, database: Database) -> bool:
+        """Tell whether it seals the log of a database."""
+        return self._database is database
 
     def tick(self) -> int:
         """Give positions, seal what is unsealed, and note the head from time to time.
@@ -101,7 +106,7 @@ class Sealer:
         assign_positions(self._database)
         with self._database.read() as connection:
             newest = _NEWEST.first(connection, {})
-        if newest is None:
+        if newest is None or (newest[0] == self._noted and newest[1] is not None):
             return 0
         n_sealed = 0
         # Events are sealed in their order: where the newest is, all are.
@@ -124,6 +129,7 @@ class Sealer:
         position, head = _head(self._database)
         last = self._checkpoints.last()
         if position == 0 or (last is not None and position <= last.position):
+            self._noted = position
             return None
         now = self._clock.now()
         due = last is None or now - last.at >= CHECKPOINT_EVERY
@@ -131,6 +137,7 @@ class Sealer:
             return None
         made = Checkpoint(position=position, hash=head, at=now)
         self._checkpoints.append(made)
+        self._noted = position
         return made
 
     def _seal_batch(self) -> int:
