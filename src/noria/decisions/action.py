@@ -5,6 +5,7 @@ from __future__ import annotations
 from typing import Any
 
 from noria.catalog.entities import RecordChange
+from noria.decisions.choice import plain
 from noria.decisions.ending import close_alerts, finish
 from noria.decisions.entities import Decision, DecisionStatus, Remedy, Scheme
 from noria.decisions.events import DECISION_ACTED, DECISION_PROMOTED
@@ -150,7 +151,10 @@ class Action:
             strategy=self._settings.strategy,
             decision_id=found.id,
             alias=self._settings.alias if moves else None,
-            reason=f"Decision {found.id}: {found.remedy or 'remedy'} against {found.cause or 'an unknown cause'}",
+            reason=(
+                f"Decision {found.id}: {plain(found.remedy or 'remedy')} against "
+                f"{plain(found.cause or 'an unknown cause')}"
+            ),
         )
         try:
             rollout = self._helm.context.service(Endpoints).deploy(found.project, found.endpoint, plan)
