@@ -13,7 +13,7 @@ from peers.conftest import PROGRAMS, Peer
 PEER = "mlflow"
 DISTRIBUTION = "mlflow"
 COVERS = "the addresses of its server, tracking, artifacts, registry, traces and page, one by one"
-NOT_YET = "what Noria says is switched off: the gateway, MCP servers, jobs and assistant of the page"
+NOT_YET = "what Noria says is switched off: the gateway, MCP servers, skills, jobs and assistant of the page"
 
 PAGE = "MLflow's page itself; Noria has pages of its own"
 DATABRICKS = "answered with 404 by MLflow's server too: only Databricks has it"
@@ -31,7 +31,10 @@ UNANSWERED = {
 }
 """Path → why nothing answers there."""
 
-OFF = ("gateway", "prompt-optimization/", "mcp-servers", "assistant/", "jobs", "/invoke", "demo/")
+OFF = (
+    *("gateway", "prompt-optimization/", "mcp-servers", "mlflow/skills", "assistant/", "jobs"),
+    *("/invoke", "issues/schedule/state", "demo/"),
+)
 """Parts of the addresses that are answered with the word that they are switched off, and of no others."""
 
 PLACE = re.compile(r"<path:[^>]+>|<[^>]+>|\{[^}]+\}")
