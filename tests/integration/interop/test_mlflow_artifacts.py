@@ -387,10 +387,12 @@ def test_the_page_uploads_small_files(http: httpx.Client, run: str) -> None:
     ):
         answer = http.post(address, params=query, content=body)
         assert_refused(answer, 400, "INVALID_PARAMETER_VALUE", message)
-    done = http.post(address, params={"run_uuid": run, "path": "sub/test.txt"}, content=b"hello world")
+    # The page of MLflow 3.18 names the run by the second of these.
+    for name, path in (("run_uuid", "sub/test.txt"), ("run_id", "sub/later.txt")):
+        done = http.post(address, params={name: run, "path": path}, content=b"hello world")
 
-    assert done.status_code == 200
-    assert http.get("/get-artifact", params={"run_id": run, "path": "sub/test.txt"}).text == "hello world"
+        assert done.status_code == 200
+        assert http.get("/get-artifact", params={"run_id": run, "path": path}).text == "hello world"
 
 
 def test_the_files_of_a_registered_version_are_given(http: httpx.Client, model: str) -> None:

@@ -220,7 +220,7 @@ def get_version_artifact(request: AdapterRequest) -> Reply:
 
 def upload_from_page(request: AdapterRequest) -> AdapterAnswer:
     """Keep a small file of a run."""
-    run_id, path = _first(request, "run_uuid"), _first(request, "path")
+    run_id, path = _first(request, "run_id") or _first(request, "run_uuid"), _first(request, "path")
     if not run_id:
         raise invalid("Request must specify run_uuid.")
     if not path:
