@@ -13,7 +13,6 @@ from noria.catalog.entities import Candidate, Figure
 from noria.decisions.choice import choose
 from noria.decisions.diagnosis import LIKELIHOOD, posterior
 from noria.decisions.entities import (
-    BY_A_PERSON,
     LEARNS_FROM_LIVE_ROWS,
     Cause,
     DecisionSection,
@@ -78,8 +77,12 @@ def test_nothing_inadmissible_or_forbidden_is_chosen(
     choice = choose(causes, tried, settings, contract_broken=broken)
 
     assert choice.remedy in admissible(causes, contract_broken=broken)
-    if choice.remedy in BY_A_PERSON:
+    if choice.remedy is Remedy.ASK:
         assert choice.policy is Policy.ASK
+    elif choice.remedy is Remedy.FIX_PIPELINE and choice.policy is Policy.AUTOMATIC:
+        assert max(causes, key=causes.__getitem__) is Cause.PIPELINE_FAULT
+    elif choice.remedy is Remedy.FIX_PIPELINE:
+        assert causes[Cause.PIPELINE_FAULT] + causes[Cause.INPUT_CHANGE] > 0.1
     elif choice.remedy is Remedy.REPAIR_INPUTS and choice.policy is Policy.ASK:
         assert causes[Cause.INPUT_FAULT] > 0.1  # told to a person, also where it was not shown to pay
     elif choice.remedy is not Remedy.WAIT:

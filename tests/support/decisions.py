@@ -166,7 +166,7 @@ class Incident:
         while (claim := jobs.claim(WorkerInfo(name="test")).claimed) is not None:
             status, result, error = JobStatus.SUCCEEDED, None, None
             try:
-                result = self._call(claim.job.entry, claim.job.args)
+                result = self._call(claim.job.entry, claim.job.args, claim.job.snapshot)
             except NoriaError as raised:
                 status, error = JobStatus.FAILED, raised.to_body()
             outcome = Outcome(
@@ -189,7 +189,8 @@ class Incident:
         """Count the versions of a model."""
         return self.context.service(Models).get(PROJECT, name).latest
 
-    def _call(self, entry: str, arguments: Mapping[str, Any]) -> Any:
+    def _call(self, entry: str, arguments: Mapping[str, Any], snapshot: str | None) -> Any:
+        del snapshot  # the project's code as it is now
         module, _, function = entry.partition(":")
         with contextlib.chdir(self.folder):
             return getattr(importlib.import_module(module), function)(self.workspace, **arguments)

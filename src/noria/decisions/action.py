@@ -11,6 +11,7 @@ from noria.decisions.entities import Decision, DecisionStatus, Remedy, Scheme
 from noria.decisions.events import DECISION_ACTED, DECISION_PROMOTED
 from noria.decisions.ledger import move, note
 from noria.decisions.mending import Mending
+from noria.decisions.pinning import Pinning
 from noria.decisions.steering import Helm, JobFailed
 from noria.registry.service import Models
 from noria.serving.captures import Captures
@@ -37,6 +38,9 @@ class Action:
         begun: Any = self._helm.step("carry out", self._begin)
         if begun["remedy"] == Remedy.REPAIR_INPUTS.value:
             Mending(self._helm).run(begun)
+            return
+        if begun["remedy"] == Remedy.FIX_PIPELINE.value:
+            Pinning(self._helm).run(begun)
             return
         target, fit = begun["target"], ""
         if begun["remedy"] == Remedy.RETRAIN.value and self._settings.refit_on_all and not begun["is_out"]:

@@ -25,7 +25,7 @@ from noria.registry.signatures import check_inputs, stack_rows
 from noria.serving.captures import Captures
 from noria.serving.endpoints import Endpoints
 from noria.serving.entities import Endpoint
-from noria.serving.predictions import CapturedRow
+from noria.serving.predictions import KEY, CapturedRow
 
 Arrays = dict[str, NDArray[Any]]
 
@@ -38,10 +38,16 @@ class Rows:
 
     Attributes
     ----------
+    ids
+        Of the predictions; `<run>-<row>` where a batch run made them.
+    keys
+        Columns that name the row in a batch's input, with their values.
     labels
         One per row; None where there is none (yet).
     """
 
+    ids: list[str]
+    keys: list[dict[str, Any]]
     positions: list[int]
     times: list[datetime]
     inputs: list[dict[str, Any]]
@@ -67,6 +73,8 @@ class Rows:
     def take(self, indices: Sequence[int]) -> Rows:
         """Give the rows at these indices."""
         return Rows(
+            ids=[self.ids[i] for i in indices],
+            keys=[self.keys[i] for i in indices],
             positions=[self.positions[i] for i in indices],
             times=[self.times[i] for i in indices],
             inputs=[self.inputs[i] for i in indices],
@@ -251,9 +259,16 @@ def _rows(captured: list[CapturedRow], until_label: int | None) -> Rows:
         return row.label.value
 
     return Rows(
+        ids=[row.prediction.id for row in captured],
+        keys=[_key(row) for row in captured],
         positions=[row.position for row in captured],
         times=[row.prediction.at for row in captured],
         inputs=[row.prediction.inputs for row in captured],
         predictions=[row.prediction.outputs.get("predictions") for row in captured],
         labels=[label(row) for row in captured],
     )
+
+
+def _key(row: CapturedRow) -> dict[str, Any]:
+    outputs = row.prediction.outputs.items()
+    return {name.removeprefix(KEY): value for name, value in outputs if name.startswith(KEY)}

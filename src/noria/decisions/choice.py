@@ -9,7 +9,7 @@ import msgspec
 
 from noria.catalog.entities import Candidate, Figure
 from noria.decisions.entities import (
-    BY_A_PERSON,
+    IDLE,
     Cause,
     DecisionSection,
     Policy,
@@ -33,6 +33,12 @@ _PROPOSED: Mapping[Cause, Remedy] = {
     Cause.INPUT_CHANGE: Remedy.FIX_PIPELINE,
     Cause.PIPELINE_FAULT: Remedy.FIX_PIPELINE,
 }
+
+_MENDS: Mapping[Remedy, Cause] = {
+    Remedy.REPAIR_INPUTS: Cause.INPUT_FAULT,
+    Remedy.FIX_PIPELINE: Cause.PIPELINE_FAULT,
+}
+"""Remedy → the cause that has to be the likeliest one for it, whatever its trial gained."""
 
 
 class Choice(msgspec.Struct, frozen=True, kw_only=True):
@@ -144,21 +150,21 @@ def _may_win(
     settings: DecisionSection,
 ) -> bool:
     remedy = Remedy(candidate.name)
-    if remedy is Remedy.REPAIR_INPUTS and not _is_fault(causes):
+    if remedy in _MENDS and not _is_likeliest(causes, _MENDS[remedy]):
         return False
     return (
         candidate.admissible
         and candidate.gain is not None
         and remedy in allowed
-        and remedy not in BY_A_PERSON | {Remedy.WAIT}
+        and remedy not in IDLE
         and settings.policy_of(remedy) is not Policy.FORBID
     )
 
 
-def _is_fault(causes: Mapping[Cause, float]) -> bool:
-    """Tell whether inputs are more likely broken than not, and most likely by their sender."""
-    broken = sum(causes.get(cause, 0.0) for cause in _PROPOSED)
-    return broken >= _PROBABLE and max(causes, key=causes.__getitem__) is Cause.INPUT_FAULT
+def _is_likeliest(causes: Mapping[Cause, float], cause: Cause) -> bool:
+    """Tell whether inputs are more likely broken than not, and most likely for this cause."""
+    broken = sum(causes.get(each, 0.0) for each in _PROPOSED)
+    return broken >= _PROBABLE and max(causes, key=causes.__getitem__) is cause
 
 
 def _proposal(
@@ -210,7 +216,7 @@ def _why(best: Candidate, settings: DecisionSection) -> str:
     gain = best.gain
     assert gain is not None  # noqa: S101 - only measured candidates come here
     what = plain(best.name).capitalize()
-    what += f" ({best.note})" if best.name == Remedy.REPAIR_INPUTS.value else ""
+    what += f" ({best.note})" if Remedy(best.name) in _MENDS else ""
     return (
         f"{what}: expected to gain {gain.value:.0f} right answers more than it costs over the next "
         f"{settings.horizon_rows} rows ({gain.level:.0%} interval {gain.low:.0f} to {gain.high:.0f}), judged on "

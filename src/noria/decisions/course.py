@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 from collections.abc import Mapping
-from dataclasses import dataclass
 from typing import Any
 
 from noria.catalog.entities import Candidate, DecisionRecord, Evidence, RecordChange, RecordKind
@@ -28,26 +27,20 @@ from noria.decisions.events import (
     DECISION_WAITING,
 )
 from noria.decisions.ledger import move, note
+from noria.decisions.means import Means, means_of
 from noria.decisions.memory import NOT_ASKED, believed, credibilities, rejection_of
+from noria.decisions.pipeline_entities import PipelineChange
+from noria.decisions.rerunning import rerun
 from noria.decisions.steering import Helm
 from noria.decisions.trying import Trying
+from noria.decisions.upstream import change_upstream
 from noria.serving.captures import Captures
 from noria.serving.endpoints import Endpoints
-from noria.serving.repairs.entities import ColumnRepair
 
 _NEED_LABELS = frozenset({Remedy.ROLL_BACK_MODEL, Remedy.RECALIBRATE, Remedy.RETRAIN, Remedy.NEW_MODEL})
-_TRIED = _NEED_LABELS | {Remedy.REPAIR_INPUTS}
+_TRIED = _NEED_LABELS | {Remedy.REPAIR_INPUTS, Remedy.FIX_PIPELINE}
 _LABELS_POLL_S = 10.0
 _REMEMBERED = 200
-
-
-@dataclass(frozen=True, slots=True, kw_only=True)
-class Means:
-    """By what a remedy is carried out: the version that it puts live and how it is made, or a repair of inputs."""
-
-    version: int | None
-    way: str
-    repair: list[ColumnRepair]
 
 
 class Course:
@@ -73,14 +66,28 @@ class Course:
                 return self._stop(look["gone"], "overtaken")
             # What begins again on newer labels is another job; the same labels are not looked at twice.
             key = f"diagnose:{number}:{look['arguments']['until_label']}"
-            diagnosis = self._helm.job("diagnose", look["arguments"], key=key)
+            compared = self._compared()
+            diagnosis = self._helm.job("diagnose", {**look["arguments"], "compared": compared}, key=key)
             self._note_diagnosis(diagnosis, number)
-            more, reason, since = self._go_on(number, look, diagnosis)
+            more, reason, since = self._go_on(number, look, diagnosis, compared)
             if more == 0:
                 return self._helm.step("standing", lambda: self._helm.decision().status.value) == "acting"
             if not self._wait(number, more, reason, since):
                 return self._ask(reason)
         return self._stop(reason, "waited")
+
+    def _compared(self) -> dict[str, Any] | None:
+        """Have both revisions run on the same inputs, where the pipeline that the rows come from changed."""
+        change: Any = self._helm.step("upstream", self._upstream)
+        if change is None:
+            return None
+        both = rerun(
+            self._helm,
+            convert(change, PipelineChange, what="change"),
+            key=f"decision:{self._helm.decision_id}",
+        )
+        found: dict[str, Any] = to_builtins(both)
+        return found
 
     def _note_diagnosis(self, diagnosis: dict[str, Any], number: int) -> None:
         self._helm.step("diagnosed", lambda: self._diagnosed(diagnosis, number))
@@ -94,7 +101,7 @@ class Course:
         return False
 
     def _go_on(
-        self, number: int, look: dict[str, Any], diagnosis: dict[str, Any]
+        self, number: int, look: dict[str, Any], diagnosis: dict[str, Any], compared: dict[str, Any] | None
     ) -> tuple[int, str, int | None]:
         """Try and choose.
 
@@ -115,8 +122,8 @@ class Course:
             return short, reason, look["n_labelled"]
         causes = {Cause(name): probability for name, probability in diagnosis["causes"].items()}
         allowed = admissible(causes, contract_broken=diagnosis["contract_broken"])
-        tried = self._try(number, arguments, allowed, causes)
-        if tried["lacks"] and allowed & _NEED_LABELS:
+        tried = self._try(number, arguments, allowed, causes, compared)
+        if tried["lacks"] and allowed & _NEED_LABELS and tried.get("pin") is None:
             reason = f"{tried['lacks']} more labelled rows are needed to try remedies"
             return tried["lacks"], reason, look["n_labelled"]
         found = [convert(candidate, Candidate) for candidate in tried.get("candidates", [])]
@@ -140,7 +147,7 @@ class Course:
             stages=[found["stage"] for found in diagnosis["evidence"]],
             credibility=known,
         )
-        self._helm.step("chosen", lambda: self._chosen(choice, _means(tried, choice), basis))
+        self._helm.step("chosen", lambda: self._chosen(choice, means_of(tried, choice), basis))
         return 0, choice.reason, None
 
     def _try(
@@ -149,9 +156,11 @@ class Course:
         arguments: dict[str, Any],
         allowed: frozenset[Remedy],
         causes: Mapping[Cause, float],
+        compared: dict[str, Any] | None,
     ) -> dict[str, Any]:
-        self._helm.step("trying", lambda: self._trying(allowed))
-        tried = self._remedies.run(number, arguments, allowed, causes)
+        untried = {Remedy.FIX_PIPELINE} if compared is None else set()
+        self._helm.step("trying", lambda: self._trying(allowed - untried))
+        tried = self._remedies.run(number, arguments, allowed, causes, compared=compared)
         if not tried["lacks"]:
             self._helm.step("tried", lambda: self._tried(tried))
         return tried
@@ -195,6 +204,14 @@ class Course:
             "settings": self._helm.settings_json(),
         }
         return {"gone": gone, "arguments": arguments, "n_labelled": self._helm.n_labelled(found.version)}
+
+    def _upstream(self) -> dict[str, Any] | None:
+        if self._settings.policy_of(Remedy.FIX_PIPELINE) is Policy.FORBID:
+            return None  # a pipeline that must not run again may have effects outside
+        found = self._helm.still()
+        place = self._helm.context.service(Endpoints).get(found.project, found.endpoint)
+        change = change_upstream(self._helm.context, found.project, place, found.onset_position)
+        return None if change is None else to_builtins(change)
 
     def _diagnosed(self, diagnosis: dict[str, Any], number: int) -> None:
         cause = Cause(diagnosis["cause"])
@@ -261,7 +278,7 @@ class Course:
 
     def _chosen(self, choice: Choice, means: Means, basis: Basis) -> None:
         self._helm.record(RecordChange(choice=choice.remedy.value, reason=choice.reason))
-        acts = choice.policy is Policy.AUTOMATIC and (means.version is not None or bool(means.repair))
+        acts = choice.policy is Policy.AUTOMATIC and means.is_there
         payload = {
             "remedy": choice.remedy.value,
             "policy": choice.policy.value,
@@ -280,6 +297,7 @@ class Course:
             target_version=means.version,
             way=means.way,
             repair=means.repair,
+            pin=means.pin,
             basis=basis,
             reason=choice.reason,
         )
@@ -354,16 +372,6 @@ class Course:
         finish(self._helm.context, found, outcome={"result": result}, reason=reason)
         # Trouble that goes on is raised anew, by fresh labels.
         close_alerts(self._helm.context, found, f"Decision {found.id}: {Remedy.WAIT.value}")
-
-
-def _means(tried: dict[str, Any], choice: Choice) -> Means:
-    remedy = choice.remedy.value
-    repair = tried.get("repair", []) if choice.remedy is Remedy.REPAIR_INPUTS else []
-    return Means(
-        version=tried.get("targets", {}).get(remedy),
-        way=tried.get("ways", {}).get(remedy, ""),
-        repair=convert(repair, list[ColumnRepair]),
-    )
 
 
 def lowered(text: str) -> str:

@@ -31,6 +31,10 @@ _REASONS: Final = (
         "(%(low)s to %(high)s) holds 0; about %(n)s more labels would decide"
     ),
     mark(
+        "%(remedy_words)s (%(text)s): expected to gain %(gain)s right answers more than it costs over the next "
+        "%(rows)s rows (%(level)s interval %(low)s to %(high)s), judged on %(n)s rows that it did not learn from"
+    ),
+    mark(
         "%(remedy_words)s: expected to gain %(gain)s right answers more than it costs over the next %(rows)s rows "
         "(%(level)s interval %(low)s to %(high)s), judged on %(n)s rows that it did not learn from"
     ),
@@ -85,6 +89,16 @@ _COURSE: Final = (
         "answers score %(after)s on %(n)s labelled rows since, after %(before)s on the %(m)s since the onset before it"
     ),
     mark("answers score %(after)s on %(n)s labelled rows since"),
+    mark("The schedule %(name)s is pinned to revision %(number)s"),
+    mark("The schedule %(name)s runs revision %(number)s; the outcome is being measured"),
+    mark("The schedule %(name)s runs revision %(number)s; no labels have come since"),
+    mark("The schedule %(name)s runs revision %(number)s; %(text)s"),
+    mark("The schedule %(name)s runs what was applied last again: %(text)s"),
+    mark("The schedule %(name)s runs revision %(number)s by now, not %(other)s"),
+    mark("the schedule %(name)s runs revision %(number)s again, instead of revision %(other)s"),
+    mark("the schedule %(name)s runs revision %(number)s again"),
+    mark("%(n)s labelled rows that it would have made are too few to judge it"),
+    mark("only the environment differs, which no revision brings back"),
     mark("Rejected by %(name)s: %(text)s"),
     mark("Rejected by %(name)s"),
     mark("no reason was told"),
@@ -133,6 +147,7 @@ _NAMES: Final = (
     mark("new model"),
     mark("ask"),
     mark("Repair inputs"),
+    mark("Fix pipeline"),
     mark("Roll back model"),
     mark("Recalibrate"),
     mark("Retrain"),
@@ -141,6 +156,7 @@ _NAMES: Final = (
 _SCORES: Final = (
     mark("wait %(score)s"),
     mark("repair inputs %(score)s"),
+    mark("fix pipeline %(score)s"),
     mark("roll back model %(score)s"),
     mark("recalibrate %(score)s"),
     mark("retrain %(score)s"),

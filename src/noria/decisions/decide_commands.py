@@ -117,6 +117,7 @@ def _summary(found: Rehearsal) -> Any:
             ("remedy", found.remedy.value),
             ("policy", found.policy.value),
             ("would put live", found.version and f"{found.model}@{found.version}"),
+            ("would pin", found.pin and found.pin.words),
             ("labels missing", found.n_labels or None),
             ("reason", found.reason),
         ]

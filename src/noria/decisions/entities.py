@@ -10,6 +10,7 @@ from typing import Annotated, Any
 import msgspec
 
 from noria.core.config import Section
+from noria.decisions.pipeline_entities import PipelinePin
 from noria.serving.entities import Strategy
 from noria.serving.repairs.entities import ColumnRepair
 
@@ -101,8 +102,8 @@ ADMISSIBLE: Mapping[Cause, frozenset[Remedy]] = {
 LEARNS_FROM_LIVE_ROWS = frozenset({Remedy.RECALIBRATE, Remedy.RETRAIN, Remedy.NEW_MODEL})
 """Never admissible while live rows break their contract, whatever the causes' probabilities."""
 
-BY_A_PERSON = frozenset({Remedy.FIX_PIPELINE, Remedy.ASK})
-"""What Noria proposes and a person carries out."""
+IDLE = frozenset({Remedy.WAIT, Remedy.ASK})
+"""What changes nothing, and gains nothing by itself."""
 
 OWN = (Remedy.RECALIBRATE, Remedy.NEW_MODEL)
 """Remedies whose version is made without the pipeline of the present one."""
@@ -301,6 +302,8 @@ class Decision(msgspec.Struct, frozen=True, kw_only=True):
         How the remedy is done, where there are several ways: a retraining on `all`, `recent` or `weighted` rows.
     repair
         How the remedy puts inputs right, and `repair_id` under which it stands at the endpoint.
+    pin
+        Which revision of its schedule the pipeline goes back to.
     reason
         Why it stands where it stands.
     basis
@@ -326,6 +329,7 @@ class Decision(msgspec.Struct, frozen=True, kw_only=True):
     way: str = ""
     repair: list[ColumnRepair] = []
     repair_id: str | None = None
+    pin: PipelinePin | None = None
     rollout_id: str | None = None
     reason: str = ""
     basis: Basis | None = None
@@ -338,7 +342,7 @@ class Decision(msgspec.Struct, frozen=True, kw_only=True):
     @property
     def can_be_carried_out(self) -> bool:
         """Tell whether Noria can do what was chosen; a person has to do everything else."""
-        return self.target_version is not None or bool(self.repair)
+        return self.target_version is not None or bool(self.repair) or self.pin is not None
 
 
 class DecisionPage(msgspec.Struct, frozen=True, kw_only=True):

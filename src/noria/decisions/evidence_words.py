@@ -36,6 +36,32 @@ _EVENTS: Final = (
     mark("`%(name)s` was announced to change from %(day)s %(time)s UTC on: %(text)s"),
 )
 _REPLAY: Final = (
+    mark(
+        "Revisions %(before)s and %(after)s of the schedule %(name)s differ in %(difference_words)s, and make "
+        "something else of the same inputs, first in the %(subject_words)s"
+    ),
+    mark(
+        "Runs of the schedule %(name)s in the environments of then and now differ in %(difference_words)s, and make "
+        "something else of the same inputs, first in the %(subject_words)s"
+    ),
+    mark(
+        "Revisions %(before)s and %(after)s of the schedule %(name)s give the same on the same inputs: the code is "
+        "innocent"
+    ),
+    mark(
+        "Runs of the schedule %(name)s in the environments of then and now give the same on the same inputs: the "
+        "code is innocent"
+    ),
+    mark(
+        "Revision %(after)s of the schedule %(name)s against revision %(before)s could not be run on the same inputs: "
+        "%(text)s"
+    ),
+    mark("The step %(name)s gives something else each time it runs, which tells nothing about the code"),
+    mark("step %(name)s"),
+    mark("dataset %(name)s"),
+    mark("code"),
+    mark("parameters"),
+    mark("environment"),
     mark("There is no golden batch to replay"),
     mark(
         "%(n)s rows frozen at registration give other features in the live path; most differs feature %(feature)s"

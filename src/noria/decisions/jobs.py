@@ -12,10 +12,12 @@ from noria.core.stats.intervals import newcombe_difference
 from noria.core.workspace import Workspace
 from noria.data.client import dataset
 from noria.decisions.case import Case, Rows, load_case
+from noria.decisions.comparing import try_pin
 from noria.decisions.diagnosis import Diagnosis, conclude
 from noria.decisions.entities import Cause, DecisionSection, Remedy, Scheme
 from noria.decisions.live_inputs import LiveInputs
 from noria.decisions.looking import findings
+from noria.decisions.pipeline_entities import Compared, PipelinePin
 from noria.decisions.refitting import refitted
 from noria.decisions.repairing import try_repairs
 from noria.decisions.teaching import kept_rows, target_name, taught_arrays
@@ -40,8 +42,14 @@ def diagnose(
     onset_position: int,
     until_label: int | None,
     settings: dict[str, Any],
+    compared: dict[str, Any] | None = None,
 ) -> dict[str, Any]:
     """Look at the stages in their order until a cause is certain.
+
+    Parameters
+    ----------
+    compared
+        A `Compared` as JSON, where the pipeline that the rows come from changed.
 
     Returns
     -------
@@ -53,7 +61,7 @@ def diagnose(
     chosen = _settings(settings)
     case = _case(workspace, project, endpoint, version, onset_position, until_label, chosen)
     with threadpool_limits(limits=1):  # the rows are few: threads would wait for one another
-        diagnosis = conclude(list(findings(case, chosen, LiveInputs(case))))
+        diagnosis = conclude(list(findings(case, chosen, LiveInputs(case), _compared(compared))))
     labelled = case.rows.labelled.since(onset_position)
     short = len(labelled) < chosen.min_labels and not _needs_no_labels(diagnosis)
     diagnosis = msgspec.structs.replace(diagnosis, lacks_labels=short)
@@ -166,6 +174,7 @@ def try_remedies(
     why_not: str,
     made: dict[str, int | str],
     cut_position: int | None,
+    compared: dict[str, Any] | None = None,
 ) -> dict[str, Any]:
     """Judge remedies on the newest labelled rows.
 
@@ -180,12 +189,15 @@ def try_remedies(
         What `refit` gave.
     cut_position
         Rows from this position on judge; without it, the newest share of those since the onset.
+    compared
+        As for `diagnose`, where the pipeline is to go back.
 
     Returns
     -------
     dict
         `candidates`, `targets` (remedy → version that it puts live), `ways` (remedy → how it is done), `repair` (how
-        inputs would be put right), `n_judged`, and `lacks` as in `teach`; where labels are lacking, the repair alone.
+        inputs would be put right), `pin` (which revision the pipeline would go back to), `n_judged`, and `lacks` as in
+        `teach`; where labels are lacking, the repair alone.
     """
     from threadpoolctl import threadpool_limits
 
@@ -196,7 +208,10 @@ def try_remedies(
     judging = newest if cut_position is None else labelled.since(cut_position)
     remedies = frozenset(Remedy(name) for name in allowed)
     if len(judging) < FEWEST_JUDGED:
-        return {"lacks": FEWEST_JUDGED - len(judging), **_untried_repair(case, remedies, chosen)}
+        untried = _untried_repair(case, remedies, chosen)
+        if not len(labelled.since(onset_position)):
+            untried |= _untried_pin(case, remedies, _compared(compared), chosen, untried)
+        return {"lacks": FEWEST_JUDGED - len(judging), **untried}
     trained, missing = _trained(workspace, case, runs, why_not)
     teaching = labelled.since(onset_position).before(judging.positions[0])
     found = judge(case, judging, remedies, chosen, trained=trained, made=made, why_not=missing)
@@ -206,8 +221,13 @@ def try_remedies(
             repaired = try_repairs(LiveInputs(case), case, teaching, judging, chosen)
         if repaired is not None:
             found, repair = found.with_candidate(repaired[0]), repaired[1]
+    pin: PipelinePin | None = None
+    if Remedy.FIX_PIPELINE in remedies and (both := _compared(compared)) is not None:
+        candidate, pin = try_pin(case, judging, both, chosen)
+        found = found.with_candidate(candidate)
     return {
         "lacks": 0,
+        "pin": None if pin is None else to_builtins(pin),
         "candidates": [to_builtins(candidate) for candidate in found.candidates],
         "targets": found.targets,
         "ways": found.ways,
@@ -280,8 +300,9 @@ def measure_repair(
     onset_position: int,
     settings: dict[str, Any],
     repaired_position: int,
+    result: str = "repaired",
 ) -> dict[str, Any]:
-    """Compare what clients got since the onset with what they get since inputs are put right.
+    """Compare what clients got since the onset with what they get since inputs are put right, or made right again.
 
     Returns
     -------
@@ -292,7 +313,7 @@ def measure_repair(
     case = _case(workspace, project, endpoint, version, onset_position, None, chosen)
     labelled = case.rows.labelled.since(onset_position)
     parts = {"before": labelled.before(repaired_position + 1), "after": labelled.since(repaired_position + 1)}
-    figures: dict[str, Any] = {"result": "repaired"}
+    figures: dict[str, Any] = {"result": result}
     for name, rows in parts.items():
         figures[f"n_{name}"] = len(rows)
         if len(rows):
@@ -316,6 +337,22 @@ def _untried_repair(case: Case, remedies: frozenset[Remedy], settings: DecisionS
         "candidates": [to_builtins(candidate)],
         "repair": [to_builtins(column) for column in repair],
     }
+
+
+def _untried_pin(
+    case: Case,
+    remedies: frozenset[Remedy],
+    both: Compared | None,
+    settings: DecisionSection,
+    known: dict[str, Any],
+) -> dict[str, Any]:
+    """Give the revision before, which steps speak for and no label, beside what is known of other remedies."""
+    if Remedy.FIX_PIPELINE not in remedies or both is None:
+        return {}
+    candidate, pin = try_pin(case, case.rows.take([]), both, settings)
+    if pin is None:
+        return {}
+    return {"candidates": [*known.get("candidates", []), to_builtins(candidate)], "pin": to_builtins(pin)}
 
 
 def _needs_no_labels(diagnosis: Diagnosis) -> bool:
@@ -410,6 +447,10 @@ def _case(
         max_rows=settings.max_rows,
         until_label=until_label,
     )
+
+
+def _compared(given: dict[str, Any] | None) -> Compared | None:
+    return None if given is None else convert(given, Compared, what="both revisions")
 
 
 def _settings(given: dict[str, Any]) -> DecisionSection:

@@ -13,14 +13,16 @@ from noria.core.errors import Invalid, NoriaError
 from noria.core.stats.novelty import Novelty, novelty
 from noria.decisions.announced import announced
 from noria.decisions.case import Arrays, Case, Rows
+from noria.decisions.comparing import recorded_steps, rerun_finding
 from noria.decisions.diagnosis import STAGES, is_certain
 from noria.decisions.entities import DecisionSection
 from noria.decisions.live import replay_golden
 from noria.decisions.live_inputs import LiveInputs, numbers_and_codes
+from noria.decisions.pipeline_entities import Compared
 from noria.decisions.replay.outputs import texts
 from noria.decisions.stages.decomposition import Sides, decomposition
 from noria.decisions.stages.events import Change, events
-from noria.decisions.stages.finding import Finding, lacks
+from noria.decisions.stages.finding import LACKS, Finding, lacks
 from noria.decisions.stages.new_class import new_class
 from noria.decisions.stages.reality import reality
 from noria.decisions.stages.shift import shift
@@ -35,9 +37,17 @@ _FEWEST_UNSEEN = 30
 _SLACK = timedelta(seconds=60)
 
 
-def findings(case: Case, settings: DecisionSection, inputs: LiveInputs) -> Iterator[Finding]:
-    """Look at one stage after the other; later ones need not be looked at once a cause is certain."""
-    look = _Stages(case, settings, inputs)
+def findings(
+    case: Case, settings: DecisionSection, inputs: LiveInputs, compared: Compared | None = None
+) -> Iterator[Finding]:
+    """Look at one stage after the other; later ones need not be looked at once a cause is certain.
+
+    Parameters
+    ----------
+    compared
+        What two revisions of the pipeline that the rows come from made of the same inputs, where one changed.
+    """
+    look = _Stages(case, settings, inputs, compared)
     found: list[Finding] = []
     for stage in STAGES:
         found.append(look.at(stage))
@@ -49,8 +59,11 @@ def findings(case: Case, settings: DecisionSection, inputs: LiveInputs) -> Itera
 class _Stages:
     """Feeds each stage the values that it needs."""
 
-    def __init__(self, case: Case, settings: DecisionSection, inputs: LiveInputs) -> None:
+    def __init__(
+        self, case: Case, settings: DecisionSection, inputs: LiveInputs, compared: Compared | None
+    ) -> None:
         self._case = case
+        self._compared = compared
         self._settings = settings
         self._inputs = inputs
         self._since = case.since
@@ -80,7 +93,14 @@ class _Stages:
         return events(scores, rows.times, _changes(self._case), slack=_SLACK, rng=self._rng)
 
     def _replay(self) -> Finding:
-        return replay_golden(self._case)
+        """Ask the code: the pipeline that the rows come from, where it changed, else the live path."""
+        rerun = None
+        if self._compared is not None:
+            rerun = rerun_finding(self._compared, recorded_steps(self._case.workspace, self._compared))
+        if rerun is not None and rerun.verdict == "features_differ":
+            return rerun
+        golden = replay_golden(self._case)
+        return rerun if rerun is not None and golden.verdict == LACKS else golden
 
     def _contract(self) -> Finding:
         return self._inputs.finding

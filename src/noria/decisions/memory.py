@@ -7,7 +7,7 @@ from collections.abc import Iterable, Mapping, Sequence
 import msgspec
 
 from noria.catalog.entities import Candidate, DecisionRecord, Figure
-from noria.decisions.entities import BY_A_PERSON, Cause, DecisionSection, Remedy
+from noria.decisions.entities import IDLE, Cause, DecisionSection, Remedy
 
 HELD, FAILED = 4.0, 1.0
 """Pseudo-counts of the prior: before any outcome is known, a remedy that won its trial is as one of which four held
@@ -124,7 +124,7 @@ def _gain(record: DecisionRecord, remedy: Remedy) -> float | None:
 
 def _believed(candidate: Candidate, credibility: float, settings: DecisionSection) -> Candidate:
     gain = candidate.gain
-    if gain is None or credibility >= 1.0 or candidate.name in BY_A_PERSON | {Remedy.WAIT}:
+    if gain is None or credibility >= 1.0 or candidate.name in IDLE:
         return candidate
     cost = settings.cost_of(Remedy(candidate.name))
 

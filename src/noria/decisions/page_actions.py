@@ -12,6 +12,7 @@ from noria.core.web.pages import Visit
 from noria.core.web.urls import DECISION_PATH, INCIDENT_PATH
 from noria.decisions.entities import Answer, Decision, DecisionStatus
 from noria.decisions.permissions import DECIDE
+from noria.decisions.pipeline_entities import PipelinePin
 from noria.decisions.service import Decisions
 from noria.monitoring.entities import CloseAlert
 from noria.monitoring.permissions import WRITE_MONITORS
@@ -47,6 +48,11 @@ def approve(visit: Visit, form: AnswerForm) -> Done:
     """Let the proposed remedy be carried out."""
     project, decision_id = _which(visit)
     found = visit.context.service(Decisions).approve(project, decision_id, Answer(reason=form.reason))
+    if found.pin is not None:
+        return Done(
+            words=mark("Approved: the schedule `%(schedule)s` goes back to revision %(revision)s"),
+            values={"schedule": found.pin.schedule, "revision": str(found.pin.revision)},
+        )
     if found.target_version is None:
         return Done(
             words=mark("Approved: inputs of `%(endpoint)s` are put right before the model sees them"),
@@ -63,6 +69,8 @@ def confirm_approve(visit: Visit, _form: AnswerForm) -> Confirmation | None:
     found = _asking(visit)
     if found is None or not found.can_be_carried_out:
         return None
+    if found.pin is not None:
+        return _confirm_pin(visit, found.pin)
     if found.target_version is None:
         return _confirm_repair(visit, found)
     return Confirmation(
@@ -76,6 +84,22 @@ def confirm_approve(visit: Visit, _form: AnswerForm) -> Confirmation | None:
             "new": str(found.target_version),
             "endpoint": found.endpoint,
         },
+        button=mark("Approve"),
+        back=visit.here,
+    )
+
+
+def _confirm_pin(visit: Visit, pin: PipelinePin) -> Confirmation:
+    return Confirmation(
+        words=mark(
+            "Approve: the schedule `%(schedule)s` goes back from revision %(old)s to revision %(new)s?"
+        ),
+        consequences=(
+            mark("It is pinned at once, and its runs since the trouble began are run again"),
+            mark("What is applied later is kept, and runs once the schedule is unpinned"),
+            mark("This can be undone: noria schedules unpin %(schedule)s"),
+        ),
+        values={"schedule": pin.schedule, "old": str(pin.instead_of), "new": str(pin.revision)},
         button=mark("Approve"),
         back=visit.here,
     )

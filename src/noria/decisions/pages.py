@@ -75,6 +75,7 @@ def _question(visit: Visit, decision: Decision) -> Question | None:
         from_version=decision.version,
         to_version=decision.target_version,
         repair=tuple(retelling.find(column.words or column.column) for column in decision.repair),
+        pin=decision.pin,
         reason=course_words.found(decision.reason) if decision.reason else None,
         approve_url=urls.decision(decision.project, decision.id, "approve"),
         reject_url=urls.decision(decision.project, decision.id, "reject"),

@@ -29,13 +29,18 @@ from noria.decisions.entities import (
     StartDecision,
     admissible,
 )
+from noria.decisions.means import means_of
 from noria.decisions.memory import believed, credibilities
+from noria.decisions.pipeline_entities import PipelinePin
 from noria.decisions.reproduction import Weight, weights
+from noria.decisions.rerunning import rerun
 from noria.decisions.service import Decisions
 from noria.decisions.steering import JOBS, PERMISSIONS_OF_JOBS, PIPELINE_JOB, JobFailed
 from noria.decisions.trying import Bench, Trying
+from noria.decisions.upstream import change_upstream
 from noria.pipelines.job_entities import JobStatus, NewJob
 from noria.pipelines.jobs import Jobs
+from noria.serving.endpoints import Endpoints
 from noria.serving.repairs.entities import ColumnRepair
 
 _REMEMBERED = 200
@@ -60,6 +65,8 @@ class Rehearsal(msgspec.Struct, frozen=True, kw_only=True):
         That the remedy would put live.
     repair
         How inputs would be put right.
+    pin
+        Which revision of its schedule the pipeline would go back to.
     n_labels
         Labelled rows that are missing before it can be decided; 0 when they suffice.
     basis
@@ -83,6 +90,7 @@ class Rehearsal(msgspec.Struct, frozen=True, kw_only=True):
     reason: str
     version: int | None
     repair: list[ColumnRepair] = []
+    pin: PipelinePin | None = None
     n_labels: int
     basis: Basis
 
@@ -103,7 +111,8 @@ def rehearse(workspace: Workspace, wish: StartDecision, *, tell: Callable[[str],
     arguments = _arguments(project, outlook)
     bench = _bench(workspace, tell)
     tell("Looking for the cause")
-    found = bench.job("diagnose", arguments, key="diagnose")
+    compared = _compared(workspace, bench, outlook)
+    found = bench.job("diagnose", {**arguments, "compared": compared}, key="diagnose")
     diagnosis = convert(
         {name: found[name] for name in Diagnosis.__struct_fields__}, Diagnosis, what="diagnosis"
     )
@@ -112,7 +121,8 @@ def rehearse(workspace: Workspace, wish: StartDecision, *, tell: Callable[[str],
         return _rehearsal(outlook, found, diagnosis, _for_labels(short), {}, {})
     allowed = admissible(diagnosis.causes, contract_broken=diagnosis.contract_broken)
     tell(f"Trying {', '.join(sorted(remedy.value for remedy in allowed))}")
-    tried = Trying(bench, outlook.settings).run(1, arguments, allowed, diagnosis.causes)
+    trying = Trying(bench, outlook.settings)
+    tried = trying.run(1, arguments, allowed, diagnosis.causes, compared=compared)
     if tried["lacks"]:
         return _rehearsal(outlook, found, diagnosis, _for_labels(tried["lacks"]), {}, {})
     records = workspace.service(Catalog).list(project, kind=RecordKind.REMEDY.value, limit=_REMEMBERED).items
@@ -135,6 +145,7 @@ def _rehearsal(
     tried: dict[str, Any],
     known: dict[str, float],
 ) -> Rehearsal:
+    means = means_of(tried, choice)
     return Rehearsal(
         endpoint=outlook.endpoint,
         model=outlook.model,
@@ -151,10 +162,9 @@ def _rehearsal(
         remedy=choice.remedy,
         policy=choice.policy,
         reason=choice.reason,
-        version=tried.get("targets", {}).get(choice.remedy.value),
-        repair=convert(
-            tried.get("repair", []) if choice.remedy is Remedy.REPAIR_INPUTS else [], list[ColumnRepair]
-        ),
+        version=means.version,
+        repair=means.repair,
+        pin=means.pin,
         n_labels=choice.n_labels,
         basis=Basis(
             settings=to_builtins(outlook.settings),
@@ -162,6 +172,19 @@ def _rehearsal(
             credibility=known,
         ),
     )
+
+
+def _compared(workspace: Workspace, bench: Bench, outlook: Outlook) -> dict[str, Any] | None:
+    """Run both revisions of the pipeline that the rows come from, where it changed; only workers have their code."""
+    is_forbidden = outlook.settings.policy_of(Remedy.FIX_PIPELINE) is Policy.FORBID
+    if is_forbidden or not isinstance(bench, _Workers):
+        return None
+    place = workspace.service(Endpoints).get(workspace.project, outlook.endpoint)
+    change = change_upstream(workspace, workspace.project, place, outlook.onset_position)
+    if change is None:
+        return None
+    found: dict[str, Any] = to_builtins(rerun(bench, change, key=bench.key))
+    return found
 
 
 def _for_labels(n_labels: int) -> Choice:
@@ -192,13 +215,16 @@ class _Workers:
     def __init__(self, workspace: Workspace, tell: Callable[[str], None]) -> None:
         self._workspace = workspace
         self._tell = tell
-        self._id = new_id()
+        self.key = f"rehearsal:{new_id()}"
+
+    def aside(self, new: NewJob) -> tuple[dict[str, Any] | None, str]:
+        return self._ended(new)
 
     def job(self, function: str, arguments: dict[str, Any], *, key: str) -> dict[str, Any]:
         new = NewJob(
             entry=f"{JOBS}:{function}",
             args=arguments,
-            key=f"rehearsal:{self._id}:{key}",
+            key=f"{self.key}:{key}",
             permissions=PERMISSIONS_OF_JOBS,
         )
         result, error = self._ended(new)
@@ -211,7 +237,7 @@ class _Workers:
             entry=PIPELINE_JOB,
             args={"target": run["pipeline"], "params": run["params"], "snapshot": run["snapshot"]},
             snapshot=run["snapshot"],
-            key=f"rehearsal:{self._id}:{key}",
+            key=f"{self.key}:{key}",
         )
         result, error = self._ended(new)
         if result is None:

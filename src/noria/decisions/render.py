@@ -29,6 +29,8 @@ def _question(decision: Decision) -> str:
             0,
             f"- `noria decisions approve {decision.id}` puts {decision.model}@{decision.target_version} live",
         )
+    elif decision.pin is not None:
+        lines.insert(0, f"- `noria decisions approve {decision.id}`: {decision.pin.words}")
     elif decision.repair:
         words = "; ".join(column.words for column in decision.repair)
         lines.insert(0, f"- `noria decisions approve {decision.id}` puts inputs right: {words}")

@@ -130,6 +130,13 @@ class Helm:
             )
         return str(found["result"]["run_id"]), ""
 
+    def aside(self, new: NewJob) -> tuple[dict[str, Any] | None, str]:
+        """Have a worker run a pipeline aside; give its answer, or None and why there is none."""
+        found = self._ended("aside", new)
+        if found["status"] != JobStatus.SUCCEEDED.value:
+            return None, found["error"] or found["status"]
+        return found["result"], ""
+
     def n_labelled(self, version: int) -> int:
         """Count the labelled rows of a version; only inside a step."""
         endpoint = self.decision().endpoint

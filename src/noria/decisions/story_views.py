@@ -10,6 +10,7 @@ from noria.catalog.entities import Figure
 from noria.core.web.drawings import Interval, Scale
 from noria.core.web.pages import PageContext
 from noria.core.web.retelling import Sentence
+from noria.decisions.pipeline_entities import PipelinePin
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -161,6 +162,8 @@ class Question:
         What would change; `to_version` is None where no version would.
     repair
         What would be done to inputs before the model sees them; empty where nothing would.
+    pin
+        Which revision a schedule would go back to; None where none would.
     reason
         Why it asks; None where nobody said.
     approve_url, reject_url
@@ -175,6 +178,7 @@ class Question:
     from_version: int
     to_version: int | None
     repair: tuple[Sentence, ...]
+    pin: PipelinePin | None
     reason: Sentence | None
     approve_url: str
     reject_url: str
@@ -183,7 +187,7 @@ class Question:
     @property
     def can_be_carried_out(self) -> bool:
         """Whether Noria can do it; else a person has to."""
-        return self.to_version is not None or bool(self.repair)
+        return self.to_version is not None or bool(self.repair) or self.pin is not None
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

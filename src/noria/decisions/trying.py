@@ -49,11 +49,16 @@ class Trying:
         arguments: dict[str, Any],
         allowed: frozenset[Remedy],
         causes: Mapping[Cause, float],
+        *,
+        compared: dict[str, Any] | None = None,
     ) -> dict[str, Any]:
         """Give what `jobs.try_remedies` gives; `lacks` alone when labels are missing.
 
         Parameters
         ----------
+        compared
+            Both revisions of the pipeline that the rows come from, as JSON; an earlier one is tried only where a fault
+            of the pipeline is the likeliest cause.
         number
             Of the round, from 1.
         """
@@ -79,6 +84,7 @@ class Trying:
             "cut_position": max(cuts, default=None),
             "until_label": None,
             "allowed": sorted(remedy.value for remedy in allowed),
+            "compared": compared if max(causes, key=causes.__getitem__) is Cause.PIPELINE_FAULT else None,
         }
         return self._bench.job("try_remedies", judged, key=f"try:{part}")
 

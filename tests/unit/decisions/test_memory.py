@@ -11,7 +11,7 @@ from scipy.stats import beta
 
 from noria.catalog.entities import Candidate, DecisionRecord, Evidence, Figure, RecordKind
 from noria.decisions.choice import choose
-from noria.decisions.entities import Cause, DecisionSection, Policy, Remedy
+from noria.decisions.entities import Cause, DecisionSection, Remedy
 from noria.decisions.memory import (
     FAILED,
     HELD,
@@ -152,8 +152,8 @@ def test_only_what_was_rejected_counts() -> None:
 
 def test_a_wait_and_what_a_person_does_keep_their_figures() -> None:
     """Only what Noria carries out itself has outcomes to be judged by."""
-    settings = DecisionSection(policy={Remedy.FIX_PIPELINE: Policy.ASK})
+    settings = DecisionSection()
     first = record().candidates[0]
-    candidates = [msgspec.structs.replace(first, name=name) for name in ("fix_pipeline", "wait")]
+    candidates = [msgspec.structs.replace(first, name=name) for name in ("ask", "wait")]
 
-    assert believed(candidates, {"fix_pipeline": 0.1, "wait": 0.1}, settings) == candidates
+    assert believed(candidates, {"ask": 0.1, "wait": 0.1}, settings) == candidates
