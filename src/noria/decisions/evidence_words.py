@@ -37,28 +37,28 @@ _EVENTS: Final = (
 )
 _REPLAY: Final = (
     mark(
-        "Revisions %(before)s and %(after)s of the schedule %(name)s differ in %(difference_words)s, and make "
+        "Revisions %(before)s and %(after)s of the schedule %(schedule)s differ in %(difference_words)s, and make "
         "something else of the same inputs, first in the %(subject_words)s"
     ),
     mark(
-        "Runs of the schedule %(name)s in the environments of then and now differ in %(difference_words)s, and make "
-        "something else of the same inputs, first in the %(subject_words)s"
+        "Runs of the schedule %(schedule)s in the environments of then and now differ in %(difference_words)s, and "
+        "make something else of the same inputs, first in the %(subject_words)s"
     ),
     mark(
-        "Revisions %(before)s and %(after)s of the schedule %(name)s give the same on the same inputs: the code is "
+        "Revisions %(before)s and %(after)s of the schedule %(schedule)s give the same on the same inputs: the code is "
         "innocent"
     ),
     mark(
-        "Runs of the schedule %(name)s in the environments of then and now give the same on the same inputs: the "
+        "Runs of the schedule %(schedule)s in the environments of then and now give the same on the same inputs: the "
         "code is innocent"
     ),
     mark(
-        "Revision %(after)s of the schedule %(name)s against revision %(before)s could not be run on the same inputs: "
-        "%(text)s"
+        "Revision %(after)s of the schedule %(schedule)s against revision %(before)s could not be run on the same "
+        "inputs: %(text)s"
     ),
-    mark("The step %(name)s gives something else each time it runs, which tells nothing about the code"),
-    mark("step %(name)s"),
-    mark("dataset %(name)s"),
+    mark("The step %(step)s gives something else each time it runs, which tells nothing about the code"),
+    mark("step %(step)s"),
+    mark("dataset %(dataset)s"),
     mark("code"),
     mark("parameters"),
     mark("environment"),

@@ -28,7 +28,14 @@ from noria.decisions.stages.versions import versions
 from noria.registry.golden import GoldenDifference
 
 _NESTED = ("text", "first", "rest")
-_VALUES = {"text": "The model has no classes", "name": "x 1", "value": "a; b", "day": "2030-01-01"}
+_VALUES = {
+    "text": "The model has no classes",
+    "name": "x 1",
+    "value": "a; b",
+    "day": "2030-01-01",
+    "difference_words": "code, parameters",
+    "subject_words": "step flows.py:scaled",
+}
 MARKED = sorted(
     {
         ast.literal_eval(node.args[0])
