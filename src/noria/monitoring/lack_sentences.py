@@ -48,8 +48,8 @@ _ESTIMATES: Final = (
     mark("Quality is not estimated: %(text)s"),
     mark("No estimate of quality: %(text)s"),
     mark(
-        "Quality without labels is learnt on at least %(needed)s held-out rows, and there are %(n)s. Register the model "
-        "with more rows in `holdout`"
+        "Quality without labels is learnt on at least %(needed)s held-out rows, and there are %(n)s. Register the "
+        "model with more rows in `holdout`"
     ),
     mark(
         "The model answers without probabilities, and without them nothing tells how sure it is. Register an estimator "

@@ -1,4 +1,7 @@
-"""Why steps ran, failed or were reused, and why schedules left runs out: kept in English, told in the reader's language."""
+"""Why steps ran, failed or were reused, and why schedules left runs out.
+
+Kept in English, told in the reader's language.
+"""
 
 from __future__ import annotations
 

@@ -270,5 +270,8 @@ def test_an_endpoint_shows_its_versions_and_segments(reader: Reader, context: Co
     assert "v1 pen = <b>blue</b>" in english
     assert "<b>blue</b>" not in page.text
     assert "predictions" in english
-    assert "What it lacks in the newest window: What version 1 is compared with changed within this window" in english
+    assert (
+        "What it lacks in the newest window: What version 1 is compared with changed within this window"
+        in english
+    )
     assert "Mayor desplazamiento de una entrada, por versión y segmento" in spanish

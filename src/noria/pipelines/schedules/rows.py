@@ -199,9 +199,7 @@ def add_run(connection: sa.Connection, context: Context, schedule_pk: int, new: 
     return None if found is None else str(found[0])
 
 
-def move(
-    connection: sa.Connection, run_id: str, before: RunState, after: RunState, /, **values: Any
-) -> bool:
+def move(connection: sa.Connection, run_id: str, before: RunState, after: RunState, /, **values: Any) -> bool:
     """Move a run from one state to another; False where it was not in the first any more."""
     assert after in MOVES[before]  # noqa: S101 - the table of moves is the law
     changed = connection.execute(
