@@ -122,10 +122,8 @@ class Pinning:
                 new = NewBackfill(start=chosen.since, end=now, again=True)
                 return {"backfill": self._schedules.backfill(project, chosen.schedule, new).id}
             return {"run": self._schedules.run(project, chosen.schedule).id}
-        except (
-            Conflict,
-            Invalid,
-        ) as error:  # too many intervals, or the run is under way: the next one is right
+        except (Conflict, Invalid) as error:
+            # Too many intervals, or the run is under way: the next one is right.
             return {"why_not": error.message}
 
     def _have_ended(self, again: dict[str, Any]) -> bool:
