@@ -31,7 +31,7 @@ def main(arguments: list[str] | None = None) -> int:
         return _answered(sys.argv[1:])  # somebody's program, which goes on
     ending = _Ending()
     atexit.register(ending)
-    ending.code = _answered(sys.argv[1:])
+    ending.code = _answered(sys.argv[1:], ends=True)
     return ending.code
 
 
@@ -58,9 +58,9 @@ class _Ending:
         os._exit(self.code)
 
 
-def _answered(args: list[str]) -> int:
+def _answered(args: list[str], *, ends: bool = False) -> int:
     try:
-        code = _main(args)
+        code = _main(args, ends=ends)
         # While we can still answer for it: what is left in the buffer would meet a closed pipe at exit.
         sys.stdout.flush()
     except KeyboardInterrupt:
@@ -70,7 +70,8 @@ def _answered(args: list[str]) -> int:
     return code
 
 
-def _main(args: list[str]) -> int:
+def _main(args: list[str], *, ends: bool) -> int:
+    """Run a command; `ends` if this process does nothing else afterwards."""
     if not args or args[0] in ("--help", "-h", "help"):
         sys.stdout.write(root_help())
         return EXIT_DONE
@@ -83,6 +84,12 @@ def _main(args: list[str]) -> int:
     from noria.cli.lean_imports import import_leanly
 
     import_leanly()
+    if ends:
+        from noria.cli.lean_commands import run_leanly
+
+        code = run_leanly([command.name, *args[1:]])
+        if code is not None:
+            return code
     from noria.cli.running import run
 
     return run(command, args[1:])

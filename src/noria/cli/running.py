@@ -59,6 +59,21 @@ def run(command: Command, arguments: list[str]) -> int:
         return report(_unexpected(error), as_json=as_json)
 
 
+def ended(error: Exception, *, as_json: bool) -> int:
+    """Say what a command raised that was called without Typer, and give the exit code."""
+    if isinstance(error, typer.Exit):
+        return error.exit_code
+    if isinstance(error, (typer.Abort, EOFError)):
+        error = _unanswered()
+    elif isinstance(error, typer.TyperException):
+        error = _misused(error)
+    if isinstance(error, NoriaError):
+        return report(error, as_json=as_json)
+    if _debugging():
+        traceback.print_exception(error)
+    return report(_unexpected(error), as_json=as_json)
+
+
 def load(command: Command, word: str | None = None) -> Program:
     """Import a command and give its parser, with plain help: it costs no import and reads the same everywhere.
 
@@ -119,7 +134,7 @@ def _invoke(program: Program, name: str, arguments: list[str]) -> int:
     except SystemExit as end:
         return end.code if isinstance(end.code, int) else int(end.code is not None)
     except (typer.Abort, EOFError) as error:
-        raise Unanswered("The question was not answered, and nothing was done", hint="Say `--yes`") from error
+        raise _unanswered() from error
     except typer.TyperException as error:
         raise _misused(error) from error
     return EXIT_DONE
@@ -142,6 +157,10 @@ def _no_command(group: TyperGroup, name: str, word: str) -> Misused:
     listed = ", ".join(f"`{each}`" for each in known)
     meant = f"Did you mean `{name} {close}`? " if close else ""
     return Misused(f"`{name}` has no command `{word}`", hint=f"{meant}It has {listed}; see `{name} --help`")
+
+
+def _unanswered() -> Unanswered:
+    return Unanswered("The question was not answered, and nothing was done", hint="Say `--yes`")
 
 
 def _misused(error: Any) -> Misused:
