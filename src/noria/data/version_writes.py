@@ -9,8 +9,9 @@ from __future__ import annotations
 
 import contextlib
 import sqlite3
-from collections.abc import Collection, Iterator, Sequence
+from collections.abc import Collection, Iterator, Mapping, Sequence
 from datetime import UTC, datetime, timedelta
+from itertools import chain
 from pathlib import Path
 from typing import TYPE_CHECKING, Final, NamedTuple
 from urllib.parse import quote
@@ -37,9 +38,11 @@ _OWNER: Final = "local"
 _EVENT: Final = "dataset.version_added"
 
 _TAKE_IN: Final = (
-    "insert into project_objects (digest, project, size_bytes, at) values (?, ?, ?, ?)"
+    "insert into project_objects (project, at, digest, size_bytes) values {}"
     " on conflict (digest, project) do update set at = excluded.at"
 )
+_TAKEN_AT_ONCE: Final = 32
+"""Rows of one statement: to begin a statement for each takes longer than to write it."""
 _FIND_OR_CREATE: Final = (
     "insert into datasets (id, project_pk, name, latest, created_at, last_number) values (?, ?, ?, 0, ?, 0)"
     " on conflict (project_pk, name) do update set name = excluded.name returning pk, latest, last_number"
@@ -168,8 +171,7 @@ def _write(
     project, project_pk = settings.project, _check(connection, settings)
     now = (datetime.now(UTC) - _EPOCH) // _MICROSECOND
     sizes = {info.digest: info.size_bytes for info in uploaded}
-    # In the order of the key, a table that is larger than the memory is gone through once.
-    connection.executemany(_TAKE_IN, [(digest, project, size, now) for digest, size in sorted(sizes.items())])
+    _take_in(connection, project, sizes, now)
     pk, latest, last_number = connection.execute(
         _FIND_OR_CREATE, (new_id(), project_pk, name, now)
     ).fetchone()
@@ -188,6 +190,15 @@ def _write(
     ref = f"{name}@{version}"
     connection.execute(_TELL, (now, _OWNER, project, _EVENT, f"dataset:{ref}", payload))
     return ref, True
+
+
+def _take_in(connection: sqlite3.Connection, project: str, sizes: Mapping[str, int], now: int) -> None:
+    # In the order of the key, a table that is larger than the memory is gone through once.
+    rows = sorted(sizes.items())
+    for begin in range(0, len(rows), _TAKEN_AT_ONCE):
+        some = rows[begin : begin + _TAKEN_AT_ONCE]
+        places = ", ".join(f"(?1, ?2, ?{n}, ?{n + 1})" for n in range(3, 3 + 2 * len(some), 2))
+        connection.execute(_TAKE_IN.format(places), [project, now, *chain.from_iterable(some)])
 
 
 def _require_held(connection: sqlite3.Connection, project: str, wanted: set[str]) -> None:

@@ -31,6 +31,9 @@ _READ_BYTES: Final = 256 * 1024
 _LEVEL: Final = 1  # the higher ones take much longer and save a few per cent more
 _SAMPLE_BYTES: Final = 4096
 _PAYS: Final = 0.9  # compressed, the sample has at most this share of its bytes
+_SMALL_BYTES: Final = 64 * 1024  # of a longer chunk, the sample takes a small part of the time
+_BARREN: Final = ((64, 8), (16, 4))
+"""After so many small chunks in a row that did not pay, one of so many is looked at."""
 
 Bytes: TypeAlias = bytes | bytearray | memoryview
 
@@ -96,22 +99,40 @@ def _no_longer(blocks: Iterable[Bytes], limit_bytes: int) -> Iterator[Bytes]:
 
 
 class Codec:
-    """Gives chunks their stored form and takes it back. For any number of threads."""
+    """Gives chunks their stored form and takes it back. For any number of threads.
+
+    To look at a sample of a small chunk takes as long as to hash all of it. So where many in a row did not pay, as
+    those of images do not, some pass unseen; the first that pays ends this.
+    """
 
     def __init__(self) -> None:
         self._own = threading.local()
+        self._n_barren = 0  # in a row; that threads overlook one of each other's does no harm
 
     def encode(self, data: Bytes) -> Encoded:
         """Compress a chunk if a sample of it shows that this pays."""
-        if len(data) <= _SAMPLE_BYTES // 16:
+        n_bytes = len(data)
+        if n_bytes <= _SAMPLE_BYTES // 16 or (n_bytes <= _SMALL_BYTES and self._is_passed_by()):
             return Encoded(RAW, data)
-        start = (len(data) - _SAMPLE_BYTES) // 2 if len(data) > 2 * _SAMPLE_BYTES else 0
+        start = (n_bytes - _SAMPLE_BYTES) // 2 if n_bytes > 2 * _SAMPLE_BYTES else 0
         sample = memoryview(data)[start : start + _SAMPLE_BYTES]
         compressor = self._compressor()
         if len(compressor.compress(sample)) > _PAYS * len(sample):
+            self._n_barren += 1
             return Encoded(RAW, data)
+        self._n_barren = 0
         stored = compressor.compress(data)
-        return Encoded(ZSTD, stored) if len(stored) <= _PAYS * len(data) else Encoded(RAW, data)
+        return Encoded(ZSTD, stored) if len(stored) <= _PAYS * n_bytes else Encoded(RAW, data)
+
+    def _is_passed_by(self) -> bool:
+        """Tell whether a small chunk is taken as it is, since those before it did not pay."""
+        for least, one_of in _BARREN:
+            if self._n_barren >= least:
+                if self._n_barren % one_of:
+                    self._n_barren += 1
+                    return True
+                return False
+        return False
 
     def decode(self, codec: int, stored: Bytes, length: int) -> Bytes:
         """Give the bytes of a chunk.

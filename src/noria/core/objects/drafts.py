@@ -33,6 +33,10 @@ class Draft:
         with storage_errors(self._root):
             write_all(self.fd, data)
 
+    def flush_so_far(self) -> None:
+        """Have the bytes that were written until now on disk."""
+        os.fsync(self.fd)
+
     def flush(self) -> None:
         """Have all bytes on disk, and nobody write to them any more."""
         os.fchmod(self.fd, 0o444)

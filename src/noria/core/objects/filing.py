@@ -34,6 +34,7 @@ _MAX_THREADS: Final = 8
 _TINY_BYTES: Final = 64 * 1024
 _ROUNDS: Final = 3
 _FLAGS: Final = os.O_RDONLY | os.O_NOFOLLOW | os.O_NONBLOCK | os.O_CLOEXEC
+_CODEC: Final = Codec()  # of a helper, which has been told before what does not pay
 
 
 class _Read(NamedTuple):
@@ -71,10 +72,9 @@ def prepare(paths: Sequence[str]) -> list[_Prepared | None]:
     SourceUnusable
         As `open_source`.
     """
-    codec = Codec()
     contents = [_read_small(path) for path in paths]
     return [
-        None if data is None else _Prepared(blake3(data).digest(), len(data), _shared(codec.encode(data)))
+        None if data is None else _Prepared(blake3(data).digest(), len(data), _shared(_CODEC.encode(data)))
         for data in contents
     ]
 

@@ -4,11 +4,14 @@ from __future__ import annotations
 
 import sqlite3
 from collections.abc import Collection, Iterable, Sequence
+from itertools import chain
 from typing import Any, Final, NamedTuple
 
 from noria.core.objects.packs import PackedChunk, PackedObject, parts_of
 
 _LENDER: Final = "SELECT pack FROM chunks WHERE digest = ? AND length = ?"
+_ROWS_AT_ONCE: Final = 32
+"""Rows of one statement: to begin a statement for each takes longer than to write it."""
 
 
 class Located(NamedTuple):
@@ -60,14 +63,17 @@ class Writing:
         complete, waiting = [], []
         for n, pack in zip(numbers, packs, strict=True):
             for item in pack.objects:
+                if not item.recipe and item.digest in here:
+                    complete.append((*item, n, now_ns))
+                    continue
                 found = self._packs_of(item, here)
                 if found is None:
                     waiting.append((*item, n))
                 else:
                     lenders |= found
                     complete.append((*item, n, now_ns))
-        self._do_many("INSERT OR REPLACE INTO objects VALUES (?, ?, ?, ?, ?)", sorted(complete))
-        self._do_many("INSERT OR REPLACE INTO waiting VALUES (?, ?, ?, ?)", waiting)
+        self._put("objects", sorted(complete))
+        self._put("waiting", waiting)
         self._do_many("UPDATE packs SET put_at = ? WHERE n = ?", [(now_ns, n) for n in sorted(lenders)])
         return {row[0] for row in waiting}
 
@@ -77,20 +83,24 @@ class Writing:
         complete = [
             (*row, now_ns) for row in rows if self._packs_of(PackedObject(*row[:3]), set()) is not None
         ]
-        self._do_many("INSERT OR REPLACE INTO objects VALUES (?, ?, ?, ?, ?)", complete)
+        self._put("objects", complete)
         self._do_many("DELETE FROM waiting WHERE digest = ?", [row[:1] for row in complete])
 
     def add_pack(self, pack: NewPack, now_ns: int) -> int:
         """Make a pack and its chunks known, and give its number."""
         self._do("INSERT OR IGNORE INTO packs (id, size_bytes, put_at) VALUES (?, ?, ?)", (*pack[:2], now_ns))
         [(n,)] = self._do("SELECT n FROM packs WHERE id = ?", (pack.pack_id,)).fetchall()
-        self._do_many(
-            "INSERT OR REPLACE INTO chunks VALUES (?, ?, ?, ?, ?, ?)",
-            sorted(
-                (chunk[0], n, *chunk[1:]) for chunk in pack.chunks
-            ),  # in the order of the key: half the time
-        )
+        # In the order of the key: half the time.
+        self._put("chunks", sorted((chunk[0], n, *chunk[1:]) for chunk in pack.chunks))
         return int(n)
+
+    def _put(self, table: str, rows: Sequence[Sequence[object]]) -> None:
+        """Write whole rows in the place of those with the same key."""
+        for begin in range(0, len(rows), _ROWS_AT_ONCE):
+            some = rows[begin : begin + _ROWS_AT_ONCE]
+            places = ", ".join([f"({', '.join('?' * len(some[0]))})"] * len(some))
+            sql = f"INSERT OR REPLACE INTO {table} VALUES {places}"  # noqa: S608 - no input
+            self._do(sql, list(chain.from_iterable(some)))
 
     def _packs_of(self, item: PackedObject, here: set[bytes]) -> set[int] | None:
         """Give the packs in which the chunks of an object lie that are not among `here`; None if one is nowhere."""

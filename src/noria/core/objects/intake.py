@@ -29,6 +29,9 @@ from noria.core.objects.packs import PACK_BYTES, PackedObject, PackWriter, join_
 
 _WINDOWS_AHEAD: Final = 2
 _SEALS_AHEAD: Final = 3  # packs on their way to the disk at a time, so that it is never without work
+_FLUSH_BYTES: Final = (
+    16 * 1024 * 1024
+)  # go to the disk while more come, so that little is waited for at the end
 _PACKS_AT_ONCE: Final = 4  # published together; a batch that is killed begins again after the last ones
 _MAX_DRAFTS: Final = 200  # open at a time: packs of a larger object are published before it is complete
 
@@ -95,6 +98,7 @@ class Intake:
         self._examiner = examiner
         self._now_ns = now_ns
         self._writer: PackWriter | None = None
+        self._flushing: list[Future[None]] = []  # of the pack that is being filled
         self._sealing: deque[tuple[PackWriter, Future[bytes]]] = deque()
         self._drafts: list[Draft] = []
         self._written: set[bytes] = set()  # chunks in packs that are not published yet
@@ -127,6 +131,8 @@ class Intake:
         self._written.add(examined.digest)
         if writer.size_bytes >= PACK_BYTES:
             self._seal()
+        elif writer.size_bytes >= (len(self._flushing) + 1) * _FLUSH_BYTES:
+            self._flushing.append(self._sealer.submit(writer.draft.flush_so_far))
 
     def take_object(self, item: PackedObject, *, known: bool) -> None:
         """Take an object in whose chunks were taken; one that is known is made young."""
@@ -213,12 +219,15 @@ class Intake:
     def _seal(self) -> None:
         """Have the pack brought to the disk while the next one is filled."""
         writer, self._writer = self._writer, None
+        flushing, self._flushing = self._flushing, []
         assert writer is not None  # noqa: S101
         if len(self._sealing) >= _SEALS_AHEAD:
             self._sealing[-_SEALS_AHEAD][1].result()  # a disk slower than the reading is waited for here
 
         def seal() -> bytes:
             with storage_errors(self._layout.root):
+                for flushed in flushing:
+                    flushed.result()  # what the disk refused is told once, and not by the flush of all of it
                 return writer.seal()
 
         self._sealing.append((writer, self._sealer.submit(seal)))

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import errno
 import os
 import random
 import shutil
@@ -20,6 +21,7 @@ from noria.core.clock import ManualClock
 from noria.core.errors import NotFound, Unavailable
 from noria.core.objects.chunks import LARGE_BYTES, RAW, ZSTD, ChunkDamaged, Codec, cut
 from noria.core.objects.digests import hash_bytes
+from noria.core.objects.drafts import Draft
 from noria.core.objects.local import LocalObjectStore
 from noria.core.objects.opening import open_source_of_objects
 from noria.core.objects.packs import Footer, PackDamaged, PackedChunk, PackedObject, read_footer
@@ -557,3 +559,24 @@ def test_the_index_says_when_an_object_was_put(
         assert connection.execute("PRAGMA journal_mode").fetchone() == ("wal",)
     assert rows == [(digest.removeprefix("blake3:").upper(), round(clock.now().timestamp() * 1e9))]
     assert len(packs(root)) == 1
+
+
+def test_what_the_disk_refuses_on_the_way_is_told(
+    store: LocalObjectStore, root: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """An error that a flush meets before the last one is not lost with it, since the system tells it once."""
+    refused = iter([True])
+
+    def refuse(draft: Draft) -> None:
+        if next(refused, False):
+            raise OSError(errno.EIO, os.strerror(errno.EIO))
+        os.fsync(draft.fd)
+
+    monkeypatch.setattr(Draft, "flush_so_far", refuse)
+    data = noise(40 * MIB)
+    with pytest.raises(Unavailable, match="refused: Input/output error"):
+        store.put([data])
+    assert packs(root) == []
+    assert list((root / "tmp").iterdir()) == []
+
+    assert b"".join(store.open(store.put([data]).digest)) == data
