@@ -124,6 +124,7 @@ def read_values(command: LeanCommand, words: Sequence[str]) -> dict[str, Any] | 
         if not word.startswith("-"):
             given.append(word)
             continue
+        value: str | bool
         if word in command.flags:
             name, value = command.flags[word]
         elif word in command.options:
