@@ -12,6 +12,7 @@ from noria.access.authentication import SECRET_PREFIX, authenticate
 from noria.access.signing_in import PasswordDoor
 from noria.core.adapters import Adapter
 from noria.core.context import Context
+from noria.core.direct import Chosen, Direct, DirectLoop
 from noria.core.gate import hosts_for
 from noria.core.listening import Listener, address_of, bind
 from noria.core.operations import Service
@@ -60,7 +61,7 @@ class LiveServer:
         self._passwords = PasswordDoor()
         self._app = self._build()
         self._context: Context | None = None
-        self._loop = asyncio.new_event_loop()
+        self._loop = DirectLoop()
         self._stopping = asyncio.Event()
         self._thread = threading.Thread(target=self._run, name="live-server", daemon=True)
         self._thread.start()
@@ -98,6 +99,22 @@ class LiveServer:
         if new:
             self._adapters += new
             self._app = self._build()
+
+    @contextmanager
+    def holding_the_loop(self) -> Iterator[None]:
+        """Keep the event loop from doing anything for the length of the block."""
+        held, go_on = threading.Event(), threading.Event()
+
+        def hold() -> None:
+            held.set()
+            go_on.wait(30)
+
+        self._loop.call_soon_threadsafe(hold)
+        assert held.wait(30)
+        try:
+            yield
+        finally:
+            go_on.set()
 
     def close(self) -> None:
         """Stop, and free the port."""
@@ -140,12 +157,17 @@ class LiveServer:
         assert self._context is not None, "a request came when no test was using the live server"
         return self._context
 
+    def _choose(self, scope: Any) -> Chosen | None:
+        chosen: Chosen | None = self._app.choose(scope)
+        return chosen
+
     def _run(self) -> None:
         async def delegate(scope: Any, receive: Any, send: Any) -> None:
             await self._app(scope, receive, send)
 
         with asyncio.Runner(loop_factory=lambda: self._loop) as runner:
-            listener = Listener(delegate, self._socket, before_stop=self._streams.close)
+            direct = Direct(self._choose, self._threads.start)
+            listener = Listener(delegate, self._socket, before_stop=self._streams.close, direct=direct)
             runner.run(listener.run(self._stopping, grace_s=2.0))
 
 

@@ -13,6 +13,7 @@ from granian._granian import SocketHolder
 from granian.constants import Interfaces
 from granian.server.embed import Server
 
+from noria.core.direct import Direct, DirectLoop
 from noria.core.errors import ConfigInvalid, Conflict
 
 BACKLOG = 512
@@ -129,6 +130,8 @@ class Listener(Server):
         Called in the event loop when serving is to end: ends answers that would go on for ever.
     interface
         How the application is called: ASGI, or Granian's own RSGI, which costs half as much for each request.
+    direct
+        What threads answer without the event loop, where that is a `DirectLoop` and the interface ASGI.
     """
 
     def __init__(
@@ -138,6 +141,7 @@ class Listener(Server):
         *,
         before_stop: Callable[[], None] | None = None,
         interface: Interfaces = Interfaces.ASGINL,
+        direct: Direct | None = None,
     ) -> None:
         super().__init__(
             app,
@@ -148,6 +152,7 @@ class Listener(Server):
         )
         self._listening = listening
         self._before_stop = before_stop
+        self._direct = direct
 
     def _init_shared_socket(self) -> None:
         # The holder owns the descriptor from here on. Its stub does not know the constructor, which is public to
@@ -157,6 +162,9 @@ class Listener(Server):
 
     async def run(self, stopping: asyncio.Event, *, grace_s: float) -> None:
         """Serve until `stopping` is set, then finish the requests at hand within `grace_s`."""
+        loop = asyncio.get_running_loop()
+        if isinstance(loop, DirectLoop):
+            loop.direct = self._direct
         serving = asyncio.ensure_future(self.serve())
         waiting = asyncio.ensure_future(stopping.wait())
         await asyncio.wait({serving, waiting}, return_when=asyncio.FIRST_COMPLETED)

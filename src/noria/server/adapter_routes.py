@@ -9,7 +9,7 @@ from __future__ import annotations
 import asyncio
 import re
 from collections.abc import Callable, Iterable, Sequence
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING, Any, NamedTuple
 from urllib.parse import parse_qs
 
 from noria.core.adapters import Adapter, AdapterAnswer, AdapterRequest, AdapterRoute, AdapterStream
@@ -101,6 +101,13 @@ def _parts(path: str) -> Iterable[tuple[str, str, bool]]:
     yield path[end:], "", False
 
 
+class Taken(NamedTuple):
+    """A route that answers, and the values of its parameters."""
+
+    route: AdapterRoute
+    path: dict[str, str]
+
+
 class AdapterSwitch:
     """Answers the adapters' addresses, and hands everything else on."""
 
@@ -118,6 +125,27 @@ class AdapterSwitch:
         self._context = context
         self._threads = threads
         self._limits = limits
+
+    def choose(self, method: str, path: str, n_bytes: int) -> Taken | None:
+        """Give what answers a request whose body has a length, if a thread can answer it once the body is there."""
+        found = self._table.find(path)
+        route = None if found is None else found[0].get(method)
+        if found is None or route is None or route.upload or (n_bytes > 0 and method == "GET"):
+            return None
+        if n_bytes > min(_UNSEEN_BODY_BYTES, self._limits.body_bytes):
+            return None
+        return Taken(route, found[1])
+
+    def answer(self, scope: Any, taken: Taken, body: bytes) -> Answer | StreamAnswer:
+        """Answer one request, in a thread."""
+        try:
+            given = _given(scope, taken.path, body, None)
+            return self._shown(self._serve(scope, taken.route, given))
+        except Exception as error:
+            owner = self._table.owner(scope["path"])
+            if owner is None:
+                raise
+            return _as_answer(owner.refuse(known_error(error)))
 
     async def __call__(self, scope: Any, receive: Receive, send: Send) -> None:
         """Answer one request."""
@@ -146,7 +174,9 @@ class AdapterSwitch:
             # Nobody unknown makes the server gather megabytes.
             await run(_identify, scope, route)
         given = await self._given(route, scope, receive, found[1])
-        result = await run(self._serve, scope, route, given)
+        return self._shown(await run(self._serve, scope, route, given))
+
+    def _shown(self, result: AdapterAnswer | AdapterStream) -> Answer | StreamAnswer:
         if isinstance(result, AdapterStream):
             headers = _headers(result.media_type, result.headers)
             return StreamAnswer(
@@ -171,16 +201,22 @@ class AdapterSwitch:
         elif scope["method"] != "GET":
             check_length(headers, self._limits.body_bytes)
             body = await read_body(receive, self._limits.body_bytes)
-        query = _query(scope["query_string"])
-        return lambda context: AdapterRequest(
-            context=context,
-            method=scope["method"],
-            path=path,
-            query=query,
-            headers={key.decode("latin-1"): value.decode("latin-1") for key, value in headers},
-            body=body,
-            upload=upload,
-        )
+        return _given(scope, path, body, upload)
+
+
+def _given(
+    scope: Any, path: dict[str, str], body: bytes, upload: UploadBody | None
+) -> Callable[[Context], AdapterRequest]:
+    query = _query(scope["query_string"])
+    return lambda context: AdapterRequest(
+        context=context,
+        method=scope["method"],
+        path=path,
+        query=query,
+        headers={key.decode("latin-1"): value.decode("latin-1") for key, value in scope["headers"]},
+        body=body,
+        upload=upload,
+    )
 
 
 def _identify(scope: Any, route: AdapterRoute) -> Principal:

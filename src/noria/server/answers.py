@@ -29,10 +29,13 @@ class Answer:
         self.body = body
         self.headers = headers or []
 
+    def with_length(self) -> Headers:
+        """Give the headers, and the length of the body."""
+        return [*self.headers, (b"content-length", str(len(self.body)).encode())]
+
     async def __call__(self, _scope: Scope, _receive: Receive, send: Send) -> None:
         """Send status, headers and body."""
-        headers = [*self.headers, (b"content-length", str(len(self.body)).encode())]
-        await send({"type": "http.response.start", "status": self.status, "headers": headers})
+        await send({"type": "http.response.start", "status": self.status, "headers": self.with_length()})
         await send({"type": "http.response.body", "body": self.body, "more_body": False})
 
 

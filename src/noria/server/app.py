@@ -17,6 +17,7 @@ from litestar.plugins.core import MsgspecDIPlugin
 from noria.access.sessions import resume_session
 from noria.core.adapters import Adapter
 from noria.core.context import Context
+from noria.core.direct import Chosen
 from noria.core.errors import Invalid, NoriaError, TooLarge, Unauthenticated
 from noria.core.gate import AllowedHosts
 from noria.core.http_errors import MethodNotAllowed, RouteNotFound, error_answer, known_error
@@ -165,6 +166,10 @@ class Application:
         if self._whole is not None and scope["type"] == "http" and not self._is_here(scope["path"]):
             await self._whole.wait()
         await self._gate(scope, receive, send)
+
+    def choose(self, scope: Any) -> Chosen | None:
+        """Tell what a thread is to do that answers a request; None of what the event loop has to answer."""
+        return self._gate.choose(scope)
 
     def add(self, routes: Sequence[BaseRouteHandler]) -> None:
         """Add the routes that were to come. Call it in the thread of the event loop, which looks routes up.

@@ -17,11 +17,12 @@ from urllib.parse import unquote
 
 from noria.core.admission import ANYONE, admit
 from noria.core.context import Context
+from noria.core.direct import Chosen, Whole
 from noria.core.errors import Invalid, NoriaError, Unauthenticated
 from noria.core.gate import READING_METHODS, SECURITY_HEADERS, AllowedHosts, check_host, check_origin
 from noria.core.http_errors import AddressInvalid, MethodNotAllowed, known_error
 from noria.core.permissions import Principal
-from noria.server.answers import WITHOUT_BODY, Answer
+from noria.server.answers import WITHOUT_BODY, Answer, StreamAnswer
 from noria.server.gatekeeper import Gatekeeper
 from noria.server.requests import HIDDEN_SLASH
 from noria.server.routes import CONTEXT, PERMISSION
@@ -31,12 +32,15 @@ from noria.server.unread import Incoming
 if TYPE_CHECKING:
     from litestar.types import ASGIApp, Message, Receive, Send
 
+    from noria.server.adapter_routes import AdapterSwitch, Taken
+
 CHALLENGES = (b"Bearer", b'Basic realm="Noria", charset="UTF-8"')
 """What an answer without a valid credential says that one may be."""
 
 UNAUTHORIZED = 401
 HEALTH_PATH = "/health/"
 METHODS = frozenset({"GET", "HEAD", "POST", "PUT", "PATCH", "DELETE"})
+_ANSWERED_WHOLE = METHODS - {"HEAD"}
 PRINCIPAL = "noria.principal"
 """Key in a request's scope under which the gate leaves who calls."""
 
@@ -84,6 +88,8 @@ class Gate:
 
     Parameters
     ----------
+    app
+        What is behind it; answers some requests in a thread whose body is at hand.
     identifies
         Tells of an address whether what answers it identifies the caller itself, by `scope[IDENTIFY]`, in the thread
         that serves the request: a thread less to pass through.
@@ -95,7 +101,7 @@ class Gate:
 
     def __init__(
         self,
-        app: ASGIApp,
+        app: AdapterSwitch,
         gatekeeper: Gatekeeper,
         hosts: AllowedHosts,
         *,
@@ -104,7 +110,8 @@ class Gate:
         takes_form: Callable[[str], bool],
         refuse: Refuse,
     ) -> None:
-        self._app = app
+        self._app: ASGIApp = app
+        self._threaded = app
         self._gatekeeper = gatekeeper
         self._hosts = hosts
         self._threads = threads
@@ -118,21 +125,69 @@ class Gate:
         if scope["type"] == "lifespan":
             await self._app(scope, receive, send)
         elif scope["type"] == "http":
-            began = time.monotonic()
-            incoming = Incoming(receive, scope["headers"])
-            answer = _Hardened(send, incoming, scope)
-            try:
-                await self._admit(scope)
-                await self._app(scope, incoming, answer)
-            except Exception as error:
-                if answer.status is not None:
-                    raise
-                status, headers, body = self._refuse(_shown_path(scope), known_error(error))
-                await Answer(status, body, headers)(scope, incoming, answer)
-            finally:
-                _log_request(scope, answer.status, time.monotonic() - began)
+            await self._conclude(self._admitted, scope, Incoming(receive, scope["headers"]), send)
+
+    async def _admitted(self, scope: Any, receive: Receive, send: Send) -> None:
+        await self._admit(scope)
+        await self._app(scope, receive, send)
+
+    async def _conclude(self, app: ASGIApp, scope: Any, incoming: Incoming, send: Send) -> None:
+        """Send what an application answers, or the reason why there is no answer."""
+        began = time.monotonic()
+        answer = _Hardened(send, incoming, scope)
+        try:
+            await app(scope, incoming, answer)
+        except Exception as error:
+            if answer.status is not None:
+                raise
+            await self._refusal(scope, error)(scope, incoming, answer)
+        finally:
+            _log_request(scope, answer.status, time.monotonic() - began)
+
+    def _refusal(self, scope: Any, error: Exception) -> Answer:
+        status, headers, body = self._refuse(_shown_path(scope), known_error(error))
+        return Answer(status, body, headers)
+
+    def choose(self, scope: Any) -> Chosen | None:
+        """Tell what a thread is to do that answers a request; None of what the event loop has to answer.
+
+        Nothing is decided here about who is let in: the thread begins with the same checks.
+        """
+        method, raw_path = scope["method"], scope["raw_path"]
+        if method not in _ANSWERED_WHOLE or not _PLAIN_PATH.fullmatch(raw_path):
+            return None
+        n_bytes = _length(scope["headers"])
+        taken = None if n_bytes is None else self._threaded.choose(method, raw_path.decode("ascii"), n_bytes)
+        if n_bytes is None or taken is None:
+            return None
+        return Chosen(functools.partial(self._answer_in_thread, scope, taken), n_bytes)
+
+    def _answer_in_thread(self, scope: Any, taken: Taken, body: bytes) -> Whole | ASGIApp:
+        began = time.monotonic()
+        try:
+            self._check(scope)
+            answer = self._threaded.answer(scope, taken, body)
+        except Exception as error:  # noqa: BLE001 - every failure has its form
+            answer = self._refusal(scope, error)
+        if isinstance(answer, StreamAnswer):
+            return functools.partial(self._send_stream, answer)
+        _log_request(scope, answer.status, time.monotonic() - began)
+        headers = _hardened(answer.with_length(), answer.status, scope["headers"])
+        return Whole(answer.status, headers, answer.body)
+
+    async def _send_stream(self, answer: StreamAnswer, scope: Any, receive: Receive, send: Send) -> None:
+        # Nothing is left of the body, whatever its headers say.
+        await self._conclude(answer, scope, Incoming(receive, ()), send)
 
     async def _admit(self, scope: Any) -> None:
+        credentials = self._check(scope)
+        # Whether this process lives must not depend on the database that tells who asks.
+        if IDENTIFY not in scope and not scope["path"].startswith(HEALTH_PATH):
+            caller = await self._threads.run(self._gatekeeper.recognise, *credentials)
+            scope[PRINCIPAL], scope[SESSION] = caller
+
+    def _check(self, scope: Any) -> tuple[str | None, str | None]:
+        """Refuse what must not come in whoever sends it, and give what it says of who that is."""
         method = scope["method"]
         if method not in METHODS:
             raise MethodNotAllowed(f"This server does not know the method `{method[:20]}`")
@@ -157,13 +212,10 @@ class Gate:
         credentials = told.get(b"authorization"), told.get(b"cookie")
         if identifies_itself:
             scope[IDENTIFY] = functools.partial(self._gatekeeper.identify, *credentials)
-        # Whether this process lives must not depend on the database that tells who asks.
-        elif not path.startswith(HEALTH_PATH):
-            caller = await self._threads.run(self._gatekeeper.recognise, *credentials)
-            scope[PRINCIPAL], scope[SESSION] = caller
         if method == "HEAD":
             scope["method"] = "GET"
             scope[WITHOUT_BODY] = True
+        return credentials
 
     def _remember(self, host: str | None) -> None:
         # Few names lead here, and each was checked; the bound is for whoever tries many addresses in digits.
@@ -251,15 +303,33 @@ class _Hardened:
     async def __call__(self, message: Message) -> None:
         if message["type"] == "http.response.start":
             self.status = message["status"]
-            headers = with_security_headers(message["headers"])
-            if self.status == UNAUTHORIZED:
-                headers = with_challenges(headers, _is_browser(self._asked))
-            message["headers"] = headers
+            message["headers"] = _hardened(message["headers"], self.status, self._asked)
             if not self._incoming.is_whole and not await self._incoming.leave_nothing():
                 message["headers"] = [*message["headers"], (b"connection", b"close")]
         elif message["type"] == "http.response.body" and self._without_body:
             message["body"] = b""
         await self._send(message)
+
+
+def _hardened(
+    headers: Iterable[tuple[bytes, bytes]], status: int, asked: Iterable[tuple[bytes, bytes]]
+) -> list[tuple[bytes, bytes]]:
+    """Give the headers of an answer to `asked` with those that every answer has."""
+    given = with_security_headers(headers)
+    return with_challenges(given, _is_browser(asked)) if status == UNAUTHORIZED else given
+
+
+def _length(headers: Iterable[tuple[bytes, bytes]]) -> int | None:
+    """Give the length of a body, 0 of none; None where it is not told in digits, or is sent only when asked for."""
+    length = 0
+    for name, value in headers:
+        if name == b"content-length":
+            if length or not value.isdigit():
+                return None
+            length = int(value)
+        elif name in (b"transfer-encoding", b"expect"):
+            return None
+    return length
 
 
 def _log_request(scope: Any, status: int | None, duration_s: float) -> None:

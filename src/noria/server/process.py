@@ -16,7 +16,6 @@ from contextlib import ExitStack
 from dataclasses import dataclass
 
 import msgspec
-import uvloop
 
 from noria.access.authentication import any_user, authenticate
 from noria.access.signing_in import PasswordDoor
@@ -24,6 +23,7 @@ from noria.core.clock import SystemClock
 from noria.core.config import Settings
 from noria.core.context import Context
 from noria.core.control.lock import WorkspaceLock
+from noria.core.direct import Direct, DirectLoop
 from noria.core.errors import ConfigInvalid
 from noria.core.events.sealer import Sealer
 from noria.core.gate import hosts_for, is_loopback
@@ -139,8 +139,9 @@ def run_server(
         # made meanwhile look into the half of it that is there.
         importlib.import_module("sqlalchemy.orm")
         _keep_heaps_small()
-        with asyncio.Runner(loop_factory=uvloop.new_event_loop) as runner:
-            listener = Listener(app, listening, before_stop=streams.close)
+        with asyncio.Runner(loop_factory=DirectLoop) as runner:
+            direct = Direct(app.choose, threads.start)
+            listener = Listener(app, listening, before_stop=streams.close, direct=direct)
             runner.run(_serve(listener, keeper, tell, functools.partial(_add_pages, app, threads)))
         Sealer(context.database, context.clock, folder).checkpoint(at_once=True)
     keeper.raise_failure()

@@ -33,6 +33,10 @@ class Threads:
         """Call `function` in a thread for transfers."""
         return await self._transfers.call(function, *args, **kwargs)
 
+    def start(self, work: Callable[[], None]) -> None:
+        """Have a thread for requests call `work`, which raises nothing; nobody waits for it. Any thread may ask."""
+        self._requests.hand_over(work)
+
     def close(self) -> None:
         """Let the idle threads end, and wait a while for the busy ones to end what they are at."""
         for pool in (self._requests, self._transfers):
@@ -71,8 +75,20 @@ class _Pool:
             with contextlib.suppress(RuntimeError):  # the loop has ended, and nobody waits any more
                 loop.call_soon_threadsafe(_settle, answered, result, failure)
 
-        self._hand_over(work)
+        self.hand_over(work)
         return await answered
+
+    def hand_over(self, work: Callable[[], None]) -> None:
+        """Have a thread call something."""
+        with self._counting:
+            self._n_open += 1
+            if self._n_open > len(self._threads) < self._limit:
+                name = f"{self._name}_{len(self._threads)}"
+                # None of them keeps the process alive: whoever closes the pool has waited for them.
+                thread = threading.Thread(target=self._run, name=name, daemon=True)
+                self._threads.append(thread)
+                thread.start()
+        self._calls.put(work)
 
     def close(self) -> None:
         """End the threads; calls that wait for one are not made."""
@@ -84,17 +100,6 @@ class _Pool:
         deadline = time.monotonic() + ENDING_S
         for thread in self._threads:
             thread.join(max(0.0, deadline - time.monotonic()))
-
-    def _hand_over(self, work: Callable[[], None]) -> None:
-        with self._counting:
-            self._n_open += 1
-            if self._n_open > len(self._threads) < self._limit:
-                name = f"{self._name}_{len(self._threads)}"
-                # None of them keeps the process alive: whoever closes the pool has waited for them.
-                thread = threading.Thread(target=self._run, name=name, daemon=True)
-                self._threads.append(thread)
-                thread.start()
-        self._calls.put(work)
 
     def _run(self) -> None:
         while True:

@@ -28,12 +28,15 @@ class Incoming:
     def __init__(self, receive: Receive, headers: Iterable[tuple[bytes, bytes]]) -> None:
         self._receive = receive
         self._more = False
+        self._left: int | None = None  # of a body whose length is known
         self._waits_for_consent = False
         for name, value in headers:
             if name == b"content-length":
                 self._more = self._more or value != b"0"
+                self._left = int(value) if value.isdigit() else None
             elif name == b"transfer-encoding":
                 self._more = True
+                self._left = None
             elif name == b"expect":
                 self._waits_for_consent = True
 
@@ -42,6 +45,10 @@ class Incoming:
         message = await self._receive()
         self._waits_for_consent = False
         self._more = message["type"] == "http.request" and bool(message.get("more_body", False))
+        if self._more and self._left is not None:
+            # Of the last part, too, the network thread says that there is more: to ask it again wakes it for nothing.
+            self._left -= len(message.get("body", b""))  # type: ignore[arg-type]
+            self._more = message["more_body"] = self._left > 0  # type: ignore[typeddict-unknown-key]
         return message
 
     @property
