@@ -48,6 +48,12 @@ CULPRIT_S = 0.2
 
 _ALWAYS = 8
 _WEIGHT = 0.1
+_FARTHEST, _LEAST_S = 4, 0.0001
+"""A call counts as at most so many times what calls took until now, and as this at least.
+
+One that took very long was mostly held up by others on this machine. Taken at its word, it would send the requests
+after it through threads, where they are held up the more. What has become slow is noticed within a few dozen calls.
+"""
 _MANY = 32
 _REPEATS = 3
 
@@ -130,8 +136,7 @@ class Lane:
 
     def is_quick(self, n_rows: int) -> bool:
         """Tell whether rows can be predicted in the event loop."""
-        cost_s = self._base_s + self._row_s * n_rows
-        return cost_s <= self._limit_s and self._n_parts(cost_s) == 1
+        return self._base_s + self._row_s * n_rows <= self._limit_s and self._n_parts(n_rows) == 1
 
     def rows_within(self, seconds: float) -> int:
         """Tell how many rows one call predicts in about so long: at least 1, and at most what goes together at all."""
@@ -155,7 +160,8 @@ class Lane:
                 raise ValueError(f"the output `{name}` has the shape {list(shape)} for {n_rows} rows")
         if self._base_s < math.inf:
             taken_s = time.perf_counter() - began - self._row_s * n_rows
-            self._base_s += _WEIGHT * (max(0.0, taken_s) - self._base_s)
+            farthest_s = max(_FARTHEST * self._base_s, _LEAST_S)
+            self._base_s += _WEIGHT * (min(max(0.0, taken_s), farthest_s) - self._base_s)
         return outputs
 
     def culprit(self, inputs: Arrays, n_rows: int) -> Culprit | None:
@@ -190,7 +196,7 @@ class Lane:
         """
         self._admit(n_rows)
         loop = asyncio.get_running_loop()
-        n_parts = self._n_parts(self._base_s + self._row_s * n_rows)
+        n_parts = self._n_parts(n_rows)
         if n_parts > 1:
             return await self._in_parts(inputs, n_rows, n_parts, threads)
         if not self.batches:
@@ -209,11 +215,13 @@ class Lane:
             self._start(loop, threads)
         return await done
 
-    def _n_parts(self, cost_s: float) -> int:
+    def _n_parts(self, n_rows: int) -> int:
         """Tell among how many cores rows are shared out; 1 where they take too little, or all are at work."""
-        if not PART_S <= cost_s / 2 < math.inf or self.batches or not self._goes_apart:
+        # What a call takes beside its rows is not shared: each part takes it anew.
+        rows_s = self._row_s * n_rows
+        if not PART_S <= rows_s / 2 < math.inf or self.batches or not self._goes_apart:
             return 1
-        return max(1, min(self._n_cores - self._n_at_work, int(cost_s / PART_S)))
+        return max(1, min(self._n_cores - self._n_at_work, int(rows_s / PART_S), n_rows))
 
     async def _in_parts(self, inputs: Arrays, n_rows: int, n_parts: int, threads: Executor) -> Outputs:
         """Predict the rows of one request on several cores."""

@@ -45,9 +45,12 @@ class Counting:
     def __init__(self, *, goes_apart: bool = True, together: int = 1) -> None:
         self.goes_apart = goes_apart
         self.sizes: list[int] = []
+        self.held_up_s = 0.0
         self._meeting = threading.Barrier(together, timeout=60)
 
     def predict(self, inputs: Mapping[str, NDArray[Any]]) -> dict[str, NDArray[Any]]:
+        if self.held_up_s:
+            time.sleep(self.held_up_s)
         if len(inputs["x"]) == N_MEASURED:
             time.sleep(ROW_S * N_MEASURED)  # a call that takes a while; nothing is waited for
         elif len(inputs["x"]) > 1:
@@ -145,6 +148,34 @@ def test_what_one_part_raises_the_request_raises(threads: ThreadPoolExecutor, n_
     assert model.sizes == [n_rows // 2] * 4
     (outputs,) = ask(lane, threads, n_rows)
     assert len(outputs["predictions"]) == n_rows
+
+
+def test_a_call_that_was_held_up_once_does_not_make_the_model_slow(threads: ThreadPoolExecutor) -> None:
+    """Requests after it are answered as before, in one piece, and in the event loop."""
+    model = Counting()
+    lane = lane_of(model, 4)
+    one = {"x": np.zeros(1)}
+    model.held_up_s = 0.5
+    lane.run(one, 1)
+    model.held_up_s = 0.0
+
+    assert lane.is_quick(1)
+    ask(lane, threads, 1)
+    assert model.sizes == [1, 1]
+
+
+def test_a_model_that_has_become_slow_is_noticed(threads: ThreadPoolExecutor) -> None:
+    """Within a few dozen calls it is not run in the event loop any more; a single row stays whole all the same."""
+    model = Counting()
+    lane = lane_of(model, 4)
+    model.held_up_s = 0.02
+    for _ in range(50):
+        lane.run({"x": np.zeros(1)}, 1)
+
+    assert not lane.is_quick(1)
+    model.sizes.clear()
+    ask(lane, threads, 1)
+    assert model.sizes == [1]
 
 
 @pytest.mark.parametrize(
