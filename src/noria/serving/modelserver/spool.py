@@ -32,6 +32,8 @@ DRAFT = ".new-"
 WRITTEN_FILE = "written"
 
 _LOOK_EVERY_S = 0.02
+_LOOK_FAR_S = 0.2
+"""While not even half of the room was taken, it is looked so rarely: to do so takes as long as keeping many records."""
 
 _LONG_BYTES = 1 << 13
 """Longer records are written by a call: to map so many pages takes the kernel several times as long."""
@@ -72,7 +74,7 @@ class Spool:
     among
         Folder whose spools share `max_bytes`; this one's alone by default.
     look_every_s
-        How often at most a full spool looks whether the reader made room.
+        How often at most a spool that is about to be full looks whether the reader made room.
     """
 
     def __init__(
@@ -231,7 +233,9 @@ class Spool:
         return counter
 
     def _room_bytes(self) -> int:
-        if time.monotonic() - self._looked_at >= self._look_every_s:
+        is_far = self._size_bytes < self._max_bytes / 2
+        every_s = max(self._look_every_s, _LOOK_FAR_S) if is_far else self._look_every_s
+        if time.monotonic() - self._looked_at >= every_s:
             self._look()
         return self._max_bytes - self._size_bytes
 
