@@ -18,7 +18,7 @@ from sklearn.linear_model import LogisticRegression
 from noria.core.clock import ManualClock
 from noria.data.client import dataset
 from noria.pipelines.schedules.course import look
-from noria.pipelines.schedules.entities import NewSchedules, ScheduleSection
+from noria.pipelines.schedules.entities import Aside, NewSchedules, ScheduleSection
 from noria.pipelines.schedules.service import Schedules
 from noria.pipelines.snapshots import open_snapshot, take_snapshot
 from noria.registry.client import register
@@ -49,6 +49,7 @@ FLOW = """
 
     @noria.step(cache=False)
     def publish(rows: pl.DataFrame) -> str:
+        {effect}
         return noria.dataset("customers").add(rows).ref
 
     @noria.pipeline
@@ -77,12 +78,22 @@ class ScheduledIncident(Incident):
         self.deploy("buyers")
         self.apply()
 
-    def apply(self, *, divisor: str = "100", column: str = "cents", more: str = "") -> None:
+    def apply(
+        self,
+        *,
+        divisor: str = "100",
+        column: str = "cents",
+        more: str = "",
+        effect: str = "pass",
+        aside: Aside = Aside.CONFINED,
+    ) -> None:
         """Bind the schedule to the pipeline as it is now."""
-        text = FLOW.format(divisor=divisor, column=column, more=more)
+        text = FLOW.format(divisor=divisor, column=column, more=more, effect=effect)
         (self.folder / "flows.py").write_text("\n".join(line[4:] for line in text.splitlines()))
         params = {"hour": "{interval_start}"}
-        spec = ScheduleSection(name=SCHEDULE, run="flows.py:features", every_s=int(HOUR_S), params=params)
+        spec = ScheduleSection(
+            name=SCHEDULE, run="flows.py:features", every_s=int(HOUR_S), params=params, aside=aside
+        )
         new = NewSchedules(schedules=[spec], snapshot=take_snapshot(self.workspace, self.folder))
         self.context.service(Schedules).apply(PROJECT, new)
 

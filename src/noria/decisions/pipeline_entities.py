@@ -7,6 +7,8 @@ from typing import Any
 
 import msgspec
 
+from noria.pipelines.schedules.entities import Aside
+
 
 class Rerun(msgspec.Struct, frozen=True, kw_only=True):
     """A run of the schedule whose rows a batch run predicted.
@@ -24,7 +26,7 @@ class Rerun(msgspec.Struct, frozen=True, kw_only=True):
     reads
         Data sets that the run read, by name and version.
     params, params_before
-        Parameters as they were, and as the revision before would have them for the same interval.
+        Parameters as the later revision and the one before have them for the same interval.
     """
 
     batch_run: str
@@ -42,7 +44,8 @@ class PipelineChange(msgspec.Struct, frozen=True, kw_only=True):
     Attributes
     ----------
     before, after
-        Revisions of the schedule; equal where only the environment differs.
+        Revisions of the schedule: that of the earlier run, and that of the later one or what was applied since and
+        runs now; equal where only the environment differs.
     target_before, target_after
         Their pipelines, and `snapshot_before`, `snapshot_after` their code.
     run_before, run_after
@@ -52,7 +55,9 @@ class PipelineChange(msgspec.Struct, frozen=True, kw_only=True):
     since
         Start of the interval of the later run; None where it has none.
     reruns
-        Runs of the later revision since then, the newest last; where only the environment differs, the earlier run.
+        Runs since then, the newest last; where only the environment differs, the earlier run.
+    aside
+        What the schedule, as it was applied last, lets its pipeline do where it is run aside.
     """
 
     schedule: str
@@ -67,6 +72,7 @@ class PipelineChange(msgspec.Struct, frozen=True, kw_only=True):
     what: list[str]
     since: datetime | None
     reruns: list[Rerun]
+    aside: Aside = Aside.CONFINED
 
     @property
     def is_of_environment(self) -> bool:

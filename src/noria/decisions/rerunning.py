@@ -7,6 +7,7 @@ from typing import Any, Protocol
 from noria.core.serialisation import convert
 from noria.decisions.pipeline_entities import Compared, PipelineChange, RanAside, Rerun
 from noria.pipelines.job_entities import NewJob
+from noria.pipelines.schedules.entities import Aside
 
 ASIDE_JOB = "noria.decisions.aside:run_aside"
 
@@ -27,6 +28,8 @@ def rerun(asides: Asides, change: PipelineChange, *, key: str) -> Compared:
     key
         Of the decision: what it had run once is not run again.
     """
+    if change.aside is Aside.NEVER:
+        return Compared(change=change, why_not='the schedule says `aside = "never"`')
     newest = change.reruns[-1]
     ran: list[RanAside] = []
     for is_before in (True, False):
@@ -53,6 +56,7 @@ def _job(change: PipelineChange, run: Rerun, key: str, *, is_before: bool) -> Ne
             "params": run.params_before if is_before else run.params,
             "reads": run.reads,
             "made": change.made,
+            "free": change.aside is Aside.FREE,
         },
         snapshot=snapshot,
         key=f"{key}:aside:{run.run_id}:{side}",

@@ -8,7 +8,7 @@ from __future__ import annotations
 
 import re
 from dataclasses import dataclass
-from typing import Protocol, TypeVar
+from typing import Any, Protocol, TypeVar
 
 from noria.core.errors import NotFound
 from noria.core.operations import Service
@@ -128,30 +128,38 @@ def _change(reads: Reads, project: str, fed: list[Fed], index: int) -> PipelineC
     one, other = fed[index - 1].run, fed[index].run
     if one.schedule != other.schedule or one.run_id is None or other.run_id is None:
         return None
-    known = {each.number: each for each in reads.service(Schedules).revisions(project, one.schedule).items}
+    kept = reads.service(Schedules).revisions(project, one.schedule).items
+    known = {each.number: each for each in kept}
     before, after = known.get(one.revision or 0), known.get(other.revision or 0)
     if before is None or after is None:
         return None
     what = [*_differences(before, after), *_of_environments(reads, project, one.run_id, other.run_id)]
     if not what:
         return None
-    later = [each for each in fed[index:] if each.run.revision == after.number and each.run.run_id]
-    newest = list({each.run.run_id: each for each in later}.values())[-MOST_RERUNS:]
+    now = _present(kept, after) if what != ["environment"] else after
+    since = [each for each in fed[index:] if after.number <= (each.run.revision or 0) and each.run.run_id]
+    newest = list({each.run.run_id: each for each in since}.values())[-MOST_RERUNS:]
     newest = [fed[index - 1]] if what == ["environment"] else newest
     return PipelineChange(
         schedule=one.schedule,
         before=before.number,
-        after=after.number,
+        after=now.number,
         target_before=before.spec.run,
-        target_after=after.spec.run,
+        target_after=now.spec.run,
         snapshot_before=before.snapshot,
-        snapshot_after=after.snapshot,
+        snapshot_after=now.snapshot,
         run_before=one.run_id,
         run_after=other.run_id,
         what=what,
         since=other.interval_start,
-        reruns=[_rerun(reads, project, each, before) for each in newest],
+        reruns=[_rerun(reads, project, each, before, now) for each in newest],
+        aside=kept[0].spec.aside,
     )
+
+
+def _present(kept: list[ScheduleRevision], after: ScheduleRevision) -> ScheduleRevision:
+    """Give what the schedule runs now, where that is later than a change: it is what would be gone back from."""
+    return next((each for each in kept if each.is_running and each.number > after.number), after)
 
 
 def _differences(before: ScheduleRevision, after: ScheduleRevision) -> list[str]:
@@ -165,7 +173,7 @@ def _of_environments(reads: Reads, project: str, one: str, other: str) -> list[s
     return ["environment"] if None not in found and found[0] != found[1] else []
 
 
-def _rerun(reads: Reads, project: str, fed: Fed, before: ScheduleRevision) -> Rerun:
+def _rerun(reads: Reads, project: str, fed: Fed, before: ScheduleRevision, now: ScheduleRevision) -> Rerun:
     run = fed.run
     job = reads.service(Jobs).get(project, run.job_id or "")
     links = reads.service(Runs).get(project, run.run_id or "").inputs
@@ -175,8 +183,11 @@ def _rerun(reads: Reads, project: str, fed: Fed, before: ScheduleRevision) -> Re
         copied=[*fed.batch.options.copied],
         run_id=run.run_id or "",
         reads=[link.ref.removeprefix("dataset:") for link in links if link.ref.startswith("dataset:")],
-        params=job.args["params"],
-        params_before=filled_params(
-            before.spec, start=run.interval_start, end=run.interval_end, details=run.details
-        ),
+        params=job.args["params"] if run.revision == now.number else _params(now, run),
+        params_before=_params(before, run),
     )
+
+
+def _params(revision: ScheduleRevision, run: ScheduleRun) -> dict[str, Any]:
+    """Give the parameters that a revision would have a run of an interval take."""
+    return filled_params(revision.spec, start=run.interval_start, end=run.interval_end, details=run.details)

@@ -7,7 +7,7 @@ from pathlib import Path
 
 import pytest
 
-from noria.catalog.entities import Candidate
+from noria.catalog.entities import Candidate, DecisionRecord
 from noria.catalog.service import Catalog
 from noria.core.context import Context
 from noria.core.events.log import EventLog
@@ -26,9 +26,11 @@ from noria.decisions.service import Decisions
 from noria.decisions.upstream import change_upstream
 from noria.monitoring.entities import AlertKind
 from noria.pipelines.jobs import Jobs
+from noria.pipelines.schedules.entities import Aside
 from noria.pipelines.schedules.service import Schedules
 from noria.serving.endpoints import Endpoints
 from support.decisions import PROJECT, DyingSteps, Killed
+from support.outside import Outside, listening
 from support.project import user_project
 from support.scheduled_incident import SCHEDULE, ScheduledIncident
 
@@ -257,3 +259,73 @@ def test_an_old_change_is_not_blamed(incident: ScheduledIncident) -> None:
     incident.answer([[50.0, 30.0]])
     head = starts[-1] + 120
     assert found(head) is None, "a row that no batch run predicted leads nowhere"
+
+
+@pytest.fixture
+def outside() -> Iterator[Outside]:
+    """Give a program that the pipeline's last step tells each time that it made rows."""
+    with listening() as made:
+        yield made
+
+
+def broken_again(incident: ScheduledIncident, outside: Outside, aside: Aside) -> tuple[DecisionRecord, int]:
+    """Let a pipeline with an effect outside break; give what was decided, and how often it had the effect for that."""
+    incident.apply(effect=outside.tell)
+    incident.an_hour()
+    incident.apply(divisor="1", effect=outside.tell, aside=aside)
+    onset = incident.an_hour()[0]
+    incident.an_hour()
+    before = outside.n_told
+    assert before == 3, "the pipeline told it once an hour"
+    found = decided(incident, onset)
+    return incident.context.service(Catalog).get(PROJECT, found.record_id), outside.n_told - before
+
+
+def test_effects_outside_are_not_had_again_unless_the_schedule_lets_them(
+    incident: ScheduledIncident, outside: Outside
+) -> None:
+    """Run aside, the step that connects is refused, and the evidence names it, the address and the key."""
+    record, n_told = broken_again(incident, outside, Aside.CONFINED)
+    replay = next(each for each in record.evidence if each.stage == "replay")
+
+    assert n_told == 0
+    assert replay.verdict == "lacks"
+    assert f"may not connect to `127.0.0.1:{outside.port}`" in replay.sentence
+    assert "`publish`" in replay.sentence
+    assert 'aside = "free"' in replay.sentence
+    assert record.cause != Cause.PIPELINE_FAULT.value
+
+
+def test_a_schedule_that_lets_effects_be_had_again_is_compared(
+    incident: ScheduledIncident, outside: Outside
+) -> None:
+    """Both revisions run on the newest inputs, the earlier one on those of an hour before, and tell each time."""
+    record, n_told = broken_again(incident, outside, Aside.FREE)
+
+    assert (record.cause, incident.decision().subject) == ("pipeline_fault", "step flows.py:scaled")
+    assert n_told == 3
+
+
+def test_a_schedule_that_is_never_run_aside(incident: ScheduledIncident, outside: Outside) -> None:
+    """No job runs the pipeline, and the evidence says why."""
+    record, n_told = broken_again(incident, outside, Aside.NEVER)
+    replay = next(each for each in record.evidence if each.stage == "replay")
+    entries = {job.entry for job in incident.context.service(Jobs).list(PROJECT, limit=100).items}
+
+    assert n_told == 0
+    assert 'the schedule says `aside = "never"`' in replay.sentence
+    assert "noria.decisions.aside:run_aside" not in entries
+
+
+def test_what_is_let_later_goes_for_a_change_before(incident: ScheduledIncident, outside: Outside) -> None:
+    """A person who was refused the comparison lets it be made, and the schedule goes back from what it runs then."""
+    broken_again(incident, outside, Aside.CONFINED)
+    first = incident.decision()
+    onset = first.onset_position
+    incident.apply(divisor="1", effect=outside.tell, aside=Aside.FREE)
+    incident.context.service(Decisions).reject(PROJECT, first.id, Answer(reason="look again"))
+    again = decided(incident, onset)
+
+    assert again.remedy is Remedy.FIX_PIPELINE, again.reason
+    assert again.pin is not None
+    assert (again.pin.revision, again.pin.instead_of) == (2, 4)

@@ -8,13 +8,13 @@ library asks. Neither makes foreign code safe: it runs as the caller, who was sh
 from __future__ import annotations
 
 import contextlib
-import ctypes
 import os
 import resource
-import struct
 import sys
 from pathlib import Path
 from typing import Any
+
+from noria.decisions.walls import refuse_writes
 
 _WRITES = os.O_WRONLY | os.O_RDWR | os.O_CREAT | os.O_TRUNC | os.O_APPEND
 _CHANGES = frozenset(
@@ -25,16 +25,6 @@ _CHANGES = frozenset(
 )
 _PROGRAMS = frozenset({"subprocess.Popen", "os.exec", "os.posix_spawn", "os.spawn", "os.system", "pty.spawn"})
 _ANYWHERE = frozenset({"/dev/null"})
-
-_SEMAPHORES = "/dev/shm"  # noqa: S108 - not for files of ours
-
-_CREATE_RULESET, _ADD_RULE, _RESTRICT_SELF = 444, 445, 446
-_NO_NEW_PRIVILEGES = 38
-_PATH_BENEATH = 1
-_VERSION_FLAG = 1
-_WRITE_RIGHTS = 0b1_1111_1111_0010  # write file, remove, make of every kind; not read, not execute
-_REFER, _TRUNCATE = 1 << 13, 1 << 14
-_NET_RIGHTS = 0b11
 
 
 class Confinement:
@@ -59,8 +49,7 @@ class Confinement:
         ):
             with contextlib.suppress(OSError, ValueError):
                 resource.setrlimit(limit, (value, value))
-        if sys.platform == "linux":
-            _landlock(self._inside)
+        refuse_writes([self._inside])
         sys.addaudithook(self._hear)
 
     def _hear(self, event: str, arguments: tuple[Any, ...]) -> None:
@@ -95,34 +84,3 @@ class Confinement:
     def _refuse(self, what: str) -> None:
         self.refused.append(what)
         raise PermissionError(f"code of an episode {what}")
-
-
-def _landlock(folder: str) -> None:
-    """Have the kernel refuse writes outside a folder, and TCP; a kernel without Landlock refuses nothing."""
-    libc = ctypes.CDLL(None, use_errno=True)
-    version = libc.syscall(_CREATE_RULESET, None, 0, _VERSION_FLAG)
-    if version < 1:
-        return
-    rights = _WRITE_RIGHTS | (_REFER if version >= 2 else 0) | (_TRUNCATE if version >= 3 else 0)
-    attributes = struct.pack("QQ", rights, _NET_RIGHTS) if version >= 4 else struct.pack("Q", rights)
-    ruleset = libc.syscall(_CREATE_RULESET, attributes, len(attributes), 0)
-    if ruleset < 0:
-        return
-    try:
-        _allow(libc, ruleset, folder, rights)
-        _allow(libc, ruleset, "/dev/null", rights & (2 | _TRUNCATE))
-        # Semaphores of libraries live here; files by name are refused by the hook.
-        if os.path.isdir(_SEMAPHORES):  # noqa: PTH112
-            _allow(libc, ruleset, _SEMAPHORES, rights)
-        if libc.prctl(_NO_NEW_PRIVILEGES, 1, 0, 0, 0) == 0:
-            libc.syscall(_RESTRICT_SELF, ruleset, 0)
-    finally:
-        os.close(ruleset)
-
-
-def _allow(libc: Any, ruleset: int, path: str, rights: int) -> None:
-    place = os.open(path, os.O_PATH | os.O_CLOEXEC)
-    try:
-        libc.syscall(_ADD_RULE, ruleset, _PATH_BENEATH, struct.pack("=Qi", rights, place), 0)
-    finally:
-        os.close(place)

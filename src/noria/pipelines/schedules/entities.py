@@ -34,6 +34,18 @@ class Overlap(enum.StrEnum):
     ALLOW = "allow"
 
 
+class Aside(enum.StrEnum):
+    """What a pipeline may do where a decision runs it aside, on inputs that it had, to see what it makes of them.
+
+    `CONFINED`: compute, with no connection and no write outside of its folder. `FREE`: whatever it does else, once
+    more. `NEVER`: it is not run aside.
+    """
+
+    CONFINED = "confined"
+    FREE = "free"
+    NEVER = "never"
+
+
 class Told(enum.StrEnum):
     """What people are told of."""
 
@@ -102,6 +114,9 @@ class ScheduleSection(Section, frozen=True, kw_only=True, forbid_unknown_fields=
         `mailto:` and `https://` addresses.
     notify_on
         What they are told of: `failure` (the first of several), `recovery`, `success`.
+    aside
+        What the pipeline may do where a decision runs it aside to find a cause: `confined` (neither connect to
+        anything nor write outside of its folder), `free` (have its effects outside of Noria again), or `never` run.
     """
 
     name: str
@@ -118,6 +133,7 @@ class ScheduleSection(Section, frozen=True, kw_only=True, forbid_unknown_fields=
     attempts: Annotated[int, msgspec.Meta(ge=1, le=100)] = 3
     notify: tuple[str, ...] = ()
     notify_on: tuple[Told, ...] = (Told.FAILURE, Told.RECOVERY)
+    aside: Aside = Aside.CONFINED
 
     @property
     def has_intervals(self) -> bool:
