@@ -10,10 +10,13 @@ from typing import Any
 
 import msgspec
 import numpy as np
+import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
+from noria.core.errors import Invalid
 from noria.core.stats.counters import TableCounter, TableCounts, empty_counts, merged, moments
+from noria.core.stats.grouped_counters import count_groups
 from noria.core.stats.profiles import cell_counts, profile_table
 
 REFERENCE = profile_table(
@@ -71,6 +74,30 @@ def test_any_split_and_order_gives_the_same(rows: list[Any], data: st.DataObject
 
     assert msgspec.json.encode(from_left) == msgspec.json.encode(from_right) == msgspec.json.encode(whole)
     assert msgspec.json.encode(counted(rows, cuts)) == msgspec.json.encode(whole)
+
+
+@given(rows=ROWS, cuts=st.lists(st.integers(1, 299), max_size=8))
+def test_groups_are_counted_as_each_alone(rows: list[Any], cuts: list[int]) -> None:
+    """Digit for digit, whatever is missing, infinite or new in some of them."""
+    ends = sorted({cut for cut in cuts if cut < len(rows)} | ({len(rows)} - {0}))
+    bounds = list(itertools.pairwise([0, *ends]))
+
+    together = count_groups(REFERENCE, batch(rows), [end - start for start, end in bounds])
+
+    assert together == [counted(rows[start:end], []) for start, end in bounds]
+
+
+def test_groups_that_do_not_fit_are_refused() -> None:
+    """By what does not: a group without rows, other rows than the columns have, a column that is not there."""
+    columns = batch([(1.0, 7.0, "k0")] * 3)
+    with pytest.raises(Invalid, match="at least one row, not `0`"):
+        count_groups(REFERENCE, columns, [3, 0])
+    with pytest.raises(Invalid, match=r"Column `x` has the shape `\(3,\)`, and the groups have 4 rows"):
+        count_groups(REFERENCE, columns, [3, 1])
+    with pytest.raises(Invalid, match="no column `kind`"):
+        count_groups(REFERENCE, {name: columns[name] for name in ("x", "constant")}, [3])
+    with pytest.raises(Invalid, match="rows are counted at once"):
+        count_groups(REFERENCE, columns, [1 << 23])
 
 
 @given(rows=ROWS)

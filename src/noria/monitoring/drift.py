@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
-from typing import Any, Final
+from typing import Any, Final, NamedTuple
 
 import numpy as np
 from numpy.typing import NDArray
@@ -67,28 +67,56 @@ def compare_all(tables: Sequence[tuple[TableProfile, TableCounts]]) -> list[dict
     once; the others one by one.
     """
     found: list[dict[str, Comparison]] = [{} for _ in tables]
-    alike: dict[int, list[tuple[int, str, Ints, Ints]]] = {}
+    by_reference: dict[int, list[int]] = {}
     for place, (reference, counts) in enumerate(tables):
-        if counts.n_rows < FEWEST_ROWS:
-            continue
-        for name, profile in reference.columns.items():
-            column = counts.columns.get(name)
-            if column is None or not _varies(profile, column):
-                continue
-            # Each has its place before it is compared, so that columns keep their order.
-            found[place][name] = _NOT_YET
-            before, after = _cells(profile, column)
-            if _is_ordered(profile) and not (before[-1] or after[-1]) and after.any():
-                alike.setdefault(before.size, []).append((place, name, before, after))
-            else:
-                found[place][name] = compare_column(profile, column)
-    for columns in alike.values():
-        before, after = (
-            np.array([cells[:-1] for cells in side]) for side in list(zip(*columns, strict=True))[2:]
-        )
-        for (place, name, *_), compared in zip(columns, _compared_at_once(before, after), strict=True):
-            found[place][name] = compared
+        if counts.n_rows >= FEWEST_ROWS:
+            by_reference.setdefault(id(reference), []).append(place)
+    alike: dict[int, list[_Alike]] = {}
+    for places in by_reference.values():
+        for name, profile in tables[places[0]][0].columns.items():
+            columns = {p: tables[p][1].columns[name] for p in places if name in tables[p][1].columns}
+            at_once = _compared_column(name, profile, columns, found)
+            if at_once.places:
+                alike.setdefault(at_once.before.size, []).append(at_once)
+    for each in alike.values():
+        before = np.concatenate([np.tile(column.before, (len(column.places), 1)) for column in each])
+        after = np.concatenate([column.after for column in each])
+        compared = iter(_compared_at_once(before, after))
+        for column in each:
+            for place in column.places:
+                found[place][column.name] = next(compared)
     return found
+
+
+class _Alike(NamedTuple):
+    """A column of tables with one reference: its cells there, shape (n_cells,), and in each, (n_tables, n_cells)."""
+
+    name: str
+    places: list[int]
+    before: Ints
+    after: Ints
+
+
+def _compared_column(
+    name: str,
+    reference: ColumnProfile,
+    columns: Mapping[int, ColumnCounts],
+    found: Sequence[dict[str, Comparison]],
+) -> _Alike:
+    """Compare one column of several tables, but for those where that can be done at once, which are given."""
+    before, after = _all_cells(reference, list(columns.values()))
+    at_once = after[:, :-1].any(axis=1) & (after[:, -1] == 0) & (_is_ordered(reference) and not before[-1])
+    n_held = np.count_nonzero(before + after, axis=1)
+    rows = []
+    for row, (place, column) in enumerate(columns.items()):
+        if not _varies(reference, column, before, int(n_held[row])):
+            continue
+        # Each has its place before it is compared, so that columns keep their order.
+        found[place][name] = _NOT_YET if at_once[row] else compare_column(reference, column)
+        if at_once[row]:
+            rows.append(row)
+    places = list(columns)
+    return _Alike(name, [places[row] for row in rows], before[:-1], after[rows, :-1])
 
 
 def _compared_at_once(before: Ints, after: Ints) -> list[Comparison]:
@@ -227,10 +255,15 @@ def _column(
     )
 
 
-def _varies(reference: ColumnProfile, counts: ColumnCounts) -> bool:
-    """Leave out what is one and the same value on both sides: no test has anything to say about it."""
-    before, after = _cells(reference, counts)
-    if np.count_nonzero(before + after) > 1:
+def _varies(reference: ColumnProfile, counts: ColumnCounts, before: Ints, n_held: int) -> bool:
+    """Leave out what is one and the same value on both sides: no test has anything to say about it.
+
+    Parameters
+    ----------
+    n_held
+        Cells that either side has rows in.
+    """
+    if n_held > 1:
         return True
     if before[-1] or reference.kind == "categorical":
         return False
@@ -261,13 +294,22 @@ def _is_ordered(reference: ColumnProfile) -> bool:
 
 
 def _cells(reference: ColumnProfile, counts: ColumnCounts) -> tuple[Ints, Ints]:
-    """Give the counts of both sides; a reference of nothing but infinities has no bins, so these are told apart."""
-    before, after = reference_cells(reference), np.asarray(counts.cells, dtype=np.int64)
+    before, after = _all_cells(reference, [counts])
+    return before, after[0]
+
+
+def _all_cells(reference: ColumnProfile, counts: Sequence[ColumnCounts]) -> tuple[Ints, Ints]:
+    """Give the counts of both sides, shape (n_cells,) and (n_counts, n_cells).
+
+    A reference of nothing but infinities has no bins, so these are told apart.
+    """
+    before = reference_cells(reference)
+    after = np.array([each.cells for each in counts], dtype=np.int64).reshape(len(counts), before.size)
     if reference.kind == "categorical" or reference.edges:
         return before, after
-    sides = ((before, reference.n_infinite), (after, counts.n_infinite))
-    first, second = (np.array([side[0] - n, n, side[-1]]) for side, n in sides)
-    return first, second
+    n_infinite = np.array([each.n_infinite for each in counts], dtype=np.int64)
+    apart = np.column_stack([after[:, 0] - n_infinite, n_infinite, after[:, -1]])
+    return np.array([before[0] - reference.n_infinite, reference.n_infinite, before[-1]]), apart
 
 
 def _distance(before: Ints, after: Ints) -> float:

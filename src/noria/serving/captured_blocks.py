@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Iterator, Sequence
+from collections.abc import Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, field
 from typing import Any
 
@@ -92,13 +92,9 @@ def blocks_of_rows(rows: Iterable[CapturedRow]) -> list[Block]:
 
 def _blocks(unpacked: Unpacked) -> Iterator[Block]:
     """Part a chunk's answers by what is alike in them; entries keep their order in each part."""
-    alike: dict[tuple[int, int, int], list[int]] = {}
-    columns = (unpacked.layout_places, unpacked.versions, unpacked.n_rows, unpacked.roles)
-    for index, (place, version, n_rows, role) in enumerate(zip(*columns, strict=True)):
-        if not role:
-            alike.setdefault((place, version, n_rows), []).append(index)
     at_us, positions = (np.array(column, dtype=np.int64) for column in (unpacked.at_us, unpacked.positions))
-    for (place, version, n_rows), indexes in alike.items():
+    errors = list(unpacked.errors)
+    for (place, version, n_rows), indexes in _alike(unpacked).items():
         inside = np.repeat(indexes, n_rows)
         values: dict[str, Any]
         if place < 0:
@@ -109,9 +105,23 @@ def _blocks(unpacked: Unpacked) -> Iterator[Block]:
             version=version,
             positions=positions[inside] + np.tile(np.arange(n_rows), len(indexes)),
             at_us=at_us[inside],
-            failed=np.isin(inside, list(unpacked.errors)),
+            failed=np.isin(inside, errors) if errors else np.zeros(len(inside), dtype=bool),
             **values,
         )
+
+
+def _alike(unpacked: Unpacked) -> Mapping[tuple[int, ...], Sequence[int]]:
+    """Give the answers by layout, version and rows."""
+    columns = (unpacked.layout_places, unpacked.versions, unpacked.n_rows)
+    first = tuple(column[0] for column in columns)
+    is_one = (column.count(key) == len(unpacked) for column, key in zip(columns, first, strict=True))
+    if not any(unpacked.roles) and all(is_one):
+        return {first: range(len(unpacked))}  # as they are while one version answers single rows
+    found: dict[tuple[int, ...], list[int]] = {}
+    for index, (key, role) in enumerate(zip(zip(*columns, strict=True), unpacked.roles, strict=True)):
+        if not role:
+            found.setdefault(key, []).append(index)
+    return found
 
 
 def _tensors(unpacked: Unpacked, layout: bytes, indexes: Sequence[int], n_rows: int) -> dict[str, Tensors]:

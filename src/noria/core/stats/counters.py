@@ -17,17 +17,12 @@ from numpy.typing import ArrayLike, NDArray
 
 from noria.core.errors import Invalid
 from noria.core.stats.bins import bin_counts
+from noria.core.stats.moment_parts import CLIP, moment_parts, scale_of
 from noria.core.stats.profiles import ColumnProfile, TableProfile, to_numbers
 from noria.core.stats.samples import LARGEST, Floats, Ints, labels
 
 MOST_NEW: Final = 64
 """Labels kept of those that the reference does not list."""
-
-_PARTS: Final = 1 << 10
-"""Moments are counted in so many parts of the reference's standard deviation."""
-
-_CLIP: Final = 1 << 20
-"""Values further from the reference's mean, in these parts, count as that far: a thousand deviations."""
 
 _AT_ONCE: Final = 1 << 16
 _TOGETHER: Final = 1 << 17
@@ -190,11 +185,24 @@ def moments(counts: ColumnCounts, reference: ColumnProfile) -> tuple[float, floa
     n = counts.n_rows - counts.n_missing - counts.n_infinite
     if n < 1 or reference.kind != "numeric":
         return None
-    centre, scale = _scale(reference)
+    centre, scale = scale_of(reference)
     mean = counts.total / n
     # Whole numbers: the difference is exact where that of floats would lose its digits.
     variance = (counts.squares * n - counts.total**2) / n**2
     return centre + mean * scale, max(variance, 0.0) ** 0.5 * scale
+
+
+def count_labels(reference: ColumnProfile, array: NDArray[Any], name: str) -> ColumnCounts:
+    """Count a batch of a column that is categorical in the reference, shape (n_rows,), not empty.
+
+    Raises
+    ------
+    Invalid
+        If it holds no labels.
+    """
+    counter = _Categorical(reference)
+    counter.add(counter.read(array, name), len(array))
+    return counter.counts()
 
 
 class _Counter(Protocol):
@@ -210,8 +218,9 @@ class _Counter(Protocol):
 
 class _Numeric:
     def __init__(self, reference: ColumnProfile) -> None:
+        self._reference = reference
         self.edges = np.array(reference.edges)
-        self.centre, self.scale = _scale(reference)
+        self.centre, self.scale = scale_of(reference)
         self._cells: Ints = np.zeros(self.edges.size + 1, dtype=np.int64)
         self._n_missing = self._n_infinite = self._n_clipped = self._total = self._squares = 0
         self._minimum, self._maximum = np.inf, -np.inf
@@ -249,15 +258,10 @@ class _Numeric:
         self._squares += squares
 
     def _add_moments(self, finite: Floats) -> None:
-        with np.errstate(over="ignore"):  # what is too far to be told in parts is clipped
-            parts = np.rint((finite - self.centre) / self.scale)
-        furthest = max(abs(parts.min()), abs(parts.max()))
-        if furthest > _CLIP:
-            self._n_clipped += int(np.count_nonzero(np.abs(parts) > _CLIP))
-            parts = np.clip(parts, -_CLIP, _CLIP)
-        whole = parts.astype(np.int64)
-        self._total += int(whole.sum())
-        self._squares += int(whole @ whole)
+        parts, clipped = moment_parts(self._reference, finite)
+        self._n_clipped += int(np.count_nonzero(clipped))
+        self._total += int(parts.sum())
+        self._squares += int(parts @ parts)
 
     def counts(self) -> ColumnCounts:
         """Give what has been counted."""
@@ -314,9 +318,9 @@ class _Together:
     def _sums(self, values: Floats, chosen: Ints) -> list[tuple[int, int, int]]:
         with np.errstate(over="ignore"):  # what is too far to be told in parts is clipped
             parts = np.rint((values - self._centres[chosen]) / self._scales[chosen])
-        n_clipped = np.count_nonzero(np.abs(parts) > _CLIP, axis=1)
+        n_clipped = np.count_nonzero(np.abs(parts) > CLIP, axis=1)
         if n_clipped.any():
-            parts = np.clip(parts, -_CLIP, _CLIP)
+            parts = np.clip(parts, -CLIP, CLIP)
         whole = parts.astype(np.int64)
         squares = np.einsum("ij,ij->i", whole, whole)
         columns = (n_clipped.tolist(), whole.sum(axis=1).tolist(), squares.tolist())
@@ -375,13 +379,6 @@ def _common_length(arrays: Mapping[str, NDArray[Any]], wanted: Mapping[str, obje
             f"Column `{first}` has `{lengths[first]}` rows and column `{other}` has `{lengths[other]}`"
         )
     return next(iter(lengths.values()), 0)
-
-
-def _scale(reference: ColumnProfile) -> tuple[float, float]:
-    """Give the reference's mean, and the length of one part; a constant's is a part of itself."""
-    centre = reference.mean or 0.0
-    deviation = reference.std or abs(centre) or 1.0
-    return centre, max(deviation / _PARTS, 1e-300)
 
 
 def _digest(label: str) -> bytes:

@@ -4,11 +4,13 @@ from __future__ import annotations
 
 import math
 from bisect import bisect_right
-from collections.abc import Iterable, Mapping, Sequence
+from collections.abc import Iterable, Mapping
 from datetime import UTC, datetime, timedelta
 from typing import Final, NamedTuple
 
+import numpy as np
 from msgspec.structs import replace
+from numpy.typing import ArrayLike
 
 from noria.monitoring.delays.entities import AnswerBucket, LabelDelays
 from noria.monitoring.delays.estimating import bin_of
@@ -112,7 +114,7 @@ def _coarseness(first: AnswerBucket, second: AnswerBucket, now: datetime) -> flo
     return (second.ends_at - first.starts_at).total_seconds() / max(age_s, SHORTEST.total_seconds())
 
 
-def minutes_of(at_us: Sequence[int], now: datetime) -> dict[datetime, int]:
+def minutes_of(at_us: ArrayLike, now: datetime) -> dict[datetime, int]:
     """Count moments, in microseconds since 1970, by minutes; those ahead of the clock count as now.
 
     Examples
@@ -122,8 +124,6 @@ def minutes_of(at_us: Sequence[int], now: datetime) -> dict[datetime, int]:
     [('00:00', 2), ('00:01', 1)]
     """
     last = math.floor(now.timestamp() / 60)
-    found: dict[int, int] = {}
-    for moment in at_us:
-        minute = min(moment // 60_000_000, last)
-        found[minute] = found.get(minute, 0) + 1
-    return {datetime.fromtimestamp(60 * minute, UTC): n for minute, n in sorted(found.items())}
+    minutes, counts = np.unique(np.minimum(np.asarray(at_us) // 60_000_000, last), return_counts=True)
+    found = zip(minutes.tolist(), counts.tolist(), strict=True)
+    return {datetime.fromtimestamp(60 * minute, UTC): n for minute, n in found}

@@ -23,7 +23,7 @@ class Delays:
     def take(self, blocks: Iterable[Block]) -> None:
         """Count rows that were answered."""
         for block in blocks:
-            for minute, n in minutes_of(block.at_us.tolist(), self._now).items():
+            for minute, n in minutes_of(block.at_us, self._now).items():
                 self._answers[minute] = self._answers.get(minute, 0) + n
 
     def result(

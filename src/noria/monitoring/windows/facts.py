@@ -28,7 +28,7 @@ class RowFacts:
     def __len__(self) -> int:
         return len(self.positions)
 
-    def at(self, rows: NDArray[np.bool_]) -> RowFacts:
+    def at(self, rows: Ints | slice) -> RowFacts:
         """Give some of them."""
         return RowFacts(
             self.positions[rows], self.at_us[rows], self.versions[rows], self.failed[rows], self.skewed[rows]

@@ -2,10 +2,10 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Mapping, Sequence
-from dataclasses import dataclass, field
+from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
+from dataclasses import dataclass
 from datetime import datetime
-from typing import Any, Final, Protocol
+from typing import Final, Protocol
 
 import msgspec
 import numpy as np
@@ -13,14 +13,15 @@ from msgspec.structs import replace
 from numpy.typing import NDArray
 
 from noria.core.database.schema import from_micros, to_micros
-from noria.core.stats.counters import TableCounter, TableCounts, merged
+from noria.core.stats.counters import TableCounts, merged
+from noria.core.stats.grouped_counters import count_groups
 from noria.core.stats.profiles import TableProfile
 from noria.monitoring.entities import Cutting, MonitorSection, Window
 from noria.monitoring.windows import cutting as cuts
 from noria.monitoring.windows.cutting import SKEW
 from noria.monitoring.windows.entities import HistoryPoint, WindowCounts
 from noria.monitoring.windows.facts import RowFacts, grown, indexes_by_time
-from noria.monitoring.windows.judging import Judged, Part, judge
+from noria.monitoring.windows.judging import Part, judge_all
 from noria.monitoring.windows.layout import Columns, Layout, new_columns
 from noria.monitoring.windows.packing import PackedCounts, pack_counts, unpack_counts
 from noria.monitoring.windows.segments import Segmenting
@@ -58,29 +59,6 @@ class Folded:
     history: list[HistoryPoint]
 
 
-@dataclass(slots=True)
-class _Counter:
-    """Counts rows of one place; of a version without a layout it counts rows alone."""
-
-    layout: Layout | None
-    segment: str
-    counter: TableCounter = field(init=False)
-    n_rows: int = 0
-
-    def __post_init__(self) -> None:
-        self.counter = TableCounter(self.layout.profiles[self.segment] if self.layout else _NOTHING)
-
-    def update(self, columns: Mapping[str, Any], n_rows: int) -> None:
-        self.counter.update(columns)
-        self.n_rows += n_rows
-
-    @property
-    def packed(self) -> PackedCounts:
-        # A table without columns does not know how many rows it has.
-        counts = TableCounts(n_rows=self.n_rows, columns=self.counter.counts.columns)
-        return PackedCounts(layout=self.layout.name if self.layout else _NO_LAYOUT, counts=counts)
-
-
 class Folding:
     """Takes in rows, and gives windows and counters.
 
@@ -114,7 +92,7 @@ class Folding:
         self._next_index = next_index
         self._cutting = cutting
         self._open = {window.index: window for window in cutting.open} if cutting else {}
-        self._counters: dict[Place, _Counter] = {}
+        self._counted: dict[Place, PackedCounts] = {}
         self._known = {*self._over, *self._open}
         self._new_columns: dict[int, set[str]] = {}
 
@@ -135,8 +113,10 @@ class Folding:
             self._cutting = cuts.begin(self._settings, index=self._next_index, at=from_micros(first_us))
         cutting = self._cutting
         indexes = self._indexes(cutting, rows)
-        for index in np.unique(indexes).tolist():
-            self._grow(cutting, index, rows.at(indexes == index))
+        order = _order(indexes)
+        in_order = rows.at(order)
+        for index, start, end in _runs(indexes[order]):
+            self._grow(cutting, index, in_order.at(slice(start, end)))
         by_version: dict[int, list[tuple[Block, Ints]]] = {}
         ends = np.cumsum([len(block) for block in blocks])
         for block, inside in zip(blocks, np.split(indexes, ends[:-1]), strict=True):
@@ -152,27 +132,26 @@ class Folding:
         cutting = self._cutting
         if cutting is not None:
             self._over |= {i: w for i, w in self._open.items() if cuts.is_over(cutting, w, self._now)}
-        totals: dict[Place, PackedCounts] = {}
-        for index in sorted({*self._over, *(place[0] for place in self._counters)}):
-            totals |= self._totals(index)
-        windows, history = [], []
-        for index, window in sorted(self._over.items()):
-            found = self._judged(window, {p: c for p, c in totals.items() if p[0] == index})
-            windows.append(found.window)
-            history += found.history
+        totals = self._totals()
+        judged = judge_all(
+            [self._to_judge(window, totals.get(index, {})) for index, window in sorted(self._over.items())],
+            self._settings,
+            self._stored.history,
+        )
         if cutting is None:
             cutting = cuts.begin(self._settings, index=self._next_index, at=self._now)
         still = [window for index, window in sorted(self._open.items()) if index not in self._over]
         return Folded(
-            windows=windows,
+            windows=[found.window for found in judged],
             cutting=replace(cutting, open=still),
             counts=[
                 WindowCounts(
-                    index=place[0], version=place[1], segment=place[2], body=pack_counts(totals[place])
+                    index=index, version=version, segment=segment, body=pack_counts(totals[index][place])
                 )
-                for place in self._counters
+                for place in self._counted
+                for index, version, segment in (place,)
             ],
-            history=history,
+            history=_firsts(point for found in judged for point in found.history),
         )
 
     def _facts(self, blocks: Sequence[Block]) -> RowFacts:
@@ -209,45 +188,59 @@ class Folding:
         """Count the rows of a version, each in its window."""
         layout = self._layouts(version)
         indexes = np.concatenate([inside for _, inside in blocks])
-        columns: Columns = {}
-        if layout is not None:
-            parts = [layout.columns(block) for block, _ in blocks]
-            columns = {name: np.concatenate([part[name] for part in parts]) for name in parts[0]}
-            for block, inside in blocks:
-                extra = new_columns(layout.signature, block)
-                for index in np.unique(inside).tolist() if extra else ():
-                    self._new_columns.setdefault(index, set()).update(extra)
-        for index in np.unique(indexes).tolist():
-            inside = indexes == index
-            some = {name: column[inside] for name, column in columns.items()}
-            self._counter((index, version, ""), layout).update(some, int(inside.sum()))
-            for cut in layout.segments if layout is not None else ():
-                self._count_segments((index, version), layout, cut, some)
+        order = _order(indexes)
+        indexes = indexes[order]
+        if layout is None:
+            self._add(version, "", None, {}, indexes)
+            return
+        parts = [layout.columns(block) for block, _ in blocks]
+        columns = {name: np.concatenate([part[name] for part in parts])[order] for name in parts[0]}
+        for block, inside in blocks:
+            extra = new_columns(layout.signature, block)
+            for index in np.unique(inside).tolist() if extra else ():
+                self._new_columns.setdefault(index, set()).update(extra)
+        self._add(version, "", layout, columns, indexes)
+        for cut in layout.segments:
+            self._count_segments(version, layout, cut, columns, indexes)
 
     def _count_segments(
-        self, place: tuple[int, int], layout: Layout | None, cut: Segmenting, columns: Columns
+        self, version: int, layout: Layout, cut: Segmenting, columns: Columns, indexes: Ints
     ) -> None:
         segments, names = cut.of(columns[cut.column]), cut.names
         for segment in np.unique(segments).tolist():
             inside = segments == segment
             part = {name: column[inside] for name, column in columns.items()}
-            self._counter((*place, names[segment]), layout).update(part, int(inside.sum()))
+            self._add(version, names[segment], layout, part, indexes[inside])
 
-    def _counter(self, place: Place, layout: Layout | None) -> _Counter:
-        if place not in self._counters:
-            self._counters[place] = _Counter(layout, place[2])
-        return self._counters[place]
+    def _add(
+        self, version: int, segment: str, layout: Layout | None, columns: Columns, indexes: Ints
+    ) -> None:
+        """Count rows of one version and segment, which come in the order of their windows."""
+        runs = list(_runs(indexes))
+        profile = layout.profiles[segment] if layout is not None else _NOTHING
+        counted = count_groups(profile, columns, [end - start for _, start, end in runs])
+        name = layout.name if layout is not None else _NO_LAYOUT
+        for (index, _, _), counts in zip(runs, counted, strict=True):
+            place = index, version, segment
+            packed = PackedCounts(layout=name, counts=counts)
+            self._counted[place] = _together(self._counted.get(place), packed)
 
-    def _totals(self, index: int) -> dict[Place, PackedCounts]:
-        """Add what was counted now to what is stored of a window."""
-        stored = self._stored.counts(index) if index in self._known else []
-        totals = {(each.index, each.version, each.segment): unpack_counts(each.body) for each in stored}
-        for place, counter in self._counters.items():
-            if place[0] == index:
-                totals[place] = _together(totals.get(place), counter.packed)
+    def _totals(self) -> dict[int, dict[Place, PackedCounts]]:
+        """Give the counters of each window: what was counted now, added to what is stored of it."""
+        totals: dict[int, dict[Place, PackedCounts]] = {}
+        for index in sorted({*self._over, *(place[0] for place in self._counted)}):
+            stored = self._stored.counts(index) if index in self._known else []
+            totals[index] = {
+                (each.index, each.version, each.segment): unpack_counts(each.body) for each in stored
+            }
+        for place, packed in self._counted.items():
+            window = totals[place[0]]
+            window[place] = _together(window.get(place), packed)
         return totals
 
-    def _judged(self, window: Window, totals: Mapping[Place, PackedCounts]) -> Judged:
+    def _to_judge(
+        self, window: Window, totals: Mapping[Place, PackedCounts]
+    ) -> tuple[Window, Sequence[Part]]:
         parts, lacks = [], []
         for (_, version, segment), packed in sorted(totals.items()):
             layout = self._layouts(version)
@@ -264,7 +257,28 @@ class Folding:
             lacks.append(
                 f"{window.n_skewed} rows are dated ahead of the clock, and counted as answered when they were seen"
             )
-        return judge(replace(window, lacks=lacks), parts, self._settings, self._stored.history)
+        return replace(window, lacks=lacks), parts
+
+
+def _order(indexes: Ints) -> Ints | slice:
+    """Give the order of windows, in which rows of one window keep theirs; as a rule they come in it."""
+    if (indexes[1:] >= indexes[:-1]).all():
+        return slice(None)
+    return np.argsort(indexes, kind="stable")
+
+
+def _runs(indexes: Ints) -> Iterator[tuple[int, int, int]]:
+    """Give each number of a rising sequence, with where its run starts and ends."""
+    starts = np.flatnonzero(np.diff(indexes, prepend=indexes[:1] - 1)).tolist()
+    return zip(indexes[starts].tolist(), starts, [*starts[1:], len(indexes)], strict=True)
+
+
+def _firsts(points: Iterable[HistoryPoint]) -> list[HistoryPoint]:
+    """Leave out all but the first point of a version and hour: no other is kept."""
+    found: dict[tuple[int, int], HistoryPoint] = {}
+    for point in points:
+        found.setdefault((point.version, point.hour), point)
+    return list(found.values())
 
 
 def _together(before: PackedCounts | None, now: PackedCounts) -> PackedCounts:

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass, field
+from functools import cache
 from typing import NamedTuple
 
 from msgspec.structs import replace
@@ -36,26 +37,47 @@ class Judged:
     history: list[HistoryPoint] = field(default_factory=list)
 
 
-def judge(
-    window: Window,
-    parts: Sequence[Part],
-    settings: MonitorSection,
-    history: Callable[[int], list[HistoryPoint]],
-) -> Judged:
-    """Compare every part of a window with its reference, with false discoveries under control over all of them.
+History = Callable[[int], list[HistoryPoint]]
+"""Gives the history of a version."""
+
+
+def judge(window: Window, parts: Sequence[Part], settings: MonitorSection, history: History) -> Judged:
+    """Give `judge_all` of one window."""
+    return judge_all([(window, parts)], settings, history)[0]
+
+
+def judge_all(
+    windows: Sequence[tuple[Window, Sequence[Part]]], settings: MonitorSection, history: History
+) -> list[Judged]:
+    """Compare every part of windows with its reference, with false discoveries under control in each window.
 
     Parameters
     ----------
+    windows
+        Each with its parts.
     history
-        Gives the history of a version; asked for only where something is far from the reference.
+        Asked for only where something is far from the reference, and once for each version.
 
     Notes
     -----
-    All columns of all parts are adjusted together, so `drift_level` bounds the share of false discoveries in a window,
-    and the chance of any in a quiet one. Over time at most that share of quiet windows has a false discovery; an alert
-    needs several in a row in the same part.
+    All columns of all parts of a window are adjusted together, so `drift_level` bounds the share of false discoveries
+    in it, and the chance of any in a quiet one. Over time at most that share of quiet windows has a false discovery; an
+    alert needs several in a row in the same part.
     """
-    compared = _compared(parts)
+    compared = iter(_compared([part for _, parts in windows for part in parts]))
+    history = cache(history)
+    return [
+        _judge(window, parts, [next(compared) for _ in parts], settings, history) for window, parts in windows
+    ]
+
+
+def _judge(
+    window: Window,
+    parts: Sequence[Part],
+    compared: Sequence[dict[str, Comparison]],
+    settings: MonitorSection,
+    history: History,
+) -> Judged:
     level, least_psi = settings.drift_level, settings.drift_psi
     columns = judged(compared, level=level, least_psi=least_psi)
     season: Usual | None = None
