@@ -59,6 +59,7 @@ KIND_WORDS: Mapping[AlertKind, str] = {
     AlertKind.SERVER: mark("No model server answers"),
     AlertKind.DISK: mark("A disk is full"),
     AlertKind.LOGS: mark("Model servers log errors"),
+    AlertKind.MONITOR: mark("Nobody watches the endpoint"),
 }
 
 

@@ -182,6 +182,7 @@ VALUE_WORDS: Mapping[str, str] = {
     "rules": mark("broken rules"),
     "disk": mark("full disk"),
     "logs": mark("logged errors"),
+    "monitor": mark("nobody watches"),
     "manual": mark("by hand"),
     "automatic": mark("automatic"),
 }

@@ -75,7 +75,7 @@ class AlertKind(enum.StrEnum):
 
     `rules`: rows break rules of the data that the version was trained on. `server`: no model server answers
     for an endpoint any more. `disk`: one of them has no room to keep what it answers. `logs`: they log more errors
-    than is tolerated, and than is usual.
+    than is tolerated, and than is usual. `monitor`: no worker looks at what an endpoint answers, or its looks fail.
     """
 
     QUALITY = "quality"
@@ -85,6 +85,7 @@ class AlertKind(enum.StrEnum):
     SERVER = "server"
     DISK = "disk"
     LOGS = "logs"
+    MONITOR = "monitor"
 
 
 class ColumnDrift(msgspec.Struct, frozen=True, kw_only=True):

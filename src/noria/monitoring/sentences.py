@@ -78,6 +78,14 @@ LOGGED_MORE: Final = mark(
     "The model servers logged %(n)s errors in five minutes; %(tolerated)s are tolerated, and in 99 of 100 of the "
     "%(windows)s windows before there were at most %(usual)s. The newest line: `%(line)s`"
 )
+NO_LOOK: Final = mark(
+    "Nobody looks at what the endpoint answers: a look was asked for %(minutes)s minutes ago, and no worker has ended "
+    "one since"
+)
+LOOKS_FAIL: Final = mark(
+    "Nobody sees what the endpoint answers: looks at it have failed for %(minutes)s minutes, the newest with "
+    "`%(error)s`"
+)
 
 
 class Drop(NamedTuple):
@@ -104,6 +112,8 @@ DISK_BACK: Final = mark("There is room on the disk again")
 FEW_LOGGED: Final = mark(
     "The model servers logged no more than %(bound)s errors in five minutes, %(windows)s windows in a row"
 )
+
+LOOKED_AT: Final = mark("What the endpoint answers is looked at again")
 
 MEASURES: Final = (mark("Accuracy"), mark("accuracy"), mark("Score"), mark("score"))
 """What quality is called, at the beginning of a sentence and within one."""
@@ -139,6 +149,9 @@ retelling: Final = Retelling(
     SERVER_BACK,
     DISK_BACK,
     FEW_LOGGED,
+    NO_LOOK,
+    LOOKS_FAIL,
+    LOOKED_AT,
     *MEASURES,
 )
 """Of what alerts say, and of why they are over."""

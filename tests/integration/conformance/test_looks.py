@@ -205,6 +205,22 @@ def test_looking_twice_changes_nothing(workspace: Workspace, services: Services,
     )
 
 
+def test_more_windows_than_are_kept_at_once_are_taken_by_one_job(
+    workspace: Workspace, services: Services, traffic: Traffic
+) -> None:
+    """A monitor keeps up with traffic of which a hundred windows come between two looks."""
+    traffic.send(2_110, label=False)
+    done = take_a_look(workspace, window_rows=20)
+    cutting = services(Monitors).get("default", "flowers").cutting
+    found = services(Monitors).windows("default", "flowers", limit=1000).items
+
+    assert done == {"windows": 105, "alerts": 0, "outdated": False}
+    assert [window.index for window in found] == list(range(105, 0, -1))
+    assert sum(window.n_rows for window in found) == 2_100
+    assert cutting is not None
+    assert [window.n_rows for window in cutting.open] == [10]
+
+
 def test_inputs_that_moved_raise_an_alert_after_two_windows(
     workspace: Workspace, services: Services, traffic: Traffic
 ) -> None:

@@ -11,11 +11,12 @@ import pytest
 
 from noria.core.clock import ManualClock
 from noria.core.context import Context
+from noria.core.errors import ErrorBody
 from noria.core.workspace import InProcess, Workspace
 from noria.monitoring.control import CHORES, ask_for_looks
 from noria.monitoring.entities import Cutting, Look, MonitorSection, Window
 from noria.monitoring.service import Monitors
-from noria.pipelines.job_entities import Job
+from noria.pipelines.job_entities import Job, JobStatus, Outcome, WorkerInfo
 from noria.pipelines.jobs import Jobs
 from noria.serving.entities import Deployment
 from noria.serving.predictions import CaptureBatch, LabelBatch, NewLabel
@@ -71,6 +72,16 @@ def take_in(context: Context, endpoint: str) -> None:
         alerts=[],
     )
     context.service(Monitors).record("default", endpoint, moved)
+    end_looks(context)
+
+
+def end_looks(context: Context, status: JobStatus = JobStatus.SUCCEEDED) -> None:
+    """Be the worker that takes the looks that were asked for, and ends them."""
+    service = context.service(Jobs)
+    while (claimed := service.claim(WorkerInfo(name="w")).claimed) is not None:
+        error = ErrorBody(code="failed", message="no") if status is JobStatus.FAILED else None
+        outcome = Outcome(worker="w", attempt=claimed.job.attempt, status=status, error=error)
+        service.finish("default", claimed.job.id, outcome)
 
 
 def test_every_endpoint_is_watched(context: Context) -> None:
@@ -79,7 +90,7 @@ def test_every_endpoint_is_watched(context: Context) -> None:
 
     assert [m.endpoint for m in context.service(Monitors).list("default").items] == ["busy", "calm"]
     assert jobs(context) == []
-    names = {"monitoring.looks", "monitoring.servers", "monitoring.logs", "monitoring.alerts"}
+    names = {f"monitoring.{name}" for name in ("looks", "servers", "logs", "monitors", "alerts")}
     assert {chore.name for chore in CHORES} == names
 
 
@@ -97,14 +108,17 @@ def test_a_full_window_is_looked_at(context: Context) -> None:
 
 
 def test_a_look_is_asked_for_once(context: Context) -> None:
-    """While the monitor stands where it stands; again after a while, since a look may have failed for good."""
+    """However long no worker takes it: looks do not pile up. One that failed is asked for again after a while."""
     capture(context, "busy", WINDOW)
     at_once = [asked(context) for _ in range(3)][-1]
+    context.clock.sleep(24 * 3600)
+    a_day_later = asked(context)
+    end_looks(context, JobStatus.FAILED)
     context.clock.sleep(30)
-    later = asked(context)
+    failed = asked(context)
 
-    assert at_once == ["busy"]
-    assert later == ["busy", "busy"]
+    assert at_once == a_day_later == ["busy"]
+    assert failed == ["busy", "busy"]
 
 
 def test_what_was_taken_in_is_no_news(context: Context) -> None:
@@ -121,27 +135,42 @@ def test_what_was_taken_in_is_no_news(context: Context) -> None:
 
 
 def test_windows_of_a_busy_endpoint_are_looked_at_together(context: Context) -> None:
-    """Those that are full right after a look wait for two seconds; labels do not."""
+    """Those that are full right after a look wait for five seconds, also when the clock was set back."""
     capture(context, "busy", WINDOW)
     ask_for_looks(context)
     take_in(context, "busy")
     capture(context, "busy", 2 * WINDOW)
     at_once = asked(context)
-    context.clock.sleep(2)
+    context.clock.sleep(5)
+    after_the_pause = asked(context)
+    take_in(context, "busy")
+    capture(context, "busy", WINDOW)
+    context.clock.sleep(-3600)
 
     assert at_once == ["busy"]
-    assert asked(context) == ["busy", "busy"]
+    assert after_the_pause == ["busy", "busy"]
+    assert asked(context) == ["busy", "busy", "busy"]
 
 
 def test_a_label_is_looked_at_at_once(context: Context) -> None:
-    """However few rows there are."""
-    capture(context, "calm", 1)
-    before = asked(context)
-    row = context.service(Captures).read("default", "calm").items[0]
-    label = NewLabel(prediction_id=row.prediction.id, value=7)
-    context.service(Captures).label("default", "calm", LabelBatch(labels=[label]))
+    """However few rows there are; those that come one by one wait for a second each."""
 
-    assert (before, asked(context)) == ([], ["calm"])
+    def label(place: int) -> None:
+        row = context.service(Captures).read("default", "calm").items[place]
+        given = NewLabel(prediction_id=row.prediction.id, value=7)
+        context.service(Captures).label("default", "calm", LabelBatch(labels=[given]))
+
+    capture(context, "calm", 2)
+    before = asked(context)
+    label(0)
+    first = asked(context)
+    take_in(context, "calm")
+    label(1)
+    too_soon = asked(context)
+    context.clock.sleep(1)
+
+    assert (before, first, too_soon) == ([], ["calm"], ["calm"])
+    assert asked(context) == ["calm", "calm"]
 
 
 def test_another_endpoints_traffic_is_no_news(context: Context) -> None:
@@ -197,6 +226,7 @@ def test_windows_by_time_are_looked_at_as_rows_come_and_when_they_are_over(conte
             cutting=Cutting(rows=200, span_s=3600, n_rows=n_rows, last=1, open=[window]),
         )
         context.service(Monitors).record("default", "busy", moved)
+        end_looks(context)
 
     capture(context, "busy", 1)
     first = asked_now()

@@ -20,6 +20,7 @@ _NEXT = {
     AlertKind.SERVER: "noria serve",
     AlertKind.DISK: "noria endpoints show {endpoint}",
     AlertKind.LOGS: "noria endpoints logs {endpoint}",
+    AlertKind.MONITOR: "noria worker",
 }
 _ADVICE = {
     AlertKind.QUALITY: "see what is found and tried",
@@ -29,6 +30,7 @@ _ADVICE = {
     AlertKind.SERVER: "start a model server on a machine that has one to spare",
     AlertKind.DISK: "see which model server it is, and free room on its disk",
     AlertKind.LOGS: "see since when, and read the newest lines",
+    AlertKind.MONITOR: "start a worker if none runs; `noria jobs list` has the looks that failed",
 }
 
 
@@ -46,7 +48,9 @@ def next_command(alert: Alert) -> str:
 def next_command_of(kind: AlertKind, endpoint: str, project: str) -> str:
     """Give the command that looks further into an alert of a kind."""
     command = _NEXT[kind].format(endpoint=shlex.quote(endpoint))
-    return command if kind is AlertKind.SERVER else f"{command} --project {shlex.quote(project)}"
+    if kind in (AlertKind.SERVER, AlertKind.MONITOR):
+        return command
+    return f"{command} --project {shlex.quote(project)}"
 
 
 def subject_of(group: Group, kind: NoticeKind, alerts: Sequence[Alert]) -> str:

@@ -8,6 +8,7 @@ import msgspec
 
 from noria.core.clock import SystemClock
 from noria.core.errors import NotFound
+from noria.core.priority import giving_way
 from noria.core.workspace import Workspace
 from noria.monitoring.estimated.entities import StandingEstimate
 from noria.monitoring.estimated.live import estimated_quality
@@ -33,6 +34,10 @@ def estimate_endpoint(workspace: Workspace, project: str, endpoint: str) -> dict
     dict
         How many rows were new, whether there is an estimate of them, and how many past ones labels told of.
     """
+    return giving_way(lambda: _estimated(workspace, project, endpoint))
+
+
+def _estimated(workspace: Workspace, project: str, endpoint: str) -> dict[str, Any]:
     found = workspace.service(Endpoints).get(project, endpoint)
     before = workspace.service(Estimates).get(project, endpoint).standing
     label_position = workspace.service(Captures).head(project, endpoint).label_position

@@ -98,6 +98,8 @@ class AlertSection(Section, frozen=True, kw_only=True, forbid_unknown_fields=Tru
         is no news.
     lost_after_s
         Seconds without a sign of life of any model server of an endpoint that make an alert.
+    unwatched_after_s
+        Seconds for which a look at an endpoint may wait for a worker, or fail again and again, before that makes one.
     """
 
     receivers: dict[str, Receiver] = msgspec.field(default_factory=dict)
@@ -105,6 +107,7 @@ class AlertSection(Section, frozen=True, kw_only=True, forbid_unknown_fields=Tru
     again_s: Seconds = 300.0
     settle_s: Seconds = 300.0
     lost_after_s: Annotated[float, msgspec.Meta(ge=10, le=30 * 86_400)] = 60.0
+    unwatched_after_s: Annotated[float, msgspec.Meta(ge=30, le=30 * 86_400)] = 600.0
 
 
 class ReceiverStanding(msgspec.Struct, frozen=True, kw_only=True):
