@@ -212,9 +212,9 @@ def _code_of(setup: Setup, workspace: Workspace) -> Path:
 
 def _prepare(setup: Setup, root: Path) -> None:
     """Let the project's modules be found, and import them, without what they say at that: it was said before."""
-    if setup.snapshot is None:
+    if setup.shares_files:
         sys.path[:] = setup.search_path
-    else:
+    elif setup.snapshot is not None:  # else the pipeline is of a package that is installed here, too
         sys.path[:0] = [str(root / place) for place in setup.search_path]
     sys.argv[:] = setup.arguments
     with contextlib.redirect_stdout(io.StringIO()):

@@ -24,6 +24,7 @@ from noria.pipelines.failures import ClusterLost, StepFailed
 
 _CONNECT_S = 5.0
 _NAMES = {"gpus": "GPU", "memory_bytes": "MEMORY", "cpus": "CPU"}
+_WORDS = {"gpus": "graphics cards", "memory_bytes": "bytes of memory", "cpus": "processors"}
 
 
 class DaskHands:
@@ -55,7 +56,10 @@ class DaskHands:
         self._setup = setup
         self._listener = listener
         workers = self._client.scheduler_info(n_workers=-1)["workers"].values()
-        self._declared = {name for worker in workers for name in worker.get("resources", {})}
+        self._most: dict[str, float] = {}
+        for worker in workers:
+            for name, amount in worker.get("resources", {}).items():
+                self._most[name] = max(self._most.get(name, 0.0), float(amount))
 
     def submit(self, work: Work) -> None:
         """Send an attempt to the cluster."""
@@ -104,16 +108,26 @@ class DaskHands:
             self._client.close(timeout=2)
 
     def _resources(self, work: Work) -> dict[str, float]:
-        """Give what to ask of workers: only what some worker declares can be counted by Dask."""
-        if work.resources.gpus and "GPU" not in self._declared:
-            raise StepFailed(
-                f"The step `{work.step}` asks for {work.resources.gpus} graphics cards, and no worker of "
-                f"`{self._address}` declares any",
-                hint='dask worker … --resources "GPU=1"',
-                details={"step": work.step},
-            )
-        wanted = {_NAMES[name]: getattr(work.resources, name) or 0 for name in _NAMES}
-        return {name: float(amount) for name, amount in wanted.items() if amount and name in self._declared}
+        """Give what to ask of workers: only what some worker declares can be counted by Dask.
+
+        Dask itself would let what no worker has wait for ever.
+        """
+        asked = {name: getattr(work.resources, name) or 0 for name in _NAMES}
+        for name, amount in asked.items():
+            most = self._most.get(_NAMES[name])
+            short = name == "gpus" if most is None else amount > most
+            if amount and short:
+                raise StepFailed(
+                    f"The step `{work.step}` asks for {amount} {_WORDS[name]}, and no worker of "
+                    f"`{self._address}` declares {'any' if most is None else f'more than {most:g}'}",
+                    hint=f'dask worker … --resources "{_NAMES[name]}={amount:g}"',
+                    details={"step": work.step},
+                )
+        return {
+            _NAMES[name]: float(amount)
+            for name, amount in asked.items()
+            if amount and _NAMES[name] in self._most
+        }
 
     def _done(self, work: Work, future: Any) -> None:
         with self._lock:
