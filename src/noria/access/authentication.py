@@ -13,6 +13,7 @@ from noria.access.projects import project_pk
 from noria.access.tables import project_roles, projects, tokens, users
 from noria.core.clock import Clock
 from noria.core.database.alchemy import sa
+from noria.core.database.engine import Database
 from noria.core.database.prepared import Prepared
 from noria.core.ids import new_id
 from noria.core.permissions import LOCAL_OWNER, Principal, Role
@@ -117,6 +118,11 @@ _DROP = Prepared(
 def any_user(connection: sa.Connection) -> bool:
     """Tell whether a user exists; from then on a server lets nobody in without a credential."""
     return _FIRST_USER.first(connection, {}) is not None
+
+
+def has_users(database: Database) -> bool:
+    """Tell the same where nothing else is asked of the database."""
+    return database.first(_FIRST_USER) is not None
 
 
 _FIRST_USER = Prepared(lambda _: sa.select(users.c.pk).limit(1))

@@ -17,6 +17,50 @@ if TYPE_CHECKING:
     from noria.core.context import Context
 
 
+class AskedHeaders(Mapping[str, str]):
+    """Headers of a request by name in lower case; of a repeated one the last.
+
+    A request has a dozen, of which a handler reads one or two.
+
+    Parameters
+    ----------
+    given
+        As ASGI gives them.
+
+    Examples
+    --------
+    >>> AskedHeaders([(b"accept", b"a"), (b"accept", b"b")])["accept"]
+    'b'
+    """
+
+    __slots__ = ("_given",)
+
+    def __init__(self, given: Sequence[tuple[bytes, bytes]]) -> None:
+        self._given = given
+
+    def __getitem__(self, name: str) -> str:
+        """Give a header.
+
+        Raises
+        ------
+        KeyError
+            If there is none of the name.
+        """
+        wanted = name.encode("latin-1", "replace")
+        for key, value in reversed(self._given):
+            if key == wanted:
+                return value.decode("latin-1")
+        raise KeyError(name)
+
+    def __iter__(self) -> Iterator[str]:
+        """Give the names."""
+        return iter(dict.fromkeys(key.decode("latin-1") for key, _ in self._given))
+
+    def __len__(self) -> int:
+        """Give how many names there are."""
+        return len({key for key, _ in self._given})
+
+
 @dataclass(frozen=True, slots=True, kw_only=True)
 class AdapterRequest:
     """One request, as a handler sees it.

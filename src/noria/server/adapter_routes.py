@@ -12,7 +12,14 @@ from collections.abc import Callable, Iterable, Sequence
 from typing import TYPE_CHECKING, Any, NamedTuple
 from urllib.parse import parse_qs
 
-from noria.core.adapters import Adapter, AdapterAnswer, AdapterRequest, AdapterRoute, AdapterStream
+from noria.core.adapters import (
+    Adapter,
+    AdapterAnswer,
+    AdapterRequest,
+    AdapterRoute,
+    AdapterStream,
+    AskedHeaders,
+)
 from noria.core.admission import ANYONE, SIGN_IN, admit
 from noria.core.context import Context
 from noria.core.errors import Invalid, NoriaError, Unauthenticated
@@ -125,16 +132,18 @@ class AdapterSwitch:
         self._context = context
         self._threads = threads
         self._limits = limits
+        self._most_bytes = min(_UNSEEN_BODY_BYTES, limits.body_bytes)
 
-    def choose(self, method: str, path: str, n_bytes: int) -> Taken | None:
-        """Give what answers a request whose body has a length, if a thread can answer it once the body is there."""
+    @property
+    def most_bytes(self) -> int:
+        """Length of a body up to which a thread answers."""
+        return self._most_bytes
+
+    def choose(self, method: str, path: str) -> Taken | None:
+        """Give what answers a request, if a thread can answer it once its body is there."""
         found = self._table.find(path)
         route = None if found is None else found[0].get(method)
-        if found is None or route is None or route.upload or (n_bytes > 0 and method == "GET"):
-            return None
-        if n_bytes > min(_UNSEEN_BODY_BYTES, self._limits.body_bytes):
-            return None
-        return Taken(route, found[1])
+        return None if found is None or route is None or route.upload else Taken(route, found[1])
 
     def answer(self, scope: Any, taken: Taken, body: bytes) -> Answer | StreamAnswer:
         """Answer one request, in a thread."""
@@ -213,7 +222,7 @@ def _given(
         method=scope["method"],
         path=path,
         query=query,
-        headers={key.decode("latin-1"): value.decode("latin-1") for key, value in scope["headers"]},
+        headers=AskedHeaders(scope["headers"]),
         body=body,
         upload=upload,
     )

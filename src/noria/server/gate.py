@@ -119,6 +119,7 @@ class Gate:
         self._takes_form = takes_form
         self._refuse = refuse
         self._known_hosts: set[str] = set()
+        self._chosen: dict[tuple[str, bytes], tuple[str, Taken]] = {}
 
     async def __call__(self, scope: Any, receive: Receive, send: Send) -> None:
         """Let a request in, or answer it with the reason."""
@@ -154,18 +155,29 @@ class Gate:
         Nothing is decided here about who is let in: the thread begins with the same checks.
         """
         method, raw_path = scope["method"], scope["raw_path"]
-        if method not in _ANSWERED_WHOLE or not _PLAIN_PATH.fullmatch(raw_path):
+        known = self._chosen.get((method, raw_path)) or self._find(method, raw_path)
+        if known is None:
             return None
         n_bytes = _length(scope["headers"])
-        taken = None if n_bytes is None else self._threaded.choose(method, raw_path.decode("ascii"), n_bytes)
-        if n_bytes is None or taken is None:
+        if n_bytes is None or n_bytes > self._threaded.most_bytes or (n_bytes > 0 and method == "GET"):
             return None
-        return Chosen(functools.partial(self._answer_in_thread, scope, taken), n_bytes)
+        return Chosen(functools.partial(self._answer_in_thread, scope, *known), n_bytes)
 
-    def _answer_in_thread(self, scope: Any, taken: Taken, body: bytes) -> Whole | ASGIApp:
+    def _find(self, method: str, raw_path: bytes) -> tuple[str, Taken] | None:
+        if method not in _ANSWERED_WHOLE or not _PLAIN_PATH.fullmatch(raw_path):
+            return None
+        path = raw_path.decode("ascii")
+        taken = self._threaded.choose(method, path)
+        if taken is None:
+            return None
+        if not taken.path:  # as many as there are routes without parameters
+            self._chosen[method, raw_path] = path, taken
+        return path, taken
+
+    def _answer_in_thread(self, scope: Any, path: str, taken: Taken, body: bytes) -> Whole | ASGIApp:
         began = time.monotonic()
         try:
-            self._check(scope)
+            self._check(scope, path)
             answer = self._threaded.answer(scope, taken, body)
         except Exception as error:  # noqa: BLE001 - every failure has its form
             answer = self._refusal(scope, error)
@@ -186,8 +198,14 @@ class Gate:
             caller = await self._threads.run(self._gatekeeper.recognise, *credentials)
             scope[PRINCIPAL], scope[SESSION] = caller
 
-    def _check(self, scope: Any) -> tuple[str | None, str | None]:
-        """Refuse what must not come in whoever sends it, and give what it says of who that is."""
+    def _check(self, scope: Any, chosen: str | None = None) -> tuple[str | None, str | None]:
+        """Refuse what must not come in whoever sends it, and give what it says of who that is.
+
+        Parameters
+        ----------
+        chosen
+            The path, where it is read already and known to be of an adapter's route.
+        """
         method = scope["method"]
         if method not in METHODS:
             raise MethodNotAllowed(f"This server does not know the method `{method[:20]}`")
@@ -196,8 +214,8 @@ class Gate:
         if host not in self._known_hosts:
             check_host(host, self._hosts)
             self._remember(host)
-        scope["path"] = path = routed_path(scope["raw_path"])
-        identifies_itself = self._identifies(path)
+        scope["path"] = path = chosen or routed_path(scope["raw_path"])
+        identifies_itself = chosen is not None or self._identifies(path)
         if method not in READING_METHODS:
             check_origin(
                 method,

@@ -17,7 +17,7 @@ from dataclasses import dataclass
 
 import msgspec
 
-from noria.access.authentication import any_user, authenticate
+from noria.access.authentication import authenticate, has_users
 from noria.access.signing_in import PasswordDoor
 from noria.core.clock import SystemClock
 from noria.core.config import Settings
@@ -161,7 +161,7 @@ def make_door(context: Context, section: ServerSection) -> Door:
         key=ensure_key(context.settings.folder),
         authenticate=_authenticate,
         sign_in=PasswordDoor().sign_in,
-        is_open=lambda asked: loopback and not _any_user(asked),
+        is_open=lambda asked: loopback and not has_users(asked.database),
         hosts=hosts_for(section.host, section.allowed_hosts),
     )
 
@@ -174,7 +174,7 @@ def require_user(context: Context, host: str) -> None:
     ConfigInvalid
         If `host` is not loopback and there is no user.
     """
-    if is_loopback(host) or _any_user(context):
+    if is_loopback(host) or has_users(context.database):
         return
     raise ConfigInvalid(
         f"Other machines could reach `{host}`, and this workspace has no user who would have to sign in",
@@ -185,11 +185,6 @@ def require_user(context: Context, host: str) -> None:
 def _authenticate(context: Context, secret: str) -> Principal | None:
     with context.database.read() as connection:
         return authenticate(connection, context.clock, secret)
-
-
-def _any_user(context: Context) -> bool:
-    with context.database.glance() as connection:
-        return any_user(connection)
 
 
 def _settle_memory() -> None:

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable
 from typing import Any
 
 import msgspec
@@ -42,9 +41,10 @@ def start_run(
     if new.params or new.tags:
         batch = LogBatch(params=new.params, tags=dict(new.tags))
         write_batch(connection, context.clock, project=project, run=key, run_id=made.id, batch=batch)
+        made = msgspec.structs.replace(made, params=new.params, tags=new.tags)
     payload = {"experiment": made.experiment, "name": made.name, "parent": made.parent}
     append_run_event(connection, context, RUN_CREATED, project, made.id, payload)
-    return msgspec.structs.replace(made, params=new.params, tags=new.tags)
+    return made
 
 
 def log_batch(
@@ -166,13 +166,12 @@ def append_run_event(
 
 def _names_of(batch: LogBatch) -> dict[str, Any]:
     """List what a batch changes besides metric points, for its event: names only."""
-    named: dict[str, Iterable[str]] = {
-        "params": batch.params,
-        "tags": batch.tags,
-        "inputs": (link.ref for link in batch.inputs),
-        "outputs": (link.ref for link in batch.outputs),
-        "artifacts": batch.artifacts,
-        "datasets": (dataset.name for dataset in batch.datasets),
+    named: dict[str, list[str]] = {
+        "params": [*batch.params],
+        "tags": [*batch.tags],
+        "inputs": [link.ref for link in batch.inputs],
+        "outputs": [link.ref for link in batch.outputs],
+        "artifacts": [*batch.artifacts],
+        "datasets": [dataset.name for dataset in batch.datasets],
     }
-    listed = {kind: list(names) for kind, names in named.items()}
-    return {kind: names for kind, names in listed.items() if names}
+    return {kind: names for kind, names in named.items() if names}

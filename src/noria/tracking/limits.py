@@ -59,8 +59,10 @@ def check_batch(batch: LogBatch) -> None:
         ("artifacts", batch.artifacts),
         ("data sets", batch.datasets),
     ):
-        _check_count(kind, len(entries), MAX_ENTRIES)
-    _check_model_points(batch.model_points)
+        if len(entries) > MAX_ENTRIES:
+            _check_count(kind, len(entries), MAX_ENTRIES)
+    if batch.model_points:
+        _check_model_points(batch.model_points)
     check_params(batch.params)
     check_tags(batch.tags)
     for link in (*batch.inputs, *batch.outputs):

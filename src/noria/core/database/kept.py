@@ -12,7 +12,7 @@ import queue
 import sqlite3
 from collections import deque
 from types import TracebackType
-from typing import TYPE_CHECKING, cast
+from typing import TYPE_CHECKING, Any, cast
 
 from noria.core.database.failures import as_noria
 from noria.core.database.sqlite import SqliteConnection, SqliteFile
@@ -20,6 +20,8 @@ from noria.core.errors import Unavailable
 
 if TYPE_CHECKING:
     import sqlalchemy as sa
+
+    from noria.core.database.prepared import Prepared
 
 
 class KeptConnections:
@@ -52,9 +54,21 @@ class KeptConnections:
         """Lend a connection for a block, in a transaction that is rolled back at its end."""
         return Lent(self, commits=False, full=None)
 
-    def glancing(self) -> Lent:
+    def glancing(self) -> Glance:
         """Lend a connection for a block of one statement that reads: no transaction stands around it."""
-        return Lent(self, commits=False, full=None, begins=False)
+        return Glance(self)
+
+    def first(self, statement: Prepared) -> tuple[Any, ...] | None:
+        """Run one statement that reads and has no values, and give its first row, or None."""
+        connection, broken = self.take(), True
+        try:
+            row: tuple[Any, ...] | None = connection.raw.execute(*statement.alone(connection)).fetchone()
+            broken = False
+        except sqlite3.Error as error:
+            raise as_noria(error) or error from error
+        finally:
+            self.give_back(connection, broken=broken)
+        return row
 
     def writing(self, *, full: bool) -> Lent:
         """Lend a connection for a block, in a transaction that commits unless the block raises.
@@ -103,13 +117,10 @@ class KeptConnections:
 class Lent:
     """A connection for one `with` block. Whatever the database raises in it becomes one of Noria's errors."""
 
-    __slots__ = ("_begins", "_commits", "_connection", "_full", "_kept")
+    __slots__ = ("_commits", "_connection", "_full", "_kept")
 
-    def __init__(
-        self, kept: KeptConnections, *, commits: bool, full: bool | None, begins: bool = True
-    ) -> None:
+    def __init__(self, kept: KeptConnections, *, commits: bool, full: bool | None) -> None:
         self._kept = kept
-        self._begins = begins
         self._commits = commits
         self._full = full
 
@@ -121,8 +132,7 @@ class Lent:
                 if self._full is not None and connection.is_durable is not self._full:
                     raw.execute(f"PRAGMA synchronous={'FULL' if self._full else 'NORMAL'}")
                     connection.is_durable = self._full
-                if self._begins:
-                    raw.execute(self._kept.begin)
+                raw.execute(self._kept.begin)
             except BaseException:
                 self._kept.give_back(connection, broken=not self._rolled_back())
                 raise
@@ -156,3 +166,28 @@ class Lent:
         except sqlite3.Error:  # it was closed
             return False
         return True
+
+
+class Glance:
+    """A connection for a `with` block of one statement that reads, which begins and ends nothing."""
+
+    __slots__ = ("_connection", "_kept")
+
+    def __init__(self, kept: KeptConnections) -> None:
+        self._kept = kept
+
+    def __enter__(self) -> sa.Connection:
+        try:
+            self._connection = self._kept.take()
+        except sqlite3.Error as error:
+            raise as_noria(error) or error from error
+        return cast("sa.Connection", self._connection)
+
+    def __exit__(
+        self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None
+    ) -> None:
+        # Whatever a statement left behind when it failed goes with its connection.
+        self._kept.give_back(self._connection, broken=error is not None)
+        translated = None if error is None else as_noria(error)
+        if translated is not None:
+            raise translated from error

@@ -18,7 +18,7 @@ import sqlite3
 import sys
 from collections.abc import Callable, Iterable, Mapping
 from pathlib import Path
-from typing import Any, Final, NamedTuple
+from typing import Any, Final, NamedTuple, cast
 
 import msgspec
 
@@ -123,6 +123,11 @@ class Prepared:
         """Compile it for a dialect."""
         statement = self._statement(dialect.name) if callable(self._statement) else self._statement
         return _compile(statement, dialect)
+
+    def alone(self, connection: SqliteConnection) -> tuple[str, list[Any]]:
+        """Give text and constants of a statement without values, for who runs it on the driver."""
+        text, order, constants = self._text(cast("sa.Connection", connection))
+        return text, [constants[name] for name in order]
 
     def _text(self, connection: sa.Connection) -> Compiled:
         lent: object = connection

@@ -217,12 +217,12 @@ class EventLog:
 
     def last_position(self) -> int:
         """Give the position of the newest event, 0 when there is none."""
-        with self._database.read() as connection:
+        with self._database.glance() as connection:
             return _last(connection)
 
     def newest_by_type(self, after: int) -> dict[str, int]:
         """Give the position of the newest event of each type that occurs after a position."""
-        with self._database.read() as connection:
+        with self._database.glance() as connection:
             return {type_: int(newest) for type_, newest in _NEWEST_BY_TYPE.all(connection, {"after": after})}
 
     def cursor(self, reader: str) -> int:

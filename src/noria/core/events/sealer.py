@@ -104,7 +104,7 @@ class Sealer:
             How many events were sealed.
         """
         assign_positions(self._database)
-        with self._database.read() as connection:
+        with self._database.glance() as connection:
             newest = _NEWEST.first(connection, {})
         if newest is None or (newest[0] == self._noted and newest[1] is not None):
             return 0

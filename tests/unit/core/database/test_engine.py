@@ -132,6 +132,24 @@ class TestReading:
             with database.write() as writer:
                 writer.execute(NOTES.insert().values(n=expected))
 
+    def test_the_first_row_of_a_statement_alone_is_that_of_the_moment(self, database: Database) -> None:
+        """None where there is none; constants of the statement are bound."""
+        statement = Prepared(sa.select(NOTES.c.n).order_by(NOTES.c.n.desc()).limit(1))
+        assert database.first(statement) is None
+        for n in range(1, 3):
+            with database.write() as writer:
+                writer.execute(NOTES.insert().values(n=n))
+            assert database.first(statement) == (n,)
+
+    def test_a_look_that_fails_leaves_a_database_that_can_be_read(self, database: Database) -> None:
+        """As often as there are connections to lend."""
+        absent = Prepared(sa.select(sa.table("absent", sa.column("n"))))
+        for _ in range(20):
+            with pytest.raises(Exception, match="absent"), database.glance() as connection:
+                absent.first(connection, {})
+
+        assert database.first(Prepared(COUNT)) == (0,)
+
 
 class TestWriting:
     """The writer."""
