@@ -148,16 +148,26 @@ class Answerer:
 
     async def finish(self, pending: Pending, outputs: Outputs) -> Answered:
         """Keep what was answered, and give the answer."""
-        if not pending.replay and pending.route.captures(pending.identity):
-            if pending.inputs.n_rows == 1:
-                turn = self._take(pending, outputs)
-                try:
-                    await next_turn()
-                finally:
-                    turn.keep()
-                turn.check(pending.identity)
-            else:
-                self._record(pending, outputs, None)
+        turn = self.take(pending, outputs)
+        if turn is not None:
+            try:
+                await next_turn()
+            finally:
+                turn.keep()
+            turn.check(pending.identity)
+        return self.answered(pending, outputs)
+
+    def take(self, pending: Pending, outputs: Outputs) -> Turn | None:
+        """Keep what was answered; or give the turn with whose other requests it has yet to be kept."""
+        if pending.replay or not pending.route.captures(pending.identity):
+            return None
+        if pending.inputs.n_rows == 1:
+            return self._take(pending, outputs)
+        self._record(pending, outputs, None)
+        return None
+
+    def answered(self, pending: Pending, outputs: Outputs) -> Answered:
+        """Give the answer of what was kept."""
         return Answered(
             endpoint=pending.route.endpoint,
             version=pending.chosen.entity.version,

@@ -13,16 +13,9 @@ from granian._granian import RSGIHTTPProtocol as HTTPProtocol
 from granian.rsgi import Scope
 
 from noria._version import __version__
-from noria.core.errors import NoriaError, TooLarge, Unavailable
-from noria.core.gate import SECURITY_HEADERS, ContentTypeRefused
-from noria.core.http_errors import (
-    MethodNotAllowed,
-    RouteNotFound,
-    TooManyRequests,
-    error_answer,
-    known_error,
-    status_of,
-)
+from noria.core.errors import NoriaError, TooLarge
+from noria.core.gate import ContentTypeRefused
+from noria.core.http_errors import MethodNotAllowed, RouteNotFound, TooManyRequests, status_of
 from noria.core.serialisation import to_json
 from noria.serving.modelserver.answering import Answerer, Ask, Pending
 from noria.serving.modelserver.door import Door, Headers
@@ -32,37 +25,34 @@ from noria.serving.modelserver.lanes import Outputs
 from noria.serving.modelserver.openapi import describe
 from noria.serving.modelserver.places import Form, Place, find_place
 from noria.serving.modelserver.protocol import model_metadata, server_metadata
+from noria.serving.modelserver.replies import (
+    BODY_TIMEOUT_S,
+    Reply,
+    error_reply,
+    reply_of,
+    respond,
+    too_slow,
+)
 from noria.serving.modelserver.routes import LoadedVersion, Route
 from noria.serving.modelserver.standing import Shown
+from noria.serving.modelserver.turn import Turn
 from noria.serving.modelserver.turns import is_sure
 
 MAX_BODY_BYTES = 16 << 20
-BODY_TIMEOUT_S = 30.0
-"""How long a client may take to send the body of one request."""
-
 FEEDBACK = "/feedback"
-VERSION_HEADER = "noria-model-version"
-PREDICTION_HEADER = "noria-prediction-id"
+
+SWEEP_S = 5.0
+SWEEPS = round(BODY_TIMEOUT_S / SWEEP_S) + 1
+"""After so many looks, one every few seconds, a body is late."""
 
 _REMEMBERED = 1_000
-_SWEEP_S = 5.0
-_SWEEPS = round(BODY_TIMEOUT_S / _SWEEP_S) + 1
 _LARGE_BYTES = 1 << 20
-_LINGER_BYTES = 1 << 20
-_LINGER_S = 1.0
 """A longer body is read in a thread, so that others need not wait."""
 
+_LINGER_BYTES = 1 << 20
+_LINGER_S = 1.0
+
 Observe = Callable[[tuple[str, str], int | None, int, int, float], None]
-_JSON = [("content-type", "application/json")]
-_COMMON = list(SECURITY_HEADERS.items())
-
-
-class Reply(msgspec.Struct, frozen=True):
-    """An answer to send."""
-
-    body: bytes
-    status: int = 200
-    headers: list[tuple[str, str]] = msgspec.field(default_factory=lambda: _JSON)
 
 
 class Asked(NamedTuple):
@@ -72,6 +62,25 @@ class Asked(NamedTuple):
     path: str
     headers: Headers
     body: bytes
+
+
+class Expected(NamedTuple):
+    """A request for predictions that was admitted, and whose body is short."""
+
+    method: str
+    path: str
+    headers: Headers
+    place: Place
+    form: Form
+
+
+class Begun(NamedTuple):
+    """A request that was read, and when that began."""
+
+    route: Route
+    ask: Ask
+    pending: Pending
+    began: float
 
 
 class ModelApp:
@@ -134,7 +143,7 @@ class ModelApp:
             place = self._places.get(path) or self._find_place(path)
             asked = Asked(method, path, headers, body)
             if place.form is not None:
-                reply = await self._predict(asked, place, place.form)
+                reply = await self.predict(asked, place, place.form)
             elif path == FEEDBACK:
                 reply = await asyncio.get_running_loop().run_in_executor(
                     self._waiting, self._take_feedback, asked, scope.client
@@ -142,10 +151,59 @@ class ModelApp:
             else:
                 reply = self._tell(asked, place)
         except Exception as error:  # noqa: BLE001 - every failure has one form on the wire
-            reply = _error_reply(error)
+            reply = error_reply(error)
             if body is None and not await self._forget_body(headers, protocol):
-                reply = Reply(reply.body, reply.status, [*reply.headers, ("connection", "close")])
-        protocol.response_bytes(reply.status, reply.headers + _COMMON, reply.body)
+                reply = reply.that_closes()
+        respond(protocol, reply)
+
+    def expected(self, scope: Scope) -> Expected | None:
+        """Look at a request whose body nobody asked for yet, in any thread; None where `__rsgi__` is to answer."""
+        path = scope.path
+        place = self._places.get(path)
+        if place is None or place.form is None or scope.method != "POST":
+            return None
+        headers = scope.headers
+        announced = headers.get("content-length")
+        if announced is None or not announced.isdecimal() or not 0 < int(announced) <= _LARGE_BYTES:
+            return None
+        if headers.get("content-encoding") is not None or headers.get("expect") is not None:
+            return None
+        try:
+            self._door.admit("POST", path, headers, announced)
+        except NoriaError:
+            return None
+        return Expected("POST", path, headers, place, place.form)
+
+    def begin_now(self, asked: Asked, place: Place, form: Form) -> Begun | None:
+        """Read a request, unless its endpoint has keys; raises what is wrong with it."""
+        route = self._route() if place.name is None else self._follower.find(place.name)
+        if not self._door.is_open(route):
+            return None
+        began = time.perf_counter()
+        return Begun(route, *self._begin(asked, place, form, route), began)
+
+    def run_now(self, pending: Pending) -> tuple[Outputs, Turn | None] | None:
+        """Predict where that takes little, and keep it as `Answerer.take` does; None where it takes more."""
+        lane = pending.chosen.lane
+        if pending.first is not None or pending.replay or not lane.is_quick(pending.inputs.n_rows):
+            return None
+        outputs = lane.run(*pending.inputs)
+        return outputs, self._answerer.take(pending, outputs)
+
+    def reply_now(self, begun: Begun, outputs: Outputs, turn: Turn | None) -> Reply:
+        """Give the answer of `run_now` when it was kept; counts it."""
+        status, version, n_rows = 500, None, 0
+        try:
+            if turn is not None:
+                turn.check(begun.pending.identity)
+            answered = self._answerer.answered(begun.pending, outputs)
+            reply = reply_of(begun.ask, answered)
+            status, version, n_rows = 200, answered.version, answered.n_rows
+        except Exception as error:  # noqa: BLE001 - every failure has one form on the wire
+            reply = error_reply(error)
+            status = reply.status
+        self._count(begun.route, version, status, n_rows, begun.began)
+        return reply
 
     def _find_place(self, path: str) -> Place:
         found = find_place(path)
@@ -184,19 +242,26 @@ class ModelApp:
             to_json(model_metadata(place.name or "", sorted(route.versions), signature, signature.outputs))
         )
 
-    async def _predict(self, asked: Asked, place: Place, form: Form) -> Reply:
+    async def predict(self, asked: Asked, place: Place, form: Form, begun: Begun | None = None) -> Reply:
+        """Answer a request for predictions; `begun` if it was read already."""
         _only("POST", asked)
-        route = self._route() if place.name is None else self._follower.find(place.name)
-        began = time.perf_counter()
+        if begun is not None:
+            route, began = begun.route, begun.began
+        else:
+            route = self._route() if place.name is None else self._follower.find(place.name)
+            began = time.perf_counter()
         version, n_rows, status = None, 0, 500
         try:
-            self._door.enter(route, asked.headers)
-            if len(asked.body) > _LARGE_BYTES:
+            if begun is not None:
+                ask, pending = begun.ask, begun.pending
+            elif len(asked.body) > _LARGE_BYTES:
+                self._door.enter(route, asked.headers)
                 loop = asyncio.get_running_loop()
                 ask, pending = await loop.run_in_executor(
                     self._computing, self._begin, asked, place, form, route
                 )
             else:
+                self._door.enter(route, asked.headers)
                 ask, pending = self._begin(asked, place, form, route)
             try:
                 if pending.first is not None:
@@ -213,17 +278,17 @@ class ModelApp:
                 )
                 raise self._answerer.failed(pending, error, culprit) from error
             answered = await self._answerer.finish(pending, outputs)
-            encoded = ask.reply(answered)
+            reply = reply_of(ask, answered)
             version, n_rows, status = answered.version, answered.n_rows, 200
         except NoriaError as error:
             status = status_of(error)
             raise
         finally:
-            self._observe(
-                (route.project, route.endpoint), version, status, n_rows, time.perf_counter() - began
-            )
-        told = [(VERSION_HEADER, str(version)), (PREDICTION_HEADER, answered.identity)]
-        return Reply(encoded.body, 200, encoded.headers + told)
+            self._count(route, version, status, n_rows, began)
+        return reply
+
+    def _count(self, route: Route, version: int | None, status: int, n_rows: int, began: float) -> None:
+        self._observe((route.project, route.endpoint), version, status, n_rows, time.perf_counter() - began)
 
     def _begin(self, asked: Asked, place: Place, form: Form, route: Route) -> tuple[Ask, Pending]:
         ask = form(asked.body, asked.headers, route.newest)
@@ -298,9 +363,7 @@ class ModelApp:
             return await (protocol() if announced is not None else _gather_body(protocol))
         except asyncio.CancelledError as error:
             task.uncancel()
-            raise Unavailable(
-                f"The body of the request did not arrive within {BODY_TIMEOUT_S:g} s"
-            ) from error
+            raise too_slow() from error
         finally:
             del self._reading[task]
 
@@ -326,11 +389,11 @@ class ModelApp:
         """Give up bodies that began to be read too many sweeps ago; end when there are none."""
         self._n_sweeps += 1
         for task, began in list(self._reading.items()):
-            if began <= self._n_sweeps - _SWEEPS:
+            if began <= self._n_sweeps - SWEEPS:
                 task.cancel()
         self._sweeping = bool(self._reading)
         if self._sweeping:
-            loop.call_later(_SWEEP_S, self._sweep, loop)
+            loop.call_later(SWEEP_S, self._sweep, loop)
 
     def _status(self) -> dict[str, Any]:
         return {
@@ -364,22 +427,3 @@ async def _gather_body(protocol: HTTPProtocol) -> bytes:
 
 def _too_large() -> TooLarge:
     return TooLarge(f"A request may have at most {MAX_BODY_BYTES} bytes", hint="Send fewer rows at a time")
-
-
-def _error_reply(error: Exception) -> Reply:
-    known = known_error(error)
-    status, headers, _ = error_answer(known)
-    body = known.to_body()
-    # `error` is what clients of the protocol look for, the rest is the form of all of Noria's errors.
-    fields = {
-        "error": body.message,
-        "code": body.code,
-        "message": body.message,
-        "hint": body.hint,
-        "details": body.details,
-    }
-    return Reply(
-        to_json(fields),
-        status,
-        [(key.decode(), value.decode()) for key, value in headers],
-    )

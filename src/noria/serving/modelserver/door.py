@@ -112,6 +112,10 @@ class Door:
                 "This model server asks everyone for its token", hint="Send `Authorization: Bearer <token>`"
             )
 
+    def is_open(self, route: Route) -> bool:
+        """Tell whether everybody who was admitted may ask an endpoint, as often as they like."""
+        return not route.guarded and self._secrets.token is None
+
     def enter(self, route: Route | None, headers: Headers, *, counts: bool = True) -> None:
         """Let a request, which was admitted, to an endpoint; None stands for all of them.
 

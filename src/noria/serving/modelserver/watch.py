@@ -6,7 +6,8 @@ import asyncio
 import itertools
 import os
 import time
-from collections.abc import Callable
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager
 from typing import Protocol
 
 from granian._granian import RSGIHTTPProtocol as HTTPProtocol
@@ -53,10 +54,16 @@ class Watched:
         if scope.path == METRICS:
             await self._show(scope, protocol)
             return
+        with self.watching():
+            await self._app.__rsgi__(scope, protocol)
+
+    @contextmanager
+    def watching(self) -> Iterator[None]:
+        """Note that a request is at work."""
         number = next(self._numbers)
         self._began[number] = time.monotonic_ns()
         try:
-            await self._app.__rsgi__(scope, protocol)
+            yield
         finally:
             del self._began[number]
 

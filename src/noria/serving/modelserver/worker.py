@@ -17,7 +17,6 @@ from concurrent.futures import ThreadPoolExecutor
 from contextlib import ExitStack, suppress
 
 import msgspec
-import uvloop
 from granian.constants import Interfaces
 
 from noria.core.clock import Clock, SystemClock
@@ -30,6 +29,7 @@ from noria.core.listening import Listener
 from noria.core.logs import configure_logging
 from noria.serving.modelserver.answering import Answerer
 from noria.serving.modelserver.app import ModelApp
+from noria.serving.modelserver.arrivals import ArrivalLoop, Arrivals
 from noria.serving.modelserver.board import Board, Page, Word
 from noria.serving.modelserver.door import Door, Secrets
 from noria.serving.modelserver.feedback import Feedback
@@ -111,8 +111,8 @@ class _Worker:
             routes=lambda: self._follower.routes,
             limit=self._limit,
         )
-        app = self._traced(self._model_app(link, door, clock), task.options.spans_to)
-        self._app = Watched(app, self._page, self._board, door)
+        self._models = self._model_app(link, door, clock)
+        self._app = Watched(self._traced(self._models, task.options.spans_to), self._page, self._board, door)
 
     def run(self) -> None:
         # What was imported stays: looking through it again and again for garbage takes a part of every request.
@@ -121,7 +121,10 @@ class _Worker:
         assert self._task.listen_fd is not None  # noqa: S101 - workers listen
         listening = socket.socket(fileno=self._task.listen_fd)
         listener = Listener(self._app, listening, interface=Interfaces.RSGI)
-        with asyncio.Runner(loop_factory=uvloop.new_event_loop) as runner:
+        with asyncio.Runner(loop_factory=ArrivalLoop) as runner:
+            loop = runner.get_loop()
+            if isinstance(loop, ArrivalLoop) and self._task.options.spans_to is None:
+                Arrivals(self._models, self._app, loop)
             runner.run(self._serve(listener))
 
     async def _serve(self, listener: Listener) -> None:
