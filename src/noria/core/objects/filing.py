@@ -30,6 +30,10 @@ _GROUP_FILES: Final = (
     32  # with what is ahead, at most 250 MB in memory, if each file is as long as a small one may be
 )
 _GROUPS_AHEAD: Final = 6
+_GROUPS_AT_ONCE: Final = 4  # of very small files, so that less is spent on handing each group over
+_VERY_SMALL_BYTES: Final = (
+    12 * 1024
+)  # so many groups of such go through the memory that is shared with a helper
 _MAX_THREADS: Final = 8
 _TINY_BYTES: Final = 64 * 1024
 _ROUNDS: Final = 3
@@ -227,8 +231,12 @@ class Filing:
         asked: deque[Sequence[int]] = deque()
         mean_bytes = 0.0
         while asked or (groups and mean_bytes <= _TINY_BYTES):
-            while groups and mean_bytes <= _TINY_BYTES and helper.ask([str(paths[n]) for n in groups[0]]):
-                asked.append(groups.popleft())
+            while groups and mean_bytes <= _TINY_BYTES:
+                group = _next(groups, mean_bytes)
+                if not helper.ask([str(paths[n]) for n in group]):
+                    groups.appendleft(group)
+                    break
+                asked.append(group)
             if asked and (helper.is_ready or not groups):
                 reads = self._settle(asked.popleft(), helper.take(), paths, folders)
             else:
@@ -300,6 +308,14 @@ def _folder_of(digest: str) -> str:
     """Give the name of the folder in which an object lies that is a file of its own."""
     start = len(ALGORITHM) + 1
     return digest[start : start + 2]
+
+
+def _next(groups: deque[Sequence[int]], mean_bytes: float) -> Sequence[int]:
+    """Take a group off a list, or some at once if their files are very small."""
+    n_groups = _GROUPS_AT_ONCE if 0 < mean_bytes <= _VERY_SMALL_BYTES else 1
+    if len(groups[0]) > _GROUP_FILES:
+        n_groups = 1  # it was put together before, and put back
+    return [n for _ in range(min(n_groups, len(groups))) for n in groups.popleft()]
 
 
 def _mean_bytes(reads: list[_Read]) -> float:
