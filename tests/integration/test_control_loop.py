@@ -17,6 +17,7 @@ from typing import Any
 import pytest
 import sqlalchemy as sa
 from dbos import _dbos as dbos_module
+from dbos import _scheduler as scheduler
 from dbos import _workflow_commands as workflow_commands
 from dbos._queue import queue_worker_thread
 
@@ -753,9 +754,14 @@ def test_the_engine_rests_where_nothing_waits_for_it(settings: ControlSettings) 
         looked = (
             queue.__dict__["_polling_interval_sec"],
             vars(workflow_commands)["_BACKGROUND_JOBS_INTERVAL_SEC"],
+            vars(scheduler)["_STARTUP_FAST_POLL_INTERVAL_SEC"],
         )
 
-    assert looked == (RESUMING_S, SWEEPING_S)
+    assert looked == (RESUMING_S, SWEEPING_S, SWEEPING_S)
+    names = set(scheduler.dynamic_scheduler_loop.__code__.co_names)
+    for inner in scheduler.dynamic_scheduler_loop.__code__.co_consts:
+        names |= set(getattr(inner, "co_names", ()))
+    assert "_STARTUP_FAST_POLL_INTERVAL_SEC" in names
     assert "_BACKGROUND_JOBS_INTERVAL_SEC" in workflow_commands.background_jobs_thread.__code__.co_names
     assert "_polling_interval_sec" in queue_worker_thread.__code__.co_names
 

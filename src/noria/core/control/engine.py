@@ -22,6 +22,7 @@ import dbos
 import sqlalchemy as sa
 from dbos import DBOS, DBOSConfig, SetWorkflowID
 from dbos import _dbos as dbos_module
+from dbos import _scheduler as scheduler
 from dbos import _workflow_commands as workflow_commands
 from dbos._serialization import DefaultSerializer, Serializer
 
@@ -105,6 +106,8 @@ any. Both once a second, its own choice, take half of what a server takes that n
 def _look_less_often() -> None:
     """Slow down what DBOS has no setting for; without effect where another version of it names this differently."""
     workflow_commands._BACKGROUND_JOBS_INTERVAL_SEC = SWEEPING_S
+    # Of its first minute: it looks for schedules of its own, of which we have none.
+    scheduler._STARTUP_FAST_POLL_INTERVAL_SEC = SWEEPING_S
     instance = dbos_module._dbos_global_instance
     if instance is not None:
         instance._registry.get_internal_queue()._polling_interval_sec = RESUMING_S
