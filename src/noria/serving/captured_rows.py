@@ -9,8 +9,10 @@ from typing import Any
 import sqlalchemy as sa
 
 from noria.core.database.prepared import as_list, listed
-from noria.serving.chunks import Found, Wanted, find_predictions, rows_at, rows_behind
+from noria.serving.chunks import Chunk, Found, Wanted, find_predictions, rows_at, rows_behind
 from noria.serving.label_trust import LabelTrust
+from noria.serving.packed_reading import PackedPage
+from noria.serving.packing import Packed, Unpacked
 from noria.serving.predictions import CapturedRow, CaptureRole, Label
 from noria.serving.tables import labels
 
@@ -35,7 +37,7 @@ class Reading:
         """
         rows = rows_behind(self._connection, self._endpoint_pk, after, self._wanted)
         while some := list(islice(rows, n + 1)):
-            given = self._labels([row.position for row in some])
+            given = self.labels_of([row.position for row in some])
             for row in some:
                 if not (without_label and row.position in given):
                     yield _captured(row, given.get(row.position))
@@ -60,18 +62,28 @@ class Reading:
         found = find_predictions(self._connection, ids, self._endpoint_pk)
         positions = [places[0].position for places in found.values()]
         rows = rows_at(self._connection, self._endpoint_pk, positions)
-        given = self._labels(positions)
+        given = self.labels_of(positions)
         return {
             row.prediction.id: _captured(row, given.get(row.position))
             for row in (rows[position] for position in positions)
             if row.prediction.role is CaptureRole.ANSWER
         }
 
-    def _labels(self, positions: list[int]) -> dict[int, sa.Row[Any]]:
+    def labels_of(self, positions: list[int]) -> dict[int, sa.Row[Any]]:
+        """Give the labels of rows as they are stored, by position; rows without one are left out."""
         wanted = listed(self._connection.dialect.name, "positions", sa.BigInteger())
         query = _labels().where(labels.c.endpoint_pk == self._endpoint_pk, labels.c.position.in_(wanted))
         rows = self._connection.execute(query, {"positions": as_list(positions)})
         return {row.position: row for row in rows}
+
+
+def rows_of_page(page: PackedPage) -> list[Found]:
+    """Give the answers of a page behind its `after`, in order."""
+    found: list[Found] = []
+    for item in page.items:
+        unpacked = Unpacked(Packed(heads=item.heads, data=item.data), item.first_position)
+        found += Chunk(unpacked).behind(page.after, Wanted())
+    return found
 
 
 def last_label(connection: sa.Connection, endpoint_pk: int) -> int:

@@ -18,7 +18,7 @@ from noria.serving.labelling import Labelling, past_labels
 from noria.serving.locate import EndpointRow, endpoint_row
 from noria.serving.packed_reading import PackedPage, packed_behind
 from noria.serving.packing import Packed, Unpacked, json_entry, pack
-from noria.serving.pairs import add_pairs, count_pair
+from noria.serving.pairs import add_pairs, count_labels_of, count_seen
 from noria.serving.permissions import GIVE_FEEDBACK, READ_CAPTURES, SERVE
 from noria.serving.predictions import (
     CaptureBatch,
@@ -270,8 +270,9 @@ def _keep(connection: sa.Connection, place: EndpointRow, unpacked: Unpacked) -> 
     kept = keep(connection, place, unpacked)
     if kept is None:
         return 0
-    pairs = pairs_of(connection, place.pk, kept)
-    late = count_labels(place.task, count_late(pairs))
+    together = pairs_of(connection, place.pk, kept)
+    late = count_labels(place.task, count_late(together.labelled))
     add_counts(connection, place.pk, [*count_requests(kept, place.task), *late])
-    add_pairs(connection, place.pk, [each for pair in pairs for each in count_pair(place.task, pair)])
+    pairs = [*count_seen(together.seen), *count_labels_of(place.task, together.labelled)]
+    add_pairs(connection, place.pk, pairs)
     return kept.n_all_rows

@@ -154,18 +154,28 @@ def find_beside(connection: sa.Connection, endpoint_pk: int, ids: Iterable[str])
 def rows_at(connection: sa.Connection, endpoint_pk: int, positions: Iterable[int]) -> dict[int, Found]:
     """Give the rows at some positions; each chunk is unpacked once."""
     found: dict[int, Found] = {}
-    left = sorted(set(positions), reverse=True)
-    while left:
-        row = connection.execute(_behind(endpoint_pk, left[-1] - 1).limit(1)).one_or_none()
-        if row is None:
-            break
-        chunk = _chunk(row)
-        while left and left[-1] <= row.last_position:
-            position = left.pop()
+    for unpacked, here in unpacked_at(connection, endpoint_pk, positions):
+        chunk = Chunk(unpacked)
+        for position in here:
             at = chunk.at(position)
             if at is not None:
                 found[position] = at
     return found
+
+
+def unpacked_at(
+    connection: sa.Connection, endpoint_pk: int, positions: Iterable[int]
+) -> Iterator[tuple[Unpacked, list[int]]]:
+    """Give the chunks that hold some positions, each with those that it may hold."""
+    left = sorted(set(positions), reverse=True)
+    while left:
+        row = connection.execute(_behind(endpoint_pk, left[-1] - 1).limit(1)).one_or_none()
+        if row is None:
+            return
+        here = []
+        while left and left[-1] <= row.last_position:
+            here.append(left.pop())
+        yield _unpacked(row), here
 
 
 def rows_behind(connection: sa.Connection, endpoint_pk: int, after: int, wanted: Wanted) -> Iterator[Found]:

@@ -1,8 +1,9 @@
-"""What was predicted for the first row of requests, without reading all that was captured of them."""
+"""What was predicted, without reading all that was captured of requests."""
 
 from __future__ import annotations
 
 import math
+import struct
 from collections.abc import Sequence
 from functools import lru_cache
 from typing import Any, NamedTuple
@@ -10,7 +11,7 @@ from typing import Any, NamedTuple
 import msgspec
 
 from noria.serving.packing import Entry, Unpacked, values_of
-from noria.serving.tensor_data import TEXT_HEAD, TEXTS, Layout, TensorForm
+from noria.serving.tensor_data import TEXT_HEAD, TEXTS, Form, Layout, TensorForm
 
 PREDICTIONS = "predictions"
 """Name of the output that labels are compared with."""
@@ -20,9 +21,10 @@ MAX_REQUESTS = 200
 
 
 class _Place(NamedTuple):
-    """The tensors in front of the predictions, and a layout of the predictions alone; None where there are none."""
+    """The tensors in front of the predictions, and a layout of the predictions alone; no code where they are texts."""
 
     before: tuple[int | None, ...]
+    code: str | None
     is_text: bool
     row_bytes: int
     layout: bytes
@@ -39,6 +41,26 @@ def first_predictions(unpacked: Unpacked, indexes: Sequence[int]) -> list[Any]:
     stride = max(1, -(-len(indexes) // MAX_REQUESTS))
     found = [_first(unpacked.entry(index)) for index in indexes[::stride]]
     return [value for value in found if isinstance(value, (str, int, float))]
+
+
+def predictions_of(unpacked: Unpacked, index: int) -> list[Any]:
+    """Give what a request predicted, row by row; None where a row has no such output, or a number that is not finite.
+
+    Parameters
+    ----------
+    index
+        Of the entry.
+    """
+    layout = unpacked.layout_places[index]
+    place = None if layout < 0 else _place(unpacked.layouts[layout])
+    if place is None or place.code is None or None in place.before:
+        return [outputs.get(PREDICTIONS) for _, outputs in values_of(unpacked.entry(index))]
+    n_rows = unpacked.n_rows[index]
+    start = (unpacked.ends[index - 1] if index else 0) + n_rows * sum(size or 0 for size in place.before)
+    values = struct.unpack_from(f"<{n_rows}{place.code}", unpacked.data, start)
+    if place.code in "efd":
+        return [value if math.isfinite(value) else None for value in values]
+    return list(values)
 
 
 def _first(entry: Entry) -> Any:
@@ -73,7 +95,7 @@ def _place(layout: bytes) -> _Place | None:
         return None
     before = tuple(_row_bytes(each) for each in (*known.inputs, *known.outputs[:at]))
     alone = msgspec.msgpack.encode(Layout(inputs=[], outputs=[form]))
-    return _Place(before, form.dtype == TEXTS, _row_bytes(form) or 0, alone)
+    return _Place(before, Form.of(form).code, form.dtype == TEXTS, _row_bytes(form) or 0, alone)
 
 
 def _row_bytes(form: TensorForm) -> int | None:

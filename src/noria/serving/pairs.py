@@ -11,7 +11,7 @@ from typing import Any, NamedTuple
 
 import sqlalchemy as sa
 
-from noria.serving.beside import Pair
+from noria.serving.beside import Pair, Told
 from noria.serving.predictions import Prediction
 from noria.serving.sums import PairStats
 from noria.serving.tables import pair_counts
@@ -26,21 +26,33 @@ class CountedPair(NamedTuple):
     stats: PairStats
 
 
-def count_pair(task: str, pair: Pair) -> list[CountedPair]:
-    """Count a shadow beside its answer, and the label where there is one already."""
-    answer, shadow = pair.answer.prediction, pair.shadow
-    agreed = answer.outputs.get("predictions") == shadow.outputs.get("predictions")
-    failed, old_failed = shadow.error is not None, answer.error is not None
-    seen = PairStats(
-        n=1,
-        n_agreed=int(agreed and not failed and not old_failed),
-        n_only_new_failed=int(failed and not old_failed),
-        n_only_old_failed=int(old_failed and not failed),
-    )
-    found = [_counted(answer, shadow, seen)]
-    if pair.answer.label is not None and pair.answer.label.is_trusted:
-        found.append(count_labelled(task, answer, shadow, pair.answer.label.value))
-    return found
+def count_seen(pairs: Iterable[tuple[Told, Told]]) -> list[CountedPair]:
+    """Count shadows beside their answers: each pair is the answer and the shadow."""
+    found: dict[tuple[int, int, int], list[int]] = {}
+    for answer, shadow in pairs:
+        counts = found.setdefault((shadow.version, answer.version, shadow.revision), [0, 0, 0, 0])
+        counts[0] += 1
+        if shadow.failed or answer.failed:
+            counts[2] += not answer.failed
+            counts[3] += not shadow.failed
+        else:
+            counts[1] += answer.predicted == shadow.predicted
+    return [
+        CountedPair(
+            *place,
+            PairStats(n=n, n_agreed=agreed, n_only_new_failed=new_failed, n_only_old_failed=old_failed),
+        )
+        for place, (n, agreed, new_failed, old_failed) in found.items()
+    ]
+
+
+def count_labels_of(task: str, pairs: Iterable[Pair]) -> list[CountedPair]:
+    """Count the trusted labels of pairs."""
+    return [
+        count_labelled(task, pair.answer.prediction, pair.shadow, pair.answer.label.value)
+        for pair in pairs
+        if pair.answer.label is not None and pair.answer.label.is_trusted
+    ]
 
 
 def count_labelled(task: str, answer: Prediction, shadow: Prediction, truth: Any) -> CountedPair:
