@@ -24,13 +24,15 @@ def giving_way(work: Callable[[], T]) -> T:
     """Call something at a lower priority, and give what it returns.
 
     Linux has priorities by thread, so the work is done in one that ends with it: a process that has once made itself
-    nicer cannot be brought back. Elsewhere it is called as it is.
+    nicer cannot be brought back. Elsewhere it is called as it is. Where Linux shares its processors among sessions
+    first (`sched_autogroup_enabled`, as desktops have it) or among services, it gives way within its own alone.
     """
     if not sys.platform.startswith("linux"):
         return work()
     outcome: Future[T] = Future()
     arguments = (contextvars.copy_context(), work, outcome)
-    thread = threading.Thread(target=_work, args=arguments, name="noria-giving-way")
+    # A daemon: a process that is told to end does not wait for it.
+    thread = threading.Thread(target=_work, args=arguments, name="noria-giving-way", daemon=True)
     thread.start()
     thread.join()
     return outcome.result()
