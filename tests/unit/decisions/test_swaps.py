@@ -8,9 +8,14 @@ import numpy as np
 import polars as pl
 import pytest
 
+from noria.decisions.entities import Remedy
 from noria.decisions.replay.case import signs_of
+from noria.decisions.replay.remedies import refuted_columns
 from noria.decisions.replay.repairs import mendings
+from noria.decisions.replay.trial import Trial
 from noria.decisions.replay.watch import Inputs
+from noria.decisions.stages.guards import Sign
+from noria.decisions.stages.swaps import SWAPPED
 
 SIZE = 150
 
@@ -121,3 +126,57 @@ def test_a_season_hides_no_swap() -> None:
 
     assert [sign.kind for sign in signs_of(inputs.see(3, live))] == []
     assert [sign.kind for sign in signs_of(inputs.see(4, wrong))] == ["swapped"]
+
+
+def test_columns_that_keep_values_of_their_own_are_not_swapped() -> None:
+    """A calm warm week after a windy cold one: each comes to lie where the other lay, on its own scale of marks."""
+    rng = np.random.default_rng(5)
+
+    def week(n: int, warm: float, wind: float, spread: float = 2.0) -> dict[str, np.ndarray]:
+        return {
+            "warmth": np.round(rng.normal(warm, spread, n) / 0.94) * 0.94,
+            "wind": np.round(rng.normal(wind, spread, n) / 1.85) * 1.85,
+        }
+
+    inputs = Inputs(week(1_200, 12.0, 12.0, 6.0), SIZE)
+    for number in range(4):
+        inputs.calm(inputs.see(number, week(SIZE, 7.0, 17.0)))
+
+    assert [s.kind for s in inputs.see(4, week(SIZE, 17.0, 7.0)).signs if s.kind == "swapped"] == []
+    values = week(SIZE, 7.0, 17.0)
+    swapped = {"warmth": values["wind"], "wind": values["warmth"]}
+    assert [s.kind for s in inputs.see(5, swapped).signs] == ["swapped"]
+
+
+def _mend(high: float, *, estimated: bool = False) -> Trial:
+    return Trial(
+        remedy=Remedy.REPAIR_INPUTS,
+        path=None,
+        note="",
+        value=high - 1.0,
+        low=high - 2.0,
+        high=high,
+        cost=0.1,
+        estimated=estimated,
+        repairs=True,
+    )
+
+
+@pytest.mark.parametrize(
+    ("kind", "tried", "expected"),
+    [
+        (SWAPPED, [_mend(-0.5)], {"warmth", "wind"}),
+        (SWAPPED, [_mend(0.0)], set()),
+        (SWAPPED, [_mend(-0.5), _mend(0.5)], set()),
+        (SWAPPED, [_mend(-0.5, estimated=True)], set()),
+        (SWAPPED, [], set()),
+        ("rescaled", [_mend(-0.5)], set()),
+    ],
+)
+def test_labelled_rows_that_surely_lose_more_refute_a_swap(
+    kind: str, tried: list[Trial], expected: set[str]
+) -> None:
+    """Exact values alone can do so: an estimate that does not help says nothing."""
+    sign = Sign(column="warmth", kind=kind, size=1.0, natural=0.0, sentence="", values={SWAPPED: "wind"})
+
+    assert refuted_columns([sign], tried) == expected

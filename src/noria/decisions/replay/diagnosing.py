@@ -80,7 +80,8 @@ def _reality(state: State, case: Case) -> Finding:
     if rise is None:
         return lacks("reality", "There are no labelled rows yet")
     slight = rise.n >= _ENOUGH and rise.rise < _SLIGHT * state.baseline.mean
-    verdict = "yes" if rise.is_real else "no" if slight else "unclear"
+    # What no world would give is real though it costs nothing yet: a column that the model hardly leans on.
+    verdict = "yes" if rise.is_real else "no" if slight and not case.is_plain(state) else "unclear"
     return Finding(
         stage="reality",
         verdict=verdict,

@@ -197,9 +197,11 @@ def _mean_auc(actual: Texts, predicted: Predicted) -> float:
 
 
 def _misplaced(actual: Texts, predicted: Predicted) -> Floats:
-    """Give each row the share of rows of the other side that outrank it, so that the mean is 1 less the AUC.
+    """Give each row what it does to 1 less the AUC, which is their mean.
 
-    The placements of DeLong, DeLong and Clarke-Pearson (1988), weighted so that both sides count alike.
+    A placement is the share of rows of the other side that outrank a row, or that it outranks (DeLong, DeLong and
+    Clarke-Pearson, 1988). The mean placement of either side is 1 less the AUC already, so that a row counts by how far
+    its own lies from that: the variance of the mean is theirs then, the sum of both sides'.
     """
     assert predicted.shares is not None  # noqa: S101 - the caller has looked
     assert predicted.classes is not None  # noqa: S101 - the caller has looked
@@ -209,21 +211,23 @@ def _misplaced(actual: Texts, predicted: Predicted) -> Floats:
         positive = actual == name
         scores = predicted.shares[:, int(np.flatnonzero(predicted.classes == name)[0])]
         if 0 < positive.sum() < len(actual):
-            total += _placements(positive, scores)
+            total += _influences(positive, scores)
             n_names += 1
     return total / max(n_names, 1)
 
 
-def _placements(positive: NDArray[np.bool_], scores: Floats) -> Floats:
+def _influences(positive: NDArray[np.bool_], scores: Floats) -> Floats:
     n = len(scores)
     ups, downs = np.sort(scores[positive]), np.sort(scores[~positive])
     found = np.empty(n)
     mine = scores[positive]
     below = (np.searchsorted(downs, mine, "left") + np.searchsorted(downs, mine, "right")) / 2
-    found[positive] = (1 - below / len(downs)) * n / (2 * len(ups))
+    placed = 1 - below / len(downs)
+    mean = float(placed.mean())
+    found[positive] = mean + (placed - mean) * n / len(ups)
     mine = scores[~positive]
     outranked = (np.searchsorted(ups, mine, "left") + np.searchsorted(ups, mine, "right")) / 2
-    found[~positive] = outranked / len(ups) * n / (2 * len(downs))
+    found[~positive] = mean + (outranked / len(ups) - mean) * n / len(downs)
     return found
 
 

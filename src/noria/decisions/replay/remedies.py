@@ -16,6 +16,8 @@ from noria.decisions.replay.rows import joined
 from noria.decisions.replay.runner import CodeRaised
 from noria.decisions.replay.trial import Trial, judged, split, worth
 from noria.decisions.schemes import schemes_for
+from noria.decisions.stages.guards import Sign
+from noria.decisions.stages.swaps import SWAPPED
 
 _PROBABLE = 0.5
 _LATELY = 2  # windows
@@ -232,6 +234,15 @@ class Trials:
             return replace(best, path=self._lessons.fitted(self._parts, scheme, name) or best.path)
         except CodeRaised:
             return best
+
+
+def refuted_columns(signs: list[Sign], tried: list[Trial]) -> frozenset[str]:
+    """List columns that only look swapped: labelled rows surely lose more with the values put back."""
+    mends = [trial for trial in tried if trial.repairs and not trial.estimated and trial.high is not None]
+    if not mends or any(sign.kind != SWAPPED for sign in signs):
+        return frozenset()
+    worse = all(trial.high is not None and trial.high + trial.cost < 0 for trial in mends)
+    return frozenset(name for sign in signs for name in (sign.column, sign.values[SWAPPED]) if worse)
 
 
 def _what(trial: Trial) -> str:

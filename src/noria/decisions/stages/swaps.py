@@ -11,6 +11,7 @@ from collections.abc import Callable, Collection, Mapping
 from itertools import combinations
 from typing import Any
 
+import numpy as np
 from numpy.typing import NDArray
 
 from noria.core.stats.samples import is_missing
@@ -27,6 +28,7 @@ _NEARER = 0.5  # at most this share of the distance to what the column itself wa
 _LEAST = 0.15
 _FAR, _SURELY = 0.2, 1.5  # times chance
 _LEFT = 0.35
+_OWN = 0.5
 _BOUND = 1.63  # of Kolmogorov's distribution at 1 %
 _MOST_COLUMNS = 40
 
@@ -58,6 +60,7 @@ def swapped(
     found = _pairs(reference, columns, [name for name in there if name in moved], strain)
     if lately is not None:
         found += _pairs(lately, columns, there, strain)
+    found = [pair for pair in found if not _keep_their_values(reference, columns, *pair[2:])]
     signs: list[Sign] = []
     taken: set[str] = set()
     for nearer, size, one, other in sorted(found):
@@ -117,6 +120,22 @@ def _breaks(
         return are_far
     back = strain({**columns, one: columns[other], other: columns[one]}, (one, other))
     return now > 0 and back is not None and back <= _LEFT * now
+
+
+def _keep_their_values(reference: Columns, columns: Columns, one: str, other: str) -> bool:
+    """Tell whether a column goes on taking values that it took in training, and the other one did not.
+
+    What is rounded, or one of some codes, takes values of its own whatever the weather does to how often each comes.
+    """
+    return any(
+        _share_of(columns[mine], reference[mine]) - _share_of(columns[mine], reference[its]) > _OWN
+        for mine, its in ((one, other), (other, one))
+    )
+
+
+def _share_of(values: Array, known: Array) -> float:
+    """Give the share of values, those that are there, that are among others."""
+    return float(np.isin(values[~is_missing(values)], known[~is_missing(known)]).mean())
 
 
 def _chance(values: Array, known: Array) -> float:

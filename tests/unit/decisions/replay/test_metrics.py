@@ -50,6 +50,25 @@ def test_losses_of_rows_average_to_the_loss_of_many_classes(name: str) -> None:
     assert metric.rows(actual, predicted).mean() == pytest.approx(metric.loss(actual, predicted))
 
 
+@pytest.mark.parametrize("name", ["accuracy", "balanced_accuracy", "roc_auc", "log_loss"])
+@pytest.mark.parametrize("share", [0.5, 0.15])
+def test_losses_of_rows_vary_as_the_loss_of_windows_does(name: str, share: float) -> None:
+    """The standard error that row losses give is how far the losses of drawn windows scatter."""
+    rng = np.random.default_rng(1)
+    metric, classes = Metric(name, classifies=True), np.array(["c0", "c1"])
+    losses, errors = [], []
+    for _ in range(400):
+        codes = (rng.random(N) < share).astype(int)
+        one = 1 / (1 + np.exp(-rng.normal(2.0 * codes - 1.0, 1.0)))
+        shares = np.column_stack([1 - one, one])
+        answers = Predicted(values=classes[shares.argmax(axis=1)], shares=shares, classes=classes)
+        rows = metric.rows(classes[codes], answers)
+        losses.append(rows.mean())
+        errors.append(rows.std(ddof=1) / np.sqrt(N))
+
+    assert np.mean(errors) == pytest.approx(np.std(losses), rel=0.15)
+
+
 @pytest.mark.parametrize(
     "name", ["accuracy", "roc_auc", "log_loss", "brier_score_loss", "f1", "average_precision"]
 )
