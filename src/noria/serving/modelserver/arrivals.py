@@ -98,6 +98,7 @@ class Arrivals:
 
     def take(self, arrival: _Arrival, received: Any) -> None:
         """Answer a request whose body came, or will not come any more."""
+        arrival.body = None  # it knows the arrival, and the two of them would keep each other for ever
         if self._waiting.pop(arrival, None) is None:
             return  # it was told that it is too slow
         watcher, expected = arrival.watcher, arrival.expected
@@ -159,7 +160,8 @@ class Arrivals:
         self._n_sweeps += 1
         for arrival, began in list(self._waiting.items()):
             if began <= self._n_sweeps - SWEEPS and self._waiting.pop(arrival, None) is not None:
-                arrival.body.cancel()
+                body, arrival.body = arrival.body, None
+                body.cancel()
                 respond(arrival.watcher.proto, error_reply(too_slow()).that_closes())
                 arrival.watcher.done()
         self._sweeping = bool(self._waiting)

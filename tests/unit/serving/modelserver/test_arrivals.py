@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import asyncio
+import gc
 import http.client
 import socket
 import threading
@@ -19,6 +20,7 @@ from noria.core.listening import Listener
 from noria.serving.modelserver import arrivals
 from noria.serving.modelserver.arrivals import ArrivalLoop, Arrivals
 from noria.serving.modelserver.replies import Reply, error_reply, respond
+from support.waiting import wait_until
 
 LATE, BROKEN, RAISES = b"late", b"broken", b"raises"
 
@@ -149,6 +151,20 @@ def test_answers_are_sent_after_their_turn_was_kept(served: tuple[Echo, int]) ->
     assert app.notes.count("sent") == 40
     assert app.notes[0] == "kept"
     assert 1 <= app.notes.count("kept") <= 40
+
+
+def test_nothing_of_a_request_is_kept(served: tuple[Echo, int]) -> None:
+    """Neither it nor its body stays when it was answered, at once or later."""
+    _, port = served
+    for body in [b"x" * 200_000, LATE, BROKEN, RAISES] * 5:
+        ask(port, body)
+
+    def left() -> int:
+        gc.collect()
+        return sum(type(each).__name__ == "_Arrival" for each in gc.get_objects())
+
+    # The last one may still be on its way out of the loop.
+    wait_until(lambda: left() == 0, 20, "requests are kept after they were answered")
 
 
 def test_what_takes_longer_is_answered_by_a_task(served: tuple[Echo, int]) -> None:
