@@ -57,10 +57,14 @@ class Incident:
     """Whether rollouts pass their gates."""
     on_sleep: list[Callable[[], object]] = field(default_factory=list)
     """What the world does, one at each sleep of a workflow that finds no job to do."""
+    through: Workspace | None = None
+    """How workers and people reach the workspace, where not in this process."""
 
     @property
     def workspace(self) -> Workspace:
         """The workspace as jobs see it."""
+        if self.through is not None:
+            return self.through
         return Workspace(self.context.settings, InProcess(self.context), self.context.clock)
 
     def deploy(self, name: str, version: int = 1) -> None:
