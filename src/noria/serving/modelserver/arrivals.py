@@ -27,7 +27,7 @@ from noria.serving.modelserver.app import (
     ModelApp,
 )
 from noria.serving.modelserver.lanes import Outputs
-from noria.serving.modelserver.replies import error_reply, respond, too_slow
+from noria.serving.modelserver.replies import Reply, error_reply, respond, too_slow
 from noria.serving.modelserver.turn import Turn
 from noria.serving.modelserver.watch import Watched
 
@@ -109,8 +109,7 @@ class Arrivals:
             watcher.done()  # the client has gone
             return
         except Exception as error:  # noqa: BLE001 - every failure has one form on the wire
-            respond(watcher.proto, error_reply(error))
-            watcher.done()
+            self._tell(watcher, error_reply(error))
             return
         try:
             begun = self._app.begin_now(asked, expected.place, expected.form)
@@ -130,14 +129,26 @@ class Arrivals:
     def _send_due(self) -> None:
         """Keep what was answered in the turn before, and send it."""
         due, self._due = self._due, []
-        for each in due:
-            each.turn.keep()
+        try:
+            for each in due:
+                each.turn.keep()
+        except Exception as error:  # noqa: BLE001 - what was not kept is not acknowledged
+            for each in due:
+                self._tell(each.watcher, error_reply(error))
+            return
         for each in due:
             self._send(*each)
 
     def _send(self, watcher: Any, begun: Begun, outputs: Outputs, turn: Turn | None) -> None:
-        respond(watcher.proto, self._app.reply_now(begun, outputs, turn))
-        watcher.done()
+        self._tell(watcher, self._app.reply_now(begun, outputs, turn))
+
+    def _tell(self, watcher: Any, reply: Reply) -> None:
+        try:
+            respond(watcher.proto, reply)
+        except Exception as error:  # noqa: BLE001 - one that cannot be sent is no reason to send no other
+            watcher.err(error)
+        else:
+            watcher.done()
 
     async def _answer(self, watcher: Any, asked: Asked, expected: Expected, begun: Begun | None) -> None:
         """Answer what takes longer, or is not as it should be."""
@@ -162,8 +173,7 @@ class Arrivals:
             if began <= self._n_sweeps - SWEEPS and self._waiting.pop(arrival, None) is not None:
                 body, arrival.body = arrival.body, None
                 body.cancel()
-                respond(arrival.watcher.proto, error_reply(too_slow()).that_closes())
-                arrival.watcher.done()
+                self._tell(arrival.watcher, error_reply(too_slow()).that_closes())
         self._sweeping = bool(self._waiting)
         if self._sweeping:
             self._loop.call_later(SWEEP_S, self._sweep)

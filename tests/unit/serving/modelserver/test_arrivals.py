@@ -15,7 +15,7 @@ import numpy as np
 import pytest
 from granian.constants import Interfaces
 
-from noria.core.errors import Invalid
+from noria.core.errors import Failed, Invalid
 from noria.core.listening import Listener
 from noria.serving.modelserver import arrivals
 from noria.serving.modelserver.arrivals import ArrivalLoop, Arrivals
@@ -35,6 +35,8 @@ class Kept:
     def keep(self) -> None:
         if not self.is_kept:
             self.is_kept = True
+            if "full" in self._notes:
+                raise Failed("not kept")
             self._notes.append("kept")
 
 
@@ -151,6 +153,15 @@ def test_answers_are_sent_after_their_turn_was_kept(served: tuple[Echo, int]) ->
     assert app.notes.count("sent") == 40
     assert app.notes[0] == "kept"
     assert 1 <= app.notes.count("kept") <= 40
+
+
+def test_what_could_not_be_kept_is_not_acknowledged(served: tuple[Echo, int]) -> None:
+    """The client learns that it failed, and the next one is answered."""
+    app, port = served
+    app.notes.append("full")
+    assert ask(port, b"a") == (error_reply(Failed("not kept")).status, error_reply(Failed("not kept")).body)
+    app.notes.clear()
+    assert ask(port, b"a") == (200, b"a")
 
 
 def test_nothing_of_a_request_is_kept(served: tuple[Echo, int]) -> None:
