@@ -299,3 +299,27 @@ def test_a_full_disk_is_named_and_changes_nothing(
             table(workspace).append({"x": np.random.default_rng(1).normal(size=400_000)})
 
     assert table(workspace).current == before
+
+
+@pytest.mark.parametrize("kind", ["table", "file"])
+def test_rows_come_out_as_whatever_is_asked_for(workspace: Workspace, kind: str) -> None:
+    """Polars, lazily too, pandas, Arrow and NumPy give the same cells, with the columns and rows that were chosen."""
+    frame = pl.DataFrame({"a": [1, 2, 3, 4], "b": [0.5, None, 2.5, 3.5], "c": ["x", "y", "z", "ß"]})
+    handle = dataset("cells", workspace=workspace)
+    handle.append(frame.head(2)) if kind == "table" else handle.add(frame)
+    if kind == "table":
+        handle.append(frame.tail(2))
+    newest = dataset(f"cells@{2 if kind == 'table' else 1}", workspace=workspace)
+
+    assert newest.polars().equals(frame)
+    assert newest.scan(columns=["a"]).filter(pl.col("a") > 2).collect()["a"].to_list() == [3, 4]
+    assert pl.from_pandas(newest.pandas()).equals(frame)
+    assert newest.arrow().to_pylist() == frame.to_dicts()
+    assert newest.numpy(columns=["a"]).tolist() == [[1], [2], [3], [4]]
+    columns, some = ["c", "a"], "a >= 2 and b is not null"
+    wanted = frame.filter(pl.col("a") >= 2, pl.col("b").is_not_null())["c", "a"]
+    assert newest.polars(columns=columns, rows=some).equals(wanted)
+    assert pl.from_pandas(newest.pandas(columns=columns, rows=some)).equals(wanted)
+    assert newest.arrow(columns=columns, rows=some).to_pylist() == wanted.to_dicts()
+    assert newest.numpy(columns=columns, rows=some).tolist() == wanted.to_numpy().tolist()
+    assert newest.numpy(columns=["b"], rows=slice(2, 4)).tolist() == [[2.5], [3.5]]

@@ -367,3 +367,21 @@ def git(*arguments: str) -> str:
     who = ["-c", "user.name=t", "-c", "user.email=t@example.com", "-c", "init.defaultBranch=main"]
     done = subprocess.run(["git", *who, *arguments], capture_output=True, text=True, check=True, timeout=60)
     return done.stdout
+
+
+def test_an_edit_of_what_was_checked_out_never_reaches_the_store(noria: Run) -> None:
+    """In place, small files out of packs and large ones out of chunks; a pushed copy keeps its bytes too."""
+    write(data__small="small", data__large="large" * 500_000)
+    noria("add", "data")
+    noria("remote", "add", "safe", "remote")
+    noria("push", "data")
+    noria("checkout", "data", "out")
+    for path in (Path("out/small"), Path("out/large"), Path("data/large")):
+        with path.open("r+") as file:
+            file.write("edited")
+        path.chmod(0o600)
+
+    assert main(["objects", "verify"]) == 0
+    assert noria("checkout", "data", "again").code == 0
+    assert contents("again") == {"small": "small", "large": "large" * 500_000}
+    assert not [path for path in Path("remote").rglob("*.pack") if path.stat().st_mode & 0o222]
