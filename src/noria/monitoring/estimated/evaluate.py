@@ -18,7 +18,9 @@ from noria.monitoring.tasks.entities import ForecastReport, UnsupervisedReport
 from noria.monitoring.tasks.live import forecasts, task_report
 from noria.registry.rules import NotServable, servable
 from noria.registry.service import Models
+from noria.serving.captured_rows import rows_of_page
 from noria.serving.captures import Captures
+from noria.serving.chunks import Found
 from noria.serving.endpoints import Endpoints
 from noria.serving.entities import Endpoint
 from noria.serving.predictions import CapturedRow, CaptureOrder
@@ -87,12 +89,26 @@ def _estimate(
 def _newest(workspace: Workspace, project: str, endpoint: str, after: int) -> tuple[list[CapturedRow], int]:
     """Give the newest thousand rows behind a position, or as many as there are, and where reading ended.
 
-    Of an endpoint with much traffic the rows in between are left out: they are not read to be thrown away.
+    Of an endpoint with much traffic the rows in between are left out: they are not read to be thrown away. They come
+    packed, and are unpacked here, not by the server, which takes in what is captured meanwhile.
     """
     captures = workspace.service(Captures)
     last = captures.head(project, endpoint, after=after).position
-    page = captures.read(project, endpoint, after=max(after, last - MOST_ROWS), limit=MOST_ROWS)
-    return page.items, max(page.next, last)
+    first = max(after, last - MOST_ROWS)
+    found: list[Found] = []
+    position, more = first, True
+    while more and len(found) < MOST_ROWS:
+        page = captures.chunks(project, endpoint, after=position, n_rows=MOST_ROWS - len(found))
+        found += rows_of_page(page)
+        position, more = page.next, page.more
+    rows = found[:MOST_ROWS]
+    labelled = captures.read(project, endpoint, after=first, limit=MOST_ROWS, labelled=True).items
+    labels = {row.position: row.label for row in labelled}
+    items = [
+        CapturedRow(position=row.position, prediction=row.prediction, label=labels.get(row.position))
+        for row in rows
+    ]
+    return items, max(items[-1].position if items else first, last)
 
 
 def _labelled(workspace: Workspace, project: str, endpoint: str) -> list[CapturedRow]:
