@@ -19,6 +19,8 @@ from noria.decisions.stages.alignment import LAGGED
 from noria.decisions.stages.guards import Sign
 from noria.decisions.stages.moves import Moves
 
+_MANY = 4
+
 
 @dataclass(slots=True, kw_only=True)
 class State:
@@ -108,6 +110,13 @@ class Case:
         """Signs of the newest window, relations that broke among them, and columns that fell silent."""
         found = [*signs_of(state.scenes[state.now]), *self.suspected]
         return [sign for sign in found if sign.column not in self.innocent]
+
+    def has(self, state: State, sign: Sign) -> bool:
+        """Tell whether a sign is of this case: not what a column that drifts all along shows once, windows later."""
+        windows = self.windows(state)
+        shown = [w for w in windows if sign.column in {s.column for s in signs_of(state.scenes[w.number])}]
+        drifts = sign.column in state.scenes[windows[0].number].moved and len(windows) > _MANY
+        return len(shown) > 1 or not drifts
 
     def is_broken(self, state: State) -> bool:
         """Tell whether rows since the onset broke their contract."""

@@ -183,7 +183,8 @@ def _contract(state: State, case: Case) -> Finding:
     windows = case.windows(state)[-_NEWEST:]
     together = joined([state.scenes[window.number].columns for window in windows])
     lasting = signs_of(state.inputs.look_at(state.now, together, is_one=len(windows) == 1))
-    lasting += [s for s in case.signs(state) if s.hard and s.column not in {each.column for each in lasting}]
+    known = {sign.column for sign in lasting}
+    lasting += [s for s in case.signs(state) if s.hard and s.column not in known and case.has(state, s)]
     case.innocent |= _innocent(state, case, lasting) | of_the_mix(state, case.labelled(state), lasting)
     lasting = [sign for sign in lasting if sign.column not in case.innocent]
     if not lasting and case.rise is not None and case.rise.is_real:

@@ -79,3 +79,23 @@ def test_an_incident_begins_where_what_is_seen_was_seen_first() -> None:
     assert opened(state((set(), []), ({"a"}, []), ({"a"}, [])), rise).onset == 1
     assert opened(state((set(), []), (set(), []), (set(), [])), rise).onset == 1
     assert opened(state((set(), []), (set(), [])), None).onset == 1
+
+
+@pytest.mark.parametrize(
+    ("last", "expected"),
+    [
+        ([({"a"}, ["a"])], False),
+        ([({"a"}, ["a"]), ({"a"}, ["a"])], True),
+        ([({"a"}, []), ({"a"}, ["a", "b"])], False),
+    ],
+)
+def test_what_a_drifting_column_shows_once_is_not_what_began(
+    last: list[tuple[set[str], list[str]]], expected: bool
+) -> None:
+    """Many windows later; a column that did not drift shows what it shows."""
+    seen = state((set(), []), *[({"a"}, [])] * 5, *last)
+    case = Case(onset=1, detected=1)
+
+    assert case.has(seen, soft("a")) is expected
+    assert case.has(seen, soft("b"))
+    assert Case(onset=5, detected=5).has(seen, soft("a"))
