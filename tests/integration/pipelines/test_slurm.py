@@ -11,7 +11,7 @@ from textwrap import dedent
 from typing import Any
 
 import pytest
-from dask_jobqueue import SLURMCluster
+from dask_jobqueue.slurm import SLURMCluster
 
 from support.processes import Processes
 from support.slurm import Slurm, missing, running_slurm, stand_in
@@ -31,7 +31,7 @@ FLOW = """
         time.sleep(0.2)
         return f"{{n * n}} {{job()}}"
 
-    @noria.step(cache=False, retries=3)
+    @noria.step(cache=False)
     def slow(n: int) -> int:
         open({started!r}, "a").write(job() + "\\n")
         while not os.path.exists({goes_on!r}):
@@ -57,7 +57,7 @@ FLOW = """
 """
 
 
-@pytest.fixture(params=["stand-in", pytest.param("slurm", marks=pytest.mark.peers)])
+@pytest.fixture(params=["stand-in", pytest.param("slurm", marks=pytest.mark.soak)])
 def slurm(request: pytest.FixtureRequest, tmp_path: Path, processes: Processes) -> Iterator[Slurm]:
     """Give the commands of a cluster: of SLURM itself where it is installed, and of a stand-in everywhere."""
     folder = tmp_path / "slurm"
@@ -135,10 +135,10 @@ def test_steps_run_in_jobs_of_slurm(
         assert slurm.ran("squeue", "--noheader", "--format=%i %T").count("RUNNING") == 2
 
 
-def test_a_job_that_is_cancelled_costs_an_attempt_of_its_step(
+def test_a_step_whose_job_is_cancelled_runs_in_another(
     cluster: Any, slurm: Slurm, project: Path, noria_command: tuple[str, ...], processes: Processes
 ) -> None:
-    """The step of a job that SLURM ends is tried again in the other one, and the run ends well."""
+    """Dask gives it to a worker that is left, without a retry of the step, and the run ends well."""
     started, goes_on = project.parent / "started", project.parent / "goes_on"
     running = processes.start(
         command(noria_command, project, cluster, "patient"), cwd=project, env=dict(os.environ)
@@ -146,6 +146,7 @@ def test_a_job_that_is_cancelled_costs_an_attempt_of_its_step(
     wait_until(started.exists, 120, lambda: f"the step did not begin: {running.output()}")
     (job,) = wait_until(lambda: started.read_text().split(), 10, "no job was told")
     slurm.ran("scancel", job)
+    wait_until(lambda: len(started.read_text().split()) == 2, 120, lambda: f"not again: {running.output()}")
     goes_on.touch()
 
     assert running.wait(240) == 0, running.output()
