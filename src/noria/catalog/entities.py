@@ -76,10 +76,13 @@ class Candidate(msgspec.Struct, frozen=True, kw_only=True):
         Against doing nothing, net of cost.
     admissible
         False when a rule forbade it, whatever its figures; `note` says which.
+    ways
+        Mean score of each way to do it of which the best was taken; on the rows that chose, so the best's is too high.
     """
 
     name: str
     figures: dict[str, Figure] = {}
+    ways: dict[str, float] = {}
     gain: Figure | None = None
     admissible: bool = True
     note: str = ""
@@ -118,10 +121,14 @@ class RecordChange(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fie
 
     Attributes
     ----------
+    task, data_fingerprint
+        Of the model and data that it turned out to be about.
     evidence
         Appended; a stage that is there already is replaced, since a stage may be repeated on newer labels.
     """
 
+    task: str | None = None
+    data_fingerprint: dict[str, Any] | None = None
     evidence: list[Evidence] = []
     cause: str | None = None
     cause_probability: dict[str, float] | None = None
@@ -195,7 +202,10 @@ def merged(record: DecisionRecord, change: RecordChange) -> DecisionRecord:
     stages = {evidence.stage: evidence for evidence in (*record.evidence, *change.evidence)}
     given = {
         name: value
-        for name in ("cause", "cause_probability", "candidates", "choice", "reason", "action")
+        for name in (
+            *("task", "data_fingerprint", "cause", "cause_probability"),
+            *("candidates", "choice", "reason", "action"),
+        )
         if (value := getattr(change, name)) is not None
     }
     return msgspec.structs.replace(record, evidence=list(stages.values()), **given)

@@ -80,6 +80,8 @@ class Action:
 
     def _refitted(self, begun: dict[str, Any]) -> tuple[int, str]:
         tried: int = begun["target"]
+        if begun["way"] == Scheme.WARM.value:
+            return self._trained_on(begun, tried)
         given = {**begun["arguments"], "everything": True, "scheme": begun["way"] or Scheme.ALL.value}
         taught = self._helm.job("teach", given, key="teach:all")
         if taught["why_not"]:
@@ -87,13 +89,18 @@ class Action:
         run_id, why_not = self._helm.pipeline(taught["run"], key="retrain:all")
         if run_id is None:
             return tried, f"It was not fitted on all labelled rows: {why_not}"
-        arguments = {
-            "project": begun["arguments"]["project"],
-            "endpoint": begun["arguments"]["endpoint"],
-            "tried": tried,
-            "run_id": run_id,
-        }
-        checked = self._helm.job("check_refit", arguments, key="check")
+        return self._checked(begun, tried, {"run_id": run_id})
+
+    def _trained_on(self, begun: dict[str, Any], tried: int) -> tuple[int, str]:
+        """Train the present version on by every labelled row since the onset."""
+        made = self._helm.job("train_on", {**begun["arguments"], "everything": True}, key="train_on:all")
+        if made["version"] is None:
+            return tried, f"On all labelled rows {made['why_not']}"
+        return self._checked(begun, tried, {"version": made["version"]})
+
+    def _checked(self, begun: dict[str, Any], tried: int, refit: dict[str, Any]) -> tuple[int, str]:
+        place = {name: begun["arguments"][name] for name in ("project", "endpoint")}
+        checked = self._helm.job("check_refit", {**place, "tried": tried, **refit}, key="check")
         return checked["version"], checked["sentence"]
 
     def _measure(self, begun: dict[str, Any], target: int) -> None:

@@ -130,6 +130,17 @@ class Case:
         """Regression: the absolute error that scores 0."""
         return self.version.holdout.error_bound if self.version.holdout else None
 
+    @property
+    def fingerprint(self) -> dict[str, int]:
+        """What its data is like, as a decision record keeps it to find similar problems by."""
+        columns = self.reference_columns() or {}
+        return {
+            "n_columns": len(columns),
+            "n_numeric": sum(column.dtype.kind in "biuf" for column in columns.values()),
+            "n_reference": len(self.reference.target) if self.reference else 0,
+            "n_classes": len(self.version.classes or ()),
+        }
+
     def arrays(self, rows: Rows) -> Arrays:
         """Give the inputs of rows as arrays of the signature's shapes."""
         return stack_rows(self.version.signature, rows.inputs)

@@ -218,7 +218,13 @@ class Course:
         probability = diagnosis["causes"][cause.value]
         evidence = [convert(found, Evidence) for found in diagnosis["evidence"]]
         self._helm.record(
-            RecordChange(evidence=evidence, cause=cause.value, cause_probability=diagnosis["causes"])
+            RecordChange(
+                task=diagnosis["task"],
+                data_fingerprint=diagnosis["fingerprint"],
+                evidence=evidence,
+                cause=cause.value,
+                cause_probability=diagnosis["causes"],
+            )
         )
         about = f" ({diagnosis['subject']})" if diagnosis["subject"] else ""
         text = (

@@ -48,17 +48,26 @@ class Remedy(enum.StrEnum):
 
 
 class Scheme(enum.StrEnum):
-    """Which rows teach: all, those since the onset alone, or as many old ones as there are new ones."""
+    """What teaches: all rows, those since the onset alone, or as many old ones as there are new ones.
+
+    `WARM` fits nothing anew: the present model is trained on by the rows since the onset.
+    """
 
     ALL = "all"
     RECENT = "recent"
     WEIGHTED = "weighted"
+    WARM = "warm"
+
+
+FITTED = (Scheme.ALL, Scheme.RECENT, Scheme.WEIGHTED)
+"""Schemes that fit a model anew."""
 
 
 SCHEME_WORDS = {
     Scheme.ALL: "on all rows, old and new",
     Scheme.RECENT: "on rows since the onset alone",
     Scheme.WEIGHTED: "on rows since the onset and as many old ones",
+    Scheme.WARM: "on from where the present version stands, by rows since the onset",
 }
 
 
@@ -299,7 +308,8 @@ class Decision(msgspec.Struct, frozen=True, kw_only=True):
     target_version
         The version that the remedy puts live.
     way
-        How the remedy is done, where there are several ways: a retraining on `all`, `recent` or `weighted` rows.
+        How the remedy is done, where there are several ways: a retraining on `all`, `recent` or `weighted` rows, or a
+        `warm` one.
     repair
         How the remedy puts inputs right, and `repair_id` under which it stands at the endpoint.
     pin

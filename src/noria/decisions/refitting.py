@@ -1,10 +1,14 @@
-"""Versions that need no pipeline: the present answers mapped anew, or a model of another kind. Worker only.
+"""Versions that need no pipeline: the present answers mapped anew, the model trained on, or one of another kind.
+
+Worker only.
 
 A recalibration leaves the estimator as it is and learns a map of its answers from labelled live rows: sigmoids of the
 classes' scores (Platt, 1999, as scikit-learn's `CalibratedClassifierCV` does it), or a line for numbers. Rows that were
 held out from the training count a little beside the live ones, which draws the map towards no change and shows it
 classes that have not come since.
-A new model is the best of a handful of kinds, by labelled rows later than those that it is fitted on.
+A warm retraining goes on from the present model by labelled live rows (`continuing`).
+A new model is the best of a handful of kinds, those first that won in the catalogue's records of similar problems, by
+labelled rows later than those that it is fitted on.
 """
 
 from __future__ import annotations
@@ -16,12 +20,15 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
+from noria.catalog.service import Catalog
 from noria.core.errors import Invalid, NotFound
 from noria.data.client import dataset
 from noria.decisions.case import Case, Rows
-from noria.decisions.entities import SCHEME_WORDS, Remedy, Scheme
+from noria.decisions.continuing import trained_on
+from noria.decisions.entities import FITTED, SCHEME_WORDS, Remedy, Scheme
 from noria.decisions.figures import scores_of
-from noria.decisions.replay.candidates import CANDIDATES, estimator_of
+from noria.decisions.replay.candidates import KINDS, estimator_of
+from noria.decisions.seeding import SEARCHED, kinds_first
 from noria.decisions.teaching import kept_rows, target_name, taught_arrays
 from noria.registry.client import fetch_version, register
 from noria.registry.entities import ModelVersion
@@ -31,13 +38,15 @@ Arrays = dict[str, NDArray[Any]]
 
 _OLD_WEIGHT = 0.1
 _HELD_OUT = 0.2
+_MOST_KINDS = 3
+_MOST_RECORDS = 200
 _JUDGED = 0.25
 _LABELS = "labels of the rows"
 _SEED = 7  # any: a trial repeated on the same rows teaches the same
 
 
 def refitted(
-    case: Case, remedy: Remedy, teaching: Rows, *, schemes: Sequence[Scheme] = tuple(Scheme)
+    case: Case, remedy: Remedy, teaching: Rows, *, schemes: Sequence[Scheme] = FITTED
 ) -> ModelVersion:
     """Register the version that recalibrating or a new model makes of labelled rows.
 
@@ -58,6 +67,45 @@ def refitted(
     )
 
 
+def warmed(case: Case, teaching: Rows) -> ModelVersion:
+    """Register the version that labelled rows make of the present one by training it on.
+
+    Parameters
+    ----------
+    teaching
+        Labelled rows since the onset.
+
+    Raises
+    ------
+    NoriaError
+        If a model of its kind cannot be trained on, or the rows do not allow it; nothing is registered then.
+    """
+    if case.reference is None:
+        raise Invalid("The version was registered without a sample of its training rows")
+    kept, labels = _of_known_classes(case, teaching)
+    learnt, held = _dealt({**case.arrays(kept), _LABELS: labels}, _LABELS)
+    labels = learnt.pop(_LABELS)
+    found = trained_on(fetch_version(case.workspace, case.version), case.version, learnt, labels)
+    how = f"trained on by {len(kept)} labelled rows of the endpoint {case.endpoint.name}"
+    return _registered(case, found, held, f"Version {case.version.version} {how}")
+
+
+def _registered(case: Case, model: Any, held: Arrays, message: str) -> ModelVersion:
+    """Register what came of the present version, with its sample of training rows and held-out live ones."""
+    reference = case.reference
+    assert reference is not None  # noqa: S101 - the callers looked
+    return register(
+        model,
+        case.version.model,
+        x={name: np.asarray(array) for name, array in reference.inputs.items()},
+        y=np.asarray(reference.target),
+        holdout=({spec.name: held[spec.name] for spec in case.version.signature.inputs}, held[_LABELS]),
+        dataset=case.version.origin.dataset,
+        message=message,
+        workspace=case.workspace,
+    )
+
+
 def _recalibrated(case: Case, teaching: Rows) -> ModelVersion:
     if case.version.format != sklearn.FORMAT:
         raise Invalid(
@@ -67,8 +115,8 @@ def _recalibrated(case: Case, teaching: Rows) -> ModelVersion:
         raise Invalid(
             "The version gives no probabilities, and its clients would notice the recalibrated one's"
         )
-    held_out, reference = case.held_out, case.reference
-    if held_out is None or reference is None:
+    held_out = case.held_out
+    if held_out is None or case.reference is None:
         raise Invalid("The version was registered without held-out rows to recalibrate it beside")
     kept, labels = _of_known_classes(case, teaching)
     loaded = sklearn.SklearnModel.load(fetch_version(case.workspace, case.version), case.version)
@@ -86,17 +134,8 @@ def _recalibrated(case: Case, teaching: Rows) -> ModelVersion:
             "ignore", message="Since FrozenEstimator does not appear to accept sample_weight"
         )
         mapped.fit(loaded.rows(together), target, sample_weight=weights)
-    return register(
-        mapped,
-        case.version.model,
-        x={name: np.asarray(array) for name, array in reference.inputs.items()},
-        y=np.asarray(reference.target),
-        holdout=({spec.name: held[spec.name] for spec in case.version.signature.inputs}, held[_LABELS]),
-        dataset=case.version.origin.dataset,
-        message=f"Version {case.version.version} with its answers mapped anew by {len(kept)} labelled rows of the "
-        f"endpoint {case.endpoint.name}",
-        workspace=case.workspace,
-    )
+    how = f"with its answers mapped anew by {len(kept)} labelled rows of the endpoint {case.endpoint.name}"
+    return _registered(case, mapped, held, f"Version {case.version.version} {how}")
 
 
 def _mapped(estimator: Any, *, classifies: bool) -> Any:
@@ -134,12 +173,20 @@ def _searched(case: Case, teaching: Rows, schemes: Sequence[Scheme]) -> ModelVer
         teaching.take(range(len(teaching) - n_judged, len(teaching))),
     )
     judging = _matrix(case.arrays(after), names)
+    records = case.workspace.service(Catalog).list(case.endpoint.project, limit=_MOST_RECORDS).items
+    kinds, n_records = kinds_first(
+        KINDS,
+        records,
+        model=case.version.model,
+        task=case.version.task.value,
+        fingerprint=case.fingerprint,
+    )
     tried: dict[tuple[str, Scheme], float] = {}
     for scheme in schemes:
         taught = _taught(case, arrays, before, scheme, target)
         if scheme is not Scheme.ALL and case.is_classification and len(np.unique(taught[target])) < n_classes:
             continue
-        for name in CANDIDATES:
+        for name in kinds[:_MOST_KINDS]:
             answers = _fitted(name, case, taught, names, target).predict(judging).tolist()
             scores = scores_of(case.version.task.value, answers, after.labels, case.error_bound)
             tried[name, scheme] = float(scores.mean())
@@ -148,6 +195,7 @@ def _searched(case: Case, teaching: Rows, schemes: Sequence[Scheme]) -> ModelVer
     others = ", ".join(
         f"{way[0]} {score:.3f}" for way, score in tried.items() if way[1] is scheme and way[0] != best
     )
+    seeds = f"; {n_records} records of similar problems said which kinds to try" if n_records else ""
     return register(
         _fitted(best, case, kept, names, target),
         case.version.model,
@@ -156,7 +204,11 @@ def _searched(case: Case, teaching: Rows, schemes: Sequence[Scheme]) -> ModelVer
         holdout=({name: held[name] for name in names}, held[target]),
         dataset=case.version.origin.dataset,
         message=f"A model of the kind {best}, fitted {SCHEME_WORDS[scheme]}: {tried[best, scheme]:.3f} on {n_judged} "
-        f"labelled rows of the endpoint {case.endpoint.name} ({others})",
+        f"labelled rows of the endpoint {case.endpoint.name} ({others}){seeds}",
+        metrics={
+            f"{SEARCHED}{name}": max(score for way, score in tried.items() if way[0] == name)
+            for name, _ in tried
+        },
         workspace=case.workspace,
     )
 
@@ -195,6 +247,8 @@ def _training_arrays(case: Case) -> Arrays | None:
 
 
 def _fitted(name: str, case: Case, arrays: Arrays, names: list[str], target: str) -> Any:
+    from sklearn.exceptions import ConvergenceWarning
+
     labels = arrays[target]
     n_classes = len(np.unique(labels)) if case.is_classification else 0
     model = estimator_of(name, n_classes=n_classes)
@@ -203,7 +257,10 @@ def _fitted(name: str, case: Case, arrays: Arrays, names: list[str], target: str
 
         # A vote of one: it answers as its voter does, without the probabilities that clients do not know.
         model = VotingClassifier([(name, model)], voting="hard")
-    return model.fit(_matrix(arrays, names), labels)
+    with warnings.catch_warnings():
+        # Whether it is good enough is seen on rows that it did not learn from.
+        warnings.filterwarnings("ignore", category=ConvergenceWarning)
+        return model.fit(_matrix(arrays, names), labels)
 
 
 def _gives_probabilities(case: Case) -> bool:

@@ -4,11 +4,11 @@ from __future__ import annotations
 
 from collections.abc import Mapping
 
-from noria.decisions.entities import LEAST_PROBABILITY, Cause, Scheme
+from noria.decisions.entities import FITTED, LEAST_PROBABILITY, Cause, Scheme
 
 
 def schemes_for(causes: Mapping[Cause, float], *, cheap: bool = False) -> list[Scheme]:
-    """Give the ways to teach that are worth a fit.
+    """Give the ways to teach anew that are worth a fit.
 
     As long as labels given inputs are what they were, old rows only help, and a few new ones alone would forget what
     the rest say. Where they may have changed, new rows alone may teach better.
@@ -27,6 +27,6 @@ def schemes_for(causes: Mapping[Cause, float], *, cheap: bool = False) -> list[S
     ['all', 'weighted']
     """
     if causes.get(Cause.CONCEPT_DRIFT, 0.0) >= LEAST_PROBABILITY:
-        return list(Scheme)
+        return list(FITTED)
     elsewhere = causes.get(Cause.COVARIATE_DRIFT, 0.0) >= LEAST_PROBABILITY
     return [Scheme.ALL, Scheme.WEIGHTED] if cheap or elsewhere else [Scheme.ALL]

@@ -6,6 +6,7 @@ from collections import Counter
 from collections.abc import Mapping
 from dataclasses import dataclass, replace
 
+import msgspec
 import numpy as np
 from numpy.typing import ArrayLike, NDArray
 
@@ -16,6 +17,7 @@ from noria.decisions.case import Case, Rows
 from noria.decisions.choice import UNTRIED, net_gain
 from noria.decisions.entities import SCHEME_WORDS, DecisionSection, Policy, Remedy, Scheme
 from noria.decisions.figures import paired_gain
+from noria.decisions.seeding import SEARCHED
 from noria.registry.entities import ModelVersion
 from noria.registry.service import Models
 from noria.serving.rollouts.fitting import signature_differences
@@ -257,7 +259,9 @@ def _retrain(
     others = ", ".join(f"{name} {scores.mean():.3f}" for name, scores in tried.items() if name != best)
     note += f"; other ways: {others}" if others else ""
     note += f"; {'; '.join(wrong)}" if wrong else ""
-    return trial.candidate(Remedy.RETRAIN, tried[best], note, n_ways=len(tried)), best
+    made = trial.candidate(Remedy.RETRAIN, tried[best], note, n_ways=len(tried))
+    ways = {scheme: float(scores.mean()) for scheme, scores in tried.items()}
+    return msgspec.structs.replace(made, ways=ways), best
 
 
 def _made(case: Case, judging: Rows, trial: Trial, remedy: Remedy, version: int | str) -> Candidate:
@@ -269,7 +273,13 @@ def _made(case: Case, judging: Rows, trial: Trial, remedy: Remedy, version: int 
         scores = case.scores_with(found, judging)
     except NoriaError as error:
         return Candidate(name=remedy.value, note=f"version {version}: {error.message}")
-    return trial.candidate(remedy, scores, f"version {version}: {found.message}")
+    made = trial.candidate(remedy, scores, f"version {version}: {found.message}")
+    ways = {
+        name.removeprefix(SEARCHED): value
+        for name, value in found.metrics.items()
+        if name.startswith(SEARCHED)
+    }
+    return msgspec.structs.replace(made, ways=ways)
 
 
 def _untried(remedy: Remedy, allowed: frozenset[Remedy], settings: DecisionSection) -> Candidate:

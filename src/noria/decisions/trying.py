@@ -98,12 +98,13 @@ class Trying:
         return self._made
 
     def _retrain(self, part: str, arguments: dict[str, Any], schemes: list[Scheme]) -> dict[str, Any]:
-        """Run the origin pipeline on the teaching part, once for each scheme.
+        """Run the origin pipeline on the teaching part, once for each scheme, and train the present version on.
 
-        What it gave is kept for later rounds, which judge it on ever more rows that came after the cut.
+        What they gave is kept for later rounds, which judge it on ever more rows that came after the cut.
         """
         runs: list[dict[str, Any]] = []
         cut: int | None = None
+        why_not = ""
         for scheme in schemes:
             key = f"{part}:{scheme.value}"
             given = {**arguments, "everything": False, "scheme": scheme.value}
@@ -112,10 +113,18 @@ class Trying:
                 return taught
             cut = taught["cut_position"]
             if taught["why_not"]:
-                return {"runs": [], "why_not": taught["why_not"], "cut_position": cut}
-            run_id, why_not = self._bench.pipeline(taught["run"], key=f"retrain:{key}")
-            runs.append({"scheme": scheme.value, "run_id": run_id, "why_not": why_not})
-        trial = {"runs": runs, "why_not": "", "cut_position": cut}
-        if any(run["run_id"] is not None for run in runs):
+                runs, why_not = [], taught["why_not"]
+                break
+            run_id, wrong = self._bench.pipeline(taught["run"], key=f"retrain:{key}")
+            runs.append({"scheme": scheme.value, "run_id": run_id, "why_not": wrong})
+        if why_not or len(schemes) > 1:
+            runs.append(self._warm(part, arguments))
+        trial = {"runs": runs, "why_not": why_not, "cut_position": cut}
+        if any(run["run_id"] is not None or run.get("version") is not None for run in runs):
             self._trial = trial
         return trial
+
+    def _warm(self, part: str, arguments: dict[str, Any]) -> dict[str, Any]:
+        """Train the present version on, where old rows may mislead, or no pipeline can be run."""
+        made = self._bench.job("train_on", {**arguments, "everything": False}, key=f"train_on:{part}")
+        return {"scheme": Scheme.WARM.value, "run_id": None, **made}

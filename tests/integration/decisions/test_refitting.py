@@ -6,13 +6,20 @@ from typing import Any
 
 import numpy as np
 import pytest
-from sklearn.linear_model import LinearRegression, LogisticRegression
+from lightgbm import LGBMClassifier
+from sklearn.ensemble import GradientBoostingClassifier
+from sklearn.linear_model import LinearRegression, LogisticRegression, SGDClassifier
+from sklearn.pipeline import make_pipeline
+from sklearn.preprocessing import StandardScaler
 from sklearn.svm import SVC
+from xgboost import XGBClassifier
 
+from noria.catalog.service import Catalog
 from noria.core.errors import Invalid
+from noria.decisions import jobs
 from noria.decisions.case import Case, load_case
 from noria.decisions.entities import DecisionStatus, Policy, Remedy, Scheme
-from noria.decisions.refitting import refitted
+from noria.decisions.refitting import refitted, warmed
 from noria.decisions.trials import misfit
 from noria.registry.client import register
 from noria.registry.entities import ModelVersion
@@ -192,3 +199,122 @@ def test_a_new_model_learns_from_the_kept_sample_when_the_data_set_is_gone(incid
     assert found.version == 2
     assert found.holdout is not None
     assert found.holdout.n > 100  # a fifth of 600 old rows and 200 new ones
+
+
+@pytest.mark.parametrize("named", [False, True], ids=["numbers", "names"])
+@pytest.mark.parametrize("library", ["lightgbm", "xgboost", "sklearn"])
+def test_a_version_is_trained_on(incident: Incident, library: str, named: bool) -> None:
+    """What labelled rows since the onset teach the present version beside what it knows; clients see the same form."""
+    if library == "xgboost" and named:
+        pytest.skip("XGBoost knows classes by number alone")
+    names = np.array(["no", "yes"] if named else [0, 1])
+    rng = np.random.default_rng(0)
+    x = rng.normal(size=(1200, 3))
+    x[600:, 0] += 4
+    y = names[(x[:, 1] > np.where(x[:, 0] > 2, 1.0, 0.0)).astype(int)]
+    kinds: dict[str, Any] = {
+        "lightgbm": lambda: LGBMClassifier(n_estimators=40, learning_rate=0.2, verbosity=-1),
+        "xgboost": lambda: XGBClassifier(n_estimators=40),
+        "sklearn": lambda: make_pipeline(StandardScaler(), GradientBoostingClassifier(random_state=0)),
+    }
+    fitted = kinds[library]().fit(x[:400], y[:400])
+    put_live(incident, fitted, x[:400], y[:400], (x[400:600], y[400:600]))
+    onset = incident.answer(x[600:900], y[600:900])[0]
+    case = case_of(incident, onset)
+    found = warmed(case, case.rows.labelled)
+    before, after = scores(case, found, incident, x[900:], y[900:])
+
+    assert not misfit(case.version, found)
+    assert (found.version, found.classes) == (2, names.tolist())
+    assert after > before + 0.03, (before, after)
+    assert found.holdout is not None
+    assert found.message == "Version 1 trained on by 300 labelled rows of the endpoint second"
+
+
+def test_a_version_that_cannot_be_trained_on_leaves_nothing(incident: Incident) -> None:
+    """A model that ends where a fit on new rows would is none to train on, and nothing is registered."""
+    x, y = mixed(300, 0)
+    put_live(incident, LogisticRegression().fit(x, y), x, y, mixed(200, 1))
+    onset = incident.answer(*mixed(100, 2))[0]
+    case = case_of(incident, onset)
+    with pytest.raises(Invalid, match="A `LogisticRegression` cannot be trained on"):
+        warmed(case, case.rows.labelled)
+
+    assert incident.n_versions("mixed") == 1
+
+
+@pytest.mark.parametrize(
+    "settings", [dict.fromkeys((Remedy.RECALIBRATE, Remedy.NEW_MODEL), Policy.FORBID)], indirect=True
+)
+def test_a_warm_retraining_goes_out_where_no_pipeline_can(incident: Incident) -> None:
+    """From the alert to the outcome: registered by hand, the version is trained on, once more on all, and goes live."""
+    x, y = mixed(600, 0)
+    fitted = make_pipeline(StandardScaler(), SGDClassifier(loss="log_loss", random_state=0)).fit(x, y)
+    put_live(incident, fitted, x, y, mixed(600, 1))
+    incident.answer(*mixed(200, 4))
+    rows, labels = mixed(400, 2)
+    alert = incident.alarm(incident.answer(rows, 1 - labels)[0])
+    later, truth = mixed(80, 5)
+    incident.on_sleep.append(lambda: incident.answer(later, 1 - truth))
+    incident.decide(alert)
+    found = incident.decision()
+    record = incident.context.service(Catalog).get(PROJECT, found.record_id)
+    retrain = next(each for each in record.candidates if each.name == "retrain")
+
+    assert (found.remedy, found.way, found.status) == (Remedy.RETRAIN, "warm", DecisionStatus.DONE), (
+        found.reason
+    )
+    assert "registered by a pipeline" in retrain.note
+    assert retrain.ways.keys() == {"warm"}
+    assert record.outcome is not None
+    assert record.outcome["score_after"] > record.outcome["score_before"] + 0.2
+    assert incident.n_versions("mixed") == 3, (
+        "the one that was tried, and the one that learned from every label"
+    )
+    assert record.outcome["version"] == 3
+
+
+def test_a_version_made_without_a_pipeline_is_retrained_by_the_one_before(incident: Incident) -> None:
+    """What was mapped anew once can be retrained still: by the pipeline that made the version it came of."""
+    incident.answer(*blobs(100, KNOWN, seed=1))
+    onset = incident.answer(*blobs(150, KNOWN, seed=2))[0]
+    before = load_case(incident.workspace, PROJECT, "shop", 1, onset_position=onset, max_rows=5000)
+    mapped = refitted(before, Remedy.RECALIBRATE, before.rows.labelled)
+    incident.deploy("customers", mapped.version)
+    onset = incident.answer(*blobs(150, KNOWN, seed=3))[0]
+    arguments: dict[str, Any] = {
+        "project": PROJECT,
+        "endpoint": "shop",
+        "version": mapped.version,
+        "onset_position": onset,
+        "until_label": None,
+        "settings": {},
+    }
+    taught = jobs.teach(incident.workspace, **arguments, everything=True)
+
+    assert mapped.origin.pipeline is None
+    assert taught["why_not"] == ""
+    assert taught["run"]["pipeline"].endswith(":train")
+
+
+@pytest.mark.parametrize(
+    "settings", [dict.fromkeys((Remedy.RETRAIN, Remedy.RECALIBRATE), Policy.FORBID)], indirect=True
+)
+def test_a_search_begins_with_what_won_before(incident: Incident) -> None:
+    """A decision keeps what each kind scored and what its data is like; the next search tries those that lost last."""
+    incident.answer(*blobs(100, KNOWN, seed=1))
+    x, y = blobs(300, KNOWN, seed=2)
+    exchanged = np.array([{0: 1, 1: 0}.get(int(label), int(label)) for label in y])
+    incident.decide(incident.alarm(incident.answer(x, exchanged)[0]))
+    record = incident.context.service(Catalog).get(PROJECT, incident.decision().record_id)
+    first = next(each for each in record.candidates if each.name == "new_model").ways
+    case = load_case(incident.workspace, PROJECT, "shop", 1, onset_position=1, max_rows=5000)
+    found = refitted(case, Remedy.NEW_MODEL, case.rows.labelled)
+    second = {name.removeprefix("searched_") for name in found.metrics if name.startswith("searched_")}
+    winner = max(first, key=lambda kind: first[kind])
+
+    assert first.keys() == {"boosting", "forest", "linear"}
+    assert record.data_fingerprint == case.fingerprint
+    assert record.task == "classification"
+    assert second == {winner, "network", "neighbours"}
+    assert "1 records of similar problems" in found.message

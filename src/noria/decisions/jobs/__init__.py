@@ -2,7 +2,7 @@
 
 from noria.decisions.jobs.diagnosing import diagnose
 from noria.decisions.jobs.judging import try_remedies
-from noria.decisions.jobs.making import check_refit, refit, teach
+from noria.decisions.jobs.making import check_refit, refit, teach, train_on
 from noria.decisions.jobs.measuring import measure_outcome, measure_repair
 
 __all__ = [
@@ -12,5 +12,6 @@ __all__ = [
     "measure_repair",
     "refit",
     "teach",
+    "train_on",
     "try_remedies",
 ]

@@ -8,7 +8,6 @@ import msgspec
 
 from noria.core.serialisation import to_builtins
 from noria.core.workspace import Workspace
-from noria.decisions.case import Case
 from noria.decisions.diagnosis import Diagnosis, conclude
 from noria.decisions.entities import Cause
 from noria.decisions.jobs.reading import compared_of, read_case, settings_of
@@ -54,20 +53,9 @@ def diagnose(
         **to_builtins(diagnosis),
         "n_labelled": len(labelled),
         "task": case.version.task.value,
-        "fingerprint": _fingerprint(case),
+        "fingerprint": case.fingerprint,
     }
 
 
 def _needs_no_labels(diagnosis: Diagnosis) -> bool:
     return diagnosis.cause in _SEEN_WITHOUT_LABELS and diagnosis.probability >= _SURE
-
-
-def _fingerprint(case: Case) -> dict[str, Any]:
-    columns = case.reference_columns() or {}
-    kinds = [column.dtype.kind in "biuf" for column in columns.values()]
-    return {
-        "n_columns": len(columns),
-        "n_numeric": sum(kinds),
-        "n_reference": len(case.reference.target) if case.reference else 0,
-        "n_classes": len(case.version.classes or ()),
-    }

@@ -15,6 +15,7 @@ from noria.decisions.pipeline_entities import Compared, PipelinePin
 from noria.decisions.repairing import try_repairs
 from noria.decisions.trials import FEWEST_JUDGED, judge, misfit, split
 from noria.registry.entities import ModelVersion
+from noria.registry.service import Models
 from noria.serving.repairs.entities import ColumnRepair
 
 
@@ -41,7 +42,7 @@ def try_remedies(
         Admissible remedies.
     runs
         The pipeline's runs on the teaching part: `scheme`, and `run_id`, None when it failed, for which `why_not` is;
-        the argument `why_not` says why there is none at all.
+        a warm retraining has `version` instead of a run. The argument `why_not` says why there is no run at all.
     made
         What `refit` gave.
     cut_position
@@ -130,11 +131,16 @@ def _trained(
     """Give the versions that the runs registered, by scheme, and what went wrong."""
     found: dict[str, ModelVersion] = {}
     wrong = [why_not] if why_not else []
+    models, project, name = workspace.service(Models), case.endpoint.project, case.version.model
     for run in runs:
-        if run["run_id"] is None:
+        if run["run_id"] is None and run.get("version") is None:
             wrong.append(run["why_not"])
             continue
-        made = registered_by(workspace, case.endpoint.project, case.version.model, run["run_id"])
+        made = (
+            registered_by(workspace, project, name, run["run_id"])
+            if run["run_id"] is not None
+            else models.version(project, name, run["version"])
+        )
         if made is None:
             wrong.append(f"the run {run['run_id']} registered no version of `{case.version.model}`")
         elif differences := misfit(case.version, made):

@@ -11,7 +11,7 @@ from noria.data.client import dataset
 from noria.decisions.case import Case, Rows
 from noria.decisions.entities import Remedy, Scheme
 from noria.decisions.jobs.reading import read_case, registered_by, settings_of
-from noria.decisions.refitting import refitted
+from noria.decisions.refitting import refitted, warmed
 from noria.decisions.teaching import kept_rows, target_name, taught_arrays
 from noria.decisions.trials import lacking, misfit, split
 from noria.pipelines.jobs_entry import OWN
@@ -19,6 +19,7 @@ from noria.registry.entities import Origin
 from noria.registry.service import Models
 from noria.serving.endpoints import Endpoints
 
+_MOST_BEFORE = 50
 _BROKEN_REFIT_LEVEL = 0.001  # more rows seldom hurt; only a refit that broke is to be left
 
 
@@ -110,8 +111,61 @@ def refit(
     return {"lacks": 0, "cut_position": rows.judging.positions[0], "made": made}
 
 
-def check_refit(workspace: Workspace, project: str, endpoint: str, tried: int, run_id: str) -> dict[str, Any]:
+def train_on(
+    workspace: Workspace,
+    project: str,
+    endpoint: str,
+    version: int,
+    onset_position: int,
+    until_label: int | None,
+    settings: dict[str, Any],
+    everything: bool,
+) -> dict[str, Any]:
+    """Register what labelled rows since the onset make of the present version by training it on.
+
+    Parameters
+    ----------
+    everything
+        False: the labelled rows of the teaching part of a trial. True: all of them.
+
+    Returns
+    -------
+    dict
+        `lacks` and `cut_position` as in `teach`; `version`, None where there is none, for which `why_not` is.
+    """
+    from threadpoolctl import threadpool_limits
+
+    chosen = settings_of(settings)
+    case = read_case(workspace, project, endpoint, version, onset_position, until_label, chosen)
+    labelled = case.rows.labelled
+    rows = split(labelled, onset_position=onset_position, judged_share=chosen.judged_share)
+    if not everything and (short := lacking(case, rows, chosen)):
+        return {"lacks": short}
+    answer = {"lacks": 0, "cut_position": rows.judging.positions[0] if len(rows.judging) else None}
+    teaching = (labelled if everything else rows.teaching).since(onset_position)
+    try:
+        with threadpool_limits(limits=1):
+            found = warmed(case, teaching)
+    except (NoriaError, ValueError) as error:
+        # The latter is how libraries name rows that they cannot learn from.
+        return {**answer, "version": None, "why_not": f"it was not trained on: {error}"}
+    return {**answer, "version": found.version, "why_not": ""}
+
+
+def check_refit(
+    workspace: Workspace,
+    project: str,
+    endpoint: str,
+    tried: int,
+    run_id: str | None = None,
+    version: int | None = None,
+) -> dict[str, Any]:
     """Tell which version is to go out: the refit, unless clients would notice another form or it is surely worse.
+
+    Parameters
+    ----------
+    run_id, version
+        The run that registered the refit, or its number.
 
     The refit learned from every labelled row, so the trial's rows cannot judge it. What can is the score on the rows
     that the pipeline itself held out, of the refit and of the version that was tried.
@@ -119,7 +173,11 @@ def check_refit(workspace: Workspace, project: str, endpoint: str, tried: int, r
     models = workspace.service(Models)
     place = workspace.service(Endpoints).get(project, endpoint)
     old = models.version(project, place.model, tried)
-    new = registered_by(workspace, project, place.model, run_id)
+    new = (
+        models.version(project, place.model, version)
+        if version is not None
+        else registered_by(workspace, project, place.model, run_id or "")
+    )
     if new is None:
         return {"version": tried, "sentence": f"The refit registered no version; version {tried} goes out"}
     if differences := misfit(old, new):
@@ -144,7 +202,7 @@ def check_refit(workspace: Workspace, project: str, endpoint: str, tried: int, r
 
 
 def _teach(case: Case, rows: Rows, endpoint: str, scheme: Scheme) -> dict[str, Any]:
-    origin = case.version.origin
+    origin = _origin(case)
     why_not = _why_not(origin)
     if why_not:
         return {"why_not": why_not}
@@ -172,9 +230,25 @@ def _teach(case: Case, rows: Rows, endpoint: str, scheme: Scheme) -> dict[str, A
     }
 
 
+def _origin(case: Case) -> Origin:
+    """Give what the version was made by; of one made without a pipeline, what the newest before it with one was.
+
+    A version whose answers were mapped anew, or that was trained on, would else never be retrained again.
+    """
+    origin = case.version.origin
+    if origin.pipeline is not None:
+        return origin
+    page = case.workspace.service(Models).versions(
+        case.endpoint.project, case.version.model, limit=_MOST_BEFORE, before=case.version.version
+    )
+    return next((each.origin for each in page.items if each.origin.pipeline is not None), origin)
+
+
 def _why_not(origin: Origin) -> str:
     if origin.pipeline is None or (origin.snapshot is None and not origin.pipeline.startswith(OWN)):
-        return "the version was not registered by a pipeline, so it cannot be made again"
+        return (
+            "neither the version nor one before it was registered by a pipeline, so it cannot be made again"
+        )
     if origin.dataset is None:
         return "the pipeline that made the version read no dataset"
     if _dataset_parameter(origin) not in origin.params:

@@ -11,9 +11,14 @@ if TYPE_CHECKING:
     from numpy.typing import NDArray
 
 CANDIDATES = ("boosting", "forest", "linear")
+KINDS = (*CANDIDATES, "network", "neighbours")
+"""What a search that has records of similar problems to begin with chooses from."""
+
 _SEED = 0
 _N_TREES = 80
 _FEWEST_ROUNDS = 20
+_N_PASSES = 200
+_N_NEIGHBOURS = 15
 
 
 def fit_candidate(name: str, features: pl.DataFrame, target: pl.Series) -> Any:
@@ -61,8 +66,8 @@ class Numbers:
 
 
 def estimator_of(name: str, *, n_classes: int) -> Any:
-    """Make one of `CANDIDATES`; without classes, one for numbers."""
-    from sklearn import ensemble, impute, linear_model, pipeline, preprocessing
+    """Make one of `KINDS`; without classes, one for numbers."""
+    from sklearn import ensemble, impute, linear_model, neighbors, neural_network, pipeline, preprocessing
 
     classifies = n_classes > 0
     if name == "boosting":
@@ -75,6 +80,12 @@ def estimator_of(name: str, *, n_classes: int) -> Any:
     if name == "forest":
         forest = ensemble.ExtraTreesClassifier if classifies else ensemble.ExtraTreesRegressor
         model: Any = forest(n_estimators=60, min_samples_leaf=2, random_state=_SEED)
+    elif name == "network":
+        network = neural_network.MLPClassifier if classifies else neural_network.MLPRegressor
+        model = network(hidden_layer_sizes=(64,), max_iter=_N_PASSES, random_state=_SEED)
+    elif name == "neighbours":
+        near = neighbors.KNeighborsClassifier if classifies else neighbors.KNeighborsRegressor
+        model = near(n_neighbors=_N_NEIGHBOURS, weights="distance")
     else:
         model = linear_model.LogisticRegression(max_iter=500) if classifies else linear_model.Ridge()
     return pipeline.make_pipeline(
