@@ -161,6 +161,9 @@ _NOTES: Final = (
     mark("version %(version)s, trained on rows since the onset alone (%(dataset)s)"),
     mark("version %(version)s, trained on rows since the onset and as many old ones (%(dataset)s)"),
     mark(
+        "version %(version)s, trained on from where the present version stands, by rows since the onset (%(dataset)s)"
+    ),
+    mark(
         "A model of the kind %(kind_words)s, fitted %(scheme_words)s: %(score)s on %(n)s labelled rows of the endpoint "
         "%(endpoint)s (%(text)s)"
     ),

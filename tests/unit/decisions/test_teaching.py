@@ -6,7 +6,7 @@ import numpy as np
 import pytest
 
 from noria.core.stats.columns import put_column
-from noria.decisions.entities import Cause, Scheme
+from noria.decisions.entities import FITTED, Cause, Scheme
 from noria.decisions.schemes import schemes_for
 from noria.decisions.teaching import kept_rows, taught_arrays
 
@@ -33,7 +33,7 @@ def test_more_new_rows_than_old_ones_keep_all_of_these() -> None:
 
 def test_old_rows_are_left_out_only_where_they_may_mislead() -> None:
     """A likely change of labels given inputs tries new rows alone; what is cheap weighs them always."""
-    assert schemes_for({Cause.CONCEPT_DRIFT: 0.3, Cause.UNKNOWN: 0.7}) == list(Scheme)
+    assert schemes_for({Cause.CONCEPT_DRIFT: 0.3, Cause.UNKNOWN: 0.7}) == list(FITTED)
     assert schemes_for({Cause.COVARIATE_DRIFT: 0.3, Cause.UNKNOWN: 0.7}) == [Scheme.ALL, Scheme.WEIGHTED]
     for cause in (Cause.LABEL_DRIFT, Cause.NEW_CLASS):
         rest = {Cause.CONCEPT_DRIFT: 0.05, cause: 0.95}

@@ -91,7 +91,8 @@ def test_as_many_threads_start_as_calls_are_open_at_once() -> None:
     made.close()
 
     assert [at for at, _ in found] == [9] * 5 + list(range(20))
-    assert {name for _, name in found[:5]} == {"noria-request_0"}
+    # One that has just answered may not be back yet when the next call comes.
+    assert {name for _, name in found[:5]} <= {"noria-request_0", "noria-request_1"}
     assert {name for _, name in found[5:]} == {f"noria-request_{at}" for at in range(3)}
 
 
