@@ -162,12 +162,17 @@ def switch(up: Up, strategy: Strategy, chosen: argparse.Namespace) -> Switched:
 def weigh_shadow(up: Up, chosen: argparse.Namespace) -> None:
     """Ask without a shadow and with one, in turns, and print what callers see of it."""
     turns: list[tuple[list[Answer], list[Answer]]] = []
+    n_asked = n_at_once = 0
     with up.load(chosen) as load:
         for turn in range(chosen.turns + 1):
             plain = _asked_for(load, chosen.seconds)
             made = up.context.service(Endpoints).deploy("default", NAME, _wish(up, Strategy.SHADOW, 3600))
             wait_until(lambda: _mirrored(up, made.id), _LONG_S)  # noqa: B023 - called before the next turn
+            before = _shadows(up)
             shadowed = _asked_for(load, chosen.seconds)
+            if turn:
+                n_asked += len(shadowed)
+                n_at_once += _shadows(up)["n_predicted"] - before["n_predicted"]
             up.context.service(Rollouts).abort("default", made.id, Reason(reason="measured"))
             wait_until(lambda: _follows(up.context), _LONG_S)
             if turn:  # the first one starts the process
@@ -175,10 +180,13 @@ def weigh_shadow(up: Up, chosen: argparse.Namespace) -> None:
     for name, figure in _FIGURES:
         ratios = [figure(shadowed) / figure(plain) for plain, shadowed in turns]
         print(f"with a shadow, {name}: {statistics.median(ratios):.3f} times (turns {_listed(ratios)})")
-    figures = json.loads(
-        subprocess.run(["curl", "-s", f"{up.url}/status"], capture_output=True, check=True).stdout
-    )
-    print(f"shadows predicted {figures['shadows']['n_predicted']}, dropped {figures['shadows']['n_dropped']}")
+    print(f"of {n_asked} requests meanwhile, shadows predicted {n_at_once} at once; in all, {_shadows(up)}")
+
+
+def _shadows(up: Up) -> dict[str, int]:
+    """Give what the model server tells of its shadows."""
+    told = subprocess.run(["curl", "-s", f"{up.url}/status"], capture_output=True, check=True).stdout
+    return dict(json.loads(told)["shadows"])
 
 
 def _asked_for(load: Load, seconds: float) -> list[Answer]:

@@ -9,6 +9,7 @@ import sys
 import threading
 from collections.abc import Callable
 from concurrent.futures import Future
+from pathlib import Path
 from typing import Final, TypeVar
 
 T = TypeVar("T")
@@ -36,6 +37,39 @@ def giving_way(work: Callable[[], T]) -> T:
     thread.start()
     thread.join()
     return outcome.result()
+
+
+def only_when_idle() -> bool:
+    """Let this thread run on what others leave over, for good, and tell whether that could be done.
+
+    A thread that is merely nicer keeps others waiting for its slice of time when they wake up beside it. This one makes
+    room at once, and a processor that runs nothing else counts as free. Where none ever is, it gets a few milliseconds
+    a second. Linux alone has such threads.
+    """
+    if not sys.platform.startswith("linux"):
+        return False
+    try:
+        os.sched_setscheduler(0, os.SCHED_IDLE, os.sched_param(0))
+    except OSError:  # a sandbox may forbid it
+        return False
+    return True
+
+
+def held_up_s() -> float:
+    """Give for how many seconds this thread was ready and others had the processors; 0 where that is not told."""
+    return _held_up_s(Path("/proc/thread-self/schedstat"))
+
+
+def process_held_up_s(pid: int) -> float:
+    """Give the same of all threads of a process together, as far as they live."""
+    return sum(map(_held_up_s, Path(f"/proc/{pid}/task").glob("*/schedstat")))
+
+
+def _held_up_s(told: Path) -> float:
+    try:
+        return int(told.read_text().split()[1]) / 1e9
+    except (OSError, IndexError):  # it has ended, or the kernel does not tell
+        return 0.0
 
 
 def _work(context: contextvars.Context, work: Callable[[], T], outcome: Future[T]) -> None:

@@ -120,8 +120,11 @@ def find_predictions(
     """Find predictions by id, at one endpoint or at all; those that are nowhere are left out."""
     wanted: dict[str, list[tuple[str, int]]] = {}
     for identity in ids:
-        for key, row in _keys_of(identity):
-            wanted.setdefault(key, []).append((identity, row))
+        if "-" in identity:
+            for key, row in _keys_of(identity):
+                wanted.setdefault(key, []).append((identity, row))
+        else:  # the whole of a request of one row, as nearly all are
+            wanted.setdefault(identity, []).append((identity, 0))
     found: dict[str, list[Place]] = {}
     query = _IDS if endpoint_pk is None else _IDS_OF_ENDPOINT
     for key, endpoint, position, n_rows in query.all(

@@ -20,14 +20,26 @@ MAX_REQUESTS = 200
 """So many requests of what is captured at once are looked into, evenly spread; the rest is like them."""
 
 
+_FLOATS = ("e", "f", "d")
+
+
 class _Place(NamedTuple):
-    """The tensors in front of the predictions, and a layout of the predictions alone; no code where they are texts."""
+    """The tensors in front of the predictions, and a layout of the predictions alone; no code where they are texts.
+
+    Attributes
+    ----------
+    one, one_at
+        Reads the prediction of a single row, and how far behind the beginning of its data; None where texts are before
+        it or it is one.
+    """
 
     before: tuple[int | None, ...]
     code: str | None
     is_text: bool
     row_bytes: int
     layout: bytes
+    one: struct.Struct | None
+    one_at: int
 
 
 def first_predictions(unpacked: Unpacked, indexes: Sequence[int]) -> list[Any]:
@@ -53,12 +65,15 @@ def predictions_of(unpacked: Unpacked, index: int) -> list[Any]:
     """
     layout = unpacked.layout_places[index]
     place = None if layout < 0 else _place(unpacked.layouts[layout])
-    if place is None or place.code is None or None in place.before:
+    if place is None or place.one is None:
         return [outputs.get(PREDICTIONS) for _, outputs in values_of(unpacked.entry(index))]
     n_rows = unpacked.n_rows[index]
-    start = (unpacked.ends[index - 1] if index else 0) + n_rows * sum(size or 0 for size in place.before)
-    values = struct.unpack_from(f"<{n_rows}{place.code}", unpacked.data, start)
-    if place.code in "efd":
+    start = unpacked.ends[index - 1] if index else 0
+    if n_rows == 1:  # as nearly all are
+        values = place.one.unpack_from(unpacked.data, start + place.one_at)
+    else:
+        values = struct.unpack_from(f"<{n_rows}{place.code}", unpacked.data, start + n_rows * place.one_at)
+    if place.code in _FLOATS:
         return [value if math.isfinite(value) else None for value in values]
     return list(values)
 
@@ -95,7 +110,10 @@ def _place(layout: bytes) -> _Place | None:
         return None
     before = tuple(_row_bytes(each) for each in (*known.inputs, *known.outputs[:at]))
     alone = msgspec.msgpack.encode(Layout(inputs=[], outputs=[form]))
-    return _Place(before, Form.of(form).code, form.dtype == TEXTS, _row_bytes(form) or 0, alone)
+    code = Form.of(form).code
+    one = None if code is None or None in before else struct.Struct(f"<{code}")
+    one_at = sum(size or 0 for size in before)
+    return _Place(before, code, form.dtype == TEXTS, _row_bytes(form) or 0, alone, one, one_at)
 
 
 def _row_bytes(form: TensorForm) -> int | None:

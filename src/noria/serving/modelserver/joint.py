@@ -46,6 +46,15 @@ class Joint(NamedTuple):
         size = len(self.data) // len(self.ids)
         return [self.data[size * place : size * (place + 1)] for place in range(len(self.ids))]
 
+    def chosen(self, places: Sequence[int]) -> Joint:
+        """Give some of the requests, by their places among all."""
+        parts = self.parts()
+        return self._replace(
+            ids=[self.ids[place] for place in places],
+            latencies_us=[self.latencies_us[place] for place in places],
+            data=b"".join(parts[place] for place in places),
+        )
+
 
 def write_joint(joint: Joint) -> bytes:
     """Give the bytes that a spool keeps."""

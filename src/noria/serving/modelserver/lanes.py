@@ -139,10 +139,14 @@ class Lane:
         return self._base_s + self._row_s * n_rows <= self._limit_s and self._n_parts(n_rows) == 1
 
     def rows_within(self, seconds: float) -> int:
-        """Tell how many rows one call predicts in about so long: at least 1, and at most what goes together at all."""
-        if not 0 < self._row_s < math.inf or self._base_s == math.inf:
+        """Tell how many rows take about so long in one call: at least 1, and at most what goes together at all.
+
+        What a call takes beside its rows is left out: more rows do not add to it, and it grows while others have the
+        processors.
+        """
+        if not 0 < self._row_s < math.inf:
             return MAX_BATCH_ROWS
-        return max(1, min(MAX_BATCH_ROWS, int((seconds - self._base_s) / self._row_s)))
+        return max(1, min(MAX_BATCH_ROWS, int(seconds / self._row_s)))
 
     def run(self, inputs: Arrays, n_rows: int) -> Outputs:
         """Predict, from any thread.

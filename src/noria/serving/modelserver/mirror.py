@@ -14,10 +14,11 @@ import msgspec
 from noria.core.errors import NoriaError
 from noria.serving.endpoints import Endpoints
 from noria.serving.modelserver.board import Page, Word
+from noria.serving.modelserver.joint import is_joint, n_requests, read_joint, write_joint
 from noria.serving.modelserver.link import Link
-from noria.serving.modelserver.records import Origin, apart, id_of, origin_of
+from noria.serving.modelserver.records import Origin, id_of, origin_of
 from noria.serving.modelserver.routes import falls_under
-from noria.serving.modelserver.shadow_note import hangs, settle
+from noria.serving.modelserver.shadow_note import HangWatch, settle
 from noria.serving.modelserver.spool import Claim, Spool, claim, disk_bytes
 from noria.serving.plans import EndpointPlan, PlannedVersion
 
@@ -90,10 +91,9 @@ class Mirror:
                 if origin not in plans:
                     plans[origin] = self._shadowed(origin)
                 plan = plans[origin]
-                if plan is not None:
-                    for one in apart(record):
-                        if _is_asked(plan, origin, id_of(one)):
-                            self._append(one)
+                asked = None if plan is None else asked_of(plan, origin.version, record)
+                if asked is not None:
+                    self._append(asked)
         except Exception as error:  # noqa: BLE001 - shadows are nobody's answer
             _log.warning("mirror.failed", exc_info=error)
 
@@ -137,17 +137,31 @@ class Mirror:
         if self._opened[1].append(record):
             self._is_full = False
             return
-        self._words[Word.N_SHADOWS_DROPPED] += 1
+        self._words[Word.N_SHADOWS_DROPPED] += n_requests(record)
         if not self._is_full:
             self._is_full = True
             _log.warning("mirror.full", extra={"waiting_bytes": disk_bytes(self._root)})
 
 
-def _is_asked(plan: EndpointPlan, origin: Origin, identity: str) -> bool:
-    return any(
-        shadow.version != origin.version and falls_under(shadow.share, SHADOW, plan.endpoint, identity)
-        for shadow in plan.shadows
-    )
+def asked_of(plan: EndpointPlan, answered_by: int, record: bytes) -> bytes | None:
+    """Give a record of those requests of a record that a shadow is to predict; None where there are none.
+
+    Requests that were kept together stay so: to copy them one by one would cost more than to predict them.
+    """
+    shares = [shadow.share for shadow in plan.shadows if shadow.version != answered_by]
+    if not shares or max(shares) >= 1:
+        return record if shares else None
+
+    def is_asked(identity: str) -> bool:
+        return any(falls_under(share, SHADOW, plan.endpoint, identity) for share in shares)
+
+    if not is_joint(record):
+        return record if is_asked(id_of(record)) else None
+    joint = read_joint(record)
+    places = [place for place, identity in enumerate(joint.ids) if is_asked(identity)]
+    if len(places) == len(joint.ids):
+        return record
+    return write_joint(joint.chosen(places)) if places else None
 
 
 class _Child(NamedTuple):
@@ -167,7 +181,7 @@ class ShadowKeeper:
     dropped
         Told how many requests no shadow predicts, since the process hung at them.
     hung_after_s
-        One that is at a prediction for longer is replaced.
+        One that is at a prediction for longer is replaced; the time does not count in which others had the processors.
     """
 
     def __init__(
@@ -181,7 +195,7 @@ class ShadowKeeper:
         self._spawn = spawn
         self._page = page
         self._dropped = dropped
-        self._hung_after_s = hung_after_s
+        self._watch = HangWatch(page, hung_after_s)
         self._child: _Child | None = None
         self._wanted_at = float("-inf")
         self._start_at = 0.0
@@ -205,13 +219,14 @@ class ShadowKeeper:
             self.stop(timeout_s=_FIRST_PAUSE_S)
 
     def _look_at(self, child: _Child, now: float) -> None:
-        ended, hung = child.process.poll() is not None, hangs(self._page, self._hung_after_s)
+        ended = child.process.poll() is not None
+        hung = not ended and self._watch.hangs(child.process.pid, time.monotonic_ns())
         if not ended and not hung:
             return
-        if not ended:
+        if hung:
             child.process.kill()
             child.process.wait()
-        n_dropped = settle(self._page, hung=not ended)
+        n_dropped = settle(self._page, hung=hung)
         if ended:
             _log.warning("shadows.ended", extra={"pid": self.pid, "code": child.process.returncode})
         else:

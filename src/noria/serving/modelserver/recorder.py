@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from typing import Any, NamedTuple
 
 import msgspec
@@ -134,6 +134,34 @@ class Recorder:
             return None
         data = b"".join(map(_tobytes, arrays))
         return write_joint(Joint(made.origin, alike.at_us, alike.ids, alike.latencies_us, data))
+
+    def encode_rows(
+        self,
+        common: Common,
+        at_us: int,
+        ids: Sequence[str],
+        latency_us: int,
+        outputs: Arrays,
+        role: int,
+    ) -> bytes | None:
+        """Give one record of what was predicted for requests of one row each; None where the arrays cannot share one.
+
+        Parameters
+        ----------
+        outputs
+            Of all of them, shape (n_requests, ...).
+        """
+        n = len(ids)
+        first = {name: array[:1] for name, array in outputs.items()}
+        request = CapturedRequest(common, ids[0], at_us, latency_us, 1, {}, first, None, role)
+        made = self._made_for(key_of(common, role, 1, {}, first), request, list(first.values()))
+        if made.origin is None or made.has_texts:
+            return None
+        if sum(array.nbytes for array in outputs.values()) > _JOINT_BYTES:
+            return None
+        rows = [np.ascontiguousarray(array).reshape(n, -1).view(np.uint8) for array in outputs.values()]
+        data = np.concatenate(rows, axis=1).tobytes() if rows else b""
+        return write_joint(Joint(made.origin, at_us, ids, [latency_us] * n, data))
 
     def _made_for(self, key: _Key, request: CapturedRequest, arrays: list[NDArray[Any]]) -> _Made:
         # Of each attribute by itself: this is run for each request, and hashing a type costs more than all the rest.

@@ -7,11 +7,14 @@ it hung at.
 from __future__ import annotations
 
 import time
-from collections.abc import Iterable
+from collections.abc import Callable, Iterable
 
 import msgspec
 
+from noria.core.priority import process_held_up_s
 from noria.serving.modelserver.board import Page, Word
+
+_MOST = 10
 
 Asked = tuple[int, str]
 """Version, and id of the request that it is asked about."""
@@ -55,10 +58,45 @@ class ShadowNote:
         self.passed.clear()
 
 
-def hangs(page: Page, hung_after_s: float) -> bool:
-    """Tell whether the process of a page is at one prediction for longer than that."""
-    oldest_ns = int(page.words[Word.OLDEST_NS])
-    return oldest_ns > 0 and time.monotonic_ns() - oldest_ns > hung_after_s * 1e9
+class HangWatch:
+    """Tells when the process of a page hangs at a prediction although it could go on.
+
+    It predicts when others leave it a processor, so the time does not count in which it was ready and got none; but
+    after `_MOST` times as long it is let go of as well.
+
+    Parameters
+    ----------
+    hung_after_s
+        At one prediction for longer is too long.
+    held_up
+        Gives for how many seconds a process was ready and got no processor, since it began.
+    """
+
+    def __init__(
+        self, page: Page, hung_after_s: float, held_up: Callable[[int], float] = process_held_up_s
+    ) -> None:
+        self._page = page
+        self._hung_after_s = hung_after_s
+        self._held_up = held_up
+        self._slow = (0, 0.0)
+
+    def hangs(self, pid: int, now_ns: int) -> bool:
+        """Tell whether it hangs.
+
+        Parameters
+        ----------
+        now_ns
+            Of the monotonic clock.
+        """
+        began_ns = int(self._page.words[Word.OLDEST_NS])
+        at_it_s = (now_ns - began_ns) / 1e9
+        if not began_ns or at_it_s <= self._hung_after_s / 2:
+            return False
+        held_up = self._held_up(pid)
+        if self._slow[0] != began_ns:  # the half before is not looked at: most predictions never come so far
+            self._slow = began_ns, held_up
+        most_s = (_MOST - 1) * self._hung_after_s
+        return at_it_s - min(max(0.0, held_up - self._slow[1]), most_s) > self._hung_after_s
 
 
 def settle(page: Page, *, hung: bool) -> int:
