@@ -116,6 +116,23 @@ def choose(
     return Choice(remedy=Remedy.WAIT, policy=Policy.AUTOMATIC, reason=reason)
 
 
+def within_allowance(choice: Choice, n_alone: int, settings: DecisionSection) -> Choice:
+    """Give what would be carried out by itself to a person, once that happened as often within a day as it may.
+
+    Parameters
+    ----------
+    n_alone
+        Remedies that were carried out without a person within 24 hours.
+    """
+    if choice.policy is not Policy.AUTOMATIC or n_alone < settings.automatic_per_day:
+        return choice
+    reason = (
+        f"{choice.reason}. Remedies carried out here within a day without a person: {n_alone}; `automatic_per_day` "
+        f"allows {settings.automatic_per_day}, so this one is proposed"
+    )
+    return msgspec.structs.replace(choice, policy=Policy.ASK, reason=reason)
+
+
 def plain(name: str) -> str:
     """Give the name of a cause or remedy as words.
 

@@ -8,7 +8,7 @@ from typing import Any
 from noria.catalog.entities import Candidate, DecisionRecord, Evidence, RecordChange, RecordKind
 from noria.catalog.service import Catalog
 from noria.core.serialisation import convert, to_builtins
-from noria.decisions.choice import Choice, choose, plain
+from noria.decisions.choice import Choice, choose, plain, within_allowance
 from noria.decisions.ending import close_alerts, finish
 from noria.decisions.entities import (
     Basis,
@@ -26,7 +26,7 @@ from noria.decisions.events import (
     DECISION_TRYING,
     DECISION_WAITING,
 )
-from noria.decisions.ledger import move, note
+from noria.decisions.ledger import acted_alone, move, note
 from noria.decisions.means import Means, means_of
 from noria.decisions.memory import NOT_ASKED, believed, credibilities, rejection_of
 from noria.decisions.pipeline_entities import PipelineChange
@@ -138,6 +138,8 @@ class Course:
             return choice.n_labels, choice.reason, None
         if choice.remedy is Remedy.WAIT:
             return self._settings.min_labels, choice.reason, None
+        alone: Any = self._helm.step("acted alone", self._acted_alone)
+        choice = within_allowance(choice, alone, self._settings)
         if choice.policy is Policy.ASK and self._helm.step(
             "asked before", lambda: self._asked_before(choice)
         ):
@@ -146,6 +148,7 @@ class Course:
             settings=self._helm.settings_json(),
             stages=[found["stage"] for found in diagnosis["evidence"]],
             credibility=known,
+            acted_alone=alone,
         )
         self._helm.step("chosen", lambda: self._chosen(choice, means_of(tried, choice), basis))
         return 0, choice.reason, None
@@ -311,6 +314,12 @@ class Course:
     def _remembered(self, causes: Mapping[Cause, float]) -> dict[str, float]:
         """Give the credibility of remedies by their outcomes for the likeliest cause."""
         return credibilities(self._records(), max(causes, key=causes.__getitem__))
+
+    def _acted_alone(self) -> int:
+        """Count what was carried out about the endpoint within a day without a person."""
+        found, now = self._helm.decision(), self._helm.context.clock.now()
+        with self._helm.context.database.read() as connection:
+            return acted_alone(connection, found.project, found.endpoint, now=now, except_id=found.id)
 
     def _asked_before(self, choice: Choice) -> bool:
         """End the decision when a person rejected the same proposal on the same evidence."""

@@ -13,6 +13,10 @@ from noria.serving import sentences as rollouts
 _REASONS: Final = (
     mark("The labels did not come in time. %(text)s"),
     mark("%(text)s. It is not asked again: on the same evidence, record %(record)s was rejected by %(name)s"),
+    mark(
+        "%(text)s. Remedies carried out here within a day without a person: %(n)s; `automatic_per_day` allows "
+        "%(allowed)s, so this one is proposed"
+    ),
     mark("No remedy that is admissible and was tried is expected to gain more than it costs"),
     mark("The causes stayed unclear"),
     mark("%(n)s more labelled rows are needed before remedies can be judged"),

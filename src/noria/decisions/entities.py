@@ -187,6 +187,11 @@ class DecisionSection(Section, frozen=True, kw_only=True, forbid_unknown_fields=
         How a version goes out.
     alias
         Alias that moves along when it points at the replaced version.
+    trial_budget_s
+        Seconds of workers' time that the trials of one decision may take: what would begin later is not tried, and a
+        pipeline that is still running then is ended.
+    automatic_per_day
+        Remedies that may be carried out about one endpoint within 24 hours without a person; the next is proposed.
     outcome_labels, outcome_patience_s
         The outcome is measured on so many labels of the new version, or on those that came within the patience.
     """
@@ -204,6 +209,8 @@ class DecisionSection(Section, frozen=True, kw_only=True, forbid_unknown_fields=
     refit_on_all: bool = True
     strategy: Strategy = Strategy.CANARY
     alias: str = "champion"
+    trial_budget_s: NotNegative = 7_200.0
+    automatic_per_day: Annotated[int, msgspec.Meta(ge=0)] = 6
     outcome_labels: Positive = 50
     outcome_patience_s: NotNegative = 3_600.0
 
@@ -285,11 +292,14 @@ class Basis(msgspec.Struct, frozen=True, kw_only=True):
         That the diagnosis looked at in its last round.
     credibility
         Share of a trial's gain that outcomes of earlier decisions leave, by remedy; 1 for what is left out.
+    acted_alone
+        Remedies that had been carried out about the endpoint within a day without a person.
     """
 
     settings: dict[str, Any]
     stages: list[str]
     credibility: dict[str, float] = {}
+    acted_alone: int = 0
 
 
 class Decision(msgspec.Struct, frozen=True, kw_only=True):
@@ -393,6 +403,8 @@ class Outlook(msgspec.Struct, frozen=True, kw_only=True):
         `[decisions]` of the server's project file.
     open_decision
         The decision that is open about it; None when there is none.
+    acted_alone
+        Remedies that were carried out about it within a day without a person.
     """
 
     endpoint: str
@@ -402,3 +414,4 @@ class Outlook(msgspec.Struct, frozen=True, kw_only=True):
     until_label: int | None
     settings: DecisionSection
     open_decision: str | None
+    acted_alone: int = 0

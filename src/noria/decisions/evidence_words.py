@@ -182,6 +182,7 @@ _NOTES: Final = (
     mark("nothing is known that would put the columns right"),
     mark("it mends none of the probable causes, or would learn from rows that break their contract"),
     mark("not tried: a person would carry it out"),
+    mark("not tried: the trials of this decision took all of `trial_budget_s` (%(seconds)s s)"),
     mark("nothing is done"),
     mark("and %(n)s more columns"),
 )

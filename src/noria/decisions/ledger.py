@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from collections.abc import Iterable
+from datetime import datetime, timedelta
 from typing import Any
 
 import msgspec
@@ -17,6 +19,8 @@ from noria.core.ids import new_id
 from noria.decisions.entities import MOVES, Decision, DecisionStatus, Moment, Trigger
 from noria.decisions.events import DECISION_STARTED, DECISION_SUPERSEDED
 from noria.decisions.tables import decisions
+
+_NEWEST = 200
 
 
 class DecisionMoved(Conflict):
@@ -305,6 +309,27 @@ def find_of_alert(connection: sa.Connection, alert_id: str) -> Decision | None:
     query = sa.select(decisions.c.body).where(decisions.c.alert_id == alert_id)
     found: Decision | None = connection.execute(query).scalar_one_or_none()
     return found
+
+
+def acted_alone(
+    connection: sa.Connection, project: str, endpoint: str, *, now: datetime, except_id: str = ""
+) -> int:
+    """Count the decisions about an endpoint that were carried out within 24 hours without a person."""
+    since = now - timedelta(days=1)
+    query = (
+        sa.select(decisions.c.body)
+        .where(decisions.c.project_pk == project_pk(connection, project))
+        .where(decisions.c.endpoint == endpoint)
+        .order_by(decisions.c.id.desc())
+        .limit(_NEWEST)
+    )
+    bodies: Iterable[Decision] = connection.execute(query).scalars()
+    return sum(
+        decision.id != except_id
+        and any(m.status is DecisionStatus.ACTING and m.at >= since for m in decision.timeline)
+        and not any(m.status is DecisionStatus.ASKING for m in decision.timeline)
+        for decision in bodies
+    )
 
 
 def find_open(connection: sa.Connection, project: str, endpoint: str) -> Decision | None:

@@ -18,7 +18,7 @@ from noria.core.errors import NoriaError
 from noria.core.ids import new_id
 from noria.core.serialisation import convert, to_builtins
 from noria.core.workspace import OverHttp, Workspace
-from noria.decisions.choice import Choice, choose
+from noria.decisions.choice import Choice, choose, within_allowance
 from noria.decisions.diagnosis import Diagnosis
 from noria.decisions.entities import (
     Basis,
@@ -35,7 +35,7 @@ from noria.decisions.pipeline_entities import PipelinePin
 from noria.decisions.reproduction import Weight, weights
 from noria.decisions.rerunning import rerun
 from noria.decisions.service import Decisions
-from noria.decisions.steering import JOBS, PERMISSIONS_OF_JOBS, PIPELINE_JOB, JobFailed
+from noria.decisions.steering import JOBS, PERMISSIONS_OF_JOBS, PIPELINE_JOB, JobFailed, timeout_of, took_s
 from noria.decisions.trying import Bench, Trying
 from noria.decisions.upstream import change_upstream
 from noria.pipelines.job_entities import JobStatus, NewJob
@@ -134,6 +134,7 @@ def rehearse(workspace: Workspace, wish: StartDecision, *, tell: Callable[[str],
         outlook.settings,
         contract_broken=diagnosis.contract_broken,
     )
+    choice = within_allowance(choice, outlook.acted_alone, outlook.settings)
     return _rehearsal(outlook, found, diagnosis, choice, tried, known)
 
 
@@ -170,6 +171,7 @@ def _rehearsal(
             settings=to_builtins(outlook.settings),
             stages=[evidence.stage for evidence in diagnosis.evidence],
             credibility=known,
+            acted_alone=outlook.acted_alone,
         ),
     )
 
@@ -215,6 +217,7 @@ class _Workers:
     def __init__(self, workspace: Workspace, tell: Callable[[str], None]) -> None:
         self._workspace = workspace
         self._tell = tell
+        self.spent_s = 0.0
         self.key = f"rehearsal:{new_id()}"
 
     def aside(self, new: NewJob) -> tuple[dict[str, Any] | None, str]:
@@ -232,12 +235,15 @@ class _Workers:
             raise JobFailed(function, error)
         return result
 
-    def pipeline(self, run: dict[str, Any], *, key: str) -> tuple[str | None, str]:
+    def pipeline(
+        self, run: dict[str, Any], *, key: str, within_s: float | None = None
+    ) -> tuple[str | None, str]:
         new = NewJob(
             entry=PIPELINE_JOB,
             args={"target": run["pipeline"], "params": run["params"], "snapshot": run["snapshot"]},
             snapshot=run["snapshot"],
             key=f"{self.key}:{key}",
+            timeout_s=timeout_of(within_s),
         )
         result, error = self._ended(new)
         if result is None:
@@ -256,16 +262,25 @@ class _Workers:
             time.sleep(pause_s)
             pause_s = min(pause_s * _GROWTH, _LONGEST_PAUSE_S)
             found = jobs.get(project, found.id)
+        self.spent_s += took_s(found)
         if found.status is JobStatus.SUCCEEDED:
             return found.result, ""
         return None, found.error.message if found.error else found.status.value
 
 
 class _Here:
-    """Does it in this process: the workspace is a folder without a server, and its code is the caller's own."""
+    """Does it in this process: the workspace is a folder without a server, and its code is the caller's own.
+
+    Its time counts, but nothing ends what runs in it: who waits for it can interrupt it.
+    """
 
     def __init__(self, workspace: Workspace) -> None:
         self._workspace = workspace
+        self._began = time.monotonic()
+
+    @property
+    def spent_s(self) -> float:
+        return time.monotonic() - self._began
 
     def job(self, function: str, arguments: dict[str, Any], *, key: str) -> dict[str, Any]:
         from noria.decisions import jobs
@@ -274,11 +289,13 @@ class _Here:
         answer: dict[str, Any] = getattr(jobs, function)(self._workspace, **arguments)
         return answer
 
-    def pipeline(self, run: dict[str, Any], *, key: str) -> tuple[str | None, str]:
+    def pipeline(
+        self, run: dict[str, Any], *, key: str, within_s: float | None = None
+    ) -> tuple[str | None, str]:
         from noria.pipelines.loading import load_pipeline
         from noria.pipelines.runner import run_pipeline
 
-        del key
+        del key, within_s
         try:
             loaded = load_pipeline(run["pipeline"], root=self._workspace.settings.project_root)
             result = run_pipeline(self._workspace, loaded.pipeline, run["params"], source=loaded.source)

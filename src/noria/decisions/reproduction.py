@@ -8,7 +8,7 @@ import msgspec
 
 from noria.catalog.entities import DecisionRecord, Evidence
 from noria.core.serialisation import convert
-from noria.decisions.choice import Choice, choose
+from noria.decisions.choice import Choice, choose, within_allowance
 from noria.decisions.diagnosis import LIKELIHOOD, PRIOR, Diagnosis, conclude
 from noria.decisions.entities import Basis, Cause, DecisionSection
 from noria.decisions.memory import believed
@@ -46,7 +46,7 @@ def reproduced(record: DecisionRecord, basis: Basis) -> Reproduced:
         settings,
         contract_broken=diagnosis.contract_broken,
     )
-    return Reproduced(diagnosis=diagnosis, choice=choice)
+    return Reproduced(diagnosis=diagnosis, choice=within_allowance(choice, basis.acted_alone, settings))
 
 
 def weights(evidence: list[Evidence]) -> list[Weight]:

@@ -28,6 +28,7 @@ from noria.decisions.events import (
 from noria.decisions.ledger import (
     DecisionMoved,
     NewDecision,
+    acted_alone,
     find_decision,
     find_open,
     move,
@@ -120,6 +121,7 @@ class Decisions(Service):
         place = self.sibling(Endpoints).get(project, endpoint)
         with self.context.database.read() as connection:
             standing = find_open(connection, project, place.name)
+            alone = acted_alone(connection, project, place.name, now=self.context.clock.now())
         return Outlook(
             endpoint=place.name,
             model=place.model,
@@ -128,6 +130,7 @@ class Decisions(Service):
             until_label=self.sibling(Captures).head(project, place.name).label_position,
             settings=self.context.settings.section("decisions", DecisionSection),
             open_decision=standing.id if standing is not None else None,
+            acted_alone=alone,
         )
 
     @operation("POST", "/projects/{project}/decisions/{decision_id}/approve", needs=DECIDE, status=200)

@@ -13,7 +13,7 @@ from noria.core.errors import NoriaError
 from noria.core.serialisation import to_builtins
 from noria.decisions.entities import Decision, DecisionSection
 from noria.decisions.ledger import DecisionMoved, find_decision
-from noria.pipelines.job_entities import JobStatus, NewJob
+from noria.pipelines.job_entities import DEFAULT_TIMEOUT_S, Job, JobStatus, NewJob
 from noria.pipelines.jobs import Jobs
 from noria.serving.captures import Captures
 
@@ -39,13 +39,21 @@ _POLL_GROWTH = 1.1  # what is waited for is seen within about a tenth of the tim
 
 
 class Helm:
-    """Steers one decision through the control loop's steps."""
+    """Steers one decision through the control loop's steps.
+
+    Attributes
+    ----------
+    spent_s
+        Seconds that workers took for this decision's jobs; a workflow that goes on after a kill counts them again from
+        what its steps kept.
+    """
 
     def __init__(self, steps: Steps, context: Context, project: str, decision_id: str) -> None:
         self.steps = steps
         self.context = context
         self.project = project
         self.decision_id = decision_id
+        self.spent_s = 0.0
 
     @property
     def settings(self) -> DecisionSection:
@@ -114,13 +122,22 @@ class Helm:
         answer: dict[str, Any] = found["result"]
         return answer
 
-    def pipeline(self, run: dict[str, Any], *, key: str) -> tuple[str | None, str]:
-        """Have a worker run a pipeline of the project; give its run, or why there is none."""
+    def pipeline(
+        self, run: dict[str, Any], *, key: str, within_s: float | None = None
+    ) -> tuple[str | None, str]:
+        """Have a worker run a pipeline of the project; give its run, or why there is none.
+
+        Parameters
+        ----------
+        within_s
+            After so many seconds it is ended.
+        """
         new = NewJob(
             entry=PIPELINE_JOB,
             args={"target": run["pipeline"], "params": run["params"], "snapshot": run["snapshot"]},
             snapshot=run["snapshot"],
             key=f"decision:{self.decision_id}:{key}",
+            timeout_s=timeout_of(within_s),
         )
         found = self._ended("pipeline", new)
         if found["status"] != JobStatus.SUCCEEDED.value:
@@ -165,6 +182,7 @@ class Helm:
                 "ended": found.status.ended,
                 "result": found.result if found.status.ended else None,
                 "error": found.error.message if found.error else None,
+                "took_s": took_s(found),
             }
 
         found: Any = self.poll(
@@ -175,7 +193,21 @@ class Helm:
             longest_s=_LONGEST_POLL_S,
         )
         ended: dict[str, Any] = found
+        # A step that an earlier version kept says nothing of it.
+        self.spent_s += ended.get("took_s", 0.0)
         return ended
+
+
+def took_s(job: Job) -> float:
+    """Give the seconds of the last attempt at a job that ended; 0 for one that never began."""
+    if job.started_at is None or job.ended_at is None:
+        return 0.0
+    return max(0.0, (job.ended_at - job.started_at).total_seconds())
+
+
+def timeout_of(within_s: float | None) -> float:
+    """Give a job's time limit where at most so many seconds are left for it."""
+    return DEFAULT_TIMEOUT_S if within_s is None else max(1.0, min(within_s, DEFAULT_TIMEOUT_S))
 
 
 class JobFailed(NoriaError):

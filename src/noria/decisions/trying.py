@@ -15,9 +15,17 @@ from noria.decisions.entities import (
 )
 from noria.decisions.schemes import schemes_for
 
+OVER_BUDGET = "not tried: the trials of this decision took all of `trial_budget_s` ({budget:g} s)"
+"""Why something was not tried."""
+
 
 class Bench(Protocol):
     """Has functions and pipelines run where users' code may run."""
+
+    @property
+    def spent_s(self) -> float:
+        """Seconds of workers' time that these took so far."""
+        ...
 
     def job(self, function: str, arguments: dict[str, Any], *, key: str) -> dict[str, Any]:
         """Run a function of `noria.decisions.jobs`, and give its answer.
@@ -29,8 +37,16 @@ class Bench(Protocol):
         """
         ...
 
-    def pipeline(self, run: dict[str, Any], *, key: str) -> tuple[str | None, str]:
-        """Run a pipeline of the project; give its run, or why there is none."""
+    def pipeline(
+        self, run: dict[str, Any], *, key: str, within_s: float | None = None
+    ) -> tuple[str | None, str]:
+        """Run a pipeline of the project; give its run, or why there is none.
+
+        Parameters
+        ----------
+        within_s
+            After so many seconds it is ended.
+        """
         ...
 
 
@@ -40,8 +56,18 @@ class Trying:
     def __init__(self, bench: Bench, settings: DecisionSection) -> None:
         self._bench = bench
         self._settings = settings
+        self._spent_s = self._begun_s = 0.0
         self._trial: dict[str, Any] | None = None
         self._made: dict[str, Any] | None = None
+
+    @property
+    def _left_s(self) -> float:
+        spent_s = self._spent_s + self._bench.spent_s - self._begun_s
+        return self._settings.trial_budget_s - spent_s
+
+    @property
+    def _over(self) -> str:
+        return OVER_BUDGET.format(budget=self._settings.trial_budget_s)
 
     def run(
         self,
@@ -62,6 +88,21 @@ class Trying:
         number
             Of the round, from 1.
         """
+        self._begun_s = self._bench.spent_s
+        try:
+            return self._round(number, arguments, allowed, causes, compared)
+        finally:
+            # What is diagnosed between rounds is no trial.
+            self._spent_s += self._bench.spent_s - self._begun_s
+
+    def _round(
+        self,
+        number: int,
+        arguments: dict[str, Any],
+        allowed: frozenset[Remedy],
+        causes: Mapping[Cause, float],
+        compared: dict[str, Any] | None,
+    ) -> dict[str, Any]:
         part = f"{number}:{arguments['until_label']}"
         wanted = {r for r in allowed if self._settings.policy_of(r) is not Policy.FORBID}
         trial: dict[str, Any] = {"runs": [], "why_not": "", "cut_position": None}
@@ -91,6 +132,8 @@ class Trying:
     def _refit(self, part: str, given: dict[str, Any]) -> dict[str, Any]:
         """Have versions made that need no pipeline; kept for later rounds as well."""
         if self._made is None or set(given["remedies"]) - set(self._made["made"]):
+            if self._left_s <= 0:
+                return {"made": dict.fromkeys(given["remedies"], self._over), "cut_position": None}
             found = self._bench.job("refit", given, key=f"refit:{part}")
             if found["lacks"]:
                 return found
@@ -106,6 +149,9 @@ class Trying:
         cut: int | None = None
         why_not = ""
         for scheme in schemes:
+            if self._left_s <= 0:
+                runs.append({"scheme": scheme.value, "run_id": None, "why_not": self._over})
+                continue
             key = f"{part}:{scheme.value}"
             given = {**arguments, "everything": False, "scheme": scheme.value}
             taught = self._bench.job("teach", given, key=f"teach:{key}")
@@ -115,7 +161,9 @@ class Trying:
             if taught["why_not"]:
                 runs, why_not = [], taught["why_not"]
                 break
-            run_id, wrong = self._bench.pipeline(taught["run"], key=f"retrain:{key}")
+            run_id, wrong = self._bench.pipeline(taught["run"], key=f"retrain:{key}", within_s=self._left_s)
+            if run_id is None and self._left_s <= 0:
+                wrong = f"{wrong}; {self._over}"
             runs.append({"scheme": scheme.value, "run_id": run_id, "why_not": wrong})
         if why_not or len(schemes) > 1:
             runs.append(self._warm(part, arguments))
@@ -126,5 +174,7 @@ class Trying:
 
     def _warm(self, part: str, arguments: dict[str, Any]) -> dict[str, Any]:
         """Train the present version on, where old rows may mislead, or no pipeline can be run."""
+        if self._left_s <= 0:
+            return {"scheme": Scheme.WARM.value, "run_id": None, "why_not": self._over}
         made = self._bench.job("train_on", {**arguments, "everything": False}, key=f"train_on:{part}")
         return {"scheme": Scheme.WARM.value, "run_id": None, **made}

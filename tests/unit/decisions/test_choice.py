@@ -10,7 +10,7 @@ import pytest
 from noria.catalog.entities import Candidate, Figure
 from noria.core.config import load_settings
 from noria.core.errors import ConfigInvalid
-from noria.decisions.choice import choose, labels_needed, net_gain
+from noria.decisions.choice import choose, labels_needed, net_gain, within_allowance
 from noria.decisions.entities import (
     ADMISSIBLE,
     DEFAULT_COST,
@@ -122,6 +122,20 @@ def test_policies_decide_what_happens_by_itself() -> None:
     asked = choose(NEW_CLASS, candidates, asks, contract_broken=False)
     assert (asked.remedy, asked.policy) == (Remedy.RETRAIN, Policy.ASK)
     assert choose(NEW_CLASS, candidates, forbids, contract_broken=False).remedy is Remedy.WAIT
+
+
+def test_what_was_done_often_enough_within_a_day_is_proposed() -> None:
+    """A loop that changes and changes back would else go on without anybody seeing it."""
+    found = choose(
+        NEW_CLASS, [WAIT, candidate(Remedy.RETRAIN, 900, 500, 1300)], SETTINGS, contract_broken=False
+    )
+    most = SETTINGS.automatic_per_day
+
+    assert within_allowance(found, most - 1, SETTINGS) == found
+    asked = within_allowance(found, most, SETTINGS)
+    assert (asked.remedy, asked.policy) == (found.remedy, Policy.ASK)
+    assert f"`automatic_per_day` allows {most}" in asked.reason
+    assert within_allowance(asked, most, SETTINGS) == asked
 
 
 def test_costs_are_taken_off_once() -> None:

@@ -163,20 +163,24 @@ def _mend(high: float, *, estimated: bool = False) -> Trial:
 
 
 @pytest.mark.parametrize(
-    ("kind", "tried", "expected"),
+    ("kind", "size", "tried", "expected"),
     [
-        (SWAPPED, [_mend(-0.5)], {"warmth", "wind"}),
-        (SWAPPED, [_mend(0.0)], set()),
-        (SWAPPED, [_mend(-0.5), _mend(0.5)], set()),
-        (SWAPPED, [_mend(-0.5, estimated=True)], set()),
-        (SWAPPED, [], set()),
-        ("rescaled", [_mend(-0.5)], set()),
+        (SWAPPED, 1.0, [_mend(-0.5)], {"warmth", "wind"}),
+        (SWAPPED, 1.0, [_mend(0.0)], set()),
+        (SWAPPED, 1.0, [_mend(-0.5), _mend(0.5)], set()),
+        (SWAPPED, 1.0, [_mend(-0.5, estimated=True)], set()),
+        (SWAPPED, 1.0, [_mend(-0.5), _mend(0.5, estimated=True)], {"warmth", "wind"}),
+        (SWAPPED, 1.0, [], set()),
+        ("rescaled", 0.5, [_mend(-0.5)], {"warmth"}),
+        ("rescaled", 0.5, [_mend(0.5)], set()),
+        ("rescaled", 5.0, [_mend(-0.5)], set()),
+        ("missing", 1.0, [_mend(-0.5)], set()),
     ],
 )
-def test_labelled_rows_that_surely_lose_more_refute_a_swap(
-    kind: str, tried: list[Trial], expected: set[str]
+def test_labelled_rows_that_surely_lose_more_refute_a_swap_or_another_unit(
+    kind: str, size: float, tried: list[Trial], expected: set[str]
 ) -> None:
-    """Exact values alone can do so: an estimate that does not help says nothing."""
-    sign = Sign(column="warmth", kind=kind, size=1.0, natural=0.0, sentence="", values={SWAPPED: "wind"})
+    """Exact values alone can do so: an estimate that does not help says nothing, and a plain factor is no weather."""
+    sign = Sign(column="warmth", kind=kind, size=size, natural=0.0, sentence="", values={SWAPPED: "wind"})
 
     assert refuted_columns([sign], tried) == expected

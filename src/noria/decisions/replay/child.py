@@ -7,6 +7,7 @@ number and sees only the rows that each request brings.
 from __future__ import annotations
 
 import contextlib
+import copy
 import ctypes
 import importlib.util
 import os
@@ -102,6 +103,12 @@ class _Server:
         from noria.decisions.replay.candidates import fit_candidate
 
         return self._held(fit_candidate(name, to_frame(features), to_frame(target).to_series(0)))
+
+    def _train_on(self, model: int, features: bytes, target: bytes) -> dict[str, Any]:
+        from noria.decisions.continuing import continued
+
+        grown = copy.deepcopy(self._models[model])
+        return self._held(continued(grown, to_frame(features), to_frame(target).to_series(0).to_numpy()))
 
     def _held(self, model: Any) -> dict[str, Any]:
         self._models.append(model)

@@ -22,7 +22,7 @@ from noria.decisions.replay.metrics import Metric
 from noria.decisions.replay.opening import is_overtaken, opened
 from noria.decisions.replay.outputs import Predicted
 from noria.decisions.replay.refining import Learnt, refined
-from noria.decisions.replay.remedies import Trials, refuted_columns
+from noria.decisions.replay.remedies import Trials
 from noria.decisions.replay.rows import Window, columns_of, rows_of_span, windows_of
 from noria.decisions.replay.runner import Runner
 from noria.decisions.replay.telling import candidates, evidence, quality_of, window_seen
@@ -236,8 +236,8 @@ class _Engine:
         if not urgent and few and not final and not self._out_of_patience(case):
             return
         tried = trials.run(allowed)
-        if refuted := refuted_columns(case.signs(state), tried):
-            case.innocent |= refuted
+        if trials.refuted:
+            case.innocent |= trials.refuted
             case.n_known = 0  # the same labels tell something else without that suspicion
             self._decide(case, final=final)
             return

@@ -30,17 +30,19 @@ class Lessons:
         self._state = state
 
     def fitted(self, parts: Parts, scheme: Scheme, own: str | None) -> Path | None:
-        """Fit the pipeline's model, or a candidate by name; None when the rows are too few."""
+        """Fit the pipeline's model, or a candidate by name, or train the present one on; None with too few rows."""
         rows = self._rows(parts, scheme)
         if rows is None:
             return None
         features, target = rows
         world = self._state.world
-        model: Model = (
-            world.runner.fit(world.module, features, target)
-            if own is None
-            else world.runner.fit_own(own, features, _plain(target, classifies=world.classifies))
-        )
+        model: Model
+        if scheme is Scheme.WARM:
+            model = world.runner.train_on(world.model_for(self._state.path), features, target)
+        elif own is None:
+            model = world.runner.fit(world.module, features, target)
+        else:
+            model = world.runner.fit_own(own, features, _plain(target, classifies=world.classifies))
         return replace(self._state.path, model=model, model_at=self._state.now, calibration=None)
 
     def _rows(self, parts: Parts, scheme: Scheme) -> tuple[pl.DataFrame, pl.Series] | None:
@@ -55,7 +57,7 @@ class Lessons:
             [world.inputs(state.path, window)[rows] for window, rows in parts], how="vertical_relaxed"
         )
         target = pl.concat([window.target[rows] for window, rows in parts])
-        if scheme is Scheme.RECENT:
+        if scheme in (Scheme.RECENT, Scheme.WARM):
             enough = n_live >= max(40, live.width)
             return (live, target) if enough and target.n_unique() > 1 else None
         old = world.features

@@ -16,7 +16,7 @@ from noria.decisions.replay.rows import joined
 from noria.decisions.replay.runner import CodeRaised
 from noria.decisions.replay.trial import Trial, judged, split, worth
 from noria.decisions.schemes import schemes_for
-from noria.decisions.stages.guards import Sign
+from noria.decisions.stages.guards import SCALES, Sign
 from noria.decisions.stages.swaps import SWAPPED
 
 _PROBABLE = 0.5
@@ -31,10 +31,16 @@ class Trials:
     ----------
     causes
         By whose probabilities old rows may mislead.
+
+    Attributes
+    ----------
+    refuted
+        Columns whose signs the trials of repairs speak against.
     """
 
     def __init__(self, state: State, case: Case, causes: Mapping[Cause, float]) -> None:
         self._state, self._case = state, case
+        self.refuted: frozenset[str] = frozenset()
         self._lessons = Lessons(state)
         self._schemes = schemes_for(causes, cheap=True)
         self._mixed = causes.get(Cause.LABEL_DRIFT, 0.0) >= _PROBABLE
@@ -141,6 +147,7 @@ class Trials:
             words = "; ".join(m.words for m in chosen)
             trial = judged(self._state, remedy, path, self._parts, words)
             tried.append(replace(trial, estimated=not all(m.exact for m in chosen), repairs=True))
+        self.refuted = refuted_columns(self._case.signs(self._state), tried)
         # Of those that give the values back the best on labelled rows, unless estimates are surely better.
         first = max((trial for trial in tried if not trial.estimated), key=worth, default=tried[0])
         better = [t for t in tried if t.low is not None and first.value is not None and t.low > first.value]
@@ -162,7 +169,16 @@ class Trials:
                 shows = partial(state.inputs.shows, name=name)
                 known = state.inputs.reference
                 listed.append(
-                    mendings(sign, state.world.raw, known, columns, shows=shows, still=shows, lately=lately)
+                    mendings(
+                        sign,
+                        state.world.raw,
+                        known,
+                        columns,
+                        shows=shows,
+                        still=shows,
+                        lately=lately,
+                        raw=state.path.repaired(state.seen[-1].raw),
+                    )
                 )
         listed = [found for found in listed if found]
         n_sets = max(map(len, listed), default=0)
@@ -188,15 +204,15 @@ class Trials:
 
     def _retrain(self) -> Trial | None:
         tried: list[tuple[Trial, Scheme, str | None]] = []
-        for scheme in self._schemes:
+        # Where old rows may mislead, the model may be trained on from where it stands, too.
+        warm = [Scheme.WARM] if Scheme.RECENT in self._schemes else []
+        for scheme in (*self._schemes, *warm):
+            how = "trained" if scheme is Scheme.WARM else "fitted"
+            note = f"{how} {SCHEME_WORDS[scheme]}"
             try:
                 path = self._lessons.fitted(self._teaching, scheme, None)
                 trial = (
-                    None
-                    if path is None
-                    else judged(
-                        self._state, Remedy.RETRAIN, path, self._judging, f"fitted {SCHEME_WORDS[scheme]}"
-                    )
+                    None if path is None else judged(self._state, Remedy.RETRAIN, path, self._judging, note)
                 )
             except CodeRaised as error:
                 trial = Trial(remedy=Remedy.RETRAIN, path=None, note=error.message)
@@ -237,12 +253,15 @@ class Trials:
 
 
 def refuted_columns(signs: list[Sign], tried: list[Trial]) -> frozenset[str]:
-    """List columns that only look swapped: labelled rows surely lose more with the values put back."""
-    mends = [trial for trial in tried if trial.repairs and not trial.estimated and trial.high is not None]
-    if not mends or any(sign.kind != SWAPPED for sign in signs):
+    """List columns that only look swapped or rescaled: labelled rows surely lose more with the values put back."""
+    exact = [trial for trial in tried if trial.repairs and not trial.estimated]
+    doubtful = [sign for sign in signs if sign.kind == SWAPPED or (sign.kind in SCALES and not sign.hard)]
+    if not exact or len(doubtful) < len(signs):
         return frozenset()
-    worse = all(trial.high is not None and trial.high + trial.cost < 0 for trial in mends)
-    return frozenset(name for sign in signs for name in (sign.column, sign.values[SWAPPED]) if worse)
+    if not all(trial.high is not None and trial.high + trial.cost < 0 for trial in exact):
+        return frozenset()
+    partners = {sign.values[SWAPPED] for sign in doubtful if sign.kind == SWAPPED}
+    return frozenset({sign.column for sign in doubtful} | partners)
 
 
 def _what(trial: Trial) -> str:

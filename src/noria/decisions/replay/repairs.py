@@ -14,6 +14,7 @@ from numpy.typing import NDArray
 from noria.core.stats.samples import is_missing
 from noria.decisions.replay.dividing import divided_where
 from noria.decisions.replay.estimating import estimates, estimator
+from noria.decisions.replay.reading import readings
 from noria.decisions.replay.recoding import FEW_CODES, TABLE, Change, by_table, exchanges, recoding, shares
 from noria.decisions.replay.rows import Columns, columns_of
 from noria.decisions.replay.world import Repair
@@ -27,6 +28,7 @@ if TYPE_CHECKING:
     import polars as pl
 
 UNRELATED = "unrelated"
+LEVEL = "level"  # in the values of a sign: labels told the line
 CLOCK = "clock"  # kind of a sign, and in its values: hours to add
 TOGETHER = (
     "together"  # in the values of a sign: columns that broke with this one, which tell nothing about it
@@ -61,6 +63,7 @@ def mendings(
     shows: Callable[[Columns], bool],
     still: Callable[[Columns], bool],
     lately: Columns | None = None,
+    raw: pl.DataFrame | None = None,
 ) -> list[Mending]:
     """List the repairs that fit a sign, the likeliest first.
 
@@ -76,6 +79,8 @@ def mendings(
         Tells of rows to come whether they are to be repaired.
     lately
         Columns of the rows just before the sign, if there are any.
+    raw
+        The newest rows as they came.
     """
     name = sign.column
     if sign.kind == CLOCK:
@@ -91,7 +96,8 @@ def mendings(
         words = f"`{name}` is estimated from the other columns"
         told = TOGETHER in sign.values
         ways.append(_Way(words=words, change=_imputation(sign, known), lasts=False, told=told, exact=False))
-    return [
+    read = [] if raw is None or name not in raw.columns else _read(name, reference, raw, shows)
+    return read + [
         Mending(
             column=name,
             words=way.words,
@@ -99,6 +105,17 @@ def mendings(
             exact=way.exact,
         )
         for way in ways
+    ]
+
+
+def _read(
+    name: str, reference: pl.DataFrame, raw: pl.DataFrame, shows: Callable[[Columns], bool]
+) -> list[Mending]:
+    """List the ways to read a column of numbers that came as text."""
+    current = columns_of(raw, reference, raw.columns)
+    return [
+        Mending(column=name, words=words, apply=read, exact=True)
+        for words, read in readings(name, reference, raw, current, shows)
     ]
 
 
@@ -131,7 +148,7 @@ def _scales(
     for line in _lines(sign, known, current, lately):
         back = line.back(current[name])
         if _fits(back, known[name]) and not shows({**current, name: back}):
-            yield _Way(words=_words(name, line), change=_line(line))
+            yield _Way(words=_words(name, line), change=taken_back(line))
     if sign.kind == "outside":
         divided = divided_where(name, known, current, bad=partial(_bad, sign))
         if divided is not None:
@@ -277,7 +294,8 @@ def on_frame(
     return apply
 
 
-def _line(line: Line) -> Change:
+def taken_back(line: Line) -> Change:
+    """Take a column back by the line that it became."""
     return lambda values, _: line.back(values)
 
 

@@ -60,7 +60,7 @@ def _window(episode: Episode, part: pl.DataFrame) -> Window:
     known = part[LABEL_WINDOW].fill_null(NEVER).to_numpy().astype(np.int64)
     return Window(
         number=int(part[WINDOW][0]),
-        raw=part.select(episode.columns),
+        raw=read_plainly(part.select(episode.columns), episode.reference),
         target=target,
         actual=actual,
         known_at=np.where(there, known, NEVER),
@@ -98,6 +98,29 @@ def actual_of(target: pl.Series, *, classifies: bool) -> tuple[NDArray[Any], NDA
 def columns_of(frame: pl.DataFrame, like: pl.DataFrame, names: list[str]) -> Columns:
     """Give columns as arrays of numbers (missing: NaN) or of objects (missing: None), by the kinds of `like`."""
     return {name: _array(frame[name], like[name]) for name in names if _kind(like[name]) is not None}
+
+
+def is_text_of_numbers(known: pl.Series, live: pl.Series) -> bool:
+    """Tell whether a column of numbers came as text."""
+    import polars as pl
+
+    return known.dtype.is_numeric() and live.dtype == pl.String
+
+
+def read_plainly(raw: pl.DataFrame, reference: pl.DataFrame) -> pl.DataFrame:
+    """Read columns of numbers that a recording holds as text, where every text of these rows is a plain number.
+
+    A column that became text at some time is text in all of a recording, and before that time it was none.
+    """
+    import polars as pl
+
+    changed = []
+    for name in raw.columns:
+        if name in reference.columns and is_text_of_numbers(reference[name], raw[name]):
+            found = raw[name].cast(pl.Float64, strict=False)
+            if found.null_count() == raw[name].null_count():
+                changed.append(found.cast(reference[name].dtype, strict=False).alias(name))
+    return raw.with_columns(changed)
 
 
 def joined(parts: list[Columns]) -> Columns:

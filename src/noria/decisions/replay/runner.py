@@ -93,6 +93,23 @@ class Runner:
         found = self._call("fit_own", name, name=name, features=frame_bytes(features), target=_column(target))
         return Model(found["model"], found["classes"])
 
+    def train_on(self, model: Model, features: pl.DataFrame, target: pl.Series) -> Model:
+        """Train a model on from where it stands; the model itself stays as it is.
+
+        Raises
+        ------
+        CodeRaised
+            If a model of its kind cannot be trained on, or not by these rows.
+        """
+        found = self._call(
+            "train_on",
+            "train_on",
+            model=model.number,
+            features=frame_bytes(features),
+            target=_column(target),
+        )
+        return Model(found["model"], found["classes"])
+
     def predict(self, model: Model, features: pl.DataFrame, *, classifies: bool) -> Predicted:
         """Predict rows."""
         found = self._call("predict", "predict", model=model.number, features=frame_bytes(features))
