@@ -1,17 +1,20 @@
-"""Import SQLAlchemy and Typer without what they import for uses that no command has.
+"""Import packages without what they import for uses that no command has.
 
 SQLAlchemy imports `asyncio` (with TLS and sockets), `importlib.metadata` (with a parser of mail), `hashlib` (with
 OpenSSL) and, with SQLite's dialect, a driver for `asyncio`: together a tenth of what a short command takes. Typer
-imports what starts other programs, to open a browser and to install completion. While one of these packages is
-imported, stand-ins take their places; the package keeps them (as does a module of Python's library that it imports
-first), and they give what they stand for when they are first asked. Once the package is there they stand aside.
+imports what starts other programs, to open a browser and to install completion. Python's own `dataclasses` imports
+what takes source code apart, for classes without a docstring; `shutil` looks whether it could pack archives; msgspec
+takes from `typing_extensions` what Python has. While one of these is imported, stand-ins take the places of what it
+has no use for; the package keeps them (as does a module of Python's library that it imports first), and they give what
+they stand for when they are first asked. Once the package is there they stand aside.
 """
 
 from __future__ import annotations
 
 import importlib
+import os
 import sys
-from collections.abc import Iterator, Sequence
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from contextlib import contextmanager
 from importlib.machinery import ModuleSpec, PathFinder
 from types import ModuleType
@@ -27,17 +30,24 @@ _LEFT_OUT: Final = {
         "sqlalchemy.dialects.sqlite.aiosqlite",
         "sqlalchemy.dialects.sqlite.pysqlcipher",
     ),
+    "dataclasses": ("inspect",),
+    "msgspec._json_schema": ("textwrap",),
+    "msgspec._utils": ("typing_extensions",),
+    "shutil": ("bz2", "lzma"),
+    "urllib.parse": ("ipaddress",),
+    "uuid": ("platform",),
 }
-_TAKEN_FROM_ASYNCIO: Final = "iscoroutine"
-"""The one thing of `asyncio` that SQLAlchemy takes while it is imported."""
 
 
 class StandIn(ModuleType):
     """Stands for a module that is imported when something of it is asked for."""
 
     def __getattr__(self, name: str) -> Any:
-        if self.__name__ == "asyncio" and name == _TAKEN_FROM_ASYNCIO:
-            return _is_coroutine
+        if name == "__path__" and self.__name__ in _TAKEN_FROM:
+            raise AttributeError(name)  # asked by `from … import …`; it is no package
+        taken = _TAKEN.get((self.__name__, name))
+        if taken is not None:
+            return taken()
         if sys.modules.get(self.__name__) is self:
             del sys.modules[self.__name__]
         return getattr(importlib.import_module(self.__name__), name)
@@ -47,6 +57,29 @@ def _is_coroutine(value: object) -> bool:
     import asyncio
 
     return asyncio.iscoroutine(value)
+
+
+def _of_typing(name: str) -> Callable[[], Any]:
+    def give() -> Any:
+        import typing
+
+        return getattr(typing, name)
+
+    return give
+
+
+_TAKEN: Final[Mapping[tuple[str, str], Callable[[], Any]]] = {
+    ("asyncio", "iscoroutine"): lambda: _is_coroutine,
+    ("platform", "system"): lambda: lambda: os.uname().sysname,
+    # From Python 3.11 on they are the same; of hints, if all that belongs to them is asked for, as msgspec does.
+    ("typing_extensions", "NotRequired"): _of_typing("NotRequired"),
+    ("typing_extensions", "Required"): _of_typing("Required"),
+    ("typing_extensions", "get_type_hints"): _of_typing("get_type_hints"),
+}
+"""What is taken of modules while they are stood in for, and what gives the same without them."""
+
+_TAKEN_FROM: Final = frozenset({"typing_extensions"})
+"""Those of which it is taken by name."""
 
 
 class LeanImports:  # no `MetaPathFinder`: to import that would cost a part of what is won
@@ -96,6 +129,6 @@ def _standing_in(names: Sequence[str]) -> Iterator[None]:
 
 
 def import_leanly() -> None:
-    """Have SQLAlchemy and Typer imported so from now on, in this process."""
+    """Have these packages imported so from now on, in this process."""
     if not any(isinstance(finder, LeanImports) for finder in sys.meta_path):
         sys.meta_path.insert(0, LeanImports())

@@ -8,7 +8,6 @@ from __future__ import annotations
 
 import importlib
 import os
-import tomllib
 from collections.abc import Mapping
 from dataclasses import dataclass, field
 from pathlib import Path
@@ -301,6 +300,8 @@ def _objects(url: str | None, base: Path) -> str | None:
 
 
 def _read_config(path: Path) -> tuple[dict[str, Section], dict[str, tuple[Section, ...]]]:
+    import tomllib  # most commands find no file
+
     try:
         raw = tomllib.loads(path.read_text(encoding="utf-8"))
     except (tomllib.TOMLDecodeError, UnicodeDecodeError) as error:

@@ -22,7 +22,6 @@ tables at the surfaces; this module knows neither.
 
 from __future__ import annotations
 
-import difflib
 from collections.abc import Iterable
 from typing import Any, ClassVar
 
@@ -173,6 +172,8 @@ def near(name: str, known: Iterable[str]) -> str | None:
     >>> near("xyz", ["digits"]) is None
     True
     """
+    import difflib  # for mistakes alone
+
     matches = difflib.get_close_matches(name, list(known), n=1, cutoff=0.6)
     return matches[0] if matches else None
 

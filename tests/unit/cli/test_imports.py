@@ -105,6 +105,38 @@ def test_a_local_list_loads_one_dialect(tmp_path: object) -> None:
     assert imported_by(program + check)
 
 
+def test_what_python_s_own_modules_go_without_is_there_for_others() -> None:
+    """A class without words of its own, an archive, an address: each finds the module that it needs."""
+    program = "from noria.cli.lean_imports import import_leanly; import_leanly()"
+    check = """
+import dataclasses, msgspec, shutil, sys, urllib.parse, uuid
+absent = {"inspect", "textwrap", "typing_extensions", "bz2", "lzma", "ipaddress", "platform"}
+assert not absent & set(sys.modules), absent & set(sys.modules)
+@dataclasses.dataclass
+class Silent:
+    number: int = 3
+assert Silent.__doc__ == "Silent(number: int = 3)"
+import inspect, os, tempfile
+assert str(inspect.signature(Silent)) == "(number: int = 3) -> None"
+class Typed(msgspec.Struct):
+    value: "list[int] | None"
+assert msgspec.json.decode(b'{"value": [3]}', type=Typed).value == [3]
+assert msgspec.json.schema(Typed)["$defs"]["Typed"]["required"] == ["value"]
+with tempfile.TemporaryDirectory() as folder:
+    os.mkdir(folder + "/in")
+    open(folder + "/in/file", "w").close()
+    for kind in ("bztar", "xztar"):
+        made = shutil.make_archive(f"{folder}/{kind}", kind, folder + "/in")
+        shutil.unpack_archive(made, f"{folder}/out-{kind}")
+        assert os.listdir(f"{folder}/out-{kind}") == ["file"]
+assert urllib.parse.urlsplit("http://[::1]:80/").hostname == "::1"
+import platform, typing_extensions
+assert platform.system() == os.uname().sysname and uuid._LINUX == (platform.system() == "Linux")
+assert typing_extensions.get_type_hints(Typed) and inspect is sys.modules["inspect"]
+"""
+    assert imported_by(program + check)
+
+
 def test_what_typer_goes_without_is_there_for_others() -> None:
     """Help starts no program, and imports nothing that does; who starts one then has the usual module."""
     program = "from noria.cli.main import main; main(['data', '--help'])"

@@ -8,7 +8,6 @@ from __future__ import annotations
 
 import contextlib
 import fcntl
-import json
 import os
 import threading
 import time
@@ -97,7 +96,7 @@ class WorkspaceLock:
             if not _flock(descriptor, max(timeout_s, _PATIENCE_S)):
                 raise _refusal(self._folder)
             os.ftruncate(descriptor, 0)
-            os.pwrite(descriptor, json.dumps(_holder()).encode(), 0)
+            os.pwrite(descriptor, msgspec.json.encode(_holder()), 0)
         except BaseException:
             os.close(descriptor)
             raise
