@@ -2,24 +2,37 @@
 
 from __future__ import annotations
 
+import contextlib
+import functools
+import itertools
 import os
+import pty
 import secrets
+import subprocess
+import threading
 from collections.abc import Iterator
 from pathlib import Path
+from typing import Any
 
 import msgspec
 import numpy as np
 import pytest
 
 from noria.cli.main import main
+from noria.core.clock import SystemClock
 from noria.core.config import Settings, load_settings
 from noria.core.errors import Conflict, Corrupt, Invalid, NotFound, Unavailable
+from noria.core.objects.chunks import LARGE_BYTES, cut
+from noria.core.objects.drafts import scratch_folder
+from noria.core.objects.local import LocalObjectStore
 from noria.core.workspace import Workspace, open_workspace
 from noria.data.client import dataset
 from noria.data.entities import TaggedVersion, VersionsDiverged
-from noria.data.remotes.entities import RemoteCorrupt, RemoteLine, RemoteUnknown
+from noria.data.remotes.entities import RemoteCorrupt, RemoteLine, RemoteUnknown, RemoteVersion
 from noria.data.remotes.known import add_remote, find_remote, known_remotes, remove_remote
-from noria.data.remotes.places import open_place
+from noria.data.remotes.places import Place, open_place
+from noria.data.remotes.pulling import Puller
+from noria.data.remotes.pushing import AT_ONCE, Pusher, read_version
 from noria.data.remotes.transfers import pull, push
 from noria.data.service import Datasets
 from noria.data.tags import DatasetTags
@@ -296,6 +309,125 @@ def test_a_push_that_breaks_off_is_gone_on_with(here: Side, folder: RemoteLine, 
     again = push(here.settings, folder, [])
 
     assert (again.refs, again.n_packs, again.sent_bytes) == (["data@1"], 0, 0)
+
+
+def test_an_object_of_chunks_that_others_have_is_pulled(
+    here: Side, there: Side, remote: RemoteLine, tmp_path: Path
+) -> None:
+    """The beginning of a large file, all of whose chunks the remote has: what it is made of is sent all the same."""
+    big = os.urandom(LARGE)
+    ends = itertools.accumulate(len(chunk) for part in cut([big]) for chunk in part)
+    beginning = big[: next(end for end in ends if end > 1.5 * LARGE_BYTES)]
+    here.add(big=big)
+    push(here.settings, remote, [])
+    here.add(big=beginning)
+    push(here.settings, remote, [])
+    pull(there.workspace, remote, ["data@2"])
+
+    assert there.read("data@2", tmp_path / "out") == {"big": beginning}
+
+
+class Crowded:
+    """A place that makes transfers wait until so many are under way at once, and counts them."""
+
+    def __init__(self, inner: Place, n_awaited: int) -> None:
+        self.most = 0
+        self._inner = inner
+        self._n = 0
+        self._lock = threading.Lock()
+        self._left = n_awaited
+        self._barrier = threading.Barrier(n_awaited)
+
+    def __getattr__(self, name: str) -> Any:
+        return getattr(self._inner, name)
+
+    def put_file(self, key: str, path: Path) -> None:
+        with self._under_way():
+            self._inner.put_file(key, path)
+
+    def fetch(self, key: str, target: Path) -> bool:
+        with self._under_way():
+            return self._inner.fetch(key, target)
+
+    @contextlib.contextmanager
+    def _under_way(self) -> Iterator[None]:
+        with self._lock:
+            self._n += 1
+            self.most = max(self.most, self._n)
+            self._left -= 1
+            is_awaited = self._left >= 0
+        try:
+            if is_awaited:
+                self._barrier.wait(60)  # raises where they go one after the other
+            yield
+        finally:
+            with self._lock:
+                self._n -= 1
+
+
+def test_many_packs_are_in_flight_at_once_and_their_bytes_are_told(
+    here: Side, there: Side, remote: RemoteLine, tmp_path: Path
+) -> None:
+    """Of a version in more packs than go at once, as many as do; each is told as it is done, there and back."""
+    for n in range(AT_ONCE + 2):
+        here.add("data", **{f"f{n}": os.urandom(2_000)})
+    version = here.workspace.service(Datasets).resolve("default", "data")
+    root = here.settings.folder / "objects"
+    objects = LocalObjectStore(root, SystemClock())
+    told: list[tuple[int, int]] = []
+    out: Any = Crowded(open_place(remote.url), AT_ONCE)
+    scratch = functools.partial(scratch_folder, root)
+    pusher = Pusher(out, objects, root, SystemClock(), scratch=scratch)
+    pushed = pusher.push([version], progress=lambda n, n_bytes: told.append((n, n_bytes)))
+    sent, told = told, []
+    back: Any = Crowded(open_place(remote.url), AT_ONCE)
+    brought = Puller(back, there.settings.folder / "objects", SystemClock()).bring(
+        remote_of(remote, version.version), progress=lambda n, n_bytes: told.append((n, n_bytes))
+    )
+
+    assert (out.most, back.most) == (AT_ONCE, AT_ONCE)
+    assert pushed.n_packs == brought.n_packs == len(sent) == len(told) > AT_ONCE
+    assert sum(n for n, _ in sent) == sum(n for n, _ in told) == pushed.n_packs
+    assert sum(n for _, n in sent) == pushed.sent_bytes == sum(n for _, n in told) == brought.brought_bytes
+    assert sorted((root / "tmp").iterdir()) == []
+
+
+def remote_of(remote: RemoteLine, number: int) -> RemoteVersion:
+    """Read what a remote says of a version."""
+    found = read_version(open_place(remote.url), "default", "data", number)
+    assert found is not None
+    return found
+
+
+def test_a_terminal_shows_how_far_a_push_and_a_pull_are(
+    here: Side, there: Side, folder: RemoteLine, noria_command: tuple[str, ...]
+) -> None:
+    """A bar with bytes, on stderr alone, and nothing of it where nobody watches."""
+    here.add(big=os.urandom(LARGE))
+    for side_ in (here, there):
+        add_remote(side_.settings, "r", folder.url)
+
+    def on_terminal(side_: Side, deed: str) -> str:
+        ours, theirs = pty.openpty()
+        command = [*noria_command, "data", deed, "data", "-w", str(side_.settings.folder)]
+        environment = {**os.environ, "TERM": "xterm-256color"}
+        process = subprocess.Popen(command, stdout=subprocess.PIPE, stderr=theirs, env=environment)
+        os.close(theirs)
+        shown = b""
+        with contextlib.suppress(OSError):  # the other end is closed
+            while part := os.read(ours, 4096):
+                shown += part
+        os.close(ours)
+        said, _ = process.communicate(timeout=120)
+        assert (process.returncode, said) == (0, b""), shown
+        return shown.decode()
+
+    sending, bringing = on_terminal(here, "push"), on_terminal(there, "pull")
+
+    assert "Sending" in sending
+    assert "3.0/? MB" in sending
+    assert "Bringing" in bringing
+    assert "3.0/? MB" in bringing
 
 
 def test_a_store_is_repaired_from_a_remote(

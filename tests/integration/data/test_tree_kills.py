@@ -1,12 +1,14 @@
-"""A checkout that is killed, or whose helper is: every file is whole, nothing is left running, and it can be done."""
+"""A checkout or a push that is killed: every file is whole, nothing is left running, and it can be done again."""
 
 from __future__ import annotations
 
+import contextlib
 import functools
 import os
 import random
 import signal
 import subprocess
+import time
 from pathlib import Path
 
 import psutil
@@ -76,6 +78,65 @@ def test_a_checkout_killed_at_any_instant_leaves_whole_files_and_is_done_by_the_
         assert main(["data", "status", "data"]) == 0
         assert "clean" in capsys.readouterr().out
     assert main(["objects", "verify"]) == 0
+
+
+@pytest.mark.parametrize(
+    "n_rounds", [6, pytest.param(60, marks=(pytest.mark.soak, pytest.mark.timeout(900)))]
+)
+def test_a_push_killed_at_any_instant_is_finished_by_the_next(
+    n_rounds: int,
+    tmp_path: Path,
+    monkeypatch: pytest.MonkeyPatch,
+    noria_command: tuple[str, ...],
+    capsys: pytest.CaptureFixture[str],
+) -> None:
+    """What the remote then tells of can be pulled whole; the next push sends the rest, and nobody's files are left."""
+    (tmp_path / "noria.toml").write_text('[workspace]\nurl = "w"\n')
+    monkeypatch.chdir(tmp_path)
+    n_versions, random_ = 5, random.Random(7)
+    for version in range(1, n_versions + 1):
+        # Of the large file, packs are made for the remote alone; those of small ones are sent as they are.
+        fill(tmp_path / "data", 1 + version % 2)
+        (tmp_path / "data" / "large").write_bytes(random_.randbytes(3_000_000))
+        (tmp_path / "data" / f"new{version}").write_bytes(random_.randbytes(5_000))
+        assert main(["data", "add", "data"]) == 0
+    wanted = {path.name: path.read_bytes() for path in (tmp_path / "data").rglob("*") if path.is_file()}
+    began = time.monotonic()
+    assert main(["data", "remote", "add", "whole", str(tmp_path / "whole")]) == 0
+    subprocess.run([*noria_command, "data", "push", "-r", "whole"], check=True, stderr=subprocess.DEVNULL)
+    whole_s = time.monotonic() - began
+    for number in range(n_rounds):
+        place = tmp_path / f"remote{number}"
+        assert main(["data", "remote", "add", place.name, str(place)]) == 0
+        process = subprocess.Popen(
+            [*noria_command, "data", "push", "-r", place.name],
+            stdout=subprocess.DEVNULL,
+            stderr=subprocess.DEVNULL,
+        )
+        with contextlib.suppress(subprocess.TimeoutExpired):
+            process.wait(random_.uniform(0, whole_s))
+        process.kill()
+        process.wait(60)
+        _pull_all(tmp_path / f"early{number}", place, among=n_versions)
+        assert main(["data", "push", "-r", place.name]) == 0
+        assert _pull_all(tmp_path / f"late{number}", place, among=n_versions) == n_versions
+        out = tmp_path / f"out{number}"
+        assert main(["data", "checkout", "data", str(out), "-w", str(tmp_path / f"late{number}")]) == 0
+        assert files_of(out) == wanted
+        capsys.readouterr()
+    assert main(["objects", "verify"]) == 0
+
+
+def _pull_all(workspace: Path, remote: Path, *, among: int) -> int:
+    """Pull what a remote tells of into a new workspace, see that it is whole, and give the number of versions."""
+    where = ["-w", str(workspace)]
+    assert main(["data", "remote", "add", "r", str(remote), *where]) == 0
+    there = sorted((remote / "datasets").rglob("[0-9]*.json"))
+    assert len(there) <= among
+    if there:
+        assert main(["data", "pull", "-r", "r", *where]) == 0
+        assert main(["objects", "verify", *where]) == 0
+    return len(there)
 
 
 def _kill_in_between(

@@ -5,12 +5,15 @@ from __future__ import annotations
 import contextlib
 import fcntl
 import os
-import tempfile
 from collections.abc import Iterator
 from pathlib import Path
+from typing import Final
 
 from noria.core.objects.disk import storage_errors, write_all
 from noria.core.objects.layout import Layout
+
+_NEW_FILE: Final = os.O_RDWR | os.O_CREAT | os.O_EXCL | os.O_NOFOLLOW | os.O_CLOEXEC
+_RANDOM_BYTES: Final = 8
 
 
 class Draft:
@@ -20,8 +23,8 @@ class Draft:
         self._root = layout.root
         with storage_errors(self._root):
             layout.prepare()
-            self.fd, name = tempfile.mkstemp(prefix="put-", dir=layout.temporary)
-            self.path = Path(name)
+            self.path = layout.temporary / f"put-{os.urandom(_RANDOM_BYTES).hex()}"
+            self.fd = os.open(self.path, _NEW_FILE, 0o600)
             try:
                 fcntl.flock(self.fd, fcntl.LOCK_EX)
             except OSError:
@@ -50,6 +53,28 @@ class Draft:
         self.fd = -1
         with storage_errors(self._root):
             self.path.unlink(missing_ok=True)
+
+
+@contextlib.contextmanager
+def scratch_folder(root: Path) -> Iterator[Path]:
+    """Make a folder in the `tmp/` of a store, and remove it in the end with all that is in it.
+
+    As with a draft, its lock tells `collect` that it is in use; one that a killed process left is swept.
+    """
+    import shutil  # with all kinds of archives
+
+    place = Layout(root.absolute()).temporary
+    with storage_errors(root):
+        place.mkdir(parents=True, exist_ok=True)
+        path = place / f"scratch-{os.urandom(_RANDOM_BYTES).hex()}"
+        path.mkdir(mode=0o700)
+        fd = os.open(path, os.O_RDONLY | os.O_DIRECTORY | os.O_NOFOLLOW | os.O_CLOEXEC)
+    try:
+        fcntl.flock(fd, fcntl.LOCK_EX)
+        yield path
+    finally:
+        os.close(fd)
+        shutil.rmtree(path, ignore_errors=True)
 
 
 @contextlib.contextmanager

@@ -5,11 +5,11 @@ from __future__ import annotations
 import os
 from collections import defaultdict
 from collections.abc import Collection
-from dataclasses import dataclass
 from datetime import UTC, datetime, timedelta
 from pathlib import Path
 from typing import Final
 
+import msgspec
 from blake3 import blake3
 
 from noria.core.clock import Clock
@@ -26,6 +26,7 @@ from noria.core.objects.packs import (
     PackDamaged,
     PackedObject,
     PackWriter,
+    chunk_bytes,
     pack_path,
     parts_of,
     read_footer,
@@ -35,8 +36,7 @@ from noria.core.objects.store import ObjectReader
 _EPOCH: Final = datetime(1970, 1, 1, tzinfo=UTC)
 
 
-@dataclass(frozen=True, slots=True, kw_only=True)
-class Holding:
+class Holding(msgspec.Struct, frozen=True, kw_only=True):
     """Where objects lie in a store.
 
     Attributes
@@ -66,24 +66,29 @@ class PackExchange:
         self._index = Index(self._layout, self._now_ns)
 
     def holding(self, digests: Collection[str]) -> Holding:
-        """Tell in which packs objects lie."""
+        """Tell in which packs objects lie, and which say what they are made of, as another one than its chunks' may."""
         keys = {raw(digest): digest for digest in digests}
-        single = self._index.find_single(list(keys))
+        single = {row[0]: row[1:] for row in self._index.weigh_single(list(keys))}
         several = self._index.find([key for key in keys if key not in single])
         parts = {part[0] for item in several.values() for part in parts_of(item)}
-        stored: defaultdict[bytes, int] = defaultdict(int)
-        for place in (*single.values(), *self._index.locate(list(parts)).values()):
-            stored[place.pack] += place.stored
+        stored: defaultdict[int, int] = defaultdict(int)
+        for pack, n_bytes, lister in single.values():
+            stored[pack] += n_bytes
+            stored[lister] += 0
+        for _, pack, n_bytes in self._index.weigh(list(parts)):
+            stored[pack] += n_bytes
+        for _, lister in self._index.listed(list(several)):
+            stored[lister] += 0
+        ids = dict(self._index.rows("SELECT n, id FROM packs"))
         return Holding(
-            packs={pack.hex(): n_bytes == self._all_of(pack) for pack, n_bytes in stored.items()},
+            packs={ids[n].hex(): n_bytes == self._all_of(ids[n]) for n, n_bytes in stored.items()},
             loose={digest for key, digest in keys.items() if key not in single and key not in several},
         )
 
     def _all_of(self, pack: bytes) -> int:
-        """Give how many bytes of chunks lie in a pack."""
-        sum_of = "SELECT sum(c.stored) FROM chunks c JOIN packs p ON p.n = c.pack WHERE p.id = ?"
-        [(n_bytes,)] = self._index.rows(sum_of, (pack,))
-        return int(n_bytes)
+        """Give how many bytes of chunks lie in a pack, be they known from another one."""
+        with storage_errors(self._layout.root):
+            return chunk_bytes(pack_path(self._layout.packs, pack))
 
     def outside(self, digests: Collection[str], packs: Collection[str]) -> set[str]:
         """Give those of some objects that lie in no pack, or not only in some packs."""

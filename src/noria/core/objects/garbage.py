@@ -15,6 +15,7 @@ from __future__ import annotations
 
 import fcntl
 import os
+import shutil
 from collections.abc import Callable, Iterator
 from pathlib import Path
 
@@ -98,7 +99,10 @@ class Collector:
         with storage_errors(self._layout.root):
             leftovers = [path for path in listing(self._layout.temporary) if self._is_leftover(path)]
             for path in [] if self._dry_run else leftovers:
-                path.unlink(missing_ok=True)
+                if path.is_dir():
+                    shutil.rmtree(path)
+                else:
+                    path.unlink(missing_ok=True)
         return len(leftovers)
 
     def _is_leftover(self, path: Path) -> bool:

@@ -109,6 +109,22 @@ class Index:
         )
         return {row[0]: Located(*row[1:]) for row in self._rows_in(sql, digests)}
 
+    def weigh_single(self, digests: Sequence[bytes]) -> list[tuple[bytes, int, int, int]]:
+        """Find objects that are one chunk: the pack of that, its bytes there, and the pack that lists the object."""
+        sql = (
+            "SELECT o.digest, c.pack, c.stored, o.pack FROM objects o JOIN chunks c ON c.digest = o.digest"
+            " WHERE o.recipe = x'' AND o.digest IN"
+        )
+        return self._rows_in(sql, digests)
+
+    def weigh(self, digests: Sequence[bytes]) -> list[tuple[bytes, int, int]]:
+        """Find chunks: the pack of each, and its bytes there."""
+        return self._rows_in("SELECT digest, pack, stored FROM chunks WHERE digest IN", digests)
+
+    def listed(self, digests: Sequence[bytes]) -> list[tuple[bytes, int]]:
+        """Find objects: the pack that lists each."""
+        return self._rows_in("SELECT digest, pack FROM objects WHERE digest IN", digests)
+
     def present(self, digests: Sequence[bytes]) -> set[bytes]:
         """Tell which objects are there."""
         return {row[0] for row in self._rows_in("SELECT digest FROM objects WHERE digest IN", digests)}

@@ -161,6 +161,24 @@ class PackWriter:
         self._waiting_bytes = 0
 
 
+def chunk_bytes(path: Path) -> int:
+    """Tell how many bytes of chunks lie in a pack, by what it says at its end.
+
+    Raises
+    ------
+    PackDamaged
+        If the file is no pack, or is cut off.
+    FileNotFoundError
+        If it is not there.
+    """
+    fd = os.open(path, os.O_RDONLY | os.O_NOFOLLOW | os.O_CLOEXEC)
+    try:
+        begin, _, _ = _ending(fd, str(path))
+    finally:
+        os.close(fd)
+    return begin - len(_MAGIC)
+
+
 def read_footer(fd: int, *, place: str, expected: bytes | None = None) -> tuple[bytes, Footer]:
     """Read what a pack tells of itself, checked, and its id.
 
@@ -174,6 +192,15 @@ def read_footer(fd: int, *, place: str, expected: bytes | None = None) -> tuple[
     PackDamaged
         If the file is no pack, is cut off, has another id, or lists what cannot lie in it.
     """
+    begin, length, pack_id = _ending(fd, place)
+    footer = os.pread(fd, length, begin)
+    if blake3(footer).digest() != pack_id or expected not in {None, pack_id}:
+        raise PackDamaged(place, "its list of contents is not the one that its name stands for")
+    return pack_id, _parsed(footer, begin, place)
+
+
+def _ending(fd: int, place: str) -> tuple[int, int, bytes]:
+    """Give where the footer of a pack begins, its length, and the id."""
     size_bytes = os.fstat(fd).st_size
     tail = os.pread(fd, _TAIL.size, max(0, size_bytes - _TAIL.size))
     if len(tail) < _TAIL.size or size_bytes < len(_MAGIC) + _TAIL.size:
@@ -182,10 +209,7 @@ def read_footer(fd: int, *, place: str, expected: bytes | None = None) -> tuple[
     begin = size_bytes - _TAIL.size - length
     if magic != _MAGIC or length > MAX_FOOTER_BYTES or begin < len(_MAGIC):
         raise PackDamaged(place, "its end is not that of a pack")
-    footer = os.pread(fd, length, begin)
-    if blake3(footer).digest() != pack_id or expected not in {None, pack_id}:
-        raise PackDamaged(place, "its list of contents is not the one that its name stands for")
-    return pack_id, _parsed(footer, begin, place)
+    return begin, length, pack_id
 
 
 def _parsed(data: bytes, end: int, place: str) -> Footer:

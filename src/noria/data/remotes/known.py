@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-import secrets
+import os
 from pathlib import Path
 from typing import TYPE_CHECKING, Final
 
@@ -121,7 +121,7 @@ def _normalised(url: str) -> str:
 def _write(settings: Settings, lines: list[RemoteLine]) -> None:
     path = _path(settings)
     path.parent.mkdir(mode=0o700, parents=True, exist_ok=True)
-    temporary = path.with_name(f".noria-{secrets.token_hex(8)}.tmp")
+    temporary = path.with_name(f".noria-{os.urandom(8).hex()}.tmp")
     try:
         temporary.write_bytes(msgspec.json.format(msgspec.json.encode(lines), indent=2) + b"\n")
         temporary.replace(path)

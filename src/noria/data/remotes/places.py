@@ -5,8 +5,6 @@ from __future__ import annotations
 import contextlib
 import errno
 import os
-import secrets
-import shutil
 from collections.abc import Iterator
 from pathlib import Path
 from typing import TYPE_CHECKING, Final, Protocol
@@ -96,7 +94,7 @@ class FolderPlace:
             except OSError as error:
                 if error.errno not in _NO_LINKS:
                     raise
-                shutil.copyfile(path, temporary)
+                _copy(path, temporary)
                 _flush(temporary)
 
     def put(self, key: str, data: bytes) -> None:
@@ -111,7 +109,7 @@ class FolderPlace:
         with storage_errors(self._root):
             if not path.is_file():
                 return False
-            shutil.copyfile(path, target)
+            _copy(path, target)
         return True
 
     def remove(self, key: str) -> None:
@@ -135,7 +133,7 @@ class FolderPlace:
         path = self._root / key
         with storage_errors(self._root):
             path.parent.mkdir(parents=True, exist_ok=True)
-            temporary = path.with_name(f".noria-{secrets.token_hex(8)}.tmp")
+            temporary = path.with_name(f".noria-{os.urandom(8).hex()}.tmp")
             try:
                 yield temporary
                 temporary.replace(path)
@@ -188,6 +186,12 @@ class BucketPlace:
         """Give bytes."""
         found = self._bucket.read(key, start=0, length=limit_bytes + 1)
         return None if found is None else found[0]
+
+
+def _copy(source: Path, target: Path) -> None:
+    import shutil  # with all kinds of archives
+
+    shutil.copyfile(source, target)
 
 
 def _flush(path: Path) -> None:

@@ -3,9 +3,10 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
-from dataclasses import dataclass
 from pathlib import Path
 from typing import TYPE_CHECKING
+
+import msgspec
 
 from noria.core.errors import NoriaError, NotFound
 from noria.core.objects.exchange import PackExchange
@@ -22,8 +23,7 @@ if TYPE_CHECKING:
     from noria.data.remotes.places import Place
 
 
-@dataclass(frozen=True, slots=True, kw_only=True)
-class Brought:
+class Brought(msgspec.Struct, frozen=True, kw_only=True):
     """The objects of a version, which the store holds now, and what had to be brought for it."""
 
     objects: list[ObjectInfo]

@@ -2,12 +2,10 @@
 
 from __future__ import annotations
 
-import tempfile
+import contextlib
 from collections.abc import Callable, Collection, Sequence
-from concurrent.futures import ThreadPoolExecutor
-from dataclasses import dataclass, field
 from pathlib import Path
-from typing import TYPE_CHECKING, Final
+from typing import TYPE_CHECKING, Final, TypeAlias
 
 import msgspec
 
@@ -36,9 +34,10 @@ AT_ONCE: Final = 6
 
 VERSION_LIMIT_BYTES: Final = 64 * 1024 * 1024
 
+Scratch: TypeAlias = Callable[[], contextlib.AbstractContextManager[Path]]
 
-@dataclass(frozen=True, slots=True, kw_only=True)
-class Pushed:
+
+class Pushed(msgspec.Struct, frozen=True, kw_only=True):
     """What a push did.
 
     Attributes
@@ -57,8 +56,8 @@ class Pushed:
     n_known: int
     n_packs: int
     sent_bytes: int
-    tags: list[str] = field(default_factory=list)
-    pruned: list[str] = field(default_factory=list)
+    tags: list[str] = msgspec.field(default_factory=list)
+    pruned: list[str] = msgspec.field(default_factory=list)
 
 
 class _File(msgspec.Struct, frozen=True):
@@ -81,11 +80,11 @@ class Pusher:
     root
         The folder of that store; None for another kind of store.
     scratch
-        A folder for packs that are made for the remote alone.
+        Makes a folder for packs that are made for the remote alone, if there are such.
     """
 
     def __init__(
-        self, place: Place, objects: ObjectReader, root: Path | None, clock: Clock, *, scratch: Path
+        self, place: Place, objects: ObjectReader, root: Path | None, clock: Clock, *, scratch: Scratch
     ) -> None:
         self._place = place
         self._objects = objects
@@ -109,8 +108,8 @@ class Pusher:
         there = {key for key in self._place.keys("packs") if key.endswith(".pack")}
         n_packs, sent_bytes = 0, 0
         for version in new:
-            with tempfile.TemporaryDirectory(dir=self._scratch) as scratch:
-                packs = self._packs_of(version, Path(scratch), there)
+            with contextlib.ExitStack() as held:
+                packs = self._packs_of(version, held, there)
                 wanted = {pack: path for pack, path in packs.items() if pack_key(pack) not in there}
                 sent_bytes += self._send(wanted, progress)
             n_packs += len(wanted)
@@ -130,8 +129,12 @@ class Pusher:
             raise VersionsDiverged(version.ref, here=version.digest, there=found.digest)
         return found is not None
 
-    def _packs_of(self, version: DatasetVersion, scratch: Path, there: Collection[str]) -> dict[str, Path]:
+    def _packs_of(
+        self, version: DatasetVersion, held: contextlib.ExitStack, there: Collection[str]
+    ) -> dict[str, Path]:
         """Give the packs that hold all of a version between them; those that are not there as such are made.
+
+        What is made lies in a folder that is held as long as `held`.
 
         A pack in which something else lies too, perhaps another project's, is not sent as it is.
         """
@@ -139,7 +142,7 @@ class Pusher:
         listed = msgspec.json.decode(data, type=_Listing).entries
         digests = {version.digest, *(entry.digest for entry in listed)}
         if self._exchange is None:
-            return self._packed(digests, scratch)
+            return self._packed(digests, held.enter_context(self._scratch()))
         holding = self._exchange.holding(digests)
         packs = {
             pack: self._exchange.path(pack)
@@ -148,7 +151,7 @@ class Pusher:
         }
         are_all = len(packs) == len(holding.packs)
         apart = holding.loose if are_all else self._exchange.outside(digests, packs)
-        return packs | self._packed(apart, scratch) if apart else packs
+        return packs | self._packed(apart, held.enter_context(self._scratch())) if apart else packs
 
     def _packed(self, digests: Collection[str], scratch: Path) -> dict[str, Path]:
         """Put objects into packs of their own: small ones into one, each of the others in chunks."""
@@ -186,6 +189,8 @@ def at_once(do: Callable[[str], None], items: Sequence[str], told: Callable[[str
             do(item)
             told(item)
         return
+    from concurrent.futures import ThreadPoolExecutor
+
     with ThreadPoolExecutor(AT_ONCE) as pool:
         futures = {pool.submit(do, item): item for item in items}
         try:

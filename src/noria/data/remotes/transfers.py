@@ -2,15 +2,17 @@
 
 from __future__ import annotations
 
-import tempfile
+import functools
 from collections.abc import Collection, Sequence
-from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import TYPE_CHECKING
+
+import msgspec
 
 from noria.core.clock import SystemClock
 from noria.core.errors import Invalid, NotFound
 from noria.core.names import check_name, split_ref
+from noria.core.objects.drafts import scratch_folder
 from noria.core.objects.opening import open_objects
 from noria.data.entities import BroughtVersion, DatasetTag, DatasetVersion
 from noria.data.remotes import tagging
@@ -26,8 +28,7 @@ if TYPE_CHECKING:
     from noria.core.workspace import Workspace
 
 
-@dataclass(frozen=True, slots=True, kw_only=True)
-class Pulled:
+class Pulled(msgspec.Struct, frozen=True, kw_only=True):
     """What a pull did: the versions that are here now, what had to be brought for it, and tags that are new here."""
 
     refs: list[str]
@@ -58,20 +59,19 @@ def push(
         versions = _asked(settings, refs)
     clock = SystemClock()
     objects = open_objects(settings.objects_url, clock, spool=settings.folder / "tmp")
-    # Beside the store, where links lead to.
-    place = root if root is not None and root.is_dir() else settings.folder
-    with tempfile.TemporaryDirectory(prefix=".noria-push-", dir=place) as scratch:
-        target = open_place(line.url)
-        pusher = Pusher(target, objects, root, clock, scratch=Path(scratch))
-        done = pusher.push(versions, progress=progress)
-        chosen = {(version.name, version.version) for version in versions}
-        here = _tags_of(settings, {name for name, _ in chosen})
-        tags = send_tags(
-            target, settings.project, [(name, each) for name, each in here if (name, each.version) in chosen]
-        )
-        kept = {name: {each.tag for owner, each in here if owner == name} for name, _ in chosen}
-        pruned = tagging.prune_tags(target, settings.project, kept) if prune_tags else []
-        return replace(done, tags=tags, pruned=pruned)
+    # In the store's own folder for what is on its way, where links lead to.
+    scratch = functools.partial(scratch_folder, root if root is not None else settings.folder)
+    target = open_place(line.url)
+    pusher = Pusher(target, objects, root, clock, scratch=scratch)
+    done = pusher.push(versions, progress=progress)
+    chosen = {(version.name, version.version) for version in versions}
+    here = _tags_of(settings, {name for name, _ in chosen})
+    tags = send_tags(
+        target, settings.project, [(name, each) for name, each in here if (name, each.version) in chosen]
+    )
+    kept = {name: {each.tag for owner, each in here if owner == name} for name, _ in chosen}
+    pruned = tagging.prune_tags(target, settings.project, kept) if prune_tags else []
+    return msgspec.structs.replace(done, tags=tags, pruned=pruned)
 
 
 def _tags_of(settings: Settings, names: Collection[str]) -> list[tuple[str, DatasetTag]]:

@@ -15,6 +15,7 @@ import pytest
 from noria.core.clock import ManualClock
 from noria.core.errors import Unavailable
 from noria.core.objects.digests import check_expected, hash_bytes, parse_digest
+from noria.core.objects.drafts import scratch_folder
 from noria.core.objects.local import LocalObjectStore
 from noria.core.objects.store import ObjectCorrupt, ObjectInfo, ObjectNotFound, ProblemKind
 from noria.core.objects.testing import DAY_S, Damage, ObjectStoreConformance, nobody, pattern
@@ -210,6 +211,25 @@ def test_leftovers_are_swept_after_a_day(store: LocalObjectStore, root: Path, cl
     assert store.collect(nobody, grace_s=DAY_S).n_temporary == 1
     assert not old.exists()
     assert young.exists()
+
+
+def test_folders_that_killed_processes_left_are_swept(
+    store: LocalObjectStore, root: Path, clock: ManualClock
+) -> None:
+    """A folder in `tmp/` goes after a day with all that is in it, unless somebody works in it."""
+    store.put_bytes(b"x")
+    left = root / "tmp" / "scratch-left"
+    (left / "deep").mkdir(parents=True)
+    (left / "deep" / "half.pack").write_bytes(b"half")
+    with scratch_folder(root) as held:
+        (held / "made").write_bytes(b"made")
+        for path in (left, held):
+            at = clock.now().timestamp() - DAY_S - 1
+            os.utime(path, (at, at))
+        assert store.collect(nobody, grace_s=DAY_S).n_temporary == 1
+        assert not left.exists()
+        assert (held / "made").read_bytes() == b"made"
+    assert list((root / "tmp").iterdir()) == []
 
 
 def test_a_put_that_takes_days_is_not_swept(store: LocalObjectStore, root: Path, clock: ManualClock) -> None:
