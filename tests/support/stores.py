@@ -27,6 +27,20 @@ def index_of(root: Path) -> Iterator[sqlite3.Connection]:
         yield connection
 
 
+def n_transactions(root: Path) -> int:
+    """Count the transactions that were written to the index of an open store since its log was begun.
+
+    A frame of SQLite's write-ahead log that ends a transaction tells the size of the database after it; frames with
+    other salts than the log's head are left of an earlier log (https://www.sqlite.org/fileformat2.html#walformat).
+    """
+    log = (root / "index.db-wal").read_bytes()
+    if not log:
+        return 0
+    page_bytes, salts = struct.unpack_from(">I", log, 8)[0], log[16:24]
+    frames = (log[begin : begin + 24] for begin in range(32, len(log) - 24, 24 + page_bytes))
+    return sum(frame[8:16] == salts and frame[4:8] != bytes(4) for frame in frames)
+
+
 def loose_path(root: Path, digest: str) -> Path:
     """Give the place of an object that is a file of its own."""
     name = digest.removeprefix("blake3:")

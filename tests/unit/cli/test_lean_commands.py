@@ -143,6 +143,43 @@ def test_commands_say_the_same_either_way(tmp_path: Path) -> None:
     assert {one[0] for one in lean} == {0, 1, 2}
 
 
+NOT_FOR_SHORT_COMMANDS = {
+    *("alembic", "asyncio", "difflib", "hashlib", "inspect", "json", "logging", "numpy", "polars", "rich"),
+    *("shutil", "sqlalchemy", "tempfile", "tomllib", "typer", "typing_extensions"),
+}
+
+
+def test_short_commands_import_what_they_need(tmp_path: Path) -> None:
+    """To tell what changed, to link packs into a folder and to write files takes less than to import these would."""
+    noria = str(Path(sys.executable).with_name("noria"))
+    (tmp_path / "data").mkdir()
+    (tmp_path / "data" / "a").write_text("a")
+    lines = [
+        ["add", "data"],
+        ["remote", "add", "r", "remote"],
+        ["status"],
+        ["push"],
+        ["checkout", "data", "o"],
+    ]
+    imported = []
+    for line in [["list"], *lines]:
+        done = subprocess.run(
+            [sys.executable, "-X", "importtime", noria, "data", *line, "-w", "w"],
+            check=True,
+            cwd=tmp_path,
+            capture_output=True,
+            text=True,
+            timeout=60,
+        )
+        imported.append({row.rpartition("|")[2].strip() for row in done.stderr.splitlines()})
+
+    for line, names in zip(lines[2:], imported[3:], strict=True):
+        # The list of so few files is put into a pack for the remote, which goes beside that of the files.
+        used = {"logging", "shutil"} if line == ["push"] else set()
+        assert names & NOT_FOR_SHORT_COMMANDS <= used
+        assert "noria.core.config" in names
+
+
 def hide(text: str) -> str:
     """Leave out what differs between two runs: times and folders."""
     return re.sub(r'"(id|at|created_at)":"[^"]*"|/[^ `"]*/(lean|full)', "…", text)

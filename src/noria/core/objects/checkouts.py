@@ -73,7 +73,7 @@ def checkout(
     if helper is None:
         check_whole(store, manifest)
     try:
-        with _staged(target, digest, manifest, written) as stage:
+        with _staged(target, digest, written) as stage:
             place = target if stage is None else stage.path
             if stage is None and helper is not None:
                 # A stage is removed if those who write it miss something; they need not look everything up twice.
@@ -113,18 +113,12 @@ def _collide(entries: list[Entry]) -> bool:
 
 
 @contextlib.contextmanager
-def _staged(
-    target: Path, digest: str, manifest: Manifest, written: dict[str, Moment] | None
-) -> Iterator[Stage | None]:
+def _staged(target: Path, digest: str, written: dict[str, Moment] | None) -> Iterator[Stage | None]:
     """Give a stage if the target is empty, and what is in it its place at the end, also if that comes too early."""
     stage = begin_stage(target, digest)
     if stage is None:
         yield None
         return
-    names = dict.fromkeys(
-        path.partition("/")[0]
-        for path in (*(entry.path for entry in manifest.entries), *manifest.empty_folders)
-    )
     try:
         yield stage
     except ObjectNotFound:
@@ -132,14 +126,14 @@ def _staged(
         raise
     except Exception:
         with contextlib.suppress(TargetBlocked):
-            stage.publish(names)
+            stage.publish()
         raise
     except BaseException:
         stage.close()  # interrupted; the next checkout goes on
         raise
-    stage.publish(names)
+    names = stage.publish()
     if written is not None:
-        for name in written.keys() & names.keys():
+        for name in written.keys() & names:
             # The move changed the time at which the status of a file at the top changed.
             written[name] = written[name].now(os.lstat(target / name))
 

@@ -9,7 +9,7 @@ from collections import deque
 from collections.abc import Callable, Generator, Iterator, Sequence
 from concurrent.futures import Future, ThreadPoolExecutor
 from pathlib import Path
-from typing import Final, NamedTuple, cast
+from typing import Final, NamedTuple, TypeAlias, cast
 
 from blake3 import blake3
 
@@ -48,22 +48,35 @@ class _Read(NamedTuple):
     ----------
     n
         Its place among the files.
-    chunk
-        None if it is stored as a file of its own, or turned out to be large.
+    info
+        None if it turned out to be large.
     """
 
     n: int
     info: ObjectInfo | None
-    chunk: Examined | None = None
-    known: bool = False
 
 
-class _Prepared(NamedTuple):
-    """A small file that was read elsewhere: the digest and length of its bytes, and their stored form."""
+class _Group(NamedTuple):
+    """Small files that were read together.
 
-    digest: bytes
-    length: int
-    encoded: Encoded
+    Attributes
+    ----------
+    chunks
+        Those that are not stored as files of their own.
+    known
+        Those among them that are objects of the store already.
+    """
+
+    reads: list[_Read]
+    chunks: list[Examined]
+    known: set[bytes]
+
+
+_Prepared: TypeAlias = tuple[bytes, int, int, Bytes]
+"""A small file that was read elsewhere: digest and length of its bytes, and their stored form with its codec."""
+
+Closing: TypeAlias = Callable[[list[ObjectInfo]], bytes]
+"""Is told what files are, and gives the bytes of one more object."""
 
 
 def prepare(paths: Sequence[str]) -> list[_Prepared | None]:
@@ -76,16 +89,17 @@ def prepare(paths: Sequence[str]) -> list[_Prepared | None]:
     SourceUnusable
         As `open_source`.
     """
-    contents = [_read_small(path) for path in paths]
-    return [
-        None if data is None else _Prepared(blake3(data).digest(), len(data), _shared(_CODEC.encode(data)))
-        for data in contents
-    ]
-
-
-def _shared(encoded: Encoded) -> Encoded:
-    """Have the bytes of a stored form go to the other process by shared memory, and be bytes again there."""
-    return Encoded(encoded.codec, cast("Bytes", pickle.PickleBuffer(encoded.stored)))
+    found: list[_Prepared | None] = []
+    for path in paths:
+        data = _read_small(path)
+        if data is None:
+            found.append(None)
+            continue
+        codec, stored = _CODEC.encode(data)
+        # By shared memory; they are bytes again there.
+        shared = cast("Bytes", pickle.PickleBuffer(stored))
+        found.append((blake3(data).digest(), len(data), codec, shared))
+    return found
 
 
 class Filing:
@@ -95,6 +109,8 @@ class Filing:
     ----------
     intake
         Makes an empty batch.
+    put_small
+        Stores an object of at most `LARGE_BYTES` by itself.
     helper
         Answers with `prepare`, while this process reads other files.
     """
@@ -105,6 +121,7 @@ class Filing:
         loose: LooseObjects,
         examiner: Examiner,
         intake: Callable[[], Intake],
+        put_small: Callable[[bytes], ObjectInfo],
         *,
         helper: Helper | None = None,
     ) -> None:
@@ -112,23 +129,35 @@ class Filing:
         self._loose = loose
         self._examiner = examiner
         self._intake = intake
+        self._put_small = put_small
         self._helper = helper
 
-    def put(self, paths: Sequence[str | Path], *, progress: Progress | None) -> list[ObjectInfo]:
-        """Store files as the port says, and give what they are in their order."""
+    def put(
+        self, paths: Sequence[str | Path], *, progress: Progress | None, closing: Closing | None = None
+    ) -> list[ObjectInfo]:
+        """Store files as the port says, and give what they are in their order.
+
+        Parameters
+        ----------
+        closing
+            Makes one more object of what they are, which is stored with them, in the same go; it comes last.
+        """
         infos: dict[int, ObjectInfo] = {}
-        rest: Sequence[int] = range(len(paths))
+        n_files = len(paths)
+        rest: Sequence[int] = range(n_files)
+        is_whole = n_files == 0 and closing is None
         for _ in range(_ROUNDS):
-            if rest:
-                lost = self._put_some(paths, rest, infos, progress)
+            if not is_whole:
+                lost = self._put_some(paths, rest, infos, progress, closing)
                 rest = [n for n in rest if raw(infos[n].digest) in lost] if lost else []
+                is_whole = not lost
                 progress = None  # each file is told once
-        if rest:
+        if not is_whole:
             raise Unavailable(
-                f"`{paths[rest[0]]}` and {len(rest) - 1} more were collected again and again while they were put",
+                f"{len(rest)} of {n_files} files were collected again and again while they were put",
                 hint="Choose a longer grace period for `noria objects gc`",
             )
-        return [infos[n] for n in range(len(paths))]
+        return [infos[n] for n in range(len(infos))]
 
     def _put_some(
         self,
@@ -136,6 +165,7 @@ class Filing:
         chosen: Sequence[int],
         infos: dict[int, ObjectInfo],
         progress: Progress | None,
+        closing: Closing | None,
     ) -> set[bytes]:
         folders = self._loose.folders()
         n_threads = min(_MAX_THREADS, os.cpu_count() or 1)
@@ -144,24 +174,36 @@ class Filing:
             ThreadPoolExecutor(n_threads) as pool,
             ThreadPoolExecutor(1) as alone,
         ):
-            for read in self._read_all(paths, chosen, folders, pool, alone):
-                n_told = 0
-                if read.info is None:
-                    info = again_if_changed(
-                        lambda path: self.put_large(path, intake, pool, progress=progress),
-                        Path(paths[read.n]),
+            for group in self._read_all(paths, chosen, folders, pool, alone):
+                intake.take_single(group.chunks, group.known)
+                for n, found in group.reads:
+                    info = found or again_if_changed(
+                        lambda path: self.put_large(path, intake, pool, progress=progress), Path(paths[n])
                     )
-                    n_told = info.size_bytes
-                else:
-                    info = read.info
-                    _take(intake, read, info)
-                infos[read.n] = info
-                if progress is not None:
-                    progress(1, info.size_bytes - n_told)
+                    infos[n] = info
+                    if progress is not None:
+                        progress(1, info.size_bytes if found else 0)
                 if intake.is_full:
                     intake.publish()
+            small: bytes | None = None
+            if closing is not None:
+                # In a pack of its own: those of the files are needed by later trees, too, which are sent without it.
+                intake.end_pack()
+                data = closing([infos[n] for n in range(len(paths))])
+                if len(data) > LARGE_BYTES:
+                    infos[len(paths)] = self._take_data(data, intake, pool)
+                else:
+                    small = data
             intake.publish()
+            if small is not None:
+                infos[len(paths)] = self._put_small(small)
             return intake.lost
+
+    def _take_data(self, data: bytes, intake: Intake, pool: ThreadPoolExecutor) -> ObjectInfo:
+        """Take a large object in whose bytes are at hand."""
+        digest = blake3(data).digest()
+        self.take_whole(intake.take_large([data], lambda: digest, pool), intake)
+        return ObjectInfo(digest=text(digest), size_bytes=len(data))
 
     def put_large(
         self, path: Path, intake: Intake, pool: ThreadPoolExecutor, *, progress: Progress | None = None
@@ -191,17 +233,17 @@ class Filing:
         folders: set[str],
         pool: ThreadPoolExecutor,
         alone: ThreadPoolExecutor,
-    ) -> Iterator[_Read]:
+    ) -> Iterator[_Group]:
         """Read small files in groups on other threads; large ones come unread.
 
         Tiny files are read with the helper, if there is one, or by one thread alone: two would spend as much time
         again on handing the interpreter over.
         """
         groups = deque(chosen[begin : begin + _GROUP_FILES] for begin in range(0, len(chosen), _GROUP_FILES))
-        waiting: deque[Future[list[_Read]]] = deque()
+        waiting: deque[Future[_Group]] = deque()
         mean_bytes = 0.0
 
-        def read_group(group: Sequence[int]) -> list[_Read]:
+        def read_group(group: Sequence[int]) -> _Group:
             return self._read_group(paths, group, folders)
 
         if self._helper is not None:
@@ -211,11 +253,11 @@ class Filing:
                 executor = pool if mean_bytes > _TINY_BYTES else alone
                 waiting.append(executor.submit(read_group, groups.popleft()))
                 if len(waiting) > _GROUPS_AHEAD:
-                    reads = waiting.popleft().result()
-                    mean_bytes = _mean_bytes(reads)
-                    yield from reads
+                    read = waiting.popleft().result()
+                    mean_bytes = _mean_bytes(read)
+                    yield read
             while waiting:
-                yield from waiting.popleft().result()
+                yield waiting.popleft().result()
         finally:
             for future in waiting:
                 future.cancel()
@@ -226,7 +268,7 @@ class Filing:
         paths: Sequence[str | Path],
         groups: deque[Sequence[int]],
         folders: set[str],
-    ) -> Generator[_Read, None, float]:
+    ) -> Generator[_Group, None, float]:
         """Take groups of tiny files off the list and read them here and there; give the mean size of the last ones."""
         asked: deque[Sequence[int]] = deque()
         mean_bytes = 0.0
@@ -238,11 +280,11 @@ class Filing:
                     break
                 asked.append(group)
             if asked and (helper.is_ready or not groups):
-                reads = self._settle(asked.popleft(), helper.take(), paths, folders)
+                read = self._settle(asked.popleft(), helper.take(), paths, folders)
             else:
-                reads = self._read_group(paths, groups.popleft(), folders)
-            mean_bytes = _mean_bytes(reads)
-            yield from reads
+                read = self._read_group(paths, groups.popleft(), folders)
+            mean_bytes = _mean_bytes(read)
+            yield read
         return mean_bytes
 
     def _settle(
@@ -251,51 +293,44 @@ class Filing:
         prepared: Sequence[_Prepared | None],
         paths: Sequence[str | Path],
         folders: set[str],
-    ) -> list[_Read]:
+    ) -> _Group:
         """Tell what of the files that the helper read is there already."""
         reads, fresh, again = [], [], []
         for n, file in zip(group, prepared, strict=True):
             if file is None:
                 reads.append(_Read(n, None))
                 continue
-            name = text(file.digest)
-            there = self._loose.renew(name) if _folder_of(name) in folders else None
-            if there is None:
-                fresh.append((n, file, ObjectInfo(digest=name, size_bytes=file.length)))
-            elif there:
-                reads.append(_Read(n, ObjectInfo(digest=name, size_bytes=file.length)))
-            else:
-                again.append(n)
-        chunks = self._examiner.sift([file for _, file, _ in fresh])
-        known = self._index.present([chunk.digest for chunk in chunks])
-        reads += [
-            _Read(n, info, chunk, chunk.digest in known)
-            for (n, _, info), chunk in zip(fresh, chunks, strict=True)
-        ]
-        return [*reads, *self._read_group(paths, again, folders)] if again else reads
-
-    def _read_group(
-        self, paths: Sequence[str | Path], group: Sequence[int], folders: set[str]
-    ) -> list[_Read]:
-        contents = [(n, _read_small(paths[n])) for n in group]
-        small = [(n, data, blake3(data).digest()) for n, data in contents if data is not None]
-        reads = [_Read(n, None) for n, data in contents if data is None]
-        fresh = []
-        for n, data, digest in small:
+            digest, length, codec, stored = file
             name = text(digest)
-            if _folder_of(name) in folders and self._is_loose(name, data):
-                reads.append(_Read(n, ObjectInfo(digest=name, size_bytes=len(data))))
-            else:
-                fresh.append((n, data, digest, name))
-        examined = self._examiner.examine(
-            [data for _, data, _, _ in fresh], [digest for _, _, digest, _ in fresh]
-        )
-        known = self._index.present([chunk.digest for chunk in examined])
-        for (n, data, _, name), chunk in zip(fresh, examined, strict=True):
-            info = ObjectInfo(digest=name, size_bytes=len(data))
-            reads.append(_Read(n, info, chunk, chunk.digest in known))
-        reads.sort()
-        return reads
+            there = self._loose.renew(name) if folders and _folder_of(name) in folders else None
+            if there is False:
+                again.append(n)
+                continue
+            reads.append(_Read(n, ObjectInfo(digest=name, size_bytes=length)))
+            if there is None:
+                fresh.append((digest, length, Encoded(codec, stored)))
+        chunks = self._examiner.sift(fresh)
+        found = _Group(reads, chunks, self._index.present([chunk.digest for chunk in chunks]))
+        if again:
+            more = self._read_group(paths, again, folders)
+            found = _Group(reads + more.reads, chunks + more.chunks, found.known | more.known)
+        return found
+
+    def _read_group(self, paths: Sequence[str | Path], group: Sequence[int], folders: set[str]) -> _Group:
+        reads, contents, digests = [], [], []
+        for n in group:
+            data = _read_small(paths[n])
+            if data is None:
+                reads.append(_Read(n, None))
+                continue
+            digest = blake3(data).digest()
+            name = text(digest)
+            reads.append(_Read(n, ObjectInfo(digest=name, size_bytes=len(data))))
+            if not (folders and _folder_of(name) in folders and self._is_loose(name, data)):
+                contents.append(data)
+                digests.append(digest)
+        chunks = self._examiner.examine(contents, digests)
+        return _Group(reads, chunks, self._index.present(digests))
 
     def _is_loose(self, digest: str, data: bytes) -> bool:
         there = self._loose.renew(digest)
@@ -318,15 +353,8 @@ def _next(groups: deque[Sequence[int]], mean_bytes: float) -> Sequence[int]:
     return [n for _ in range(min(n_groups, len(groups))) for n in groups.popleft()]
 
 
-def _mean_bytes(reads: list[_Read]) -> float:
-    return sum(read.info.size_bytes for read in reads if read.info is not None) / max(1, len(reads))
-
-
-def _take(intake: Intake, read: _Read, info: ObjectInfo) -> None:
-    if read.chunk is not None:
-        intake.take(read.chunk)
-        item = PackedObject(read.chunk.digest, info.size_bytes, b"")
-        intake.take_object(item, known=read.known)
+def _mean_bytes(group: _Group) -> float:
+    return sum(info.size_bytes for _, info in group.reads if info is not None) / max(1, len(group.reads))
 
 
 def _hashed(source: SourceFile, hasher: Hasher, progress: Progress | None) -> Iterator[bytes]:

@@ -12,7 +12,7 @@ from __future__ import annotations
 
 import os
 from collections import deque
-from collections.abc import Callable, Iterable, Iterator, Sequence
+from collections.abc import Callable, Collection, Iterable, Iterator, Sequence
 from concurrent.futures import Future, ThreadPoolExecutor
 from typing import Final, NamedTuple, Self
 
@@ -131,8 +131,31 @@ class Intake:
         self._written.add(examined.digest)
         if writer.size_bytes >= PACK_BYTES:
             self._seal()
-        elif writer.size_bytes >= (len(self._flushing) + 1) * _FLUSH_BYTES:
-            self._flushing.append(self._sealer.submit(writer.draft.flush_so_far))
+        else:
+            self._flush_in_time()
+
+    def take_single(self, files: Sequence[Examined], known: Collection[bytes]) -> None:
+        """Take objects in that are one chunk each; those that are known are made young."""
+        written, writer = self._written, self._writer
+        for examined in files:
+            digest, length, encoded = examined
+            if encoded is not None and digest not in written:
+                written.add(digest)
+                writer = writer or self._open_writer()
+                try:
+                    writer.add(digest, length, encoded)
+                except OSError as error:
+                    raise storage_error(error, self._layout.root) from error
+            if digest in known:
+                self._renewals.add(digest)
+                continue
+            # In the pack of its chunk, so that this alone is enough to know it by.
+            writer = writer or self._open_writer()
+            writer.objects.append(PackedObject(digest, length, b""))
+            if writer.size_bytes >= PACK_BYTES:
+                self._seal()
+                writer = None
+        self._flush_in_time()
 
     def take_object(self, item: PackedObject, *, known: bool) -> None:
         """Take an object in whose chunks were taken; one that is known is made young."""
@@ -191,6 +214,16 @@ class Intake:
         self._sealing.clear()
         self._written.clear()
         self._renewals.clear()
+
+    def end_pack(self) -> None:
+        """Put what comes next into another pack; the one until now goes to the disk meanwhile."""
+        if self._writer is not None:
+            self._seal()
+
+    def _flush_in_time(self) -> None:
+        writer = self._writer
+        if writer is not None and writer.size_bytes >= (len(self._flushing) + 1) * _FLUSH_BYTES:
+            self._flushing.append(self._sealer.submit(writer.draft.flush_so_far))
 
     def _rename(self, packs: list[tuple[bytes, PackWriter]]) -> None:
         folders = set()

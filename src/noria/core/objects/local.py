@@ -10,7 +10,6 @@ from __future__ import annotations
 import functools
 import itertools
 from collections.abc import Callable, Collection, Iterable, Iterator, Sequence
-from concurrent.futures import ThreadPoolExecutor
 from datetime import UTC, datetime, timedelta
 from pathlib import Path
 from typing import TYPE_CHECKING, Final
@@ -54,7 +53,9 @@ from noria.core.objects.store import (
 )
 
 if TYPE_CHECKING:
-    from noria.core.objects.filing import Filing
+    from concurrent.futures import ThreadPoolExecutor
+
+    from noria.core.objects.filing import Closing, Filing
     from noria.core.objects.helping import Helper
     from noria.core.objects.intake import Examiner, Intake
     from noria.core.objects.pack_garbage import PackCollector
@@ -112,7 +113,7 @@ class LocalObjectStore:
             check_expected(expected, hasher.digest())
             return raw(hasher.digest())
 
-        with self._intake() as intake, ThreadPoolExecutor(_THREADS) as pool:
+        with self._intake() as intake, _pool() as pool:
             item = intake.take_large(itertools.chain(head, blocks), digest, pool)
             if self._filing.take_whole(item, intake):
                 self._publish(intake)
@@ -148,7 +149,7 @@ class LocalObjectStore:
         with open_source(path) as source:
             if source.size_bytes <= LARGE_BYTES:
                 return self.put_bytes(b"".join(source.chunks()))
-        with self._intake() as intake, ThreadPoolExecutor(_THREADS) as pool:
+        with self._intake() as intake, _pool() as pool:
             info = self._filing.put_large(path, intake, pool)
             self._publish(intake)
         return info
@@ -178,6 +179,18 @@ class LocalObjectStore:
     def put_files(self, paths: Sequence[str | Path], *, progress: Progress | None = None) -> list[ObjectInfo]:
         """Store many files."""
         return self._filing.put(paths, progress=progress)
+
+    def put_files_with(
+        self, paths: Sequence[str | Path], closing: Closing, *, progress: Progress | None = None
+    ) -> list[ObjectInfo]:
+        """Store many files as `put_files`, and in the same go one more object that is made of what they are.
+
+        Returns
+        -------
+        list of ObjectInfo
+            The files in their order, and that object.
+        """
+        return self._filing.put(paths, progress=progress, closing=closing)
 
     def open(self, digest: str, *, start: int = 0, length: int | None = None) -> Iterator[bytes]:
         """Give the bytes of an object, or of a part of it, in chunks."""
@@ -346,7 +359,14 @@ class LocalObjectStore:
     def _filing(self) -> Filing:
         from noria.core.objects.filing import Filing
 
-        return Filing(self._index, self._loose, self._examiner, self._intake, helper=self._helper)
+        parts = (self._index, self._loose, self._examiner, self._intake, self.put_bytes)
+        return Filing(*parts, helper=self._helper)
+
+
+def _pool() -> ThreadPoolExecutor:
+    from concurrent.futures import ThreadPoolExecutor
+
+    return ThreadPoolExecutor(_THREADS)
 
 
 def _now_ns(clock: Clock) -> int:

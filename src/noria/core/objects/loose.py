@@ -9,7 +9,6 @@ from __future__ import annotations
 import contextlib
 import os
 from collections.abc import Callable, Collection, Iterator
-from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
 from typing import Final
 
@@ -60,6 +59,8 @@ class LooseObjects:
 
     def flush(self, digests: Collection[Digest]) -> None:
         """Have the bytes and the names of objects on disk; those that are not there any more are passed over."""
+        from concurrent.futures import ThreadPoolExecutor
+
         # Several at a time: the file system writes its journal once for all that wait for it together.
         with ThreadPoolExecutor(_FLUSHED_AT_ONCE) as pool:
             for _ in pool.map(self._flush_bytes, digests):

@@ -22,8 +22,10 @@ from noria.core.objects.targets import Moment, TargetFolder
 from noria.core.objects.trees import Entry, Manifest, read_manifest
 
 _ASKED: Final = 2  # the last runs are waited for
-_RUN_FILES: Final = 128
-_RUN_BYTES: Final = 16 * 1024 * 1024
+_RUN_FILES: Final = 64
+_RUN_BYTES: Final = 8 * 1024 * 1024
+_LONGEST: Final = 4
+"""So many times as long a run may become in a folder: two who make files in one wait for each other at each."""
 
 Told: TypeAlias = Callable[[Sequence[Entry], Sequence[Moment]], None]
 """Is told of files that were written, and what each was then."""
@@ -140,7 +142,7 @@ def _await(helper: Helper) -> None:
 
 
 def _runs(manifest: Manifest, entries: Sequence[Entry]) -> Iterator[array[int]]:
-    """Part entries into runs, by their numbers."""
+    """Part entries into runs, by their numbers; at the ends of folders, if these are not far."""
     everything = manifest.entries
     if len(entries) == len(everything):
         numbered = iter(range(len(everything)))
@@ -149,13 +151,19 @@ def _runs(manifest: Manifest, entries: Sequence[Entry]) -> Iterator[array[int]]:
         numbered = (n for n, entry in enumerate(everything) if entry.path in wanted)
     run, size_bytes = array("Q"), 0
     for n in numbered:
+        if len(run) >= _RUN_FILES or size_bytes >= _RUN_BYTES:
+            is_longest = max(len(run) / _RUN_FILES, size_bytes / _RUN_BYTES) >= _LONGEST
+            if is_longest or _folder(everything[n]) != _folder(everything[run[-1]]):
+                yield run
+                run, size_bytes = array("Q"), 0
         run.append(n)
         size_bytes += everything[n].size_bytes
-        if len(run) >= _RUN_FILES or size_bytes >= _RUN_BYTES:
-            yield run
-            run, size_bytes = array("Q"), 0
     if run:
         yield run
+
+
+def _folder(entry: Entry) -> str:
+    return entry.path.rpartition("/")[0]
 
 
 def _write(

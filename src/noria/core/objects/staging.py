@@ -11,8 +11,6 @@ from __future__ import annotations
 import contextlib
 import fcntl
 import os
-import shutil
-from collections.abc import Iterable
 from pathlib import Path
 from typing import Final
 
@@ -40,13 +38,8 @@ class Stage:
         self._target = target
         self._fd = fd
 
-    def publish(self, names: Iterable[str]) -> None:
-        """Move what has one of `names` into the target, and remove the stage.
-
-        Parameters
-        ----------
-        names
-            Of files and folders at the top of the tree; those that are not there are passed over.
+    def publish(self) -> set[str]:
+        """Move what is in it into the target, remove it, and give the names of what was moved.
 
         Raises
         ------
@@ -56,21 +49,25 @@ class Stage:
         with storage_errors(self._target):
             target_fd = os.open(self._target, os.O_RDONLY | os.O_DIRECTORY | os.O_CLOEXEC)
             try:
-                there = _names_in(self._fd)
-                for name in names:
-                    if name not in there:
-                        continue
+                names = _names_in(self._fd)
+                for name in sorted(names):
                     if os.access(name, os.F_OK, dir_fd=target_fd, follow_symlinks=False):
                         why = "something of this name came there meanwhile"
                         raise TargetBlocked(self._target, name, why)
                     os.rename(name, name, src_dir_fd=self._fd, dst_dir_fd=target_fd)
+                return names
             finally:
                 os.close(target_fd)
                 self.remove()
 
     def remove(self) -> None:
         """Remove the stage with what is in it."""
-        shutil.rmtree(self.path, ignore_errors=True)
+        try:
+            self.path.rmdir()
+        except OSError:
+            import shutil  # something is left in it, as is rarely so
+
+            shutil.rmtree(self.path, ignore_errors=True)
         self.close()
 
     def close(self) -> None:

@@ -8,9 +8,9 @@ special files are refused (see `sources.scan`).
 from __future__ import annotations
 
 import operator
-from collections.abc import Iterable, Sequence
+from collections.abc import Callable, Iterable, Sequence
 from pathlib import Path
-from typing import Protocol
+from typing import NamedTuple, Protocol, runtime_checkable
 
 import msgspec
 
@@ -148,15 +148,58 @@ def put_tree(
         As the store's `put_files`; files stored until then are garbage that nothing refers to.
     """
     found = scan(path, ignore=ignore)
-    entries = put_found(store, found.files, progress=progress)
-    return put_manifest(store, make_manifest(entries, found.empty_folders))
+    return put_found(store, found.files, empty_folders=found.empty_folders, progress=progress).tree
+
+
+class StoredTree(NamedTuple):
+    """A tree that was stored.
+
+    Attributes
+    ----------
+    entries
+        Of the files that were read, in their order.
+    manifest
+        The object that lists all files.
+    """
+
+    tree: TreeInfo
+    entries: list[Entry]
+    manifest: ObjectInfo
 
 
 def put_found(
-    store: ObjectWriter, files: Sequence[FoundFile], *, progress: Progress | None = None
-) -> list[Entry]:
-    """Store files that a scan has found, and give their entries in the same order; raises as `put_tree`."""
-    infos = store.put_files([file.place for file in files], progress=progress)
+    store: ObjectWriter,
+    files: Sequence[FoundFile],
+    *,
+    others: Sequence[Entry] = (),
+    empty_folders: Iterable[str] = (),
+    progress: Progress | None = None,
+) -> StoredTree:
+    """Store files that a scan has found, and the tree of them; raises as `put_tree` and `put_manifest`.
+
+    Parameters
+    ----------
+    others
+        Files of the tree that are stored already.
+    """
+    places = [file.place for file in files]
+    entries: list[Entry] = []
+    tree = Manifest(entries=())
+
+    def listed(infos: list[ObjectInfo]) -> bytes:
+        nonlocal entries, tree
+        entries = _entries(files, infos)
+        tree = make_manifest([*others, *entries], empty_folders)
+        return _encoded(tree)
+
+    if isinstance(store, TogetherWriter):
+        manifest = store.put_files_with(places, listed, progress=progress)[-1]
+    else:
+        manifest = store.put_bytes(listed(store.put_files(places, progress=progress)))
+    return StoredTree(tree_info(manifest.digest, tree), entries, manifest)
+
+
+def _entries(files: Sequence[FoundFile], infos: Sequence[ObjectInfo]) -> list[Entry]:
     return [
         Entry(
             path=file.path,
@@ -166,6 +209,21 @@ def put_found(
         )
         for file, info in zip(files, infos, strict=True)
     ]
+
+
+@runtime_checkable
+class TogetherWriter(Protocol):
+    """Where many files and what lists them can be put in one go."""
+
+    def put_files_with(
+        self,
+        paths: Sequence[str | Path],
+        closing: Callable[[list[ObjectInfo]], bytes],
+        *,
+        progress: Progress | None = None,
+    ) -> list[ObjectInfo]:
+        """Store files and what `closing` makes of what they are, which comes last."""
+        ...
 
 
 class BytesWriter(Protocol):
@@ -184,6 +242,10 @@ def put_manifest(store: BytesWriter, manifest: Manifest) -> TreeInfo:
     TooLarge
         If it has more than `MANIFEST_LIMIT_BYTES` bytes.
     """
+    return tree_info(store.put_bytes(_encoded(manifest)).digest, manifest)
+
+
+def _encoded(manifest: Manifest) -> bytes:
     data = to_canonical_json(manifest)
     if len(data) > MANIFEST_LIMIT_BYTES:
         raise TooLarge(
@@ -191,7 +253,7 @@ def put_manifest(store: BytesWriter, manifest: Manifest) -> TreeInfo:
             f"the limit is {MANIFEST_LIMIT_BYTES}",
             hint="Split the tree",
         )
-    return tree_info(store.put_bytes(data).digest, manifest)
+    return data
 
 
 def read_manifest(store: ObjectReader, digest: str) -> Manifest:

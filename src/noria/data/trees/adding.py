@@ -3,8 +3,9 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
-from dataclasses import dataclass
 from pathlib import Path
+
+import msgspec
 
 from noria.core.objects.deltas import LIKE_BYTES
 from noria.core.objects.sources import FoundFile, scan
@@ -14,17 +15,13 @@ from noria.core.objects.trees import (
     FILE_MODE,
     Entry,
     TreeInfo,
-    make_manifest,
     put_found,
-    put_manifest,
 )
-from noria.core.serialisation import to_canonical_json
 from noria.data.trees.changes import absolute, look
 from noria.data.trees.stat_index import Known, Place, StatIndex, know, now_ns
 
 
-@dataclass(frozen=True, slots=True, kw_only=True)
-class Stored:
+class Stored(msgspec.Struct, frozen=True, kw_only=True):
     """A file or folder that is in the project's objects.
 
     Attributes
@@ -101,19 +98,18 @@ def store_path(
         found, unchanged = scan(path), {}
     new = [file for file in found.files if file.path not in unchanged]
     read_ns = now_ns()
-    entries = put_found(store, new, progress=progress)
-    files = [*unchanged.values(), *_known(new, entries, read_ns)]
-    manifest = make_manifest([*map(_entry, unchanged.values()), *entries], found.empty_folders)
-    tree = put_manifest(store, manifest)
+    others = [_entry(known) for known in unchanged.values()]
+    stored = put_found(store, new, others=others, empty_folders=found.empty_folders, progress=progress)
+    files = [*unchanged.values(), *_known(new, stored.entries, read_ns)]
     is_file = len(found.files) == 1 and not path.is_dir()
-    put = [ObjectInfo(digest=entry.digest, size_bytes=entry.size_bytes) for entry in entries]
+    put = [ObjectInfo(digest=entry.digest, size_bytes=entry.size_bytes) for entry in stored.entries]
     return Stored(
-        tree=tree,
+        tree=stored.tree,
         path=place,
         is_file=is_file,
         empty_folders=found.empty_folders,
         files=files,
-        new=[*put, ObjectInfo(digest=tree.digest, size_bytes=len(to_canonical_json(manifest)))],
+        new=[*put, stored.manifest],
         trusted=[known.digest_text for known in unchanged.values()],
     )
 

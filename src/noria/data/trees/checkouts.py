@@ -131,9 +131,9 @@ def checkout_version(
     surely |= {path: Moment(seen[path].size_bytes, seen[path].mtime_ns, seen[path].inode) for path in same}
     _record(index, version, wanted, manifest.empty_folders, target, as_file=as_file, surely=surely)
     there = seen.keys() | set(before.changed) | set(before.added)
-    return Changes(
-        added=sorted(wanted.keys() - there),
-        changed=sorted(wanted.keys() & there - same),
+    return Changes(  # in the order of the manifest, which is that of the paths
+        added=[path for path in wanted if path not in there],
+        changed=[path for path in wanted if path in there and path not in same],
         removed=gone,
     )
 
@@ -149,6 +149,8 @@ def _in_way(
 
     None if something that no version had stands there, too: the checkout refuses that, with everything in its place.
     """
+    if not gone and not emptied:
+        return [], []
     folders = {above for path in wanted for above in _above(path)}
     folders |= {each for path in empty_folders for each in (path, *_above(path))}
 

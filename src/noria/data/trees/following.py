@@ -4,9 +4,10 @@ from __future__ import annotations
 
 import contextlib
 from collections.abc import Mapping
-from dataclasses import dataclass
 from pathlib import Path
 from typing import TYPE_CHECKING, Self
+
+import msgspec
 
 from noria.core.clock import SystemClock
 from noria.core.errors import Conflict, NotFound
@@ -39,8 +40,7 @@ class PointerStale(Conflict):
         )
 
 
-@dataclass(frozen=True, slots=True, kw_only=True)
-class Plan:
+class Plan(msgspec.Struct, frozen=True, kw_only=True):
     """A version, and the place that is to be equal to it; `as_file` if that is a single file."""
 
     version: DatasetVersion
@@ -129,9 +129,11 @@ def checkout_helper(settings: Settings) -> contextlib.AbstractContextManager[Hel
     url = settings.objects_url
     if settings.is_remote or ("://" in url and not url.startswith("file://")):
         return contextlib.nullcontext()
+    from noria.core.memory import keep_freed_memory
     from noria.core.objects.helping import helper
     from noria.core.objects.restoring import Restoring
 
+    keep_freed_memory()
     return helper(Restoring())
 
 

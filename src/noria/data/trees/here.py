@@ -38,12 +38,14 @@ def store_here(settings: Settings, path: Path) -> Stored | None:
         return None
     from noria.core.clock import SystemClock
     from noria.core.console.progress import counting_bytes
+    from noria.core.memory import keep_freed_memory
     from noria.core.objects.filing import prepare
     from noria.core.objects.helping import helper
     from noria.core.objects.opening import open_objects
     from noria.data.trees.adding import store_path
     from noria.data.trees.stat_index import StatIndex
 
+    keep_freed_memory()
     # The bar has a thread, and the helper is a fork, which is made before there are any.
     with helper(prepare) as beside, counting_bytes("Storing") as progress:
         objects = open_objects(url, SystemClock(), spool=settings.folder / "tmp", helper=beside)

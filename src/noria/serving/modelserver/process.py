@@ -23,6 +23,7 @@ from noria.core.clock import Clock, SystemClock
 from noria.core.config import Settings
 from noria.core.ids import new_id
 from noria.core.lifeline import Lifeline
+from noria.core.memory import keep_freed_memory
 from noria.serving.modelserver.board import Board, Word
 from noria.serving.modelserver.joint import n_requests
 from noria.serving.modelserver.link import Link
@@ -86,6 +87,7 @@ def run_model_server(
         If workers end before they ever answered.
     """
     options.check()
+    keep_freed_memory()  # of what is handed on
     with ExitStack() as stack:
         parent = _Parent(stack, settings, options, managed=managed, clock=clock or SystemClock())
         parent.run(open_link, announce)

@@ -27,6 +27,7 @@ from noria.core.key import read_key
 from noria.core.lifeline import end_with_parent
 from noria.core.listening import Listener
 from noria.core.logs import configure_logging
+from noria.core.memory import keep_freed_memory
 from noria.serving.modelserver.answering import Answerer
 from noria.serving.modelserver.app import ModelApp
 from noria.serving.modelserver.arrivals import ArrivalLoop, Arrivals
@@ -57,9 +58,6 @@ _DEADLINE_S = 8.0
 _WAITING_THREADS = 4
 _LOOK_EVERY_S = 0.01
 _PR_SET_PDEATHSIG = 1
-_MALLOPT = {-3: 16 << 20, -1: 64 << 20}
-"""glibc's M_MMAP_THRESHOLD and M_TRIM_THRESHOLD, in bytes."""
-
 _GC_THRESHOLDS = (20_000, 20, 20)
 
 _log = logging.getLogger("noria.serving")
@@ -69,7 +67,7 @@ def main() -> None:
     """Answer until the parent says to stop, or is gone."""
     task = msgspec.json.decode(sys.stdin.buffer.read(), type=WorkerTask)
     _die_with_parent()
-    _keep_freed_memory()
+    keep_freed_memory()  # of a large request, for the next
     # An orphan holds the port that the next parent wants, and what it acknowledged is with the kernel.
     end_with_parent(task.parent_fd, end=lambda: os._exit(1))
     configure_logging()
@@ -222,14 +220,6 @@ def _on_signal(stopping: asyncio.Event) -> None:
     deadline = threading.Timer(_DEADLINE_S, os._exit, args=(1,))
     deadline.daemon = True
     deadline.start()
-
-
-def _keep_freed_memory() -> None:
-    """Keep what a large request gave back for the next: to get it from the kernel again costs as much as its rows."""
-    library = ctypes.CDLL(None)
-    if hasattr(library, "mallopt"):
-        for parameter, n_bytes in _MALLOPT.items():
-            library.mallopt(parameter, n_bytes)
 
 
 def _die_with_parent() -> None:

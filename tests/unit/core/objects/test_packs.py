@@ -25,10 +25,10 @@ from noria.core.objects.drafts import Draft
 from noria.core.objects.local import LocalObjectStore
 from noria.core.objects.opening import open_source_of_objects
 from noria.core.objects.packs import Footer, PackDamaged, PackedChunk, PackedObject, read_footer
-from noria.core.objects.store import ObjectCorrupt, ProblemKind
+from noria.core.objects.store import ObjectCorrupt, ObjectInfo, ProblemKind
 from noria.core.objects.testing import nobody, pattern
 from noria.core.objects.upkeep import repair
-from support.stores import flip_first_byte, index_of, loose_path, place_of
+from support.stores import flip_first_byte, index_of, loose_path, n_transactions, place_of
 
 MIB = 1024 * 1024
 
@@ -559,6 +559,57 @@ def test_the_index_says_when_an_object_was_put(
         assert connection.execute("PRAGMA journal_mode").fetchone() == ("wal",)
     assert rows == [(digest.removeprefix("blake3:").upper(), round(clock.now().timestamp() * 1e9))]
     assert len(packs(root)) == 1
+
+
+def test_a_batch_is_one_transaction_of_the_index(store: LocalObjectStore, root: Path, tmp_path: Path) -> None:
+    """However many files it has, new, known and large ones among them."""
+    put_all(store, tmp_path / "first", [noise(100, seed) for seed in range(3)])
+    before = n_transactions(root)
+    put_all(store, tmp_path / "in", [*(noise(100, seed) for seed in range(400)), noise(3 * MIB, 500)])
+    after_files = n_transactions(root)
+    many = files(tmp_path / "more", [noise(100, 1000 + seed) for seed in range(100)])
+    *infos, closing = store.put_files_with(many, lambda infos: noise(2 * MIB, len(infos)))
+
+    assert (before, after_files, n_transactions(root)) == (1, 2, 3)
+    assert store.get(closing.digest, limit_bytes=4 * MIB) == noise(2 * MIB, 100)
+    assert store.missing([info.digest for info in infos]) == set()
+
+
+def test_what_lists_files_does_not_lie_in_their_pack(
+    store: LocalObjectStore, root: Path, tmp_path: Path
+) -> None:
+    """Files of one tree are needed by the next, which is sent without what lists the first."""
+    paths = files(tmp_path / "in", [noise(100, seed) for seed in range(5)])
+    told: list[list[str]] = []
+
+    def closing(infos: list[ObjectInfo]) -> bytes:
+        told.append([info.digest for info in infos])
+        return noise(2 * MIB)
+
+    *infos, listing = store.put_files_with(paths, closing)
+    small = store.put_files_with(paths[:2], lambda _: b"a list")[-1]
+
+    assert told == [[info.digest for info in infos]] == [[info.digest for info in store.put_files(paths)]]
+    assert place_of(root, listing.digest).path != place_of(root, infos[0].digest).path
+    assert small.digest == hash_bytes(b"a list")
+    assert loose_path(root, small.digest).exists()
+    assert list(store.verify()) == []
+
+
+def test_a_small_object_is_listed_in_the_pack_of_its_chunk(
+    store: LocalObjectStore, root: Path, tmp_path: Path
+) -> None:
+    """Also the one that fills a pack: who is sent this pack alone has the object."""
+    n_files = 70
+    digests = put_all(store, tmp_path / "in", [noise(LARGE_BYTES, seed) for seed in range(n_files)])
+
+    with index_of(root) as connection:
+        apart = connection.execute(
+            "SELECT count(*) FROM objects o JOIN chunks c USING (digest) WHERE o.pack <> c.pack"
+        ).fetchone()
+    assert apart == (0,)
+    assert len(packs(root)) == 2
+    assert store.missing(digests) == set()
 
 
 def test_what_the_disk_refuses_on_the_way_is_told(
