@@ -2,6 +2,9 @@
 
 from __future__ import annotations
 
+from datetime import UTC, datetime, timedelta
+
+import msgspec
 import numpy as np
 import pytest
 import sqlalchemy as sa
@@ -178,6 +181,38 @@ def test_late_labels_are_read_in_the_order_of_their_arrival(services: Services) 
     assert [row.prediction.id for row in first.items] == ["c"]
     assert [row.prediction.id for row in second.items] == ["a"]
     assert services(Captures).head("default", "live").label_position == second.next
+
+
+def test_labels_are_kept_months_after_their_predictions(services: Services) -> None:
+    """In batches, once each, shown and counted with predictions that many newer ones and another version followed."""
+    old = [f"old{n}" for n in range(300)]
+    aged = [
+        msgspec.structs.replace(each, at=datetime.now(UTC) - timedelta(days=200 - n / 10))
+        for n, each in enumerate(predictions(old))
+    ]
+    captures = services(Captures)
+    captures.append("default", "live", CaptureBatch(predictions=aged))
+    for month in range(6):
+        _append(services, *(f"new{month}-{n}" for n in range(60)), version=2)
+    cursor = captures.head("default", "live").label_position
+    given = datetime.now(UTC)
+    for begin in range(0, 300, 100):
+        labels = [NewLabel(prediction_id=key, value=7) for key in old[begin : begin + 100]]
+        report = captures.label("default", "live", LabelBatch(labels=labels))
+        assert report == LabelReport(accepted=100)
+        assert captures.label("default", "live", LabelBatch(labels=labels)) == LabelReport(
+            duplicate=old[begin : begin + 100]
+        )
+    assert _label(services, old0=8) == LabelReport(conflicting=["old0"])
+
+    found = captures.get("default", "live", "old299")
+    assert found.label is not None
+    assert found.label.at - found.prediction.at > timedelta(days=100)
+    assert found.label.at >= given - timedelta(seconds=1)
+    stats = captures.stats("default", "live")
+    assert [(s.version, s.n_labelled, s.n_correct) for s in stats.items] == [(1, 300, 300), (2, 0, 0)]
+    read = captures.read("default", "live", order=CaptureOrder.LABELLED, after=cursor, limit=500)
+    assert [row.prediction.id for row in read.items] == old
 
 
 def test_rows_are_filtered_by_version_and_label(services: Services) -> None:
