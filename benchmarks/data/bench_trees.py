@@ -1,6 +1,7 @@
 """How fast files are versioned: Noria and DVC in one run, turn by turn, and git-lfs where it is installed.
 
     python benchmarks/data/bench_trees.py --dvc .venv-peers/dvc/bin/dvc
+    python benchmarks/data/bench_trees.py --linear --pairs 3      # 10,000 and 100,000 files
     python benchmarks/data/bench_trees.py --smoke
 
 Each pair works on the same fresh files, made anew for each side so that neither reads what the other left in the
@@ -303,6 +304,36 @@ def report(
     )
 
 
+def measure_growth(scratch: Path, n_files: int, turns: int) -> None:
+    """Print what ten times the files cost, turn by turn, beside ten times what they cost, and the memory."""
+    counts = (n_files, 10 * n_files)
+    found: dict[int, list[Side]] = {n: [] for n in counts}
+    for turn in range(turns):
+        for n in counts if turn % 2 == 0 else counts[::-1]:
+            root = scratch / f"{n}-{turn}"
+            sides = sides_of(root, "data", None, lfs=False)
+            small_pair(sides, n, turn)
+            found[n] += sides
+            shutil.rmtree(root)
+    few, many = found.values()
+    print(
+        f"\n{counts[0]} and {counts[1]} files of 10 kB; linear is 10 times, less what each process takes by itself"
+    )
+    for step in few[0].samples:
+        pairs = [(one.samples[step][0], ten.samples[step][0]) for one, ten in zip(few, many, strict=True)]
+        walls = [ten.wall_s / one.wall_s for one, ten in pairs]
+        cpus = [ten.cpu_s / one.cpu_s for one, ten in pairs]
+        print(
+            f"  {step:10}"
+            f"  {statistics.median(one.wall_s for one, _ in pairs):8.3f} s"
+            f"  {statistics.median(ten.wall_s for _, ten in pairs):8.3f} s"
+            f"  {statistics.median(walls):5.1f} times ({min(walls):.1f} to {max(walls):.1f}),"
+            f" of CPU {statistics.median(cpus):5.1f}"
+            f"  at most {max(one.memory_mib for one, _ in pairs):4.0f}"
+            f" and {max(ten.memory_mib for _, ten in pairs):4.0f} MiB  wanted < 500"
+        )
+
+
 def sides_of(root: Path, target: str, dvc: str | None, *, lfs: bool) -> list[Side]:
     sides = [noria_side(root / "noria", target)]
     if dvc:
@@ -322,6 +353,9 @@ def main() -> None:
     parser.add_argument("--only", choices=["small", "big"])
     parser.add_argument("--folder", type=Path, help="where to work; a temporary folder when left out")
     parser.add_argument("--quick", action="store_true", help="one pair, small files only")
+    parser.add_argument(
+        "--linear", action="store_true", help="Noria alone, with --files files and ten times as many"
+    )
     parser.add_argument("--smoke", action="store_true", help="once, with little, without other tools")
     given = parser.parse_args()
     if given.smoke:
@@ -331,6 +365,9 @@ def main() -> None:
     dvc = str(Path(given.dvc).absolute()) if given.dvc else None
     lfs = shutil.which("git-lfs") is not None and not given.smoke
     with tempfile.TemporaryDirectory(dir=given.folder) as scratch:
+        if given.linear:
+            measure_growth(Path(scratch), given.files, given.pairs)
+            return
         if given.only != "big":
             rounds = []
             for turn in range(given.pairs):

@@ -4,6 +4,9 @@ One worker each, the same two scikit-learn models (random forest of 100 trees, l
 row on 32 connections and 1,000 rows on one. Only classes are asked for, since that is what the peers answer with.
 Noria checks inputs, gives ids and keeps each answered request; the peers do not. Of 1,000 rows it is also told how long
 they take in ONNX Runtime alone, on one thread of this process.
+
+Then each server is asked for one row as often as the others, half as often as the slowest of them can answer, to see
+how long the slowest answers take (the 99th percentile) where all have the same to do.
 """
 
 from __future__ import annotations
@@ -33,6 +36,9 @@ MODELS = ("rf", "lr")
 CONNECTIONS = {"1": 32, "1000": 1}
 _FIGURES = ("per_s", "cpu_ms", "p50_ms", "p99_ms")
 _ALONE_TIMES = 20
+_LOAD = 0.5
+"""Of what the slowest server can answer, where all are asked equally often."""
+
 _PAUSE_S = 1.0
 """In which a server ends what it has put off, so that the next one has both cores."""
 
@@ -73,6 +79,8 @@ def main() -> None:
                     taken = measure(group, model, chosen, alone)
                     compare(taken)
                     alone.compare(taken)
+                    if n_rows == "1":
+                        load_alike(group, model, chosen, taken)
 
 
 def started(stack: ExitStack, chosen: list[Server], folder: Path, names: list[str] | None) -> list[Case]:
@@ -143,6 +151,25 @@ def measure(
             flush=True,
         )
     return taken
+
+
+def load_alike(
+    group: list[Case], model: str, chosen: argparse.Namespace, taken: dict[str, list[Taken]]
+) -> None:
+    """Ask all servers equally often in turns, and print how long the slowest answers take."""
+    slowest = min(statistics.median(turn.per_s for turn in turns) for turns in taken.values())
+    pause_ms = max(1, round(1e3 * CONNECTIONS["1"] / (slowest * _LOAD)))
+    alike: dict[str, list[Taken]] = {f"{case.server.name}, {model}, {case.name}": [] for case in group}
+    for _ in range(chosen.repeats):
+        for case, turns in zip(group, alike.values(), strict=True):
+            turns.append(case.live.measure(case.name, 2 * chosen.seconds, pause_ms=pause_ms))
+            time.sleep(_PAUSE_S)
+    for name, turns in alike.items():
+        middle = (statistics.median(getattr(turn, figure) for turn in turns) for figure in _FIGURES)
+        per_s, cpu_ms, p50_ms, p99_ms = middle
+        print(
+            f"  at equal load: {name:30} {per_s:6.0f} {cpu_ms:8.3f} {p50_ms:8.2f} {p99_ms:8.2f}", flush=True
+        )
 
 
 def compare(taken: dict[str, list[Taken]]) -> None:

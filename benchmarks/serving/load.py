@@ -96,12 +96,13 @@ class Running:
         """Ask once, and give the classes of the answer."""
         return self._server.answers(*_ask(self.url, self._server.bodies[case]))
 
-    def measure(self, case: str, seconds: int) -> Taken:
-        """Ask for some seconds, as fast as it answers."""
+    def measure(self, case: str, seconds: int, *, pause_ms: int = 0) -> Taken:
+        """Ask for some seconds, as fast as it answers, or with so long a pause on average before each request."""
         body = self._server.bodies[case]
         environment = {
             **os.environ,
             "BODY_FILE": str(body.file),
+            "PAUSE_MS": str(pause_ms),
             "HEADERS": "|".join(f"{name}={value}" for name, value in body.headers.items()),
         }
         command = ["wrk", "-t1", f"-c{body.n_connections}", f"-d{seconds}s", "--latency", "--timeout", "20s"]
