@@ -101,17 +101,10 @@ def chromium() -> Iterator[Browser]:
 def alone(browser: Browser, workspace: Path, times: int, n_points: int, only: str) -> None:
     """Time each page of Noria."""
     reader = bench_pages.sign_in(workspace, "owner")
-    run_id, _ = first_runs(workspace)
     pages = {
-        "overview": "/",
         **{name: path for name, path in bench_pages.PAGES.items() if name != "completion"},
-        "run": f"/projects/project-000/runs/{run_id}",
+        bench_pages.RUN: bench_pages.run_page(workspace),
         bench_pages.CURVE: bench_pages.curve_page(workspace, n_points),
-        "models": "/projects/project-000/models",
-        "data sets": "/projects/project-000/data",
-        "endpoints": "/projects/project-000/endpoints",
-        "audit": "/projects/project-000/audit",
-        "search": "/search?q=r99",
     }
     print(
         f"{'page':26}{'first':>8}{'median':>8}{'most':>8}{'wall':>8}{'work':>8}{'style':>8}{'layout':>8}{'script':>8}"
@@ -275,12 +268,6 @@ def opener(address: str, selector: str) -> Reach:
 def row(name: str) -> str:
     """Select the name of a run."""
     return f':text-is("{name}")'
-
-
-def first_runs(workspace: Path) -> tuple[str, str]:
-    """Give the ids of the newest run and of the best one."""
-    (newest, _), (best, _) = named_runs(workspace)
-    return newest, best
 
 
 def named_runs(workspace: Path) -> list[tuple[str, str]]:

@@ -7,6 +7,7 @@ import struct
 import threading
 from collections.abc import Iterator
 from datetime import UTC, datetime, timedelta
+from itertools import pairwise
 from pathlib import Path
 
 import msgspec
@@ -18,13 +19,24 @@ from noria.core.clock import SystemClock
 from noria.core.context import Context
 from noria.core.database.schema import to_micros
 from noria.core.workspace import InProcess, Workspace
-from noria.tracking.chunks import Columns, Point, ordered, pack, points_of, unpack
+from noria.tracking.chunks import (
+    N_ENDS,
+    Columns,
+    Point,
+    columns_of,
+    ordered,
+    outline_of,
+    pack,
+    points_of,
+    unpack,
+)
 from noria.tracking.compaction import compact_run
+from noria.tracking.curves import curve_of
 from noria.tracking.entities import LogBatch, NewRun, Run, RunStatus
 from noria.tracking.histories import merge
 from noria.tracking.limits import MAX_STEP
 from noria.tracking.point_entities import HistoryOrder, MetricPoint, PointColumns
-from noria.tracking.sampling import sampled
+from noria.tracking.sampling import kept_places, n_blocks
 from noria.tracking.service import Runs
 from noria.tracking.sparkline import sparkline
 from support.conformance import open_test_context, workspace_settings
@@ -157,21 +169,51 @@ def test_merging_is_a_union(parts: list[list[Point]]) -> None:
     assert merge(tidy) == sorted({point for part in parts for point in part})
 
 
-@given(st.lists(floats, min_size=1, max_size=300), st.integers(4, 60))
-def test_samples_keep_the_extremes(values: list[float], max_points: int) -> None:
-    """The least and the greatest number of a history, its first and its last point are shown."""
-    whole: list[Point] = [
-        (step, 0, 1, 0.0) if math.isnan(value) else (step, 0, 0, value) for step, value in enumerate(values)
-    ]
-    shown = sampled(whole, max_points)
+def check_shown(shown: list[Point], whole: list[Point], max_points: int) -> None:
+    """Few of the points are shown, in order and once: the first, the last, the least and the greatest among them."""
     numbers = [point[3] for point in whole if not point[2]]
 
     assert len(shown) <= max_points
     assert set(shown) <= set(whole)
+    assert all(before < after for before, after in pairwise(shown))
     assert (shown[0], shown[-1]) == (whole[0], whole[-1])
     if numbers:
         seen = [point[3] for point in shown if not point[2]]
         assert (min(seen), max(seen)) == (min(numbers), max(numbers))
+
+
+@given(st.lists(floats, min_size=1, max_size=300), st.integers(4, 60))
+def test_samples_keep_the_extremes(values: list[float], max_points: int) -> None:
+    """The least and the greatest number of a history, its first and its last point are shown."""
+    n_points = len(values)
+    whole = points_of(Columns(list(range(n_points)), [0] * n_points, values))
+
+    check_shown([whole[place] for place in kept_places(values, max_points)], whole, max_points)
+
+
+@given(
+    sizes=st.lists(st.integers(1, 1_300), min_size=1, max_size=5),
+    odd=st.lists(st.tuples(st.integers(0, 6_500), floats), max_size=5),
+    max_points=st.integers(4, 60),
+)
+def test_outlines_keep_the_extremes(sizes: list[int], odd: list[tuple[int, float]], max_points: int) -> None:
+    """So does a curve that is drawn from the outlines of its parts, of whatever length."""
+    values = [math.nan if place % 700 < 300 else math.sin(place / 90) for place in range(sum(sizes))]
+    for place, value in odd:
+        values[place % len(values)] = value
+    whole = points_of(Columns(list(range(len(values))), [-place for place in range(len(values))], values))
+    parts, begin = [], 0
+    for size in sizes:
+        parts.append(outline_of(columns_of(whole[begin : begin + size])))
+        begin += size
+    most = 2 * sum(n_blocks(size) for size in sizes) + 2  # of so many blocks no more can be shown
+    drawn = curve_of(parts, len(whole), min(most, max_points))
+
+    assert drawn.n_points == len(whole)
+    check_shown(points_of(drawn.points), whole, max_points)
+    if most <= max_points:
+        of_blocks = {point for part in parts for point in points_of(part)[N_ENDS:]}
+        assert points_of(drawn.points) == sorted({whole[0], whole[-1], *of_blocks})
 
 
 @fewer

@@ -15,14 +15,26 @@ import zlib
 from array import array
 from collections.abc import Sequence
 from operator import lt
-from typing import Any, NamedTuple
+from typing import Any, Final, NamedTuple
 
 from noria.core.errors import Corrupt
+from noria.tracking.sampling import BLOCK, block_extremes
 
 Point = tuple[int, int, int, float]
 """Step, microseconds since 1970, 1 for NaN, value (0 for NaN). Compares as histories are ordered."""
 
-_VERSION = b"\x01"
+MIN_OUTLINED: Final = 2 * BLOCK
+"""Points of a chunk from which on it has an outline: fewer are unpacked as quickly."""
+
+OUTLINE_HEAD_BYTES: Final = 5
+OUTLINE_POINT_BYTES: Final = 24
+"""An outline is so many bytes and so many for each of its points."""
+
+N_ENDS: Final = 2
+"""Points of an outline before those of its blocks: the first and the last of the chunk."""
+
+_PLAIN, _OUTLINED = b"\x01", b"\x02"
+_LENGTH = struct.Struct("<I")
 _LISTED, _STRIDED = b"l", b"s"
 _STRIDE = struct.Struct("<qq")
 _WIDTH = 8
@@ -84,12 +96,54 @@ def pack(columns: Columns) -> Chunk:
 
     steps, at, values = columns
     payload = b"".join((_packed_steps(steps), _planes(array("q", at)), _planes(array("d", values))))
+    head = _OUTLINED + _outline(columns) if len(steps) >= MIN_OUTLINED else _PLAIN
     return Chunk(
         first_step=steps[0],
         digest=hashlib.blake2b(payload, digest_size=16).digest(),
         last_step=steps[-1],
         n_points=len(steps),
-        data=_VERSION + zlib.compress(payload, _LEVEL),
+        data=head + zlib.compress(payload, _LEVEL),
+    )
+
+
+def outline(head: bytes) -> Columns | None:
+    """Give the outline of a chunk of which only the beginning is there; None if it has none.
+
+    Returns
+    -------
+    Columns
+        The first point and the last, then by block that of the least and that of the greatest value.
+
+    Raises
+    ------
+    Corrupt
+        If this is no beginning of packed points.
+    """
+    try:
+        if head[:1] == _PLAIN:
+            return None
+        end = _outline_end(head)
+        flat = head[OUTLINE_HEAD_BYTES:end]
+        width = len(flat) // 3
+        columns = (flat[place * width : (place + 1) * width] for place in range(3))
+        steps, at, values = (
+            _in_order(array(kind, column)).tolist() for kind, column in zip("qqd", columns, strict=True)
+        )
+        return Columns(steps, at, values)
+    except (ValueError, struct.error) as error:
+        raise _corrupt(error) from error
+
+
+def outline_of(columns: Columns) -> Columns:
+    """Make the outline of columns that are in order."""
+    steps, at, values = columns
+    places = [0, len(steps) - 1]
+    for pair in block_extremes(values):
+        places += pair
+    return Columns(
+        [steps[place] for place in places],
+        [at[place] for place in places],
+        [values[place] for place in places],
     )
 
 
@@ -150,9 +204,24 @@ def unpack(data: bytes) -> Columns:
 
 
 def _payload(data: bytes) -> bytes:
-    if data[:1] != _VERSION:
+    begin = 1 if data[:1] == _PLAIN else _outline_end(data)
+    return zlib.decompress(memoryview(data)[begin:])
+
+
+def _outline(columns: Columns) -> bytes:
+    steps, at, values = outline_of(columns)
+    numbers = (array("q", steps), array("q", at), array("d", values))
+    return _LENGTH.pack(len(steps)) + b"".join(_in_order(column).tobytes() for column in numbers)
+
+
+def _outline_end(data: bytes) -> int:
+    if data[:1] != _OUTLINED:
         raise ValueError("it has no known version")
-    return zlib.decompress(memoryview(data)[1:])
+    (n_points,) = _LENGTH.unpack_from(data, 1)
+    end = OUTLINE_HEAD_BYTES + OUTLINE_POINT_BYTES * int(n_points)
+    if len(data) < end or n_points < N_ENDS:
+        raise ValueError("its outline is cut off")
+    return end
 
 
 def _corrupt(error: Exception) -> Corrupt:
@@ -184,10 +253,15 @@ def _packed_steps(steps: list[int]) -> bytes:
     return _LISTED + _planes(array("q", steps))
 
 
-def _planes(numbers: array[int] | array[float]) -> bytes:
+def _in_order(numbers: array[Any]) -> array[Any]:
+    """Turn numbers of this machine into those of the format, or back: the last byte of a number stands first."""
     if sys.byteorder == "big":
         numbers.byteswap()
-    flat = numbers.tobytes()
+    return numbers
+
+
+def _planes(numbers: array[int] | array[float]) -> bytes:
+    flat = _in_order(numbers).tobytes()
     return b"".join([flat[place::_WIDTH] for place in range(_WIDTH)])
 
 
@@ -200,10 +274,7 @@ def _floats(planes: memoryview) -> list[float]:
 
 
 def _array(kind: str, planes: memoryview) -> array[Any]:
-    numbers = array(kind, _flat(planes))
-    if sys.byteorder == "big":
-        numbers.byteswap()
-    return numbers
+    return _in_order(array(kind, _flat(planes)))
 
 
 def _integer(planes: memoryview, place: int) -> int:

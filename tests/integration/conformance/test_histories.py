@@ -5,6 +5,7 @@ from __future__ import annotations
 import math
 import random
 from datetime import UTC, datetime, timedelta
+from itertools import pairwise
 
 import pytest
 
@@ -136,6 +137,34 @@ def test_a_long_history_is_sampled_with_its_extremes(services: Services) -> None
     assert (m.points.steps[0], m.points.steps[-1]) == (0, 4_999)
     assert {99.0, -99.0} <= set(m.points.values)
     assert as_tuples(n.points) == as_tuples(columns([3]))
+
+
+def test_a_very_long_history_is_sampled_wherever_its_points_are(services: Services) -> None:
+    """Packed in long rows and in short ones, and not packed at all: the ends and every extreme of each are shown."""
+    runs, run = services(Runs), made(services)
+    values = [math.sin(step / 700) + (step % 13) / 100 for step in range(60_000)]
+    for place in (0, 11_111, 29_999, 30_050, 33_333, 59_998):
+        values[place] = 9.0 + place
+        values[place + 1] = -9.0 - place
+    values[500:1_500] = [math.nan] * 1_000
+    edges = [0, 10_000, 20_000, 30_000, 30_100, 30_300, 40_000, 50_000, 59_950, 59_990, 60_000]
+    for begin, end in pairwise(edges):
+        points = columns(list(range(begin, end)), values[begin:end])
+        runs.log(PROJECT, run, LogBatch(points={"m": points}))
+    (found,) = runs.histories(PROJECT, [run], ["m"], max_points=200).items
+    (part,) = runs.histories(PROJECT, [run], ["m"], max_points=200, start_step=20_000).items
+    whole = dict(enumerate(values))
+
+    assert (found.n_points, part.n_points) == (60_000, 40_000)
+    for shown, first in ((found.points, 0), (part.points, 20_000)):
+        numbers = [value for value in values[first:] if not math.isnan(value)]
+        seen = [value for value in shown.values if not math.isnan(value)]
+        assert 150 < len(shown.steps) <= 200
+        assert shown.steps == sorted(set(shown.steps))
+        assert (shown.steps[0], shown.steps[-1]) == (first, 59_999)
+        assert (min(seen), max(seen)) == (min(numbers), max(numbers))
+        assert repr([whole[step] for step in shown.steps]) == repr(shown.values)
+        assert shown.at == [START + step for step in shown.steps]
 
 
 def test_histories_are_cut_to_a_range_of_steps(services: Services) -> None:

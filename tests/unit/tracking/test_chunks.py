@@ -9,7 +9,19 @@ import zlib
 import pytest
 
 from noria.core.errors import Corrupt
-from noria.tracking.chunks import Columns, columns_of, ordered, pack, points_of, unpack
+from noria.tracking.chunks import (
+    MIN_OUTLINED,
+    OUTLINE_HEAD_BYTES,
+    OUTLINE_POINT_BYTES,
+    Columns,
+    columns_of,
+    ordered,
+    outline,
+    outline_of,
+    pack,
+    points_of,
+    unpack,
+)
 from noria.tracking.limits import MAX_STEP
 
 
@@ -84,9 +96,43 @@ def test_curves_take_little_room() -> None:
 
 @pytest.mark.parametrize(
     "data",
-    [b"", b"\x02abc", b"\x01not deflated", b"\x01" + zlib.compress(b"s123"), pack(regular(9)).data[:-3]],
+    [
+        b"",
+        b"\x02abc",
+        b"\x02\xff\xff\xff\xff",
+        b"\x02\0\0\0\0",
+        b"\x03" + pack(regular(9)).data[1:],
+        b"\x01not deflated",
+        b"\x01" + zlib.compress(b"s123"),
+        pack(regular(9)).data[:-3],
+        pack(regular(MIN_OUTLINED)).data[:-3],
+    ],
 )
 def test_damaged_bytes_are_corrupt(data: bytes) -> None:
     """What is no packed points says so, and does not come back as points."""
     with pytest.raises(Corrupt):
         unpack(data)
+
+
+@pytest.mark.parametrize("n_points", [MIN_OUTLINED, 10_000])
+def test_a_long_chunk_begins_with_its_outline(n_points: int) -> None:
+    """Ends and extremes of the blocks are read of its beginning alone, whose length the number of points tells."""
+    columns = regular(n_points)._replace(values=[math.sin(step) for step in range(n_points)])
+    columns.values[5] = math.nan
+    chunk = pack(columns)
+    made = outline_of(columns)
+    n_bytes = OUTLINE_HEAD_BYTES + OUTLINE_POINT_BYTES * len(made.steps)
+
+    assert repr(outline(chunk.data[:n_bytes])) == repr(made)
+    assert repr(unpack(chunk.data)) == repr(columns)
+    assert made.steps[:2] == [0, n_points - 1]
+    with pytest.raises(Corrupt):
+        outline(chunk.data[: n_bytes - 1])
+
+
+def test_a_short_chunk_has_no_outline() -> None:
+    """It is unpacked as quickly, and is what releases before outlines wrote, whose digest did not change either."""
+    chunk = pack(regular(MIN_OUTLINED - 1))
+
+    assert chunk.data[:1] == b"\x01"
+    assert outline(chunk.data) is None
