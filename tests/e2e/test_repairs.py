@@ -53,6 +53,15 @@ STANDING = {
     "en": ("Inputs", "put right", "pixels[20] is divided by 1000", "announced", "Ended by hand"),
     "es": ("Entradas", "corregidas", "pixels[20] se divide por 1000", "anunciado", "Terminada a mano"),
 }
+ENDING = {
+    "en": ("End the repair", "End repair 1 of the inputs of digits?", "Undo", "put right again: repair 2"),
+    "es": (
+        "Terminar la reparación",
+        "¿Terminar la reparación 1 de las entradas de digits?",
+        "Deshacer",
+        "corregidas de nuevo: reparación 2",
+    ),
+}
 TO_LOAD_MS = 20_000
 
 
@@ -173,4 +182,41 @@ def test_repairs_and_announcements_stand_on_the_page_of_the_endpoint(
     repairs.end(PROJECT, "digits", EndRepair(id=begun.id))
 
     expect(inputs).to_contain_text(why, timeout=TO_LOAD_MS)
+    assert browser.complaints == []
+
+
+@WAYS
+def test_a_repair_is_ended_on_the_page_of_the_endpoint(
+    browser: Browser,
+    context: Context,
+    server: LiveServer,
+    language: str,
+    scheme: str,
+    size: ViewportSize,
+) -> None:
+    """The page asks first, tells that it is done, and its notice begins the repair again."""
+    end, sure, undo, again = ENDING[language]
+    repairs = context.service(InputRepairs)
+    repairs.set(PROJECT, "digits", NewRepair(columns=[REPAIR]))
+    server.tokens["eva"] = ENGINEER
+    page = browser.page
+    page.context.set_extra_http_headers({"authorization": "Bearer eva"})
+    page.set_viewport_size(size)
+    page.emulate_media(color_scheme=scheme)  # type: ignore[arg-type]
+    page.goto(f"{server.url}/projects/{PROJECT}/endpoints/digits?lang={language}")
+    assert barriers(page) == []
+    page.locator("#inputs-now").get_by_role("button", name=end).click()
+    expect(page.get_by_role("heading", level=1)).to_contain_text(sure)
+    assert page.evaluate("document.documentElement.scrollWidth") <= size["width"]
+    assert barriers(page) == []
+    page.get_by_role("button", name=end).click()
+    notice = page.locator(".notice.is-good")
+    expect(notice).to_contain_text("1")
+    (ended,) = repairs.list(PROJECT, "digits").items
+    assert (ended.ended_by, ended.ended_why) == ("eva", "Ended by hand")
+    notice.get_by_role("button", name=undo).click()
+    expect(notice).to_contain_text(again)
+
+    begun, _ = repairs.list(PROJECT, "digits").items
+    assert (begun.number, begun.columns, begun.ended_at) == (2, [REPAIR], None)
     assert browser.complaints == []

@@ -72,7 +72,7 @@ class SubjectInvalid(Invalid):
         lead = f"Did you mean `{meant}`? " if meant else ""
         super().__init__(
             f"`{ref[:200]}` is nothing that can be commented on",
-            hint=f"{lead}Write {' or '.join(f'`{each}`' for each in examples)}",
+            hint=f"{lead}Write one of {', '.join(f'`{each}`' for each in examples)}",
             details={"on": ref[:200]},
         )
 

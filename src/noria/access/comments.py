@@ -60,10 +60,8 @@ class CommentOfAnother(Forbidden):
 
     code = "comment_of_another"
 
-    def __init__(self, comment: Comment, needed: str) -> None:
-        super().__init__(
-            f"The comment `{comment.id}` is of `{comment.author}`", hint=f"Ask {needed}", details={}
-        )
+    def __init__(self, comment: Comment, *, hint: str) -> None:
+        super().__init__(f"The comment `{comment.id}` is of `{comment.author}`", hint=hint)
 
 
 class Comments(Service):
@@ -106,7 +104,9 @@ class Comments(Service):
         with self.context.database.write(durable=True) as connection:
             found = _find(connection, project, comment_id, hold=True)
             if found.author != self.context.principal.name:
-                raise CommentOfAnother(found, f"`{found.author}` to change it, or say something yourself")
+                raise CommentOfAnother(
+                    found, hint=f"Ask `{found.author}` to change it, or say something yourself"
+                )
             if change.revision is not None and change.revision != found.revision and text != found.text:
                 raise CommentChanged(found)
             if text == found.text:
@@ -171,7 +171,7 @@ class Comments(Service):
     def _check_moderator(self, comment: Comment) -> None:
         caller = self.context.principal
         if comment.author != caller.name and not caller.may(MODERATE_COMMENTS, comment.project):
-            raise CommentOfAnother(comment, f"`{comment.author}` or an admin")
+            raise CommentOfAnother(comment, hint=f"Ask `{comment.author}` or an admin")
 
     def _change(self, connection: sa.Connection, comment: Comment, values: dict[str, Any]) -> Comment:
         connection.execute(sa.update(comments).where(_C.id == comment.id).values(**values))

@@ -51,10 +51,11 @@ class ConsentMissing(Conflict):
     code = "consent_missing"
 
     def __init__(self, version: ModelVersion) -> None:
-        holds = "a class with its code" if version.format in CODE_FORMATS else "pickles"
-        runs = "that code" if version.format in CODE_FORMATS else "whatever code they hold"
+        with_code = "a class with its code, and loading it runs that code"
+        pickles = "pickles, and loading it runs whatever code they hold"
+        holds = with_code if version.format in CODE_FORMATS else pickles
         super().__init__(
-            f"`{version.ref}` holds {holds}, and loading it runs {runs}",
+            f"`{version.ref}` holds {holds}",
             hint="If you trust whoever made it, let it be loaded: "
             f"`noria models consent {version.ref} --project {version.project}`",
             details={"ref": version.ref, "digest": version.digest},

@@ -122,6 +122,7 @@ ACTIONS = (
     "noria.registry.page_actions_words:ACTIONS",
     "noria.registry.validation.pages:ACTIONS",
     "noria.serving.page_actions:ACTIONS",
+    "noria.serving.repairs.page_actions:ACTIONS",
     "noria.serving.pages_version:ACTIONS",
     "noria.monitoring.page_actions:ACTIONS",
     "noria.decisions.page_actions:ACTIONS",

@@ -272,6 +272,8 @@ class RepairRow:
 
     Attributes
     ----------
+    repair_id, number
+        It is known by.
     words
         What is done, column by column.
     ended_at, ended_why
@@ -280,6 +282,7 @@ class RepairRow:
         Page of the decision that began it; empty for none.
     """
 
+    repair_id: str
     number: int
     words: tuple[Sentence, ...]
     started_by: str
@@ -362,8 +365,8 @@ class EndpointContext(PageContext):
         Whether a monitor looks at the endpoint.
     decisions
         Newest first; None where the reader may not see them.
-    repairs
-        Of inputs, newest first.
+    repairs, may_end_repairs
+        Of inputs, newest first; and whether the reader may end the one that stands.
     announced
         Changes of inputs that are meant, newest first.
     columns
@@ -406,6 +409,7 @@ class EndpointContext(PageContext):
     is_watched: bool
     decisions: tuple[DecisionRow, ...] | None
     repairs: tuple[RepairRow, ...]
+    may_end_repairs: bool
     announced: tuple[AnnouncedRow, ...]
     columns: tuple[Column, ...]
     rollouts: tuple[RolloutRow, ...]

@@ -57,7 +57,7 @@ from noria.serving.keys import EndpointKeys
 from noria.serving.page_reads import EndpointReads
 from noria.serving.page_views import Badge, ShareBar
 from noria.serving.pages import ENDPOINTS_WORDS, rollout_badge
-from noria.serving.permissions import DEPLOY, READ_CAPTURES, READ_ENDPOINTS
+from noria.serving.permissions import DEPLOY, END_REPAIRS, READ_CAPTURES, READ_ENDPOINTS
 from noria.serving.predictions import StatsTable
 from noria.serving.service import Captures, Endpoints, InputRepairs, Rollouts
 from noria.serving.words import STRATEGY_WORDS
@@ -159,6 +159,7 @@ def endpoint_page(visit: Visit) -> EndpointContext:
         is_watched=monitor is not None,
         decisions=_decisions(visit, endpoint),
         repairs=_repairs(visit, endpoint),
+        may_end_repairs=context.principal.may(END_REPAIRS, project),
         announced=_announced(visit, endpoint),
         columns=_ROLLOUT_COLUMNS,
         rollouts=rollouts,
@@ -377,6 +378,7 @@ def _repairs(visit: Visit, endpoint: Endpoint) -> tuple[RepairRow, ...]:
     found = visit.context.service(InputRepairs).list(project, endpoint.name, limit=_REPAIRS).items
     return tuple(
         RepairRow(
+            repair_id=each.id,
             number=each.number,
             words=tuple(
                 course_words.found(column.words or column.column) for column in each.columns[:_COLUMNS]

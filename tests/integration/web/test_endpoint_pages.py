@@ -14,8 +14,9 @@ from noria.monitoring.alerts.service import Alerts
 from noria.registry.entities import NewName
 from noria.registry.service import Models
 from noria.serving.entities import Deployment, Reason
+from noria.serving.repairs.entities import ByLine, ColumnRepair, EndRepair, NewRepair
 from noria.serving.rollouts.deployment import rename_model
-from noria.serving.service import Endpoints, Rollouts
+from noria.serving.service import Endpoints, InputRepairs, Rollouts
 from support.hostile import HOSTILE, assert_harmless
 from support.pages import Reader, form_in, visible_text
 from support.sights import see_windows
@@ -25,6 +26,9 @@ ENDPOINTS = "/projects/default/endpoints"
 DIGITS = f"{ENDPOINTS}/digits"
 BOTH = pytest.mark.parametrize(
     "database_kind", ["sqlite", pytest.param("postgres", marks=pytest.mark.postgres)]
+)
+REPAIR = ColumnRepair(
+    column="pixels[20]", change=ByLine(slope=1000.0), words="`pixels[20]` is divided by 1000"
 )
 VIEWER = Principal(name="ana", project_roles={"default": Role.VIEWER}, holds_key=True)
 
@@ -156,6 +160,43 @@ def test_a_way_back_that_changed_meanwhile_is_told(
     assert answer.status_code == 409
     assert "v1 → v2" in visible_text(answer.text)
     assert endpoints.get(PROJECT, "digits").version == 1
+
+
+def test_a_repair_is_ended_by_a_button_and_begun_again_by_the_notice(
+    reader: Reader, context: Context, endpoints: Endpoints
+) -> None:
+    """The one that was seen, and no other; whoever may not is shown the command instead."""
+    turn_once(context)
+    repairs, to = context.service(InputRepairs), f"{DIGITS}/end-repair"
+    repairs.set(PROJECT, "digits", NewRepair(columns=[REPAIR]))
+    form = reader.form(DIGITS, to, name="end-repair")
+    asked = visible_text(reader.send(form).text)
+    reader.server.tokens["t"] = VIEWER
+    seen = reader.get(DIGITS, token="t")
+    repairs.set(PROJECT, "digits", NewRepair(columns=[REPAIR], reason="another"))
+    late = reader.send(form, confirmed="yes")
+    done = reader.send(reader.form(DIGITS, to, name="end-repair"), confirmed="yes")
+    cookie = done.headers["set-cookie"].partition(";")[0]
+    headers = {"accept": "text/html", "cookie": cookie, "accept-language": "en"}
+    page = reader.client.get(reader.server.url + DIGITS, headers=headers).text
+    undo = form_in(page, f"{DIGITS}/repair", name="undo")
+    again = [reader.send(undo).status_code for _ in range(2)]
+    repairs.end(PROJECT, "digits", EndRepair())
+    nothing = reader.send(form, confirmed="yes", language="es")
+
+    assert "End repair 1 of the inputs of digits" in asked
+    assert "This can be undone right afterwards" in asked
+    assert f'action="{to}"' not in seen.text
+    assert "noria endpoints repair digits --off" in visible_text(seen.text)
+    assert (late.status_code, done.status_code, again) == (409, 303, [303, 409])
+    assert "Repair 2 is ended" in visible_text(page)
+    assert [(each.number, each.reason) for each in repairs.list(PROJECT, "digits").items] == [
+        (3, "another"),
+        (2, "another"),
+        (1, ""),
+    ]
+    assert nothing.status_code == 404
+    assert "Las entradas de digits se toman como se envían" in visible_text(nothing.text)
 
 
 def test_a_first_version_has_no_way_back(reader: Reader, context: Context) -> None:
