@@ -16,7 +16,7 @@ import polars as pl
 
 from noria.core.errors import Failed, Invalid, NoriaError
 from noria.registry.entities import ServableVersion
-from noria.registry.runtimes.port import LoadedModel, load_model
+from noria.registry.runtimes.port import LoadedModel
 from noria.registry.signatures import InputInvalid, check_inputs
 from noria.serving.batch.columns import (
     Binding,
@@ -42,12 +42,9 @@ class Work(msgspec.Struct, frozen=True, kw_only=True):
     ----------
     folder
         Where chunks are kept.
-    model_folder
-        Files of the version, verified.
     """
 
     folder: str
-    model_folder: str
     version: ServableVersion
     rows: Rows
     bindings: list[Binding]
@@ -65,12 +62,12 @@ class Work(msgspec.Struct, frozen=True, kw_only=True):
 
 
 class ChunkMaker:
-    """Makes chunks of a run, the model being loaded once."""
+    """Makes chunks of a run, by a model that was loaded for it."""
 
-    def __init__(self, work: Work) -> None:
+    def __init__(self, work: Work, model: LoadedModel) -> None:
         self._work = work
-        self._model: LoadedModel = load_model(Path(work.model_folder), work.version, fast=True)
-        self.engine = self._model.engine
+        self._model = model
+        self.engine = model.engine
         self._ahead = Ahead(work.rows, work.chunk_rows) if isinstance(work.rows, TableRows) else None
 
     def make(self, chunk: int) -> int:
@@ -83,12 +80,17 @@ class ChunkMaker:
         Failed
             If the model raises.
         """
-        start, stop = self._work.bounds(chunk)
-        write_chunk(Path(self._work.folder), chunk, self._predicted(start, stop))
-        return stop - start
+        return self.keep(chunk, self.predicted(chunk))
 
-    def _predicted(self, start: int, stop: int) -> pl.DataFrame:
+    def keep(self, chunk: int, rows: pl.DataFrame) -> int:
+        """Write the output rows of a chunk, and give how many they are. May be called from another thread."""
+        write_chunk(Path(self._work.folder), chunk, rows)
+        return rows.height
+
+    def predicted(self, chunk: int) -> pl.DataFrame:
+        """Give the output rows of a chunk; raises as `make` does."""
         work = self._work
+        start, stop = work.bounds(chunk)
         inputs, copied = self._read(start, stop)
         unfit = None
         if work.options.unfit is Unfit.NULL:

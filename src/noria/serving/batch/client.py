@@ -13,8 +13,9 @@ from noria.core.errors import Invalid, NotFound
 from noria.core.workspace import Workspace, current_workspace
 from noria.registry.rules import check_consent, servable
 from noria.registry.service import Models
-from noria.serving.batch.entities import MAX_WORKERS, BatchOptions, BatchRun, Duplicates, Unfit
-from noria.serving.batch.processes import Crew
+from noria.serving.batch.child import ModelPlace
+from noria.serving.batch.entities import BatchOptions, BatchRun, Duplicates, Unfit
+from noria.serving.batch.processes import Crew, check_workers
 from noria.serving.batch.service import Batches
 from noria.serving.batch.sinks.port import settled_output
 from noria.serving.batch.slot_entities import Slot
@@ -46,6 +47,7 @@ def predict(
     retry_s: float = 60.0,
     workspace: Workspace | None = None,
     progress: Callable[[int, int], None] | None = None,
+    crew: Crew | None = None,
 ) -> BatchRun:
     """Predict all rows of an input: exactly one output row for each, also when this is killed and done again.
 
@@ -79,6 +81,8 @@ def predict(
         look at them; labels find them by the columns of `key`.
     retry_s
         How long a sink that is down is tried again.
+    crew
+        The processes, where they were started before, as many as `workers`; who started them ends them.
 
     Raises
     ------
@@ -104,8 +108,7 @@ def predict(
     (2, [7.0, 9.0])
     >>> ws.close(); folder.cleanup()
     """
-    if not 1 <= workers <= MAX_WORKERS:
-        raise Invalid(f"`workers` cannot be {workers}", hint=f"Give 1 to {MAX_WORKERS}")
+    check_workers(workers)
     ws = workspace or current_workspace()
     options = BatchOptions(
         key=tuple(key),
@@ -116,18 +119,29 @@ def predict(
         unfit=one_of(Unfit, unfit, "unfit"),
         endpoint=endpoint,
     )
-    # They load their libraries while this process does, and while it looks at the input.
-    with nullcontext() if workers == 1 else Crew(workers, os.environ) as crew:
+    # They load their libraries and the model while this process does, and while it looks at the input.
+    with nullcontext(crew) if crew or workers == 1 else Crew(workers, os.environ) as helpers:
+        model = _fetched(ws, ref)
+        if helpers is not None:
+            helpers.prepare(model)
         from noria.serving.batch.running import run_batch
 
-        wish = _wish(ws, ref, input, input_url, output, options, batch, slot)
+        wish = _wish(ws, model, input, input_url, output, options, batch, slot)
         wish = replace(wish, chunk_rows=chunk_rows, n_workers=workers, once=once, retry_s=retry_s)
-        return run_batch(ws, wish, crew=crew, progress=progress)
+        return run_batch(ws, wish, crew=helpers, progress=progress)
+
+
+def _fetched(ws: Workspace, ref: str) -> ModelPlace:
+    from noria.registry.client import fetch_version
+
+    version = servable(ws.service(Models).resolve(ws.project, ref))
+    check_consent(version)
+    return ModelPlace(folder=str(fetch_version(ws, version)), version=version)
 
 
 def _wish(
     ws: Workspace,
-    ref: str,
+    model: ModelPlace,
     source: str,
     input_url: str | None,
     output: str | None,
@@ -138,14 +152,12 @@ def _wish(
     from noria.serving.batch.reading import find_input
     from noria.serving.batch.running import Wish
 
-    version = servable(ws.service(Models).resolve(ws.project, ref))
-    check_consent(version)
     if (batch is None) is not (slot is None):
         raise Invalid(
             "A batch and a slot of it go together", hint="Give `--batch NAME --slot blue`, or neither"
         )
     return Wish(
-        version=version,
+        model=model,
         input=find_input(ws, source, url=input_url),
         output=settled_output(output or _output_of(ws, batch)),
         options=options,

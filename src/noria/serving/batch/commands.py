@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Iterator
-from contextlib import contextmanager
+from contextlib import AbstractContextManager, contextmanager, nullcontext
 from typing import TYPE_CHECKING, Annotated, Any
 
 import typer
@@ -36,7 +36,9 @@ if TYPE_CHECKING:
 
     from rich.console import RenderableType
 
+    from noria.core.workspace import Workspace
     from noria.serving.batch.entities import BatchRun, BatchRunPage
+    from noria.serving.batch.processes import Crew
 
 __all__ = ["batches", "predict"]
 
@@ -88,21 +90,36 @@ def predict_command(
         "endpoint": endpoint,
         "retry_s": retry_s,
     }
-    with opened(workspace, project) as ws:
-        if submit:
-            from noria.serving.batch.jobs import submit_prediction
-
-            job = submit_prediction(ws, {**asked, "input_url": input_url})
-            if json:
-                print_json(job)
-            else:
-                say(f"Job {job.id} is queued; see `noria jobs show {job.id}`")
-            return
+    if submit:
+        with opened(workspace, project) as ws:
+            _submit(ws, {**asked, "input_url": input_url}, json=json)
+        return
+    with _started(workers) as crew, opened(workspace, project) as ws:
         from noria.serving.batch.client import predict as predict_rows
 
         with _progress(ref) as progress:
-            done = predict_rows(**asked, input_url=input_url, workspace=ws, progress=progress)
+            done = predict_rows(**asked, input_url=input_url, workspace=ws, progress=progress, crew=crew)
     show(done, json=json, render=run_facts)
+
+
+def _submit(ws: Workspace, asked: dict[str, Any], *, json: bool) -> None:
+    from noria.serving.batch.jobs import submit_prediction
+
+    job = submit_prediction(ws, asked)
+    if json:
+        print_json(job)
+    else:
+        say(f"Job {job.id} is queued; see `noria jobs show {job.id}`")
+
+
+def _started(workers: int) -> AbstractContextManager[Crew | None]:
+    """Start the processes before anything else: they load for as long as this one does."""
+    import os
+
+    from noria.serving.batch.processes import Crew, check_workers
+
+    check_workers(workers)
+    return nullcontext() if workers == 1 else Crew(workers, os.environ)
 
 
 @contextmanager

@@ -9,14 +9,15 @@ import signal
 import subprocess
 import sys
 from bisect import insort
-from collections import Counter
+from collections import Counter, deque
 from collections.abc import Callable, Collection, Mapping, Sequence
 from typing import TYPE_CHECKING, Self
 
 import msgspec
 
-from noria.core.errors import Failed, error_from_body
-from noria.serving.batch.child import Made
+from noria.core.errors import Failed, Invalid, error_from_body
+from noria.serving.batch.child import Made, ModelPlace
+from noria.serving.batch.entities import MAX_WORKERS
 from noria.serving.modelserver.pinning import pin_libraries
 
 if TYPE_CHECKING:
@@ -26,9 +27,25 @@ DEATHS = 3
 """A chunk at which so many processes died is not tried again."""
 
 _GRACE_S = 5.0
+_AT_ONCE = 2
+"""Chunks that a process has: one is written, and one predicted."""
+
+_LOADING = -1
 
 Told = Callable[[int], None]
 """Told how many rows were made since it was told last."""
+
+
+def check_workers(workers: int) -> None:
+    """Refuse a number of processes that no run has.
+
+    Raises
+    ------
+    Invalid
+        If it is none, or more than 64.
+    """
+    if not 1 <= workers <= MAX_WORKERS:
+        raise Invalid(f"`workers` cannot be {workers}", hint=f"Give 1 to {MAX_WORKERS}")
 
 
 class Crew:
@@ -56,7 +73,12 @@ class Crew:
         for member in (*self._idle, *self._members.values(), *self._done):
             member.end(now=True)
 
-    def make(self, work: Work, chunks: Collection[int], told: Told) -> str | None:
+    def prepare(self, model: ModelPlace) -> None:
+        """Have the model loaded that `make` will ask for."""
+        for member in self._idle:
+            member.load(model)
+
+    def make(self, model: ModelPlace, work: Work, chunks: Collection[int], told: Told) -> str | None:
         """Have chunks made, and give what computes the predictions.
 
         Raises
@@ -70,7 +92,7 @@ class Crew:
         while waiting or self._members:
             while waiting and len(self._members) < min(self._n_workers, len(waiting) + self._n_busy()):
                 member = self._idle.pop() if self._idle else _Member(self._environ)
-                member.begin(work)
+                member.begin(model, work)
                 self._members[member.answers] = member
             ready, _, _ = select.select(list(self._members), [], [])
             for descriptor in ready:
@@ -78,42 +100,59 @@ class Crew:
         return self._engine
 
     def _n_busy(self) -> int:
-        return sum(member.chunk is not None for member in self._members.values())
+        return sum(bool(member.chunks) for member in self._members.values())
 
     def _hear(self, work: Work, member: _Member, waiting: list[int], told: Told) -> None:
-        made = member.hear()
-        if made is None:
+        for made in member.hear():
+            if made is None:
+                del self._members[member.answers]
+                self._bury(work, member, waiting)
+                return
+            if made.error is not None:
+                raise error_from_body(made.error)
+            if made.engine is not None:
+                self._engine = made.engine
+            else:
+                member.chunks.popleft()
+                told(made.n_rows)
+        self._feed(member, waiting)
+
+    def _feed(self, member: _Member, waiting: list[int]) -> None:
+        """Hand out a chunk, and one for the time in which that is written; let go of a process that is done."""
+        while waiting and len(member.chunks) < _AT_ONCE:
+            at_work = {chunk for other in self._members.values() for chunk in other.chunks}
+            place = place_of_next(waiting, member.last, at_work)
+            if member.chunks and not self._goes_ahead(member, waiting, place):
+                break
+            member.give(waiting.pop(place))
+        if not member.chunks:
             del self._members[member.answers]
-            self._bury(work, member, waiting)
-            return
-        if made.error is not None:
-            raise error_from_body(made.error)
-        if made.engine is not None:
-            self._engine = made.engine
-        else:
-            told(made.n_rows)
-        last, member.chunk = member.chunk, None
-        if waiting:
-            at_work = {other.chunk for other in self._members.values() if other.chunk is not None}
-            member.give(waiting.pop(place_of_next(waiting, last, at_work)))
-        else:
-            del self._members[member.answers]
+            member.let_go()
             self._done.append(member)
+
+    def _goes_ahead(self, member: _Member, waiting: list[int], place: int) -> bool:
+        """Tell whether a chunk is handed out before the last one is kept.
+
+        Not one of the last, for which others are free sooner, and none at which a process died: whoever dies at two is
+        to tell at which.
+        """
+        suspects = (waiting[place], *member.chunks)
+        return len(waiting) >= len(self._members) and not any(self._deaths[chunk] for chunk in suspects)
 
     def _bury(self, work: Work, member: _Member, waiting: list[int]) -> None:
         how = member.end()
-        chunk = -1 if member.chunk is None else member.chunk
-        self._deaths[chunk] += 1
-        if self._deaths[chunk] >= DEATHS:
-            doing = "loaded the model"
-            if chunk >= 0:
-                start, stop = work.bounds(chunk)
-                doing = f"predicted the rows {start} to {stop - 1}"
-            raise Failed(
-                f"{DEATHS} processes died while they {doing}; the last one {how}",
-                hint="Did they need more memory than there is? Fewer `--workers` or `--chunk-rows` need less",
-            )
-        if chunk >= 0:
+        for chunk in member.chunks or (_LOADING,):
+            self._deaths[chunk] += 1
+            if self._deaths[chunk] >= DEATHS:
+                doing = "loaded the model"
+                if chunk != _LOADING:
+                    start, stop = work.bounds(chunk)
+                    doing = f"predicted the rows {start} to {stop - 1}"
+                raise Failed(
+                    f"{DEATHS} processes died while they {doing}; the last one {how}",
+                    hint="Did they need more memory than there is? Fewer `--workers` or `--chunk-rows` need less",
+                )
+        for chunk in member.chunks:
             insort(waiting, chunk)
 
 
@@ -136,12 +175,22 @@ def place_of_next(waiting: Sequence[int], last: int | None, at_work: Collection[
 
 
 class _Member:
-    """One process."""
+    """One process.
+
+    Attributes
+    ----------
+    answers
+        Descriptor that its answers come from.
+    chunks
+        That it was given and has not kept yet, in their order; `last` is the newest that it was given.
+    """
 
     def __init__(self, environ: Mapping[str, str]) -> None:
         request_read, self._requests = os.pipe()
         self.answers, answer_write = os.pipe()
-        self.chunk: int | None = None
+        self.chunks: deque[int] = deque()
+        self.last: int | None = None
+        self._is_loading = False
         self._received = b""
         command = [sys.executable, "-m", "noria.serving.batch.child", str(request_read), str(answer_write)]
         self._process = subprocess.Popen(
@@ -150,24 +199,36 @@ class _Member:
         os.close(request_read)
         os.close(answer_write)
 
-    def begin(self, work: Work) -> None:
-        """Tell it what it works at."""
+    def load(self, model: ModelPlace) -> None:
+        """Tell it which model to load."""
+        self._is_loading = True
+        self._send(msgspec.json.encode(model))
+
+    def begin(self, model: ModelPlace, work: Work) -> None:
+        """Tell it what it works at, by the model that it was told to load, if it was."""
+        if not self._is_loading:
+            self.load(model)
         self._send(msgspec.json.encode(work))
 
     def give(self, chunk: int) -> None:
         """Hand it a chunk."""
-        self.chunk = chunk
+        self.chunks.append(chunk)
+        self.last = chunk
         self._send(str(chunk).encode())
 
-    def hear(self) -> Made | None:
-        """Read an answer, which is there or about to be; None when the process is gone."""
+    def hear(self) -> list[Made | None]:
+        """Read the answers that are there, one at least, or are about to be; the last is None when it is gone."""
         while b"\n" not in self._received:
             found = os.read(self.answers, 1 << 16)
             if not found:
-                return None
+                return [None]
             self._received += found
-        line, _, self._received = self._received.partition(b"\n")
-        return msgspec.json.decode(line, type=Made)
+        *lines, self._received = self._received.split(b"\n")
+        return [msgspec.json.decode(line, type=Made) for line in lines]
+
+    def let_go(self) -> None:
+        """Have it end while nobody waits for it: all that it made is on the disk, and its memory is given back."""
+        self._process.kill()
 
     def end(self, *, now: bool = False) -> str:
         """Let it end, without its doing if it must be or when it shall be `now`, and say how it did."""

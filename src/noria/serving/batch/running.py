@@ -13,9 +13,10 @@ from blake3 import blake3
 from noria.core.errors import ErrorBody, Invalid, NoriaError, Unavailable
 from noria.core.serialisation import to_builtins, to_json
 from noria.core.workspace import Workspace
-from noria.registry.client import fetch_version
 from noria.registry.entities import ServableVersion
+from noria.registry.runtimes.port import load_model
 from noria.serving.batch.capturing import capture_rows
+from noria.serving.batch.child import ModelPlace
 from noria.serving.batch.chunks import ChunkMaker, Work, chunk_path, chunk_paths, kept_chunks
 from noria.serving.batch.columns import PREDICTION, bind, check_probabilities
 from noria.serving.batch.entities import (
@@ -59,7 +60,7 @@ class Wish:
         How long a sink that is down is tried again.
     """
 
-    version: ServableVersion
+    model: ModelPlace
     input: Input
     output: str
     options: BatchOptions
@@ -69,6 +70,11 @@ class Wish:
     batch: str | None = None
     slot: Slot | None = None
     retry_s: float = 60.0
+
+    @property
+    def version(self) -> ServableVersion:
+        """Which predicts."""
+        return self.model.version
 
     @property
     def place(self) -> str:
@@ -208,7 +214,6 @@ class _Attempt:
         width = 16 * sum(_width(schema[name]) for binding in bindings for name in binding.columns)
         work = Work(
             folder=str(self._folder),
-            model_folder=str(fetch_version(self._workspace, wish.version)),
             version=wish.version,
             rows=rows,
             bindings=bindings,
@@ -232,12 +237,12 @@ class _Attempt:
         if not chunks:
             return
         if self._crew is None:
-            maker = ChunkMaker(work)
+            maker = ChunkMaker(work, load_model(Path(self._wish.model.folder), work.version, fast=True))
             engine: str | None = maker.engine
             for chunk in chunks:
                 self._tell(maker.make(chunk))
         else:
-            engine = self._crew.make(work, chunks, self._tell)
+            engine = self._crew.make(self._wish.model, work, chunks, self._tell)
         self._change(engine=engine)
 
     def _written(self, work: Work) -> str:
