@@ -118,12 +118,14 @@ class Shadows:
             self._settle()
             self._is_settled = True
         groups = [(key, list(group)) for key, group in groupby(records, _plan_of)]
-        work = [(asked, group) for key, group in groups if (asked := self._asked(key))]
-        for asked, group in work:
+        work = [(key, group, asked) for key, group in groups if (asked := self._asked(key))]
+        for key, group, asked in work:
             requests = [found for record in group if (found := read_again(record)) is not None]
             for version, share in asked:
                 left = [some for each in requests if (some := self._left(version, share, each)) is not None]
                 for batch in batches(left, version.lane.rows_within(_BATCH_S)):
+                    if not self._asked(key):  # the plan has changed while this waited for its turn
+                        break
                     self._predict(version, batch)
                     self._pace.rest(sum(each.n_rows for each in batch))
         self._note.forget()

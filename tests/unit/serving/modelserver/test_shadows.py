@@ -348,6 +348,22 @@ def test_requests_that_were_kept_together_are_predicted_and_kept_together(
     assert [entry.error for entry in kept.entries[3:]] == [None, "ValueError: not below 0", None]
 
 
+def test_what_waits_when_the_plan_changes_is_let_go_of(
+    shadows: Shadows, following: Following, kept: Kept
+) -> None:
+    """Nobody asks for it any more, and what the new plan asks for comes next."""
+    after = msgspec.structs.replace(PLAN, revision=6)
+
+    def predict_while_the_plan_changes(x: Any) -> Outputs:
+        following.follow(after, _doubled)
+        return _doubled(x)
+
+    following.follow(PLAN, predict_while_the_plan_changes)
+    shadows.take([_joint([[float(n)] for n in range(512)]), _joint([[1.0], [2.0]])])
+
+    assert len(kept.entries) == 512
+
+
 def test_outputs_of_several_arrays_and_of_texts_are_kept(
     shadows: Shadows, following: Following, kept: Kept
 ) -> None:
