@@ -47,6 +47,7 @@ from support.serving import follow, predictions, register_version, signature
 PROJECT = "default"
 AT = datetime(2030, 1, 1, tzinfo=UTC)
 STEP = RolloutStep(weight=0.5, bake_s=10, min_requests=100)
+STEP_LATER = RolloutStep(weight=0.9, bake_s=10, min_requests=100)
 
 
 @pytest.fixture
@@ -62,9 +63,9 @@ def versions(workspace: Workspace) -> None:
         register_version(workspace)
 
 
-def deploy(services: Services, version: int, **options: object) -> Rollout:
+def deploy(services: Services, version: int, name: str = "live", /, **options: object) -> Rollout:
     plan = Deployment(model="digits", version=version, **options)  # type: ignore[arg-type]
-    return services(Endpoints).deploy(PROJECT, "live", plan)
+    return services(Endpoints).deploy(PROJECT, name, plan)
 
 
 def planned(services: Services) -> EndpointPlan:
@@ -80,8 +81,8 @@ def look(services: Services, context: Context, clock: ManualClock, rollout: Roll
     """Let the model servers follow, both versions see 400 requests, time pass, and the control loop look."""
     follow(services(Endpoints))
     advance(context, rollout.id)
-    endpoint = services(Endpoints).get(PROJECT, "live")
-    seen = f"{endpoint.revision}-{clock.now():%M%S}"
+    endpoint = services(Endpoints).get(PROJECT, rollout.endpoint)
+    seen = f"{endpoint.name}-{endpoint.revision}-{clock.now():%M%S}"
     answers = {
         version: predictions(
             [f"{0 if endpoint.shadows else version}-{seen}-{n}" for n in range(400)],
@@ -93,7 +94,8 @@ def look(services: Services, context: Context, clock: ManualClock, rollout: Roll
     beside = CaptureRole.SHADOW if endpoint.shadows else CaptureRole.ANSWER
     shadows = [msgspec.structs.replace(each, role=beside) for each in answers[2]]
     for batch in (answers[1], shadows):
-        services(Captures).append_packed(PROJECT, "live", pack([json_entry(each) for each in batch]))
+        packed = pack([json_entry(each) for each in batch])
+        services(Captures).append_packed(PROJECT, rollout.endpoint, packed)
     clock.advance(11)
     return advance(context, rollout.id)[0]
 
@@ -210,6 +212,38 @@ def test_two_rollouts_at_once_are_one(services: Services) -> None:
     assert begun.id in (refusal.hint or "")
     assert services(Endpoints).get(PROJECT, "live").rollout_id == begun.id
     assert set(weights(services)) == {1, begun.to_version}
+
+
+@pytest.mark.usefixtures("versions")
+def test_rollouts_of_two_endpoints_overlap(services: Services, context: Context, clock: ManualClock) -> None:
+    """Of one model and to one version: each goes its own way, and the version is held while either needs it."""
+    whole = RolloutStep(weight=1.0, bake_s=10, min_requests=100)
+    for name in ("live", "other"):
+        deploy(services, 1, name)
+    first = deploy(services, 2, strategy=Strategy.CANARY, steps=[STEP, STEP_LATER])
+    second = deploy(services, 2, "other", strategy=Strategy.BLUE_GREEN, steps=[whole, whole], keep_warm_s=0)
+
+    def answering() -> dict[str, dict[int, float]]:
+        plans = services(Endpoints).plans().plans or []
+        return {plan.endpoint: {v.version: v.weight for v in plan.versions} for plan in plans}
+
+    first, second = (look(services, context, clock, rollout) for rollout in (first, second))
+    assert (first.step, second.step) == (0, 0)
+    assert answering() == {"live": {1: 0.5, 2: 0.5}, "other": {1: 1.0, 2: 0.0}}
+    services(Rollouts).abort(PROJECT, first.id, Reason(reason="enough seen"))
+    assert answering() == {"live": {1: 1.0}, "other": {1: 1.0, 2: 0.0}}
+    with pytest.raises(Conflict, match="`other`"):
+        services(ModelVersions).delete(PROJECT, "digits", 2)
+
+    again = deploy(services, 3, strategy=Strategy.CANARY, steps=[STEP])
+    for _ in range(6):
+        if not second.status.is_finished():
+            second = look(services, context, clock, second)
+    assert second.status is RolloutStatus.PROMOTED
+    assert services(Rollouts).get(PROJECT, first.id).status is RolloutStatus.ROLLED_BACK
+    assert services(Rollouts).get(PROJECT, again.id).status is RolloutStatus.RUNNING
+    assert answering()["other"] == {2: 1.0}
+    assert answering()["live"].keys() == {1, 3}
 
 
 @pytest.mark.usefixtures("versions")
