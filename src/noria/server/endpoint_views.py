@@ -17,6 +17,7 @@ from noria.monitoring.entities import WindowRule
 from noria.monitoring.estimated.entities import StandingEstimate
 from noria.serving.keys import EndpointKey
 from noria.serving.page_reads import GoingBack
+from noria.serving.page_turns import Turns
 from noria.serving.page_views import Badge, ShareBar
 from noria.serving.plans import ServerStanding
 
@@ -326,6 +327,8 @@ class EndpointContext(PageContext):
         Of the requests.
     versions
         That answer, or did, with figures.
+    turns
+        How two versions fare that answer in turn; None where one answers.
     rollout
         What is under way; None for nothing.
     servers
@@ -387,6 +390,7 @@ class EndpointContext(PageContext):
     badge: Badge
     shares: tuple[ShareBar, ...]
     versions: tuple[VersionRow, ...]
+    turns: Turns | None
     rollout: RolloutLink | None
     servers: tuple[ServerRow, ...]
     keys: tuple[EndpointKey, ...] | None

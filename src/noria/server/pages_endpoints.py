@@ -55,6 +55,7 @@ from noria.server.endpoint_views import (
 from noria.serving.entities import Endpoint, Rollout, RolloutStatus, Share
 from noria.serving.keys import EndpointKeys
 from noria.serving.page_reads import EndpointReads
+from noria.serving.page_turns import turns_at
 from noria.serving.page_views import Badge, ShareBar
 from noria.serving.pages import ENDPOINTS_WORDS, rollout_badge
 from noria.serving.permissions import DEPLOY, END_REPAIRS, READ_CAPTURES, READ_ENDPOINTS
@@ -133,6 +134,7 @@ def endpoint_page(visit: Visit) -> EndpointContext:
         badge=_badge(endpoint, rollout, n_open),
         shares=_share_bars(visit, endpoint),
         versions=_versions(visit, endpoint),
+        turns=turns_at(visit, endpoint),
         rollout=rollout,
         servers=_servers(visit, endpoint),
         keys=tuple(keys.list(project, endpoint.name).items) if may_deploy else None,
