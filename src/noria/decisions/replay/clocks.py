@@ -17,7 +17,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from noria.decisions.replay.case import State, losses_under, targets_of
-from noria.decisions.replay.outputs import Floats
+from noria.decisions.replay.halving import confirmed
 from noria.decisions.replay.permuting import errors_with
 from noria.decisions.replay.repairs import CLOCK, shifted_clock
 from noria.decisions.replay.rows import Window
@@ -32,7 +32,6 @@ _HOURS = (*range(-14, 15), -24, 24, -168, 168)
 """All zones of the earth, half of one being told as the nearest hour; a day and a week."""
 
 _FEWEST_ROWS = 40
-_SURE = 3.5  # standard errors: a few dozen shifts are tried, on other rows than those that judge
 _TWICE = 2.0
 _LEFT = 0.3
 
@@ -91,15 +90,4 @@ def _hours_off(state: State, parts: Parts, name: str) -> int | None:
             for hours in (0, *_HOURS)
         ]
     )
-    half = np.arange(len(under)) % 2 == 0
-    gains = np.zeros(len(under))
-    for taught in (half, ~half):
-        gains[~taught] = under[~taught, 0] - under[~taught, _best(under[taught])]
-    if gains.mean() <= _SURE * gains.std() / math.sqrt(len(gains)):
-        return None
-    best = _best(under)
-    return (0, *_HOURS)[best] or None
-
-
-def _best(under: Floats) -> int:
-    return int(under.mean(axis=0).argmin())
+    return (0, *_HOURS)[confirmed(under)] or None

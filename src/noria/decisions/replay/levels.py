@@ -15,6 +15,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from noria.decisions.replay.case import Case, State, losses_under, targets_of
+from noria.decisions.replay.halving import confirmed
 from noria.decisions.replay.outputs import Floats
 from noria.decisions.replay.permuting import errors_with
 from noria.decisions.replay.repairs import LEVEL, on_frame, taken_back
@@ -29,7 +30,6 @@ _FEWEST_ROWS = 40
 _LATELY = 2  # windows
 _MOST_COLUMNS = 4
 _SHARES = (0.5, 0.75, 1.0, 1.25, 1.5)
-_SURE = 3.5  # standard errors: a few lines are tried, on other rows than those that judge
 _LEFT = 0.3
 
 
@@ -113,12 +113,8 @@ def _taken_back(state: State, parts: Parts, name: str, lately: Columns) -> _Foun
     every = [Line(slope=1.0, offset=0.0), *tried]
     repairs = [on_frame(name, state.world.raw, taken_back(line)) for line in every]
     under = np.column_stack([errors_with(state, parts, repair) for repair in repairs])
-    half = np.arange(len(under)) % 2 == 0
-    gains = np.zeros(len(under))
-    for taught in (half, ~half):
-        gains[~taught] = under[~taught, 0] - under[~taught, _best(under[taught])]
-    best = _best(under)
-    if not best or not gains.mean() > _SURE * gains.std() / math.sqrt(len(gains)):
+    best = confirmed(under)
+    if not best:
         return None
     path = replace(state.path, repairs=(*state.path.repairs, repairs[best]))
     saved = losses_under(state, state.path, parts) - losses_under(state, path, parts)
@@ -137,10 +133,6 @@ def _candidates(before: Floats, now: Floats) -> list[Line]:
         return []
     level = float(np.median(now) - np.median(before))
     return [*(Line(slope=1.0, offset=share * level) for share in _SHARES), *lines(before, now)]
-
-
-def _best(under: Floats) -> int:
-    return int(under.mean(axis=0).argmin())
 
 
 def _words(line: Line) -> str:
