@@ -117,7 +117,7 @@ class Cells:
         --------
         >>> from noria.core.web.languages import Language
         >>> Cells(Formats(Language.SPANISH), str)([0.5, "<b>"], [CellKind.NUMBER, CellKind.TEXT])
-        Markup('<td class="is-number">0,5</td><td class="is-text">&lt;b&gt;</td>')
+        Markup('<td class="is-number">0,5</td><td class="nowrap">&lt;b&gt;</td>')
         """
         makers = self._makers
         made = [

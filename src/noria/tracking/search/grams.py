@@ -69,7 +69,7 @@ def grams_in(pattern: str) -> list[str]:
     Examples
     --------
     >>> grams_in("%lou_.Bin%"), grams_in("%ab_c%")
-    (['bin', '.bi', 'lou'], [])
+    (['lou', 'bin', '.bi'], [])
     """
     found = {
         piece[at : at + _SIGNS]

@@ -2,13 +2,10 @@
 
 from __future__ import annotations
 
-import doctest
-
 import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-import noria.core.objects.deltas
 from noria.core.errors import TooLarge
 from noria.core.objects.deltas import (
     PART_BYTES,
@@ -36,11 +33,6 @@ def chunks(letters: list[str]) -> list[Chunk]:
 
 def text(letters: list[str]) -> str:
     return "".join(letter * (ord(letter) - ord("a") + 1) for letter in letters)
-
-
-def test_the_examples_are_true() -> None:
-    """As they stand in the docstrings."""
-    assert doctest.testmod(noria.core.objects.deltas).failed == 0
 
 
 @given(LETTERS, LETTERS)
