@@ -31,30 +31,41 @@ from noria.serving.service import Captures, Endpoints
 from support.conformance import open_test_context, workspace_settings
 
 HOURS, PER_HOUR, DELAY_H = 30, 10, 3
+LOOK_EVERY_H = 3
 
 
 @pytest.fixture
 def context(tmp_path: Path, database_url: str) -> Iterator[Context]:
-    """Give a workspace with an endpoint whose labels come three hours after its answers, as a day has gone by."""
+    """Give a workspace with an endpoint whose monitor has not looked yet."""
     clock = ManualClock(datetime(2030, 1, 1, tzinfo=UTC))
     generator = np.random.default_rng(5)
     x = generator.normal(size=(200, 2))
     y = (x[:, 0] > 0).astype(int)
     with open_test_context(workspace_settings(tmp_path / "workspace", database_url), clock) as opened:
-        workspace = Workspace(opened.settings, InProcess(opened), opened.clock)
         fitted = LogisticRegression().fit(x[:100], y[:100])
+        workspace = workspace_of(opened)
         register(fitted, "waits", x=x[:100], y=y[:100], holdout=(x[100:], y[100:]), workspace=workspace)
         opened.service(Endpoints).deploy("default", "waits", Deployment(model="waits", version=1))
         opened.service(Monitors).watch("default", "waits")
-        waiting: list[list[NewLabel]] = []
-        for _ in range(HOURS):
-            waiting.append(answer(opened))
-            clock.sleep(3600)
-            if len(waiting) > DELAY_H:
-                labels = waiting[len(waiting) - DELAY_H - 1]
-                opened.service(Captures).label("default", "waits", LabelBatch(labels=labels))
-            look(workspace, "default", "waits", {"window_rows": 20})
         yield opened
+
+
+def workspace_of(context: Context) -> Workspace:
+    """Give the workspace of backends."""
+    return Workspace(context.settings, InProcess(context), context.clock)
+
+
+def go_by(context: Context, n_hours: int) -> None:
+    """Let hours go by, in which labels come three hours after their answers, and a monitor look now and then."""
+    waiting: list[list[NewLabel]] = []
+    for hour in range(n_hours):
+        waiting.append(answer(context))
+        context.clock.sleep(3600)
+        if len(waiting) > DELAY_H:
+            labels = waiting[len(waiting) - DELAY_H - 1]
+            context.service(Captures).label("default", "waits", LabelBatch(labels=labels))
+        if hour % LOOK_EVERY_H == LOOK_EVERY_H - 1:
+            look(workspace_of(context), "default", "waits", {"window_rows": 20})
 
 
 def answer(context: Context) -> list[NewLabel]:
@@ -76,7 +87,8 @@ def answer(context: Context) -> list[NewLabel]:
 
 def test_labels_that_are_still_to_come_are_known_to_be(context: Context) -> None:
     """A look counts each row and label once; the report says which answers are early, and what they scored so far."""
-    workspace = Workspace(context.settings, InProcess(context), context.clock)
+    go_by(context, HOURS)
+    workspace = workspace_of(context)
     known = context.service(Monitors).label_delays("default", "waits")
     found = delay_report(known, context.clock.now())
     early = [each for each in found.answers if each.is_early]
@@ -151,13 +163,15 @@ def test_the_command_tells_which_answers_are_early(
 
 def test_a_namesake_begins_anew(context: Context) -> None:
     """What the labels of a deleted endpoint took says nothing of one that has its name."""
-    workspace = Workspace(context.settings, InProcess(context), context.clock)
+    go_by(context, 2 * LOOK_EVERY_H)
+    before = context.service(Monitors).label_delays("default", "waits")
     context.service(Endpoints).delete("default", "waits")
     context.clock.sleep(60)
     context.service(Endpoints).deploy("default", "waits", Deployment(model="waits", version=1))
     answer(context)
-    look(workspace, "default", "waits", {"window_rows": 20})
+    look(workspace_of(context), "default", "waits", {"window_rows": 20})
     known = context.service(Monitors).label_delays("default", "waits")
 
+    assert sum(each.n_labels for each in before.buckets) == (2 * LOOK_EVERY_H - DELAY_H) * PER_HOUR
     assert sum(each.n_rows for each in known.buckets) == PER_HOUR
     assert sum(each.n_labels for each in known.buckets) == 0
