@@ -33,7 +33,8 @@ WRITTEN_FILE = "written"
 
 _LOOK_EVERY_S = 0.02
 _LOOK_FAR_S = 0.2
-"""While not even half of the room was taken, it is looked so rarely: to do so takes as long as keeping many records."""
+_FAR_SEGMENTS = 16
+"""While there was room for so many segments, it is looked that rarely: it takes as long as keeping many records."""
 
 _LONG_BYTES = 1 << 13
 """Longer records are written by a call: to map so many pages takes the kernel several times as long."""
@@ -233,7 +234,7 @@ class Spool:
         return counter
 
     def _room_bytes(self) -> int:
-        is_far = self._size_bytes < self._max_bytes / 2
+        is_far = self._max_bytes - self._size_bytes >= _FAR_SEGMENTS * self._segment_bytes
         every_s = max(self._look_every_s, _LOOK_FAR_S) if is_far else self._look_every_s
         if time.monotonic() - self._looked_at >= every_s:
             self._look()
@@ -307,7 +308,7 @@ def spool_folders(root: Path) -> list[Path]:
 def segments_of(folder: Path) -> list[int]:
     """List the numbers of a spool's segments, in their order; none when it was deleted."""
     try:
-        names = [path.name for path in folder.iterdir()]
+        names = os.listdir(folder)  # noqa: PTH208 - asked for each batch, and there may be hundreds
     except FileNotFoundError:
         return []
     stems = [name.removesuffix(SUFFIX) for name in names if name.endswith(SUFFIX)]
@@ -322,11 +323,15 @@ def segment_path(folder: Path, segment: int) -> Path:
 def disk_bytes(folder: Path) -> int:
     """Give how much the segments under a folder take; what is deleted meanwhile does not count."""
     total = 0
-    for place, _, names in os.walk(folder):
-        for name in names:
-            if name.endswith(SUFFIX):
-                with contextlib.suppress(FileNotFoundError):
-                    total += Path(place, name).stat().st_size
+    pending = [str(folder)]
+    while pending:
+        with contextlib.suppress(FileNotFoundError), os.scandir(pending.pop()) as listing:
+            for entry in listing:
+                if entry.is_dir(follow_symlinks=False):
+                    pending.append(entry.path)
+                elif entry.name.endswith(SUFFIX):
+                    with contextlib.suppress(FileNotFoundError):
+                        total += entry.stat().st_size
     return total
 
 
