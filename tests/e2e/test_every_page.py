@@ -5,14 +5,15 @@ from __future__ import annotations
 import re
 from collections.abc import Iterator
 from pathlib import Path
+from typing import Literal
 
 import pytest
-from playwright.sync_api import Dialog
+from playwright.sync_api import Dialog, Page
 
 from noria.core.clock import SystemClock
 from noria.core.context import Context
 from noria.server.assembly import load_actions, load_pages
-from support.axe import barriers
+from support.axe import RULES_OF_LOOKS, barriers
 from support.browser import Browser
 from support.conformance import open_test_context, workspace_settings
 from support.examples import address, fill, paths
@@ -37,29 +38,58 @@ def example(context: Context) -> dict[str, str]:
     return fill(context)
 
 
-def test_every_page_keeps_nobody_out(browser: Browser, context: Context, example: dict[str, str]) -> None:
-    """Axe finds nothing on any page, none is wider than a phone, and no browser complains."""
+@pytest.mark.timeout(400)
+@pytest.mark.parametrize(("language", "width", "other_width"), [("en", DESK, PHONE), ("es", PHONE, DESK)])
+def test_every_page_keeps_nobody_out(
+    browser: Browser,
+    context: Context,
+    example: dict[str, str],
+    language: str,
+    width: int,
+    other_width: int,
+) -> None:
+    """Axe finds nothing on any page in any look, none is wider than the screen, and no browser complains.
+
+    Each page is seen with each two of language, theme and width together.
+    """
     server = LiveServer()
     server.show(load_pages(), load_actions())
     found: dict[str, object] = {}
     page = browser.page
     with server.serving(context):
         for path in paths():
-            page.set_viewport_size({"width": DESK, "height": 800})
-            answer = page.goto(server.url + address(path, example))
+            look(page, "light", width)
+            answer = page.goto(server.url + in_language(address(path, example), language))
             assert answer is not None
             if answer.status == 404 and path.endswith("/view"):
                 browser.complaints.clear()  # this run has no such file
                 continue
-            wrong = barriers(page)
-            page.set_viewport_size({"width": PHONE, "height": 844})
-            width = page.evaluate("document.documentElement.scrollWidth")
-            if wrong or width > PHONE or browser.complaints or answer.status != 200:
-                found[path] = (answer.status, width, wrong, [*browser.complaints])
+            wrong = [*barriers(page), *too_wide(page, width)]
+            look(page, "dark", other_width)
+            wrong += [*barriers(page, RULES_OF_LOOKS), *too_wide(page, other_width), *browser.complaints]
+            if wrong or answer.status != 200:
+                found[path] = (answer.status, wrong)
             browser.complaints.clear()
     server.close()
 
     assert found == {}
+
+
+def look(page: Page, scheme: Literal["light", "dark"], width: int) -> None:
+    """Have a page look as on such a screen."""
+    page.emulate_media(color_scheme=scheme)
+    page.set_viewport_size({"width": width, "height": 844 if width == PHONE else 800})
+
+
+def too_wide(page: Page, width: int) -> list[str]:
+    """Tell whether a page has to be scrolled sideways."""
+    found = page.evaluate("document.documentElement.scrollWidth")
+    return [f"{found} pixels wide on {width}"] if found > width else []
+
+
+def in_language(at: str, language: str) -> str:
+    """Give the address of a page in a language."""
+    return f"{at}{'&' if '?' in at else '?'}lang={language}"
 
 
 def test_every_parameter_has_an_example(example: dict[str, str]) -> None:

@@ -10,13 +10,22 @@ if TYPE_CHECKING:
     from playwright.sync_api import Page
 
 RULES = ["wcag2a", "wcag2aa", "wcag21a", "wcag21aa", "wcag22aa", "best-practice"]
+RULES_OF_LOOKS = ["color-contrast", "link-in-text-block", "scrollable-region-focusable", "target-size"]
+"""What depends on the theme, or on the width."""
 
 
-def barriers(page: Page) -> list[str]:
-    """Give what axe finds on a page that is open: the rule, and the first elements that break it."""
-    page.evaluate(_source())
+def barriers(page: Page, rules: list[str] = RULES) -> list[str]:
+    """Give what axe finds on a page that is open: the rule, and the first elements that break it.
+
+    Parameters
+    ----------
+    rules
+        Names of rules, or of groups of them.
+    """
+    if not page.evaluate("'axe' in window"):
+        page.evaluate(_source())
     found: dict[str, Any] = page.evaluate(
-        "rules => axe.run(document, {runOnly: rules, resultTypes: ['violations']})", RULES
+        "rules => axe.run(document, {runOnly: rules, resultTypes: ['violations']})", rules
     )
     return [
         f"{each['id']}: {[node['html'][:120] for node in each['nodes'][:3]]}" for each in found["violations"]
