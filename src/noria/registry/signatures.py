@@ -69,7 +69,9 @@ def task_of(target: NDArray[Any]) -> Task:
     return Task.REGRESSION if target.dtype.kind == "f" else Task.CLASSIFICATION
 
 
-def check_inputs(signature: Signature, inputs: Mapping[str, Any]) -> dict[str, NDArray[Any]]:
+def check_inputs(
+    signature: Signature, inputs: Mapping[str, Any], *, copied: bool = True
+) -> dict[str, NDArray[Any]]:
     """Hold inputs to a signature and give them as arrays of its types.
 
     Whole numbers are taken for FP64 and FP32; nothing else is converted silently.
@@ -78,6 +80,9 @@ def check_inputs(signature: Signature, inputs: Mapping[str, Any]) -> dict[str, N
     ----------
     inputs
         Arrays or nested lists by name, the first axis being the rows.
+    copied
+        Whether what is given may be written to, and is nobody else's; else numbers of the right type stay where they
+        are, perhaps where nothing can be written.
 
     Returns
     -------
@@ -90,7 +95,7 @@ def check_inputs(signature: Signature, inputs: Mapping[str, Any]) -> dict[str, N
         If an input is missing, unknown, of another type or shape, or not finite; the message names it.
     """
     _check_names(signature, inputs)
-    arrays = {spec.name: _check_one(spec, inputs[spec.name]) for spec in signature.inputs}
+    arrays = {spec.name: _check_one(spec, inputs[spec.name], copied=copied) for spec in signature.inputs}
     lengths = {name: len(array) for name, array in arrays.items()}
     if len(set(lengths.values())) > 1:
         listed = ", ".join(f"`{name}` {n}" for name, n in lengths.items())
@@ -145,8 +150,8 @@ def _check_names(signature: Signature, inputs: Mapping[str, Any]) -> None:
             raise InputInvalid(name, f"The input `{name}` is missing")
 
 
-def _check_one(spec: TensorSpec, value: Any) -> NDArray[Any]:
-    array = _to_array(spec, value)
+def _check_one(spec: TensorSpec, value: Any, *, copied: bool) -> NDArray[Any]:
+    array = _to_array(spec, value, copied=copied)
     if array.ndim != len(spec.shape) or list(array.shape[1:]) != spec.shape[1:]:
         raise InputInvalid(
             spec.name,
@@ -162,7 +167,7 @@ def _check_one(spec: TensorSpec, value: Any) -> NDArray[Any]:
     return array
 
 
-def _to_array(spec: TensorSpec, value: Any) -> NDArray[Any]:
+def _to_array(spec: TensorSpec, value: Any, *, copied: bool) -> NDArray[Any]:
     try:
         array = np.asarray(value)
     except ValueError as error:
@@ -179,7 +184,7 @@ def _to_array(spec: TensorSpec, value: Any) -> NDArray[Any]:
     allowed = {"f": "fiu", "i": "iu", "b": "b"}[wanted.kind]
     if array.dtype.kind not in allowed:
         raise _mistyped(spec, array)
-    return _narrowed(spec, array, wanted)
+    return _narrowed(spec, array, wanted, copied=copied)
 
 
 def _with_missing(spec: TensorSpec, array: NDArray[Any]) -> NDArray[Any]:
@@ -196,13 +201,13 @@ def _with_missing(spec: TensorSpec, array: NDArray[Any]) -> NDArray[Any]:
         raise _out_of_range(spec) from error
 
 
-def _narrowed(spec: TensorSpec, array: NDArray[Any], wanted: np.dtype[Any]) -> NDArray[Any]:
+def _narrowed(spec: TensorSpec, array: NDArray[Any], wanted: np.dtype[Any], *, copied: bool) -> NDArray[Any]:
     if wanted.kind == "i" and array.size:
         limits = np.iinfo(wanted)
         if int(array.max()) > limits.max or int(array.min()) < limits.min:
             raise _out_of_range(spec)
     with np.errstate(over="ignore"):  # what becomes infinite is refused by name right after
-        return array.astype(wanted)
+        return array.astype(wanted, copy=copied)
 
 
 def _out_of_range(spec: TensorSpec) -> InputInvalid:

@@ -14,7 +14,7 @@ from noria.core.errors import Failed, Forbidden, Invalid
 from noria.core.ids import is_id, new_id
 from noria.registry.entities import Signature
 from noria.serving.modelserver.culprits import Culprit
-from noria.serving.modelserver.lanes import Outputs
+from noria.serving.modelserver.lanes import Outputs, writable
 from noria.serving.modelserver.protocol import Answered, Encoded, ReadInputs
 from noria.serving.modelserver.recorder import CapturedRequest, Recorder
 from noria.serving.modelserver.routes import LoadedVersion, Route
@@ -144,7 +144,7 @@ class Answerer:
         """Predict, and give what the last step of the model sees too."""
         inputs = pending.inputs
         outputs = pending.chosen.lane.run(inputs.arrays, inputs.n_rows)
-        return {**outputs, FEATURES: np.asarray(pending.chosen.model.features(inputs.arrays))}
+        return {**outputs, FEATURES: np.asarray(pending.chosen.model.features(writable(inputs.arrays)))}
 
     async def finish(self, pending: Pending, outputs: Outputs) -> Answered:
         """Keep what was answered, and give the answer."""

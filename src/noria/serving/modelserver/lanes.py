@@ -25,6 +25,9 @@ QUICK_S = {"onnxruntime": 0.005}
 """Engine → what may run in the event loop: handing it to a thread and back costs others as much."""
 
 QUICK_ELSE_S = 0.0005
+_READERS = frozenset({"onnxruntime"})
+"""Engines that never write to their inputs."""
+
 PART_S = 0.001
 """Rows that take less are not worth another core: to hand them over and wait for them costs a part of it."""
 
@@ -107,6 +110,7 @@ class Lane:
         self._n_cores = n_cores or os.cpu_count() or 1
         self._goes_apart: bool = getattr(model, "goes_apart", False)
         self._limit_s = QUICK_S.get(getattr(model, "engine", "native"), QUICK_ELSE_S)
+        self._only_reads = getattr(model, "engine", "native") in _READERS
         self._base_s = math.inf
         self._row_s = 0.0
         self.batches = False
@@ -157,7 +161,7 @@ class Lane:
             If the model gives another number of rows. It may raise whatever it likes besides.
         """
         began = time.perf_counter()
-        outputs = self._model.predict(inputs)
+        outputs = self._model.predict(inputs if self._only_reads else writable(inputs))
         for name, array in outputs.items():
             shape = array.shape
             if not shape or shape[0] != n_rows:
@@ -185,7 +189,7 @@ class Lane:
 
     def _raises(self, inputs: Arrays) -> bool:
         try:
-            self._model.predict(inputs)
+            self._model.predict(inputs if self._only_reads else writable(inputs))
         except Exception:  # noqa: BLE001 - whether it raises is the question
             return True
         return False
@@ -354,3 +358,10 @@ class Lane:
         began = time.perf_counter()
         self.run(inputs, n_rows)
         return time.perf_counter() - began
+
+
+def writable(inputs: Arrays) -> Arrays:
+    """Copy what lies in the body of a request: people's models may write to what they are given."""
+    if all(array.flags.writeable for array in inputs.values()):
+        return inputs
+    return {name: array if array.flags.writeable else array.copy() for name, array in inputs.items()}

@@ -137,7 +137,8 @@ def read_inputs(request: InferRequest, signature: Signature, contents: Contents 
             name = tensor.name[:100]
             raise InputInvalid(name, f"The input `{name}` is given twice")
         arrays[tensor.name] = read_tensor(tensor, (contents or {}).get(place))
-    checked = check_inputs(signature, arrays)
+    # Not copied: a model that may write to what it is given gets copies of its own (`Lane.run`).
+    checked = check_inputs(signature, arrays, copied=False)
     return ReadInputs(checked, len(next(iter(checked.values()), ())))
 
 

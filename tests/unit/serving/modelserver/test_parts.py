@@ -31,6 +31,28 @@ N_MEASURED = 32
 """Rows of the calls by which a lane learns how long one takes."""
 
 
+class Writing:
+    """A model that writes to what it is given."""
+
+    def __init__(self, engine: str) -> None:
+        self.engine = engine
+
+    def predict(self, inputs: Mapping[str, NDArray[Any]]) -> Outputs:
+        inputs["x"][:] = 0.0
+        return {"predictions": inputs["x"]}
+
+
+def test_a_model_may_write_to_what_it_is_given() -> None:
+    """What lies in the body of a request is copied for it, and stays; an engine that only reads is given the body."""
+    given = np.frombuffer(np.ones(3).tobytes())
+    found = Lane(Writing("native")).run({"x": given}, 3)  # type: ignore[arg-type]
+
+    assert found["predictions"].tolist() == [0.0, 0.0, 0.0]
+    assert given.tolist() == [1.0, 1.0, 1.0]
+    with pytest.raises(ValueError, match="read-only"):
+        Lane(Writing("onnxruntime")).run({"x": given}, 3)  # type: ignore[arg-type]
+
+
 class Counting:
     """A model that notes how many rows each call had.
 
