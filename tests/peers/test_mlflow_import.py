@@ -39,9 +39,10 @@ PEER = "mlflow"
 DISTRIBUTION = "mlflow"
 COVERS = (
     "runs, histories, artifacts, logged models, the registry, traces with attachments, scorers, evaluation data sets,"
-    " label schemas and review queues of a SQLite store, imported by its own client"
+    " label schemas and review queues of a store on SQLite and on PostgreSQL, and runs and the registry of a folder"
+    " `mlruns`, imported by its own client"
 )
-NOT_YET = "a PostgreSQL store as the source; it goes through the same client"
+NOT_YET = "stores on MySQL and SQL Server; they go through the same client"
 
 pytestmark = pytest.mark.timeout(400)
 
@@ -56,16 +57,19 @@ class Store:
 
 
 @pytest.fixture
-def store(peer: Peer, tmp_path: Path) -> Store:
-    """Fill a store with MLflow itself."""
+def store(request: pytest.FixtureRequest, peer: Peer, tmp_path: Path) -> Store:
+    """Fill a store with MLflow itself, on SQLite unless a test says otherwise."""
     uri = f"sqlite:///{tmp_path / 'mlflow.db'}"
-    arguments: list[str | Path] = [
-        "python",
-        PROGRAMS / "mlflow_store.py",
-        uri,
-        (tmp_path / "artifacts").as_uri(),
-    ]
-    output = peer.run(arguments, cwd=tmp_path)
+    if getattr(request, "param", "sqlite") == "postgres":
+        # The driver that MLflow takes by itself.
+        uri = request.getfixturevalue("postgres_url").replace("postgresql+psycopg:", "postgresql:")
+    return filled(peer, "mlflow_store.py", uri, tmp_path)
+
+
+def filled(peer: Peer, program: str, uri: str, folder: Path) -> Store:
+    """Fill a store by a program, which tells what it has made."""
+    arguments: list[str | Path] = ["python", PROGRAMS / program, uri, (folder / "artifacts").as_uri()]
+    output = peer.run(arguments, cwd=folder)
     # MLflow has words of its own after the program's.
     made = next(line for line in reversed(output.splitlines()) if line.startswith("{"))
     return Store(uri=uri, python=str(peer.bin / "python"), made=json.loads(made))
@@ -174,6 +178,9 @@ def check_attachment(workspace: Workspace, trace_id: str) -> None:
     assert kept.startswith(b"\x89PNG")
 
 
+@pytest.mark.parametrize(
+    "store", ["sqlite", pytest.param("postgres", marks=pytest.mark.postgres)], indirect=True
+)
 def test_everything_comes_once(store: Store, workspace: Workspace) -> None:
     """Runs, points, files, logged models, versions and aliases are here as they were there; again, nothing changes."""
     first = import_mlflow(workspace, store.uri, python=store.python)
@@ -190,6 +197,28 @@ def test_everything_comes_once(store: Store, workspace: Workspace) -> None:
     assert (again.n_traces, again.n_scorers, again.n_evaluation_datasets) == (0, 0, 0)
     assert (first.n_issues, again.n_issues) == (1, 0)
     assert again.n_present == 4 + 1 + 2 + 3 + 2 + 1 + 1 + 4 + 2
+
+
+def test_a_folder_of_runs_comes_once(peer: Peer, workspace: Workspace, tmp_path: Path) -> None:
+    """What MLflow kept before it had a database: runs with their histories and files, and the registry."""
+    store = filled(peer, "mlflow_folder.py", str(tmp_path / "mlruns"), tmp_path)
+    first = import_mlflow(workspace, store.uri, python=store.python)
+    again = import_mlflow(workspace, store.uri, python=store.python)
+    runs, project = workspace.service(Runs), workspace.project
+    parent, child = (runs.get(project, store.made[name]) for name in ("parent", "child"))
+    history = runs.history(project, child.id, "loss").items
+    model = workspace.service(Models).get(project, "iris")
+
+    assert first.skipped == []
+    assert (first.n_runs, first.n_points, first.n_models, first.n_versions) == (3, 3, 1, 2)
+    assert (again.n_runs, again.n_points, again.n_files, again.n_versions) == (0, 0, 0, 0)
+    assert (parent.name, parent.experiment, parent.params) == ("parent", "años", {"depth": "2"})
+    assert (child.parent, child.tags["colour"], child.status) == (parent.id, "red", RunStatus.FAILED)
+    assert [(point.step, point.value) for point in history] == [(0, 1.0), (1, 0.5), (2, 0.25)]
+    assert runs.get(project, store.made["gone"]).deleted_at is not None
+    kept = workspace.service(Artifacts).get(project, of=f"run:{parent.id}", path="notes/hi.txt").read()
+    assert kept == b"hola"
+    assert (model.aliases, model.tags, model.latest) == ({"champion": 2}, {"kind": "flowers"}, 2)
 
 
 def test_a_killed_import_goes_on(
