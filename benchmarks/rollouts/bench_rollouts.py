@@ -253,6 +253,7 @@ def _options() -> argparse.Namespace:
     parser.add_argument("--bake", type=float, default=2.0, help="seconds of each step (default: 2)")
     parser.add_argument("--turns", type=int, default=5, help="with and without a shadow (default: 5)")
     parser.add_argument("--seconds", type=float, default=4.0, help="of each half of a turn (default: 4)")
+    parser.add_argument("--shadow-alone", action="store_true", help="measure only what a shadow costs")
     parser.add_argument("--quick", action="store_true", help="a tenth of the requests, two short turns")
     parser.add_argument(
         "--smoke", action="store_true", help="two strategies with a tenth of that, and no turns"
@@ -264,6 +265,8 @@ def _options() -> argparse.Namespace:
         chosen.requests //= 100 if chosen.smoke else 10
         chosen.bake, chosen.turns, chosen.seconds = 0.2, min(chosen.turns, 2), 1.0
     chosen.strategy = chosen.strategy or (["replace", "canary"] if chosen.smoke else list(Strategy))
+    if chosen.shadow_alone:
+        chosen.strategy = []
     return chosen
 
 
