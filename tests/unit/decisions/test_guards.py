@@ -43,6 +43,22 @@ def test_a_column_of_numbers_shows_one_sign(kind: str, change: object) -> None:
     assert [sign.kind for sign in guard.signs(change(values))] == [kind]  # type: ignore[operator]
 
 
+def volts(seed: int, n: int) -> NDArray[np.float64]:
+    """Draw what hardly varies and lies far from 0, but for a few gaps that read as 0."""
+    rng = np.random.default_rng(seed)
+    return np.where(rng.random(n) < 0.01, 0.0, rng.normal(240, 3, n))
+
+
+def test_what_hardly_varies_is_in_another_unit_if_it_varies_by_as_much_less() -> None:
+    """Its quantiles stand in one ratio under any shift, so the ratio has to be large and hold for its width too."""
+    guard = Guard("x", volts(0, 2000), reference_blocks(2000, 300))
+
+    (sign,) = guard.signs(volts(1, 300) / 1000)
+    assert (sign.kind, sign.hard) == ("rescaled", True)
+    assert sign.values["slope"] == pytest.approx(0.001, rel=0.02)
+    assert "rescaled" not in {sign.kind for sign in guard.signs(volts(1, 300) + 700)}
+
+
 def test_a_few_values_in_another_unit_lie_outside() -> None:
     """Prices in thousands lie between 0 and the least price there was; prices that fell by half do not."""
     rng = np.random.default_rng(0)

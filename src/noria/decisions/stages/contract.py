@@ -12,6 +12,7 @@ from numpy.typing import NDArray
 
 from noria.core.stats.samples import is_missing
 from noria.decisions.stages.finding import Finding, lacks
+from noria.decisions.stages.scales import constant_ratio
 
 STAGE = "contract"
 Array = NDArray[Any]
@@ -184,17 +185,8 @@ def _rescaled(name: str, reference: Array, current: Array) -> Breach | None:
     if len(reference) < _FEWEST_ROWS or len(current) < _FEWEST_ROWS:
         return None
     before, after = (np.quantile(side, _LEVELS) for side in (reference, current))
-    usable = (np.abs(before) > 1e-12) & (np.abs(after) > 1e-12)
-    if len(np.unique(before[usable])) < _FEWEST_RATIOS:
-        return None
-    ratios = after[usable] / before[usable]
-    ratio = float(np.median(ratios))
-    if ratio <= 0 or abs(math.log(ratio)) < math.log(_LEAST_RATIO):
-        return None
-    # Equal ratios also need values that vary: a column far from 0 has ratios alike under any shift.
-    spread = float(np.max(np.abs(ratios / ratio - 1)))
-    varies = float(np.max(np.abs(before[usable] / np.median(before[usable]) - 1)))
-    if spread > _RATIO_SPREAD or spread * 3 > varies:
+    ratio = constant_ratio(before, after, fewest=_FEWEST_RATIOS, most_apart=_RATIO_SPREAD)
+    if ratio is None or abs(math.log(ratio)) < math.log(_LEAST_RATIO):
         return None
     return Breach(
         column=name,

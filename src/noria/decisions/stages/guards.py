@@ -16,6 +16,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from noria.core.stats.samples import is_missing
+from noria.decisions.stages.scales import SURE_FACTOR, constant_ratio
 
 Array = NDArray[Any]
 Floats = NDArray[np.float64]
@@ -63,7 +64,8 @@ _EXPLAINS: Mapping[str, tuple[str, ...]] = {
 _NEVER_NATURAL = frozenset(
     {"missing", "frozen", "spelt", "rounded", "repeat", "duplicated", "lagged", "swapped"}
 )
-_SURE_FACTOR = math.log(3.0)
+_FEWEST_RATIOS = 4
+_APART = 0.2
 _SURE_REACH = 0.97
 _SURE_UNSEEN = 0.5
 _SURE_FAR = 0.1
@@ -103,9 +105,9 @@ class Sign:
     def hard(self) -> bool:
         """Tell whether no world that moved by itself gives it; others have to stand alone and to cost something."""
         if self.kind == "rescaled":
-            return self.size >= _SURE_FACTOR
+            return self.size >= SURE_FACTOR
         if self.kind == "mapped":
-            return abs(math.log(self.values["slope"])) >= _SURE_FACTOR or self.size >= _SURE_REACH
+            return abs(math.log(self.values["slope"])) >= SURE_FACTOR or self.size >= _SURE_REACH
         if self.kind == "unseen":
             return self.size >= _SURE_UNSEEN
         if self.kind == "outside":
@@ -333,14 +335,9 @@ def _repeats(known: Array, *, many: bool, rests: Array | None = None) -> dict[st
 def _unit_measures(finite: Floats, norm: Mapping[str, Any]) -> dict[str, float]:
     before, after = norm["quantiles"], np.quantile(finite, _LEVELS)
     found: dict[str, float] = {}
-    usable = (np.abs(before) > 1e-12) & (np.abs(after) > 1e-12)
-    if len(np.unique(before[usable])) >= 4:
-        ratios = after[usable] / before[usable]
-        ratio = float(np.median(ratios))
-        spread = float(np.max(np.abs(ratios / ratio - 1)))
-        varies = float(np.max(np.abs(before[usable] / np.median(before[usable]) - 1)))
-        if ratio > 0 and spread <= 0.2 and spread * 3 <= varies:
-            found["rescaled"] = abs(math.log(ratio))
+    ratio = constant_ratio(before, after, fewest=_FEWEST_RATIOS, most_apart=_APART)
+    if ratio is not None:
+        found["rescaled"] = abs(math.log(ratio))
     slope, _, fit = _line(before, after)
     reach = float(((finite < norm["sorted"][0]) | (finite > norm["sorted"][-1])).mean())
     if fit > 0.99 and slope > 0 and reach > 0.2:

@@ -35,6 +35,11 @@ _NEARLY = 0.08
 _INSIDE = 0.95
 _MUCH_NEARER = 0.4  # of Kolmogorov's distance
 _ROUNDING = 1e-3  # of a step
+_ZERO = 1e-12
+_WIDTHS = math.log(2.0)
+
+SURE_FACTOR = math.log(3.0)
+"""Logarithm of a ratio from which on no world moves by itself."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -160,6 +165,45 @@ def goes_along(now: Floats, estimates: Estimates | None) -> bool:
     then = np.corrcoef(estimates.then[known], estimates.actual[known])[0, 1]
     now_goes = abs(np.corrcoef(estimates.now[there], now[there])[0, 1])
     return bool(then >= _LEAST_TOLD and now_goes >= _WHOLE * then)
+
+
+def constant_ratio(before: Floats, after: Floats, *, fewest: int, most_apart: float) -> float | None:
+    """Give the ratio in which all quantiles stand to what they were, if it is one and no mere shift.
+
+    A column far from 0 has ratios alike under any shift. There they have to differ less than its values do; or lie
+    where no shift of a world leads, with the middle half of the values wider or narrower by the same ratio.
+
+    Parameters
+    ----------
+    before, after : ndarray, shape (n_levels,)
+        Quantiles at the same levels, the middle half of the values between the third and the third from the end.
+    fewest
+        Different quantiles beside 0 that it takes.
+    most_apart
+        How far a ratio may lie from the one in the middle, as a share of it.
+
+    Examples
+    --------
+    >>> volts = np.array([235.0, 236.0, 238.0, 240.0, 242.0, 244.0, 246.0])
+    >>> constant_ratio(volts, np.round(volts / 1000, 4), fewest=4, most_apart=0.2)
+    0.001
+    >>> constant_ratio(volts, volts + 700, fewest=4, most_apart=0.2) is None
+    True
+    """
+    usable = (np.abs(before) > _ZERO) & (np.abs(after) > _ZERO)
+    if len(np.unique(before[usable])) < fewest:
+        return None
+    ratios = after[usable] / before[usable]
+    ratio = float(np.median(ratios))
+    apart = float(np.max(np.abs(ratios / ratio - 1)))
+    if ratio <= 0 or apart > most_apart:
+        return None
+    varies = float(np.max(np.abs(before[usable] / np.median(before[usable]) - 1)))
+    if apart * 3 <= varies:
+        return ratio
+    was, now = (float(side[-3] - side[2]) for side in (before, after))
+    alike = was > 0 and now > 0 and abs(math.log(now / was / ratio)) <= _WIDTHS
+    return ratio if alike and abs(math.log(ratio)) >= SURE_FACTOR else None
 
 
 def factor_of(then: Floats, now: Floats) -> float | None:
