@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import atexit
+import concurrent.futures.thread  # noqa: F401 - pools that store objects; none is imported while Python ends
 import contextlib
 import os
 import sys

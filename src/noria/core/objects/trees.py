@@ -10,7 +10,7 @@ from __future__ import annotations
 import operator
 from collections.abc import Callable, Iterable, Sequence
 from pathlib import Path
-from typing import NamedTuple, Protocol, runtime_checkable
+from typing import NamedTuple, Protocol, TypeGuard
 
 import msgspec
 
@@ -192,7 +192,7 @@ def put_found(
         tree = make_manifest([*others, *entries], empty_folders)
         return _encoded(tree)
 
-    if isinstance(store, TogetherWriter):
+    if _puts_together(store):
         manifest = store.put_files_with(places, listed, progress=progress)[-1]
     else:
         manifest = store.put_bytes(listed(store.put_files(places, progress=progress)))
@@ -211,7 +211,15 @@ def _entries(files: Sequence[FoundFile], infos: Sequence[ObjectInfo]) -> list[En
     ]
 
 
-@runtime_checkable
+def _puts_together(store: object) -> TypeGuard[TogetherWriter]:
+    """Tell whether a store does so itself.
+
+    What stands before another store, and hands on what it does not know, would not see what goes past it: it has to
+    note what is put.
+    """
+    return hasattr(type(store), "put_files_with")
+
+
 class TogetherWriter(Protocol):
     """Where many files and what lists them can be put in one go."""
 

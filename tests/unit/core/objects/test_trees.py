@@ -4,9 +4,10 @@ from __future__ import annotations
 
 import os
 import stat
-from collections.abc import Callable, Iterable
+from collections.abc import Callable, Iterable, Sequence
 from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
+from typing import Any
 
 import pytest
 
@@ -23,7 +24,9 @@ from noria.core.objects.paths import PathRefused
 from noria.core.objects.sources import ignore_names
 from noria.core.objects.store import (
     ObjectCorrupt,
+    ObjectInfo,
     ObjectNotFound,
+    Progress,
     SourceChanged,
     SourceUnusable,
 )
@@ -135,6 +138,38 @@ def test_equal_files_are_stored_once(store: LocalObjectStore, source: Path) -> N
     assert len(manifest.entries) == 4
     assert len(manifest.digests()) == 3
     assert store.collect(lambda _: set(), grace_s=1e9).n_young == 4
+
+
+class _Noting:
+    """Stands before a store, notes what is put, and hands on what it does not know."""
+
+    def __init__(self, store: LocalObjectStore) -> None:
+        self._store = store
+        self.noted: list[str] = []
+
+    def put_bytes(self, data: bytes, *, expected: str | None = None) -> ObjectInfo:
+        return self._note([self._store.put_bytes(data, expected=expected)])[0]
+
+    def put_files(self, paths: Sequence[str | Path], *, progress: Progress | None = None) -> list[ObjectInfo]:
+        return self._note(self._store.put_files(paths, progress=progress))
+
+    def __getattr__(self, name: str) -> Any:
+        return getattr(self._store, name)
+
+    def _note(self, infos: list[ObjectInfo]) -> list[ObjectInfo]:
+        self.noted += [info.digest for info in infos]
+        return infos
+
+
+def test_nothing_of_a_tree_goes_past_what_stands_before_a_store(
+    store: LocalObjectStore, source: Path
+) -> None:
+    """Steps in other processes tell by such notes what they stored, the list of the files included."""
+    noting = _Noting(store)
+    tree = put_tree(noting, source)
+
+    manifest = read_manifest(store, tree.digest)
+    assert {entry.digest for entry in manifest.entries} | {tree.digest} == set(noting.noted)
 
 
 def test_what_is_ignored_is_not_stored(store: LocalObjectStore, source: Path) -> None:
