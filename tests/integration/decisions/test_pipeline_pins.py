@@ -192,7 +192,7 @@ def test_a_pipeline_that_must_not_run_again_is_not_run_aside(incident: Scheduled
 
 @pytest.mark.parametrize("settings", [{**QUIET, Remedy.FIX_PIPELINE: Policy.AUTOMATIC}], indirect=True)
 @pytest.mark.parametrize(
-    "dies_after", [6, 24, 34, *(pytest.param(after, marks=pytest.mark.soak) for after in range(0, 44, 3))]
+    "dies_after", [24, *(pytest.param(after, marks=pytest.mark.soak) for after in (34, *range(0, 44, 3)))]
 )
 def test_a_killed_workflow_pins_once(incident: ScheduledIncident, dies_after: int) -> None:
     """Dying after any step before that is recorded, and run again on the record, it ends as if nothing had happened."""

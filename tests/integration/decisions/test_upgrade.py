@@ -202,10 +202,10 @@ def assert_ended_whole(incident: Incident) -> None:
 @pytest.mark.parametrize(
     ("was", "n_labelled"),
     [
-        (DecisionStatus.WAITING, 15),
+        pytest.param(DecisionStatus.WAITING, 15, marks=pytest.mark.soak),
         (DecisionStatus.TRYING, 120),
         (DecisionStatus.ACTING, 120),
-        (DecisionStatus.MEASURING, 120),
+        pytest.param(DecisionStatus.MEASURING, 120, marks=pytest.mark.soak),
     ],
 )
 def test_a_decision_of_the_version_before_ends_whole(

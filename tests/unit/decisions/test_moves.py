@@ -24,15 +24,15 @@ def columns(seed: int, n: int) -> dict[str, NDArray[Any]]:
 
 
 def test_rows_of_the_same_world_do_not_move() -> None:
-    """All looks share one level: of 300 worlds with 20 looks each a few at most say that a column moved."""
+    """All looks share one level: of 100 worlds with 20 looks each two at most say that a column moved."""
     n_alarms = 0
-    for seed in range(300):
+    for seed in range(100):
         moves = Moves(columns(seed, N), reference_blocks(N, BLOCK))
         n_alarms += any(
             moves.moved(columns(10_000 + 20 * seed + look, BLOCK), n_looks=look + 1) for look in range(20)
         )
 
-    assert n_alarms <= 6
+    assert n_alarms <= 2
 
 
 @pytest.mark.parametrize(
