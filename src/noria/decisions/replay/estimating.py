@@ -38,7 +38,8 @@ def _learnt(name: str, known: Columns, rows: NDArray[np.intp]) -> Callable[[Colu
     others = {other: column for other, column in known.items() if other != name}
     encoding = Encoding(others)
     values, numeric = known[name][rows], known[name].dtype.kind == "f"
-    encoded = encoding(others)[rows]
+    # Of no other column there are no rows to choose from either.
+    encoded = encoding(others)[rows] if others else np.zeros((len(rows), 0))
     if not encoded.shape[1] or len(np.unique(values.astype(str))) < 2:
         names, counts = np.unique(values.astype(str), return_counts=True)
         middle = np.median(values) if numeric else str(names[counts.argmax()])

@@ -13,9 +13,18 @@ from noria.decisions.replay.engine import replay
 from noria.decisions.replay.episode import read_episode
 from noria.decisions.replay.reading import readings
 from noria.decisions.replay.rows import Columns, columns_of, read_plainly
-from support.episodes import ONSET, calm, episode
+from support.episodes import ONSET, calm, episode, rows
 
 SINCE = pl.col("window") >= ONSET
+ALONE = """
+from sklearn.linear_model import LogisticRegression
+
+def features(raw):
+    return raw.select("a")
+
+def fit(features, target):
+    return LogisticRegression().fit(features.to_numpy(), target.to_numpy())
+"""
 
 
 def never(_: Columns) -> bool:
@@ -89,3 +98,19 @@ def test_another_locale_is_read_as_what_it_means(tmp_path: Path) -> None:
     before = np.array([seen.without for seen in answer.quality[:ONSET]], dtype=float)
     after = np.array([seen.with_actions for seen in answer.quality[ONSET + 1 :]], dtype=float)
     assert abs(after.mean() - before.mean()) < 0.05
+
+
+def test_a_lost_column_that_is_the_only_one_is_told(tmp_path: Path) -> None:
+    """No other column estimates it, and its texts are no numbers in any form."""
+    live = calm(np.random.default_rng(5)).select("a", "y", "window")
+    lost = live.with_columns(a=pl.when(SINCE).then(pl.lit("n/a")).otherwise(pl.col("a").cast(pl.String)))
+    made = episode(
+        tmp_path / "e",
+        stream=lost,
+        pipeline=ALONE,
+        reference=rows(1500, np.random.default_rng(3)).select("a", "y"),
+    )
+
+    (incident,) = replay(read_episode(made), environ={}, timeout_s=300.0).incidents
+    assert max(incident.causes, key=incident.causes.__getitem__) is Cause.INPUT_FAULT
+    assert incident.subject == "column a"
