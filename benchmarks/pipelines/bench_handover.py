@@ -1,5 +1,7 @@
 """A table of 1 GB handed from step to step: seconds between one step's end and the next one's begin, and memory.
 
+In one process, in a process of its own, and to two steps at once in two of them, of which the second one starts then.
+
 Memory is what the processes of the command hold for themselves at most (`RssAnon` and `RssShmem`, sampled each 20 ms;
 pages of mapped files are the system's and not counted), less what the same command holds with a table of no size.
 """
@@ -53,6 +55,12 @@ def add(table: pl.DataFrame) -> float:
 @pipeline
 def hand(n_bytes: int) -> float:
     return add(make(n_bytes))
+
+
+@pipeline
+def share(n_bytes: int) -> list[float]:
+    table = make(n_bytes)
+    return [add(table), add(table)]
 """
 
 
@@ -75,10 +83,14 @@ def main() -> None:
     chosen = parser.parse_args()
     size = 40_000_000 if chosen.smoke else int(chosen.gigabytes * 1e9)
     repeats = 1 if chosen.smoke else chosen.repeats
-    print(f"{'':36} {'median':>8} {'min':>8} {'max':>8}   ({repeats} times, {size / 1e9:g} GB)")
-    for name, options in (("one process", []), ("two processes", ["--workers", "2"])):
-        bare = run(options, 0, chosen.folder).peak_bytes
-        taken = [run(options, size, chosen.folder) for _ in range(repeats)]
+    print(f"{'':44} {'median':>8} {'min':>8} {'max':>8}   ({repeats} times, {size / 1e9:g} GB)")
+    for name, flow, options in (
+        ("one process", "hand", []),
+        ("a process of its own", "hand", ["--workers", "2"]),
+        ("two steps, two processes", "share", ["--workers", "2"]),
+    ):
+        bare = run(flow, options, 0, chosen.folder).peak_bytes
+        taken = [run(flow, options, size, chosen.folder) for _ in range(repeats)]
         line(f"{name}: handed over, s", [one.handed_s for one in taken])
         line(f"{name}: whole command, s", [one.whole_s for one in taken])
         line(f"{name}: peak memory, tables", [(one.peak_bytes - bare) / size for one in taken])
@@ -86,10 +98,10 @@ def main() -> None:
 
 def line(name: str, values: list[float]) -> None:
     """Print what was measured."""
-    print(f"{name:36} {statistics.median(values):8.2f} {min(values):8.2f} {max(values):8.2f}", flush=True)
+    print(f"{name:44} {statistics.median(values):8.2f} {min(values):8.2f} {max(values):8.2f}", flush=True)
 
 
-def run(options: list[str], n_bytes: int, place: Path | None) -> Taken:
+def run(flow: str, options: list[str], n_bytes: int, place: Path | None) -> Taken:
     """Run the command in a new workspace."""
     with tempfile.TemporaryDirectory(dir=place) as folder:
         project = Path(folder, "project")
@@ -101,7 +113,7 @@ def run(options: list[str], n_bytes: int, place: Path | None) -> Taken:
             "NORIA_WORKSPACE": str(Path(folder, "workspace")),
             "HANDOVER_TIMES": str(times),
         }
-        command = [NORIA, "run", "flow:hand", "-p", f"n_bytes={n_bytes}", *options]
+        command = [NORIA, "run", f"flow:{flow}", "-p", f"n_bytes={n_bytes}", *options]
         began = time.perf_counter()
         with subprocess.Popen(command, cwd=project, env=environ, stdout=subprocess.DEVNULL) as process:
             peak = _watch(process)

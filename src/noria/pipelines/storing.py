@@ -17,13 +17,13 @@ from pathlib import Path
 from typing import Any, Protocol
 
 from noria.core.objects.checkouts import checkout
-from noria.core.objects.digests import hash_large_file
 from noria.core.objects.shelf import shelf_of
-from noria.core.objects.store import ObjectCorrupt, ObjectInfo, ObjectReader, ObjectWriter
+from noria.core.objects.store import ObjectInfo, ObjectReader, ObjectWriter
 from noria.core.objects.trees import Entry, make_manifest, put_manifest, put_tree, read_manifest
 from noria.pipelines.cache_entities import StoredValue
 from noria.pipelines.codecs import OutputNotStorable, decode, encode, find_codec, is_plain, is_registered
 from noria.pipelines.mapped import LARGE_BYTES, mapped_form, mapped_form_of
+from noria.pipelines.marks import Marks
 from noria.pipelines.values import Unfingerprintable, fingerprint
 
 KEPT_BYTES = 64 * 1024 * 1024
@@ -56,9 +56,11 @@ class ValueStore:
         Objects of the project.
     flushes
         Whether whoever made this calls `flush` in the end. Small values then do not wait for the disk one by one.
+    marks
+        The files of large values that were found right.
     """
 
-    def __init__(self, objects: Objects, *, flushes: bool = False) -> None:
+    def __init__(self, objects: Objects, *, flushes: bool = False, marks: Marks | None = None) -> None:
         self._objects = objects
         self._flushes = flushes
         self._unflushed: set[str] = set()
@@ -66,7 +68,7 @@ class ValueStore:
         self._kept_bytes = 0
         self._folder: Path | None = None
         self._own: set[str] = set()
-        self._checked: set[str] = set()
+        self.marks = Marks() if marks is None else marks
 
     def trust(self, stored: StoredValue) -> None:
         """Take a value for one that this user wrote: only such pickles are read back."""
@@ -138,7 +140,9 @@ class ValueStore:
         if form is None or shelf is None:
             return None
         info = shelf.put_written(functools.partial(form.write, value))
-        self._checked.add(info.digest)
+        place = shelf.place_of(info.digest)
+        if place is not None:
+            self.marks.note(info.digest, place)
         if self._flushes:
             self._unflushed.add(info.digest)
         return StoredValue(codec=form.codec, digest=info.digest, size_bytes=info.size_bytes)
@@ -177,16 +181,12 @@ class ValueStore:
         return decode(codec, self._get(digest), unpickle=unpickle)
 
     def _map(self, codec: str, digest: str) -> Any:
-        """Map a large value, checked once by each process; None if it does not lie in a file of its own."""
+        """Map a large value, checked; None if it does not lie in a file of its own."""
         form, shelf = mapped_form(codec), shelf_of(self._objects)
         place = shelf.place_of(digest) if form is not None and shelf is not None else None
         if form is None or place is None:
             return None
-        if digest not in self._checked:
-            actual, _ = hash_large_file(place)
-            if actual != digest:
-                raise ObjectCorrupt(digest, where=str(place.parent), actual=actual)
-            self._checked.add(digest)
+        self.marks.check(digest, place)
         return form.map(place)
 
     def _save_path(self, path: Path) -> StoredValue:

@@ -100,6 +100,21 @@ def test_a_damaged_file_is_not_mapped(objects: LocalObjectStore) -> None:
         ValueStore(objects).load(stored)
 
 
+def test_a_file_that_changed_since_it_was_written_is_checked_again(objects: LocalObjectStore) -> None:
+    """Also by the process that wrote it."""
+    values = ValueStore(objects)
+    stored = values.save(FRAME)
+    place = objects.place_of(stored.digest)
+    assert place is not None
+    values.load(stored)
+    place.chmod(0o600)
+    with place.open("r+b") as file:
+        file.write(b"other")
+
+    with pytest.raises(ObjectCorrupt):
+        values.load(stored)
+
+
 def test_frames_that_arrow_keeps_otherwise_stay_parquet(objects: LocalObjectStore) -> None:
     """A column of categories, or of lists, has its usual form whatever its size."""
     values = ValueStore(objects)

@@ -211,6 +211,7 @@ class Calls(msgspec.Struct):
             self.workspace.service(Objects).take_in(self.run.project, outcome.brought)
         for data in outcome.carried.values():
             self.values.take_in(data)
+        self.values.marks.learn(outcome.marks)
         for stored in outcome.made.outputs:
             self.values.trust(stored)
 

@@ -52,6 +52,7 @@ from noria.pipelines.executors.work import (
 )
 from noria.pipelines.failures import StepFailed, step_failure
 from noria.pipelines.fingerprint import explain, key_of, key_parts
+from noria.pipelines.marks import Marks
 from noria.pipelines.storing import Objects, ValueStore
 
 _MAIN = "__mp_main__"
@@ -102,6 +103,7 @@ class Hand:
         self._workspace = Workspace(settings, LazyBackend(settings), SystemClock())
         self._root = _code_of(setup, self._workspace)
         self._objects = CarriedObjects(self._open_objects)
+        self._marks = Marks()
         self._ignored = [] if settings.is_remote else [settings.folder, Path(setup.objects_url)]
         _prepare(setup, self._root)
 
@@ -110,6 +112,7 @@ class Hand:
         began = time.monotonic()
         run = ChildRun(self._workspace, self._setup.run, work.inputs_read)
         self._objects.give(work.carried)
+        self._marks.learn(work.marks)
         with use_workspace(self._workspace), run.active(), _origin(self._setup.origin):
             try:
                 made, error = self._attempt(work, run), None
@@ -122,12 +125,13 @@ class Hand:
             error=error,
             carried=self._objects.carried,
             brought=brought,
+            marks=self._marks.news(),
             ran_s=time.monotonic() - began,
         )
 
     def _attempt(self, work: Work, run: ChildRun) -> Made:
         step = find_step(work.module, work.name)
-        values = ValueStore(self._objects)
+        values = ValueStore(self._objects, marks=self._marks)
         values.trust_digests(work.trusted)
         arguments = {name: unpacked(packed, values) for name, packed in work.arguments.items()}
         parts = key_parts(step, arguments, self._root)

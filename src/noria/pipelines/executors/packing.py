@@ -14,6 +14,7 @@ from noria.core.objects.store import ObjectInfo
 from noria.pipelines.cache_entities import StoredValue
 from noria.pipelines.codecs import OutputNotStorable
 from noria.pipelines.executors.work import Packed, Work
+from noria.pipelines.marks import FileMark
 from noria.pipelines.outputs import Output
 from noria.pipelines.storing import Objects, ValueStore
 
@@ -127,18 +128,19 @@ class Packer:
         self._plain = ValueStore(self._objects)
         self._trusted: set[str] = set()
         self._carried: dict[str, bytes] = {}
+        self._marks: dict[str, FileMark] = {}
 
     def pack(
         self, step: str, arguments: Mapping[str, Any]
-    ) -> tuple[dict[str, Packed], dict[str, bytes], list[str]]:
-        """Give the arguments, the small objects among them, and the digests that may be unpickled.
+    ) -> tuple[dict[str, Packed], dict[str, bytes], list[str], dict[str, FileMark]]:
+        """Give the arguments, the small objects among them, the digests that may be unpickled, and marks of files.
 
         Raises
         ------
         ArgumentNotSendable
             If one has no stored form.
         """
-        self._trusted, self._carried = set(), {}
+        self._trusted, self._carried, self._marks = set(), {}, {}
         self._objects.give({})
         packed = {}
         for name, value in arguments.items():
@@ -150,7 +152,8 @@ class Packer:
                     f"{error.message}",
                     hint="Make it in the step itself, or run without workers",
                 ) from error
-        return packed, {**self._carried, **self._objects.carried}, sorted(self._trusted)
+        carried = {**self._carried, **self._objects.carried}
+        return packed, carried, sorted(self._trusted), self._marks
 
     def _packed(self, value: Any) -> Packed:
         kind = type(value)
@@ -180,6 +183,7 @@ class Packer:
         kept = self._values.kept(stored.digest)
         if kept is not None and len(kept) <= CARRIED_BYTES:
             self._carried[stored.digest] = kept
+        self._marks.update(self._values.marks.of([stored.digest]))
         return stored
 
 
@@ -192,7 +196,7 @@ def work_of(call: Call, packer: Packer, inputs_read: Sequence[str]) -> Work:
         If an argument has no stored form.
     """
     step, function = call.step, call.step.function
-    arguments, carried, trusted = packer.pack(step.name, call.arguments)
+    arguments, carried, trusted, marks = packer.pack(step.name, call.arguments)
     return Work(
         number=call.position,
         step=step.name,
@@ -201,6 +205,7 @@ def work_of(call: Call, packer: Packer, inputs_read: Sequence[str]) -> Work:
         arguments=arguments,
         carried=carried,
         trusted=trusted,
+        marks=marks,
         parts=call.parts,
         keyed=call.key is not None,
         inputs_read=list(inputs_read),

@@ -13,6 +13,7 @@ from noria.core.objects.store import ObjectInfo
 from noria.pipelines.cache_entities import KeyParts, StoredValue
 from noria.pipelines.entities import Resources
 from noria.pipelines.executors.attempt import Made
+from noria.pipelines.marks import FileMark
 from noria.tracking.entities import Run
 
 T = TypeVar("T")
@@ -106,6 +107,8 @@ class Work(msgspec.Struct, frozen=True, kw_only=True):
         Small objects among the arguments, by digest.
     trusted
         Digests of what may be read back though that runs code.
+    marks
+        Of the files of large arguments that were found right on this machine.
     inputs_read
         What the run read so far.
     resources, timeout_s
@@ -119,6 +122,7 @@ class Work(msgspec.Struct, frozen=True, kw_only=True):
     arguments: dict[str, Packed]
     carried: dict[str, bytes]
     trusted: list[str]
+    marks: dict[str, FileMark] = {}
     parts: KeyParts
     keyed: bool
     inputs_read: list[str]
@@ -139,6 +143,8 @@ class Outcome(msgspec.Struct, frozen=True, kw_only=True):
         Small objects among the outputs, by digest, that are not in the store yet.
     brought
         Objects that are in the store and not in the project yet.
+    marks
+        Of files of large values that were written or checked, for processes that see the same ones.
     ran_s
         How long it took.
     """
@@ -147,6 +153,7 @@ class Outcome(msgspec.Struct, frozen=True, kw_only=True):
     error: ErrorBody | None = None
     carried: dict[str, bytes] = {}
     brought: list[ObjectInfo] = []
+    marks: dict[str, FileMark] = {}
     ran_s: float = 0.0
 
 

@@ -36,7 +36,7 @@ def store(tmp_path: Path) -> LocalObjectStore:
 def sent(store: LocalObjectStore, arguments: dict[str, Any], *, shares_files: bool = True) -> dict[str, Any]:
     """Pack arguments, and unpack them as another process does."""
     packer = Packer(ValueStore(store), store, shares_files=shares_files)
-    packed, carried, trusted = packer.pack("fit", arguments)
+    packed, carried, trusted, _ = packer.pack("fit", arguments)
     other = ValueStore(CarriedObjects(lambda: store, carried))
     other.trust_digests(trusted)
     return {name: unpacked(each, other) for name, each in packed.items()}
@@ -72,7 +72,7 @@ def test_small_objects_travel_with_the_message_and_large_ones_through_the_store(
     packer = Packer(ValueStore(store), store, shares_files=True)
     small, large = b"s" * CARRIED_BYTES, b"l" * (CARRIED_BYTES + 1)
 
-    packed, carried, _ = packer.pack("fit", {"small": small, "large": large})
+    packed, carried, _, _ = packer.pack("fit", {"small": small, "large": large})
 
     digests = {name: each.stored.digest for name, each in packed.items() if each.stored is not None}
     assert (digests["small"] in carried, store.has(digests["small"])) == (True, False)
