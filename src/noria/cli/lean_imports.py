@@ -4,7 +4,8 @@ SQLAlchemy imports `asyncio` (with TLS and sockets), `importlib.metadata` (with 
 OpenSSL) and, with SQLite's dialect, a driver for `asyncio`: together a tenth of what a short command takes. Typer
 imports what starts other programs, to open a browser and to install completion. Python's own `dataclasses` imports
 what takes source code apart, for classes without a docstring; `shutil` looks whether it could pack archives; msgspec
-takes from `typing_extensions` what Python has. While one of these is imported, stand-ins take the places of what it
+and pyfastcdc take from `typing_extensions` what Python has; pools of threads have a log for what never happens. While
+one of these is imported, stand-ins take the places of what it
 has no use for; the package keeps them (as does a module of Python's library that it imports first), and they give what
 they stand for when they are first asked. Once the package is there they stand aside.
 """
@@ -30,12 +31,15 @@ _LEFT_OUT: Final = {
         "sqlalchemy.dialects.sqlite.aiosqlite",
         "sqlalchemy.dialects.sqlite.pysqlcipher",
     ),
+    "concurrent.futures._base": ("logging",),
     "dataclasses": ("inspect",),
     "msgspec._json_schema": ("textwrap",),
     "msgspec._utils": ("typing_extensions",),
+    "pyfastcdc.common": ("typing_extensions",),
     "shutil": ("bz2", "lzma"),
     "urllib.parse": ("ipaddress",),
     "uuid": ("platform",),
+    "zstandard": ("platform",),
 }
 
 
@@ -59,6 +63,26 @@ def _is_coroutine(value: object) -> bool:
     return asyncio.iscoroutine(value)
 
 
+class LateLogger:
+    """Stands for the log of a name until something is done with it."""
+
+    def __init__(self, name: str) -> None:
+        self._name = name
+
+    def __getattr__(self, attribute: str) -> Any:
+        import logging
+
+        return getattr(logging.getLogger(self._name), attribute)
+
+
+def _implementation() -> str:
+    if sys.implementation.name == "cpython":
+        return "CPython"
+    import platform
+
+    return platform.python_implementation()
+
+
 def _of_typing(name: str) -> Callable[[], Any]:
     def give() -> Any:
         import typing
@@ -70,9 +94,13 @@ def _of_typing(name: str) -> Callable[[], Any]:
 
 _TAKEN: Final[Mapping[tuple[str, str], Callable[[], Any]]] = {
     ("asyncio", "iscoroutine"): lambda: _is_coroutine,
+    ("logging", "getLogger"): lambda: LateLogger,
+    ("platform", "python_implementation"): lambda: _implementation,
     ("platform", "system"): lambda: lambda: os.uname().sysname,
     # From Python 3.11 on they are the same; of hints, if all that belongs to them is asked for, as msgspec does.
+    ("typing_extensions", "Literal"): _of_typing("Literal"),
     ("typing_extensions", "NotRequired"): _of_typing("NotRequired"),
+    ("typing_extensions", "Protocol"): _of_typing("Protocol"),
     ("typing_extensions", "Required"): _of_typing("Required"),
     ("typing_extensions", "get_type_hints"): _of_typing("get_type_hints"),
 }

@@ -41,7 +41,7 @@ _TAKE_IN: Final = (
     "insert into project_objects (project, at, digest, size_bytes) values {}"
     " on conflict (digest, project) do update set at = excluded.at"
 )
-_TAKEN_AT_ONCE: Final = 32
+_TAKEN_AT_ONCE: Final = 256
 """Rows of one statement: to begin a statement for each takes longer than to write it."""
 _FIND_OR_CREATE: Final = (
     "insert into datasets (id, project_pk, name, latest, created_at, last_number) values (?, ?, ?, 0, ?, 0)"

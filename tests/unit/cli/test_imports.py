@@ -137,6 +137,29 @@ assert typing_extensions.get_type_hints(Typed) and inspect is sys.modules["inspe
     assert imported_by(program + check)
 
 
+def test_what_the_object_store_s_libraries_go_without_is_there_for_others() -> None:
+    """Chunks are cut and compressed, and a callback that fails is told in the log, though it was not imported."""
+    program = "from noria.cli.lean_imports import import_leanly; import_leanly()"
+    check = """
+import sys
+import concurrent.futures, os, pyfastcdc, zstandard
+assert not {"logging", "platform", "typing_extensions"} & set(sys.modules)
+data = os.urandom(1 << 16)
+assert b"".join(chunk.data for chunk in pyfastcdc.FastCDC(4096).cut_buf(data)) == data
+assert zstandard.backend == "cext" and zstandard.decompress(zstandard.compress(data)) == data
+with concurrent.futures.ThreadPoolExecutor(1) as pool:
+    done = pool.submit(lambda: 3)
+    assert done.result() == 3
+import io, logging, platform
+told = io.StringIO()
+logging.getLogger("concurrent.futures").addHandler(logging.StreamHandler(told))
+done.add_done_callback(lambda _: 1 / 0)
+assert "ZeroDivisionError" in told.getvalue()
+assert platform.python_implementation() == "CPython"
+"""
+    assert imported_by(program + check)
+
+
 def test_what_typer_goes_without_is_there_for_others() -> None:
     """Help starts no program, and imports nothing that does; who starts one then has the usual module."""
     program = "from noria.cli.main import main; main(['data', '--help'])"

@@ -10,7 +10,7 @@ from typing import Any, Final, NamedTuple
 from noria.core.objects.packs import PackedChunk, PackedObject, parts_of
 
 _LENDER: Final = "SELECT pack FROM chunks WHERE digest = ? AND length = ?"
-_ROWS_AT_ONCE: Final = 32
+_ROWS_AT_ONCE: Final = 256
 """Rows of one statement: to begin a statement for each takes longer than to write it."""
 
 
