@@ -3,8 +3,8 @@
     python benchmarks/web/bench_browser.py --folder /tmp/pages     # a store that bench_pages.py has filled
     python benchmarks/web/bench_browser.py --mlflow --runs 10000
 
-The first opens each page in Chromium, with an empty cache and again, and takes the time until it is painted and has
-loaded, by the browser's own clock from the beginning of the navigation; it may take 500 ms. `wall` is the same (of the
+The first opens each page in Chromium, with an empty cache and again, and takes the time until it has loaded and all that
+had come is drawn, by the browser's own clock from the beginning of the navigation; it may take 500 ms. `wall` is the same (of the
 second time) by the clock of the program that steers the browser, which puts scripts of its own into each page and asks
 them: about 100 ms more. Beside them stands the work behind that time, which other work on the machine hardly changes:
 of the page's own thread in Chromium (`Performance.getMetrics`: all tasks, and of these styles, layout and scripts), how
@@ -50,13 +50,20 @@ SPENT = ("TaskDuration", "RecalcStyleDuration", "LayoutDuration", "ScriptDuratio
 SETTLED_MS = 400
 """For what a page does by itself after it has loaded."""
 
+MARK_DRAWN = """addEventListener('load', () => requestAnimationFrame(() => {
+  const after = new MessageChannel();
+  after.port1.onmessage = () => performance.mark('bench-drawn');
+  after.port2.postMessage(0);
+}))"""
+"""Notes the end of the first frame after a page has loaded: a beginning of it may have been painted long before."""
+
 USABLE = """() => Math.max(
-  performance.getEntriesByType('navigation')[0].loadEventEnd,
+  performance.getEntriesByName('bench-drawn')[0].startTime,
   performance.getEntriesByName('first-contentful-paint')[0].startTime,
 )"""
-"""Milliseconds since the navigation began, of a page that has loaded and was painted."""
+"""Milliseconds since the navigation began, of a page that has loaded and was drawn."""
 
-IS_USABLE = """() => performance.getEntriesByType('navigation')[0].loadEventEnd > 0
+IS_USABLE = """() => performance.getEntriesByName('bench-drawn').length > 0
   && performance.getEntriesByName('first-contentful-paint').length > 0"""
 
 Reach: TypeAlias = Callable[[Page], None]
@@ -137,7 +144,7 @@ def usable(browser: Browser, reach: Reach, times: int, token: str) -> tuple[floa
 
 
 def seen(page: Page) -> float:
-    """Give milliseconds from the beginning of the navigation until the page had loaded and was painted."""
+    """Give milliseconds from the beginning of the navigation until the page had loaded and was drawn."""
     page.wait_for_function(IS_USABLE)
     return float(page.evaluate(USABLE))
 
@@ -252,6 +259,7 @@ def open_page(browser: Browser, token: str | None) -> Page:
         viewport={"width": WIDTH, "height": HEIGHT}, extra_http_headers=headers
     ).new_page()
     page.set_default_timeout(LIMIT_MS)
+    page.add_init_script(MARK_DRAWN)
     return page
 
 

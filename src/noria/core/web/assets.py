@@ -16,6 +16,9 @@ ASSET_HEADERS = {"cache-control": "public, max-age=31536000, immutable"}
 LEAST_PACKED_BYTES = 1024
 """Smaller files are sent as they are."""
 
+_JOINED = {"frame.js": ("keyboard.js", "parts.js")}
+"""Files of which the server makes one: what every page needs comes by one request."""
+
 _MEDIA_TYPES = {
     "css": "text/css; charset=utf-8",
     "js": "text/javascript; charset=utf-8",
@@ -45,8 +48,11 @@ class Asset:
 def assets() -> dict[str, Asset]:
     """Read the static files; by name."""
     folder = importlib.resources.files(__package__) / "static"
-    own = [_asset(entry.name, entry.read_bytes()) for entry in folder.iterdir() if entry.is_file()]
-    return {asset.name: asset for asset in [*own, *_vendor(folder / "vendor")]}
+    own = {entry.name: entry.read_bytes() for entry in folder.iterdir() if entry.is_file()}
+    for name, parts in _JOINED.items():
+        own[name] = b"".join(own.pop(part) for part in parts)
+    made = [_asset(name, body) for name, body in own.items()]
+    return {asset.name: asset for asset in [*made, *_vendor(folder / "vendor")]}
 
 
 def _vendor(folder: Traversable) -> list[Asset]:
