@@ -5,7 +5,7 @@ from __future__ import annotations
 import re
 from collections.abc import Iterator
 from pathlib import Path
-from typing import Literal
+from typing import Literal, TypeAlias
 
 import pytest
 from playwright.sync_api import Dialog, Page
@@ -50,14 +50,15 @@ def test_every_page_keeps_nobody_out(
 ) -> None:
     """Axe finds nothing on any page in any look, none is wider than the screen, and no browser complains.
 
-    Each page is seen with each two of language, theme and width together.
+    Each page is seen with each two of language, theme and width together, and in one of the looks of much contrast,
+    another one in each language.
     """
     server = LiveServer()
     server.show(load_pages(), load_actions())
     found: dict[str, object] = {}
     page = browser.page
     with server.serving(context):
-        for path in paths():
+        for place, path in enumerate(paths(), start=0 if language == "en" else 1):
             look(page, "light", width)
             answer = page.goto(server.url + in_language(address(path, example), language))
             assert answer is not None
@@ -66,7 +67,9 @@ def test_every_page_keeps_nobody_out(
                 continue
             wrong = [*barriers(page), *too_wide(page, width)]
             look(page, "dark", other_width)
-            wrong += [*barriers(page, RULES_OF_LOOKS), *too_wide(page, other_width), *browser.complaints]
+            wrong += [*barriers(page, RULES_OF_LOOKS), *too_wide(page, other_width)]
+            look(page, *STARK_LOOKS[place % len(STARK_LOOKS)])
+            wrong += [*barriers(page, ["color-contrast"]), *browser.complaints]
             if wrong or answer.status != 200:
                 found[path] = (answer.status, wrong)
             browser.complaints.clear()
@@ -75,9 +78,24 @@ def test_every_page_keeps_nobody_out(
     assert found == {}
 
 
-def look(page: Page, scheme: Literal["light", "dark"], width: int) -> None:
+Scheme: TypeAlias = Literal["light", "dark"]
+Contrast: TypeAlias = Literal["no-preference", "more"]
+Forced: TypeAlias = Literal["none", "active"]
+
+STARK_LOOKS: tuple[tuple[Scheme, int, Contrast, Forced], ...] = (
+    ("light", DESK, "more", "none"),
+    ("dark", PHONE, "more", "none"),
+    ("light", PHONE, "no-preference", "active"),
+    ("dark", DESK, "no-preference", "active"),
+)
+"""Much contrast, asked of the page; and colours of the system's own."""
+
+
+def look(
+    page: Page, scheme: Scheme, width: int, contrast: Contrast = "no-preference", forced: Forced = "none"
+) -> None:
     """Have a page look as on such a screen."""
-    page.emulate_media(color_scheme=scheme)
+    page.emulate_media(color_scheme=scheme, contrast=contrast, forced_colors=forced)
     page.set_viewport_size({"width": width, "height": 844 if width == PHONE else 800})
 
 
