@@ -3,12 +3,12 @@
     python benchmarks/web/bench_browser.py --folder /tmp/pages     # a store that bench_pages.py has filled
     python benchmarks/web/bench_browser.py --mlflow --runs 10000
 
-The first opens each page in Chromium, with an empty cache and again, and takes the time until it has loaded and all that
-had come is drawn, by the browser's own clock from the beginning of the navigation; it may take 500 ms. `wall` is the same (of the
-second time) by the clock of the program that steers the browser, which puts scripts of its own into each page and asks
-them: about 100 ms more. Beside them stands the work behind that time, which other work on the machine hardly changes:
-of the page's own thread in Chromium (`Performance.getMetrics`: all tasks, and of these styles, layout and scripts), how
-many nodes there are, and the CPU time of the server. The second puts the same runs
+The first opens each page in Chromium, with an empty cache and again, and takes the time until it has loaded and all
+that had come is drawn, by the browser's own clock from the beginning of the navigation; it may take 500 ms. `wall` is
+the same (of the second time) by the clock of the program that steers the browser, which puts scripts of its own into
+each page and asks them: about 100 ms more. Beside them stands the work behind that time, which other work on the
+machine hardly changes: of the page's own thread in Chromium (`Performance.getMetrics`: all tasks, and of these
+styles, layout and scripts), how many nodes there are, and the CPU time of the server. The second puts the same runs
 into Noria and into MLflow, opens the table of runs in both, then has it sorted by a metric: the time until the first
 run of each can be seen.
 
