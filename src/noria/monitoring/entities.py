@@ -94,7 +94,8 @@ class ColumnDrift(msgspec.Struct, frozen=True, kw_only=True):
     Attributes
     ----------
     test
-        `ks`, `chi_squared`, or `missing` when the share of missing values moved most.
+        `ks`, `chi_squared`, or `missing` when the share of missing values moved most; `mean` of an input that is a
+        vector, as a whole.
     p_value, adjusted_p_value
         Before and after the Benjamini-Hochberg adjustment over all columns, versions and segments of the window.
     psi

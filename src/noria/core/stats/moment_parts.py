@@ -12,7 +12,7 @@ from noria.core.stats.samples import Bools, Floats, Ints
 CLIP: Final = 1 << 20
 """Values further from the reference's mean, in parts, count as that far: a thousand deviations."""
 
-_PARTS: Final = 1 << 10
+PARTS: Final = 1 << 10
 """Of the reference's standard deviation."""
 
 
@@ -39,4 +39,4 @@ def scale_of(reference: ColumnProfile) -> tuple[float, float]:
     """Give the reference's mean, and the length of one part; a constant's is a part of itself."""
     centre = reference.mean or 0.0
     deviation = reference.std or abs(centre) or 1.0
-    return centre, max(deviation / _PARTS, 1e-300)
+    return centre, max(deviation / PARTS, 1e-300)

@@ -247,8 +247,11 @@ class Folding:
             if not segment:
                 lacks += _lacks(version, layout, packed)
             fits = layout is not None and layout.name == packed.layout
-            reference = layout.profiles[segment] if fits and layout else _NOTHING
-            parts.append(Part(version, segment, packed.counts, reference))
+            if fits and layout:
+                reference, vectors = layout.profiles[segment], layout.vectors.get(segment, ())
+            else:
+                reference, vectors = _NOTHING, ()
+            parts.append(Part(version, segment, packed.counts, reference, vectors))
         extra = sorted(self._new_columns.get(window.index, ()))
         if extra:
             named = ", ".join(f"`{name}`" for name in extra[:5])

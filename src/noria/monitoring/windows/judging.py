@@ -16,6 +16,7 @@ from noria.monitoring.entities import ColumnDrift, MonitorSection, Window, Windo
 from noria.monitoring.windows.entities import HistoryPoint
 from noria.monitoring.windows.history import Usual, hour_of, usual
 from noria.monitoring.windows.layout import PREDICTIONS
+from noria.monitoring.windows.vectors import Vector, compare_vector
 
 _SHOWN_OF_PART = 3
 
@@ -27,6 +28,7 @@ class Part(NamedTuple):
     segment: str
     counts: TableCounts
     reference: TableProfile
+    vectors: Sequence[Vector] = ()
 
 
 @dataclass(slots=True)
@@ -108,6 +110,10 @@ def _compared(parts: Sequence[Part]) -> list[dict[str, Comparison]]:
             # What was not answered is told of as an error.
             profile = part.reference.columns[PREDICTIONS]
             columns[PREDICTIONS] = compare_column(profile, column, with_missing=False)
+        for vector in part.vectors:
+            whole = compare_vector(vector, part.counts)
+            if whole is not None:
+                columns[vector.name] = whole
     return found
 
 

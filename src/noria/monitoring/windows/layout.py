@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import hashlib
-from collections.abc import Mapping, Sequence
+from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass, replace
 from functools import lru_cache
 from typing import Any, Final
@@ -19,6 +19,7 @@ from noria.core.stats.samples import is_missing, labels
 from noria.monitoring.drift import FEWEST_ROWS
 from noria.monitoring.reference import Reference, no_reference
 from noria.monitoring.windows.segments import Segmenting, segmenting
+from noria.monitoring.windows.vectors import Vector, vectors_of
 from noria.registry.entities import Signature, Task, TensorSpec
 from noria.registry.signatures import stack_rows
 from noria.serving.captured_blocks import Block
@@ -42,6 +43,8 @@ class Layout:
     profiles
         Of the inputs that are compared, and of the predictions, by segment: that of the reference's own rows of the
         segment, since a part is unlike the whole by what it is. Empty for all rows.
+    vectors
+        Inputs that are compared as a whole as well, by segment.
     lacks
         What cannot be looked at, and what would mend it.
     """
@@ -51,6 +54,7 @@ class Layout:
     signature: Signature
     is_classifier: bool
     segments: tuple[Segmenting, ...]
+    vectors: Mapping[str, tuple[Vector, ...]]
     lacks: tuple[str, ...]
 
     @property
@@ -128,8 +132,12 @@ def lay_out(
             "its predictions are not compared"
         )
     profiles = {"": _profile(columns, answers)}
+    signature = reference.version.signature
+    vectors = {"": vectors_of(signature, columns, profiles[""])}
     for cut in cuts:
         profiles |= _of_segments(cut, columns, answers, reference.golden)
+        for name, some in _parted(cut, columns):
+            vectors[name] = vectors_of(signature, some, profiles[name])
     few = [name for name, profile in profiles.items() if name and profile.n_rows and not profile.columns]
     if few:
         named = ", ".join(f"`{name}`" for name in few[:5])
@@ -139,9 +147,10 @@ def lay_out(
     return Layout(
         name=hashlib.blake2b(msgspec.json.encode([profiles, cuts]), digest_size=8).hexdigest(),
         profiles=profiles,
-        signature=reference.version.signature,
+        signature=signature,
         is_classifier=reference.task is Task.CLASSIFICATION,
         segments=tuple(cuts),
+        vectors=vectors,
         lacks=tuple(lacks),
     )
 
@@ -158,19 +167,24 @@ def _of_segments(
     cut: Segmenting, columns: Columns, answers: NDArray[Any] | None, golden: Mapping[str, Any]
 ) -> dict[str, TableProfile]:
     """Profile the rows of each segment; those of the golden batch are parted by their own inputs."""
-    places = cut.of(columns[cut.column])
     held = cut.of(_like(columns[cut.column], golden[cut.column])) if cut.column in golden else None
     found = {}
-    for place, name in enumerate(cut.names):
-        inside = places == place
-        n_rows = int(inside.sum())
+    for place, (name, some) in enumerate(_parted(cut, columns)):
+        n_rows = len(some[cut.column])
         if n_rows < FEWEST_ROWS:
             found[name] = TableProfile(n_rows=n_rows, columns={})
             continue
         mine = answers[held == place] if answers is not None and held is not None else None
-        some = {column: values[inside] for column, values in columns.items()}
         found[name] = _profile(some, mine if mine is not None and mine.size >= FEWEST_ROWS else None)
     return found
+
+
+def _parted(cut: Segmenting, columns: Columns) -> Iterator[tuple[str, Columns]]:
+    """Give each segment with its rows."""
+    places = cut.of(columns[cut.column])
+    for place, name in enumerate(cut.names):
+        inside = places == place
+        yield name, {column: values[inside] for column, values in columns.items()}
 
 
 def _like(column: NDArray[Any], values: Any) -> NDArray[Any]:
