@@ -4,7 +4,8 @@ Records lie in segment files; the reader deletes a segment when all of it was ac
 The segment that is written is as long as it may become, with its room on the disk taken beforehand, and a part of the
 writer's memory: what is copied there belongs to the kernel, so that it survives the death of the process, and no call
 of the system stands between a request and its answer. How far it is written stands in a file of eight bytes, changed
-behind each record; a segment is cut to its length when it ends. A durable spool also waits for the disk.
+behind each record; a segment of which much is left is cut to its length when it ends. A durable spool also waits for
+the disk.
 """
 
 from __future__ import annotations
@@ -38,6 +39,13 @@ _FAR_SEGMENTS = 16
 
 _LONG_BYTES = 1 << 13
 """Longer records are written by a call: to map so many pages takes the kernel several times as long."""
+
+_LONG_RECORDS = 64
+_LONG_SEGMENT_BYTES = 16 << 20
+"""A segment that begins with a long record has room for so many of them, up to this length."""
+
+_CUT_FROM = 16
+"""A segment is cut if a larger part is left: to cut it waits for the file system's journal, some milliseconds."""
 
 _MOST_PARTS = 1_000
 """A call of the system takes no more."""
@@ -184,7 +192,7 @@ class Spool:
             room = self._room_bytes()
             if room < n_bytes:
                 return False
-            length = _take_most(descriptor, min(max(self._segment_bytes, n_bytes), room), n_bytes)
+            length = _take_most(descriptor, min(self._length_for(n_bytes), room), n_bytes)
             self._memory = mmap.mmap(descriptor, length)
         except OSError as error:
             if not self.is_full:
@@ -196,16 +204,27 @@ class Spool:
         self._size_bytes += length
         return True
 
+    def _length_for(self, n_bytes: int) -> int:
+        """Tell how long a segment is to be whose first record is so long."""
+        if n_bytes < _LONG_BYTES:
+            return max(self._segment_bytes, n_bytes)
+        return max(
+            self._segment_bytes,
+            n_bytes,
+            min(_LONG_RECORDS * n_bytes, _LONG_SEGMENT_BYTES, self._max_bytes // 8),
+        )
+
     def _end_segment(self) -> None:
         if self._descriptor is None:
             return
         if self._memory is not None:
             self._memory.close()
             self._memory = None
-            # Where even that fails, the reader takes the zeros behind the last record for the end.
-            with contextlib.suppress(OSError):
-                os.ftruncate(self._descriptor, self._written)
-                self._size_bytes -= self._length - self._written
+            # What is not cut, or cannot be, the reader takes for the end: zeros behind the last record.
+            if (self._length - self._written) * _CUT_FROM > self._length:
+                with contextlib.suppress(OSError):
+                    os.ftruncate(self._descriptor, self._written)
+                    self._size_bytes -= self._length - self._written
         os.close(self._descriptor)
         self._descriptor = None
         self._active += 1

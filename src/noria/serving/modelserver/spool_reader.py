@@ -206,7 +206,7 @@ def adopt(folder: Path) -> SpoolReader | None:
 
 def written_bytes(folder: Path, segment: int) -> int:
     """Give how much of a segment is written; 0 when it is gone."""
-    # In this order: a segment that is not the newest any more has been cut to its length.
+    # In this order: a segment that is not the newest any more has its final length, with a few zeros at most.
     newest = written_in(folder)
     try:
         size = segment_path(folder, segment).stat().st_size

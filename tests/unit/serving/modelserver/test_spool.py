@@ -11,7 +11,7 @@ import pytest
 
 from noria.core.errors import TooLarge
 from noria.core.frames import MAX_RECORD_BYTES, frame
-from noria.serving.modelserver.spool import Claim, Place, Spool, claim, disk_bytes, segments_of
+from noria.serving.modelserver.spool import Claim, Place, Spool, claim, disk_bytes, segment_path, segments_of
 from noria.serving.modelserver.spool_reader import SpoolReader, adopt, read_mark
 
 
@@ -260,6 +260,32 @@ def test_the_room_of_a_segment_is_no_record(held: Claim) -> None:
     assert disk_bytes(held.folder) == len(frame(b"one") + frame(b"two"))
     held.release()
     assert (reader.is_abandoned(), reader.is_empty(), reader.n_damaged) == (True, True, 0)
+
+
+def test_what_little_is_left_of_a_segment_stays_and_is_no_record(held: Claim) -> None:
+    """To cut a segment takes longer than to keep a record; zeros behind the last one are its end."""
+    records = [b"a" * 52, b"b" * 32, b"c" * 52, b"d" * 2]
+    spool, reader = Spool(held.folder, segment_bytes=105), _reader(held.folder)
+    for record in records:
+        assert spool.append(record)
+    spool.close()
+
+    sizes = [segment_path(held.folder, number).stat().st_size for number in segments_of(held.folder)]
+    assert sizes == [105, len(frame(records[2]) + frame(records[3]))]
+    assert _drain(reader) == records
+    assert (reader.waiting_bytes, reader.n_damaged) == (0, 0)
+
+
+def test_a_segment_of_long_records_has_room_for_many(held: Claim) -> None:
+    """To begin one takes as long as to keep some records; what it does not hold in the end is given back."""
+    spool = Spool(held.folder, segment_bytes=1 << 14)
+    long = b"x" * (1 << 14)
+    for _ in range(3):
+        assert spool.append(long)
+
+    assert segments_of(held.folder) == [1]
+    spool.close()
+    assert disk_bytes(held.folder) == 3 * len(frame(long))
 
 
 def test_a_spool_of_an_older_release_is_read(tmp_path: Path) -> None:
