@@ -61,8 +61,8 @@ class IdFactory:
                     self._last_ms += 1
                     self._counter = 0
             ms, counter = self._last_ms, self._counter
-        # Version 7 and variant 2 stand before the two halves of the counter.
-        return f"{ms:012x}{0x7000 | counter >> 14:x}{0x8000 | counter & 0x3FFF:x}{tail}"
+        # Version 7 and variant 2 stand before the two halves of the counter, which are written as one number.
+        return f"{ms:012x}{0x70008000 | (counter >> 14) << 16 | counter & 0x3FFF:x}{tail}"
 
 
 new_id = IdFactory()

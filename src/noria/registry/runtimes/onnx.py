@@ -16,7 +16,7 @@ from numpy.typing import NDArray
 from noria.core.errors import Corrupt
 from noria.registry.entities import ServableVersion, Signature, Task, TensorSpec
 from noria.registry.equality import read_equality
-from noria.registry.runtimes.onnx_session import TYPES, Run, open_session
+from noria.registry.runtimes.onnx_session import TYPES, Feed, Run, Straight, open_session
 from noria.registry.runtimes.port import Arrays, Keeper, LoadedModel, Runtime, import_library, load_model
 from noria.registry.runtimes.sklearn import to_matrix
 from noria.registry.signatures import dtype_of
@@ -27,8 +27,6 @@ ENGINE: Final = "onnxruntime"
 _SHARES: Final = "probabilities"
 
 _log = logging.getLogger("noria.registry.onnx")
-
-Feed = Callable[[Arrays], dict[str, NDArray[Any]]]
 
 
 class OnnxModel:
@@ -47,20 +45,18 @@ class OnnxModel:
     engine = ENGINE
 
     def __init__(self, session: Any, signature: Signature) -> None:
-        self._feed = _feed(session.get_inputs(), signature.inputs)
         given = _in_order(session.get_outputs(), signature.outputs)
-        self._run = Run(session, given)
+        self._run = Run(session, given, _feed(session.get_inputs(), signature.inputs))
         self._outputs = [
             (spec.name, _finish(output, spec)) for output, spec in zip(given, signature.outputs, strict=True)
         ]
 
     def predict(self, inputs: Arrays) -> dict[str, NDArray[Any]]:
         """Predict rows, in the types of the signature."""
-        found = self._run(self._feed(inputs))
-        return {
-            name: array if finish is None else finish(array)
-            for (name, finish), array in zip(self._outputs, found, strict=True)
-        }
+        answer = {}
+        for (name, finish), array in zip(self._outputs, self._run(inputs), strict=True):
+            answer[name] = array if finish is None else finish(array)
+        return answer
 
 
 class OnnxBeside(OnnxModel):
@@ -118,10 +114,9 @@ class OnnxFile:
     kind = "graph in ONNX"
 
     def __init__(self, session: Any, inputs: list[TensorSpec], *, gives_shares: bool | None) -> None:
-        self._feed = _feed(session.get_inputs(), inputs)
         self._inputs = [spec.name for spec in inputs]
         outputs = session.get_outputs()[:2]
-        self._run = Run(session, outputs)
+        self._run = Run(session, outputs, _feed(session.get_inputs(), inputs))
         self._gives_shares = gives_shares
         width = outputs[0].shape[-1] if len(outputs[0].shape) == 2 else 1
         self._tells = width != 1
@@ -153,7 +148,7 @@ class OnnxFile:
 
     def predict(self, inputs: Arrays) -> dict[str, NDArray[Any]]:
         """Predict classes or numbers, and probabilities where there are any."""
-        return self._answer(self._run(self._feed(inputs)))
+        return self._answer(self._run(inputs))
 
     def features(self, inputs: Arrays) -> NDArray[Any]:
         """Give the inputs side by side, shape (n_rows, n_columns)."""
@@ -201,7 +196,7 @@ def _feed(graph: list[Any], specs: list[TensorSpec]) -> Feed:
 def _one(tensor: Any, spec: TensorSpec) -> Feed:
     graph_name, name, kind = tensor.name, spec.name, TYPES[tensor.type]
     if len(spec.shape) == len(tensor.shape):
-        return lambda inputs: {graph_name: inputs[name].astype(kind, copy=False)}
+        return Straight(graph_name, name, kind)
     width = prod(spec.shape[1:])
     return lambda inputs: {graph_name: inputs[name].reshape(-1, width).astype(kind, copy=False)}
 
@@ -253,10 +248,14 @@ def _in_order(graph: list[Any], specs: list[TensorSpec]) -> list[Any]:
 def _finish(output: Any, spec: TensorSpec) -> Callable[[NDArray[Any]], NDArray[Any]] | None:
     """Give what makes an output the signature's; None when it is so already."""
     kind, rank = dtype_of(spec), len(spec.shape)
+    as_is = TYPES.get(output.type) is kind.type and len(output.shape) == rank
     if spec.name == _SHARES:
         # Sums in single precision may come out a little above one.
-        return lambda array: np.minimum(array, 1.0).astype(kind, copy=False)
-    if TYPES.get(output.type) is kind.type and len(output.shape) == rank:
+        one = np.ones((), kind)  # an array: a number would be made one for each call
+        if as_is:
+            return lambda array: np.minimum(array, one)
+        return lambda array: np.minimum(array, one).astype(kind, copy=False)
+    if as_is:
         return None
     if rank == 1:
         return lambda array: array.reshape(-1).astype(kind, copy=False)

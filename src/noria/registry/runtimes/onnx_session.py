@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import threading
-from collections.abc import Mapping
+from collections.abc import Callable, Mapping
 from typing import Any, Final
 
 import numpy as np
@@ -21,6 +21,22 @@ TYPES: Final[dict[str, type[np.generic]]] = {
 """The engine's name of an element type → NumPy's type."""
 
 Fed = Mapping[str, NDArray[Any]]
+
+Feed = Callable[[Fed], Fed]
+"""Makes the graph's inputs of the model's."""
+
+
+class Straight:
+    """A feed of one input, which is the graph's but for its type."""
+
+    def __init__(self, graph_name: str, name: str, kind: type[np.generic]) -> None:
+        self.name = name
+        self._graph_name = graph_name
+        self._kind = kind
+
+    def __call__(self, inputs: Fed) -> Fed:
+        """Cast it."""
+        return {self._graph_name: inputs[self.name].astype(self._kind, copy=False)}
 
 
 def open_session(model: bytes) -> Any:
@@ -52,34 +68,44 @@ class Run:
         Those of the graph that are wanted, in order.
     """
 
-    def __init__(self, session: Any, outputs: list[Any]) -> None:
+    def __init__(self, session: Any, outputs: list[Any], feed: Feed) -> None:
         self._session = session
         self._names = [output.name for output in outputs]
-        self._one = _OneRow.of(session, outputs)
+        self._feed = feed
+        self._one = _OneRow.of(session, outputs, feed)
 
-    def __call__(self, fed: Fed) -> list[NDArray[Any]]:
-        """Give the outputs for arrays by the graph's own names."""
-        found: list[NDArray[Any]] | None = None
+    def __call__(self, inputs: Fed) -> list[NDArray[Any]]:
+        """Give the outputs for the model's inputs."""
         one = self._one
         if one is not None and one.lock.acquire(blocking=False):
             try:
-                found = one.run(fed)
+                found = one.run(inputs)
             except Exception:  # noqa: BLE001 - the engine's own kinds; whose fault it is shows right after
-                self._one = None
+                self._one = found = None
             finally:
                 one.lock.release()
-        return self._session.run(self._names, fed) if found is None else found
+            if found is not None:
+                return found
+        outputs: list[NDArray[Any]] = self._session.run(self._names, self._feed(inputs))
+        return outputs
 
 
 class _OneRow:
     """Buffers for one row, bound once: to make them for each row takes longer than a small graph."""
 
-    def __init__(self, session: Any, given: dict[str, NDArray[Any]], found: dict[str, NDArray[Any]]) -> None:
+    def __init__(
+        self, session: Any, feed: Feed, given: dict[str, NDArray[Any]], found: dict[str, NDArray[Any]]
+    ) -> None:
         from onnxruntime import OrtValue
 
         self.lock = threading.Lock()
         self._run = session.run_with_iobinding
+        self._feed: Feed | None = feed
         self._given = [(name, buffer, buffer.shape) for name, buffer in given.items()]
+        if isinstance(feed, Straight):
+            # Cast by copying it to its buffer.
+            self._feed = None
+            self._given = [(feed.name, buffer, buffer.shape) for buffer in given.values()]
         self._found = list(found.values())
         self._binding = session.io_binding()
         for name, array in given.items():
@@ -88,17 +114,18 @@ class _OneRow:
             self._binding.bind_ortvalue_output(name, OrtValue.ortvalue_from_numpy(array))
 
     @classmethod
-    def of(cls, session: Any, outputs: list[Any]) -> _OneRow | None:
+    def of(cls, session: Any, outputs: list[Any], feed: Feed) -> _OneRow | None:
         """Give the buffers; None for a graph whose shapes depend on more than the number of rows, or with texts."""
         given = {tensor.name: _one_row(tensor) for tensor in session.get_inputs()}
         found = {tensor.name: _one_row(tensor) for tensor in outputs}
         buffers = [*given.values(), *found.values()]
         if not buffers or any(buffer is None for buffer in buffers):
             return None
-        return cls(session, given, found)  # type: ignore[arg-type]  # as asked above
+        return cls(session, feed, given, found)  # type: ignore[arg-type]  # as asked above
 
-    def run(self, fed: Fed) -> list[NDArray[Any]] | None:
+    def run(self, inputs: Fed) -> list[NDArray[Any]] | None:
         """Give the outputs; None for what is not one row of the graph's shape."""
+        fed = inputs if self._feed is None else self._feed(inputs)
         for name, buffer, shape in self._given:
             if fed[name].shape != shape:
                 return None

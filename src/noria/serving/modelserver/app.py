@@ -6,7 +6,8 @@ import asyncio
 import time
 from collections.abc import Callable
 from concurrent.futures import Executor
-from typing import Any, NamedTuple
+from functools import partial
+from typing import Any
 
 import msgspec
 from granian._granian import RSGIHTTPProtocol as HTTPProtocol
@@ -55,7 +56,7 @@ _LINGER_S = 1.0
 Observe = Callable[[tuple[str, str], int | None, int, int, float], None]
 
 
-class Asked(NamedTuple):
+class Asked(msgspec.Struct, frozen=True, gc=False):
     """A request whose body was read."""
 
     method: str
@@ -64,7 +65,7 @@ class Asked(NamedTuple):
     body: bytes
 
 
-class Expected(NamedTuple):
+class Expected(msgspec.Struct, frozen=True, gc=False):
     """A request for predictions that was admitted, and whose body is short."""
 
     method: str
@@ -74,7 +75,7 @@ class Expected(NamedTuple):
     form: Form
 
 
-class Begun(NamedTuple):
+class Begun(msgspec.Struct, frozen=True):
     """A request that was read, and when that began."""
 
     route: Route
@@ -180,14 +181,15 @@ class ModelApp:
         if not self._door.is_open(route):
             return None
         began = time.perf_counter()
-        return Begun(route, *self._begin(asked, place, form, route), began)
+        ask, pending = self._begin(asked, place, form, route)
+        return Begun(route, ask, pending, began)
 
     def run_now(self, pending: Pending) -> tuple[Outputs, Turn | None] | None:
         """Predict where that takes little, and keep it as `Answerer.take` does; None where it takes more."""
-        lane = pending.chosen.lane
-        if pending.first is not None or pending.replay or not lane.is_quick(pending.inputs.n_rows):
+        lane, inputs = pending.chosen.lane, pending.inputs
+        if pending.first is not None or pending.replay or not lane.is_quick(inputs.n_rows):
             return None
-        outputs = lane.run(*pending.inputs)
+        outputs = lane.run(inputs.arrays, inputs.n_rows)
         return outputs, self._answerer.take(pending, outputs)
 
     def reply_now(self, begun: Begun, outputs: Outputs, turn: Turn | None) -> Reply:
@@ -292,13 +294,9 @@ class ModelApp:
 
     def _begin(self, asked: Asked, place: Place, form: Form, route: Route) -> tuple[Ask, Pending]:
         ask = form(asked.body, asked.headers, route.newest)
-        pending = self._answerer.begin(
-            route,
-            ask,
-            version=place.version,
-            may_replay=lambda: self._door.may_replay(route, asked.headers),
-        )
-        return ask, pending
+        door, headers = self._door, asked.headers
+        may_replay = partial(door.may_replay, route, headers) if ask.parameters else _not_asked
+        return ask, self._answerer.begin(route, ask, version=place.version, may_replay=may_replay)
 
     async def _in_turn(self, pending: Pending, first: LoadedVersion) -> tuple[Pending, Outputs]:
         """Ask the first version, and the chosen one if that is not sure; give whose answer it is."""
@@ -409,6 +407,10 @@ class ModelApp:
             },
             **{name: transfer.status() for name, transfer in self._transfers.items()},
         }
+
+
+def _not_asked() -> bool:
+    return False
 
 
 def _only(method: str, asked: Asked) -> None:

@@ -13,8 +13,9 @@ from __future__ import annotations
 
 import asyncio
 from collections.abc import Callable
-from typing import Any, Final, NamedTuple
+from typing import Any, Final
 
+import msgspec
 import uvloop
 from granian._granian import RSGIProtocolClosed as ProtocolClosed
 
@@ -55,7 +56,7 @@ class ArrivalLoop(uvloop.Loop):
         return super().call_soon_threadsafe(callback, *args, context=context)
 
 
-class _Due(NamedTuple):
+class _Due(msgspec.Struct, frozen=True):
     """An answer that is sent when its turn was kept."""
 
     watcher: Any
@@ -137,7 +138,7 @@ class Arrivals:
                 self._tell(each.watcher, error_reply(error))
             return
         for each in due:
-            self._send(*each)
+            self._send(each.watcher, each.begun, each.outputs, each.turn)
 
     def _send(self, watcher: Any, begun: Begun, outputs: Outputs, turn: Turn | None) -> None:
         self._tell(watcher, self._app.reply_now(begun, outputs, turn))

@@ -119,7 +119,7 @@ class Numbers:
             array = data if wanted.is_wide else _narrowed(data)
             if array is None:
                 return None
-            arrays[wanted.name] = array.reshape(shape)
+            arrays[wanted.name] = array.reshape((n_rows, *wanted.row))
         return arrays, n_rows
 
 

@@ -37,6 +37,7 @@ Contents = dict[int, memoryview]
 _encode = msgspec.json.Encoder().encode
 _JSON = [("content-type", "application/json")]
 _BYTES = ("content-type", "application/octet-stream")
+_NOTHING: dict[str, Any] = {}
 _NUMBERS = [str(row) for row in range(MAX_ROWS)]
 
 
@@ -227,18 +228,19 @@ class InferAsk:
     def reply(self, answered: Answered) -> Encoded:
         """Give the answer's bytes, and the headers that belong to them."""
         outputs, requested = answered.outputs, self._request.outputs
-        whole = self.parameters.get("binary_data_output") is True
+        parameters = self.parameters
+        whole = bool(parameters) and parameters.get("binary_data_output") is True
         described, behind = [], []
-        for name, said in _asked(requested, outputs) if requested else [(name, {}) for name in outputs]:
+        for name, said in _asked(requested, outputs) if requested else [(name, _NOTHING) for name in outputs]:
             array = outputs[name]
             tensor = _Tensor(name, datatype_of(array.dtype), array.shape)
             described.append(tensor)
-            if said.get(BINARY, whole) is True:
+            if (said or whole) and said.get(BINARY, whole) is True:
                 content = bytes_of(array)
                 behind.append(content)
                 tensor.parameters = {SIZE: len(content)}
             else:
-                tensor.data = array.ravel().tolist()
+                tensor.data = (array if array.ndim == 1 else array.ravel()).tolist()
         identity = answered.identity
         head = _encode(
             _Answer(
@@ -259,6 +261,8 @@ def _asked(
     requested: Sequence[RequestedOutput | FastOutput], outputs: Mapping[str, Any]
 ) -> list[tuple[str, dict[str, Any]]]:
     """Give the outputs that are asked for, in the model's order, with what is said of each."""
+    if len(requested) == 1 and requested[0].name in outputs:
+        return [(requested[0].name, requested[0].parameters)]
     if any(wanted.name not in outputs for wanted in requested):
         raise _unknown_output(requested, list(outputs))
     said = {wanted.name: wanted.parameters for wanted in requested}

@@ -47,8 +47,8 @@ def too_slow() -> Unavailable:
 def reply_of(ask: Ask, answered: Answered) -> Reply:
     """Give the answer of a request."""
     encoded = ask.reply(answered)
-    told = [(VERSION_HEADER, str(answered.version)), (PREDICTION_HEADER, answered.identity)]
-    return Reply(encoded.body, 200, encoded.headers + told)
+    told = (VERSION_HEADER, str(answered.version)), (PREDICTION_HEADER, answered.identity)
+    return Reply(encoded.body, 200, [*encoded.headers, *told])
 
 
 def error_reply(error: Exception) -> Reply:
