@@ -18,6 +18,14 @@ retelling: Final = Retelling(
     mark("`%(selector)s` in `%(ref)s` is not a version"),
     mark("Write `%(first)s`, `%(newest)s`, or a time as in `%(moment)s`"),
     mark("`%(moment)s` is no point in time: %(text)s"),
+    # What Python says of a moment.
+    mark("month must be in 1..12"),
+    mark("day is out of range for month"),
+    mark("hour must be in 0..23"),
+    mark("minute must be in 0..59"),
+    mark("second must be in 0..59"),
+    mark("year 0 is out of range"),
+    mark("Invalid isoformat string: %(text)s"),
     mark("Write a date such as `2026-01-31`, or `2026-01-31T12:30` with the time in UTC"),
 )
 """Of messages and hints."""

@@ -22,6 +22,12 @@ _SCHEDULES: Final = (
         "`cron` has five: minute, hour, day of the month, month, day of the week; for seconds use `every_s`"
     ),
     mark("`%(expression)s` is not a time of `cron`: %(text)s"),
+    # What cronsim says of it.
+    mark("bad minute"),
+    mark("bad hour"),
+    mark("bad day-of-month"),
+    mark("bad month"),
+    mark("bad day-of-week"),
     mark("Such as `%(example)s`"),
     mark("`%(name)s` is not a time zone"),
     mark("`%(state)s` is not a state of a run"),

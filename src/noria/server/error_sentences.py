@@ -108,6 +108,18 @@ _MACHINE: Final = (
     mark("The object `%(digest)s` is not the manifest of a tree: %(text)s"),
     mark("The object `%(digest)s` lists a tree, but not in its one form"),
 )
+_OF_OTHERS: Final = (
+    # What Python and SQLite say, as it comes after a colon of ours.
+    mark("Max number of fields exceeded"),
+    mark("bad query field: %(text)s"),
+    mark("database is locked"),
+    mark("database disk image is malformed"),
+    mark("file is not a database"),
+    mark("unable to open database file"),
+    mark("attempt to write a readonly database"),
+    mark("no reason given"),
+    mark("Python int too large to convert to SQLite INTEGER"),
+)
 _HINTS: Final = (
     mark("Did you mean `%(name)s`?"),
     mark("Did you mean `%(name)s`? (see `%(command)s`)"),
@@ -155,6 +167,7 @@ retelling: Final = Retelling(
     *_FORMS,
     *_ADDRESSES,
     *_MACHINE,
+    *_OF_OTHERS,
     *_HINTS,
     *_KINDS,
     also=[

@@ -3,18 +3,24 @@
 from __future__ import annotations
 
 import ast
+import functools
 import inspect
 import re
+from collections.abc import Callable
 from types import ModuleType
 from typing import Final
 
 import pytest
 
 from noria.access import refusal_words as of_access
+from noria.core.errors import Invalid
 from noria.core.web.languages import Language, translations
 from noria.data import refusal_words as of_data
+from noria.data.moments import moment_of
 from noria.decisions import refusal_words as of_decisions
 from noria.pipelines import refusal_words as of_pipelines
+from noria.pipelines.schedules.entities import ScheduleSection
+from noria.pipelines.schedules.timing import timing_of
 from noria.registry import refusal_words as of_registry
 from noria.server import error_sentences
 from noria.serving import refusal_words as of_serving
@@ -48,6 +54,7 @@ UNSEEN: Final = {
     "noria.core.key": "the server has read its key before it answers",
 }
 AS_IN_ENGLISH: Final = {"alias", "endpoint", "token"}
+WRONG_TIMES: Final = ("60 * * * *", "0 24 * * *", "0 0 32 * *", "0 0 1 13 *", "0 0 * * FRY")
 _VALUES: Final = {"text": "why", "known_list": "`a`, `b`"}
 
 
@@ -86,3 +93,27 @@ def test_a_sentence_is_found_again_and_has_a_translation_with_all_its_places(tem
     assert error_sentences.retelling.find(filled).words == template
     assert translated != template or template in AS_IN_ENGLISH
     assert places(translated) == places(template)
+
+
+@pytest.mark.parametrize(
+    "refused",
+    [
+        *(
+            functools.partial(moment_of, text)
+            for text in ("2026-13-01", "2026-02-30", "2026-01-01T1", "0000-01-01")
+        ),
+        *(functools.partial(moment_of, f"2026-02-01T{text}") for text in ("25:00", "12:60", "12:00:61")),
+        *(
+            functools.partial(timing_of, ScheduleSection(name="s", run="m:p", cron=text))
+            for text in WRONG_TIMES
+        ),
+    ],
+)
+def test_the_usual_words_of_libraries_after_a_colon_are_told_too(refused: Callable[[], object]) -> None:
+    """As the installed libraries say them: none of them is left in English."""
+    with pytest.raises(Invalid) as caught:
+        refused()
+    found = error_sentences.retelling.find(str(caught.value))
+
+    assert found.is_known
+    assert found.values["text"].is_known
