@@ -51,6 +51,7 @@ _ORDERS = {
     ENDED: "end_time",
     AUTHOR: "user_id",
 }
+_KINDS = {kind.value: kind for kind in KeyKind}
 _DEFAULT_PARAMS = 4
 _DEFAULT_METRICS = 4
 
@@ -199,7 +200,8 @@ def split_key(key: str) -> tuple[KeyKind | None, str]:
     ((<KeyKind.METRICS: 'metrics'>, 'val/acc'), (None, 'status'))
     """
     kind, _, name = key.partition(".")
-    return (KeyKind(kind), name) if name and kind in set(KeyKind) else (None, key)
+    found = _KINDS.get(kind) if name else None
+    return (None, key) if found is None else (found, name)
 
 
 def default_columns(keys: KnownKeys, varying: Sequence[str]) -> tuple[str, ...]:

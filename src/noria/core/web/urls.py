@@ -328,7 +328,8 @@ def with_parameter(here: str, name: str, value: str) -> str:
 
 
 def _part(text: str) -> str:
-    return quote(text, safe="")
+    # Ids, of which a long table has an address each, are what they are.
+    return text if text.isascii() and text.isalnum() else quote(text, safe="")
 
 
 def _quoted(text: str) -> str:
