@@ -4,9 +4,9 @@
 run has ended and all of it is in the database. Seconds are wall clock; beside them stand the CPU seconds of this
 process, and of the server where there is one.
 
-With `--mlflow` MLflow's client does comparable work on MLflow's own server in the same minutes (`make peers
-PEERS=mlflow` installs both), and with `--trackio PYTHON` the interpreter of an environment with trackio logs the same
-points.
+With `--mlflow` MLflow's client does comparable work on MLflow's own server in the same minutes, and with `--points`
+trackio, Aim and W&B (offline) log the same points, turn by turn with a folder. `make .venv-peers/NAME/.ready` installs
+each.
 """
 
 from __future__ import annotations
@@ -35,12 +35,15 @@ from noria.core.workspace import Workspace, open_workspace
 from noria.tracking.client import run
 
 ROOT = Path(__file__).resolve().parents[2]
-PEER = ROOT / os.environ.get("PEERS_VENV", ".venv-peers") / "mlflow" / "bin"
+PEERS = ROOT / os.environ.get("PEERS_VENV", ".venv-peers")
+PEER = PEERS / "mlflow" / "bin"
 PROGRAMS = Path(__file__).parent / "programs"
 
 N_POINTS = 100_000
-TARGETS = {"runs": 30.0, "points": 100.0, "trackio": 10.0}
+TARGETS = {"runs": 30.0, "points": 100.0, "trackio": 10.0, "aim": 40.0, "wandb": 40.0}
 """How many times as much as the peer does is meant."""
+
+POINT_LOGGERS = ("trackio", "aim", "wandb")
 
 
 class Figure(NamedTuple):
@@ -65,7 +68,14 @@ def main() -> None:
     parser = argparse.ArgumentParser(description=__doc__)
     parser.add_argument("--smoke", action="store_true", help="measure little, once: shows only that it runs")
     parser.add_argument("--mlflow", action="store_true", help="measure MLflow's client on its server, too")
-    parser.add_argument("--trackio", type=Path, metavar="PYTHON", help="measure trackio by this interpreter")
+    parser.add_argument(
+        "--points",
+        nargs="+",
+        default=[],
+        choices=POINT_LOGGERS,
+        help="measure what others take for the points",
+    )
+    parser.add_argument("--turns", type=int, default=3, help="of these")
     options = parser.parse_args()
     repeats = 1 if options.smoke else 5
     scale = 100 if options.smoke else 1
@@ -79,8 +89,8 @@ def main() -> None:
             report(title, found[title])
     if options.mlflow:
         compare_with_mlflow(found)
-    if options.trackio:
-        compare_with_trackio(options.trackio, found)
+    for name in options.points:
+        compare_points(name, options.turns)
 
 
 def places() -> Iterator[Place]:
@@ -263,17 +273,48 @@ def compare_with_mlflow(found: dict[str, list[Figure]]) -> None:
             print(f"  {name} per second, {place}: {ours / told[name]:.0f} times (target {TARGETS[name]:.0f})")
 
 
-def compare_with_trackio(python: Path, found: dict[str, list[Figure]]) -> None:
-    """Have trackio log the same points, and print the ratio."""
+def compare_points(name: str, turns: int) -> None:
+    """Have another tool and a folder log the same points by turns, and print the ratios."""
+    python = PEERS / name / "bin" / "python"
+    if not python.exists():
+        raise SystemExit(f"{name} is not installed: make {PEERS.name}/{name}/.ready")
+    cases = {"on disk": points_on_disk, "stored": points_stored}
+    theirs: list[float] = []
+    ours: dict[str, list[float]] = {case: [] for case in cases}
+    with (
+        tempfile.TemporaryDirectory() as mine,
+        open_workspace(load_settings(workspace=mine, environ={})) as workspace,
+    ):
+        run("first", workspace=workspace).end()
+        for _ in range(turns):
+            theirs.append(_seconds_of(name, python))
+            for case, work in cases.items():
+                ours[case].append(measured(Place("folder", workspace, None), work, 1).wall_s)
+    print(f"\n{name}: {N_POINTS:,} points in {_spread(theirs)} s, {turns} turns")
+    for case, seconds in ours.items():
+        ratios = [other / own for other, own in zip(theirs, seconds, strict=True)]
+        print(f"  {case}: {_spread(seconds)} s, {_spread(ratios)} times as fast (target {TARGETS[name]:.0f})")
+
+
+def _seconds_of(name: str, python: Path) -> float:
     with tempfile.TemporaryDirectory() as folder:
-        environ = {**os.environ, "TRACKIO_DIR": folder, "HOME": folder, "HF_HUB_OFFLINE": "1"}
-        program = [str(python), str(PROGRAMS / "trackio_points.py")]
-        done = subprocess.run(program, env=environ, capture_output=True, text=True, check=True)
-    seconds = json.loads(done.stdout.splitlines()[-1])["seconds"]
-    print(f"\ntrackio: 100,000 points in {seconds:.2f} s")
-    for case in ("on disk", "stored"):
-        ours = statistics.median(f.wall_s for f in found[f"folder: 100,000 points, one a call: {case}"])
-        print(f"  {case}: {seconds / ours:.1f} times as fast (target {TARGETS['trackio']:.0f})")
+        environ = {
+            **os.environ,
+            **dict.fromkeys(("HOME", "TRACKIO_DIR", "WANDB_DIR"), folder),
+            "HF_HUB_OFFLINE": "1",
+            "GRADIO_ANALYTICS_ENABLED": "False",
+            "WANDB_ERROR_REPORTING": "false",
+        }
+        program = [str(python), str(PROGRAMS / f"{name}_points.py")]
+        done = subprocess.run(program, env=environ, cwd=folder, capture_output=True, text=True, check=False)
+    if done.returncode:
+        raise SystemExit(f"{name}: {done.stderr[-2000:]}")
+    told = next(line for line in reversed(done.stdout.splitlines()) if line.startswith("{"))
+    return float(json.loads(told)["seconds"])
+
+
+def _spread(values: list[float]) -> str:
+    return f"{statistics.median(values):.2f} ({min(values):.2f} to {max(values):.2f})"
 
 
 if __name__ == "__main__":
