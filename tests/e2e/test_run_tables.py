@@ -7,7 +7,7 @@ from datetime import timedelta
 from pathlib import Path
 
 import pytest
-from playwright.sync_api import expect
+from playwright.sync_api import Route, expect
 
 from noria.core.clock import SystemClock
 from noria.core.context import Context
@@ -60,6 +60,26 @@ def url(context: Context) -> Iterator[str]:
     with server.serving(context):
         yield server.url
     server.close()
+
+
+def test_a_filter_is_completed_that_was_typed_before_the_library_came(browser: Browser, url: str) -> None:
+    """On a slow line somebody may have stopped typing by then: nothing but its coming brings the list."""
+    page = browser.page
+    held: list[Route] = []
+
+    def hold(route: Route) -> None:
+        held.append(route)
+
+    page.route("**/htmx.min*.js", hold)
+    page.goto(url + TABLE)
+    with page.expect_request("**/htmx.min*.js"):
+        page.get_by_role("combobox", name="Filter").press_sequentially("params.mo")
+    expect(page.get_by_role("combobox", name="Filter")).to_have_value("params.mo")
+    held[0].continue_()
+
+    expect(page.locator("#filter-options > [role=option]").first).to_have_attribute(
+        "data-filter", "params.model "
+    )
 
 
 def test_a_person_finds_the_best_runs_and_compares_them(browser: Browser, url: str) -> None:

@@ -9,9 +9,10 @@
   const bring = () => {
     const script = document.createElement("script");
     script.src = library;
-    script.addEventListener("load", () => {
+    // The library looks at the page by a timer of its own, which was set before this one.
+    script.addEventListener("load", () => setTimeout(() => {
       if (document.activeElement === field) field.dispatchEvent(new FocusEvent("focus"));
-    });
+    }));
     document.head.append(script);
   };
   if (library && document.activeElement === field) bring();
