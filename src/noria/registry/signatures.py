@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import math
 from collections.abc import Mapping, Sequence
 from typing import Any
 
@@ -206,6 +207,8 @@ def _narrowed(spec: TensorSpec, array: NDArray[Any], wanted: np.dtype[Any], *, c
         limits = np.iinfo(wanted)
         if int(array.max()) > limits.max or int(array.min()) < limits.min:
             raise _out_of_range(spec)
+    if not copied and array.dtype == wanted:
+        return array
     with np.errstate(over="ignore"):  # what becomes infinite is refused by name right after
         return array.astype(wanted, copy=copied)
 
@@ -218,7 +221,17 @@ def _out_of_range(spec: TensorSpec) -> InputInvalid:
     )
 
 
+def _is_surely_finite(array: NDArray[Any]) -> bool:
+    """Tell by the sum of its squares that no value of an array is NaN or infinite; False where it does not tell.
+
+    It takes a third of the time of a look at each value, where these lie in the body of a request at any place.
+    """
+    return array.flags.c_contiguous and array.dtype.itemsize >= 4 and math.isfinite(np.vdot(array, array))
+
+
 def _check_finite(spec: TensorSpec, array: NDArray[Any]) -> None:
+    if _is_surely_finite(array):
+        return
     finite = np.isfinite(array)
     if spec.nullable:
         finite |= np.isnan(array)

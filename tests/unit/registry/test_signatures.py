@@ -179,3 +179,28 @@ def test_live_rows_are_stacked_as_they_are() -> None:
     np.testing.assert_array_equal(stacked["count"], [3.0, np.nan])
     assert stacked["kind"].tolist() == ["a", "b"]
     assert stack_rows(SIGNATURE, [])["pixels"].shape == (0, 2)
+
+
+@pytest.mark.parametrize("kind", [np.float64, np.float32])
+@pytest.mark.parametrize("layout", ["rows", "columns", "anywhere"])
+@pytest.mark.parametrize("bad", [np.nan, np.inf, -np.inf, None])
+def test_one_number_among_many_is_found(kind: Any, layout: str, bad: float | None) -> None:
+    """However an array lies in memory, and also where numbers are too large to be added up."""
+    rows = np.full((100, 3), np.finfo(kind).max, kind)
+    if bad is not None:
+        rows[70, 1] = bad
+    if layout == "columns":
+        rows = np.asfortranarray(rows)
+    elif layout == "anywhere":
+        rows = np.frombuffer(b"?" + rows.tobytes(), kind, offset=1).reshape(100, 3)
+    datatype = "FP64" if kind is np.float64 else "FP32"
+    signature = Signature(
+        inputs=[TensorSpec(name="x", datatype=datatype, shape=[-1, 3], nullable=False)], outputs=[]
+    )
+
+    if bad is None:
+        found = check_inputs(signature, {"x": rows}, copied=False)["x"]
+        assert found.tobytes() == rows.tobytes()
+    else:
+        with pytest.raises(InputInvalid, match="in row 70"):
+            check_inputs(signature, {"x": rows}, copied=False)

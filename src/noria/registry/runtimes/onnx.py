@@ -251,7 +251,8 @@ def _finish(output: Any, spec: TensorSpec) -> Callable[[NDArray[Any]], NDArray[A
     as_is = TYPES.get(output.type) is kind.type and len(output.shape) == rank
     if spec.name == _SHARES:
         # Sums in single precision may come out a little above one.
-        one = np.ones((), kind)  # an array: a number would be made one for each call
+        # An array of the graph's own type: what is not one would be made one by each call.
+        one = np.ones((), TYPES.get(output.type, kind.type))
         if as_is:
             return lambda array: np.minimum(array, one)
         return lambda array: np.minimum(array, one).astype(kind, copy=False)
