@@ -44,6 +44,9 @@ NORIA = Path(sys.executable).parent / "noria"
 N_COLUMNS, N_TREES, N_WORKERS, CHUNK = 30, 100, 2, 50_000
 N_RUNS, PAGE = 10_000, 50
 
+_LOOK_EVERY_S = 0.4
+"""How often memory is looked at: a look goes through all processes of the machine, beside those that are measured."""
+
 
 def main() -> None:
     """Print what each way takes, and what that makes of each other."""
@@ -116,7 +119,7 @@ def command_once(workspace: Path, folder: Path) -> tuple[float, float, float]:
     peak = 0.0
     while running.poll() is None:
         peak = max(peak, memory_mb(running.pid))
-        time.sleep(0.1)
+        time.sleep(_LOOK_EVERY_S)
     wall_s, after = time.perf_counter() - began, os.times()
     told = json.loads(running.communicate()[0])
     n_rows = pl.scan_parquet(out).select(pl.len()).collect().item()

@@ -162,13 +162,15 @@ def load_alike(
     alike: dict[str, list[Taken]] = {f"{case.server.name}, {model}, {case.name}": [] for case in group}
     for _ in range(chosen.repeats):
         for case, turns in zip(group, alike.values(), strict=True):
-            turns.append(case.live.measure(case.name, 2 * chosen.seconds, pause_ms=pause_ms))
+            turns.append(case.live.measure(case.name, chosen.load_seconds, pause_ms=pause_ms))
             time.sleep(_PAUSE_S)
     for name, turns in alike.items():
         middle = (statistics.median(getattr(turn, figure) for turn in turns) for figure in _FIGURES)
         per_s, cpu_ms, p50_ms, p99_ms = middle
         print(
-            f"  at equal load: {name:30} {per_s:6.0f} {cpu_ms:8.3f} {p50_ms:8.2f} {p99_ms:8.2f}", flush=True
+            f"  at equal load: {name:30} {per_s:6.0f} {cpu_ms:8.3f} {p50_ms:8.2f} {p99_ms:8.2f}"
+            f"  (of {min(turn.n for turn in turns)} requests a turn)",
+            flush=True,
         )
 
 
@@ -346,6 +348,11 @@ def _options() -> argparse.Namespace:
     parser.add_argument("--quick", action="store_true", help="one second for each case")
     parser.add_argument("--smoke", action="store_true", help="as --quick, of Noria alone with one model")
     parser.add_argument("--seconds", type=int, default=4, help="of each turn (default: 4)")
+    parser.add_argument(
+        "--load-seconds",
+        type=int,
+        help="of each turn at equal load, which is small beside a slow server (default: twice --seconds)",
+    )
     parser.add_argument("--repeats", type=int, default=3, help="turns (default: 3)")
     parser.add_argument("--only", action="append", help="measure this server; may be given several times")
     parser.add_argument("--model", action="append", choices=MODELS, help="measure with this model")
@@ -361,6 +368,7 @@ def _options() -> argparse.Namespace:
         chosen.only, chosen.model = ["noria"], ["lr"]
     if chosen.quick or chosen.smoke:
         chosen.seconds = chosen.repeats = 1
+    chosen.load_seconds = chosen.load_seconds or 2 * chosen.seconds
     return chosen
 
 
