@@ -10,6 +10,7 @@ import pytest
 
 from integration.interop.differential import Caller, Difference, differences
 from integration.interop.mlflow_requests import steps
+from noria.core.trust import trust_for
 from peers.conftest import Peer
 from support.ports import free_port
 from support.processes import Processes
@@ -152,6 +153,6 @@ def reason_of(difference: Difference) -> str | None:
 def answers(url: str) -> bool:
     """Tell whether a server answers."""
     try:
-        return httpx.get(f"{url}/health", trust_env=False).status_code == 200
+        return httpx.get(f"{url}/health", verify=trust_for(url), trust_env=False).status_code == 200
     except httpx.HTTPError:
         return False

@@ -22,6 +22,7 @@ import httpx
 
 from noria.core.clock import ManualClock
 from noria.core.objects.bucket import Body, Bucket, Stored
+from noria.core.trust import trust_for
 from support.ports import free_port
 from support.waiting import wait_until
 
@@ -192,7 +193,7 @@ def _running(command: Sequence[str], answers_at: str) -> Iterator[Path]:
 
 def _answers(url: str) -> bool:
     try:
-        httpx.get(url, timeout=2, trust_env=False)
+        httpx.get(url, timeout=2, verify=trust_for(url), trust_env=False)
     except httpx.HTTPError:
         return False
     return True

@@ -23,7 +23,8 @@ def open_folder(folder: Path) -> Workspace:
 def is_ready(port: int) -> bool:
     """Tell whether a model server has followed its plans."""
     try:
-        return httpx.get(f"http://127.0.0.1:{port}/v2/health/ready", trust_env=False).status_code == 200
+        url = f"http://127.0.0.1:{port}/v2/health/ready"
+        return httpx.get(url, verify=trust_for(url), trust_env=False).status_code == 200
     except httpx.TransportError:
         return False
 

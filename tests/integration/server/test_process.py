@@ -27,6 +27,7 @@ from noria.core.events.checkpoints import Checkpoints
 from noria.core.key import read_key
 from noria.core.permissions import Role
 from noria.core.remote import HttpTransport, remote_service
+from noria.core.trust import trust_for
 from noria.core.workspace import OverHttp, open_workspace
 from support.conformance import workspace_settings
 from support.ports import free_port
@@ -81,7 +82,8 @@ def url_of(child: RunningProcess) -> str:
 
 def control_of(child: RunningProcess) -> str:
     """Ask a server what its control loop does."""
-    return str(httpx.get(f"{url_of(child)}/health/ready", trust_env=False).json()["control"])
+    url = f"{url_of(child)}/health/ready"
+    return str(httpx.get(url, verify=trust_for(url), trust_env=False).json()["control"])
 
 
 def test_a_server_answers_is_found_and_stops(server: Start, folder: Path) -> None:

@@ -12,13 +12,9 @@ from typing import Any
 
 import numpy as np
 import pytest
-import schemathesis
 import tritonclient.http as triton
 from hypothesis import HealthCheck, Phase, given, settings
 from hypothesis import strategies as st
-from schemathesis.checks import not_a_server_error
-from schemathesis.core.result import Err
-from schemathesis.specs.openapi.checks import response_schema_conformance
 
 from noria.core.errors import Failed
 from noria.core.http_errors import TooManyRequests
@@ -82,6 +78,11 @@ def test_rows_can_be_asked_for_in_other_forms(live: LiveModelServer) -> None:
 
 def test_what_the_openapi_description_allows_is_answered(live: LiveModelServer) -> None:
     """No request that it describes is a fault of the server, and answers have the described form."""
+    import schemathesis  # a second, which every process that collects tests would spend
+    from schemathesis.checks import not_a_server_error
+    from schemathesis.core.result import Err
+    from schemathesis.specs.openapi.checks import response_schema_conformance
+
     schema = schemathesis.openapi.from_url(f"{live.url}/openapi.json")
     # The other endpoint's addresses are the same.
     for result in schema.exclude(path_regex="picky").get_all_operations():

@@ -13,6 +13,7 @@ import httpx
 import numpy as np
 import pytest
 
+from noria.core.trust import trust_for
 from noria.core.workspace import Workspace
 from noria.registry.client import register
 from noria.registry.consents import Consents
@@ -86,7 +87,8 @@ def asked(url: str, value: float, *, timeout_s: float) -> httpx.Response:
 def ready(url: str) -> set[int]:
     """Give the two workers when both are ready; nothing when the one that was asked does not answer."""
     try:
-        workers = httpx.get(f"{url}/status", trust_env=False, timeout=2).json()["workers"]
+        status = httpx.get(f"{url}/status", verify=trust_for(url), trust_env=False, timeout=2)
+        workers = status.json()["workers"]
     except httpx.TransportError:
         return set()
     found = {int(worker["pid"]) for worker in workers if worker["ready"]}

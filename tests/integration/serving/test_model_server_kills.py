@@ -18,6 +18,7 @@ import pytest
 
 from noria.access.audit import Audit
 from noria.core.events.log import Event
+from noria.core.trust import trust_for
 from noria.core.workspace import Workspace
 from noria.serving.client import deploy, endpoint
 from noria.serving.events import CAPTURES_DROPPED, CAPTURES_KEPT
@@ -53,7 +54,9 @@ class Caller:
 
     def _run(self) -> None:
         generator = np.random.default_rng(5)
-        with httpx.Client(base_url=self._url, trust_env=False, timeout=10) as http:
+        with httpx.Client(
+            base_url=self._url, verify=trust_for(self._url), trust_env=False, timeout=10
+        ) as http:
             while not self._stopping.is_set():
                 try:
                     self._ask(http, generator.integers(0, 5, (1, 4)).astype(float).tolist())
@@ -131,7 +134,8 @@ def _kill_a_worker(url: str) -> None:
     """Kill one of two workers, and wait until there are two again, another one among them."""
 
     def both() -> set[int]:
-        workers = httpx.get(f"{url}/status", trust_env=False, timeout=20).json()["workers"]
+        status = httpx.get(f"{url}/status", verify=trust_for(url), trust_env=False, timeout=20)
+        workers = status.json()["workers"]
         ready = {worker["pid"] for worker in workers if worker["ready"]}
         return ready if len(ready) == 2 else set()
 

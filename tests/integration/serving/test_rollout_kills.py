@@ -25,6 +25,7 @@ from noria.core.clock import SystemClock
 from noria.core.config import load_settings
 from noria.core.context import Context
 from noria.core.serialisation import to_builtins
+from noria.core.trust import trust_for
 from noria.core.workspace import open_context
 from noria.serving.entities import Deployment, Rollout, RolloutStatus, RolloutStep, Share, Strategy
 from noria.serving.gate_rules import Gates
@@ -103,7 +104,10 @@ def up(
         context.service(Endpoints).deploy("default", NAME, Deployment(model="flowers", version=1))
         url = f"http://127.0.0.1:{port}"
         ready = f"{url}/v2/models/{NAME}/ready"
-        wait_until(lambda: httpx.get(ready, trust_env=False, timeout=30).status_code == 200, PATIENCE_S)
+        trust = trust_for(ready)
+        wait_until(
+            lambda: httpx.get(ready, verify=trust, trust_env=False, timeout=30).status_code == 200, PATIENCE_S
+        )
         yield Up(folder, url, context)
     finally:
         context.database.dispose()

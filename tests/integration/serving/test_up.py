@@ -21,6 +21,7 @@ import pytest
 from noria.access.entities import NewToken
 from noria.access.tokens import Tokens
 from noria.core.permissions import Role
+from noria.core.trust import trust_for
 from noria.core.workspace import Workspace
 from noria.serving.client import deploy, endpoint
 from noria.serving.entities import RolloutStatus, RolloutStep
@@ -114,7 +115,9 @@ class Traffic:
 
     def _run(self, seed: int) -> None:
         generator = np.random.default_rng(seed)
-        with httpx.Client(base_url=self._url, trust_env=False, timeout=20) as http:
+        with httpx.Client(
+            base_url=self._url, verify=trust_for(self._url), trust_env=False, timeout=20
+        ) as http:
             while not self._stopping.is_set():
                 body = {"inputs": [row_input([self._row(generator)])]}
                 try:
@@ -312,6 +315,7 @@ def test_a_port_in_use_is_named(
 
 def _is_served(up: Up) -> bool:
     try:
-        return httpx.get(f"{up.server_url}/health/ready", trust_env=False).status_code == 200
+        url = f"{up.server_url}/health/ready"
+        return httpx.get(url, verify=trust_for(url), trust_env=False).status_code == 200
     except httpx.TransportError:
         return False

@@ -22,8 +22,10 @@ FRAME = pl.DataFrame(
     {
         "n": np.arange(N_ROWS),
         "x": np.arange(N_ROWS) / 7,
-        "at": pl.Series([datetime(2024, 1, 1, tzinfo=UTC)] * N_ROWS),
-        "name": pl.Series(["a", None] * (N_ROWS // 2)),
+        "at": pl.repeat(datetime(2024, 1, 1, tzinfo=UTC), N_ROWS, eager=True),
+        "name": pl.repeat("a", N_ROWS, eager=True).zip_with(
+            pl.Series(np.arange(N_ROWS) % 2 == 0), pl.repeat(None, N_ROWS, dtype=pl.String, eager=True)
+        ),
     }
 )
 

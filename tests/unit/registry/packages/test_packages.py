@@ -14,8 +14,6 @@ from pathlib import Path
 from typing import Any
 
 import pytest
-from cyclonedx.schema import SchemaVersion
-from cyclonedx.validation.json import JsonStrictValidator
 from securesystemslib.dsse import Envelope
 from securesystemslib.signer._key import SSlibKey
 
@@ -105,6 +103,10 @@ def test_a_package_opens_to_the_very_files_with_code_and_what_is_told(packed: Pa
 
 def test_what_is_attached_is_read_by_tools_of_others(packed: Packed) -> None:
     """The bill fits CycloneDX's schema; signature and provenance verify as DSSE of another library."""
+    # Seconds of parsing grammars, which every process that collects tests would do.
+    from cyclonedx.schema import SchemaVersion
+    from cyclonedx.validation.json import JsonStrictValidator
+
     [bill], [report], [card] = (
         documents(packed.folder, kind) for kind in (BILL_TYPE, REPORT_TYPE, CARD_TYPE)
     )
