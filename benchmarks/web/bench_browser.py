@@ -267,7 +267,9 @@ def opener(address: str, selector: str) -> Reach:
     """Give what opens an address and waits for what is looked for, and for all that the page loads before it works."""
 
     def reach(page: Page) -> None:
-        page.goto(address, wait_until="load", timeout=LIMIT_MS)
+        answer = page.goto(address, wait_until="load", timeout=LIMIT_MS)
+        if answer is None or not answer.ok:
+            raise SystemExit(f"{address} answers {answer and answer.status}")
         page.locator(selector).first.wait_for(state="visible")
 
     return reach

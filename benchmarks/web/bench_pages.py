@@ -79,7 +79,7 @@ PAGES = {
     "completion": f"{TABLE}/complete?{urlencode({'filter': 'params.p1 = '})}",
     "compare 200": "/projects/project-000/compare?experiment=runs",
     "models": "/projects/project-000/models",
-    "data sets": "/projects/project-000/data",
+    "data sets": "/projects/project-000/datasets",
     "endpoints": "/projects/project-000/endpoints",
     "incidents": "/projects/project-000/incidents",
     "audit": "/projects/project-000/audit",
