@@ -62,6 +62,8 @@ class Caller:
                     self._ask(http, generator.integers(0, 5, (1, 4)).astype(float).tolist())
                 except httpx.TransportError:
                     self._stopping.wait(0.02)
+                # There is always a request under way, and what is captured is read again and again below.
+                self._stopping.wait(0.003)
 
     def _ask(self, http: httpx.Client, rows: list[list[float]]) -> None:
         answer = http.post("/v2/models/flowers/infer", json={"inputs": [row_input(rows)]})
