@@ -122,8 +122,8 @@ class Running:
             n=n,
             per_s=float(_found(r"Requests/sec:\s+([\d.]+)", told)),
             cpu_ms=used_s / max(n, 1) * 1e3,
-            p50_ms=_milliseconds(_found(r"50%\s+(\S+)", told)),
-            p99_ms=_milliseconds(_found(r"99%\s+(\S+)", told)),
+            p50_ms=_milliseconds(_found(r"(?m)^\s+50%\s+(\S+)", told)),
+            p99_ms=_milliseconds(_found(r"(?m)^\s+99%\s+(\S+)", told)),
         )
 
     def memory_mb(self) -> float:
