@@ -4,10 +4,10 @@ SQLAlchemy imports `asyncio` (with TLS and sockets), `importlib.metadata` (with 
 OpenSSL) and, with SQLite's dialect, a driver for `asyncio`: together a tenth of what a short command takes. Typer
 imports what starts other programs, to open a browser and to install completion. Python's own `dataclasses` imports
 what takes source code apart, for classes without a docstring; `shutil` looks whether it could pack archives; msgspec
-and pyfastcdc take from `typing_extensions` what Python has; pools of threads have a log for what never happens. While
-one of these is imported, stand-ins take the places of what it
-has no use for; the package keeps them (as does a module of Python's library that it imports first), and they give what
-they stand for when they are first asked. Once the package is there they stand aside.
+and pyfastcdc take from `typing_extensions` what Python has; pools of threads have a log for callbacks that fail, and
+zstandard asks which Python this is. While one of these is imported, stand-ins take the places of what it has no use
+for; the package keeps them (as does a module of Python's library that it imports first), and they give what they stand
+for when they are first asked. Once the package is there they stand aside.
 """
 
 from __future__ import annotations
@@ -97,7 +97,8 @@ _TAKEN: Final[Mapping[tuple[str, str], Callable[[], Any]]] = {
     ("logging", "getLogger"): lambda: LateLogger,
     ("platform", "python_implementation"): lambda: _implementation,
     ("platform", "system"): lambda: lambda: os.uname().sysname,
-    # From Python 3.11 on they are the same; of hints, if all that belongs to them is asked for, as msgspec does.
+    # From Python 3.11 on they are the same, or of protocols for type checkers as good as; of hints, if all that belongs
+    # to them is asked for, as msgspec does.
     ("typing_extensions", "Literal"): _of_typing("Literal"),
     ("typing_extensions", "NotRequired"): _of_typing("NotRequired"),
     ("typing_extensions", "Protocol"): _of_typing("Protocol"),

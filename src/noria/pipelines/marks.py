@@ -2,6 +2,8 @@
 
 A process that wrote a file, or checked it, tells the mark of the file on to the others of its run on this machine.
 What changes a file, or takes its place, changes its mark (inode, size, time of the last change): it is checked again.
+Two things pass unseen within a run: a write in the same tick of the system's clock as the mark, some milliseconds, to
+files that are read-only; and what a disk loses without a word, which `noria objects verify` finds.
 """
 
 from __future__ import annotations
